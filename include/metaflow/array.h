@@ -1,0 +1,268 @@
+// Numeric arrays of any dimension: numpy.ndarray in Python, a mapped file in C++.
+#pragma once
+
+#include <metaflow/codec.h>
+#include <metaflow/detail/stored.h>
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <initializer_list>
+#include <memory>
+#include <span>
+#include <vector>
+
+namespace metaflow {
+
+namespace detail {
+
+template <class T>
+struct ElementType;  // numpy's kind letter
+
+template <>
+struct ElementType<bool> {
+  static constexpr char kLetter = 'b';
+};
+template <class T>
+  requires(std::integral<T>)
+struct ElementType<T> {
+  static constexpr char kLetter = std::is_signed_v<T> ? 'i' : 'u';
+};
+template <class T>
+  requires(std::same_as<T, float> || std::same_as<T, double>)
+struct ElementType<T> {
+  static constexpr char kLetter = 'f';
+};
+template <class T>
+  requires(ComplexLike<T>)
+struct ElementType<T> {
+  static constexpr char kLetter = 'c';
+};
+
+template <class T>
+concept Element = std::is_trivially_copyable_v<T> && requires { ElementType<T>::kLetter; };
+
+/// The untyped part of an Array. Reading is safe from several threads.
+class ArrayData {
+ public:
+  /// Not read yet.
+  explicit ArrayData(std::shared_ptr<const StoredValue> stored);
+  /// Zeros in memory, 64-byte aligned. Throws Error{out_of_memory}.
+  ArrayData(std::vector<std::size_t> shape, std::size_t item_size);
+  /// Memory that `owner` keeps.
+  ArrayData(std::vector<std::size_t> shape, std::size_t item_size, std::byte* data, std::shared_ptr<void> owner);
+  /// Zeros in a file beside the store of the running task (outside of a task: in the temporary directory), mapped.
+  static std::shared_ptr<ArrayData> on_disk(char type, std::vector<std::size_t> shape, std::size_t item_size);
+  ~ArrayData();
+  ArrayData(const ArrayData&) = delete;
+  ArrayData& operator=(const ArrayData&) = delete;
+
+  /// Reads the stored value, if there is one, as elements of this type.
+  void load(char type, std::size_t item_size);
+
+  const std::byte* data() const { return data_; }
+  std::size_t bytes() const { return bytes_; }
+  const std::vector<std::size_t>& shape() const { return shape_; }
+  void reshape(std::vector<std::size_t> shape);
+  const StoredValue* stored() const { return stored_.get(); }
+  const std::shared_ptr<void>& owner() const { return owner_; }
+
+  /// Memory that may be written: this, if it is ours alone and writable, else a copy.
+  static std::byte* writable(std::shared_ptr<ArrayData>& data);
+
+  /// The file an on_disk array lives in, as a whole payload; -1 for others.
+  int spool_file() const { return spool_file_; }
+
+  void assign(const Value& value, const Place& place, char type, std::size_t item_size, std::shared_ptr<const void> memory);
+
+ private:
+  std::shared_ptr<const StoredValue> stored_;
+  Once loaded_;
+  std::vector<std::size_t> shape_;
+  std::byte* data_ = nullptr;
+  std::size_t bytes_ = 0;
+  std::shared_ptr<void> owner_;
+  bool read_only_ = false;
+  int spool_file_ = -1;
+};
+
+std::size_t element_count(std::span<const std::size_t> shape);
+[[noreturn]] void throw_bad_shape(std::span<const std::size_t> shape, std::size_t elements);
+[[noreturn]] void throw_out_of_range(std::span<const std::size_t> shape, std::span<const std::size_t> index);
+
+}  // namespace detail
+
+/// An n-dimensional array of numbers in row-major order, 64-byte aligned when it comes from the store.
+///
+/// As an artifact it costs nothing until it is touched: the step that reads it maps the file, a step that does not passes the
+/// reference on. Copies share the elements. Reading goes through data(), span(), [] and (); writing goes through edit(), which
+/// copies first if the elements are shared. Reading is safe from several threads, edit() is not.
+///
+///   auto grid = mf::Array<double>::zeros({rows, columns});
+///   auto cells = grid.edit();                         // std::span<double>
+///   cells[r * columns + c] = 1;
+///   double x = grid(r, c);
+template <class T>
+class Array {
+  static_assert(detail::Element<T>, "metaflow: the elements of an Array are bool, integers, float, double or complex");
+
+ public:
+  using value_type = T;
+  using const_iterator = const T*;
+  using Shape = std::vector<std::size_t>;
+
+  /// One dimension, no elements.
+  Array() : Array(Zeros{}, Shape{0}) {}
+  /// The elements themselves, in one dimension: Array<double>{1, 2, 3}.
+  Array(std::initializer_list<T> values) : Array(Zeros{}, Shape{values.size()}) { std::copy(values.begin(), values.end(), edit().begin()); }
+  /// Takes the memory of the vector over; nothing is copied.
+  Array(std::vector<T>&& values)
+    requires(!std::same_as<T, bool>)
+      : Array(std::move(values), Shape{}) {}
+  Array(std::vector<T>&& values, Shape shape)
+    requires(!std::same_as<T, bool>)
+  {
+    auto owner = std::make_shared<std::vector<T>>(std::move(values));
+    if (shape.empty()) shape = {owner->size()};
+    if (detail::element_count(shape) != owner->size()) detail::throw_bad_shape(shape, owner->size());
+    auto* bytes = reinterpret_cast<std::byte*>(owner->data());
+    data_ = std::make_shared<detail::ArrayData>(std::move(shape), sizeof(T), bytes, owner);
+    vector_ = std::move(owner);
+  }
+
+  /// Zeros in memory.
+  static Array zeros(Shape shape) { return Array(Zeros{}, std::move(shape)); }
+  /// A copy of the elements.
+  static Array copy_of(std::span<const T> values, Shape shape = {}) {
+    if (shape.empty()) shape = {values.size()};
+    if (detail::element_count(shape) != values.size()) detail::throw_bad_shape(shape, values.size());
+    Array array = zeros(std::move(shape));
+    std::copy(values.begin(), values.end(), array.edit().begin());
+    return array;
+  }
+  /// Shares memory that somebody else allocated; `owner` is released when the last copy is gone.
+  static Array sharing(std::span<T> values, Shape shape, std::shared_ptr<void> owner) {
+    if (detail::element_count(shape) != values.size()) detail::throw_bad_shape(shape, values.size());
+    Array array(nullptr);
+    array.data_ = std::make_shared<detail::ArrayData>(std::move(shape), sizeof(T), reinterpret_cast<std::byte*>(values.data()),
+                                                      std::move(owner));
+    return array;
+  }
+  /// Zeros in a mapped file: for arrays larger than memory. Saving such an array writes nothing again.
+  static Array on_disk(Shape shape) {
+    Array array(nullptr);
+    array.data_ = detail::ArrayData::on_disk(detail::ElementType<T>::kLetter, std::move(shape), sizeof(T));
+    return array;
+  }
+
+  std::span<const std::size_t> shape() const { return loaded().shape(); }
+  std::size_t dimensions() const { return shape().size(); }
+  std::size_t size() const { return loaded().bytes() / sizeof(T); }
+  bool empty() const { return size() == 0; }
+
+  const T* data() const { return reinterpret_cast<const T*>(loaded().data()); }
+  std::span<const T> span() const { return {data(), size()}; }
+  const T* begin() const { return data(); }
+  const T* end() const { return data() + size(); }
+  const T& operator[](std::size_t index) const { return data()[index]; }
+
+  /// The element at this index, one number per dimension. Throws Error{invalid_value} if it is out of range.
+  template <class... Index>
+  const T& operator()(Index... index) const {
+    return data()[offset(std::array<std::size_t, sizeof...(Index)>{static_cast<std::size_t>(index)...})];
+  }
+
+  /// The elements of row r: everything below index r of the first dimension.
+  std::span<const T> row(std::size_t r) const {
+    const auto dims = shape();
+    if (dims.empty() || r >= dims[0]) detail::throw_out_of_range(dims, std::span(&r, 1));
+    const std::size_t width = size() / dims[0];
+    return span().subspan(r * width, width);
+  }
+
+  /// The elements, to be written. Valid until the array is copied, assigned or edited again.
+  std::span<T> edit() {
+    loaded();
+    auto* bytes = detail::ArrayData::writable(data_);
+    return {reinterpret_cast<T*>(bytes), data_->bytes() / sizeof(T)};
+  }
+
+  /// The same elements in another shape of the same size.
+  Array reshaped(Shape shape) const {
+    const auto elements = size();
+    if (detail::element_count(shape) != elements) detail::throw_bad_shape(shape, elements);
+    Array array(nullptr);
+    array.data_ = std::make_shared<detail::ArrayData>(std::move(shape), sizeof(T), const_cast<std::byte*>(loaded().data()), data_);
+    return array;
+  }
+
+  /// The elements as a vector: moved out where this array was made from one and is its only owner, else copied.
+  std::vector<T> to_vector() && {
+    loaded();
+    if (vector_ != nullptr && data_.use_count() == 1 && data_->owner() == vector_ && vector_.use_count() == 2) {
+      std::vector<T> values = std::move(*vector_);
+      *this = Array();
+      return values;
+    }
+    return {begin(), end()};
+  }
+  std::vector<T> to_vector() const& { return {begin(), end()}; }
+
+ private:
+  friend struct detail::Convert<Array>;
+  template <class>
+  friend struct ArrayAccess;
+
+  struct Zeros {};
+  Array(Zeros, Shape shape) : data_(std::make_shared<detail::ArrayData>(std::move(shape), sizeof(T))) {}
+  explicit Array(std::nullptr_t) {}
+
+  const detail::ArrayData& loaded() const {
+    data_->load(detail::ElementType<T>::kLetter, sizeof(T));
+    return *data_;
+  }
+
+  std::size_t offset(std::span<const std::size_t> index) const {
+    const auto dims = shape();
+    if (dims.size() != index.size()) detail::throw_out_of_range(dims, index);
+    std::size_t at = 0;
+    for (std::size_t d = 0; d < dims.size(); ++d) {
+      if (index[d] >= dims[d]) detail::throw_out_of_range(dims, index);
+      at = at * dims[d] + index[d];
+    }
+    return at;
+  }
+
+  std::shared_ptr<detail::ArrayData> data_;
+  std::shared_ptr<std::vector<T>> vector_;  // what data_ points into, if it was made from a vector
+};
+
+/// Library access to what an Array refers to.
+template <class T>
+struct ArrayAccess {
+  static void attach(Array<T>& array, std::shared_ptr<const detail::StoredValue> stored) {
+    array.data_ = std::make_shared<detail::ArrayData>(std::move(stored));
+  }
+  static const detail::StoredValue* stored(const Array<T>& array) { return array.data_->stored(); }
+  static int spool_file(const Array<T>& array) { return array.data_->spool_file(); }
+};
+
+namespace detail {
+
+template <class T>
+struct Convert<Array<T>> {
+  static constexpr bool kStorable = true;
+  static constexpr unsigned kCategory = kNdarray;
+  static void encode(Pickler& out, const Array<T>& value) {
+    const auto& data = value.loaded();
+    out.array(ElementType<T>::kLetter, sizeof(T), data.shape(), {data.data(), data.bytes()});
+  }
+  static void decode(const Value& value, const Place& place, Array<T>& into) {
+    auto data = std::make_shared<ArrayData>(std::vector<std::size_t>{0}, sizeof(T));
+    data->assign(value, place, ElementType<T>::kLetter, sizeof(T), nullptr);
+    into.data_ = std::move(data);
+  }
+};
+
+}  // namespace detail
+}  // namespace metaflow

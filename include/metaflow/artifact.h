@@ -1,0 +1,110 @@
+// Data members of a flow that are not simply values: read only when touched, or never stored.
+#pragma once
+
+#include <metaflow/codec.h>
+#include <metaflow/detail/stored.h>
+
+#include <memory>
+#include <utility>
+
+namespace metaflow {
+
+/// A member that is not an artifact: it starts anew in every task. For handles, caches, file descriptors, GPU contexts.
+template <class T>
+class Transient {
+ public:
+  Transient() = default;
+  Transient(T value) : value_(std::move(value)) {}
+
+  T& operator*() noexcept { return value_; }
+  const T& operator*() const noexcept { return value_; }
+  T* operator->() noexcept { return &value_; }
+  const T* operator->() const noexcept { return &value_; }
+
+ private:
+  T value_{};
+};
+
+/// An artifact that is read from the store when it is first touched, and passed on by reference when it is not. Reading is safe
+/// from several threads. Copies share the value.
+template <class T>
+class Lazy {
+  static_assert(detail::Storable<T>, "metaflow: Lazy<T>: a T cannot be stored");
+
+ public:
+  Lazy() : state_(std::make_shared<State>()) { state_->loaded.set_done(); }
+  Lazy(T value) : state_(std::make_shared<State>()) {
+    state_->value = std::move(value);
+    state_->loaded.set_done();
+  }
+
+  const T& operator*() const { return load(); }
+  const T* operator->() const { return &load(); }
+
+  /// The value, to be changed: it will be saved anew. Not thread-safe.
+  T& edit() {
+    load();
+    if (state_.use_count() > 1) {
+      auto copy = std::make_shared<State>();
+      copy->value = state_->value;
+      copy->loaded.set_done();
+      state_ = std::move(copy);
+    }
+    state_->stored = nullptr;
+    return state_->value;
+  }
+
+ private:
+  friend struct detail::Convert<Lazy>;
+  template <class>
+  friend struct LazyAccess;
+
+  struct State {
+    std::shared_ptr<const detail::StoredValue> stored;
+    detail::Once loaded;
+    T value{};
+  };
+
+  const T& load() const {
+    State& state = *state_;
+    state.loaded([&] {
+      const Document document = state.stored->read();
+      const detail::Place place{nullptr, state.stored->name(), 0};
+      detail::decode(document.root(), place, state.value);
+    });
+    return state.value;
+  }
+
+  std::shared_ptr<State> state_;
+};
+
+/// Library access to what a Lazy refers to.
+template <class T>
+struct LazyAccess {
+  static void attach(Lazy<T>& lazy, std::shared_ptr<const detail::StoredValue> stored) {
+    lazy.state_ = std::make_shared<typename Lazy<T>::State>();
+    lazy.state_->stored = std::move(stored);
+  }
+  static const detail::StoredValue* stored(const Lazy<T>& lazy) { return lazy.state_->stored.get(); }
+};
+
+namespace detail {
+
+template <class T>
+struct Convert<Lazy<T>> {
+  static constexpr bool kStorable = Storable<T>;
+  static constexpr unsigned kCategory = Convert<T>::kCategory;
+  static void encode(Pickler& out, const Lazy<T>& value) { detail::encode(out, *value); }
+  static void decode(const Value& value, const Place& place, Lazy<T>& into) {
+    T loaded{};
+    detail::decode(value, place, loaded);
+    into = Lazy<T>(std::move(loaded));
+  }
+};
+
+template <class T>
+  requires requires { typename ForeachItems<T>::Item; }
+struct ForeachItems<Lazy<T>> : ForeachItems<T> {};
+
+}  // namespace detail
+}  // namespace metaflow

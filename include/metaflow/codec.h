@@ -1,0 +1,609 @@
+// How C++ values become Python values and back. What can be stored:
+//
+//   bool, integers, float, double, enums (as int)     bool, int, float, int
+//   std::complex<float or double>                     complex
+//   std::string (UTF-8), std::filesystem::path        str
+//   mf::Bytes, std::vector<std::byte>                 bytes
+//   vector, array, deque, list                        list
+//   map, unordered_map / set, unordered_set           dict / set
+//   pair, tuple                                       tuple
+//   optional, variant                                 None or the value, the value held
+//   system_clock::time_point, durations               datetime (UTC, whole microseconds), timedelta
+//   mf::Array<T>                                      numpy.ndarray
+//   aggregates of these                               dict by member name
+//
+// and every type with a Codec. Reading never narrows silently: a value that does not fit is an Error that says where and why.
+// (A Python float read as a C++ float is rounded to the nearest one; beyond its range is an error.)
+//
+// Standard types are recognised by their shape, so that this header includes few of them.
+#pragma once
+
+#include <metaflow/detail/pickler.h>
+#include <metaflow/detail/reflect.h>
+#include <metaflow/value.h>
+
+#include <array>
+#include <concepts>
+#include <limits>
+#include <string>
+#include <tuple>
+#include <type_traits>
+#include <vector>
+
+namespace metaflow {
+
+/// How a type of your own is stored: specialise it with another storable type and the two conversions.
+///
+///   template <>
+///   struct metaflow::Codec<Money> {
+///     using Stored = std::int64_t;
+///     static Stored save(const Money& money) { return money.cents; }
+///     static Money load(Stored cents) { return Money{cents}; }
+///   };
+template <class T>
+struct Codec;
+
+/// Text that need not be UTF-8; bytes in Python.
+struct Bytes : std::string {
+  using std::string::string;
+  Bytes(std::string text) : std::string(std::move(text)) {}
+};
+
+namespace detail {
+
+/// Where a value stands that is being converted, for error messages: a chain from the inside out.
+struct Place {
+  const Place* outer = nullptr;
+  std::string_view name;  // of an artifact or member; empty: an item
+  std::size_t index = 0;
+};
+
+[[noreturn]] void throw_misfit(const Value& value, const Place& place, std::string_view wanted);
+[[noreturn]] void throw_wrong_size(const Value& value, const Place& place, std::size_t wanted);
+bool boolean_from(const Value& value, const Place& place);
+std::int64_t integer_from(const Value& value, const Place& place, std::int64_t low, std::int64_t high);
+std::uint64_t unsigned_from(const Value& value, const Place& place, std::uint64_t high);
+double real_from(const Value& value, const Place& place, double largest);
+void complex_from(const Value& value, const Place& place, double& real, double& imaginary);
+std::string_view text_from(const Value& value, const Place& place);
+std::span<const std::byte> bytes_from(const Value& value, const Place& place);
+std::size_t sequence_from(const Value& value, const Place& place);  // the size of a list, tuple or array
+std::size_t set_from(const Value& value, const Place& place);
+std::size_t dict_from(const Value& value, const Place& place);
+void tuple_from(const Value& value, const Place& place, std::size_t size);
+Value member_from(const Value& value, const Place& place, std::string_view name);
+void no_other_members(const Value& value, const Place& place, std::size_t count);
+
+/// What Python can tell apart, as bits: the alternatives of a variant must not overlap.
+enum Category : unsigned {
+  kNone = 1,
+  kBool = 2,
+  kInt = 4,
+  kFloat = 8,
+  kComplex = 16,
+  kStr = 32,
+  kBytes = 64,
+  kList = 128,
+  kTuple = 256,
+  kSet = 512,
+  kDict = 1024,
+  kNdarray = 2048,
+  kDatetime = 4096,
+  kTimedelta = 8192,
+};
+Category category_of(const Value& value);
+constexpr unsigned kUnhashable = kList | kSet | kDict | kNdarray;
+
+template <class T>
+concept HasCodec = requires(const T& value) {
+  typename Codec<T>::Stored;
+  { Codec<T>::save(value) } -> std::convertible_to<typename Codec<T>::Stored>;
+  { Codec<T>::load(std::declval<typename Codec<T>::Stored>()) } -> std::convertible_to<T>;
+};
+
+template <class T>
+concept ComplexLike = requires(const T& v) {
+  typename T::value_type;
+  { v.real() } -> std::same_as<typename T::value_type>;
+  { v.imag() } -> std::same_as<typename T::value_type>;
+};
+template <class T>
+concept OptionalLike = requires(T& v) {
+  typename T::value_type;
+  { v.has_value() } -> std::same_as<bool>;
+  v.reset();
+  v.value();
+  *v;
+};
+template <class T>
+concept PathLike = requires(const T& v) {
+  typename T::value_type;
+  { v.native() } -> std::same_as<const std::string&>;
+  v.lexically_normal();
+};
+template <class T>
+concept TimePointLike = requires(const T& v) {
+  typename T::clock;
+  typename T::duration;
+  v.time_since_epoch();
+};
+template <class T>
+concept DurationLike = requires(const T& v) {
+  typename T::rep;
+  typename T::period;
+  v.count();
+};
+template <class T>
+concept Iterable = requires(const T& v) {
+  typename T::value_type;
+  v.begin();
+  v.end();
+  { v.size() } -> std::convertible_to<std::size_t>;
+};
+template <class T>
+concept MapLike = Iterable<T> && requires {
+  typename T::key_type;
+  typename T::mapped_type;
+};
+template <class T>
+concept SetLike = Iterable<T> && !MapLike<T> && requires { typename T::key_type; };
+template <class T>
+concept SequenceLike = Iterable<T> && !requires { typename T::key_type; } && requires(T& v) { v.clear(); v.emplace_back(); };
+template <class T>
+concept FixedSequence = Iterable<T> && !requires { typename T::key_type; } && requires { std::tuple_size<T>::value; };
+template <class T>
+concept TupleLike = !Iterable<T> && requires { std::tuple_size<T>::value; };
+
+/// Whether and how T is stored. The primary template: not at all.
+template <class T>
+struct Convert {
+  static constexpr bool kStorable = false;
+  static constexpr unsigned kCategory = 0;
+};
+
+template <class T>
+concept Storable = Convert<T>::kStorable;
+
+template <class T>
+void encode(Pickler& out, const T& value) {
+  Convert<T>::encode(out, value);
+}
+template <class T>
+void decode(const Value& value, const Place& place, T& into) {
+  Convert<T>::decode(value, place, into);
+}
+
+template <>
+struct Convert<bool> {
+  static constexpr bool kStorable = true;
+  static constexpr unsigned kCategory = kBool;
+  static void encode(Pickler& out, bool value) { out.boolean(value); }
+  static void decode(const Value& value, const Place& place, bool& into) { into = boolean_from(value, place); }
+};
+
+template <class T>
+  requires std::integral<T>
+struct Convert<T> {
+  static_assert(sizeof(T) <= 8, "metaflow: integers have at most 64 bits");
+  static constexpr bool kStorable = true;
+  static constexpr unsigned kCategory = kInt;
+  static void encode(Pickler& out, T value) {
+    if constexpr (std::is_signed_v<T>) {
+      out.integer(value);
+    } else {
+      out.unsigned_integer(value);
+    }
+  }
+  static void decode(const Value& value, const Place& place, T& into) {
+    if constexpr (std::is_signed_v<T>) {
+      into = static_cast<T>(integer_from(value, place, std::numeric_limits<T>::min(), std::numeric_limits<T>::max()));
+    } else {
+      into = static_cast<T>(unsigned_from(value, place, std::numeric_limits<T>::max()));
+    }
+  }
+};
+
+template <class T>
+  requires(std::same_as<T, double> || std::same_as<T, float>)
+struct Convert<T> {
+  static constexpr bool kStorable = true;
+  static constexpr unsigned kCategory = kFloat;
+  static void encode(Pickler& out, T value) { out.real(static_cast<double>(value)); }
+  static void decode(const Value& value, const Place& place, T& into) {
+    into = static_cast<T>(real_from(value, place, static_cast<double>(std::numeric_limits<T>::max())));
+  }
+};
+
+template <class T>
+  requires std::is_enum_v<T>
+struct Convert<T> {
+  using Integer = std::underlying_type_t<T>;
+  static constexpr bool kStorable = !std::same_as<T, std::byte>;
+  static constexpr unsigned kCategory = kInt;
+  static void encode(Pickler& out, T value) { detail::encode(out, static_cast<Integer>(value)); }
+  static void decode(const Value& value, const Place& place, T& into) {
+    Integer integer{};
+    detail::decode(value, place, integer);
+    into = static_cast<T>(integer);
+  }
+};
+
+template <>
+struct Convert<std::string> {
+  static constexpr bool kStorable = true;
+  static constexpr unsigned kCategory = kStr;
+  static void encode(Pickler& out, const std::string& value) { out.text(value); }
+  static void decode(const Value& value, const Place& place, std::string& into) { into = text_from(value, place); }
+};
+
+template <>
+struct Convert<Bytes> {
+  static constexpr bool kStorable = true;
+  static constexpr unsigned kCategory = kBytes;
+  static void encode(Pickler& out, const Bytes& value) { out.bytes(std::as_bytes(std::span(value.data(), value.size()))); }
+  static void decode(const Value& value, const Place& place, Bytes& into) {
+    auto bytes = bytes_from(value, place);
+    into.assign(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  }
+};
+
+template <>
+struct Convert<std::vector<std::byte>> {
+  static constexpr bool kStorable = true;
+  static constexpr unsigned kCategory = kBytes;
+  static void encode(Pickler& out, const std::vector<std::byte>& value) { out.bytes(value); }
+  static void decode(const Value& value, const Place& place, std::vector<std::byte>& into) {
+    auto bytes = bytes_from(value, place);
+    into.assign(bytes.begin(), bytes.end());
+  }
+};
+
+template <class T>
+  requires HasCodec<T>
+struct Convert<T> {
+  using Stored = typename Codec<T>::Stored;
+  static constexpr bool kStorable = Storable<Stored>;
+  static constexpr unsigned kCategory = Convert<Stored>::kCategory;
+  static void encode(Pickler& out, const T& value) {
+    const Stored stored = Codec<T>::save(value);
+    detail::encode(out, stored);
+  }
+  static void decode(const Value& value, const Place& place, T& into) {
+    Stored stored{};
+    detail::decode(value, place, stored);
+    into = Codec<T>::load(std::move(stored));
+  }
+};
+
+template <class T>
+  requires(ComplexLike<T> && !HasCodec<T>)
+struct Convert<T> {
+  using Part = typename T::value_type;
+  static constexpr bool kStorable = std::same_as<Part, double> || std::same_as<Part, float>;
+  static constexpr unsigned kCategory = kComplex;
+  static void encode(Pickler& out, const T& value) {
+    out.complex(static_cast<double>(value.real()), static_cast<double>(value.imag()));
+  }
+  static void decode(const Value& value, const Place& place, T& into) {
+    double real = 0;
+    double imaginary = 0;
+    complex_from(value, place, real, imaginary);
+    into = T(static_cast<Part>(real), static_cast<Part>(imaginary));
+  }
+};
+
+template <class T>
+  requires(OptionalLike<T> && !HasCodec<T>)
+struct Convert<T> {
+  using Inner = typename T::value_type;
+  static constexpr bool kStorable = Storable<Inner> && (Convert<Inner>::kCategory & kNone) == 0;
+  static constexpr unsigned kCategory = kNone | Convert<Inner>::kCategory;
+  static void encode(Pickler& out, const T& value) {
+    if (value.has_value()) {
+      detail::encode(out, *value);
+    } else {
+      out.none();
+    }
+  }
+  static void decode(const Value& value, const Place& place, T& into) {
+    if (value.is_none()) {
+      into.reset();
+    } else {
+      detail::decode(value, place, into.emplace());
+    }
+  }
+};
+
+template <class... Ts>
+consteval bool distinguishable() {
+  unsigned seen = 0;
+  bool distinct = true;
+  ((distinct = distinct && (seen & Convert<Ts>::kCategory) == 0, seen |= Convert<Ts>::kCategory), ...);
+  return distinct;
+}
+
+template <template <class...> class Variant, class... Ts>
+  requires requires(Variant<Ts...>& v) {
+    v.index();
+    v.valueless_by_exception();
+    v.template emplace<0>();
+  }
+struct Convert<Variant<Ts...>> {
+  static_assert(distinguishable<Ts...>(),
+                "metaflow: Python cannot tell two alternatives of this variant apart (for example int and enum are both int)");
+  static constexpr bool kStorable = (Storable<Ts> && ...);
+  static constexpr unsigned kCategory = (Convert<Ts>::kCategory | ...);
+  static void encode(Pickler& out, const Variant<Ts...>& value) {
+    visit([&](const auto& held) { detail::encode(out, held); }, value);  // found by argument-dependent lookup
+  }
+  static void decode(const Value& value, const Place& place, Variant<Ts...>& into) {
+    const unsigned category = category_of(value);
+    if (!try_decode(value, place, into, category, std::index_sequence_for<Ts...>{})) throw_misfit(value, place, "any alternative of the variant");
+  }
+
+ private:
+  template <std::size_t... I>
+  static bool try_decode(const Value& value, const Place& place, Variant<Ts...>& into, unsigned category, std::index_sequence<I...>) {
+    return (((Convert<Ts>::kCategory & category) != 0 && (detail::decode(value, place, into.template emplace<I>()), true)) || ...);
+  }
+};
+
+template <class T>
+  requires(PathLike<T> && !HasCodec<T>)
+struct Convert<T> {
+  static constexpr bool kStorable = true;
+  static constexpr unsigned kCategory = kStr;
+  static void encode(Pickler& out, const T& value) { out.text(value.native()); }
+  static void decode(const Value& value, const Place& place, T& into) { into = T(std::string(text_from(value, place))); }
+};
+
+/// count x num / den seconds as whole microseconds and the nanoseconds below.
+void encode_ticks(Pickler& out, std::int64_t count, std::intmax_t num, std::intmax_t den, bool time_point);
+void encode_ticks(Pickler& out, double count, std::intmax_t num, std::intmax_t den, bool time_point);
+std::int64_t integer_ticks_from(const Value& value, const Place& place, std::intmax_t num, std::intmax_t den, std::int64_t low,
+                                std::int64_t high, bool time_point);
+double real_ticks_from(const Value& value, const Place& place, std::intmax_t num, std::intmax_t den);
+
+template <class T>
+  requires(DurationLike<T> && !HasCodec<T>)
+struct Convert<T> {
+  using Rep = typename T::rep;
+  using Period = typename T::period;
+  static constexpr bool kStorable = std::is_arithmetic_v<Rep>;
+  static constexpr unsigned kCategory = kTimedelta;
+  static void encode(Pickler& out, const T& value) { encode_as(out, value, false); }
+  static void decode(const Value& value, const Place& place, T& into) { decode_as(value, place, into, false); }
+
+  static void encode_as(Pickler& out, const T& value, bool time_point) {
+    if constexpr (std::is_floating_point_v<Rep>) {
+      encode_ticks(out, static_cast<double>(value.count()), Period::num, Period::den, time_point);
+    } else {
+      encode_ticks(out, static_cast<std::int64_t>(value.count()), Period::num, Period::den, time_point);
+    }
+  }
+  static void decode_as(const Value& value, const Place& place, T& into, bool time_point) {
+    if constexpr (std::is_floating_point_v<Rep>) {
+      into = T(static_cast<Rep>(real_ticks_from(value, place, Period::num, Period::den)));
+    } else {
+      into = T(static_cast<Rep>(integer_ticks_from(value, place, Period::num, Period::den, std::numeric_limits<Rep>::min(),
+                                                   std::numeric_limits<Rep>::max(), time_point)));
+    }
+  }
+};
+
+template <class T>
+  requires(TimePointLike<T> && !HasCodec<T>)
+struct Convert<T> {
+  using Duration = typename T::duration;
+  // Only the system clock has a date; steady_clock's zero means nothing to another process.
+  static constexpr bool kStorable = requires { T::clock::to_time_t(T{}); } && !std::is_floating_point_v<typename Duration::rep>;
+  static constexpr unsigned kCategory = kDatetime;
+  static void encode(Pickler& out, const T& value) { Convert<Duration>::encode_as(out, value.time_since_epoch(), true); }
+  static void decode(const Value& value, const Place& place, T& into) {
+    Duration since_epoch{};
+    Convert<Duration>::decode_as(value, place, since_epoch, true);
+    into = T(since_epoch);
+  }
+};
+
+template <class T>
+  requires(MapLike<T> && !HasCodec<T>)
+struct Convert<T> {
+  using Key = typename T::key_type;
+  using Mapped = typename T::mapped_type;
+  static constexpr bool kStorable = Storable<Key> && Storable<Mapped> && (Convert<Key>::kCategory & kUnhashable) == 0;
+  static constexpr unsigned kCategory = kDict;
+  static void encode(Pickler& out, const T& value) {
+    out.begin_dict();
+    for (const auto& [key, mapped] : value) {
+      out.next();
+      detail::encode(out, key);
+      detail::encode(out, mapped);
+    }
+    out.end();
+  }
+  static void decode(const Value& value, const Place& place, T& into) {
+    const std::size_t size = dict_from(value, place);
+    into.clear();
+    for (std::size_t i = 0; i < size; ++i) {
+      const Place at{&place, {}, i};
+      Key key{};
+      Mapped mapped{};
+      detail::decode(value[i], at, key);
+      detail::decode(value.mapped(i), at, mapped);
+      into.emplace(std::move(key), std::move(mapped));
+    }
+  }
+};
+
+template <class T>
+  requires(SetLike<T> && !HasCodec<T>)
+struct Convert<T> {
+  using Item = typename T::value_type;
+  static constexpr bool kStorable = Storable<Item> && (Convert<Item>::kCategory & kUnhashable) == 0;
+  static constexpr unsigned kCategory = kSet;
+  static void encode(Pickler& out, const T& value) {
+    out.begin_set();
+    for (const auto& item : value) {
+      out.next();
+      detail::encode(out, item);
+    }
+    out.end();
+  }
+  static void decode(const Value& value, const Place& place, T& into) {
+    const std::size_t size = set_from(value, place);
+    into.clear();
+    for (std::size_t i = 0; i < size; ++i) {
+      Item item{};
+      detail::decode(value[i], Place{&place, {}, i}, item);
+      into.emplace(std::move(item));
+    }
+  }
+};
+
+template <class T>
+  requires(FixedSequence<T> && !HasCodec<T>)
+struct Convert<T> {
+  using Item = typename T::value_type;
+  static constexpr bool kStorable = Storable<Item>;
+  static constexpr unsigned kCategory = kList;
+  static void encode(Pickler& out, const T& value) {
+    out.begin_list();
+    for (const auto& item : value) {
+      out.next();
+      detail::encode(out, item);
+    }
+    out.end();
+  }
+  static void decode(const Value& value, const Place& place, T& into) {
+    const std::size_t size = sequence_from(value, place);
+    if (size != into.size()) throw_wrong_size(value, place, into.size());
+    for (std::size_t i = 0; i < size; ++i) detail::decode(value[i], Place{&place, {}, i}, into[i]);
+  }
+};
+
+template <class T>
+  requires(SequenceLike<T> && !HasCodec<T> && !std::same_as<T, std::vector<std::byte>>)
+struct Convert<T> {
+  using Item = typename T::value_type;
+  static constexpr bool kStorable = Storable<Item>;
+  static constexpr unsigned kCategory = kList;
+  static constexpr bool kContiguous = requires(const T& v) { { v.data() } -> std::same_as<const Item*>; };
+  static void encode(Pickler& out, const T& value) {
+    if constexpr (kContiguous && std::same_as<Item, double>) {
+      out.list_of_reals({value.data(), value.size()});
+    } else if constexpr (kContiguous && std::same_as<Item, std::int64_t>) {
+      out.list_of_integers({value.data(), value.size()});
+    } else {
+      out.begin_list();
+      for (const auto& item : value) {
+        out.next();
+        detail::encode<Item>(out, item);  // Item: vector<bool> hands out proxies
+      }
+      out.end();
+    }
+  }
+  static void decode(const Value& value, const Place& place, T& into) {
+    const std::size_t size = sequence_from(value, place);
+    into.clear();
+    if constexpr (requires { into.reserve(size); }) into.reserve(size);
+    for (std::size_t i = 0; i < size; ++i) {
+      if constexpr (std::same_as<Item, bool>) {
+        into.push_back(boolean_from(value[i], Place{&place, {}, i}));
+      } else {
+        detail::decode(value[i], Place{&place, {}, i}, into.emplace_back());
+      }
+    }
+  }
+};
+
+template <class T, class Indices = std::make_index_sequence<std::tuple_size<T>::value>>
+struct ConvertTuple;
+template <class T, std::size_t... I>
+struct ConvertTuple<T, std::index_sequence<I...>> {
+  static constexpr bool kStorable = (Storable<std::remove_const_t<std::tuple_element_t<I, T>>> && ...);
+  static void encode(Pickler& out, const T& value) {
+    out.begin_tuple(sizeof...(I));
+    ((out.next(), detail::encode(out, get<I>(value))), ...);
+    out.end();
+  }
+  static void decode([[maybe_unused]] const Value& value, [[maybe_unused]] const Place& place, [[maybe_unused]] T& into) {
+    (detail::decode(value[I], Place{&place, {}, I}, get<I>(into)), ...);
+  }
+};
+
+template <class T>
+  requires(TupleLike<T> && !HasCodec<T>)
+struct Convert<T> {
+  static constexpr bool kStorable = ConvertTuple<T>::kStorable;
+  static constexpr unsigned kCategory = kTuple;
+  static void encode(Pickler& out, const T& value) { ConvertTuple<T>::encode(out, value); }
+  static void decode(const Value& value, const Place& place, T& into) {
+    tuple_from(value, place, std::tuple_size<T>::value);
+    ConvertTuple<T>::decode(value, place, into);
+  }
+};
+
+/// A struct of data: stored as a dict by member name.
+template <class T>
+concept PlainAggregate = std::is_aggregate_v<T> && std::is_class_v<T> && std::is_default_constructible_v<T> && !HasCodec<T> &&
+                         !Iterable<T> && !TupleLike<T> && !TimePointLike<T> && !DurationLike<T>;
+
+template <class... Ts>
+consteval bool all_storable(TypeList<Ts...>) {
+  return (Storable<Ts> && ...);  // const members are not: nothing could be read into them
+}
+
+template <class T>
+  requires(PlainAggregate<T> || (ListsItsMembers<T> && !HasCodec<T>))
+struct Convert<T> {
+  static constexpr bool kStorable = all_storable(MemberTypes<T>{});
+  static constexpr unsigned kCategory = kDict;
+  static void encode(Pickler& out, const T& value) {
+    out.begin_dict();
+    visit_members(value, [&](const auto&... members) {
+      std::size_t i = 0;
+      ((out.next(), out.text(kMemberNames<T>.names[i++]), detail::encode(out, members)), ...);
+    });
+    out.end();
+  }
+  static void decode(const Value& value, const Place& place, T& into) {
+    visit_members(into, [&](auto&... members) {
+      no_other_members(value, place, sizeof...(members));
+      std::size_t i = 0;
+      ((decode_member(value, place, kMemberNames<T>.names[i++], members)), ...);
+    });
+  }
+
+ private:
+  template <class M>
+  static void decode_member(const Value& value, const Place& place, std::string_view name, M& into) {
+    detail::decode(member_from(value, place, name), Place{&place, name, 0}, into);
+  }
+};
+
+/// The items of something that foreach can fan out over.
+template <class T>
+struct ForeachItems {};
+template <class T>
+  requires(Iterable<T> && !MapLike<T> && !std::same_as<T, std::string> && !std::same_as<T, Bytes> && !std::same_as<T, std::vector<std::byte>>)
+struct ForeachItems<T> {
+  using Item = std::remove_const_t<typename T::value_type>;
+};
+template <class T>
+  requires MapLike<T>
+struct ForeachItems<T> {
+  using Item = std::pair<typename T::key_type, typename T::mapped_type>;
+};
+
+}  // namespace detail
+
+template <class T>
+T Value::as() const {
+  static_assert(detail::Storable<T>, "metaflow: no stored value can be read as this type");
+  T into{};
+  detail::decode(*this, detail::Place{}, into);
+  return into;
+}
+
+}  // namespace metaflow

@@ -1,0 +1,74 @@
+// What a step can know of the task that it runs in.
+#pragma once
+
+#include <metaflow/codec.h>
+#include <metaflow/inputs.h>
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace metaflow {
+
+/// One foreach around a task.
+struct ForeachFrame {
+  std::string step;      // the step that runs for each item
+  std::string variable;  // the artifact that holds the items
+  std::size_t num_splits = 0;
+  std::size_t index = 0;
+  std::string value;  // the item as text, at most 30 characters
+};
+
+/// The running task. Constant while a step runs; reading is safe from several threads.
+struct Current {
+  std::string flow_name;
+  std::string run_id;
+  std::string step_name;
+  std::string task_id;
+  int retry_count = 0;        // the attempt: 0 for the first
+  std::string origin_run_id;  // of a resumed run; else empty
+  std::string namespace_;     // "user:me"
+  std::string username;
+  std::vector<std::string> tags;
+  std::vector<std::string> parameter_names;
+  std::vector<ForeachFrame> foreach_stack;  // outermost first
+
+  /// The cores that parallel_map uses: what the step asked for with `resources`, at most what affinity and control groups give.
+  unsigned cpus() const;
+
+  /// "BigSum/17/start/1"
+  std::string pathspec() const { return flow_name + "/" + run_id + "/" + step_name + "/" + task_id; }
+
+  /// The position in the innermost foreach around the step; nothing outside of any.
+  std::optional<std::size_t> index() const {
+    if (foreach_stack.empty()) return std::nullopt;
+    return foreach_stack.back().index;
+  }
+
+  /// The item of the innermost foreach around the step; `T` as in the range. Throws Error{not_found} outside of any.
+  template <class T>
+  T input() const {
+    T item{};
+    detail::decode(read_item({}).root(), detail::Place{nullptr, "the item of foreach", 0}, item);
+    return item;
+  }
+
+  /// The item of the foreach over this artifact: current().input(&Sweep::alphas).
+  template <class V, class Flow>
+  auto input(V Flow::*variable) const {
+    const std::string_view name = detail::kMemberNames<Flow>.names[detail::position_of<Flow>(variable)];
+    typename detail::ForeachItems<std::remove_const_t<V>>::Item item{};
+    detail::decode(read_item(name).root(), detail::Place{nullptr, name, 0}, item);
+    return item;
+  }
+
+ private:
+  /// Of the foreach over this artifact; the innermost if empty.
+  Document read_item(std::string_view variable) const;
+};
+
+/// The task that this process executes. Throws Error{invalid_command} outside of a step.
+const Current& current();
+
+}  // namespace metaflow

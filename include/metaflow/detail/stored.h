@@ -1,0 +1,44 @@
+// Values that are in a store and have not been read yet.
+#pragma once
+
+#include <metaflow/value.h>
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace metaflow::detail {
+
+/// A handle on a stored value. Immutable, shared, thread-safe.
+class StoredValue {
+ public:
+  virtual ~StoredValue() = default;
+
+  /// Reads and parses it. Throws Error{data_store, data_missing, invalid_value}.
+  virtual Document read() const = 0;
+
+  /// The artifact's name, for messages.
+  virtual const std::string& name() const = 0;
+  /// What addresses the bytes: 40 hex digits.
+  virtual const std::string& key() const = 0;
+};
+
+/// Does something once, whoever comes first; the others wait. If it throws, the next one tries again.
+class Once {
+ public:
+  template <class F>
+  void operator()(F&& f) {
+    if (state_.load(std::memory_order_acquire) == kDone) return;
+    run([](void* context) { (*static_cast<std::remove_reference_t<F>*>(context))(); }, &f);
+  }
+  void set_done() { state_.store(kDone, std::memory_order_release); }
+  bool done() const { return state_.load(std::memory_order_acquire) == kDone; }
+
+ private:
+  static constexpr int kDone = 2;
+  void run(void (*f)(void*), void* context);
+  std::atomic<int> state_{0};
+};
+
+}  // namespace metaflow::detail

@@ -1,0 +1,59 @@
+// The one exception type of this library.
+#pragma once
+
+#include <exception>
+#include <string>
+#include <string_view>
+
+namespace metaflow {
+
+/// What went wrong, for code that wants to react. Each code has a headline, the first line of what a user sees, and an exit
+/// status: 2 for `usage`, 1 for the others.
+enum class ErrorCode {
+  usage,              // the command line itself is wrong: unknown option, missing argument
+  invalid_command,    // well-formed, but cannot be done as asked
+  invalid_flow,       // the graph, a decorator or a parameter of the flow breaks a rule
+  unknown_decorator,  // --with names a decorator that does not exist
+  unknown_attribute,  // a decorator has no such attribute
+  invalid_value,      // a value does not fit the type that it is read into, or cannot be stored
+  not_found,          // no such flow, run, step, task or artifact
+  data_store,         // the store could not be read or written
+  data_missing,       // the store lacks something it should have
+  merge_conflict,     // Inputs::merge: branches disagree
+  merge_missing,      // Inputs::merge: an included artifact is in no branch
+  tagging,            // a tag breaks a rule
+  unknown_user,       // no user name could be determined
+  out_of_memory,      // an allocation failed
+  step_failure,       // a task of the run failed
+  item_failure,       // an item of parallel_map failed
+  interrupted,        // Ctrl-C or SIGTERM
+  internal,           // a defect of this library
+};
+
+/// Thrown for everything that ends a command or a step. The message names the operation and the object, the hint what to try.
+/// Thread-safe like any exception object.
+class Error : public std::exception {
+ public:
+  Error(ErrorCode code, std::string message, std::string hint = {});
+
+  ErrorCode code() const noexcept { return code_; }
+  const std::string& message() const noexcept { return message_; }
+  const std::string& hint() const noexcept { return hint_; }
+
+  /// The message and, on a line of its own, the hint.
+  const char* what() const noexcept override { return text_.c_str(); }
+
+  /// The same error with words put before its message: how a caller adds what it knows.
+  Error prefixed(std::string_view words) const;
+
+ private:
+  ErrorCode code_;
+  std::string message_;
+  std::string hint_;
+  std::string text_;
+};
+
+/// "Invalid command", "Data store error", ...: Metaflow's words.
+std::string_view headline(ErrorCode code);
+
+}  // namespace metaflow

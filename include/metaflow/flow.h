@@ -1,0 +1,87 @@
+// The shape of a flow: which steps it has and how they follow each other.
+//
+//   static auto graph() {
+//     return mf::graph(mf::step<&Sweep::start>(mf::foreach<&Sweep::alphas, &Sweep::work>),
+//                      mf::step<&Sweep::work>(mf::resources{.cpu = 4}, mf::next<&Sweep::join>),
+//                      mf::step<&Sweep::join>(mf::next<&Sweep::end>),
+//                      mf::step<&Sweep::end>());
+//   }
+//
+// The shape is in types, so that a wrong flow does not compile; decorators are values, made when the program starts.
+#pragma once
+
+#include <metaflow/array.h>
+#include <metaflow/artifact.h>
+#include <metaflow/decorators.h>
+#include <metaflow/detail/check.h>
+#include <metaflow/detail/describe.h>
+#include <metaflow/detail/step.h>
+#include <metaflow/inputs.h>
+#include <metaflow/parameter.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace metaflow {
+
+/// The base of every flow: `struct BigSum : mf::FlowSpec<BigSum> { ... };`. Empty. The data members of the flow are its artifacts.
+///
+/// A flow may say more about itself:
+///   static constexpr auto doc = "...";         // for `show` and the clients
+///   static constexpr auto flow_name = "...";   // if it should not be the name of the struct; a template needs it
+///   static auto artifacts() { return mf::members<&F::a, &F::b>; }   // if it is not an aggregate
+template <class Flow>
+struct FlowSpec {};
+
+/// The step that follows; several: all of them follow, side by side, until a join.
+template <auto... Steps>
+inline constexpr detail::Next<Steps...> next{};
+
+/// One task of `Body` for every item of the artifact `Variable`, until a join.
+template <auto Variable, auto Body>
+inline constexpr detail::Foreach<Variable, Body> foreach{};
+
+/// One case of choose: an enumerator, an integer, a bool or a text, and the step that follows.
+template <detail::Case Value, auto Step>
+using when = detail::When<Value, Step>;
+
+/// The step that follows depends on the artifact `Variable`:
+///   mf::choose<&F::kind, mf::when<Kind::fast, &F::quick>, mf::when<Kind::slow, &F::thorough>>
+/// A step that chooses itself is repeated.
+template <auto Variable, class... Whens>
+inline constexpr detail::Choose<Variable, Whens...> choose{};
+
+/// Words about a step, for `show` and the clients.
+struct doc {
+  std::string text;
+};
+
+/// One step of a graph: its member function; then, in any order, where it leads to (one of next, foreach, choose; nothing for the
+/// last step), decorators and doc.
+template <auto Method, class... Parts>
+auto step(Parts... parts) {
+  static_assert((detail::kIsTransition<Parts> + ... + 0) <= 1, "metaflow: a step has one transition: next, foreach or choose");
+  detail::Step<Method, typename detail::TransitionOf<Parts...>::type> made;
+  (made.add(std::move(parts)), ...);
+  return made;
+}
+
+/// All steps of a flow.
+template <class... Steps>
+detail::Graph<Steps...> graph(Steps... steps) {
+  return detail::Graph<Steps...>{{std::move(steps.said)...}};
+}
+
+/// The main program of a flow: reads the command line, does what it says, returns the exit status.
+///   int main(int argc, char** argv) { return mf::run<BigSum>(argc, argv); }
+template <class Flow>
+int run(int argc, char** argv) {
+  if constexpr (detail::check_flow<Flow>()) {
+    return detail::run_flow(detail::describe<Flow>(), argc, argv);
+  } else {
+    return 2;
+  }
+}
+
+}  // namespace metaflow

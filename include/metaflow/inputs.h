@@ -1,0 +1,197 @@
+// The tasks that lead to a join.
+#pragma once
+
+#include <metaflow/codec.h>
+#include <metaflow/detail/reflect.h>
+#include <metaflow/error.h>
+
+#include <cstddef>
+#include <iterator>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+namespace metaflow {
+
+namespace detail {
+
+/// Which artifacts a merge is about.
+struct MergeChoice {
+  enum class Mode : std::uint8_t { all, include, exclude } mode = Mode::all;
+  std::vector<std::size_t> members;
+};
+
+/// The inputs of a join without their type; implemented by the task runtime.
+class InputsCore {
+ public:
+  virtual ~InputsCore() = default;
+  virtual std::size_t size() const = 0;
+  /// The input that comes from this step; throws Error{not_found} if there is none or more than one.
+  virtual std::size_t index_of(std::string_view step) const = 0;
+  virtual void load(std::size_t input, void* flow) = 0;
+  virtual void load_member(std::size_t input, std::size_t member, void* into) = 0;
+  virtual void merge(void* flow, const MergeChoice& choice) = 0;
+};
+
+/// The position of a member among those of its flow, from a pointer to it.
+template <class Flow, class T>
+std::size_t position_of(T Flow::*pointer) {
+  // Addresses are compared, nothing is read: as offsetof does.
+  alignas(Flow) static std::byte memory[sizeof(Flow)];
+  auto* flow = reinterpret_cast<Flow*>(memory);
+  const void* wanted = &(flow->*pointer);
+  return visit_members(*flow, [&](auto&... members) {
+    std::size_t position = 0;
+    std::size_t found = SIZE_MAX;
+    ((static_cast<const void*>(&members) == wanted ? found = position : 0, ++position), ...);
+    return found;
+  });
+}
+
+[[noreturn]] void throw_no_input(std::size_t index, std::size_t size);
+
+template <auto Method>
+consteval std::string_view step_name() {
+  return name_of_constant<Method>();
+}
+
+}  // namespace detail
+
+/// For Inputs::merge: only these artifacts; all artifacts but these.
+template <class Flow, class... Ts>
+detail::MergeChoice include(Ts Flow::*... members) {
+  return {detail::MergeChoice::Mode::include, {detail::position_of(members)...}};
+}
+template <class Flow, class... Ts>
+detail::MergeChoice exclude(Ts Flow::*... members) {
+  return {detail::MergeChoice::Mode::exclude, {detail::position_of(members)...}};
+}
+
+/// What a join is given: the tasks that lead to it, as flow objects with their artifacts. Items of a foreach come in the order of
+/// the items, branches in the order in which the split names them.
+///
+/// Lazy: an input is read when it is touched. Walking (for, each) reuses one object, so that a join over 100,000 tasks stays
+/// small; inputs[i] stays valid as long as the inputs. Not thread-safe.
+template <class Flow>
+class Inputs {
+ public:
+  explicit Inputs(detail::InputsCore& core) : core_(&core) {}
+
+  std::size_t size() const { return core_->size(); }
+  bool empty() const { return size() == 0; }
+
+  /// Input i; throws Error{not_found} if there are fewer.
+  const Flow& operator[](std::size_t i) const {
+    if (i >= size()) detail::throw_no_input(i, size());
+    if (kept_.size() < size()) kept_.resize(size());
+    if (!kept_[i]) kept_[i] = load(i);
+    return *kept_[i];
+  }
+
+  /// The input that comes from one step: inputs.at<&Flow::left>().
+  template <auto Step>
+  const Flow& at() const {
+    return (*this)[core_->index_of(detail::step_name<Step>())];
+  }
+
+  /// One artifact of every input: for (double r : inputs.each(&Flow::result)). Nothing else is read.
+  template <class T, class Base>
+  auto each(T Base::*member) const {
+    return Each<std::remove_const_t<T>>{core_, detail::position_of<Flow>(static_cast<T Flow::*>(member))};
+  }
+
+  /// Makes what the branches disagree on an error. Before a join starts, every artifact on which its inputs agree, or that only
+  /// one value was given to since the split, has been carried over; the others have their initial values. merge() checks that the
+  /// join has given a value to each of those, and throws Error{merge_conflict} if not. With include(...) only the named artifacts
+  /// are carried over and checked, with exclude(...) all but those; what is left out has its initial value.
+  void merge(Flow& flow, const detail::MergeChoice& choice = {}) const { core_->merge(&flow, choice); }
+
+  class Iterator {
+   public:
+    using iterator_category = std::input_iterator_tag;
+    using value_type = Flow;
+    using difference_type = std::ptrdiff_t;
+
+    Iterator() = default;
+    Iterator(const Inputs* inputs, std::size_t at) : inputs_(inputs), at_(at) { read(); }
+    const Flow& operator*() const { return *flow_; }
+    const Flow* operator->() const { return flow_.get(); }
+    Iterator& operator++() {
+      ++at_;
+      read();
+      return *this;
+    }
+    void operator++(int) { ++*this; }
+    bool operator==(std::default_sentinel_t) const { return at_ == inputs_->size(); }
+
+   private:
+    void read() {
+      if (at_ == inputs_->size()) return;
+      if (flow_ && flow_.use_count() == 1) {
+        inputs_->core_->load(at_, flow_.get());
+      } else {
+        flow_ = inputs_->load(at_);
+      }
+    }
+    const Inputs* inputs_ = nullptr;
+    std::size_t at_ = 0;
+    std::shared_ptr<Flow> flow_;
+  };
+
+  Iterator begin() const { return Iterator(this, 0); }
+  std::default_sentinel_t end() const { return {}; }
+
+ private:
+  template <class T>
+  class Each {
+   public:
+    Each(detail::InputsCore* core, std::size_t member) : core_(core), member_(member) {}
+
+    class Iterator {
+     public:
+      using iterator_category = std::input_iterator_tag;
+      using value_type = T;
+      using difference_type = std::ptrdiff_t;
+
+      Iterator() = default;
+      Iterator(detail::InputsCore* core, std::size_t member) : core_(core), member_(member) { read(); }
+      const T& operator*() const { return value_; }
+      const T* operator->() const { return &value_; }
+      Iterator& operator++() {
+        ++at_;
+        read();
+        return *this;
+      }
+      void operator++(int) { ++*this; }
+      bool operator==(std::default_sentinel_t) const { return at_ == core_->size(); }
+
+     private:
+      void read() {
+        if (at_ < core_->size()) core_->load_member(at_, member_, &value_);
+      }
+      detail::InputsCore* core_ = nullptr;
+      std::size_t member_ = 0;
+      std::size_t at_ = 0;
+      T value_{};
+    };
+
+    Iterator begin() const { return Iterator(core_, member_); }
+    std::default_sentinel_t end() const { return {}; }
+    std::size_t size() const { return core_->size(); }
+
+   private:
+    detail::InputsCore* core_;
+    std::size_t member_;
+  };
+
+  std::shared_ptr<Flow> load(std::size_t i) const {
+    auto flow = std::make_shared<Flow>();
+    core_->load(i, flow.get());
+    return flow;
+  }
+
+  detail::InputsCore* core_;
+  mutable std::vector<std::shared_ptr<Flow>> kept_;
+};
+
+}  // namespace metaflow

@@ -1,0 +1,13 @@
+// Metaflow for C++: everything that a flow includes.
+#pragma once
+
+#include <metaflow/array.h>
+#include <metaflow/artifact.h>
+#include <metaflow/codec.h>
+#include <metaflow/current.h>
+#include <metaflow/decorators.h>
+#include <metaflow/error.h>
+#include <metaflow/flow.h>
+#include <metaflow/inputs.h>
+#include <metaflow/parameter.h>
+#include <metaflow/version.h>

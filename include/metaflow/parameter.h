@@ -1,0 +1,124 @@
+// Options of `run` that are artifacts.
+#pragma once
+
+#include <metaflow/codec.h>
+
+#include <optional>
+#include <string>
+#include <utility>
+
+namespace metaflow {
+
+namespace detail {
+
+/// How a parameter's text on the command line is read.
+enum class ParameterType : std::uint8_t { text, integer, real, boolean, list, json };
+
+template <class T>
+struct ParameterTypeOf {
+  static constexpr ParameterType value = ParameterType::json;
+};
+template <class T>
+  requires(std::same_as<T, bool>)
+struct ParameterTypeOf<T> {
+  static constexpr ParameterType value = ParameterType::boolean;
+};
+template <class T>
+  requires((std::integral<T> && !std::same_as<T, bool>) || std::is_enum_v<T>)
+struct ParameterTypeOf<T> {
+  static constexpr ParameterType value = ParameterType::integer;
+};
+template <class T>
+  requires(std::same_as<T, float> || std::same_as<T, double>)
+struct ParameterTypeOf<T> {
+  static constexpr ParameterType value = ParameterType::real;
+};
+template <class T>
+  requires(std::same_as<T, std::string> || PathLike<T>)
+struct ParameterTypeOf<T> {
+  static constexpr ParameterType value = ParameterType::text;
+};
+template <class T>
+  requires(SequenceLike<T> && ParameterTypeOf<typename T::value_type>::value != ParameterType::json && !std::same_as<T, std::string>)
+struct ParameterTypeOf<T> {
+  static constexpr ParameterType value = ParameterType::list;
+};
+template <class T>
+  requires(OptionalLike<T>)
+struct ParameterTypeOf<T> : ParameterTypeOf<typename T::value_type> {};
+
+/// The untyped part of a Parameter.
+struct ParameterBase {
+  std::string help;
+  std::string name;       // of the option; empty: the member's name
+  std::string separator;  // between the items of a list
+  bool required = false;
+};
+
+}  // namespace detail
+
+/// An option of `run`, `--n 100` or METAFLOW_RUN_N=100, and an artifact of every step, read-only.
+///
+///   mf::Parameter<int> n{{.value = 100, .help = "how many points"}};
+///   mf::Parameter<std::string> input{{.help = "the file to read"}};      // no value: required
+///   mf::Parameter<std::optional<double>> alpha;                          // may be left out: nullopt
+///   mf::Parameter<std::vector<int>> sizes{{.value = {{1, 2, 3}}}};       // --sizes 1,2,3
+///   mf::Parameter<std::map<std::string, int>> limits;                    // --limits '{"a": 1}'
+///
+/// Numbers, bool, text and paths are written as they are, lists with separators or as JSON, everything else as JSON.
+template <class T>
+class Parameter : private detail::ParameterBase {
+  static_assert(detail::Storable<T>, "metaflow: Parameter<T>: a T cannot be stored");
+
+ public:
+  struct Options {
+    std::optional<T> value{};     // the default; without one the option is required (unless T is an optional)
+    std::string help{};           // for --help
+    std::string name{};           // of the option, if it should not be the member's
+    std::string separator = ",";  // between the items of a list
+  };
+
+  Parameter() : Parameter(Options{}) {}
+  explicit Parameter(Options options)
+      : ParameterBase{std::move(options.help), std::move(options.name), std::move(options.separator),
+                      !options.value.has_value() && !detail::OptionalLike<T>} {
+    if (options.value) value_ = std::move(*options.value);
+  }
+  Parameter(const Parameter&) = default;
+  Parameter& operator=(const Parameter&) = delete;
+
+  const T& operator*() const noexcept { return value_; }
+  const T* operator->() const noexcept { return &value_; }
+  operator const T&() const noexcept { return value_; }
+
+ private:
+  template <class>
+  friend struct ParameterAccess;
+  T value_{};
+};
+
+/// Library access to a Parameter.
+template <class T>
+struct ParameterAccess {
+  static const detail::ParameterBase& base(const Parameter<T>& parameter) { return parameter; }
+  static T& value(Parameter<T>& parameter) { return parameter.value_; }
+};
+
+namespace detail {
+
+template <class T>
+struct Convert<Parameter<T>> {
+  static constexpr bool kStorable = Storable<T>;
+  static constexpr unsigned kCategory = Convert<T>::kCategory;
+  static void encode(Pickler& out, const Parameter<T>& value) { detail::encode(out, *value); }
+  static void decode(const Value& value, const Place& place, Parameter<T>& into) {
+    detail::decode(value, place, ParameterAccess<T>::value(into));
+  }
+};
+
+template <class T>
+  requires requires { typename ForeachItems<T>::Item; }
+struct ForeachItems<Parameter<T>> : ForeachItems<T> {};
+
+}  // namespace detail
+}  // namespace metaflow

@@ -1,0 +1,150 @@
+// Values as they are in a store, before they have a C++ type: what the client library reads, and what Codec converts.
+#pragma once
+
+#include <metaflow/error.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace metaflow {
+
+class Document;
+
+namespace detail {
+struct Place;
+struct ListNode;
+struct DictNode;
+struct ArrayNode;
+struct ObjectNode;
+struct ValueBuilder;
+}  // namespace detail
+
+/// What Python would call the type of a value.
+enum class Kind : std::uint8_t {
+  none,
+  boolean,
+  integer,      // fits int64
+  big_integer,  // does not: see Value::magnitude
+  real,
+  text,
+  bytes,
+  list,
+  tuple,
+  set,  // also frozenset
+  dict,
+  array,  // numpy.ndarray
+  complex,
+  datetime,   // microseconds since 1970, UTC (a naive datetime is taken for UTC)
+  timedelta,  // microseconds
+  object,     // an instance of a class: its name, arguments and state
+};
+
+/// The elements of an n-dimensional array, as numpy describes them.
+struct ArrayView {
+  char type = 'f';            // numpy's kind: b(ool) i(nt) u(nsigned) f(loat) c(omplex) S(bytes) U(nicode) M(datetime64) m(timedelta64)
+  std::size_t item_size = 8;  // bytes per element
+  bool big_endian = false;
+  bool column_major = false;
+  std::span<const std::size_t> shape;
+  std::span<const std::byte> bytes;  // shape's product x item_size
+};
+
+/// One value inside a Document: a number, a text, a list of values... A light reference (24 bytes), valid as long as the Document
+/// that it came from. Reading it from several threads is safe. Accessors throw Error{invalid_value} when the kind does not fit.
+class Value {
+ public:
+  Value() = default;
+
+  Kind kind() const noexcept { return kind_; }
+  bool is_none() const noexcept { return kind_ == Kind::none; }
+
+  bool boolean() const;
+  std::int64_t integer() const;
+  double real() const;  // the real part of a complex number
+  double imaginary() const;
+  std::string_view text() const;  // UTF-8
+  std::span<const std::byte> bytes() const;
+  ArrayView array() const;
+
+  /// An integer that fits uint64; nothing for others.
+  std::optional<std::uint64_t> unsigned_integer() const;
+  /// Little-endian two's complement of an integer beyond that.
+  std::span<const std::byte> magnitude() const;
+
+  /// Of datetime and timedelta; the nanoseconds are what a C++ duration had below the microsecond.
+  std::int64_t microseconds() const;
+  std::int64_t nanoseconds_below() const;
+
+  /// Elements of a list, tuple, set or (keys of a) dict; arguments of an object; elements of the first dimension of an array.
+  std::size_t size() const;
+  Value operator[](std::size_t index) const;
+
+  /// The value of the index-th item of a dict, whose key is [index].
+  Value mapped(std::size_t index) const;
+  /// The value under a text key of a dict, or of an object's state.
+  std::optional<Value> find(std::string_view key) const;
+
+  /// "collections.OrderedDict" of an object; empty for other kinds.
+  std::string_view class_name() const;
+  /// What an object's __setstate__ would get; none if nothing.
+  Value state() const;
+
+  /// The value as a C++ type; declared by <metaflow/codec.h>. Never narrows: an error says what does not fit.
+  template <class T>
+  T as() const;
+
+ private:
+  friend struct detail::ValueBuilder;
+
+  union {
+    bool boolean_;
+    std::int64_t integer_ = 0;
+    double real_;
+    const char* data_;
+    const detail::ListNode* list_;
+    const detail::DictNode* dict_;
+    const detail::ArrayNode* array_;
+    const detail::ObjectNode* object_;
+  };
+  union {
+    std::size_t size_ = 0;
+    double imaginary_;
+    std::int64_t nanoseconds_;
+  };
+  Kind kind_ = Kind::none;
+};
+
+/// Python's repr() of the value; cut with "..." after `limit` bytes or so.
+std::string repr(const Value& value, std::size_t limit = SIZE_MAX);
+/// Python's str(): a text as it is, all else as repr.
+std::string text_of(const Value& value, std::size_t limit = SIZE_MAX);
+/// "<class 'int'>"
+std::string python_type(const Value& value);
+/// As JSON; bytes as base64 text, arrays as nested lists, what JSON lacks as text_of.
+std::string to_json(const Value& value);
+
+/// A value read from a store, with the memory it needs (often a mapped file). Cheap to copy; copies share the memory.
+class Document {
+ public:
+  Document() = default;
+  Document(Value root, std::shared_ptr<const void> memory) : root_(root), memory_(std::move(memory)) {}
+
+  const Value& root() const noexcept { return root_; }
+  const std::shared_ptr<const void>& memory() const noexcept { return memory_; }
+
+  template <class T>
+  T as() const {
+    return root_.as<T>();
+  }
+
+ private:
+  Value root_;
+  std::shared_ptr<const void> memory_;
+};
+
+}  // namespace metaflow

@@ -1,0 +1,34 @@
+#include <metaflow/error.h>
+
+namespace metaflow {
+
+Error::Error(ErrorCode code, std::string message, std::string hint)
+    : code_(code), message_(std::move(message)), hint_(std::move(hint)), text_(hint_.empty() ? message_ : message_ + "\n" + hint_) {}
+
+Error Error::prefixed(std::string_view words) const { return Error(code_, std::string(words) + message_, hint_); }
+
+std::string_view headline(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::usage: return "Usage";
+    case ErrorCode::invalid_command: return "Invalid command";
+    case ErrorCode::invalid_flow: return "Flow failed";
+    case ErrorCode::unknown_decorator: return "Unknown step decorator";
+    case ErrorCode::unknown_attribute: return "Unknown decorator attribute";
+    case ErrorCode::invalid_value: return "Invalid value";
+    case ErrorCode::not_found: return "Object not found";
+    case ErrorCode::data_store: return "Data store error";
+    case ErrorCode::data_missing: return "Data missing";
+    case ErrorCode::merge_conflict: return "Unhandled artifacts in merge";
+    case ErrorCode::merge_missing: return "Missing artifacts in merge";
+    case ErrorCode::tagging: return "Tagging error";
+    case ErrorCode::unknown_user: return "Unknown user";
+    case ErrorCode::out_of_memory: return "Out of memory";
+    case ErrorCode::step_failure: return "Step failure";
+    case ErrorCode::item_failure: return "Item failure";
+    case ErrorCode::interrupted: return "Interrupted";
+    case ErrorCode::internal: return "Internal error";
+  }
+  return "Internal error";
+}
+
+}  // namespace metaflow

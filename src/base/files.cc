@@ -1,0 +1,317 @@
+#include "base/files.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <climits>
+#include <cstdio>
+#include <cstring>
+
+#include <fmt/format.h>
+
+#include <metaflow/error.h>
+
+namespace metaflow::base {
+
+namespace {
+
+constexpr std::size_t kMapFrom = 64 * 1024;
+
+template <class Call>
+auto retry(Call call) {
+  auto result = call();
+  while (result < 0 && errno == EINTR) result = call();
+  return result;
+}
+
+std::string directory_of(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+std::string temporary_name(const std::string& directory) {
+  static std::atomic<unsigned> counter{0};
+  return fmt::format("{}/.mf-{}-{}.tmp", directory, ::getpid(), counter.fetch_add(1));
+}
+
+void write_parts(int fd, Parts parts, const std::string& path) {
+  std::array<iovec, 64> chunk;
+  std::size_t next = 0;
+  std::size_t skip = 0;  // bytes of parts[next] that are written already
+  while (next < parts.size()) {
+    std::size_t count = 0;
+    for (std::size_t i = next; i < parts.size() && count < chunk.size(); ++i, ++count) {
+      const std::size_t from = i == next ? skip : 0;
+      chunk[count] = {const_cast<std::byte*>(parts[i].data()) + from, parts[i].size() - from};
+    }
+    const ssize_t written = retry([&] { return ::writev(fd, chunk.data(), static_cast<int>(count)); });
+    if (written < 0) throw_errno("write", path, errno);
+    auto left = static_cast<std::size_t>(written);
+    while (next < parts.size() && left >= parts[next].size() - skip) {
+      left -= parts[next].size() - skip;
+      skip = 0;
+      ++next;
+    }
+    skip += left;
+  }
+}
+
+int open_nameless(const std::string& directory) {
+  return retry([&] { return ::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0666); });
+}
+
+bool nameless_unsupported(int error) { return error == EOPNOTSUPP || error == EISDIR || error == EINVAL || error == ENOSYS; }
+
+}  // namespace
+
+void Fd::reset(int fd) {
+  if (fd_ >= 0) ::close(fd_);
+  fd_ = fd;
+}
+
+void throw_errno(std::string_view operation, std::string_view path, int error) {
+  std::string hint;
+  switch (error) {
+    case ENOSPC:
+    case EDQUOT: hint = "Free some space, or put the store elsewhere with METAFLOW_DATASTORE_SYSROOT_LOCAL."; break;
+    case EROFS:
+    case EACCES:
+    case EPERM: hint = "Check the permissions, or put the store elsewhere with METAFLOW_DATASTORE_SYSROOT_LOCAL."; break;
+    case EMFILE:
+    case ENFILE: hint = "Raise the limit of open files (ulimit -n) or lower --max-workers."; break;
+    case ENAMETOOLONG: hint = "Put the store into a directory with a shorter path."; break;
+    default: break;
+  }
+  throw Error(ErrorCode::data_store, fmt::format("Cannot {} '{}': {}", operation, path, std::strerror(error)), hint);
+}
+
+std::optional<SharedBytes> read_file(const std::string& path) {
+  const Fd fd(retry([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC); }));
+  if (!fd) {
+    if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
+    throw_errno("open", path, errno);
+  }
+  struct stat status {};
+  if (::fstat(fd.get(), &status) != 0) throw_errno("examine", path, errno);
+  if (S_ISDIR(status.st_mode)) throw_errno("read", path, EISDIR);
+  const auto size = static_cast<std::size_t>(status.st_size);
+  if (size >= kMapFrom) {
+    void* mapped = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd.get(), 0);
+    if (mapped == MAP_FAILED) throw_errno("map", path, errno);
+    std::shared_ptr<const void> owner(mapped, [size](const void* p) { ::munmap(const_cast<void*>(p), size); });
+    return SharedBytes({static_cast<const std::byte*>(mapped), size}, std::move(owner));
+  }
+  // Special files say size 0; read until the end.
+  std::string text(size == 0 ? 4096 : size + 1, '\0');
+  std::size_t got = 0;
+  while (true) {
+    const ssize_t n = retry([&] { return ::read(fd.get(), text.data() + got, text.size() - got); });
+    if (n < 0) throw_errno("read", path, errno);
+    if (n == 0) break;
+    got += static_cast<std::size_t>(n);
+    if (got == text.size()) text.resize(text.size() * 2);
+  }
+  text.resize(got);
+  return SharedBytes(std::move(text));
+}
+
+bool link_open_file(int fd, const std::string& path) {
+  std::array<char, 32> link;
+  std::snprintf(link.data(), link.size(), "/proc/self/fd/%d", fd);
+  if (::linkat(AT_FDCWD, link.data(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) == 0) return true;
+  if (errno == EEXIST) return false;
+  const int error = errno;
+  if (error == ENOENT && !exists(directory_of(path))) {
+    make_directories(directory_of(path));
+    return link_open_file(fd, path);
+  }
+  throw_errno("create", path, error);
+}
+
+SpoolFile::SpoolFile(const std::string& directory) : directory_(directory) {
+  fd_.reset(open_nameless(directory));
+  if (!fd_ && errno == ENOENT) {
+    make_directories(directory);
+    fd_.reset(open_nameless(directory));
+  }
+  if (!fd_ && (nameless_unsupported(errno) || ::access("/proc/self/fd", F_OK) != 0)) {
+    temporary_ = temporary_name(directory);
+    fd_.reset(retry([&] { return ::open(temporary_.c_str(), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0666); }));
+  }
+  if (!fd_) throw_errno("create a file in", directory, errno);
+}
+
+SpoolFile::~SpoolFile() {
+  if (fd_ && !temporary_.empty()) ::unlink(temporary_.c_str());
+}
+
+void SpoolFile::write(std::span<const std::byte> bytes, std::uint64_t offset) {
+  while (!bytes.empty()) {
+    const ssize_t n = retry([&] { return ::pwrite(fd_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset)); });
+    if (n < 0) throw_errno("write a file in", directory_, errno);
+    bytes = bytes.subspan(static_cast<std::size_t>(n));
+    offset += static_cast<std::uint64_t>(n);
+  }
+}
+
+bool SpoolFile::publish(const std::string& path) {
+  if (temporary_.empty()) return link_open_file(fd_.get(), path);
+  if (::link(temporary_.c_str(), path.c_str()) == 0) return true;
+  if (errno == EEXIST) return false;
+  if (errno == ENOENT) make_directories(directory_of(path));
+  // A file system without hard links: rename, which may replace the same content.
+  if (::rename(temporary_.c_str(), path.c_str()) != 0) throw_errno("create", path, errno);
+  temporary_.clear();
+  return true;
+}
+
+Fd SpoolFile::release() {
+  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+  temporary_.clear();
+  return std::move(fd_);
+}
+
+bool create_file(const std::string& path, Parts parts) {
+  SpoolFile file(directory_of(path));
+  write_parts(file.fd(), parts, path);
+  return file.publish(path);
+}
+
+bool create_file(const std::string& path, std::string_view text) {
+  const std::span<const std::byte> part = std::as_bytes(std::span(text.data(), text.size()));
+  return create_file(path, Parts(&part, 1));
+}
+
+void replace_file(const std::string& path, Parts parts) {
+  const std::string directory = directory_of(path);
+  const std::string temporary = temporary_name(directory);
+  auto open = [&] { return retry([&] { return ::open(temporary.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666); }); };
+  Fd fd(open());
+  if (!fd && errno == ENOENT) {
+    make_directories(directory);
+    fd.reset(open());
+  }
+  if (!fd) throw_errno("create", path, errno);
+  try {
+    write_parts(fd.get(), parts, path);
+    if (::rename(temporary.c_str(), path.c_str()) != 0) throw_errno("replace", path, errno);
+  } catch (...) {
+    ::unlink(temporary.c_str());
+    throw;
+  }
+}
+
+void replace_file(const std::string& path, std::string_view text) {
+  const std::span<const std::byte> part = std::as_bytes(std::span(text.data(), text.size()));
+  replace_file(path, Parts(&part, 1));
+}
+
+bool link_file(const std::string& existing, const std::string& path) {
+  return ::link(existing.c_str(), path.c_str()) == 0 || errno == EEXIST;
+}
+
+void append_file(const std::string& path, std::string_view text) {
+  const Fd fd(retry([&] { return ::open(path.c_str(), O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0666); }));
+  if (!fd) throw_errno("open", path, errno);
+  while (!text.empty()) {
+    const ssize_t n = retry([&] { return ::write(fd.get(), text.data(), text.size()); });
+    if (n < 0) throw_errno("write", path, errno);
+    text.remove_prefix(static_cast<std::size_t>(n));
+  }
+}
+
+bool make_directory(const std::string& path) {
+  if (::mkdir(path.c_str(), 0777) == 0) return true;
+  if (errno == EEXIST) return false;
+  if (errno == ENOENT && path != directory_of(path)) {
+    make_directories(directory_of(path));
+    return make_directory(path);
+  }
+  throw_errno("make the directory", path, errno);
+}
+
+void make_directories(const std::string& path) {
+  if (::mkdir(path.c_str(), 0777) == 0 || errno == EEXIST) return;
+  const std::string parent = directory_of(path);
+  if (errno != ENOENT || parent == path) throw_errno("make the directory", path, errno);
+  make_directories(parent);
+  if (::mkdir(path.c_str(), 0777) != 0 && errno != EEXIST) throw_errno("make the directory", path, errno);
+}
+
+bool exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
+
+std::optional<std::uint64_t> file_size(const std::string& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) == 0) return static_cast<std::uint64_t>(status.st_size);
+  if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
+  throw_errno("examine", path, errno);
+}
+
+void remove_file(const std::string& path) {
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT) throw_errno("remove", path, errno);
+}
+
+std::vector<std::string> list_directory(const std::string& path) {
+  std::vector<std::string> names;
+  DIR* directory = ::opendir(path.c_str());
+  if (directory == nullptr) {
+    if (errno == ENOENT || errno == ENOTDIR) return names;
+    throw_errno("list", path, errno);
+  }
+  while (const dirent* entry = ::readdir(directory)) {
+    const std::string_view name = entry->d_name;
+    if (name != "." && name != "..") names.emplace_back(name);
+  }
+  ::closedir(directory);
+  return names;
+}
+
+std::string current_directory() {
+  std::array<char, PATH_MAX> buffer;
+  if (::getcwd(buffer.data(), buffer.size()) == nullptr) throw_errno("find", "the current directory", errno);
+  return buffer.data();
+}
+
+std::string absolute_path(const std::string& path) {
+  std::string full = path.starts_with('/') ? path : current_directory() + "/" + path;
+  std::vector<std::string> kept;
+  std::size_t begin = 0;
+  while (begin <= full.size()) {
+    std::size_t end = full.find('/', begin);
+    if (end == std::string::npos) end = full.size();
+    const std::string part = full.substr(begin, end - begin);
+    if (part == ".." && !kept.empty()) {
+      kept.pop_back();
+    } else if (!part.empty() && part != "." && part != "..") {
+      kept.push_back(part);
+    }
+    begin = end + 1;
+  }
+  std::string result;
+  for (const std::string& part : kept) result += "/" + part;
+  return result.empty() ? "/" : result;
+}
+
+void sync_file_system(const std::string& path) {
+  const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (fd) ::syncfs(fd.get());
+}
+
+void write_all(int fd, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t n = retry([&] { return ::write(fd, text.data(), text.size()); });
+    if (n < 0) throw_errno("write", "output", errno);
+    text.remove_prefix(static_cast<std::size_t>(n));
+  }
+}
+
+}  // namespace metaflow::base

@@ -1,0 +1,156 @@
+#include "base/process.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <climits>
+#include <cstdlib>
+#include <cstring>
+
+#include <fmt/format.h>
+
+#include <metaflow/error.h>
+
+#include "base/text.h"
+
+namespace metaflow::base {
+
+namespace {
+
+std::vector<char*> c_strings(const std::vector<std::string>& texts, const std::string* first) {
+  std::vector<char*> pointers;
+  pointers.reserve(texts.size() + 2);
+  if (first != nullptr) pointers.push_back(const_cast<char*>(first->c_str()));
+  for (const std::string& text : texts) pointers.push_back(const_cast<char*>(text.c_str()));
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
+double seconds(const timeval& time) { return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6; }
+
+std::pair<Fd, Fd> make_pipe() {
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) throw_errno("create", "a pipe", errno);
+  return {Fd(ends[0]), Fd(ends[1])};
+}
+
+/// What every start shares: made once.
+struct SpawnAttributes {
+  posix_spawnattr_t attributes;
+  SpawnAttributes() {
+    ::posix_spawnattr_init(&attributes);
+    sigset_t none;
+    sigset_t all;
+    sigemptyset(&none);
+    sigfillset(&all);
+    ::posix_spawnattr_setsigmask(&attributes, &none);
+    ::posix_spawnattr_setsigdefault(&attributes, &all);
+    ::posix_spawnattr_setpgroup(&attributes, 0);
+    ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
+  }
+};
+
+}  // namespace
+
+Child start_process(const std::string& program, const std::vector<std::string>& arguments, const std::vector<std::string>& environment) {
+  static const SpawnAttributes kAttributes;
+  Child child;
+  auto [out, out_write] = make_pipe();
+  auto [err, err_write] = make_pipe();
+  posix_spawn_file_actions_t actions;
+  ::posix_spawn_file_actions_init(&actions);
+  ::posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+  ::posix_spawn_file_actions_adddup2(&actions, out_write.get(), 1);
+  ::posix_spawn_file_actions_adddup2(&actions, err_write.get(), 2);
+  const auto argv = c_strings(arguments, &program);
+  const auto envp = c_strings(environment, nullptr);
+  const int error = ::posix_spawn(&child.pid, program.c_str(), &actions, &kAttributes.attributes, argv.data(), envp.data());
+  ::posix_spawn_file_actions_destroy(&actions);
+  if (error != 0) throw_errno("start", program, error);
+  child.pidfd.reset(static_cast<int>(::syscall(SYS_pidfd_open, child.pid, 0)));
+  if (!child.pidfd) {
+    const int failure = errno;
+    ::kill(child.pid, SIGKILL);
+    ::waitpid(child.pid, nullptr, 0);
+    throw_errno("watch the process of", program, failure);
+  }
+  for (const Fd* fd : {&out, &err}) ::fcntl(fd->get(), F_SETFL, O_NONBLOCK);
+  child.out = std::move(out);
+  child.err = std::move(err);
+  return child;
+}
+
+std::optional<Ending> reap(pid_t pid) {
+  int status = 0;
+  rusage usage{};
+  pid_t found = 0;
+  do {
+    found = ::wait4(pid, &status, WNOHANG, &usage);
+  } while (found < 0 && errno == EINTR);
+  if (found != pid) return std::nullopt;
+  Ending ending;
+  if (WIFSIGNALED(status)) {
+    ending.signal = WTERMSIG(status);
+  } else {
+    ending.exit_code = WEXITSTATUS(status);
+  }
+  ending.peak_memory = static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
+  ending.user_seconds = seconds(usage.ru_utime);
+  ending.system_seconds = seconds(usage.ru_stime);
+  return ending;
+}
+
+std::string signal_name(int number) {
+  const char* abbreviation = ::sigabbrev_np(number);
+  return abbreviation != nullptr ? fmt::format("SIG{}", abbreviation) : fmt::format("signal {}", number);
+}
+
+void become_subreaper() { ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); }
+
+void kill_descendants() {
+  while (true) {
+    std::vector<pid_t> children;
+    for (const std::string& thread : list_directory("/proc/self/task")) {
+      const auto text = read_file("/proc/self/task/" + thread + "/children");
+      if (!text) continue;
+      for (const std::string& pid : split(text->text(), ' ')) {
+        if (const int number = std::atoi(pid.c_str()); number > 0) children.push_back(number);
+      }
+    }
+    if (children.empty()) return;
+    for (pid_t pid : children) ::kill(pid, SIGKILL);
+    for (pid_t pid : children) {
+      while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+      }
+    }
+  }
+}
+
+void prefer_as_oom_victim() {
+  const Fd fd(::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC));
+  if (fd) [[maybe_unused]] const ssize_t written = ::write(fd.get(), "500", 3);
+}
+
+std::string own_executable() {
+  std::array<char, PATH_MAX> path;
+  const ssize_t length = ::readlink("/proc/self/exe", path.data(), path.size() - 1);
+  if (length < 0) throw_errno("find", "this executable", errno);
+  return {path.data(), static_cast<std::size_t>(length)};
+}
+
+std::vector<std::string> own_environment() {
+  std::vector<std::string> variables;
+  for (char** variable = environ; *variable != nullptr; ++variable) variables.emplace_back(*variable);
+  return variables;
+}
+
+}  // namespace metaflow::base

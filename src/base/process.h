@@ -1,0 +1,56 @@
+// Child processes.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/files.h"
+
+namespace metaflow::base {
+
+/// A process that was started, with the reading ends of its output.
+struct Child {
+  pid_t pid = 0;
+  Fd pidfd;  // readable when the process has ended
+  Fd out;    // not blocking
+  Fd err;
+};
+
+/// Starts a program: standard input is empty, the other two are pipes, signals have their defaults, the process leads a group of
+/// its own. `environment`: all of it. Throws Error{data_store} if it cannot be started.
+Child start_process(const std::string& program, const std::vector<std::string>& arguments, const std::vector<std::string>& environment);
+
+/// How a process ended and what it used.
+struct Ending {
+  int exit_code = 0;  // when signal is 0
+  int signal = 0;
+  std::uint64_t peak_memory = 0;  // bytes, of the largest process
+  double user_seconds = 0;
+  double system_seconds = 0;
+};
+
+/// Reaps a process that has ended; nothing if it has not.
+std::optional<Ending> reap(pid_t pid);
+
+/// "SIGKILL", "signal 99"
+std::string signal_name(int number);
+
+/// This process becomes the parent of descendants whose own parent is gone.
+void become_subreaper();
+/// Kills every child (with become_subreaper: every descendant), until there is none. For when a run is over.
+void kill_descendants();
+
+/// The kernel prefers this process when memory runs out.
+void prefer_as_oom_victim();
+
+/// The path of this executable.
+std::string own_executable();
+
+/// This process's environment, as NAME=value.
+std::vector<std::string> own_environment();
+
+}  // namespace metaflow::base

@@ -1,0 +1,101 @@
+#include "base/settings.h"
+
+#include <fmt/format.h>
+#include <pwd.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+
+#include <metaflow/error.h>
+
+#include "base/files.h"
+
+namespace metaflow::base {
+
+namespace {
+
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value != nullptr ? value : "";
+}
+
+/// The nearest directory upwards that has an entry of this name; empty if there is none.
+std::string nearest_with(const std::string& name) {
+  std::string directory = current_directory();
+  while (true) {
+    if (exists(directory + "/" + name)) return directory;
+    if (directory.empty() || directory == "/") return {};
+    directory.resize(directory.rfind('/'));
+  }
+}
+
+}  // namespace
+
+Settings::Settings() {
+  if (const std::string directory = nearest_with(".metaflow/config.json"); !directory.empty()) read(directory + "/.metaflow/config.json");
+  std::string home = environment("METAFLOW_HOME");
+  if (home.empty()) {
+    const std::string user_home = environment("HOME");
+    if (user_home.empty()) return;
+    home = user_home + "/.metaflowconfig";
+  }
+  const std::string profile = environment("METAFLOW_PROFILE");
+  const std::string path = profile.empty() ? home + "/config.json" : fmt::format("{}/config_{}.json", home, profile);
+  if (!profile.empty() && !exists(path)) {
+    throw Error(ErrorCode::invalid_command, fmt::format("Unable to locate METAFLOW_PROFILE '{}': there is no {}", profile, path),
+                "Unset METAFLOW_PROFILE, or make the file.");
+  }
+  read(path);
+}
+
+void Settings::read(const std::string& path) {
+  const auto text = read_file(path);
+  if (!text) return;
+  try {
+    const auto json = nlohmann::json::parse(text->text());
+    for (const auto& [name, value] : json.items()) {
+      if (value.is_null()) continue;
+      values_.try_emplace(name, value.is_string() ? value.get<std::string>() : value.dump());
+    }
+  } catch (const nlohmann::json::exception& error) {
+    throw Error(ErrorCode::invalid_command, fmt::format("The configuration file '{}' is not valid JSON: {}", path, error.what()));
+  }
+}
+
+std::optional<std::string> Settings::get(const std::string& name) const {
+  const std::string full = "METAFLOW_" + name;
+  if (std::string value = environment(full.c_str()); !value.empty()) return value;
+  const auto found = values_.find(full);
+  if (found == values_.end() || found->second.empty()) return std::nullopt;
+  return found->second;
+}
+
+std::string user_name(const Settings& settings) {
+  if (auto user = settings.get("USER")) return *user;
+  for (const char* variable : {"SUDO_USER", "USERNAME", "USER"}) {
+    std::string user = environment(variable);
+    if (!user.empty() && user != "root") return user;
+  }
+  std::array<char, 4096> buffer;
+  passwd entry{};
+  passwd* found = nullptr;
+  if (::getpwuid_r(::getuid(), &entry, buffer.data(), buffer.size(), &found) == 0 && found != nullptr) return found->pw_name;
+  return fmt::format("uid{}", ::getuid());
+}
+
+std::string local_root(const Settings& settings, bool& is_new) {
+  std::string directory;
+  if (const auto set = settings.get("DATASTORE_SYSROOT_LOCAL")) {
+    directory = absolute_path(*set);
+  } else {
+    directory = nearest_with(".metaflow");
+    if (directory.empty()) directory = current_directory();
+  }
+  std::string root = directory + "/.metaflow";
+  is_new = !exists(root);
+  return root;
+}
+
+}  // namespace metaflow::base

@@ -1,0 +1,266 @@
+#include "base/stacktrace.h"
+
+#include <cxxabi.h>
+#include <elf.h>
+#include <fcntl.h>
+#include <link.h>
+#include <poll.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <unwind.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <optional>
+
+#include <fmt/format.h>
+
+#include "base/files.h"
+#include "base/text.h"
+
+namespace metaflow::base {
+
+namespace {
+
+_Unwind_Reason_Code add_frame(_Unwind_Context* context, void* argument) {
+  auto* stack = static_cast<RawStack*>(argument);
+  if (stack->size == kMaxFrames) return _URC_END_OF_STACK;
+  int before_instruction = 0;
+  auto address = _Unwind_GetIPInfo(context, &before_instruction);
+  // A return address is behind the call, maybe in the next line; that of a signal frame is exact.
+  if (before_instruction == 0 && address > 0) --address;
+  stack->frames[stack->size++] = reinterpret_cast<void*>(address);
+  return _URC_NO_REASON;
+}
+
+/// A symbol table: functions by address.
+class SymbolTable {
+ public:
+  explicit SymbolTable(const std::string& path) {
+    auto file = read_file(path);
+    if (!file) return;
+    image_ = std::move(*file);
+    const auto* header = at<ElfW(Ehdr)>(0);
+    if (header == nullptr || std::memcmp(header->e_ident, ELFMAG, SELFMAG) != 0) return;
+    for (unsigned type : {SHT_SYMTAB, SHT_DYNSYM}) {
+      for (unsigned i = 0; i < header->e_shnum; ++i) {
+        const auto* section = at<ElfW(Shdr)>(header->e_shoff + i * sizeof(ElfW(Shdr)));
+        if (section != nullptr && section->sh_type == type) read_symbols(*header, *section);
+      }
+      if (!functions_.empty()) break;
+    }
+    std::sort(functions_.begin(), functions_.end(), [](const Function& a, const Function& b) { return a.address < b.address; });
+    find_debug_lines(*header);
+  }
+
+  std::string find(std::uint64_t address) const {
+    auto after = std::upper_bound(functions_.begin(), functions_.end(), address, [](std::uint64_t a, const Function& f) { return a < f.address; });
+    if (after == functions_.begin()) return {};
+    const Function& function = *--after;
+    if (function.size != 0 && address >= function.address + function.size) return {};
+    return demangle(function.name);
+  }
+
+  bool has_lines() const { return has_lines_; }
+
+ private:
+  struct Function {
+    std::uint64_t address;
+    std::uint64_t size;
+    const char* name;
+  };
+
+  template <class T>
+  const T* at(std::uint64_t offset) const {
+    if (offset > image_.size() || image_.size() - offset < sizeof(T)) return nullptr;
+    return reinterpret_cast<const T*>(image_.bytes().data() + offset);
+  }
+
+  const char* text_at(const ElfW(Shdr) & strings, std::uint64_t offset) const {
+    if (offset >= strings.sh_size || strings.sh_offset > image_.size() || image_.size() - strings.sh_offset < strings.sh_size) return nullptr;
+    const char* text = reinterpret_cast<const char*>(image_.bytes().data() + strings.sh_offset + offset);
+    return std::memchr(text, 0, strings.sh_size - offset) == nullptr ? nullptr : text;
+  }
+
+  void read_symbols(const ElfW(Ehdr) & header, const ElfW(Shdr) & section) {
+    const auto* strings = at<ElfW(Shdr)>(header.e_shoff + section.sh_link * sizeof(ElfW(Shdr)));
+    if (strings == nullptr) return;
+    for (std::uint64_t at_symbol = 0; at_symbol + sizeof(ElfW(Sym)) <= section.sh_size; at_symbol += sizeof(ElfW(Sym))) {
+      const auto* symbol = at<ElfW(Sym)>(section.sh_offset + at_symbol);
+      if (symbol == nullptr) return;
+      if ((symbol->st_info & 15) != STT_FUNC || symbol->st_value == 0) continue;
+      if (const char* name = text_at(*strings, symbol->st_name)) functions_.push_back({symbol->st_value, symbol->st_size, name});
+    }
+  }
+
+  void find_debug_lines(const ElfW(Ehdr) & header) {
+    const auto* names = at<ElfW(Shdr)>(header.e_shoff + header.e_shstrndx * sizeof(ElfW(Shdr)));
+    for (unsigned i = 0; names != nullptr && i < header.e_shnum; ++i) {
+      const auto* section = at<ElfW(Shdr)>(header.e_shoff + i * sizeof(ElfW(Shdr)));
+      const char* name = section == nullptr ? nullptr : text_at(*names, section->sh_name);
+      if (name != nullptr && std::strcmp(name, ".debug_line") == 0) has_lines_ = true;
+    }
+  }
+
+  SharedBytes image_;
+  std::vector<Function> functions_;
+  bool has_lines_ = false;
+};
+
+std::optional<std::string> find_program(const char* name) {
+  const char* path = std::getenv("PATH");
+  for (const std::string& directory : split(path != nullptr ? path : "/usr/bin:/bin", ':')) {
+    std::string candidate = directory + "/" + name;
+    if (!directory.empty() && ::access(candidate.c_str(), X_OK) == 0) return candidate;
+  }
+  return std::nullopt;
+}
+
+/// What a program prints, if it ends by itself within some seconds.
+std::string output_of(const std::vector<std::string>& arguments) {
+  std::array<int, 2> pipe{};
+  if (::pipe2(pipe.data(), O_CLOEXEC) != 0) return {};
+  Fd reader(pipe[0]);
+  Fd writer(pipe[1]);
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_adddup2(&actions, writer.get(), 1);
+  posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
+  std::vector<char*> argv;
+  for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
+  argv.push_back(nullptr);
+  pid_t pid = 0;
+  const int failed = ::posix_spawn(&pid, argv[0], &actions, nullptr, argv.data(), environ);
+  posix_spawn_file_actions_destroy(&actions);
+  if (failed != 0) return {};
+  writer.reset();
+  std::string output;
+  std::array<char, 4096> buffer;
+  pollfd waiting{reader.get(), POLLIN, 0};
+  while (::poll(&waiting, 1, 10'000) > 0) {
+    const ssize_t n = ::read(reader.get(), buffer.data(), buffer.size());
+    if (n <= 0) break;
+    output.append(buffer.data(), static_cast<std::size_t>(n));
+  }
+  ::kill(pid, SIGKILL);
+  ::waitpid(pid, nullptr, 0);
+  return output;
+}
+
+/// Function and "file:line" per address, inlined functions included, as addr2line prints them: groups that start with the address.
+std::map<std::uint64_t, std::vector<std::string>> lines_of(const std::string& module, const std::vector<std::uint64_t>& addresses) {
+  std::map<std::uint64_t, std::vector<std::string>> found;
+  const auto program = find_program("addr2line");
+  if (!program || addresses.empty()) return found;
+  std::vector<std::string> command{*program, "-a", "-i", "-f", "-C", "-e", module};
+  for (std::uint64_t address : addresses) command.push_back(fmt::format("{:#x}", address));
+  std::uint64_t current = 0;
+  std::string function;
+  for (const std::string& line : split(output_of(command), '\n')) {
+    if (line.starts_with("0x")) {
+      current = std::strtoull(line.c_str(), nullptr, 16);
+      function.clear();
+    } else if (function.empty()) {
+      function = line;
+    } else {
+      if (line.find("??") == std::string::npos && line.find(":?") == std::string::npos) {
+        const std::string place = line.substr(0, line.find(" (discriminator"));
+        found[current].push_back(fmt::format("{} at {}", function, place.substr(place.rfind('/') + 1)));
+      }
+      function.clear();
+    }
+  }
+  return found;
+}
+
+/// Parts of the runtime that throws or starts a step: no news to anybody.
+bool is_runtime(const std::string& function) {
+  for (std::string_view part : {"__cxa_throw", "_Unwind_", "mf_watch_personality", "__cxa_rethrow", "std::rethrow_exception", "base::capture_stack",
+                                "std::__throw_"}) {
+    if (function.find(part) != std::string::npos) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+RawStack capture_stack() {
+  RawStack stack;
+  _Unwind_Backtrace(add_frame, &stack);
+  return stack;
+}
+
+std::string demangle(const char* name) {
+  int status = 0;
+  char* text = abi::__cxa_demangle(name, nullptr, nullptr, &status);
+  std::string result = status == 0 && text != nullptr ? text : name;
+  std::free(text);
+  return result;
+}
+
+std::vector<CodeLocation> locate(const RawStack& stack) {
+  struct Search {
+    std::uintptr_t address;
+    CodeLocation found;
+    bool first;
+  };
+  std::vector<CodeLocation> locations;
+  for (std::size_t i = 0; i < stack.size; ++i) {
+    Search search{reinterpret_cast<std::uintptr_t>(stack.frames[i]), {}, true};
+    ::dl_iterate_phdr(
+        [](dl_phdr_info* info, std::size_t, void* argument) {
+          auto& s = *static_cast<Search*>(argument);
+          for (unsigned p = 0; p < info->dlpi_phnum; ++p) {
+            const auto& segment = info->dlpi_phdr[p];
+            const std::uintptr_t begin = info->dlpi_addr + segment.p_vaddr;
+            if (segment.p_type == PT_LOAD && s.address >= begin && s.address < begin + segment.p_memsz) {
+              s.found.module = info->dlpi_name;
+              s.found.address = s.address - info->dlpi_addr;
+              return 1;
+            }
+          }
+          return 0;
+        },
+        &search);
+    if (search.found.module.empty()) search.found.module = "/proc/self/exe";
+    locations.push_back(std::move(search.found));
+  }
+  return locations;
+}
+
+std::vector<std::string> describe(std::span<const CodeLocation> locations) {
+  std::map<std::string, SymbolTable> tables;
+  std::map<std::string, std::vector<std::uint64_t>> with_lines;
+  for (const CodeLocation& location : locations) {
+    const auto& table = tables.try_emplace(location.module, location.module).first->second;
+    if (table.has_lines()) with_lines[location.module].push_back(location.address);
+  }
+  std::map<std::string, std::map<std::uint64_t, std::vector<std::string>>> lines;
+  for (const auto& [module, addresses] : with_lines) lines[module] = lines_of(module, addresses);
+
+  std::vector<std::string> text;
+  for (const CodeLocation& location : locations) {
+    const std::string function = tables.at(location.module).find(location.address);
+    if (text.empty() && (function.empty() || is_runtime(function))) continue;
+    if (function.find("metaflow::detail::run_step<") != std::string::npos || function.find("mf_call_watched") != std::string::npos) break;
+    const auto& known = lines[location.module];
+    const auto at = known.find(location.address);
+    if (at != known.end()) {
+      for (const std::string& line : at->second) {
+        if (line.starts_with("void metaflow::detail::run_step<") || line.starts_with("metaflow::detail::run_step<")) return text;
+        text.push_back(line);
+      }
+    } else if (!function.empty()) {
+      text.push_back(function);
+    } else {
+      text.push_back(fmt::format("{}+{:#x}", location.module.substr(location.module.rfind('/') + 1), location.address));
+    }
+  }
+  return text;
+}
+
+}  // namespace metaflow::base

@@ -1,0 +1,59 @@
+// Small operations on text.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace metaflow::base {
+
+std::vector<std::string> split(std::string_view text, char separator);
+std::string_view trim(std::string_view text);  // of white space on both ends
+
+template <class Range>
+std::string join(const Range& parts, std::string_view separator) {
+  std::string joined;
+  bool first = true;
+  for (const auto& part : parts) {
+    if (!first) joined += separator;
+    first = false;
+    joined += part;
+  }
+  return joined;
+}
+
+std::string upper(std::string_view text);  // ASCII
+std::string lower(std::string_view text);  // ASCII
+
+/// The position of the first byte that is not part of well-formed UTF-8 (RFC 3629); npos if there is none.
+std::size_t find_invalid_utf8(std::string_view text);
+/// The same text with U+FFFD for what is not well-formed.
+std::string replace_invalid_utf8(std::string_view text);
+
+std::string hex(std::span<const std::byte> bytes);  // lowercase
+bool is_hex_key(std::string_view text);             // 40 lowercase hex digits
+std::string base64(std::span<const std::byte> bytes);
+
+/// "51.2 GB", "640 kB", "12 bytes": powers of ten, as Metaflow's memory=60000 (MB) counts.
+std::string human_bytes(std::uint64_t bytes);
+/// 12345678 -> "12,345,678"
+std::string grouped(std::uint64_t number);
+/// 1.5 -> "1.5 s"; 75 -> "1 min 15 s"
+std::string human_seconds(double seconds);
+
+/// Python's repr() of a float: the shortest text that reads back, "1.0", "1e+16".
+std::string python_float(double value);
+
+/// The text in double quotes, with JSON's escapes.
+std::string json_quoted(std::string_view text);
+
+std::span<const std::byte> as_bytes(std::string_view text);
+std::string_view as_text(std::span<const std::byte> bytes);
+
+/// How many edits turn one word into the other (Levenshtein): for "did you mean".
+std::size_t edit_distance(std::string_view a, std::string_view b);
+
+}  // namespace metaflow::base

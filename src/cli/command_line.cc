@@ -1,0 +1,258 @@
+#include "cli/command_line.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstdlib>
+#include <set>
+
+#include <metaflow/error.h>
+
+#include "base/files.h"
+#include "base/text.h"
+
+namespace metaflow::cli {
+
+namespace {
+
+constexpr std::size_t kWidth = 80;
+
+std::string usage_line(const Command& command, const std::string& path) {
+  std::string line = fmt::format("Usage: {} [OPTIONS]", path);
+  for (const Argument& argument : command.arguments) {
+    line += argument.required ? " " + argument.name : " [" + argument.name + "]";
+    if (argument.multiple) line += "...";
+  }
+  if (!command.commands.empty()) line += " COMMAND [ARGS]...";
+  return line;
+}
+
+/// The options that the user may have meant.
+std::vector<std::string> similar_options(const Command& command, std::string_view given) {
+  std::vector<std::string> similar;
+  for (const Option& option : command.options) {
+    for (const std::string& name : {option.name, option.off_name}) {
+      if (name.empty() || option.hidden) continue;
+      if (name.starts_with(given) || base::edit_distance(name, given) <= 1 + given.size() / 5) similar.push_back(name);
+    }
+  }
+  return similar;
+}
+
+/// Words of one command, taken apart.
+class Parser {
+ public:
+  Parser(const Command& command, std::string path, const std::vector<std::string>& words, std::size_t begin)
+      : command_(command), path_(std::move(path)), words_(words), at_(begin) {}
+
+  int run() {
+    std::size_t argument = 0;
+    bool only_arguments = false;
+    for (; at_ < words_.size(); ++at_) {
+      const std::string& word = words_[at_];
+      if (!only_arguments && word == "--") {
+        only_arguments = true;
+      } else if (!only_arguments && word == "--help") {
+        base::write_all(1, help_text(command_, path_));
+        return 0;
+      } else if (!only_arguments && word.size() > 1 && word[0] == '-') {
+        read_option(word);
+      } else if (!command_.commands.empty()) {
+        return run_command(word);
+      } else {
+        if (argument == command_.arguments.size()) fail(fmt::format("Got unexpected extra argument ({})", word));
+        command_.arguments[argument].set(word);
+        seen_arguments_.insert(argument);
+        if (!command_.arguments[argument].multiple) ++argument;
+      }
+    }
+    if (!command_.commands.empty()) {
+      if (!command_.default_command.empty()) return run_command(command_.default_command, false);
+      fail("Missing command.");
+    }
+    complete();
+    return command_.run();
+  }
+
+ private:
+  [[noreturn]] void fail(const std::string& what) const {
+    throw Error(ErrorCode::usage, fmt::format("{}\nTry '{} --help' for help.\n\nError: {}", usage_line(command_, path_), path_, what));
+  }
+
+  void set(const Option& option, const std::string& value) {
+    try {
+      option.set(value);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::usage) throw;
+      fail(error.message());
+    }
+    seen_options_.insert(option.name);
+  }
+
+  void read_option(const std::string& word) {
+    const std::size_t equals = word.find('=');
+    const std::string name = word.substr(0, equals);
+    for (const Option& option : command_.options) {
+      if (name != option.name && (option.off_name.empty() || name != option.off_name)) continue;
+      if (option.metavar.empty()) {
+        if (equals != std::string::npos) fail(fmt::format("{} option does not take a value", name));
+        return set(option, name == option.name ? "1" : "0");
+      }
+      if (equals != std::string::npos) return set(option, word.substr(equals + 1));
+      if (at_ + 1 == words_.size()) fail(fmt::format("{} option requires an argument", name));
+      return set(option, words_[++at_]);
+    }
+    const auto similar = similar_options(command_, name);
+    std::string hint;
+    if (similar.size() == 1) hint = fmt::format("  Did you mean {}?", similar[0]);
+    if (similar.size() > 1) hint = fmt::format("  (Possible options: {})", base::join(similar, ", "));
+    fail(fmt::format("no such option: {}{}", name, hint));
+  }
+
+  int run_command(const std::string& name, bool consume = true) {
+    for (const Command& command : command_.commands) {
+      if (command.name != name) continue;
+      complete();
+      if (command_.run) command_.run();
+      return Parser(command, path_ + " " + name, words_, consume ? at_ + 1 : at_).run();
+    }
+    std::vector<std::string> similar;
+    for (const Command& command : command_.commands) {
+      if (!command.hidden && base::edit_distance(command.name, name) <= 2) similar.push_back(command.name);
+    }
+    fail(fmt::format("No such command '{}'.{}", name, similar.empty() ? "" : " Did you mean " + base::join(similar, " or ") + "?"));
+  }
+
+  /// Environment variables for what the command line left open; what is missing.
+  void complete() {
+    for (const Option& option : command_.options) {
+      if (seen_options_.contains(option.name)) continue;
+      const char* value = option.environment.empty() ? nullptr : std::getenv(option.environment.c_str());
+      if (value != nullptr && *value != '\0') {
+        read_environment(option, value);
+      } else if (option.required) {
+        fail(fmt::format("Missing option '{}'.", option.name));
+      }
+    }
+    for (std::size_t i = 0; i < command_.arguments.size(); ++i) {
+      if (command_.arguments[i].required && !seen_arguments_.contains(i)) fail(fmt::format("Missing argument '{}'.", command_.arguments[i].name));
+    }
+  }
+
+  void read_environment(const Option& option, const std::string& value) {
+    if (option.metavar.empty()) {
+      const std::string word = base::lower(value);
+      return set(option, word == "0" || word == "false" || word == "no" || word == "off" || word == "f" || word == "n" ? "0" : "1");
+    }
+    if (!option.multiple) return set(option, value);
+    for (const std::string& part : base::split(value, ' ')) {
+      if (!part.empty()) set(option, part);
+    }
+  }
+
+  const Command& command_;
+  std::string path_;
+  const std::vector<std::string>& words_;
+  std::size_t at_;
+  std::set<std::string> seen_options_;
+  std::set<std::size_t> seen_arguments_;
+};
+
+std::vector<std::string> wrap(const std::string& text, std::size_t width) {
+  std::vector<std::string> lines(1);
+  for (const std::string& word : base::split(text, ' ')) {
+    if (word.empty() && lines.back().empty()) continue;
+    if (!lines.back().empty() && lines.back().size() + 1 + word.size() > width) lines.emplace_back();
+    if (!lines.back().empty()) lines.back() += ' ';
+    lines.back() += word;
+  }
+  return lines;
+}
+
+/// Two columns, click's way: a first column that is too wide has its text on the next line; an entry of several lines is followed by
+/// an empty one.
+std::string definitions(const std::vector<std::pair<std::string, std::string>>& rows) {
+  std::size_t first = 0;
+  for (const auto& [left, right] : rows) first = std::max(first, std::min<std::size_t>(left.size(), 30));
+  first += 2;
+  std::string text;
+  for (const auto& [left, right] : rows) {
+    text += "  " + left;
+    const auto lines = wrap(right, kWidth - first - 2);
+    if (lines[0].empty()) {
+      text += "\n";
+      continue;
+    }
+    const bool beside = left.size() + 2 <= first;
+    text += beside ? std::string(first - left.size(), ' ') : "\n" + std::string(first + 2, ' ');
+    text += lines[0] + "\n";
+    for (std::size_t i = 1; i < lines.size(); ++i) text += std::string(first + 2, ' ') + lines[i] + "\n";
+    if (lines.size() > 1 || !beside) text += "\n";
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string help_text(const Command& command, const std::string& path) {
+  std::string text = usage_line(command, path) + "\n\n";
+  if (!command.help.empty()) {
+    for (const std::string& paragraph : base::split(command.help, '\n')) {
+      for (const std::string& line : wrap(paragraph, kWidth - 2)) text += line.empty() ? "\n" : "  " + line + "\n";
+    }
+    text += "\n";
+  }
+  std::vector<std::pair<std::string, std::string>> rows;
+  for (const Option& option : command.options) {
+    if (option.hidden) continue;
+    std::string left = option.name;
+    if (!option.off_name.empty()) left += " / " + option.off_name;
+    if (!option.metavar.empty()) left += " " + option.metavar;
+    std::string right = option.help;
+    if (!option.shown_default.empty()) right += fmt::format("{}[default: {}]", right.empty() ? "" : "  ", option.shown_default);
+    if (option.required) right += right.empty() ? "[required]" : "  [required]";
+    rows.emplace_back(std::move(left), std::move(right));
+  }
+  rows.emplace_back("--help", "Show this message and exit.");
+  text += "Options:\n" + definitions(rows);
+  if (!command.commands.empty()) {
+    rows.clear();
+    for (const Command& sub : command.commands) {
+      if (!sub.hidden) rows.emplace_back(sub.name, sub.help.substr(0, sub.help.find('\n')));
+    }
+    text += "\nCommands:\n" + definitions(rows);
+  }
+  return text;
+}
+
+int execute(const Command& root, const std::string& program, const std::vector<std::string>& words) {
+  return Parser(root, program, words, 0).run();
+}
+
+std::function<void(const std::string&)> store_text(std::string& target) {
+  return [&target](const std::string& value) { target = value; };
+}
+
+std::function<void(const std::string&)> store_flag(bool& target) {
+  return [&target](const std::string& value) { target = value == "1"; };
+}
+
+std::function<void(const std::string&)> append_text(std::vector<std::string>& target) {
+  return [&target](const std::string& value) { target.push_back(value); };
+}
+
+std::function<void(const std::string&)> store_number(const std::string& option, std::size_t& target, std::size_t smallest) {
+  return [option, &target, smallest](const std::string& value) {
+    const std::string_view digits = base::trim(value);
+    std::size_t number = 0;
+    const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+    if (parsed.ec != std::errc() || parsed.ptr != digits.data() + digits.size()) {
+      throw Error(ErrorCode::usage, fmt::format("Invalid value for '{}': {} is not a valid integer", option, value));
+    }
+    if (number < smallest) throw Error(ErrorCode::usage, fmt::format("Invalid value for '{}': {} is smaller than the minimum of {}", option, value, smallest));
+    target = number;
+  };
+}
+
+}  // namespace metaflow::cli

@@ -1,0 +1,70 @@
+// What the commands share: the flow, the top-level options, the store.
+#pragma once
+
+#include <metaflow/detail/description.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/settings.h"
+#include "graph/graph.h"
+#include "store/flow_store.h"
+#include "store/local/local_metadata.h"
+
+namespace metaflow::cli {
+
+/// The options before the command.
+struct TopOptions {
+  bool quiet = false;
+  std::string metadata = "local";
+  std::string datastore = "local";
+  std::string datastore_root;
+  std::vector<std::string> with;
+};
+
+class Context {
+ public:
+  Context(const detail::FlowDescription& flow, std::string program);
+
+  const detail::FlowDescription& flow;
+  const std::string program;  // as it was called, for texts
+  base::Settings settings;
+  base::SystemClock clock;
+  TopOptions top;
+
+  /// After the top-level options are known: checks them, prints the banner.
+  void begin();
+
+  const std::string& user();
+  /// The graph with the decorators of --with (`more`: those of the command) and of METAFLOW_DEFAULT_DECOSPECS.
+  graph::Graph make_graph(const std::vector<std::string>& more = {});
+  /// All --with in the order in which they count.
+  std::vector<std::string> all_with(const std::vector<std::string>& more);
+
+  /// The local .metaflow directory. `for_writing`: says so when it will be made.
+  const std::string& local_root(bool for_writing = false);
+  store::FlowStore& store(bool for_writing = false);
+  store::LocalMetadataReader& metadata();
+
+  /// To the standard error stream, unless --quiet.
+  void echo(std::string_view text) const;
+  /// To the standard error stream, also with --quiet.
+  static void echo_always(std::string_view text);
+
+ private:
+  std::optional<std::string> user_;
+  std::optional<std::string> local_root_;
+  std::unique_ptr<store::FlowStore> store_;
+  std::unique_ptr<store::LocalMetadataReader> metadata_;
+};
+
+/// RUN/STEP or RUN/STEP/TASK, as `dump` and `logs` take it: the tasks it names, oldest first. Throws Error{invalid_command, not_found}.
+std::vector<store::TaskRef> tasks_of_path(Context& context, const std::string& path);
+
+/// "Invalid command:" and the message, indented: Metaflow's error block.
+std::string error_block(const std::string& headline, const std::string& message);
+
+}  // namespace metaflow::cli

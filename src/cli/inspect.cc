@@ -1,0 +1,106 @@
+// check, show, output-dot, output-raw, version: the flow without running it.
+#include <fmt/format.h>
+
+#include <metaflow/version.h>
+
+#include "base/files.h"
+#include "base/text.h"
+#include "cli/commands.h"
+#include "runtime/parameters.h"
+#include "value/json_value.h"
+
+namespace metaflow::cli {
+
+using graph::Json;
+
+namespace {
+
+void out(std::string_view text) { base::write_all(1, text); }
+
+}  // namespace
+
+Command check_command(Context& context) {
+  struct Options {
+    bool warnings = false;
+    bool json = false;
+  };
+  auto options = std::make_shared<Options>();
+  return {.name = "check",
+          .help = "Check that the flow is valid (default).",
+          .options = {{.name = "--warnings", .help = "Show warnings; the compiler has shown them already.", .set = store_flag(options->warnings)},
+                      {.name = "--json", .help = "Print the result as JSON.", .set = store_flag(options->json)}},
+          .run = [&context, options] {
+            context.echo("Validating your flow...\n");
+            context.make_graph();
+            runtime::parameter_options(context.flow);
+            context.echo("    The graph looks good!\n");
+            if (options->json) {
+              out(Json{{"flow", context.flow.name}, {"valid", true}}.dump() + "\n");
+              return 0;
+            }
+            context.echo(fmt::format("\n'{0} show' shows a description of this flow.\n'{0} run' runs the flow locally.\n'{0} help' shows all available "
+                                     "commands and options.\n\n",
+                                     context.program));
+            return 0;
+          }};
+}
+
+Command show_command(Context& context) {
+  auto json = std::make_shared<bool>(false);
+  return {.name = "show",
+          .help = "Show structure of the flow.",
+          .options = {{.name = "--json", .help = "Print the structure as JSON.", .set = store_flag(*json)}},
+          .run = [&context, json] {
+            const graph::Graph graph = context.make_graph();
+            if (*json) {
+              out(graph::graph_info(graph, context.program).dump(2) + "\n");
+              return 0;
+            }
+            Context::echo_always("\n" + context.flow.doc + "\n");
+            for (const std::string& step : graph::to_text(graph)) {
+              Context::echo_always("\n");
+              out(step);
+            }
+            Context::echo_always("\n");
+            return 0;
+          }};
+}
+
+Command output_dot_command(Context& context) {
+  return {.name = "output-dot", .help = "Visualize the flow with Graphviz.", .run = [&context] {
+            context.echo("Visualizing the flow as a GraphViz graph\n");
+            out(graph::to_dot(context.make_graph()));
+            return 0;
+          }};
+}
+
+Command output_raw_command(Context& context) {
+  auto json = std::make_shared<bool>(false);
+  return {.name = "output-raw",
+          .help = "Output internal representation of the flow.",
+          .options = {{.name = "--json", .help = "Output as JSON.", .set = store_flag(*json)}},
+          .run = [&context, json] {
+            const graph::Graph graph = context.make_graph();
+            context.echo(*json ? "Internal representation of the flow in JSON format:\n" : "Internal representation of the flow:\n");
+            const Json raw = graph::to_json(graph);
+            if (*json) {
+              out(raw.dump(4) + "\n");
+            } else {
+              for (const auto& [name, step] : raw["graph"].items()) out(fmt::format("{}: {}\n", name, step.dump()));
+            }
+            return 0;
+          }};
+}
+
+Command version_command(Context&) {
+  auto json = std::make_shared<bool>(false);
+  return {.name = "version",
+          .help = "Display the version of Metaflow.",
+          .options = {{.name = "--json", .help = "Print the version as JSON.", .set = store_flag(*json)}},
+          .run = [json] {
+            out(*json ? Json{{"version", METAFLOW_CPP_VERSION}, {"language", "C++"}}.dump() + "\n" : fmt::format("{}\n", kVersionText));
+            return 0;
+          }};
+}
+
+}  // namespace metaflow::cli

@@ -1,0 +1,109 @@
+// The command line of a flow: finds out which command, runs it, prints its errors.
+#include <fmt/format.h>
+
+#include <csignal>
+#include <cstring>
+
+#include <metaflow/detail/description.h>
+#include <metaflow/error.h>
+
+#include "base/files.h"
+#include "base/process.h"
+#include "base/text.h"
+#include "cli/commands.h"
+#include "runtime/task/arguments.h"
+#include "runtime/task/failure.h"
+#include "runtime/task/task.h"
+
+namespace metaflow {
+
+namespace cli {
+
+namespace {
+
+Command top_command(Context& context) {
+  TopOptions& top = context.top;
+  Command root;
+  root.options = {
+      {.name = "--quiet", .off_name = "--not-quiet", .help = "Suppress unnecessary messages", .shown_default = "not-quiet", .environment = "METAFLOW_QUIET", .set = store_flag(top.quiet)},
+      {.name = "--metadata", .metavar = "[local]", .help = "Metadata service type", .shown_default = "local", .environment = "METAFLOW_METADATA", .set = store_text(top.metadata)},
+      {.name = "--datastore", .metavar = "[local]", .help = "Data backend type", .shown_default = "local", .environment = "METAFLOW_DATASTORE", .set = store_text(top.datastore)},
+      {.name = "--datastore-root", .metavar = "TEXT", .help = "Root path for datastore", .environment = "METAFLOW_DATASTORE_ROOT", .set = store_text(top.datastore_root)},
+      {.name = "--with", .metavar = "TEXT", .help = "Add a decorator to all steps. You can specify this option multiple times to attach multiple decorators in steps.",
+       .environment = "METAFLOW_DECOSPECS", .multiple = true, .set = append_text(top.with)},
+  };
+  top.metadata = context.settings.get("DEFAULT_METADATA", "local");
+  top.datastore = context.settings.get("DEFAULT_DATASTORE", "local");
+  root.default_command = "check";
+  root.run = [&context] {
+    context.begin();
+    return 0;
+  };
+  root.commands = {check_command(context),   dump_command(context), Command{}, output_dot_command(context), output_raw_command(context),
+                   run_command(context),     show_command(context), version_command(context), logs_command(context), tag_command(context),
+                   init_command(context)};
+  // `help` prints what --help prints of the whole.
+  Command help{.name = "help", .help = "Show all available commands."};
+  root.commands[2] = help;
+  const std::string text = help_text(root, context.program);
+  root.commands[2].run = [text] {
+    base::write_all(1, text);
+    return 0;
+  };
+  return root;
+}
+
+/// Whether the command is `step`. It has a path of its own: a task starts a thousand times more often than anything else.
+bool is_step(int argc, char** argv) {
+  for (int i = 1; i < argc; ++i) {
+    const char* word = argv[i];
+    if (std::strcmp(word, "step") == 0) return true;
+    if (word[0] != '-') return false;
+    const bool has_value = std::strchr(word, '=') == nullptr && std::strcmp(word, "--quiet") != 0 && std::strcmp(word, "--not-quiet") != 0;
+    if (has_value) ++i;
+  }
+  return false;
+}
+
+int run_step_command(const detail::FlowDescription& flow, int argc, char** argv) {
+  base::prefer_as_oom_victim();
+  return runtime::execute_task(flow, runtime::parse_step_arguments(argc, argv), base::own_executable());
+}
+
+int run_commands(const detail::FlowDescription& flow, int argc, char** argv) {
+  std::string program = argc > 0 ? argv[0] : flow.name;
+  const std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
+  Context context(flow, program);
+  // Usage lines name the file, as click does.
+  return execute(top_command(context), program.substr(program.rfind('/') + 1), words);
+}
+
+}  // namespace
+
+}  // namespace cli
+
+int detail::run_flow(const FlowDescription& flow, int argc, char** argv) {
+  try {
+    if (cli::is_step(argc, argv)) return cli::run_step_command(flow, argc, argv);
+    if (argc > 1 && std::strcmp(argv[1], "symbolize") == 0) return runtime::symbolize(argc, argv);
+    ::signal(SIGPIPE, SIG_IGN);
+    return cli::run_commands(flow, argc, argv);
+  } catch (const Error& error) {
+    const std::string what = error.what();
+    if (error.code() == ErrorCode::usage) {
+      cli::Context::echo_always(what.starts_with("Usage:") || what.starts_with("Error:") ? what + "\n" : "Error: " + what + "\n");
+      return 2;
+    }
+    if (error.code() == ErrorCode::interrupted) {
+      cli::Context::echo_always("\nAborted!\n");
+      return 1;
+    }
+    cli::Context::echo_always(cli::error_block(std::string(headline(error.code())), what));
+    return 1;
+  } catch (const std::exception& error) {
+    cli::Context::echo_always(cli::error_block("Internal error", error.what()));
+    return 1;
+  }
+}
+
+}  // namespace metaflow

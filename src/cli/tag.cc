@@ -1,0 +1,190 @@
+// tag: the tags of runs.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include <metaflow/error.h>
+
+#include "base/files.h"
+#include "base/text.h"
+#include "cli/commands.h"
+#include "value/json_value.h"
+
+namespace metaflow::cli {
+
+using store::RunInfo;
+
+namespace {
+
+struct Options {
+  std::string run_id;
+  std::optional<std::string> name_space;
+  std::vector<std::string> tags;
+  std::vector<std::string> add;
+  std::vector<std::string> remove;
+  bool all = false;
+  bool my_runs = false;
+  bool hide_system = false;
+  bool by_tag = false;
+  bool by_run = false;
+  bool flat = false;
+  bool json = false;
+};
+
+bool in_namespace(const RunInfo& run, const std::string& name_space) {
+  if (name_space.empty()) return true;
+  auto has = [&](const std::vector<std::string>& tags) { return std::find(tags.begin(), tags.end(), name_space) != tags.end(); };
+  return has(run.tags) || has(run.system_tags);
+}
+
+std::string namespace_of(Context& context, const Options& options) { return options.name_space.value_or("user:" + context.user()); }
+
+/// The run that is meant; Metaflow's words when it is not said or not there.
+RunInfo find_run(Context& context, const Options& options) {
+  const std::string name_space = namespace_of(context, options);
+  if (options.run_id.empty()) {
+    for (const RunInfo& run : context.metadata().runs(context.flow.name)) {
+      if (!in_namespace(run, name_space)) continue;
+      throw Error(ErrorCode::invalid_command, fmt::format("Please specify a run-id using --run-id.\n{}'s latest run in namespace {} has id {}.", context.flow.name,
+                                                          name_space.empty() ? "(all)" : name_space, run.id));
+    }
+    if (context.metadata().runs(context.flow.name).empty()) {
+      throw Error(ErrorCode::invalid_command, fmt::format("No run found for {}. Please run the flow before tagging.", context.flow.name));
+    }
+    throw Error(ErrorCode::invalid_command, fmt::format("No run found for {} in namespace {}. You can switch the namespace using --namespace", context.flow.name, name_space));
+  }
+  auto run = store::valid_path_name(options.run_id) ? context.metadata().run(context.flow.name, options.run_id) : std::nullopt;
+  if (!run) throw Error(ErrorCode::invalid_command, fmt::format("No run {}/{} found for flow {}", context.flow.name, options.run_id, context.flow.name));
+  if (!in_namespace(*run, name_space)) {
+    throw Error(ErrorCode::invalid_command, fmt::format("No run {}/{} found in namespace {}. You can switch the namespace using --namespace", context.flow.name, options.run_id, name_space));
+  }
+  return *run;
+}
+
+/// Column by column, as wide as the longest, 124 characters in all.
+std::string columns(std::vector<std::string> tags) {
+  std::sort(tags.begin(), tags.end());
+  if (tags.empty()) return {};
+  std::size_t longest = 0;
+  for (const std::string& tag : tags) longest = std::max(longest, tag.size());
+  const std::size_t count = std::max<std::size_t>(1, 124 / (longest + 4));
+  const std::size_t rows = (tags.size() + count - 1) / count;
+  std::string text;
+  for (std::size_t row = 0; row < rows; ++row) {
+    std::string line;
+    for (std::size_t i = row; i < tags.size(); i += rows) {
+      if (!line.empty()) line += "    ";
+      line += tags[i] + std::string(longest - tags[i].size(), ' ');
+    }
+    text += std::string(base::trim(line)) + "\n";
+  }
+  return text;
+}
+
+std::vector<std::string> shown_tags(const RunInfo& run, bool hide_system) {
+  std::vector<std::string> tags = run.tags;
+  if (!hide_system) tags.insert(tags.end(), run.system_tags.begin(), run.system_tags.end());
+  std::sort(tags.begin(), tags.end());
+  tags.erase(std::unique(tags.begin(), tags.end()), tags.end());
+  return tags;
+}
+
+constexpr std::string_view kTitle = "\nSystem tags and tags; only tags can be modified\n--------------------------------------------------------\n\n";
+
+int edit(Context& context, const Options& options, std::vector<std::string> add, std::vector<std::string> remove) {
+  RunInfo run = find_run(context, options);
+  run.tags = context.metadata().edit_tags(context.flow.name, run.id, add, remove);
+  context.echo("Operation successful. New tags:\n");
+  if (!context.top.quiet) base::write_all(1, std::string(kTitle) + columns(shown_tags(run, false)));
+  return 0;
+}
+
+int list(Context& context, const Options& options) {
+  if (options.by_tag && options.by_run) throw Error(ErrorCode::invalid_command, "--group-by-tag and --group-by-run are mutually exclusive");
+  std::vector<RunInfo> runs;
+  if (!options.run_id.empty()) {
+    Options any = options;
+    if (!any.name_space) any.name_space = "";
+    runs.push_back(find_run(context, any));
+  } else {
+    const std::string name_space = options.my_runs ? "user:" + context.user() : options.name_space.value_or("");
+    for (RunInfo& run : context.metadata().runs(context.flow.name)) {
+      if (in_namespace(run, name_space)) runs.push_back(std::move(run));
+    }
+    if (runs.empty()) throw Error(ErrorCode::invalid_command, fmt::format("No run found for {}. Please run the flow before tagging.", context.flow.name));
+  }
+  if (options.json) {
+    value::Json json = value::Json::object();
+    for (const RunInfo& run : runs) json[run.id] = {{"tags", run.tags}, {"system_tags", run.system_tags}};
+    base::write_all(1, json.dump(2) + "\n");
+    return 0;
+  }
+  std::string text;
+  if (options.by_run) {
+    for (const RunInfo& run : runs) {
+      text += fmt::format("For run {}/{}\n", context.flow.name, run.id) + columns(shown_tags(run, options.hide_system)) + "\n";
+    }
+  } else if (options.by_tag) {
+    std::map<std::string, std::vector<std::string>> by_tag;
+    for (const RunInfo& run : runs) {
+      for (const std::string& tag : shown_tags(run, options.hide_system)) by_tag[tag].push_back(fmt::format("{}/{}", context.flow.name, run.id));
+    }
+    for (const auto& [tag, names] : by_tag) text += fmt::format("For tag {}\n", tag) + columns(names) + "\n";
+  } else {
+    std::vector<std::string> all;
+    for (const RunInfo& run : runs) {
+      for (std::string& tag : shown_tags(run, options.hide_system)) all.push_back(std::move(tag));
+    }
+    std::sort(all.begin(), all.end());
+    all.erase(std::unique(all.begin(), all.end()), all.end());
+    text = options.flat ? base::join(all, "\n") + "\n" : columns(all);
+  }
+  base::write_all(1, (options.flat || context.top.quiet ? "" : std::string(kTitle)) + text);
+  return 0;
+}
+
+Option run_id_option(const std::shared_ptr<Options>& options) {
+  return {.name = "--run-id", .metavar = "TEXT", .help = "Run ID of the specific run.", .set = store_text(options->run_id)};
+}
+Option namespace_option(const std::shared_ptr<Options>& options) {
+  return {.name = "--namespace", .metavar = "TEXT", .help = "Change namespace from the default (your username) to the one specified.",
+          .set = [options](const std::string& value) { options->name_space = value; }};
+}
+
+}  // namespace
+
+Command tag_command(Context& context) {
+  auto options = std::make_shared<Options>();
+  Command add{.name = "add", .help = "Add tags to a run."};
+  add.options = {run_id_option(options), namespace_option(options)};
+  add.arguments = {{.name = "TAGS", .multiple = true, .set = append_text(options->tags)}};
+  add.run = [&context, options] { return edit(context, *options, options->tags, {}); };
+
+  Command remove{.name = "remove", .help = "Remove tags from a run."};
+  remove.options = add.options;
+  remove.arguments = add.arguments;
+  remove.run = [&context, options] { return edit(context, *options, {}, options->tags); };
+
+  Command replace{.name = "replace", .help = "Replace one or more tags of a run."};
+  replace.options = {run_id_option(options), namespace_option(options),
+                     {.name = "--add", .metavar = "TEXT", .help = "Add this tag to a run. Must specify one or more tags to add.", .required = true, .multiple = true, .set = append_text(options->add)},
+                     {.name = "--remove", .metavar = "TEXT", .help = "Remove this tag from a run. Must specify one or more tags to remove.", .required = true, .multiple = true, .set = append_text(options->remove)}};
+  replace.run = [&context, options] { return edit(context, *options, options->add, options->remove); };
+
+  Command list_tags{.name = "list", .help = "List tags of a run."};
+  list_tags.options = {run_id_option(options), namespace_option(options),
+                       {.name = "--all", .help = "List tags across all runs of this flow.", .set = store_flag(options->all)},
+                       {.name = "--my-runs", .help = "List tags across all my runs.", .set = store_flag(options->my_runs)},
+                       {.name = "--hide-system-tags", .help = "Hide system tags.", .set = store_flag(options->hide_system)},
+                       {.name = "--group-by-tag", .help = "Display results grouped by tag.", .set = store_flag(options->by_tag)},
+                       {.name = "--group-by-run", .help = "Display results grouped by run.", .set = store_flag(options->by_run)},
+                       {.name = "--flat", .help = "One tag per line.", .hidden = true, .set = store_flag(options->flat)},
+                       {.name = "--json", .help = "Print the tags as JSON.", .set = store_flag(options->json)}};
+  list_tags.arguments = {{.name = "RUN_ID", .required = false, .set = store_text(options->run_id)}};
+  list_tags.run = [&context, options] { return list(context, *options); };
+
+  return {.name = "tag", .help = "Commands related to Metaflow tagging.", .commands = {add, remove, replace, list_tags}};
+}
+
+}  // namespace metaflow::cli

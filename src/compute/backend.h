@@ -1,0 +1,65 @@
+// Where attempts of tasks are executed: one interface for this machine and for clusters.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "runtime/task/arguments.h"
+#include "store/flow_store.h"
+
+namespace metaflow::compute {
+
+/// Names an attempt between the scheduler and a backend.
+using AttemptId = std::uint64_t;
+
+/// One try of one task, ready to be executed.
+struct Attempt {
+  AttemptId id = 0;
+  runtime::StepArguments step;           // what to execute
+  std::string inputs_file;               // the inputs by file, if they are too many for a command line
+  std::vector<std::string> environment;  // NAME=value, besides what every task gets
+};
+
+/// How an attempt ended.
+struct Verdict {
+  /// The process ended with status 0: the task may be committed.
+  bool exited_well = false;
+  /// Otherwise: the process ended by itself with another status, so a step that threw may have saved what it had.
+  bool exited = false;
+  /// For people, one sentence: "Task was killed by SIGTERM (peak memory 3.1 MB)."
+  std::string cause;
+  std::uint64_t peak_memory = 0;  // bytes
+  double cpu_seconds = 0;
+};
+
+/// What a backend tells the scheduler, from within the event loop.
+class BackendEvents {
+ public:
+  virtual ~BackendEvents() = default;
+  /// The attempt runs; `where` goes into its lines: "pid 4711".
+  virtual void on_started(AttemptId attempt, const std::string& where) = 0;
+  /// A piece of its output, not necessarily whole lines.
+  virtual void on_output(AttemptId attempt, store::Stream stream, std::string_view bytes) = 0;
+  /// It has ended; all its output has been told.
+  virtual void on_finished(AttemptId attempt, const Verdict& verdict) = 0;
+};
+
+/// How urgently to stop: ask (SIGTERM), or make sure.
+enum class Stop : std::uint8_t { ask, force };
+
+/// Not thread-safe: lives in the scheduler's event loop, never blocks it.
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  /// Starts attempts. One that cannot be started is told as finished, later, from the loop.
+  virtual void submit(std::span<const Attempt> attempts) = 0;
+  /// Stops attempts that have not finished. They are told as finished when they have.
+  virtual void stop(std::span<const AttemptId> attempts, Stop how) = 0;
+  /// The run is over and no attempt is left: nothing that belongs to it may remain.
+  virtual void end() = 0;
+};
+
+}  // namespace metaflow::compute

@@ -1,0 +1,140 @@
+#include "compute/local/local_backend.h"
+
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include <fmt/format.h>
+
+#include <metaflow/error.h>
+
+#include "base/text.h"
+
+namespace metaflow::compute {
+
+using store::Stream;
+
+namespace {
+
+constexpr std::size_t kBufferSize = 64 * 1024;
+
+Verdict verdict_of(const base::Ending& ending) {
+  Verdict verdict;
+  verdict.peak_memory = ending.peak_memory;
+  verdict.cpu_seconds = ending.user_seconds + ending.system_seconds;
+  if (ending.signal == 0) {
+    verdict.exited = true;
+    verdict.exited_well = ending.exit_code == 0;
+    verdict.cause = fmt::format("Task ended with exit status {} before its step was finished.", ending.exit_code);
+    if (ending.exit_code == 0) verdict.cause += " Did it call exit()?";
+    return verdict;
+  }
+  const std::string peak = base::human_bytes(ending.peak_memory);
+  switch (ending.signal) {
+    case SIGSEGV: verdict.cause = fmt::format("Task failed with a segmentation fault (SIGSEGV, peak memory {}).", peak); break;
+    case SIGKILL:
+      verdict.cause = fmt::format("Task was killed by SIGKILL, by somebody or by the kernel for lack of memory (peak memory {}).", peak);
+      break;
+    default: verdict.cause = fmt::format("Task was killed by {} (peak memory {}).", base::signal_name(ending.signal), peak);
+  }
+  return verdict;
+}
+
+}  // namespace
+
+LocalBackend::LocalBackend(base::EventLoop& loop, BackendEvents& events, std::string program, std::vector<std::string> environment)
+    : loop_(loop), events_(events), program_(std::move(program)), environment_(std::move(environment)), buffer_(kBufferSize, '\0') {
+  base::become_subreaper();
+}
+
+LocalBackend::~LocalBackend() {
+  for (auto& [id, process] : processes_) {
+    ::kill(-process->child.pid, SIGKILL);
+    loop_.unwatch(process->child.pidfd.get());
+    close(*process, Stream::out);
+    close(*process, Stream::err);
+  }
+}
+
+void LocalBackend::submit(std::span<const Attempt> attempts) {
+  for (const Attempt& attempt : attempts) start(attempt);
+}
+
+void LocalBackend::start(const Attempt& attempt) {
+  std::vector<std::string> environment = environment_;
+  environment.insert(environment.end(), attempt.environment.begin(), attempt.environment.end());
+  auto process = std::make_unique<Process>();
+  process->id = attempt.id;
+  try {
+    process->child = base::start_process(program_, runtime::to_command_line(attempt.step, attempt.inputs_file), environment);
+  } catch (const Error& error) {
+    loop_.after(0, [this, id = attempt.id, cause = std::string(error.what())] { events_.on_finished(id, Verdict{.cause = cause}); });
+    return;
+  }
+  Process& started = *process;
+  processes_[attempt.id] = std::move(process);
+  loop_.watch(started.child.pidfd.get(), [this, &started] { on_ended(started); });
+  loop_.watch(started.child.out.get(), [this, &started] { on_readable(started, Stream::out); });
+  loop_.watch(started.child.err.get(), [this, &started] { on_readable(started, Stream::err); });
+  events_.on_started(attempt.id, fmt::format("pid {}", started.child.pid));
+}
+
+bool LocalBackend::read(Process& process, Stream stream) {
+  const int fd = (stream == Stream::out ? process.child.out : process.child.err).get();
+  const ssize_t count = ::read(fd, buffer_.data(), buffer_.size());
+  if (count > 0) events_.on_output(process.id, stream, std::string_view(buffer_.data(), static_cast<std::size_t>(count)));
+  return count > 0 || (count < 0 && errno == EINTR);
+}
+
+void LocalBackend::on_readable(Process& process, Stream stream) {
+  errno = 0;
+  if (!read(process, stream) && errno != EAGAIN) close(process, stream);
+}
+
+void LocalBackend::close(Process& process, Stream stream) {
+  bool& open = stream == Stream::out ? process.out_open : process.err_open;
+  if (!open) return;
+  open = false;
+  base::Fd& fd = stream == Stream::out ? process.child.out : process.child.err;
+  loop_.unwatch(fd.get());
+  fd.reset();
+}
+
+void LocalBackend::drain(Process& process, Stream stream) {
+  const int fd = (stream == Stream::out ? process.child.out : process.child.err).get();
+  int left = 0;
+  if (::ioctl(fd, FIONREAD, &left) != 0) return;
+  while (left > 0) {
+    const ssize_t count = ::read(fd, buffer_.data(), std::min(buffer_.size(), static_cast<std::size_t>(left)));
+    if (count <= 0) return;
+    left -= static_cast<int>(count);
+    events_.on_output(process.id, stream, std::string_view(buffer_.data(), static_cast<std::size_t>(count)));
+  }
+}
+
+void LocalBackend::on_ended(Process& process) {
+  const auto ending = base::reap(process.child.pid);
+  if (!ending) return;
+  // What the process wrote is in the pipes. They may stay open, held by a grandchild: that is not waited for.
+  for (Stream stream : {Stream::out, Stream::err}) {
+    if (stream == Stream::out ? process.out_open : process.err_open) drain(process, stream);
+    close(process, stream);
+  }
+  loop_.unwatch(process.child.pidfd.get());
+  const auto done = processes_.extract(process.id);
+  events_.on_finished(done.key(), verdict_of(*ending));
+}
+
+void LocalBackend::stop(std::span<const AttemptId> attempts, Stop how) {
+  for (AttemptId id : attempts) {
+    const auto found = processes_.find(id);
+    if (found != processes_.end()) ::kill(-found->second->child.pid, how == Stop::ask ? SIGTERM : SIGKILL);
+  }
+}
+
+void LocalBackend::end() { base::kill_descendants(); }
+
+}  // namespace metaflow::compute

@@ -1,0 +1,48 @@
+// Attempts as child processes on this machine.
+#pragma once
+
+#include <map>
+#include <memory>
+
+#include "base/event_loop.h"
+#include "base/process.h"
+#include "compute/backend.h"
+
+namespace metaflow::compute {
+
+class LocalBackend : public Backend {
+ public:
+  /// `program`: the executable, which knows the command `step`. `environment`: of every task, without what attempts add.
+  LocalBackend(base::EventLoop& loop, BackendEvents& events, std::string program, std::vector<std::string> environment);
+  ~LocalBackend() override;
+
+  void submit(std::span<const Attempt> attempts) override;
+  void stop(std::span<const AttemptId> attempts, Stop how) override;
+  void end() override;
+
+ private:
+  struct Process {
+    AttemptId id;
+    base::Child child;
+    bool out_open = true;
+    bool err_open = true;
+  };
+
+  void start(const Attempt& attempt);
+  /// Tells what can be read now; false at the end of the stream.
+  bool read(Process& process, store::Stream stream);
+  void on_readable(Process& process, store::Stream stream);
+  /// Tells what is in the pipe now, and no more: somebody else may go on writing.
+  void drain(Process& process, store::Stream stream);
+  void on_ended(Process& process);
+  void close(Process& process, store::Stream stream);
+
+  base::EventLoop& loop_;
+  BackendEvents& events_;
+  std::string program_;
+  std::vector<std::string> environment_;
+  std::string buffer_;
+  std::map<AttemptId, std::unique_ptr<Process>> processes_;
+};
+
+}  // namespace metaflow::compute

@@ -1,0 +1,173 @@
+#include "graph/decorators.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include <metaflow/codec.h>
+
+#include "base/text.h"
+#include "value/json_value.h"
+#include "value/unpickler.h"
+
+namespace metaflow {
+
+template <class D>
+static detail::Decorator describe_decorator(const D& decorator) {
+  detail::Pickler pickler;
+  detail::encode(pickler, decorator);
+  pickler.finish();
+  detail::Decorator described;
+  described.name = detail::identifier_before(detail::spelling_of_type<D>(), detail::spelling_of_type<D>().size());
+  while (described.name.ends_with('_')) described.name.pop_back();  // catch_ is Metaflow's catch
+  for (const auto& part : pickler.parts()) described.attributes += base::as_text(part);
+  return described;
+}
+
+detail::Decorator make_decorator(const resources& decorator) { return describe_decorator(decorator); }
+detail::Decorator make_decorator(const environment& decorator) { return describe_decorator(decorator); }
+
+namespace graph {
+
+namespace {
+
+template <class D>
+std::string_view name_of() {
+  return detail::identifier_before(detail::spelling_of_type<D>(), detail::spelling_of_type<D>().size());
+}
+
+/// What is known of a decorator without its type.
+struct Known {
+  std::string name;
+  Json defaults;
+  void (*check)(const Json& attributes);
+};
+
+template <class D>
+D typed(const Json& attributes) {
+  const Document document = value::document_of(attributes);
+  D decorator{};
+  detail::decode(document.root(), detail::Place{}, decorator);
+  return decorator;
+}
+
+template <class D>
+Known known() {
+  const Decorator decorator = from_description(make_decorator(D{}));
+  return {decorator.name, decorator.attributes, [](const Json& attributes) { typed<D>(attributes); }};
+}
+
+const std::vector<Known>& all_known() {
+  static const std::vector<Known> decorators{known<environment>(), known<resources>()};
+  return decorators;
+}
+
+const Known& find_known(const std::string& name) {
+  std::vector<std::string> names;
+  for (const Known& known : all_known()) {
+    if (known.name == name) return known;
+    names.push_back(known.name);
+  }
+  throw Error(ErrorCode::unknown_decorator,
+              fmt::format("Unknown step decorator {}. The following decorators are supported: {}", name, base::join(names, ", ")));
+}
+
+/// The value of an attribute: JSON if it is that, else text.
+Json parse_value(std::string text) {
+  for (std::size_t at = text.find("\\\""); at != std::string::npos; at = text.find("\\\"", at + 1)) text.erase(at, 1);
+  Json value = Json::parse(text, nullptr, false);
+  return value.is_discarded() ? Json(text) : value;
+}
+
+/// Splits at the commas that come before something like `word=`, so that commas inside values survive.
+std::vector<std::string> split_attributes(std::string_view text) {
+  std::vector<std::string> parts;
+  std::size_t begin = 0;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    if (text[at] != ',') continue;
+    std::size_t word = at + 1;
+    while (word < text.size() && text[word] == ' ') ++word;
+    const std::size_t first = word;
+    while (word < text.size() && detail::is_identifier_char(text[word])) ++word;
+    const std::size_t last = word;
+    while (word < text.size() && text[word] == ' ') ++word;
+    if (last > first && word < text.size() && text[word] == '=') {
+      parts.emplace_back(text.substr(begin, at - begin));
+      begin = at + 1;
+    }
+  }
+  parts.emplace_back(text.substr(begin));
+  return parts;
+}
+
+void check(const Known& known, const Json& attributes) {
+  try {
+    known.check(attributes);
+  } catch (const Error& error) {
+    throw Error(ErrorCode::invalid_value, fmt::format("Decorator '{}': {}", known.name, error.message()));
+  }
+}
+
+}  // namespace
+
+Decorator parse_decorator(std::string_view spec) {
+  const std::size_t colon = spec.find(':');
+  Decorator decorator;
+  decorator.name = base::trim(spec.substr(0, colon));
+  decorator.statically_defined = false;
+  const Known& known = find_known(decorator.name);
+  decorator.attributes = known.defaults;
+  if (colon != std::string_view::npos && !base::trim(spec.substr(colon + 1)).empty()) {
+    for (const std::string& part : split_attributes(spec.substr(colon + 1))) {
+      const std::size_t equals = part.find('=');
+      if (equals == std::string::npos) {
+        throw Error(ErrorCode::invalid_value, fmt::format("--with {}: '{}' is no attribute=value", spec, part),
+                    fmt::format("For example: --with {}:{}=...", known.name, known.defaults.begin().key()));
+      }
+      const std::string name(base::trim(std::string_view(part).substr(0, equals)));
+      if (!known.defaults.contains(name)) {
+        std::vector<std::string> names;
+        for (const auto& [attribute, value] : known.defaults.items()) names.push_back(attribute);
+        throw Error(ErrorCode::unknown_attribute, fmt::format("Decorator '{}' does not support the attribute '{}'. These attributes are supported: {}.",
+                                                              known.name, name, base::join(names, ", ")));
+      }
+      decorator.attributes[name] = parse_value(std::string(base::trim(std::string_view(part).substr(equals + 1))));
+    }
+  }
+  check(known, decorator.attributes);
+  return decorator;
+}
+
+std::string decorator_spec(const Decorator& decorator) {
+  std::string spec = decorator.name;
+  char separator = ':';
+  for (const auto& [name, value] : decorator.attributes.items()) {
+    if (value.is_null()) continue;
+    spec += separator;
+    spec += name + "=" + value.dump();
+    separator = ',';
+  }
+  return spec;
+}
+
+Decorator from_description(const detail::Decorator& described) {
+  const Document document = value::read_pickle(base::SharedBytes(described.attributes));
+  return {described.name, value::json_of(document.root()), true};
+}
+
+template <class D>
+std::optional<D> find_decorator(const std::vector<Decorator>& decorators) {
+  std::string name(name_of<D>());
+  while (name.ends_with('_')) name.pop_back();
+  for (const Decorator& decorator : decorators) {
+    if (decorator.name == name) return typed<D>(decorator.attributes);
+  }
+  return std::nullopt;
+}
+
+template std::optional<resources> find_decorator<resources>(const std::vector<Decorator>&);
+template std::optional<environment> find_decorator<environment>(const std::vector<Decorator>&);
+
+}  // namespace graph
+}  // namespace metaflow

@@ -1,0 +1,41 @@
+// Decorators below the types: parsing --with, defaults, checks.
+#pragma once
+
+#include <metaflow/decorators.h>
+#include <metaflow/value.h>
+
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace metaflow::graph {
+
+using Json = nlohmann::ordered_json;
+
+/// A decorator of a step with the values of all its attributes.
+struct Decorator {
+  std::string name;
+  Json attributes = Json::object();
+  bool statically_defined = true;  // in the program; else by --with
+};
+
+/// The decorator of a --with option: "resources:cpu=4,memory=8000". Values are JSON where they parse as such, else text.
+/// Throws Error{unknown_decorator, unknown_attribute, invalid_value}.
+Decorator parse_decorator(std::string_view spec);
+
+/// Back to the text that parse_decorator reads, for child processes.
+std::string decorator_spec(const Decorator& decorator);
+
+/// From the untyped form that the public header makes.
+Decorator from_description(const detail::Decorator& decorator);
+
+/// The decorator as its struct, if the step has it.
+template <class D>
+std::optional<D> find_decorator(const std::vector<Decorator>& decorators);
+
+extern template std::optional<resources> find_decorator<resources>(const std::vector<Decorator>&);
+extern template std::optional<environment> find_decorator<environment>(const std::vector<Decorator>&);
+
+}  // namespace metaflow::graph

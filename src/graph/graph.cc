@@ -1,0 +1,76 @@
+#include "graph/graph.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include <metaflow/error.h>
+
+#include "base/text.h"
+
+namespace metaflow::graph {
+
+using detail::Transition;
+
+Graph::Graph(const detail::FlowDescription& flow) : flow_(flow) {
+  std::vector<detail::Node> nodes;
+  for (const auto& step : flow.steps) nodes.push_back(step.node);
+  analysis_ = detail::analyse(nodes);
+  if (analysis_.problem != detail::Problem::none) {
+    throw Error(ErrorCode::invalid_flow, fmt::format("The graph of flow {} is not sound (problem {})", flow.name, static_cast<int>(analysis_.problem)));
+  }
+  for (std::size_t i = 0; i < flow.steps.size(); ++i) {
+    const auto& described = flow.steps[i];
+    Step step;
+    step.name = described.node.name;
+    step.doc = described.doc;
+    step.transition = described.node.transition;
+    step.next = described.node.targets;
+    step.cases = described.cases;
+    if (described.variable >= 0) step.variable = flow.members[static_cast<std::size_t>(described.variable)].name;
+    step.join = described.node.join;
+    step.matching_join = analysis_.matching_join[i];
+    step.open_splits = analysis_.open[i];
+    for (const auto& decorator : described.decorators) {
+      step.decorators.push_back(from_description(decorator));
+      const auto& names = step.decorators;
+      for (std::size_t k = 0; k + 1 < names.size(); ++k) {
+        if (names[k].name == names.back().name) {
+          throw Error(ErrorCode::invalid_flow, fmt::format("Step '{}' already has a decorator '{}'. You can specify this decorator only once.", step.name, decorator.name));
+        }
+      }
+    }
+    steps_.push_back(std::move(step));
+  }
+  order_ = analysis_.order;
+}
+
+int Graph::find(std::string_view name) const {
+  for (std::size_t i = 0; i < steps_.size(); ++i) {
+    if (steps_[i].name == name) return static_cast<int>(i);
+  }
+  return -1;
+}
+
+void Graph::attach(const Decorator& decorator) {
+  for (Step& step : steps_) {
+    const bool has = std::any_of(step.decorators.begin(), step.decorators.end(), [&](const Decorator& d) { return d.name == decorator.name; });
+    if (!has) step.decorators.push_back(decorator);
+  }
+}
+
+std::string_view Graph::type_of(int index) const {
+  const Step& step = this->step(index);
+  switch (step.transition) {
+    case Transition::split: return "split-static";
+    case Transition::foreach: return "split-foreach";
+    case Transition::choose: return "split-switch";
+    case Transition::linear:
+    case Transition::none: break;
+  }
+  if (index == start() && steps_.size() > 1) return "start";
+  if (index == end()) return "end";
+  return step.join ? "join" : "linear";
+}
+
+}  // namespace metaflow::graph

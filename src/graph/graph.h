@@ -1,0 +1,65 @@
+// The step graph of a flow as data: checked, ordered, shown.
+#pragma once
+
+#include <metaflow/detail/description.h>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "graph/decorators.h"
+
+namespace metaflow::graph {
+
+struct Step {
+  std::string name;
+  std::string doc;
+  detail::Transition transition;
+  std::vector<int> next;            // indices of steps
+  std::vector<std::string> cases;   // of choose, one per next
+  std::string variable;             // artifact of foreach or choose
+  bool join = false;
+  int matching_join = -1;           // of a split: the step that joins it
+  std::vector<detail::OpenSplit> open_splits;  // around the step, outermost first
+  std::vector<Decorator> decorators;
+};
+
+/// Immutable once the decorators are attached.
+class Graph {
+ public:
+  /// Throws Error{invalid_flow} if the flow breaks a rule that the compiler cannot see.
+  explicit Graph(const detail::FlowDescription& flow);
+
+  const detail::FlowDescription& flow() const { return flow_; }
+  const std::vector<Step>& steps() const { return steps_; }
+  const Step& step(int index) const { return steps_[static_cast<std::size_t>(index)]; }
+  /// -1 if there is no such step.
+  int find(std::string_view name) const;
+  int start() const { return analysis_.start; }
+  int end() const { return analysis_.end; }
+  /// Every step after those that lead to it; steps on the same height in the order of graph().
+  const std::vector<int>& order() const { return order_; }
+
+  /// Adds a decorator to every step that does not have one of its name.
+  void attach(const Decorator& decorator);
+
+  /// Metaflow's word: "start", "linear", "split-static", "split-foreach", "split-switch", "join", "end".
+  std::string_view type_of(int step) const;
+
+ private:
+  const detail::FlowDescription& flow_;
+  detail::Analysis analysis_;
+  std::vector<Step> steps_;
+  std::vector<int> order_;
+};
+
+/// What `show` prints, a text per step.
+std::vector<std::string> to_text(const Graph& graph);
+/// GraphViz.
+std::string to_dot(const Graph& graph);
+/// {"graph": {...}, "graph_structure": [...]}: what `output-raw --json` prints.
+Json to_json(const Graph& graph);
+/// The value of the artifact _graph_info, which the clients and the UI read.
+Json graph_info(const Graph& graph, const std::string& file);
+
+}  // namespace metaflow::graph

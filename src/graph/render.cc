@@ -1,0 +1,171 @@
+// The graph for people and for other programs.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "graph/graph.h"
+
+namespace metaflow::graph {
+
+using detail::Transition;
+
+namespace {
+
+std::vector<std::string> next_names(const Graph& graph, const Step& step) {
+  std::vector<std::string> names;
+  for (int next : step.next) {
+    const std::string& name = graph.step(next).name;
+    if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+  }
+  return names;
+}
+
+std::string indented(const std::string& text) {
+  std::string result;
+  for (const std::string& line : base::split(text, '\n')) result += "    " + line + "\n";
+  return result;
+}
+
+Json decorators_json(const std::vector<Decorator>& decorators) {
+  Json list = Json::array();
+  for (const Decorator& decorator : decorators) {
+    list.push_back({{"name", decorator.name},
+                    {"attributes", decorator.attributes},
+                    {"statically_defined", decorator.statically_defined},
+                    {"inserted_by", nullptr}});
+  }
+  return list;
+}
+
+Json step_json(const Graph& graph, int index) {
+  const Step& step = graph.step(index);
+  Json json{{"name", step.name},
+            {"type", graph.type_of(index)},
+            {"line", 0},
+            {"source_file", ""},
+            {"doc", step.doc},
+            {"decorators", decorators_json(step.decorators)},
+            {"next", next_names(graph, step)},
+            {"node_info", Json::object()}};
+  if (step.transition == Transition::foreach) json["foreach_artifact"] = step.variable;
+  if (step.transition == Transition::choose) {
+    json["condition"] = step.variable;
+    Json cases = Json::object();
+    for (std::size_t i = 0; i < step.cases.size(); ++i) cases[step.cases[i]] = graph.step(step.next[i]).name;
+    json["switch_cases"] = cases;
+  }
+  if (step.matching_join >= 0) json["matching_join"] = graph.step(step.matching_join).name;
+  return json;
+}
+
+/// The steps from `from` up to but without `until`, with the branches of splits as lists: Metaflow's graph_structure.
+Json block(const Graph& graph, int from, int until) {
+  Json list = Json::array();
+  int current = from;
+  while (current != until) {
+    const Step& step = graph.step(current);
+    list.push_back(step.name);
+    if (step.transition == Transition::none) break;
+    if (step.transition == Transition::linear) {
+      current = step.next[0];
+      continue;
+    }
+    const bool choice = step.transition == Transition::choose;
+    const int end = choice ? until : step.matching_join;
+    Json branches = Json::array();
+    for (int next : step.next) {
+      if (next != current) branches.push_back(block(graph, next, end));
+    }
+    list.push_back(branches);
+    current = end;
+  }
+  return list;
+}
+
+Json structure(const Graph& graph) {
+  Json list = graph.start() == graph.end() ? Json::array() : block(graph, graph.start(), graph.end());
+  list.push_back(graph.step(graph.end()).name);
+  return list;
+}
+
+Json steps_json(const Graph& graph) {
+  Json steps = Json::object();
+  for (int index : graph.order()) steps[graph.step(index).name] = step_json(graph, index);
+  return steps;
+}
+
+/// Python's name for the type of a member, for _graph_info.
+std::string_view constant_type(const detail::Member& member) {
+  const std::string_view type = member.ops->type_name;
+  if (type == "bool") return "bool";
+  if (type == "double" || type == "float") return "float";
+  if (type.find("string") != std::string_view::npos && !type.starts_with("std::vector")) return "str";
+  for (std::string_view integer : {"int", "long", "short", "char", "unsigned"}) {
+    if (type.starts_with(integer)) return "int";
+  }
+  return "object";
+}
+
+}  // namespace
+
+std::vector<std::string> to_text(const Graph& graph) {
+  std::vector<std::string> steps;
+  for (int index : graph.order()) {
+    const Step& step = graph.step(index);
+    std::string text;
+    for (const Decorator& decorator : step.decorators) text += "@" + decorator.name + "\n";
+    text += "Step " + step.name + "\n";
+    text += indented(step.doc.empty() ? "?" : step.doc);
+    if (step.transition != Transition::none) text += "    => " + base::join(next_names(graph, step), ", ") + "\n";
+    steps.push_back(std::move(text));
+  }
+  return steps;
+}
+
+std::string to_dot(const Graph& graph) {
+  std::string nodes;
+  std::string edges;
+  for (int index : graph.order()) {
+    const Step& step = graph.step(index);
+    if (step.transition == Transition::choose) {
+      nodes += fmt::format(
+          "\"{0}\"[ label = <<b>{0}</b><br/><font point-size=\"9\">switch: {1}</font>>   fontname = \"Helvetica\"   shape = \"hexagon\"   style = "
+          "\"filled\" fillcolor = \"lightgreen\" ];\n",
+          step.name, step.variable);
+      for (std::size_t i = 0; i < step.next.size(); ++i) {
+        edges += fmt::format("{} -> {} [label=\"{}\" color=\"blue\" fontcolor=\"blue\"];\n", step.name, graph.step(step.next[i]).name, step.cases[i]);
+      }
+      continue;
+    }
+    std::string_view type = step.join ? "join" : graph.type_of(index);
+    if (type == "split-static") type = "split";
+    if (type == "split-foreach") type = "foreach";
+    nodes += fmt::format("\"{0}\"[ label = <<b>{0}</b> | <font point-size=\"10\">{1}</font>>   fontname = \"Helvetica\"   shape = \"record\" ];\n", step.name, type);
+    for (const std::string& next : next_names(graph, step)) edges += fmt::format("{} -> {};\n", step.name, next);
+  }
+  return fmt::format("digraph {} {{\n{}{}}}\n", graph.flow().name, nodes, edges);
+}
+
+Json to_json(const Graph& graph) { return {{"graph", steps_json(graph)}, {"graph_structure", structure(graph)}}; }
+
+Json graph_info(const Graph& graph, const std::string& file) {
+  Json parameters = Json::array();
+  Json constants = Json::array();
+  for (const auto& member : graph.flow().members) {
+    if (member.ops->kind == detail::MemberKind::parameter) parameters.push_back({{"name", member.name}, {"type", "Parameter"}});
+    if (member.ops->kind == detail::MemberKind::constant) constants.push_back({{"name", member.name}, {"type", constant_type(member)}});
+  }
+  return {{"file", file},
+          {"start_step", graph.step(graph.start()).name},
+          {"end_step", graph.step(graph.end()).name},
+          {"parameters", parameters},
+          {"constants", constants},
+          {"steps", steps_json(graph)},
+          {"graph_structure", structure(graph)},
+          {"doc", graph.flow().doc},
+          {"decorators", Json::array()},
+          {"extensions", Json::object()}};
+}
+
+}  // namespace metaflow::graph

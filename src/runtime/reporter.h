@@ -1,0 +1,43 @@
+// What a run tells on the terminal.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace metaflow::runtime {
+
+/// One line of a run's output.
+struct ReportLine {
+  enum class Kind : std::uint8_t {
+    output,  // of a task
+    task,    // about a task: "Task is starting."
+    run,     // about the run: "Workflow starting ..."
+    failure  // about the run, bad: "Workflow failed."
+  };
+  Kind kind = Kind::run;
+  std::int64_t time = 0;     // microseconds since 1970
+  std::string_view task;     // "17/start/1"; empty for kind run
+  std::string_view where;    // "pid 4711"; may be empty
+  std::string_view text;
+};
+
+/// Everything a run shows goes through here. Not thread-safe.
+class Reporter {
+ public:
+  virtual ~Reporter() = default;
+  virtual void print(const ReportLine& line) = 0;
+  /// A line that stays at the bottom of a terminal and changes; empty: none. Nothing where there is no terminal.
+  virtual void show_status(std::string text) = 0;
+  /// Writes out what was printed since the last time.
+  virtual void flush() = 0;
+};
+
+/// Metaflow's lines: "2026-11-22 12:26:10.827 [17/start/1 (pid 4711)] Task is starting." to the standard output; coloured, with the
+/// status below, if that is a terminal.
+std::unique_ptr<Reporter> text_reporter(bool terminal);
+/// One JSON object per line.
+std::unique_ptr<Reporter> json_reporter();
+
+}  // namespace metaflow::runtime

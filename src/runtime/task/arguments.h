@@ -1,0 +1,40 @@
+// The command line of `step`, by which a task is executed wherever it is: locally, in a pod, in a batch job.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "store/task_data.h"
+
+namespace metaflow::runtime {
+
+struct StepArguments {
+  std::string datastore = "local";
+  std::string datastore_root;
+  std::vector<std::string> with;  // decorators
+
+  std::string step;
+  std::string run;
+  std::string task;
+  std::vector<store::TaskRef> inputs;
+  std::string split;  // the task that split, for a join: "17/start/1"
+  std::optional<std::size_t> split_index;
+  int retry_count = 0;
+  int max_user_code_retries = 0;
+  std::string name_space;
+  std::string origin_run_id;
+  std::vector<std::string> tags;
+};
+
+/// The arguments behind the program's name. Throws Error{usage}.
+std::vector<std::string> to_command_line(const StepArguments& arguments, const std::string& inputs_file);
+
+/// Reads what to_command_line made; a file of inputs is read, too. Throws Error{usage, data_store}.
+StepArguments parse_step_arguments(int argc, char** argv);
+
+/// Input tasks as one text: "17/a/1,17/b/2"; with a common prefix "17/work/:1,2,3".
+std::string pack_inputs(const std::vector<store::TaskRef>& inputs);
+std::vector<store::TaskRef> unpack_inputs(std::string_view text);
+
+}  // namespace metaflow::runtime

@@ -1,0 +1,65 @@
+// The artifacts of one task: from the store into the members of a flow object, and back.
+#pragma once
+
+#include <metaflow/detail/description.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "store/flow_store.h"
+
+namespace metaflow::runtime {
+
+/// A flow object without its type.
+class FlowObject {
+ public:
+  explicit FlowObject(const detail::FlowDescription& flow) : flow_(&flow), object_(flow.make()), members_(flow.members.size()) {
+    flow.addresses(object_, members_.data());
+  }
+  FlowObject(const FlowObject&) = delete;
+  FlowObject& operator=(const FlowObject&) = delete;
+  ~FlowObject() { flow_->destroy(object_); }
+
+  void* get() const { return object_; }
+  void* member(std::size_t i) const { return members_[i]; }
+
+ private:
+  const detail::FlowDescription* flow_;
+  void* object_;
+  std::vector<void*> members_;
+};
+
+/// The value of an artifact that is in the store.
+class StoredArtifact : public detail::StoredValue {
+ public:
+  StoredArtifact(std::shared_ptr<const store::FlowStore> store, store::ArtifactRecord record) : store_(std::move(store)), record_(std::move(record)) {}
+
+  Document read() const override;
+  const std::string& name() const override { return record_.name; }
+  const std::string& key() const override { return record_.key; }
+  const store::ArtifactRecord& record() const { return record_; }
+
+ private:
+  std::shared_ptr<const store::FlowStore> store_;
+  store::ArtifactRecord record_;
+};
+
+/// Reads one member from the store, or lets it refer to the store if it is lazy. `member`: its address.
+void load_member(const detail::Member& description, void* member, std::shared_ptr<const store::FlowStore> store, const store::ArtifactRecord& record);
+
+/// Stores one member as an artifact, unless it still is what `loaded` says. `items`: also notes where the items of its value stand.
+store::ArtifactRecord save_member(const detail::Member& description, const void* member, store::FlowStore& store, const store::ArtifactRecord* loaded,
+                                  std::vector<detail::ItemSpan>* items = nullptr);
+
+/// Stores a value that `encode` writes.
+template <class F>
+store::ArtifactRecord save_value(store::FlowStore& store, std::string name, F encode) {
+  detail::Pickler pickler;
+  encode(pickler);
+  pickler.finish();
+  const auto parts = pickler.parts();
+  return {std::move(name), store.save_value(parts), pickler.size(), std::string(pickler.type())};
+}
+
+}  // namespace metaflow::runtime

@@ -1,0 +1,48 @@
+#include "runtime/task/current_task.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include <metaflow/error.h>
+
+#include "base/cpus.h"
+#include "runtime/task/foreach.h"
+
+namespace metaflow {
+
+namespace runtime {
+
+CurrentTask*& current_task() {
+  static CurrentTask* task = nullptr;
+  return task;
+}
+
+}  // namespace runtime
+
+const Current& current() {
+  const auto* task = runtime::current_task();
+  if (task == nullptr) throw Error(ErrorCode::invalid_command, "metaflow::current() tells of the running task, but this process executes no step");
+  return task->current;
+}
+
+unsigned Current::cpus() const {
+  const auto* task = runtime::current_task();
+  const double wish = task != nullptr ? task->wanted_cpus() : 0;
+  const unsigned available = base::available_cpus();
+  return wish < 1 ? available : std::min(available, static_cast<unsigned>(wish));
+}
+
+Document Current::read_item(std::string_view variable) const {
+  const auto* task = runtime::current_task();
+  if (task == nullptr) throw Error(ErrorCode::invalid_command, "The item of a foreach can be read while a step runs");
+  for (std::size_t i = foreach_stack.size(); i-- > 0;) {
+    if (!variable.empty() && foreach_stack[i].variable != variable) continue;
+    if (i >= task->items.size()) break;
+    return runtime::read_foreach_item(*task->store, task->items[i], foreach_stack[i].index);
+  }
+  throw Error(ErrorCode::not_found, variable.empty() ? fmt::format("Step {} is not inside a foreach, so there is no item", step_name)
+                                                     : fmt::format("Step {} is not inside a foreach over '{}'", step_name, variable));
+}
+
+}  // namespace metaflow

@@ -1,0 +1,269 @@
+#include "runtime/task/failure.h"
+
+#include <cxxabi.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <link.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <unwind.h>
+
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <exception>
+#include <new>
+
+#include <metaflow/error.h>
+
+#include "base/files.h"
+#include "base/text.h"
+#include "runtime/task/memory.h"
+
+namespace metaflow::runtime {
+
+namespace {
+
+thread_local base::RawStack thrown_from;
+
+}  // namespace
+
+// The unwinder asks the personality routine of every frame whether it wants the exception, before any frame is unwound: the
+// moment to look at the whole stack. mf_call_watched is a frame with a personality routine of ours.
+extern "C" __attribute__((visibility("hidden"))) _Unwind_Reason_Code mf_watch_personality(int, _Unwind_Action actions, _Unwind_Exception_Class,
+                                                                                          _Unwind_Exception*, _Unwind_Context*) {
+  if ((actions & _UA_SEARCH_PHASE) != 0) thrown_from = base::capture_stack();
+  return _URC_CONTINUE_UNWIND;
+}
+
+#if defined(__x86_64__)
+extern "C" void mf_call_watched(void (*f)(void*), void* argument);
+asm(R"(
+  .text
+  .hidden mf_call_watched
+  .globl mf_call_watched
+  .type mf_call_watched, @function
+mf_call_watched:
+  .cfi_startproc
+  .cfi_personality 0x1b, mf_watch_personality
+  pushq %rbp
+  .cfi_def_cfa_offset 16
+  .cfi_offset %rbp, -16
+  movq %rsp, %rbp
+  .cfi_def_cfa_register %rbp
+  movq %rdi, %rax
+  movq %rsi, %rdi
+  call *%rax
+  popq %rbp
+  .cfi_def_cfa %rsp, 8
+  ret
+  .cfi_endproc
+  .size mf_call_watched, .-mf_call_watched
+)");
+#elif defined(__aarch64__)
+extern "C" void mf_call_watched(void (*f)(void*), void* argument);
+asm(R"(
+  .text
+  .hidden mf_call_watched
+  .globl mf_call_watched
+  .type mf_call_watched, %function
+mf_call_watched:
+  .cfi_startproc
+  .cfi_personality 0x1b, mf_watch_personality
+  stp x29, x30, [sp, -16]!
+  .cfi_def_cfa_offset 16
+  .cfi_offset 29, -16
+  .cfi_offset 30, -8
+  mov x29, sp
+  mov x2, x0
+  mov x0, x1
+  blr x2
+  ldp x29, x30, [sp], 16
+  .cfi_restore 29
+  .cfi_restore 30
+  .cfi_def_cfa_offset 0
+  ret
+  .cfi_endproc
+  .size mf_call_watched, .-mf_call_watched
+)");
+#else
+static void mf_call_watched(void (*f)(void*), void* argument) { f(argument); }
+#endif
+
+void call_watched(void (*f)(void*), void* argument) {
+  thrown_from.size = 0;
+  mf_call_watched(f, argument);
+}
+
+std::string Failure::summary() const { return message.empty() ? type : type + ": " + message; }
+
+Failure describe_current_exception() {
+  Failure failure;
+  failure.stack = base::describe(base::locate(thrown_from));
+  const std::type_info* type = abi::__cxa_current_exception_type();
+  failure.type = type != nullptr ? base::demangle(type->name()) : "an exception that is not of C++";
+  try {
+    throw;
+  } catch (const Error& error) {
+    failure.type = headline(error.code());
+    failure.message = error.what();
+  } catch (const std::bad_alloc& error) {
+    failure.type = "Out of memory";
+    failure.message = describe_failed_allocation();
+  } catch (const std::exception& error) {
+    failure.message = error.what();
+  } catch (const std::string& text) {
+    failure.message = text;
+  } catch (const char* text) {
+    failure.message = text;
+  } catch (int number) {
+    failure.message = std::to_string(number);
+  } catch (...) {
+  }
+  failure.message = base::replace_invalid_utf8(failure.message);
+  return failure;
+}
+
+// --- fatal signals
+
+namespace {
+
+constexpr std::array kFatal{SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
+std::array<char, 4096> program_path{};
+
+/// Text made without allocation.
+class Line {
+ public:
+  Line& operator<<(const char* text) {
+    while (*text != '\0' && size_ + 1 < text_.size()) text_[size_++] = *text++;
+    return *this;
+  }
+  Line& hex(std::uint64_t number) {
+    std::array<char, 17> digits{};
+    std::size_t i = 16;
+    do {
+      digits[--i] = "0123456789abcdef"[number & 15];
+      number >>= 4;
+    } while (number != 0);
+    return *this << "0x" << &digits[i];
+  }
+  char* text() {
+    text_[size_] = '\0';
+    return text_.data();
+  }
+
+ private:
+  std::array<char, 1024> text_{};
+  std::size_t size_ = 0;
+};
+
+struct Frames {
+  std::array<Line, 48> lines;
+  std::size_t count = 0;
+};
+
+/// module+0xaddress of each frame, as arguments of `symbolize`.
+void locate_frames(const base::RawStack& stack, Frames& frames) {
+  for (std::size_t i = 0; i < stack.size && frames.count < frames.lines.size(); ++i) {
+    struct Search {
+      std::uintptr_t address;
+      Line* line;
+      bool found;
+    } search{reinterpret_cast<std::uintptr_t>(stack.frames[i]), &frames.lines[frames.count], false};
+    ::dl_iterate_phdr(
+        [](dl_phdr_info* info, std::size_t, void* argument) {
+          auto& s = *static_cast<Search*>(argument);
+          for (unsigned p = 0; p < info->dlpi_phnum; ++p) {
+            const auto& segment = info->dlpi_phdr[p];
+            const std::uintptr_t begin = info->dlpi_addr + segment.p_vaddr;
+            if (segment.p_type != PT_LOAD || s.address < begin || s.address >= begin + segment.p_memsz) continue;
+            *s.line << (info->dlpi_name != nullptr && *info->dlpi_name != '\0' ? info->dlpi_name : program_path.data()) << "+";
+            s.line->hex(s.address - info->dlpi_addr);
+            s.found = true;
+            return 1;
+          }
+          return 0;
+        },
+        &search);
+    if (search.found) ++frames.count;
+  }
+}
+
+void on_fatal_signal(int number, siginfo_t* info, void*) {
+  // A second fault in here kills at once.
+  for (int fatal : kFatal) ::signal(fatal, SIG_DFL);
+
+  Line line;
+  line << "Fatal signal " << (number == SIGSEGV ? "SIGSEGV (segmentation fault)"
+                              : number == SIGBUS ? "SIGBUS (bus error)"
+                              : number == SIGFPE ? "SIGFPE (arithmetic error)"
+                              : number == SIGILL ? "SIGILL (illegal instruction)"
+                                                 : "SIGABRT (abort)");
+  if (number == SIGSEGV || number == SIGBUS) {
+    line << " at address ";
+    line.hex(reinterpret_cast<std::uintptr_t>(info->si_addr));
+  }
+  line << "\n";
+  const char* text = line.text();
+  [[maybe_unused]] const ssize_t written = ::write(2, text, std::strlen(text));
+
+  static Frames frames;
+  const base::RawStack stack = base::capture_stack();
+  locate_frames(stack, frames);
+  static std::array<char*, 52> argv{};
+  static char command[] = "symbolize";
+  argv[0] = program_path.data();
+  argv[1] = command;
+  for (std::size_t i = 0; i < frames.count; ++i) argv[2 + i] = frames.lines[i].text();
+  argv[2 + frames.count] = nullptr;
+  const pid_t pid = ::vfork();
+  if (pid == 0) {
+    ::dup2(2, 1);
+    ::execv(argv[0], argv.data());
+    ::_exit(127);
+  }
+  if (pid > 0) {
+    for (int i = 0; i < 200; ++i) {  // ten seconds at most
+      if (::waitpid(pid, nullptr, WNOHANG) != 0) break;
+      ::usleep(50'000);
+    }
+    ::kill(pid, SIGKILL);
+  }
+  ::raise(number);  // delivered when the handler returns, with the default action
+}
+
+}  // namespace
+
+void install_crash_handler(std::string program) {
+  std::snprintf(program_path.data(), program_path.size(), "%s", program.c_str());
+  // A stack of its own: a stack overflow leaves no room on the other.
+  static constexpr std::size_t kSize = 128 * 1024;
+  void* memory = ::mmap(nullptr, kSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) return;
+  stack_t stack{};
+  stack.ss_sp = memory;
+  stack.ss_size = kSize;
+  ::sigaltstack(&stack, nullptr);
+  struct sigaction action {};
+  action.sa_sigaction = on_fatal_signal;
+  action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+  sigemptyset(&action.sa_mask);
+  for (int fatal : kFatal) ::sigaction(fatal, &action, nullptr);
+}
+
+int symbolize(int argc, char** argv) {
+  std::vector<base::CodeLocation> locations;
+  for (int i = 2; i < argc; ++i) {
+    const std::string_view argument = argv[i];
+    const std::size_t plus = argument.rfind('+');
+    if (plus == std::string_view::npos) continue;
+    locations.push_back({std::string(argument.substr(0, plus)), std::strtoull(std::string(argument.substr(plus + 1)).c_str(), nullptr, 16)});
+  }
+  for (const std::string& line : base::describe(locations)) fmt::print("    {}\n", line);
+  return 0;
+}
+
+}  // namespace metaflow::runtime

@@ -1,0 +1,34 @@
+// What a step threw, in words.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/stacktrace.h"
+
+namespace metaflow::runtime {
+
+/// An exception that ended a step.
+struct Failure {
+  std::string type;     // "std::out_of_range"; Metaflow's headline for our own errors
+  std::string message;  // what()
+  std::vector<std::string> stack;
+
+  /// "std::out_of_range: index 3", the first line of what the user sees.
+  std::string summary() const;
+};
+
+/// Calls `f(argument)`; if it throws, notes the stack as it was at the throw (it is gone when a handler runs).
+void call_watched(void (*f)(void*), void* argument);
+
+/// Describes the exception that is being handled; its stack is the one that call_watched noted.
+Failure describe_current_exception();
+
+/// Makes fatal signals (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT) print a stack before the process dies of them. `program`: how to
+/// run this program again (the stack is looked up by a new process: the dying one cannot be trusted with memory).
+void install_crash_handler(std::string program);
+
+/// The hidden command `symbolize`, which that process executes: module+0xaddress per argument.
+int symbolize(int argc, char** argv);
+
+}  // namespace metaflow::runtime

@@ -1,0 +1,29 @@
+// The foreachs around a task: their frames, and their items.
+#pragma once
+
+#include <metaflow/current.h>
+#include <metaflow/value.h>
+
+#include <string>
+#include <vector>
+
+#include "store/flow_store.h"
+
+namespace metaflow::runtime {
+
+/// The value of the artifact _foreach_stack: a list of metaflow's ForeachFrame tuples.
+void encode_frames(detail::Pickler& out, const std::vector<ForeachFrame>& frames);
+std::vector<ForeachFrame> decode_frames(const Value& value);
+
+/// How many characters of an item's text the frames and _foreach_values keep; Metaflow's MAXIMUM_FOREACH_VALUE_CHARS.
+inline constexpr std::size_t kFrameValueChars = 30;
+std::string frame_value(const Value& item);
+
+/// Writes the table of where the items stand in their payload, so that each is found without reading those before it; gives back
+/// its key, or nothing when the range is so small that reading it whole is as quick.
+std::string save_item_table(store::FlowStore& store, const std::vector<detail::ItemSpan>& items);
+
+/// One item of a stored range.
+Document read_foreach_item(const store::FlowStore& store, const store::ItemSource& source, std::size_t index);
+
+}  // namespace metaflow::runtime

@@ -1,0 +1,177 @@
+#include "runtime/task/join.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include <metaflow/error.h>
+
+#include "base/text.h"
+#include "value/key.h"
+#include "value/unpickler.h"
+
+namespace metaflow {
+
+void detail::throw_no_input(std::size_t index, std::size_t size) {
+  throw Error(ErrorCode::not_found, fmt::format("inputs[{}]: the join has {} inputs", index, size));
+}
+
+namespace runtime {
+
+using detail::MemberKind;
+
+namespace {
+
+value::Digest digest_of(const std::string& key) {
+  value::Digest digest{};
+  for (std::size_t i = 0; i < digest.size(); ++i) digest[i] = static_cast<std::byte>(std::stoi(key.substr(2 * i, 2), nullptr, 16));
+  return digest;
+}
+
+}  // namespace
+
+JoinInputs::JoinInputs(const detail::FlowDescription& flow, std::shared_ptr<const store::FlowStore> store, std::vector<store::TaskRef> tasks,
+                       store::TaskData split)
+    : flow_(flow), store_(std::move(store)), tasks_(std::move(tasks)), split_(std::move(split)), stored_(tasks_.size() * flow.members.size()) {
+  for (std::size_t i = 0; i < tasks_.size(); ++i) {
+    auto data = store_->read_done(tasks_[i]);
+    if (!data) throw Error(ErrorCode::data_missing, fmt::format("The input {} of the join is not finished or not in the store", tasks_[i].path()));
+    for (std::size_t m = 0; m < flow.members.size(); ++m) {
+      if (const auto* artifact = data->find(flow.members[m].name)) stored_[i * flow.members.size() + m] = {digest_of(artifact->key), artifact->size};
+    }
+    if (i == 0) first_ = std::move(*data);
+  }
+}
+
+store::ArtifactRecord JoinInputs::record(std::size_t input, std::size_t member) const {
+  const Stored& at = stored(input, member);
+  // The type is asked for by Metaflow's `dump` only; artifacts that are carried over get it from the first input.
+  return {std::string(flow_.members[member].name), base::hex(at.key), at.size, ""};
+}
+
+std::string JoinInputs::key_of_current(const void* member, std::size_t index) const {
+  const auto& ops = *flow_.members[index].ops;
+  if (ops.stored != nullptr) {
+    if (const auto* stored = ops.stored(member)) return stored->key();
+  }
+  detail::Pickler pickler;
+  ops.encode(member, pickler);
+  pickler.finish();
+  return value::key_of(pickler.parts());
+}
+
+void JoinInputs::carry(const FlowObject& flow, std::vector<const store::ArtifactRecord*>& loaded) {
+  own_ = &flow;
+  carried_.resize(flow_.members.size());
+  for (std::size_t m = 0; m < flow_.members.size(); ++m) {
+    const auto& member = flow_.members[m];
+    if (member.ops->kind == MemberKind::transient) continue;
+    Carried& carried = carried_[m];
+    // The distinct values of the inputs, without the one that was there before the split.
+    const auto* before = split_.find(member.name);
+    const Stored base = before != nullptr ? Stored{digest_of(before->key), before->size} : Stored{};
+    std::size_t changed_input = SIZE_MAX;
+    std::size_t any_input = SIZE_MAX;
+    for (std::size_t i = 0; i < tasks_.size() && !carried.conflict; ++i) {
+      const Stored& value = stored(i, m);
+      if (value.size == 0) continue;
+      any_input = i;
+      if (base.size != 0 && value.key == base.key) continue;
+      if (changed_input == SIZE_MAX) {
+        changed_input = i;
+      } else if (stored(changed_input, m).key != value.key) {
+        carried.conflict = true;
+      }
+    }
+    carried.in_no_input = any_input == SIZE_MAX;
+    if (carried.in_no_input) continue;
+    if (carried.conflict) {
+      carried.initial_key = key_of_current(flow.member(m), m);
+      continue;
+    }
+    carried.record = record(changed_input != SIZE_MAX ? changed_input : any_input, m);
+    const auto* in_first = first_.find(member.name);
+    if (in_first != nullptr) carried.record.type = in_first->type;
+    runtime::load_member(member, flow.member(m), store_, carried.record);
+    loaded[m] = &carried.record;
+  }
+}
+
+std::size_t JoinInputs::index_of(std::string_view step) const {
+  std::size_t found = SIZE_MAX;
+  for (std::size_t i = 0; i < tasks_.size(); ++i) {
+    if (tasks_[i].step != step) continue;
+    if (found != SIZE_MAX) throw Error(ErrorCode::not_found, fmt::format("inputs.at<{}>(): the join has several inputs from this step; use inputs[i]", step));
+    found = i;
+  }
+  if (found == SIZE_MAX) {
+    std::vector<std::string> steps;
+    for (const auto& task : tasks_) {
+      if (std::find(steps.begin(), steps.end(), task.step) == steps.end()) steps.push_back(task.step);
+    }
+    throw Error(ErrorCode::not_found, fmt::format("inputs.at<{}>(): the join has no input from this step, only from {}", step, base::join(steps, ", ")));
+  }
+  return found;
+}
+
+void JoinInputs::load(std::size_t input, void* flow) {
+  std::vector<void*> members(flow_.members.size());
+  flow_.addresses(flow, members.data());
+  for (std::size_t m = 0; m < members.size(); ++m) {
+    if (flow_.members[m].ops->kind != MemberKind::transient) load_member(input, m, members[m]);
+  }
+}
+
+void JoinInputs::load_member(std::size_t input, std::size_t member, void* into) {
+  if (stored(input, member).size == 0) return;  // the input's program had no such artifact: the initial value
+  runtime::load_member(flow_.members[member], into, store_, record(input, member));
+}
+
+void JoinInputs::merge(void* flow, const detail::MergeChoice& choice) {
+  using Mode = detail::MergeChoice::Mode;
+  if (own_ == nullptr || flow != own_->get()) throw Error(ErrorCode::invalid_command, "inputs.merge() merges into the flow of the running join: inputs.merge(*this)");
+  auto chosen = [&](std::size_t m) {
+    const bool named = std::find(choice.members.begin(), choice.members.end(), m) != choice.members.end();
+    return choice.mode == Mode::all || named == (choice.mode == Mode::include);
+  };
+
+  std::vector<std::string> conflicts;
+  std::vector<std::string> missing;
+  for (std::size_t m = 0; m < flow_.members.size(); ++m) {
+    if (flow_.members[m].ops->kind == MemberKind::transient || !chosen(m)) continue;
+    const std::string name(flow_.members[m].name);
+    if (carried_[m].conflict && key_of_current(own_->member(m), m) == carried_[m].initial_key) conflicts.push_back(name);
+    if (carried_[m].in_no_input && choice.mode == Mode::include) missing.push_back(name);
+  }
+  std::sort(conflicts.begin(), conflicts.end());
+  if (!conflicts.empty()) {
+    throw Error(ErrorCode::merge_conflict,
+                fmt::format("Step {} cannot merge the following artifacts due to them having conflicting values:\n[{}].\nTo remedy this issue, be sure to "
+                            "explicitly set those artifacts (using {} = ...) prior to calling merge, or leave them out with mf::exclude.",
+                            current().step_name, base::join(conflicts, ", "), conflicts[0]));
+  }
+  if (!missing.empty()) {
+    throw Error(ErrorCode::merge_missing, fmt::format("Step {} specifies that [{}] should be merged but they are not present in any branch.",
+                                                      current().step_name, base::join(missing, ", ")));
+  }
+  if (choice.mode == Mode::all) return;
+
+  // What is left out starts at its initial value, unless the step has set it.
+  const FlowObject fresh(flow_);
+  for (std::size_t m = 0; m < flow_.members.size(); ++m) {
+    const auto& member = flow_.members[m];
+    const auto kind = member.ops->kind;
+    if (chosen(m) || carried_[m].record.key.empty() || kind == MemberKind::transient || kind == MemberKind::constant || kind == MemberKind::parameter) continue;
+    if (key_of_current(own_->member(m), m) != carried_[m].record.key) continue;
+    detail::Pickler pickler;
+    member.ops->encode(fresh.member(m), pickler);
+    pickler.finish();
+    std::string payload;
+    for (const auto& part : pickler.parts()) payload += base::as_text(part);
+    const Document initial = value::read_pickle(base::SharedBytes(std::move(payload)));
+    member.ops->decode(own_->member(m), initial.root(), detail::Place{nullptr, member.name, 0});
+  }
+}
+
+}  // namespace runtime
+}  // namespace metaflow

@@ -1,0 +1,147 @@
+#include "runtime/task/memory.h"
+
+#include <fmt/format.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <new>
+
+#include "base/files.h"
+#include "base/text.h"
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define MF_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
+#define MF_SANITIZED 1
+#endif
+#endif
+
+namespace metaflow::runtime {
+
+namespace {
+
+// The size of the last allocation of this thread that failed.
+thread_local std::size_t failed_allocation = 0;
+
+std::uint64_t number_in(const std::string& path) {
+  const auto text = base::read_file(path);
+  if (!text) return 0;
+  return std::strtoull(std::string(text->text()).c_str(), nullptr, 10);  // "max" is 0
+}
+
+/// The smallest memory limit of the control groups around this process; 0 if there is none.
+std::uint64_t cgroup_limit() {
+  std::uint64_t smallest = 0;
+  auto consider = [&](std::uint64_t limit) {
+    if (limit > 0 && limit < (1ULL << 62) && (smallest == 0 || limit < smallest)) smallest = limit;
+  };
+  const auto groups = base::read_file("/proc/self/cgroup");
+  if (!groups) return 0;
+  for (const std::string& line : base::split(groups->text(), '\n')) {
+    const auto parts = base::split(line, ':');  // id:controllers:path
+    if (parts.size() < 3) continue;
+    const bool unified = parts[1].empty();
+    if (!unified && ("," + parts[1] + ",").find(",memory,") == std::string::npos) continue;
+    const std::string mount = unified ? "/sys/fs/cgroup" : "/sys/fs/cgroup/memory";
+    const char* file = unified ? "/memory.max" : "/memory.limit_in_bytes";
+    for (std::string path = parts[2];; path = path.substr(0, path.rfind('/'))) {
+      consider(number_in(mount + (path == "/" ? "" : path) + file));
+      if (path.empty() || path == "/") break;
+    }
+  }
+  return smallest;
+}
+
+std::uint64_t used_memory() {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
+}
+
+}  // namespace
+
+std::uint64_t machine_memory() {
+  const auto pages = ::sysconf(_SC_PHYS_PAGES);
+  const auto page = ::sysconf(_SC_PAGESIZE);
+  const std::uint64_t physical = pages > 0 ? static_cast<std::uint64_t>(pages) * static_cast<std::uint64_t>(page) : UINT64_MAX;
+  const std::uint64_t limit = cgroup_limit();
+  return limit > 0 ? std::min(limit, physical) : physical;
+}
+
+void cap_memory() {
+#if !defined(MF_SANITIZED)
+  const char* wish = std::getenv("METAFLOW_MEMORY_CAP");
+  if (wish != nullptr && std::string_view(wish) == "0") return;
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_DATA, &limit) != 0) return;
+  const rlim_t memory = machine_memory();
+  if (limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur <= memory) return;
+  limit.rlim_cur = limit.rlim_max == RLIM_INFINITY ? memory : std::min<rlim_t>(memory, limit.rlim_max);
+  ::setrlimit(RLIMIT_DATA, &limit);
+#endif
+}
+
+std::string describe_failed_allocation() {
+  rlimit limit{};
+  ::getrlimit(RLIMIT_DATA, &limit);
+  const std::uint64_t memory = machine_memory();
+  const std::uint64_t cap = limit.rlim_cur == RLIM_INFINITY ? memory : std::min<std::uint64_t>(limit.rlim_cur, memory);
+  const std::string asked = failed_allocation > 0 ? fmt::format("{} ({} bytes)", base::human_bytes(failed_allocation), base::grouped(failed_allocation)) : "memory";
+  return fmt::format("cannot allocate {}: a task here can have {}, and this one used {} at its peak", asked, base::human_bytes(cap),
+                     base::human_bytes(used_memory()));
+}
+
+}  // namespace metaflow::runtime
+
+#if !defined(MF_SANITIZED)
+
+// operator new as libstdc++ has it, but one that remembers how much was asked for when it fails: std::bad_alloc does not say. Weak,
+// so that a program's own operator new wins.
+
+namespace {
+
+[[gnu::cold]] void* allocation_failed(std::size_t size, std::size_t alignment, bool may_throw) {
+  while (true) {
+    metaflow::runtime::failed_allocation = size;
+    const std::new_handler handler = std::get_new_handler();
+    if (handler == nullptr) {
+      if (may_throw) throw std::bad_alloc();
+      return nullptr;
+    }
+    handler();
+    void* memory = alignment == 0 ? std::malloc(size) : std::aligned_alloc(alignment, size);
+    if (memory != nullptr) return memory;
+  }
+}
+
+}  // namespace
+
+[[gnu::weak]] void* operator new(std::size_t size) {
+  void* memory = std::malloc(size == 0 ? 1 : size);
+  return memory != nullptr ? memory : allocation_failed(size, 0, true);
+}
+
+[[gnu::weak]] void* operator new[](std::size_t size) { return operator new(size); }
+
+[[gnu::weak]] void* operator new(std::size_t size, std::align_val_t alignment) {
+  const auto align = static_cast<std::size_t>(alignment);
+  const std::size_t rounded = (size + align - 1) / align * align;
+  void* memory = rounded < size ? nullptr : std::aligned_alloc(align, rounded == 0 ? align : rounded);
+  return memory != nullptr ? memory : allocation_failed(size, align, true);
+}
+
+[[gnu::weak]] void* operator new[](std::size_t size, std::align_val_t alignment) { return operator new(size, alignment); }
+
+[[gnu::weak]] void operator delete(void* memory) noexcept { std::free(memory); }
+[[gnu::weak]] void operator delete[](void* memory) noexcept { std::free(memory); }
+[[gnu::weak]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+[[gnu::weak]] void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
+[[gnu::weak]] void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
+[[gnu::weak]] void operator delete[](void* memory, std::align_val_t) noexcept { std::free(memory); }
+[[gnu::weak]] void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
+[[gnu::weak]] void operator delete[](void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
+
+#endif

@@ -1,0 +1,17 @@
+// Executes one task in this process: loads the artifacts, calls the step, saves.
+#pragma once
+
+#include <metaflow/detail/description.h>
+
+#include "runtime/task/arguments.h"
+
+namespace metaflow::runtime {
+
+/// Exit statuses of `step`. A task that threw has saved what it had, and says so in data.json.
+inline constexpr int kTaskSucceeded = 0;
+inline constexpr int kTaskThrew = 1;
+
+/// `program`: the path of this executable. Returns the exit status; what went wrong has been written to the standard error stream.
+int execute_task(const detail::FlowDescription& flow, const StepArguments& arguments, const std::string& program);
+
+}  // namespace metaflow::runtime

@@ -1,0 +1,60 @@
+// The output of one attempt: cut into lines, shown at once, kept for the store.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "base/files.h"
+#include "store/flow_store.h"
+
+namespace metaflow::runtime {
+
+/// Text that grows: in memory while it is small, then in a file without a name.
+class GrowingText {
+ public:
+  void append(std::string_view text);
+  std::uint64_t size() const { return spooled_ + memory_.size(); }
+  /// All of it.
+  base::SharedBytes bytes();
+
+ private:
+  std::string memory_;
+  std::optional<base::SpoolFile> file_;
+  std::uint64_t spooled_ = 0;
+};
+
+class TaskLog {
+ public:
+  /// `limit`: bytes that are kept per stream; what follows is shown and not kept. `stamps`: unique times for the lines.
+  TaskLog(base::Stamps& stamps, std::uint64_t limit) : stamps_(&stamps), limit_(limit) {}
+
+  /// A line to be shown: without newline, valid UTF-8. `time`: when it was written.
+  using Show = std::function<void(std::string_view text, std::int64_t time)>;
+
+  void add(store::Stream stream, std::string_view bytes, const Show& show);
+  /// What came after the last newline is a line, too.
+  void finish(const Show& show);
+  /// A line of the scheduler, for the store only; kept even if the limit is reached.
+  void note(store::Stream stream, std::string_view text);
+
+  void save(store::FlowStore& store, const store::TaskRef& task, int attempt);
+
+ private:
+  struct Lines {
+    std::string partial;
+    GrowingText kept;
+    bool cut = false;
+  };
+  void line(Lines& lines, std::string_view text, const Show& show);
+
+  base::Stamps* stamps_;
+  std::uint64_t limit_;
+  std::array<Lines, 2> streams_;
+};
+
+}  // namespace metaflow::runtime

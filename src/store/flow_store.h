@@ -1,0 +1,74 @@
+// The runs of one flow in a storage: blobs and the files of tasks, in Metaflow's layout (docs/format.md).
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "store/storage.h"
+#include "store/task_data.h"
+
+namespace metaflow::store {
+
+/// Metaflow counts at most this many attempts of a task.
+inline constexpr int kMaxAttempts = 6;
+
+enum class LogSource : std::uint8_t { runtime, task };  // written by the scheduler, by the task's own supervisor
+enum class Stream : std::uint8_t { out, err };
+
+std::string_view name_of(LogSource source);  // "runtime"
+std::string_view name_of(Stream stream);     // "stdout"
+
+/// Throws Error{data_store, data_missing}. Not thread-safe.
+class FlowStore {
+ public:
+  FlowStore(std::shared_ptr<Storage> storage, std::string flow) : storage_(std::move(storage)), flow_(std::move(flow)) {}
+
+  Storage& storage() const { return *storage_; }
+  const std::string& flow() const { return flow_; }
+
+  // --- values
+
+  /// Stores a payload; gives back its key.
+  std::string save_value(Pieces payload, int spool_file = -1);
+  /// The payload under a key, unpacked. `size`: what it should be, 0 if unknown.
+  base::SharedBytes load_value(const std::string& key, std::uint64_t size, std::string_view what) const;
+  std::string blob_directory() const { return flow_ + "/data"; }
+
+  // --- tasks
+
+  /// The newest attempt that was begun.
+  std::optional<int> latest_attempt(const TaskRef& task) const;
+  bool is_done(const TaskRef& task, int attempt) const;
+  /// What attempt `attempt` left, whether it is marked as done or not; nothing if it left nothing.
+  std::optional<TaskData> read_attempt(const TaskRef& task, int attempt) const;
+  /// What the newest attempt left, which must be marked as done; nothing otherwise.
+  std::optional<TaskData> read_done(const TaskRef& task) const;
+
+  void begin_attempt(const TaskRef& task, int attempt, std::int64_t microseconds);
+  void write_data(const TaskRef& task, const TaskData& data);
+  void mark_done(const TaskRef& task, int attempt);
+
+  // --- logs
+
+  void write_log(const TaskRef& task, int attempt, LogSource source, Stream stream, Pieces content);
+  std::optional<base::SharedBytes> read_log(const TaskRef& task, int attempt, LogSource source, Stream stream) const;
+
+  // --- what there is
+
+  std::vector<std::string> runs() const;
+  std::vector<std::string> steps(const std::string& run) const;
+  std::vector<std::string> tasks(const std::string& run, const std::string& step) const;
+
+ private:
+  std::string task_path(const TaskRef& task) const { return flow_ + "/" + task.path(); }
+  std::string attempt_path(const TaskRef& task, int attempt, std::string_view name) const;
+  std::vector<std::string> directories(const std::string& path, std::string_view except) const;
+
+  std::shared_ptr<Storage> storage_;
+  std::string flow_;
+};
+
+}  // namespace metaflow::store

@@ -1,0 +1,265 @@
+#include "store/local/local_metadata.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include <metaflow/error.h>
+
+#include "base/files.h"
+#include "base/text.h"
+
+namespace metaflow::store {
+
+namespace {
+
+using base::json_quoted;
+using Json = nlohmann::json;
+
+/// Milliseconds since 1970, as Metaflow counts; with microseconds as a fraction, since many tasks are made in a millisecond.
+std::string milliseconds(std::int64_t microseconds) { return fmt::format("{}.{:03}", microseconds / 1000, microseconds % 1000); }
+
+std::string quoted_list(const std::vector<std::string>& items) {
+  std::string text = "[";
+  for (const std::string& item : items) text += (text.size() > 1 ? ", " : "") + json_quoted(item);
+  return text + "]";
+}
+
+/// To a tenth of a second, so that the files of tasks that go on together share their content.
+std::int64_t coarse(std::int64_t microseconds) { return microseconds / 100'000 * 100'000; }
+
+Json parse(const base::SharedBytes& text, const std::string& path) {
+  try {
+    return Json::parse(text.text());
+  } catch (const Json::exception& error) {
+    throw Error(ErrorCode::data_store, fmt::format("'{}' is damaged: {}", path, error.what()));
+  }
+}
+
+std::int64_t created_of(const Json& json) {
+  const auto stamp = json.find("ts_epoch");
+  if (stamp == json.end() || !stamp->is_number()) return 0;
+  return std::llround(stamp->get<double>() * 1000);
+}
+
+std::vector<std::string> strings(const Json& json, const char* field) {
+  std::vector<std::string> texts;
+  const auto list = json.find(field);
+  if (list == json.end() || !list->is_array()) return texts;
+  for (const Json& item : *list) {
+    if (item.is_string()) texts.push_back(item.get<std::string>());
+  }
+  return texts;
+}
+
+std::string text_field(const Json& json, const char* field) {
+  const auto value = json.find(field);
+  if (value == json.end()) return {};
+  return value->is_string() ? value->get<std::string>() : value->dump();
+}
+
+}  // namespace
+
+LocalMetadataWriter::LocalMetadataWriter(std::string root, std::string flow, std::string user, std::string datastore_type,
+                                         std::string datastore_root, base::Clock& clock)
+    : root_(std::move(root)), flow_(std::move(flow)), user_(std::move(user)), clock_(clock), stamps_(clock) {
+  artifact_tail_ = fmt::format(R"(, "type": "metaflow.artifact", "ds_type": {}, "location": {}, "ts_epoch": )", json_quoted(datastore_type),
+                               json_quoted(":root:" + datastore_root));
+}
+
+std::string LocalMetadataWriter::meta_path(std::string_view object) const { return fmt::format("{}/{}/_meta", root_, object); }
+
+std::string LocalMetadataWriter::new_run(const std::vector<std::string>& tags, const std::vector<std::string>& system_tags) {
+  // The id of a run is its microsecond; the directory claims it.
+  std::string run;
+  do {
+    run = std::to_string(stamps_.next());
+  } while (!base::make_directory(fmt::format("{}/{}/{}", root_, flow_, run)));
+  register_run(run, tags, system_tags);
+  next_task_ = 0;
+  return run;
+}
+
+void LocalMetadataWriter::register_run(const std::string& run, const std::vector<std::string>& tags, const std::vector<std::string>& system_tags) {
+  base::create_file(meta_path(flow_) + "/_self.json", fmt::format(R"({{"flow_id": {}, "ts_epoch": {}}})", json_quoted(flow_), milliseconds(stamps_.next())));
+  base::create_file(meta_path(flow_ + "/" + run) + "/_self.json",
+                    fmt::format(R"({{"run_number": "{}", "flow_id": {}, "user_name": {}, "tags": {}, "system_tags": {}, "ts_epoch": {}}})", run,
+                                json_quoted(flow_), json_quoted(user_), quoted_list(tags), quoted_list(system_tags), milliseconds(stamps_.next())));
+}
+
+void LocalMetadataWriter::new_step(const std::string& run, const std::string& step) {
+  base::create_file(meta_path(fmt::format("{}/{}/{}", flow_, run, step)) + "/_self.json",
+                    fmt::format(R"({{"run_number": "{}", "step_name": "{}", "flow_id": "{}", "user_name": {}, "ts_epoch": {}}})", run, step, flow_,
+                                json_quoted(user_), milliseconds(stamps_.next())));
+}
+
+std::string LocalMetadataWriter::new_task(const std::string& run, const std::string& step) {
+  std::string id = std::to_string(next_task_++);
+  register_task({run, step, id});
+  return id;
+}
+
+void LocalMetadataWriter::register_task(const TaskRef& task) {
+  const std::string directory = fmt::format("{}/{}/{}", root_, flow_, task.path());
+  base::make_directory(directory);
+  base::make_directory(directory + "/_meta");
+  base::create_file(directory + "/_meta/_self.json",
+                    fmt::format(R"({{"run_number": "{}", "step_name": "{}", "task_id": "{}", "flow_id": "{}", "user_name": {}, "ts_epoch": {}}})", task.run,
+                                task.step, task.task, flow_, json_quoted(user_), milliseconds(stamps_.next())));
+}
+
+void LocalMetadataWriter::add_fields(const TaskRef& task, int attempt, const std::vector<Field>& fields) {
+  const std::int64_t now = clock_.wall_microseconds();
+  const std::int64_t stamp = attempt == 0 ? coarse(now) : now;  // later attempts must look later
+  const std::string directory = meta_path(flow_ + "/" + task.path());
+  for (const Field& field : fields) {
+    // A field that holds a list is JSON as it is (foreach-stack); everything else is text.
+    const std::string value = field.name == "foreach-stack" ? field.value : json_quoted(field.value);
+    links_.create(fmt::format("{}/sysmeta_{}_{}.json", directory, field.name, now / 1000),
+                  fmt::format(R"({{"field_name": "{}", "type": "{}", "value": {}, "tags": ["attempt_id:{}"], "ts_epoch": {}}})", field.name,
+                              field.type.empty() ? field.name : field.type, value, attempt, stamp / 1000));
+  }
+}
+
+void LocalMetadataWriter::add_artifacts(const TaskRef& task, const TaskData& data, std::int64_t finished) {
+  const std::string directory = meta_path(flow_ + "/" + task.path());
+  for (const ArtifactRecord& artifact : data.artifacts) {
+    const std::int64_t stamp = artifact.name == "_task_ok" ? finished : coarse(finished);
+    links_.create(fmt::format("{}/{}_artifact_{}.json", directory, data.attempt, artifact.name),
+                  fmt::format(R"({{"name": "{}", "sha": "{}", "content_type": "{}"{}{}}})", artifact.name, artifact.key, artifact.encoding,
+                              artifact_tail_, milliseconds(stamp)));
+  }
+}
+
+// --- reading
+
+std::vector<std::string> LocalMetadataReader::flows() {
+  std::vector<std::string> names;
+  for (std::string& name : base::list_directory(root_)) {
+    if (base::exists(fmt::format("{}/{}/_meta/_self.json", root_, name))) names.push_back(std::move(name));
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+std::optional<RunInfo> LocalMetadataReader::run(const std::string& flow, const std::string& run) {
+  const std::string path = fmt::format("{}/{}/{}/_meta/_self.json", root_, flow, run);
+  const auto text = base::read_file(path);
+  if (!text) return std::nullopt;
+  const Json json = parse(*text, path);
+  return RunInfo{run, text_field(json, "user_name"), strings(json, "tags"), strings(json, "system_tags"), created_of(json)};
+}
+
+std::vector<RunInfo> LocalMetadataReader::runs(const std::string& flow) {
+  std::vector<RunInfo> infos;
+  for (const std::string& name : base::list_directory(root_ + "/" + flow)) {
+    if (auto info = run(flow, name)) infos.push_back(std::move(*info));
+  }
+  std::sort(infos.begin(), infos.end(), [](const RunInfo& a, const RunInfo& b) { return a.created > b.created; });
+  return infos;
+}
+
+std::vector<ObjectInfo> LocalMetadataReader::objects(const std::string& path, const char* id_field) {
+  std::vector<ObjectInfo> infos;
+  for (const std::string& name : base::list_directory(path)) {
+    const std::string self = fmt::format("{}/{}/_meta/_self.json", path, name);
+    const auto text = base::read_file(self);
+    if (!text) continue;
+    const Json json = parse(*text, self);
+    std::string id = text_field(json, id_field);
+    infos.push_back({id.empty() ? name : std::move(id), created_of(json)});
+  }
+  std::sort(infos.begin(), infos.end(), [](const ObjectInfo& a, const ObjectInfo& b) { return a.created < b.created; });
+  return infos;
+}
+
+std::vector<ObjectInfo> LocalMetadataReader::steps(const std::string& flow, const std::string& run) {
+  return objects(fmt::format("{}/{}/{}", root_, flow, run), "step_name");
+}
+
+std::vector<ObjectInfo> LocalMetadataReader::tasks(const std::string& flow, const std::string& run, const std::string& step) {
+  return objects(fmt::format("{}/{}/{}/{}", root_, flow, run, step), "task_id");
+}
+
+std::vector<FieldInfo> LocalMetadataReader::fields(const std::string& flow, const TaskRef& task) {
+  std::vector<FieldInfo> infos;
+  const std::string directory = fmt::format("{}/{}/{}/_meta", root_, flow, task.path());
+  for (const std::string& name : base::list_directory(directory)) {
+    if (!name.starts_with("sysmeta_")) continue;
+    const auto text = base::read_file(directory + "/" + name);
+    if (!text) continue;
+    const Json json = parse(*text, directory + "/" + name);
+    FieldInfo info;
+    info.name = text_field(json, "field_name");
+    info.value = text_field(json, "value");
+    info.type = text_field(json, "type");
+    info.created = created_of(json);
+    for (const std::string& tag : strings(json, "tags")) {
+      if (tag.starts_with("attempt_id:")) info.attempt = std::atoi(tag.c_str() + 11);
+    }
+    infos.push_back(std::move(info));
+  }
+  std::sort(infos.begin(), infos.end(), [](const FieldInfo& a, const FieldInfo& b) { return a.created < b.created; });
+  return infos;
+}
+
+std::vector<ArtifactInfo> LocalMetadataReader::artifacts(const std::string& flow, const TaskRef& task, int attempt) {
+  const std::string directory = fmt::format("{}/{}/{}/_meta", root_, flow, task.path());
+  const auto names = base::list_directory(directory);
+  if (attempt < 0) {  // the last one that says it is done
+    for (const std::string& name : names) {
+      if (!name.starts_with("sysmeta_attempt-done_")) continue;
+      const auto text = base::read_file(directory + "/" + name);
+      if (text) attempt = std::max(attempt, std::atoi(text_field(parse(*text, directory + "/" + name), "value").c_str()));
+    }
+  }
+  std::vector<ArtifactInfo> infos;
+  const std::string prefix = fmt::format("{}_artifact_", attempt);
+  for (const std::string& name : names) {
+    if (!name.starts_with(prefix)) continue;
+    const auto text = base::read_file(directory + "/" + name);
+    if (!text) continue;
+    const Json json = parse(*text, directory + "/" + name);
+    infos.push_back({text_field(json, "name"), text_field(json, "sha"), text_field(json, "content_type"), text_field(json, "ds_type"),
+                     text_field(json, "location"), attempt, created_of(json)});
+  }
+  std::sort(infos.begin(), infos.end(), [](const ArtifactInfo& a, const ArtifactInfo& b) { return a.name < b.name; });
+  return infos;
+}
+
+std::vector<std::string> LocalMetadataReader::edit_tags(const std::string& flow, const std::string& run, const std::vector<std::string>& add,
+                                                        const std::vector<std::string>& remove) {
+  const std::string directory = fmt::format("{}/{}/{}/_meta", root_, flow, run);
+  if (!base::exists(directory + "/_self.json")) throw Error(ErrorCode::not_found, fmt::format("No run {}/{} found", flow, run));
+  // Two editors at a time: the second waits.
+  const base::Fd lock(::open((directory + "/.tags.lock").c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0666));
+  if (!lock || ::flock(lock.get(), LOCK_EX) != 0) base::throw_errno("lock the tags in", directory, errno);
+
+  const auto text = base::read_file(directory + "/_self.json");
+  Json json = parse(*text, directory + "/_self.json");
+  const auto system_tags = strings(json, "system_tags");
+  std::set<std::string> tags;
+  for (std::string& tag : strings(json, "tags")) tags.insert(std::move(tag));
+  std::vector<std::string> refused;
+  for (const std::string& tag : remove) {
+    if (std::find(system_tags.begin(), system_tags.end(), tag) != system_tags.end()) refused.push_back("'" + tag + "'");
+    tags.erase(tag);
+  }
+  if (!refused.empty()) {
+    throw Error(ErrorCode::tagging, fmt::format("Cannot remove a tag that is an existing system tag ([{}])", base::join(refused, ", ")));
+  }
+  for (const std::string& tag : add) {
+    if (std::find(system_tags.begin(), system_tags.end(), tag) == system_tags.end()) tags.insert(tag);
+  }
+  std::vector<std::string> sorted(tags.begin(), tags.end());
+  check_tags(sorted);
+  json["tags"] = sorted;
+  base::replace_file(directory + "/_self.json", json.dump());
+  return sorted;
+}
+
+}  // namespace metaflow::store

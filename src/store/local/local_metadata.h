@@ -1,0 +1,61 @@
+// Metadata as JSON files in `_meta` directories: Metaflow's "local" provider.
+#pragma once
+
+#include <memory>
+#include <set>
+
+#include "base/clock.h"
+#include "store/local/link_pool.h"
+#include "store/metadata.h"
+
+namespace metaflow::store {
+
+class LocalMetadataWriter : public MetadataWriter {
+ public:
+  /// `root`: the .metaflow directory. `datastore_type`, `datastore_root`: where the artifacts are.
+  LocalMetadataWriter(std::string root, std::string flow, std::string user, std::string datastore_type, std::string datastore_root,
+                      base::Clock& clock);
+
+  std::string new_run(const std::vector<std::string>& tags, const std::vector<std::string>& system_tags) override;
+  /// A run or task whose id somebody else chose; one that exists is left as it is.
+  void register_run(const std::string& run, const std::vector<std::string>& tags, const std::vector<std::string>& system_tags);
+  void register_task(const TaskRef& task);
+  void new_step(const std::string& run, const std::string& step) override;
+  std::string new_task(const std::string& run, const std::string& step) override;
+  void add_fields(const TaskRef& task, int attempt, const std::vector<Field>& fields) override;
+  void add_artifacts(const TaskRef& task, const TaskData& data, std::int64_t finished) override;
+
+ private:
+  std::string meta_path(std::string_view object) const;
+
+  std::string root_;
+  std::string flow_;
+  std::string user_;
+  std::string artifact_tail_;  // the part of an artifact's row that all of them share
+  base::Clock& clock_;
+  base::Stamps stamps_;
+  LinkPool links_;
+  std::uint64_t next_task_ = 0;
+};
+
+class LocalMetadataReader : public MetadataReader, public TagEditor {
+ public:
+  explicit LocalMetadataReader(std::string root) : root_(std::move(root)) {}
+
+  std::vector<std::string> flows() override;
+  std::vector<RunInfo> runs(const std::string& flow) override;
+  std::optional<RunInfo> run(const std::string& flow, const std::string& run) override;
+  std::vector<ObjectInfo> steps(const std::string& flow, const std::string& run) override;
+  std::vector<ObjectInfo> tasks(const std::string& flow, const std::string& run, const std::string& step) override;
+  std::vector<FieldInfo> fields(const std::string& flow, const TaskRef& task) override;
+  std::vector<ArtifactInfo> artifacts(const std::string& flow, const TaskRef& task, int attempt) override;
+  std::vector<std::string> edit_tags(const std::string& flow, const std::string& run, const std::vector<std::string>& add,
+                                     const std::vector<std::string>& remove) override;
+
+ private:
+  std::vector<ObjectInfo> objects(const std::string& path, const char* id_field);
+
+  std::string root_;
+};
+
+}  // namespace metaflow::store

@@ -1,0 +1,126 @@
+#include "store/local/local_storage.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <atomic>
+#include <exception>
+#include <mutex>
+#include <thread>
+
+#include <metaflow/error.h>
+
+#include "base/cpus.h"
+#include "base/files.h"
+#include "base/text.h"
+#include "value/gzip.h"
+#include "value/key.h"
+
+namespace metaflow::store {
+
+std::vector<std::optional<base::SharedBytes>> LocalStorage::get(std::span<const std::string> paths) {
+  std::vector<std::optional<base::SharedBytes>> contents;
+  contents.reserve(paths.size());
+  for (const std::string& path : paths) contents.push_back(base::read_file(full(path)));
+  return contents;
+}
+
+std::vector<std::optional<std::uint64_t>> LocalStorage::sizes(std::span<const std::string> paths) {
+  std::vector<std::optional<std::uint64_t>> sizes;
+  sizes.reserve(paths.size());
+  for (const std::string& path : paths) sizes.push_back(base::file_size(full(path)));
+  return sizes;
+}
+
+void LocalStorage::put(std::span<const Object> objects) {
+  for (const Object& object : objects) {
+    if (object.common && object.content.size() == 1) {
+      links_.create(full(object.path), base::as_text(object.content[0]));
+      continue;
+    }
+    // Nearly always new: making costs no more than replacing, and leaves nothing behind when killed.
+    if (!base::create_file(full(object.path), object.content)) base::replace_file(full(object.path), object.content);
+  }
+}
+
+std::vector<Entry> LocalStorage::list(const std::string& path) {
+  std::vector<Entry> entries;
+  for (std::string& name : base::list_directory(full(path))) {
+    struct stat status {};
+    const bool directory = ::stat((full(path) + "/" + name).c_str(), &status) == 0 && S_ISDIR(status.st_mode);
+    entries.push_back({std::move(name), directory});
+  }
+  return entries;
+}
+
+/// Whether the blob is there and whole. A file of another size is either packed (by Python) or what a power loss left of it.
+bool LocalStorage::has_blob(const std::string& path, std::uint64_t size) const {
+  const auto found = base::file_size(path);
+  if (!found) return false;
+  if (*found == size) return true;
+  const auto content = base::read_file(path);
+  return content && value::is_gzip(content->bytes());
+}
+
+void LocalStorage::create_side_file(const std::string& path) { links_.create(path + "_meta", R"({"cas_raw": true, "cas_version": 1})"); }
+
+std::string LocalStorage::save_blob(const std::string& directory, Pieces content, int spool_file) {
+  const std::uint64_t size = value::total_size(content);
+  if (size > value::kFlatLimit) return save_large(directory, content, spool_file);
+  std::string key = value::key_of(content);
+  const std::string path = full(blob_path(directory, key));
+  if (has_blob(path, size)) return key;
+  create_side_file(path);  // first: a raw blob without it is taken for a packed one
+  if (!base::create_file(path, content) && !has_blob(path, size)) base::replace_file(path, content);
+  return key;
+}
+
+std::string LocalStorage::save_large(const std::string& directory, Pieces content, int spool_file) {
+  const std::uint64_t size = value::total_size(content);
+  const unsigned threads = base::available_cpus();
+  if (spool_file >= 0) {  // the content is in a file already, which needs a name only
+    std::string key = value::key_of(content, threads);
+    const std::string path = full(blob_path(directory, key));
+    if (has_blob(path, size)) return key;
+    create_side_file(path);
+    if (!base::link_open_file(spool_file, path) && !has_blob(path, size)) base::replace_file(path, content);
+    return key;
+  }
+
+  // Hash and write at once, in steps, each step by one thread.
+  value::TreeHasher hasher(content);
+  base::SpoolFile file(full(directory));
+  constexpr std::size_t kStep = 16;
+  std::atomic<std::size_t> next{0};
+  std::mutex mutex;
+  std::exception_ptr failure;
+  auto work = [&] {
+    try {
+      for (std::size_t begin = next.fetch_add(kStep); begin < hasher.chunks(); begin = next.fetch_add(kStep)) {
+        const std::size_t end = std::min(begin + kStep, hasher.chunks());
+        hasher.hash(begin, end);
+        hasher.for_each_piece(begin * value::kChunk, end * value::kChunk,
+                              [&](std::span<const std::byte> piece, std::uint64_t at) { file.write(piece, at); });
+      }
+    } catch (...) {
+      const std::scoped_lock lock(mutex);
+      failure = std::current_exception();
+      next = hasher.chunks();
+    }
+  };
+  {
+    std::vector<std::jthread> helpers;
+    for (unsigned i = 1; i < threads; ++i) helpers.emplace_back(work);
+    work();
+  }
+  if (failure) std::rethrow_exception(failure);
+
+  std::string key = hasher.key();
+  const std::string path = full(blob_path(directory, key));
+  if (has_blob(path, size)) return key;
+  create_side_file(path);
+  if (!file.publish(path) && !has_blob(path, size)) base::replace_file(path, content);
+  return key;
+}
+
+}  // namespace metaflow::store

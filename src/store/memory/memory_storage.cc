@@ -1,0 +1,62 @@
+#include "store/memory/memory_storage.h"
+
+#include "base/text.h"
+#include "value/key.h"
+
+namespace metaflow::store {
+
+namespace {
+
+std::string flat(Pieces pieces) {
+  std::string text;
+  for (const auto& piece : pieces) text += base::as_text(piece);
+  return text;
+}
+
+}  // namespace
+
+std::vector<std::optional<base::SharedBytes>> MemoryStorage::get(std::span<const std::string> paths) {
+  std::vector<std::optional<base::SharedBytes>> contents;
+  for (const std::string& path : paths) {
+    const auto found = objects_.find(path);
+    if (found == objects_.end()) {
+      contents.emplace_back();
+    } else {
+      contents.emplace_back(base::SharedBytes(found->second));
+    }
+  }
+  return contents;
+}
+
+std::vector<std::optional<std::uint64_t>> MemoryStorage::sizes(std::span<const std::string> paths) {
+  std::vector<std::optional<std::uint64_t>> sizes;
+  for (const std::string& path : paths) {
+    const auto found = objects_.find(path);
+    sizes.push_back(found == objects_.end() ? std::nullopt : std::optional<std::uint64_t>(found->second.size()));
+  }
+  return sizes;
+}
+
+void MemoryStorage::put(std::span<const Object> objects) {
+  for (const Object& object : objects) objects_[object.path] = flat(object.content);
+}
+
+std::vector<Entry> MemoryStorage::list(const std::string& path) {
+  std::vector<Entry> entries;
+  const std::string prefix = path.empty() ? "" : path + "/";
+  for (auto at = objects_.lower_bound(prefix); at != objects_.end() && at->first.starts_with(prefix); ++at) {
+    const std::string rest = at->first.substr(prefix.size());
+    const std::size_t slash = rest.find('/');
+    const std::string name = rest.substr(0, slash);
+    if (entries.empty() || entries.back().name != name) entries.push_back({name, slash != std::string::npos});
+  }
+  return entries;
+}
+
+std::string MemoryStorage::save_blob(const std::string& directory, Pieces content, int) {
+  std::string key = value::key_of(content);
+  objects_.try_emplace(blob_path(directory, key), flat(content));
+  return key;
+}
+
+}  // namespace metaflow::store

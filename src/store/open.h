@@ -1,0 +1,14 @@
+// Opening a storage by Metaflow's names.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "store/storage.h"
+
+namespace metaflow::store {
+
+/// `type`: "local". Throws Error{invalid_command} for others.
+std::unique_ptr<Storage> open_storage(const std::string& type, const std::string& root);
+
+}  // namespace metaflow::store

@@ -1,0 +1,64 @@
+// Where the objects of runs are kept: one interface for directories, S3 and memory.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.h"
+
+namespace metaflow::store {
+
+using Pieces = std::span<const std::span<const std::byte>>;
+
+/// One object to be written.
+struct Object {
+  std::string path;  // below the root: "BigSum/17/start/1/0.data.json"
+  Pieces content;
+  /// A mark or the like: many objects have this content, and one that exists may be left as it is.
+  bool common = false;
+};
+
+/// One name below a path.
+struct Entry {
+  std::string name;
+  bool is_directory = false;
+};
+
+/// A tree of objects. Paths are relative to the root, with '/'. Objects appear whole or not at all. All functions throw
+/// Error{data_store}. Not thread-safe, except for objects already got.
+///
+/// Calls take many objects at once, since a remote store wants them in flight together.
+class Storage {
+ public:
+  virtual ~Storage() = default;
+
+  virtual std::string_view type() const = 0;     // "local", "s3": Metaflow's ds_type
+  virtual const std::string& root() const = 0;   // Metaflow's ds-root
+
+  /// The contents, nothing for those that do not exist.
+  virtual std::vector<std::optional<base::SharedBytes>> get(std::span<const std::string> paths) = 0;
+  /// The sizes, nothing for those that do not exist.
+  virtual std::vector<std::optional<std::uint64_t>> sizes(std::span<const std::string> paths) = 0;
+  /// Writes objects, replacing older ones.
+  virtual void put(std::span<const Object> objects) = 0;
+  /// The entries directly below a path, unsorted; none if there is no such path.
+  virtual std::vector<Entry> list(const std::string& path) = 0;
+
+  /// Stores one raw blob (cas_raw) by content, as `directory`/kk/key; gives back the key. What is there already is not written
+  /// again. `spool_file`: an open file without a name that holds just this content, or -1.
+  virtual std::string save_blob(const std::string& directory, Pieces content, int spool_file) = 0;
+};
+
+// For one object at a time.
+std::optional<base::SharedBytes> get(Storage& storage, const std::string& path);
+void put(Storage& storage, const std::string& path, std::string_view content);
+bool exists(Storage& storage, const std::string& path);
+
+/// `directory`/kk/key
+std::string blob_path(std::string_view directory, std::string_view key);
+
+}  // namespace metaflow::store

@@ -1,0 +1,66 @@
+// What a task left behind: the content of data.json. docs/format.md describes it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace metaflow::store {
+
+/// Run, step and task: what a pathspec names below the flow.
+struct TaskRef {
+  std::string run;
+  std::string step;
+  std::string task;
+
+  std::string path() const { return run + "/" + step + "/" + task; }
+  bool operator==(const TaskRef&) const = default;
+};
+
+/// "17/start/1"; nothing if it is not of that form or names what cannot be.
+std::optional<TaskRef> parse_task_ref(std::string_view text);
+/// A name that may stand in a path of the store.
+bool valid_path_name(std::string_view name);
+
+struct ArtifactRecord {
+  std::string name;
+  std::string key;
+  std::uint64_t size = 0;
+  std::string type;  // "<class 'int'>"
+  std::string encoding = "pickle-v4";
+
+  bool operator==(const ArtifactRecord&) const = default;
+};
+
+/// Where the items of a foreach around a task are, so that a task deep inside finds its item in O(1).
+struct ItemSource {
+  std::string variable;
+  std::string key;       // of the stored range
+  std::uint64_t size = 0;
+  std::string offsets;   // key of the table of item positions; empty: small range, or an array
+
+  bool operator==(const ItemSource&) const = default;
+};
+
+/// data.json. The members after `artifacts` are this implementation's own, under "cpp"; a task written by Python has none of them.
+struct TaskData {
+  int attempt = 0;
+  std::vector<ArtifactRecord> artifacts;  // sorted by name
+
+  bool has_details = false;               // whether there is a "cpp"
+  std::vector<std::string> next;          // the steps that follow
+  std::optional<std::uint64_t> splits;    // of a foreach: how many items
+  std::vector<ItemSource> items;          // of the foreachs around the task, outermost first; at a split, the new one last
+  bool ok = true;                         // false: the step threw
+  std::string failure;                    // then: what, in one line
+
+  const ArtifactRecord* find(std::string_view name) const;
+};
+
+std::string to_json(const TaskData& data, std::string_view datastore);
+/// Throws Error{data_store} if the text is damaged or of a version to come.
+TaskData task_data_from_json(std::string_view text, std::string_view path);
+
+}  // namespace metaflow::store

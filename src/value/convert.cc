@@ -1,0 +1,252 @@
+// The untyped half of <metaflow/codec.h>: what fits into what.
+#include <metaflow/codec.h>
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <limits>
+
+#include <metaflow/detail/stored.h>
+
+#include "value/nodes.h"
+
+namespace metaflow::detail {
+
+namespace {
+
+/// "artifact 'points', item 3, 'x'"
+std::string describe(const Place& place) {
+  std::string own = place.name.empty() ? fmt::format("item {}", place.index) : fmt::format("'{}'", place.name);
+  if (place.outer == nullptr) return place.name.empty() ? own : "artifact " + own;
+  const std::string outer = place.outer->outer == nullptr && place.outer->name.empty() && place.outer->index == 0 ? "" : describe(*place.outer);
+  return outer.empty() ? own : outer + ", " + own;
+}
+
+bool is_anonymous(const Place& place) { return place.outer == nullptr && place.name.empty(); }
+
+[[noreturn]] void fail(const Place& place, const std::string& what) {
+  throw Error(ErrorCode::invalid_value, is_anonymous(place) ? what : fmt::format("{}: {}", describe(place), what));
+}
+
+std::string show(const Value& value) { return repr(value, 60); }
+
+/// A 0-dimensional array stands for its element.
+Value scalar_of(const Value& value) {
+  if (value.kind() != Kind::array || !value.array().shape.empty()) return value;
+  const ArrayView view = value.array();
+  if (view.bytes.size() < view.item_size || view.type == 'U') return value;
+  return array_element(view, 0);
+}
+
+}  // namespace
+
+void throw_misfit(const Value& value, const Place& place, std::string_view wanted) {
+  fail(place, fmt::format("{} of type {} does not fit {}", show(value), python_type(value), wanted));
+}
+
+void throw_wrong_size(const Value& value, const Place& place, std::size_t wanted) {
+  fail(place, fmt::format("{} items where {} are wanted", value.size(), wanted));
+}
+
+bool boolean_from(const Value& given, const Place& place) {
+  const Value value = scalar_of(given);
+  if (value.kind() != Kind::boolean) throw_misfit(value, place, "bool");
+  return value.boolean();
+}
+
+std::int64_t integer_from(const Value& given, const Place& place, std::int64_t low, std::int64_t high) {
+  const Value value = scalar_of(given);
+  if (value.kind() == Kind::boolean) return value.boolean() ? 1 : 0;
+  if (value.kind() == Kind::big_integer) fail(place, fmt::format("{} is beyond [{}, {}]", show(value), low, high));
+  if (value.kind() != Kind::integer) throw_misfit(value, place, "an integer");
+  if (value.integer() < low || value.integer() > high) fail(place, fmt::format("{} is beyond [{}, {}]", value.integer(), low, high));
+  return value.integer();
+}
+
+std::uint64_t unsigned_from(const Value& given, const Place& place, std::uint64_t high) {
+  const Value value = scalar_of(given);
+  if (value.kind() == Kind::boolean) return value.boolean() ? 1 : 0;
+  if (value.kind() != Kind::integer && value.kind() != Kind::big_integer) throw_misfit(value, place, "an unsigned integer");
+  const auto number = value.unsigned_integer();
+  if (!number || *number > high) fail(place, fmt::format("{} is beyond [0, {}]", show(value), high));
+  return *number;
+}
+
+double real_from(const Value& given, const Place& place, double largest) {
+  const Value value = scalar_of(given);
+  double number = 0;
+  switch (value.kind()) {
+    case Kind::real: number = value.real(); break;
+    case Kind::integer:
+      number = static_cast<double>(value.integer());
+      if (std::fabs(number) > 0x1p63 || static_cast<std::int64_t>(number == 0x1p63 ? 0 : number) != value.integer()) {
+        fail(place, fmt::format("{} has no exact floating point value", value.integer()));
+      }
+      break;
+    default: throw_misfit(value, place, "a floating point number");
+  }
+  if (std::isfinite(number) && std::fabs(number) > largest) fail(place, fmt::format("{} is beyond the range of float", number));
+  return number;
+}
+
+void complex_from(const Value& given, const Place& place, double& real, double& imaginary) {
+  const Value value = scalar_of(given);
+  if (value.kind() == Kind::complex) {
+    real = value.real();
+    imaginary = value.imaginary();
+  } else {
+    real = real_from(value, place, std::numeric_limits<double>::max());
+    imaginary = 0;
+  }
+}
+
+std::string_view text_from(const Value& value, const Place& place) {
+  if (value.kind() != Kind::text) throw_misfit(value, place, "a text");
+  return value.text();
+}
+
+std::span<const std::byte> bytes_from(const Value& value, const Place& place) {
+  if (value.kind() != Kind::bytes) throw_misfit(value, place, "bytes");
+  return value.bytes();
+}
+
+std::size_t sequence_from(const Value& value, const Place& place) {
+  const bool sequence = value.kind() == Kind::list || value.kind() == Kind::tuple || (value.kind() == Kind::array && !value.array().shape.empty());
+  if (!sequence) throw_misfit(value, place, "a list");
+  return value.size();
+}
+
+std::size_t set_from(const Value& value, const Place& place) {
+  if (value.kind() != Kind::set) throw_misfit(value, place, "a set");
+  return value.size();
+}
+
+std::size_t dict_from(const Value& value, const Place& place) {
+  if (value.kind() != Kind::dict) throw_misfit(value, place, "a dict");
+  return value.size();
+}
+
+void tuple_from(const Value& value, const Place& place, std::size_t size) {
+  if (value.kind() != Kind::tuple && value.kind() != Kind::list) throw_misfit(value, place, "a tuple");
+  if (value.size() != size) throw_wrong_size(value, place, size);
+}
+
+Value member_from(const Value& value, const Place& place, std::string_view name) {
+  if (value.kind() != Kind::dict) throw_misfit(value, place, "a struct");
+  const auto found = value.find(name);
+  if (!found) fail(place, fmt::format("{} has no '{}'", show(value), name));
+  return *found;
+}
+
+void no_other_members(const Value& value, const Place& place, std::size_t count) {
+  if (value.kind() != Kind::dict) throw_misfit(value, place, "a struct");
+  if (value.size() > count) fail(place, fmt::format("{} has more members than the struct, which has {}", show(value), count));
+}
+
+Category category_of(const Value& value) {
+  switch (value.kind()) {
+    case Kind::none: return kNone;
+    case Kind::boolean: return kBool;
+    case Kind::integer:
+    case Kind::big_integer: return kInt;
+    case Kind::real: return kFloat;
+    case Kind::text: return kStr;
+    case Kind::bytes: return kBytes;
+    case Kind::list: return kList;
+    case Kind::tuple: return kTuple;
+    case Kind::set: return kSet;
+    case Kind::dict: return kDict;
+    case Kind::array: return kNdarray;
+    case Kind::complex: return kComplex;
+    case Kind::datetime: return kDatetime;
+    case Kind::timedelta: return kTimedelta;
+    case Kind::object: break;
+  }
+  return Category{};
+}
+
+// --- durations and points in time: count x num / den seconds
+
+namespace {
+
+using Wide = __int128;
+
+constexpr Wide kNanosecondsPerSecond = 1'000'000'000;
+
+void put_nanoseconds(Pickler& out, Wide nanoseconds, bool time_point) {
+  Wide microseconds = nanoseconds / 1000;
+  Wide below = nanoseconds % 1000;
+  if (below < 0) {
+    below += 1000;
+    --microseconds;
+  }
+  // Python's limit: 10^9 days.
+  constexpr Wide kLimit = Wide{999'999'999} * 86'400'000'000;
+  if (microseconds > kLimit || microseconds < -kLimit || microseconds > INT64_MAX || microseconds < INT64_MIN) {
+    throw Error(ErrorCode::invalid_value, "This duration is beyond what Python's timedelta holds (10^9 days)");
+  }
+  if (time_point) {
+    out.datetime_utc(static_cast<std::int64_t>(microseconds));
+  } else {
+    out.timedelta(static_cast<std::int64_t>(microseconds), static_cast<std::int64_t>(below));
+  }
+}
+
+Wide nanoseconds_from(const Value& value, const Place& place, bool time_point) {
+  if (value.kind() != (time_point ? Kind::datetime : Kind::timedelta)) throw_misfit(value, place, time_point ? "a point in time" : "a duration");
+  return Wide{value.microseconds()} * 1000 + value.nanoseconds_below();
+}
+
+}  // namespace
+
+void encode_ticks(Pickler& out, std::int64_t count, std::intmax_t num, std::intmax_t den, bool time_point) {
+  const Wide scaled = Wide{count} * num * kNanosecondsPerSecond;
+  if (scaled % den != 0) {
+    throw Error(ErrorCode::invalid_value, "This duration is no whole number of nanoseconds", "Store its count() instead.");
+  }
+  put_nanoseconds(out, scaled / den, time_point);
+}
+
+void encode_ticks(Pickler& out, double count, std::intmax_t num, std::intmax_t den, bool time_point) {
+  const double nanoseconds = count * static_cast<double>(num) / static_cast<double>(den) * 1e9;
+  if (!(std::fabs(nanoseconds) < 9e25)) throw Error(ErrorCode::invalid_value, "This duration is beyond what Python's timedelta holds (10^9 days)");
+  put_nanoseconds(out, static_cast<Wide>(std::nearbyint(nanoseconds)), time_point);
+}
+
+std::int64_t integer_ticks_from(const Value& value, const Place& place, std::intmax_t num, std::intmax_t den, std::int64_t low, std::int64_t high,
+                                bool time_point) {
+  const Wide scaled = nanoseconds_from(value, place, time_point) * den;
+  const Wide tick = kNanosecondsPerSecond * num;
+  if (scaled % tick != 0) fail(place, fmt::format("{} is no whole number of the duration's ticks of {}/{} s", show(value), num, den));
+  const Wide count = scaled / tick;
+  if (count < low || count > high) fail(place, fmt::format("{} is beyond the range of the duration", show(value)));
+  return static_cast<std::int64_t>(count);
+}
+
+double real_ticks_from(const Value& value, const Place& place, std::intmax_t num, std::intmax_t den) {
+  return static_cast<double>(nanoseconds_from(value, place, false)) / 1e9 * static_cast<double>(den) / static_cast<double>(num);
+}
+
+// --- Once
+
+void Once::run(void (*f)(void*), void* context) {
+  constexpr int kIdle = 0;
+  constexpr int kRunning = 1;
+  while (true) {
+    int seen = kIdle;
+    if (state_.compare_exchange_strong(seen, kRunning, std::memory_order_acquire)) break;
+    if (seen == kDone) return;
+    state_.wait(kRunning, std::memory_order_acquire);
+  }
+  try {
+    f(context);
+  } catch (...) {
+    state_.store(kIdle, std::memory_order_release);
+    state_.notify_all();
+    throw;
+  }
+  state_.store(kDone, std::memory_order_release);
+  state_.notify_all();
+}
+
+}  // namespace metaflow::detail

@@ -1,0 +1,71 @@
+#include "value/encode_value.h"
+
+#include <metaflow/error.h>
+
+#include "base/text.h"
+
+namespace metaflow::value {
+
+namespace {
+
+constexpr int kMaxDepth = 200;
+
+void encode(detail::Pickler& out, const Value& value, int depth) {
+  if (depth > kMaxDepth) throw Error(ErrorCode::invalid_value, "This value is nested too deeply to be written");
+  auto items = [&] {
+    for (std::size_t i = 0; i < value.size(); ++i) {
+      out.next();
+      encode(out, value[i], depth + 1);
+    }
+    out.end();
+  };
+  switch (value.kind()) {
+    case Kind::none: return out.none();
+    case Kind::boolean: return out.boolean(value.boolean());
+    case Kind::integer: return out.integer(value.integer());
+    case Kind::big_integer:
+      if (const auto u = value.unsigned_integer()) return out.unsigned_integer(*u);
+      return out.text(repr(value));
+    case Kind::real: return out.real(value.real());
+    case Kind::text: return out.text(value.text());
+    case Kind::bytes: return out.bytes(value.bytes());
+    case Kind::list: out.begin_list(); return items();
+    case Kind::set: out.begin_set(); return items();
+    case Kind::tuple: out.begin_tuple(value.size()); return items();
+    case Kind::dict:
+      out.begin_dict();
+      for (std::size_t i = 0; i < value.size(); ++i) {
+        out.next();
+        encode(out, value[i], depth + 1);
+        encode(out, value.mapped(i), depth + 1);
+      }
+      return out.end();
+    case Kind::array: {
+      const ArrayView view = value.array();
+      if (view.column_major || view.big_endian || view.type == 'U' || view.type == 'S' || view.shape.empty()) {  // as a list
+        out.begin_list();
+        return items();
+      }
+      return out.array(view.type, view.item_size, view.shape, view.bytes);
+    }
+    case Kind::complex: return out.complex(value.real(), value.imaginary());
+    case Kind::datetime: return out.datetime_utc(value.microseconds());
+    case Kind::timedelta: return out.timedelta(value.microseconds(), value.nanoseconds_below());
+    case Kind::object: {
+      const std::string_view name = value.class_name();
+      const std::size_t dot = name.rfind('.');
+      out.begin_object(name.substr(0, dot), name.substr(dot + 1), value.size(), true);
+      items();
+      if (value.state().is_none()) return;
+      out.begin_state();
+      encode(out, value.state(), depth + 1);
+      return out.end();
+    }
+  }
+}
+
+}  // namespace
+
+void encode_value(detail::Pickler& out, const Value& value) { encode(out, value, 0); }
+
+}  // namespace metaflow::value

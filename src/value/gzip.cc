@@ -1,0 +1,48 @@
+#include "value/gzip.h"
+
+#include <zlib.h>
+
+#include <algorithm>
+#include <limits>
+
+#include <metaflow/error.h>
+
+namespace metaflow::value {
+
+bool is_gzip(std::span<const std::byte> bytes) { return bytes.size() >= 2 && bytes[0] == std::byte{0x1f} && bytes[1] == std::byte{0x8b}; }
+
+base::SharedBytes gunzip(const base::SharedBytes& packed) {
+  auto fail = [](const char* what) { throw Error(ErrorCode::data_store, std::string("A gzip blob is damaged: ") + what); };
+  z_stream stream{};
+  if (inflateInit2(&stream, 15 + 16) != Z_OK) fail("zlib does not start");  // 16: gzip header
+  struct End {
+    z_stream* stream;
+    ~End() { inflateEnd(stream); }
+  } end{&stream};
+
+  std::string out;
+  auto input = packed.bytes();
+  constexpr std::size_t kStep = std::numeric_limits<unsigned>::max() / 2;
+  std::size_t written = 0;
+  while (true) {
+    if (stream.avail_in == 0 && !input.empty()) {
+      const std::size_t step = std::min(input.size(), kStep);
+      stream.next_in = reinterpret_cast<Bytef*>(const_cast<std::byte*>(input.data()));
+      stream.avail_in = static_cast<unsigned>(step);
+      input = input.subspan(step);
+    }
+    if (out.size() == written) out.resize(std::max<std::size_t>({out.size() * 2, packed.size() * 3, 4096}));
+    const std::size_t room = std::min(out.size() - written, kStep);
+    stream.next_out = reinterpret_cast<Bytef*>(out.data() + written);
+    stream.avail_out = static_cast<unsigned>(room);
+    const int result = inflate(&stream, Z_NO_FLUSH);
+    written += room - stream.avail_out;
+    if (result == Z_STREAM_END) break;
+    if (result == Z_BUF_ERROR && stream.avail_in == 0 && input.empty()) fail("it is cut off");
+    if (result != Z_OK && result != Z_BUF_ERROR) fail(stream.msg != nullptr ? stream.msg : "it is no gzip data");
+  }
+  out.resize(written);
+  return base::SharedBytes(std::move(out));
+}
+
+}  // namespace metaflow::value

@@ -1,0 +1,61 @@
+// The keys of blobs: 40 hex digits that stand for the content.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "value/sha1.h"
+
+namespace metaflow::value {
+
+/// Payloads up to this size are addressed by their SHA-1, like Python's; larger ones by a tree, which all cores can work on.
+inline constexpr std::uint64_t kFlatLimit = 64ULL << 20;
+
+/// The leaves of the tree: chunks of this size, the last one shorter.
+inline constexpr std::uint64_t kChunk = 1ULL << 20;
+
+using Pieces = std::span<const std::span<const std::byte>>;
+
+std::uint64_t total_size(Pieces pieces);
+
+/// Computes the digests of the chunks of a large payload, any range of chunks at a time, from several threads.
+class TreeHasher {
+ public:
+  explicit TreeHasher(Pieces pieces);
+  std::size_t chunks() const { return digests_.size(); }
+  /// Hashes chunks [begin, end).
+  void hash(std::size_t begin, std::size_t end);
+  /// Bytes [begin, end) of the payload, piece by piece.
+  template <class F>
+  void for_each_piece(std::uint64_t begin, std::uint64_t end, F f) const;
+  /// After all chunks: the key.
+  std::string key() const;
+
+ private:
+  Pieces pieces_;
+  std::uint64_t size_;
+  std::vector<Digest> digests_;
+};
+
+/// The key of a payload of any size. Large ones are hashed by `threads` threads.
+std::string key_of(Pieces pieces, unsigned threads = 1);
+
+template <class F>
+void TreeHasher::for_each_piece(std::uint64_t begin, std::uint64_t end, F f) const {
+  std::uint64_t at = 0;
+  for (const auto& piece : pieces_) {
+    const std::uint64_t piece_end = at + piece.size();
+    if (piece_end > begin && at < end) {
+      const std::uint64_t from = begin > at ? begin - at : 0;
+      const std::uint64_t to = end < piece_end ? end - at : piece.size();
+      f(piece.subspan(from, to - from), at + from);
+    }
+    at = piece_end;
+    if (at >= end) return;
+  }
+}
+
+}  // namespace metaflow::value
