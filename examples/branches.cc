@@ -42,10 +42,8 @@ struct Branches : mf::FlowSpec<Branches> {
   static auto graph() {
     using B = Branches;
     return mf::graph(mf::step<&B::start>(mf::next<&B::count_vowels, &B::count_words>),
-                     mf::step<&B::count_vowels>(mf::next<&B::join>),
-                     mf::step<&B::count_words>(mf::next<&B::join>),
-                     mf::step<&B::join>(mf::next<&B::end>),
-                     mf::step<&B::end>());
+                     mf::step<&B::count_vowels>(mf::next<&B::join>), mf::step<&B::count_words>(mf::next<&B::join>),
+                     mf::step<&B::join>(mf::next<&B::end>), mf::step<&B::end>());
   }
 };
 

@@ -16,8 +16,8 @@ struct Nested : mf::FlowSpec<Nested> {
   std::string data_set;
   std::string model;
   double score = 0;
-  std::map<std::string, double> scores;                           // of one data set, by model
-  std::map<std::string, std::map<std::string, double>> table;     // by data set
+  std::map<std::string, double> scores;                        // of one data set, by model
+  std::map<std::string, std::map<std::string, double>> table;  // by data set
 
   void start() { data_sets = {"iris", "wine"}; }
 
@@ -26,7 +26,8 @@ struct Nested : mf::FlowSpec<Nested> {
   void train(const std::string& name) {
     model = name;
     // The item of the outer foreach is still at hand, as the artifact that load() made of it and as itself.
-    score = static_cast<double>(data_set.size() * name.size()) / static_cast<double>(mf::current().input(&Nested::data_sets).size());
+    score = static_cast<double>(data_set.size() * name.size()) /
+            static_cast<double>(mf::current().input(&Nested::data_sets).size());
   }
 
   void join_models(const mf::Inputs<Nested>& inputs) {
@@ -49,8 +50,7 @@ struct Nested : mf::FlowSpec<Nested> {
                      mf::step<&N::load>(mf::foreach<&N::models, &N::train>),
                      mf::step<&N::train>(mf::next<&N::join_models>),
                      mf::step<&N::join_models>(mf::next<&N::join_data_sets>),
-                     mf::step<&N::join_data_sets>(mf::next<&N::end>),
-                     mf::step<&N::end>());
+                     mf::step<&N::join_data_sets>(mf::next<&N::end>), mf::step<&N::end>());
   }
 };
 

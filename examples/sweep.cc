@@ -42,8 +42,7 @@ struct Sweep : mf::FlowSpec<Sweep> {
     using S = Sweep;
     return mf::graph(mf::step<&S::start>(mf::foreach<&S::alphas, &S::work>, mf::doc{"Lists the points."}),
                      mf::step<&S::work>(mf::next<&S::join>, mf::doc{"Evaluates one point."}),
-                     mf::step<&S::join>(mf::next<&S::end>, mf::doc{"Finds the best one."}),
-                     mf::step<&S::end>());
+                     mf::step<&S::join>(mf::next<&S::end>, mf::doc{"Finds the best one."}), mf::step<&S::end>());
   }
 };
 

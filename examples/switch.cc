@@ -43,7 +43,8 @@ struct Switch : mf::FlowSpec<Switch> {
   static auto graph() {
     using S = Switch;
     return mf::graph(
-        mf::step<&S::start>(mf::choose<&S::method, mf::when<Method::newton, &S::newton>, mf::when<Method::bisection, &S::bisection>>),
+        mf::step<&S::start>(
+            mf::choose<&S::method, mf::when<Method::newton, &S::newton>, mf::when<Method::bisection, &S::bisection>>),
         mf::step<&S::newton>(mf::choose<&S::precise, mf::when<false, &S::newton>, mf::when<true, &S::end>>),
         mf::step<&S::bisection>(mf::choose<&S::precise, mf::when<false, &S::bisection>, mf::when<true, &S::end>>),
         mf::step<&S::end>());

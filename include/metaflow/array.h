@@ -73,7 +73,8 @@ class ArrayData {
   /// The file an on_disk array lives in, as a whole payload; -1 for others.
   int spool_file() const { return spool_file_; }
 
-  void assign(const Value& value, const Place& place, char type, std::size_t item_size, std::shared_ptr<const void> memory);
+  void assign(const Value& value, const Place& place, char type, std::size_t item_size,
+              std::shared_ptr<const void> memory);
 
  private:
   std::shared_ptr<const StoredValue> stored_;
@@ -94,9 +95,9 @@ std::size_t element_count(std::span<const std::size_t> shape);
 
 /// An n-dimensional array of numbers in row-major order, 64-byte aligned when it comes from the store.
 ///
-/// As an artifact it costs nothing until it is touched: the step that reads it maps the file, a step that does not passes the
-/// reference on. Copies share the elements. Reading goes through data(), span(), [] and (); writing goes through edit(), which
-/// copies first if the elements are shared. Reading is safe from several threads, edit() is not.
+/// As an artifact it costs nothing until it is touched: the step that reads it maps the file, a step that does not
+/// passes the reference on. Copies share the elements. Reading goes through data(), span(), [] and (); writing goes
+/// through edit(), which copies first if the elements are shared. Reading is safe from several threads, edit() is not.
 ///
 ///   auto grid = mf::Array<double>::zeros({rows, columns});
 ///   auto cells = grid.edit();                         // std::span<double>
@@ -114,7 +115,9 @@ class Array {
   /// One dimension, no elements.
   Array() : Array(Zeros{}, Shape{0}) {}
   /// The elements themselves, in one dimension: Array<double>{1, 2, 3}.
-  Array(std::initializer_list<T> values) : Array(Zeros{}, Shape{values.size()}) { std::copy(values.begin(), values.end(), edit().begin()); }
+  Array(std::initializer_list<T> values) : Array(Zeros{}, Shape{values.size()}) {
+    std::copy(values.begin(), values.end(), edit().begin());
+  }
   /// Takes the memory of the vector over; nothing is copied.
   Array(std::vector<T>&& values)
     requires(!std::same_as<T, bool>)
@@ -144,8 +147,8 @@ class Array {
   static Array sharing(std::span<T> values, Shape shape, std::shared_ptr<void> owner) {
     if (detail::element_count(shape) != values.size()) detail::throw_bad_shape(shape, values.size());
     Array array(nullptr);
-    array.data_ = std::make_shared<detail::ArrayData>(std::move(shape), sizeof(T), reinterpret_cast<std::byte*>(values.data()),
-                                                      std::move(owner));
+    array.data_ = std::make_shared<detail::ArrayData>(std::move(shape), sizeof(T),
+                                                      reinterpret_cast<std::byte*>(values.data()), std::move(owner));
     return array;
   }
   /// Zeros in a mapped file: for arrays larger than memory. Saving such an array writes nothing again.
@@ -192,7 +195,8 @@ class Array {
     const auto elements = size();
     if (detail::element_count(shape) != elements) detail::throw_bad_shape(shape, elements);
     Array array(nullptr);
-    array.data_ = std::make_shared<detail::ArrayData>(std::move(shape), sizeof(T), const_cast<std::byte*>(loaded().data()), data_);
+    array.data_ = std::make_shared<detail::ArrayData>(std::move(shape), sizeof(T),
+                                                      const_cast<std::byte*>(loaded().data()), data_);
     return array;
   }
 

@@ -25,8 +25,8 @@ class Transient {
   T value_{};
 };
 
-/// An artifact that is read from the store when it is first touched, and passed on by reference when it is not. Reading is safe
-/// from several threads. Copies share the value.
+/// An artifact that is read from the store when it is first touched, and passed on by reference when it is not. Reading
+/// is safe from several threads. Copies share the value.
 template <class T>
 class Lazy {
   static_assert(detail::Storable<T>, "metaflow: Lazy<T>: a T cannot be stored");

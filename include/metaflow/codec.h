@@ -12,8 +12,8 @@
 //   mf::Array<T>                                      numpy.ndarray
 //   aggregates of these                               dict by member name
 //
-// and every type with a Codec. Reading never narrows silently: a value that does not fit is an Error that says where and why.
-// (A Python float read as a C++ float is rounded to the nearest one; beyond its range is an error.)
+// and every type with a Codec. Reading never narrows silently: a value that does not fit is an Error that says where
+// and why. (A Python float read as a C++ float is rounded to the nearest one; beyond its range is an error.)
 //
 // Standard types are recognised by their shape, so that this header includes few of them.
 #pragma once
@@ -148,7 +148,10 @@ concept MapLike = Iterable<T> && requires {
 template <class T>
 concept SetLike = Iterable<T> && !MapLike<T> && requires { typename T::key_type; };
 template <class T>
-concept SequenceLike = Iterable<T> && !requires { typename T::key_type; } && requires(T& v) { v.clear(); v.emplace_back(); };
+concept SequenceLike = Iterable<T> && !requires { typename T::key_type; } && requires(T& v) {
+  v.clear();
+  v.emplace_back();
+};
 template <class T>
 concept FixedSequence = Iterable<T> && !requires { typename T::key_type; } && requires { std::tuple_size<T>::value; };
 template <class T>
@@ -240,7 +243,9 @@ template <>
 struct Convert<Bytes> {
   static constexpr bool kStorable = true;
   static constexpr unsigned kCategory = kBytes;
-  static void encode(Pickler& out, const Bytes& value) { out.bytes(std::as_bytes(std::span(value.data(), value.size()))); }
+  static void encode(Pickler& out, const Bytes& value) {
+    out.bytes(std::as_bytes(std::span(value.data(), value.size())));
+  }
   static void decode(const Value& value, const Place& place, Bytes& into) {
     auto bytes = bytes_from(value, place);
     into.assign(reinterpret_cast<const char*>(bytes.data()), bytes.size());
@@ -329,8 +334,9 @@ template <template <class...> class Variant, class... Ts>
     v.template emplace<0>();
   }
 struct Convert<Variant<Ts...>> {
-  static_assert(distinguishable<Ts...>(),
-                "metaflow: Python cannot tell two alternatives of this variant apart (for example int and enum are both int)");
+  static_assert(
+      distinguishable<Ts...>(),
+      "metaflow: Python cannot tell two alternatives of this variant apart (for example int and enum are both int)");
   static constexpr bool kStorable = (Storable<Ts> && ...);
   static constexpr unsigned kCategory = (Convert<Ts>::kCategory | ...);
   static void encode(Pickler& out, const Variant<Ts...>& value) {
@@ -338,13 +344,17 @@ struct Convert<Variant<Ts...>> {
   }
   static void decode(const Value& value, const Place& place, Variant<Ts...>& into) {
     const unsigned category = category_of(value);
-    if (!try_decode(value, place, into, category, std::index_sequence_for<Ts...>{})) throw_misfit(value, place, "any alternative of the variant");
+    if (!try_decode(value, place, into, category, std::index_sequence_for<Ts...>{}))
+      throw_misfit(value, place, "any alternative of the variant");
   }
 
  private:
   template <std::size_t... I>
-  static bool try_decode(const Value& value, const Place& place, Variant<Ts...>& into, unsigned category, std::index_sequence<I...>) {
-    return (((Convert<Ts>::kCategory & category) != 0 && (detail::decode(value, place, into.template emplace<I>()), true)) || ...);
+  static bool try_decode(const Value& value, const Place& place, Variant<Ts...>& into, unsigned category,
+                         std::index_sequence<I...>) {
+    return (((Convert<Ts>::kCategory & category) != 0 &&
+             (detail::decode(value, place, into.template emplace<I>()), true)) ||
+            ...);
   }
 };
 
@@ -354,14 +364,16 @@ struct Convert<T> {
   static constexpr bool kStorable = true;
   static constexpr unsigned kCategory = kStr;
   static void encode(Pickler& out, const T& value) { out.text(value.native()); }
-  static void decode(const Value& value, const Place& place, T& into) { into = T(std::string(text_from(value, place))); }
+  static void decode(const Value& value, const Place& place, T& into) {
+    into = T(std::string(text_from(value, place)));
+  }
 };
 
 /// count x num / den seconds as whole microseconds and the nanoseconds below.
 void encode_ticks(Pickler& out, std::int64_t count, std::intmax_t num, std::intmax_t den, bool time_point);
 void encode_ticks(Pickler& out, double count, std::intmax_t num, std::intmax_t den, bool time_point);
-std::int64_t integer_ticks_from(const Value& value, const Place& place, std::intmax_t num, std::intmax_t den, std::int64_t low,
-                                std::int64_t high, bool time_point);
+std::int64_t integer_ticks_from(const Value& value, const Place& place, std::intmax_t num, std::intmax_t den,
+                                std::int64_t low, std::int64_t high, bool time_point);
 double real_ticks_from(const Value& value, const Place& place, std::intmax_t num, std::intmax_t den);
 
 template <class T>
@@ -385,8 +397,9 @@ struct Convert<T> {
     if constexpr (std::is_floating_point_v<Rep>) {
       into = T(static_cast<Rep>(real_ticks_from(value, place, Period::num, Period::den)));
     } else {
-      into = T(static_cast<Rep>(integer_ticks_from(value, place, Period::num, Period::den, std::numeric_limits<Rep>::min(),
-                                                   std::numeric_limits<Rep>::max(), time_point)));
+      into =
+          T(static_cast<Rep>(integer_ticks_from(value, place, Period::num, Period::den, std::numeric_limits<Rep>::min(),
+                                                std::numeric_limits<Rep>::max(), time_point)));
     }
   }
 };
@@ -396,9 +409,12 @@ template <class T>
 struct Convert<T> {
   using Duration = typename T::duration;
   // Only the system clock has a date; steady_clock's zero means nothing to another process.
-  static constexpr bool kStorable = requires { T::clock::to_time_t(T{}); } && !std::is_floating_point_v<typename Duration::rep>;
+  static constexpr bool kStorable =
+      requires { T::clock::to_time_t(T{}); } && !std::is_floating_point_v<typename Duration::rep>;
   static constexpr unsigned kCategory = kDatetime;
-  static void encode(Pickler& out, const T& value) { Convert<Duration>::encode_as(out, value.time_since_epoch(), true); }
+  static void encode(Pickler& out, const T& value) {
+    Convert<Duration>::encode_as(out, value.time_since_epoch(), true);
+  }
   static void decode(const Value& value, const Place& place, T& into) {
     Duration since_epoch{};
     Convert<Duration>::decode_as(value, place, since_epoch, true);
@@ -488,7 +504,9 @@ struct Convert<T> {
   using Item = typename T::value_type;
   static constexpr bool kStorable = Storable<Item>;
   static constexpr unsigned kCategory = kList;
-  static constexpr bool kContiguous = requires(const T& v) { { v.data() } -> std::same_as<const Item*>; };
+  static constexpr bool kContiguous = requires(const T& v) {
+    { v.data() } -> std::same_as<const Item*>;
+  };
   static void encode(Pickler& out, const T& value) {
     if constexpr (kContiguous && std::same_as<Item, double>) {
       out.list_of_reals({value.data(), value.size()});
@@ -505,6 +523,12 @@ struct Convert<T> {
   }
   static void decode(const Value& value, const Place& place, T& into) {
     const std::size_t size = sequence_from(value, place);
+    if constexpr (kContiguous && std::same_as<Item, double>) {
+      if (const auto packed = value.packed_reals(); !packed.empty()) return into.assign(packed.begin(), packed.end());
+    } else if constexpr (kContiguous && std::same_as<Item, std::int64_t>) {
+      if (const auto packed = value.packed_integers(); !packed.empty())
+        return into.assign(packed.begin(), packed.end());
+    }
     into.clear();
     if constexpr (requires { into.reserve(size); }) into.reserve(size);
     for (std::size_t i = 0; i < size; ++i) {
@@ -527,7 +551,8 @@ struct ConvertTuple<T, std::index_sequence<I...>> {
     ((out.next(), detail::encode(out, get<I>(value))), ...);
     out.end();
   }
-  static void decode([[maybe_unused]] const Value& value, [[maybe_unused]] const Place& place, [[maybe_unused]] T& into) {
+  static void decode([[maybe_unused]] const Value& value, [[maybe_unused]] const Place& place,
+                     [[maybe_unused]] T& into) {
     (detail::decode(value[I], Place{&place, {}, I}, get<I>(into)), ...);
   }
 };
@@ -546,8 +571,8 @@ struct Convert<T> {
 
 /// A struct of data: stored as a dict by member name.
 template <class T>
-concept PlainAggregate = std::is_aggregate_v<T> && std::is_class_v<T> && std::is_default_constructible_v<T> && !HasCodec<T> &&
-                         !Iterable<T> && !TupleLike<T> && !TimePointLike<T> && !DurationLike<T>;
+concept PlainAggregate = std::is_aggregate_v<T> && std::is_class_v<T> && std::is_default_constructible_v<T> &&
+                         !HasCodec<T> && !Iterable<T> && !TupleLike<T> && !TimePointLike<T> && !DurationLike<T>;
 
 template <class... Ts>
 consteval bool all_storable(TypeList<Ts...>) {
@@ -586,7 +611,8 @@ struct Convert<T> {
 template <class T>
 struct ForeachItems {};
 template <class T>
-  requires(Iterable<T> && !MapLike<T> && !std::same_as<T, std::string> && !std::same_as<T, Bytes> && !std::same_as<T, std::vector<std::byte>>)
+  requires(Iterable<T> && !MapLike<T> && !std::same_as<T, std::string> && !std::same_as<T, Bytes> &&
+           !std::same_as<T, std::vector<std::byte>>)
 struct ForeachItems<T> {
   using Item = std::remove_const_t<typename T::value_type>;
 };

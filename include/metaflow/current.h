@@ -34,7 +34,8 @@ struct Current {
   std::vector<std::string> parameter_names;
   std::vector<ForeachFrame> foreach_stack;  // outermost first
 
-  /// The cores that parallel_map uses: what the step asked for with `resources`, at most what affinity and control groups give.
+  /// The cores that parallel_map uses: what the step asked for with `resources`, at most what affinity and control
+  /// groups give.
   unsigned cpus() const;
 
   /// "BigSum/17/start/1"

@@ -9,7 +9,8 @@
 
 namespace metaflow {
 
-/// What a task needs: a hint, which takes effect through a decorator that names a platform (`--with resources:cpu=4,memory=8000`).
+/// What a task needs: a hint, which takes effect through a decorator that names a platform (`--with
+/// resources:cpu=4,memory=8000`).
 struct resources {
   double cpu = 1;                      // cores
   std::optional<int> gpu{};            // devices

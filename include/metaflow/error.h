@@ -7,8 +7,8 @@
 
 namespace metaflow {
 
-/// What went wrong, for code that wants to react. Each code has a headline, the first line of what a user sees, and an exit
-/// status: 2 for `usage`, 1 for the others.
+/// What went wrong, for code that wants to react. Each code has a headline, the first line of what a user sees, and an
+/// exit status: 2 for `usage`, 1 for the others.
 enum class ErrorCode {
   usage,              // the command line itself is wrong: unknown option, missing argument
   invalid_command,    // well-formed, but cannot be done as asked
@@ -30,8 +30,8 @@ enum class ErrorCode {
   internal,           // a defect of this library
 };
 
-/// Thrown for everything that ends a command or a step. The message names the operation and the object, the hint what to try.
-/// Thread-safe like any exception object.
+/// Thrown for everything that ends a command or a step. The message names the operation and the object, the hint what
+/// to try. Thread-safe like any exception object.
 class Error : public std::exception {
  public:
   Error(ErrorCode code, std::string message, std::string hint = {});

@@ -25,7 +25,8 @@
 
 namespace metaflow {
 
-/// The base of every flow: `struct BigSum : mf::FlowSpec<BigSum> { ... };`. Empty. The data members of the flow are its artifacts.
+/// The base of every flow: `struct BigSum : mf::FlowSpec<BigSum> { ... };`. Empty. The data members of the flow are its
+/// artifacts.
 ///
 /// A flow may say more about itself:
 ///   static constexpr auto doc = "...";         // for `show` and the clients
@@ -57,11 +58,12 @@ struct doc {
   std::string text;
 };
 
-/// One step of a graph: its member function; then, in any order, where it leads to (one of next, foreach, choose; nothing for the
-/// last step), decorators and doc.
+/// One step of a graph: its member function; then, in any order, where it leads to (one of next, foreach, choose;
+/// nothing for the last step), decorators and doc.
 template <auto Method, class... Parts>
 auto step(Parts... parts) {
-  static_assert((detail::kIsTransition<Parts> + ... + 0) <= 1, "metaflow: a step has one transition: next, foreach or choose");
+  static_assert((detail::kIsTransition<Parts> + ... + 0) <= 1,
+                "metaflow: a step has one transition: next, foreach or choose");
   detail::Step<Method, typename detail::TransitionOf<Parts...>::type> made;
   (made.add(std::move(parts)), ...);
   return made;

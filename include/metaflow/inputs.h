@@ -67,11 +67,11 @@ detail::MergeChoice exclude(Ts Flow::*... members) {
   return {detail::MergeChoice::Mode::exclude, {detail::position_of(members)...}};
 }
 
-/// What a join is given: the tasks that lead to it, as flow objects with their artifacts. Items of a foreach come in the order of
-/// the items, branches in the order in which the split names them.
+/// What a join is given: the tasks that lead to it, as flow objects with their artifacts. Items of a foreach come in
+/// the order of the items, branches in the order in which the split names them.
 ///
-/// Lazy: an input is read when it is touched. Walking (for, each) reuses one object, so that a join over 100,000 tasks stays
-/// small; inputs[i] stays valid as long as the inputs. Not thread-safe.
+/// Lazy: an input is read when it is touched. Walking (for, each) reuses one object, so that a join over 100,000 tasks
+/// stays small; inputs[i] stays valid as long as the inputs. Not thread-safe.
 template <class Flow>
 class Inputs {
  public:
@@ -100,10 +100,11 @@ class Inputs {
     return Each<std::remove_const_t<T>>{core_, detail::position_of<Flow>(static_cast<T Flow::*>(member))};
   }
 
-  /// Makes what the branches disagree on an error. Before a join starts, every artifact on which its inputs agree, or that only
-  /// one value was given to since the split, has been carried over; the others have their initial values. merge() checks that the
-  /// join has given a value to each of those, and throws Error{merge_conflict} if not. With include(...) only the named artifacts
-  /// are carried over and checked, with exclude(...) all but those; what is left out has its initial value.
+  /// Makes what the branches disagree on an error. Before a join starts, every artifact on which its inputs agree, or
+  /// that only one value was given to since the split, has been carried over; the others have their initial values.
+  /// merge() checks that the join has given a value to each of those, and throws Error{merge_conflict} if not. With
+  /// include(...) only the named artifacts are carried over and checked, with exclude(...) all but those; what is left
+  /// out has its initial value.
   void merge(Flow& flow, const detail::MergeChoice& choice = {}) const { core_->merge(&flow, choice); }
 
   class Iterator {

@@ -9,5 +9,6 @@
 #include <metaflow/error.h>
 #include <metaflow/flow.h>
 #include <metaflow/inputs.h>
+#include <metaflow/parallel.h>
 #include <metaflow/parameter.h>
 #include <metaflow/version.h>

@@ -39,7 +39,8 @@ struct ParameterTypeOf<T> {
   static constexpr ParameterType value = ParameterType::text;
 };
 template <class T>
-  requires(SequenceLike<T> && ParameterTypeOf<typename T::value_type>::value != ParameterType::json && !std::same_as<T, std::string>)
+  requires(SequenceLike<T> && ParameterTypeOf<typename T::value_type>::value != ParameterType::json &&
+           !std::same_as<T, std::string>)
 struct ParameterTypeOf<T> {
   static constexpr ParameterType value = ParameterType::list;
 };

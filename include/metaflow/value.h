@@ -46,7 +46,8 @@ enum class Kind : std::uint8_t {
 
 /// The elements of an n-dimensional array, as numpy describes them.
 struct ArrayView {
-  char type = 'f';            // numpy's kind: b(ool) i(nt) u(nsigned) f(loat) c(omplex) S(bytes) U(nicode) M(datetime64) m(timedelta64)
+  char type =
+      'f';  // numpy's kind: b(ool) i(nt) u(nsigned) f(loat) c(omplex) S(bytes) U(nicode) M(datetime64) m(timedelta64)
   std::size_t item_size = 8;  // bytes per element
   bool big_endian = false;
   bool column_major = false;
@@ -54,8 +55,9 @@ struct ArrayView {
   std::span<const std::byte> bytes;  // shape's product x item_size
 };
 
-/// One value inside a Document: a number, a text, a list of values... A light reference (24 bytes), valid as long as the Document
-/// that it came from. Reading it from several threads is safe. Accessors throw Error{invalid_value} when the kind does not fit.
+/// One value inside a Document: a number, a text, a list of values... A light reference (24 bytes), valid as long as
+/// the Document that it came from. Reading it from several threads is safe. Accessors throw Error{invalid_value} when
+/// the kind does not fit.
 class Value {
  public:
   Value() = default;
@@ -80,9 +82,14 @@ class Value {
   std::int64_t microseconds() const;
   std::int64_t nanoseconds_below() const;
 
-  /// Elements of a list, tuple, set or (keys of a) dict; arguments of an object; elements of the first dimension of an array.
+  /// Elements of a list, tuple, set or (keys of a) dict; arguments of an object; elements of the first dimension of an
+  /// array.
   std::size_t size() const;
   Value operator[](std::size_t index) const;
+
+  /// All elements of a list at once, if it holds nothing but floats (integers of 64 bits); empty otherwise.
+  std::span<const double> packed_reals() const;
+  std::span<const std::int64_t> packed_integers() const;
 
   /// The value of the index-th item of a dict, whose key is [index].
   Value mapped(std::size_t index) const;

@@ -18,7 +18,8 @@ class SharedBytes {
     bytes_ = std::as_bytes(std::span(owner->data(), owner->size()));
     owner_ = std::move(owner);
   }
-  SharedBytes(std::span<const std::byte> bytes, std::shared_ptr<const void> owner) : bytes_(bytes), owner_(std::move(owner)) {}
+  SharedBytes(std::span<const std::byte> bytes, std::shared_ptr<const void> owner)
+      : bytes_(bytes), owner_(std::move(owner)) {}
 
   std::span<const std::byte> bytes() const { return bytes_; }
   std::string_view text() const { return {reinterpret_cast<const char*>(bytes_.data()), bytes_.size()}; }

@@ -18,8 +18,8 @@ std::int64_t read_clock(clockid_t id) {
 
 std::string format(const tm& t, char separator, std::int64_t fraction, int digits) {
   std::array<char, 80> text;
-  std::snprintf(text.data(), text.size(), "%04d-%02d-%02d%c%02d:%02d:%02d.%0*d", t.tm_year + 1900, t.tm_mon + 1, t.tm_mday, separator, t.tm_hour,
-                t.tm_min, t.tm_sec, digits, static_cast<int>(fraction));
+  std::snprintf(text.data(), text.size(), "%04d-%02d-%02d%c%02d:%02d:%02d.%0*d", t.tm_year + 1900, t.tm_mon + 1,
+                t.tm_mday, separator, t.tm_hour, t.tm_min, t.tm_sec, digits, static_cast<int>(fraction));
   return text.data();
 }
 

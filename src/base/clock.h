@@ -21,7 +21,8 @@ class SystemClock : public Clock {
   std::int64_t monotonic_microseconds() override;
 };
 
-/// Wall-clock microseconds that strictly increase: no two objects or log lines get the same one, whatever the clock does.
+/// Wall-clock microseconds that strictly increase: no two objects or log lines get the same one, whatever the clock
+/// does.
 class Stamps {
  public:
   explicit Stamps(Clock& clock) : clock_(clock) {}

@@ -3,7 +3,10 @@
 namespace metaflow {
 
 Error::Error(ErrorCode code, std::string message, std::string hint)
-    : code_(code), message_(std::move(message)), hint_(std::move(hint)), text_(hint_.empty() ? message_ : message_ + "\n" + hint_) {}
+    : code_(code),
+      message_(std::move(message)),
+      hint_(std::move(hint)),
+      text_(hint_.empty() ? message_ : message_ + "\n" + hint_) {}
 
 Error Error::prefixed(std::string_view words) const { return Error(code_, std::string(words) + message_, hint_); }
 

@@ -80,7 +80,8 @@ SignalReader::~SignalReader() {
 
 int SignalReader::next() {
   signalfd_siginfo info{};
-  return ::read(fd_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info) ? static_cast<int>(info.ssi_signo) : 0;
+  return ::read(fd_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info) ? static_cast<int>(info.ssi_signo)
+                                                                                    : 0;
 }
 
 }  // namespace metaflow::base

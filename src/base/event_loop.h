@@ -13,13 +13,14 @@
 
 namespace metaflow::base {
 
-/// epoll, and a list of timers. Callbacks run in run_once(), one after the other; they may watch, unwatch, start and cancel
-/// anything. Not thread-safe.
+/// epoll, and a list of timers. Callbacks run in run_once(), one after the other; they may watch, unwatch, start and
+/// cancel anything. Not thread-safe.
 class EventLoop {
  public:
   explicit EventLoop(Clock& clock);
 
-  /// Calls back when the descriptor can be read (or is at its end). It stays the caller's, who unwatches it before closing it.
+  /// Calls back when the descriptor can be read (or is at its end). It stays the caller's, who unwatches it before
+  /// closing it.
   void watch(int fd, std::function<void()> readable);
   void unwatch(int fd);
 
@@ -39,7 +40,8 @@ class EventLoop {
   Timer next_timer_ = 1;
 };
 
-/// Signals as something that can be read: blocked for the process (children of ours get them unblocked), until this is gone.
+/// Signals as something that can be read: blocked for the process (children of ours get them unblocked), until this is
+/// gone.
 class SignalReader {
  public:
   explicit SignalReader(const std::vector<int>& signals);

@@ -69,7 +69,9 @@ int open_nameless(const std::string& directory) {
   return retry([&] { return ::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0666); });
 }
 
-bool nameless_unsupported(int error) { return error == EOPNOTSUPP || error == EISDIR || error == EINVAL || error == ENOSYS; }
+bool nameless_unsupported(int error) {
+  return error == EOPNOTSUPP || error == EISDIR || error == EINVAL || error == ENOSYS;
+}
 
 }  // namespace
 
@@ -85,7 +87,9 @@ void throw_errno(std::string_view operation, std::string_view path, int error) {
     case EDQUOT: hint = "Free some space, or put the store elsewhere with METAFLOW_DATASTORE_SYSROOT_LOCAL."; break;
     case EROFS:
     case EACCES:
-    case EPERM: hint = "Check the permissions, or put the store elsewhere with METAFLOW_DATASTORE_SYSROOT_LOCAL."; break;
+    case EPERM:
+      hint = "Check the permissions, or put the store elsewhere with METAFLOW_DATASTORE_SYSROOT_LOCAL.";
+      break;
     case EMFILE:
     case ENFILE: hint = "Raise the limit of open files (ulimit -n) or lower --max-workers."; break;
     case ENAMETOOLONG: hint = "Put the store into a directory with a shorter path."; break;
@@ -156,7 +160,8 @@ SpoolFile::~SpoolFile() {
 
 void SpoolFile::write(std::span<const std::byte> bytes, std::uint64_t offset) {
   while (!bytes.empty()) {
-    const ssize_t n = retry([&] { return ::pwrite(fd_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset)); });
+    const ssize_t n =
+        retry([&] { return ::pwrite(fd_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset)); });
     if (n < 0) throw_errno("write a file in", directory_, errno);
     bytes = bytes.subspan(static_cast<std::size_t>(n));
     offset += static_cast<std::uint64_t>(n);
@@ -194,7 +199,9 @@ bool create_file(const std::string& path, std::string_view text) {
 void replace_file(const std::string& path, Parts parts) {
   const std::string directory = directory_of(path);
   const std::string temporary = temporary_name(directory);
-  auto open = [&] { return retry([&] { return ::open(temporary.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666); }); };
+  auto open = [&] {
+    return retry([&] { return ::open(temporary.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666); });
+  };
   Fd fd(open());
   if (!fd && errno == ENOENT) {
     make_directories(directory);

@@ -1,5 +1,5 @@
-// Files and directories. Every function throws Error{data_store} with the operation, the path and the reason, unless it says
-// otherwise; EINTR is handled. Files appear whole or not at all, also when the process is killed.
+// Files and directories. Every function throws Error{data_store} with the operation, the path and the reason, unless it
+// says otherwise; EINTR is handled. Files appear whole or not at all, also when the process is killed.
 #pragma once
 
 #include "base/bytes.h"

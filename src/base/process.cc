@@ -35,7 +35,9 @@ std::vector<char*> c_strings(const std::vector<std::string>& texts, const std::s
   return pointers;
 }
 
-double seconds(const timeval& time) { return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6; }
+double seconds(const timeval& time) {
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
+}
 
 std::pair<Fd, Fd> make_pipe() {
   std::array<int, 2> ends{};
@@ -61,7 +63,8 @@ struct SpawnAttributes {
 
 }  // namespace
 
-Child start_process(const std::string& program, const std::vector<std::string>& arguments, const std::vector<std::string>& environment) {
+Child start_process(const std::string& program, const std::vector<std::string>& arguments,
+                    const std::vector<std::string>& environment) {
   static const SpawnAttributes kAttributes;
   Child child;
   auto [out, out_write] = make_pipe();
@@ -73,7 +76,8 @@ Child start_process(const std::string& program, const std::vector<std::string>& 
   ::posix_spawn_file_actions_adddup2(&actions, err_write.get(), 2);
   const auto argv = c_strings(arguments, &program);
   const auto envp = c_strings(environment, nullptr);
-  const int error = ::posix_spawn(&child.pid, program.c_str(), &actions, &kAttributes.attributes, argv.data(), envp.data());
+  const int error =
+      ::posix_spawn(&child.pid, program.c_str(), &actions, &kAttributes.attributes, argv.data(), envp.data());
   ::posix_spawn_file_actions_destroy(&actions);
   if (error != 0) throw_errno("start", program, error);
   child.pidfd.reset(static_cast<int>(::syscall(SYS_pidfd_open, child.pid, 0)));
@@ -137,7 +141,8 @@ void kill_descendants() {
 
 void prefer_as_oom_victim() {
   const Fd fd(::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC));
-  if (fd) [[maybe_unused]] const ssize_t written = ::write(fd.get(), "500", 3);
+  if (fd) [[maybe_unused]]
+    const ssize_t written = ::write(fd.get(), "500", 3);
 }
 
 std::string own_executable() {

@@ -20,9 +20,10 @@ struct Child {
   Fd err;
 };
 
-/// Starts a program: standard input is empty, the other two are pipes, signals have their defaults, the process leads a group of
-/// its own. `environment`: all of it. Throws Error{data_store} if it cannot be started.
-Child start_process(const std::string& program, const std::vector<std::string>& arguments, const std::vector<std::string>& environment);
+/// Starts a program: standard input is empty, the other two are pipes, signals have their defaults, the process leads a
+/// group of its own. `environment`: all of it. Throws Error{data_store} if it cannot be started.
+Child start_process(const std::string& program, const std::vector<std::string>& arguments,
+                    const std::vector<std::string>& environment);
 
 /// How a process ended and what it used.
 struct Ending {

@@ -34,7 +34,8 @@ std::string nearest_with(const std::string& name) {
 }  // namespace
 
 Settings::Settings() {
-  if (const std::string directory = nearest_with(".metaflow/config.json"); !directory.empty()) read(directory + "/.metaflow/config.json");
+  if (const std::string directory = nearest_with(".metaflow/config.json"); !directory.empty())
+    read(directory + "/.metaflow/config.json");
   std::string home = environment("METAFLOW_HOME");
   if (home.empty()) {
     const std::string user_home = environment("HOME");
@@ -44,7 +45,8 @@ Settings::Settings() {
   const std::string profile = environment("METAFLOW_PROFILE");
   const std::string path = profile.empty() ? home + "/config.json" : fmt::format("{}/config_{}.json", home, profile);
   if (!profile.empty() && !exists(path)) {
-    throw Error(ErrorCode::invalid_command, fmt::format("Unable to locate METAFLOW_PROFILE '{}': there is no {}", profile, path),
+    throw Error(ErrorCode::invalid_command,
+                fmt::format("Unable to locate METAFLOW_PROFILE '{}': there is no {}", profile, path),
                 "Unset METAFLOW_PROFILE, or make the file.");
   }
   read(path);
@@ -60,7 +62,8 @@ void Settings::read(const std::string& path) {
       values_.try_emplace(name, value.is_string() ? value.get<std::string>() : value.dump());
     }
   } catch (const nlohmann::json::exception& error) {
-    throw Error(ErrorCode::invalid_command, fmt::format("The configuration file '{}' is not valid JSON: {}", path, error.what()));
+    throw Error(ErrorCode::invalid_command,
+                fmt::format("The configuration file '{}' is not valid JSON: {}", path, error.what()));
   }
 }
 
@@ -81,7 +84,8 @@ std::string user_name(const Settings& settings) {
   std::array<char, 4096> buffer;
   passwd entry{};
   passwd* found = nullptr;
-  if (::getpwuid_r(::getuid(), &entry, buffer.data(), buffer.size(), &found) == 0 && found != nullptr) return found->pw_name;
+  if (::getpwuid_r(::getuid(), &entry, buffer.data(), buffer.size(), &found) == 0 && found != nullptr)
+    return found->pw_name;
   return fmt::format("uid{}", ::getuid());
 }
 

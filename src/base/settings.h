@@ -1,5 +1,5 @@
-// Metaflow's configuration: METAFLOW_X from the environment, else from the nearest .metaflow/config.json upwards, else from the
-// configuration of the user.
+// Metaflow's configuration: METAFLOW_X from the environment, else from the nearest .metaflow/config.json upwards, else
+// from the configuration of the user.
 #pragma once
 
 #include <map>
@@ -8,7 +8,8 @@
 
 namespace metaflow::base {
 
-/// Reads the configuration files once. Throws Error{invalid_command} for one that is damaged, or a profile that does not exist.
+/// Reads the configuration files once. Throws Error{invalid_command} for one that is damaged, or a profile that does
+/// not exist.
 class Settings {
  public:
   Settings();
@@ -25,8 +26,8 @@ class Settings {
 /// Who runs this: METAFLOW_USER, SUDO_USER, USERNAME, USER, the password database.
 std::string user_name(const Settings& settings);
 
-/// The directory .metaflow of the local datastore: below METAFLOW_DATASTORE_SYSROOT_LOCAL, else the nearest one upwards, else in the
-/// current directory. `is_new`: it does not exist yet.
+/// The directory .metaflow of the local datastore: below METAFLOW_DATASTORE_SYSROOT_LOCAL, else the nearest one
+/// upwards, else in the current directory. `is_new`: it does not exist yet.
 std::string local_root(const Settings& settings, bool& is_new);
 
 }  // namespace metaflow::base

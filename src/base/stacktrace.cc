@@ -52,12 +52,14 @@ class SymbolTable {
       }
       if (!functions_.empty()) break;
     }
-    std::sort(functions_.begin(), functions_.end(), [](const Function& a, const Function& b) { return a.address < b.address; });
+    std::sort(functions_.begin(), functions_.end(),
+              [](const Function& a, const Function& b) { return a.address < b.address; });
     find_debug_lines(*header);
   }
 
   std::string find(std::uint64_t address) const {
-    auto after = std::upper_bound(functions_.begin(), functions_.end(), address, [](std::uint64_t a, const Function& f) { return a < f.address; });
+    auto after = std::upper_bound(functions_.begin(), functions_.end(), address,
+                                  [](std::uint64_t a, const Function& f) { return a < f.address; });
     if (after == functions_.begin()) return {};
     const Function& function = *--after;
     if (function.size != 0 && address >= function.address + function.size) return {};
@@ -80,7 +82,9 @@ class SymbolTable {
   }
 
   const char* text_at(const ElfW(Shdr) & strings, std::uint64_t offset) const {
-    if (offset >= strings.sh_size || strings.sh_offset > image_.size() || image_.size() - strings.sh_offset < strings.sh_size) return nullptr;
+    if (offset >= strings.sh_size || strings.sh_offset > image_.size() ||
+        image_.size() - strings.sh_offset < strings.sh_size)
+      return nullptr;
     const char* text = reinterpret_cast<const char*>(image_.bytes().data() + strings.sh_offset + offset);
     return std::memchr(text, 0, strings.sh_size - offset) == nullptr ? nullptr : text;
   }
@@ -88,11 +92,13 @@ class SymbolTable {
   void read_symbols(const ElfW(Ehdr) & header, const ElfW(Shdr) & section) {
     const auto* strings = at<ElfW(Shdr)>(header.e_shoff + section.sh_link * sizeof(ElfW(Shdr)));
     if (strings == nullptr) return;
-    for (std::uint64_t at_symbol = 0; at_symbol + sizeof(ElfW(Sym)) <= section.sh_size; at_symbol += sizeof(ElfW(Sym))) {
+    for (std::uint64_t at_symbol = 0; at_symbol + sizeof(ElfW(Sym)) <= section.sh_size;
+         at_symbol += sizeof(ElfW(Sym))) {
       const auto* symbol = at<ElfW(Sym)>(section.sh_offset + at_symbol);
       if (symbol == nullptr) return;
       if ((symbol->st_info & 15) != STT_FUNC || symbol->st_value == 0) continue;
-      if (const char* name = text_at(*strings, symbol->st_name)) functions_.push_back({symbol->st_value, symbol->st_size, name});
+      if (const char* name = text_at(*strings, symbol->st_name))
+        functions_.push_back({symbol->st_value, symbol->st_size, name});
     }
   }
 
@@ -151,8 +157,10 @@ std::string output_of(const std::vector<std::string>& arguments) {
   return output;
 }
 
-/// Function and "file:line" per address, inlined functions included, as addr2line prints them: groups that start with the address.
-std::map<std::uint64_t, std::vector<std::string>> lines_of(const std::string& module, const std::vector<std::uint64_t>& addresses) {
+/// Function and "file:line" per address, inlined functions included, as addr2line prints them: groups that start with
+/// the address.
+std::map<std::uint64_t, std::vector<std::string>> lines_of(const std::string& module,
+                                                           const std::vector<std::uint64_t>& addresses) {
   std::map<std::uint64_t, std::vector<std::string>> found;
   const auto program = find_program("addr2line");
   if (!program || addresses.empty()) return found;
@@ -179,8 +187,9 @@ std::map<std::uint64_t, std::vector<std::string>> lines_of(const std::string& mo
 
 /// Parts of the runtime that throws or starts a step: no news to anybody.
 bool is_runtime(const std::string& function) {
-  for (std::string_view part : {"__cxa_throw", "_Unwind_", "mf_watch_personality", "__cxa_rethrow", "std::rethrow_exception", "base::capture_stack",
-                                "std::__throw_"}) {
+  for (std::string_view part :
+       {"__cxa_throw", "_Unwind_", "mf_watch_personality", "__cxa_rethrow", "std::rethrow_exception",
+        "base::capture_stack", "std::__throw_", "allocation_failed", "operator new"}) {
     if (function.find(part) != std::string::npos) return true;
   }
   return false;
@@ -246,12 +255,15 @@ std::vector<std::string> describe(std::span<const CodeLocation> locations) {
   for (const CodeLocation& location : locations) {
     const std::string function = tables.at(location.module).find(location.address);
     if (text.empty() && (function.empty() || is_runtime(function))) continue;
-    if (function.find("metaflow::detail::run_step<") != std::string::npos || function.find("mf_call_watched") != std::string::npos) break;
+    if (function.find("metaflow::detail::run_step<") != std::string::npos ||
+        function.find("mf_call_watched") != std::string::npos)
+      break;
     const auto& known = lines[location.module];
     const auto at = known.find(location.address);
     if (at != known.end()) {
       for (const std::string& line : at->second) {
-        if (line.starts_with("void metaflow::detail::run_step<") || line.starts_with("metaflow::detail::run_step<")) return text;
+        if (line.starts_with("void metaflow::detail::run_step<") || line.starts_with("metaflow::detail::run_step<"))
+          return text;
         text.push_back(line);
       }
     } else if (!function.empty()) {

@@ -26,8 +26,9 @@ struct CodeLocation {
 };
 std::vector<CodeLocation> locate(const RawStack& stack);
 
-/// One line per frame, "BigSum::start() at bigsum.cc:20", without the C++ runtime at the inner end and the one that called the step
-/// at the outer end. Uses the symbol tables, and addr2line where it is installed and there is debug information.
+/// One line per frame, "BigSum::start() at bigsum.cc:20", without the C++ runtime at the inner end and the one that
+/// called the step at the outer end. Uses the symbol tables, and addr2line where it is installed and there is debug
+/// information.
 std::vector<std::string> describe(std::span<const CodeLocation> locations);
 
 /// A type's or function's name as in the source.

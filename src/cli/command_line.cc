@@ -77,7 +77,8 @@ class Parser {
 
  private:
   [[noreturn]] void fail(const std::string& what) const {
-    throw Error(ErrorCode::usage, fmt::format("{}\nTry '{} --help' for help.\n\nError: {}", usage_line(command_, path_), path_, what));
+    throw Error(ErrorCode::usage,
+                fmt::format("{}\nTry '{} --help' for help.\n\nError: {}", usage_line(command_, path_), path_, what));
   }
 
   void set(const Option& option, const std::string& value) {
@@ -121,7 +122,8 @@ class Parser {
     for (const Command& command : command_.commands) {
       if (!command.hidden && base::edit_distance(command.name, name) <= 2) similar.push_back(command.name);
     }
-    fail(fmt::format("No such command '{}'.{}", name, similar.empty() ? "" : " Did you mean " + base::join(similar, " or ") + "?"));
+    fail(fmt::format("No such command '{}'.{}", name,
+                     similar.empty() ? "" : " Did you mean " + base::join(similar, " or ") + "?"));
   }
 
   /// Environment variables for what the command line left open; what is missing.
@@ -136,14 +138,17 @@ class Parser {
       }
     }
     for (std::size_t i = 0; i < command_.arguments.size(); ++i) {
-      if (command_.arguments[i].required && !seen_arguments_.contains(i)) fail(fmt::format("Missing argument '{}'.", command_.arguments[i].name));
+      if (command_.arguments[i].required && !seen_arguments_.contains(i))
+        fail(fmt::format("Missing argument '{}'.", command_.arguments[i].name));
     }
   }
 
   void read_environment(const Option& option, const std::string& value) {
     if (option.metavar.empty()) {
       const std::string word = base::lower(value);
-      return set(option, word == "0" || word == "false" || word == "no" || word == "off" || word == "f" || word == "n" ? "0" : "1");
+      return set(option, word == "0" || word == "false" || word == "no" || word == "off" || word == "f" || word == "n"
+                             ? "0"
+                             : "1");
     }
     if (!option.multiple) return set(option, value);
     for (const std::string& part : base::split(value, ' ')) {
@@ -170,8 +175,8 @@ std::vector<std::string> wrap(const std::string& text, std::size_t width) {
   return lines;
 }
 
-/// Two columns, click's way: a first column that is too wide has its text on the next line; an entry of several lines is followed by
-/// an empty one.
+/// Two columns, click's way: a first column that is too wide has its text on the next line; an entry of several lines
+/// is followed by an empty one.
 std::string definitions(const std::vector<std::pair<std::string, std::string>>& rows) {
   std::size_t first = 0;
   for (const auto& [left, right] : rows) first = std::max(first, std::min<std::size_t>(left.size(), 30));
@@ -210,7 +215,8 @@ std::string help_text(const Command& command, const std::string& path) {
     if (!option.off_name.empty()) left += " / " + option.off_name;
     if (!option.metavar.empty()) left += " " + option.metavar;
     std::string right = option.help;
-    if (!option.shown_default.empty()) right += fmt::format("{}[default: {}]", right.empty() ? "" : "  ", option.shown_default);
+    if (!option.shown_default.empty())
+      right += fmt::format("{}[default: {}]", right.empty() ? "" : "  ", option.shown_default);
     if (option.required) right += right.empty() ? "[required]" : "  [required]";
     rows.emplace_back(std::move(left), std::move(right));
   }
@@ -242,7 +248,8 @@ std::function<void(const std::string&)> append_text(std::vector<std::string>& ta
   return [&target](const std::string& value) { target.push_back(value); };
 }
 
-std::function<void(const std::string&)> store_number(const std::string& option, std::size_t& target, std::size_t smallest) {
+std::function<void(const std::string&)> store_number(const std::string& option, std::size_t& target,
+                                                     std::size_t smallest) {
   return [option, &target, smallest](const std::string& value) {
     const std::string_view digits = base::trim(value);
     std::size_t number = 0;
@@ -250,7 +257,9 @@ std::function<void(const std::string&)> store_number(const std::string& option, 
     if (parsed.ec != std::errc() || parsed.ptr != digits.data() + digits.size()) {
       throw Error(ErrorCode::usage, fmt::format("Invalid value for '{}': {} is not a valid integer", option, value));
     }
-    if (number < smallest) throw Error(ErrorCode::usage, fmt::format("Invalid value for '{}': {} is smaller than the minimum of {}", option, value, smallest));
+    if (number < smallest)
+      throw Error(ErrorCode::usage,
+                  fmt::format("Invalid value for '{}': {} is smaller than the minimum of {}", option, value, smallest));
     target = number;
   };
 }

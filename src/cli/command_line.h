@@ -9,14 +9,14 @@ namespace metaflow::cli {
 
 /// One option. Its value comes from the command line, else from the environment variable, else it is not set at all.
 struct Option {
-  std::string name{};         // "--max-workers"
-  std::string off_name{};     // of a flag: what switches it off, "--not-quiet"
-  std::string metavar{};      // "INTEGER"; empty: a flag
+  std::string name{};      // "--max-workers"
+  std::string off_name{};  // of a flag: what switches it off, "--not-quiet"
+  std::string metavar{};   // "INTEGER"; empty: a flag
   std::string help{};
   std::string shown_default{};
   std::string environment{};  // "METAFLOW_RUN_MAX_WORKERS"
   bool required = false;
-  bool multiple = false;    // may be repeated; in the environment: separated by white space
+  bool multiple = false;  // may be repeated; in the environment: separated by white space
   bool hidden = false;
   std::function<void(const std::string&)> set{};  // of a flag: "1" or "0"
 };
@@ -41,8 +41,8 @@ struct Command {
   std::function<int()> run{};     // after everything was set; of a group: before its command, nothing returned
 };
 
-/// Reads the words behind the program's name and runs the command. Returns its status. Throws Error{usage} whose message is what
-/// click prints, usage line included. `program`: for the usage line.
+/// Reads the words behind the program's name and runs the command. Returns its status. Throws Error{usage} whose
+/// message is what click prints, usage line included. `program`: for the usage line.
 int execute(const Command& root, const std::string& program, const std::vector<std::string>& words);
 
 /// What --help prints.
@@ -52,6 +52,7 @@ std::string help_text(const Command& command, const std::string& path);
 std::function<void(const std::string&)> store_text(std::string& target);
 std::function<void(const std::string&)> store_flag(bool& target);
 std::function<void(const std::string&)> append_text(std::vector<std::string>& target);
-std::function<void(const std::string&)> store_number(const std::string& option, std::size_t& target, std::size_t smallest);
+std::function<void(const std::string&)> store_number(const std::string& option, std::size_t& target,
+                                                     std::size_t smallest);
 
 }  // namespace metaflow::cli

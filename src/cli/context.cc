@@ -13,7 +13,8 @@
 
 namespace metaflow::cli {
 
-Context::Context(const detail::FlowDescription& description, std::string called_as) : flow(description), program(std::move(called_as)) {}
+Context::Context(const detail::FlowDescription& description, std::string called_as)
+    : flow(description), program(std::move(called_as)) {}
 
 void Context::echo_always(std::string_view text) { base::write_all(2, text); }
 
@@ -28,10 +29,14 @@ const std::string& Context::user() {
 
 void Context::begin() {
   if (top.metadata != "local") {
-    throw Error(ErrorCode::usage, fmt::format("Error: Invalid value for '--metadata': invalid choice: {}. (choose from local)", top.metadata));
+    throw Error(
+        ErrorCode::usage,
+        fmt::format("Error: Invalid value for '--metadata': invalid choice: {}. (choose from local)", top.metadata));
   }
   if (top.datastore != "local") {
-    throw Error(ErrorCode::usage, fmt::format("Error: Invalid value for '--datastore': invalid choice: {}. (choose from local)", top.datastore));
+    throw Error(
+        ErrorCode::usage,
+        fmt::format("Error: Invalid value for '--datastore': invalid choice: {}. (choose from local)", top.datastore));
   }
   echo(fmt::format("Metaflow {} executing {} for user:{}\n", kVersionText, flow.name, user()));
 }
@@ -62,23 +67,30 @@ const std::string& Context::local_root(bool for_writing) {
     }
     const std::size_t odd = local_root_->find_first_of("[]*?");
     if (odd != std::string::npos) {
-      throw Error(ErrorCode::invalid_command, fmt::format("The datastore root '{}' contains '{}', which Metaflow's Python client takes for a pattern", *local_root_, (*local_root_)[odd]),
-                  "Work in a directory with a plain name, or set METAFLOW_DATASTORE_SYSROOT_LOCAL to one.");
+      throw Error(
+          ErrorCode::invalid_command,
+          fmt::format("The datastore root '{}' contains '{}', which Metaflow's Python client takes for a pattern",
+                      *local_root_, (*local_root_)[odd]),
+          "Work in a directory with a plain name, or set METAFLOW_DATASTORE_SYSROOT_LOCAL to one.");
     }
     if (base::find_invalid_utf8(*local_root_) != std::string::npos) {
-      throw Error(ErrorCode::invalid_command, fmt::format("The datastore root '{}' is not UTF-8, which the store's JSON files need", base::replace_invalid_utf8(*local_root_)),
+      throw Error(ErrorCode::invalid_command,
+                  fmt::format("The datastore root '{}' is not UTF-8, which the store's JSON files need",
+                              base::replace_invalid_utf8(*local_root_)),
                   "Work in a directory with a plain name, or set METAFLOW_DATASTORE_SYSROOT_LOCAL to one.");
     }
     if (is_new && for_writing) {
-      echo(settings.get("DATASTORE_SYSROOT_LOCAL") ? fmt::format("Creating local datastore ({})\n", *local_root_)
-                                                   : fmt::format("Creating local datastore in current directory ({})\n", *local_root_));
+      echo(settings.get("DATASTORE_SYSROOT_LOCAL")
+               ? fmt::format("Creating local datastore ({})\n", *local_root_)
+               : fmt::format("Creating local datastore in current directory ({})\n", *local_root_));
     }
   }
   return *local_root_;
 }
 
 store::FlowStore& Context::store(bool for_writing) {
-  if (!store_) store_ = std::make_unique<store::FlowStore>(store::open_storage(top.datastore, local_root(for_writing)), flow.name);
+  if (!store_)
+    store_ = std::make_unique<store::FlowStore>(store::open_storage(top.datastore, local_root(for_writing)), flow.name);
   return *store_;
 }
 
@@ -93,15 +105,20 @@ std::vector<store::TaskRef> tasks_of_path(Context& context, const std::string& p
     throw Error(ErrorCode::invalid_command, "input_path should either be run_id/step_name or run_id/step_name/task_id");
   }
   for (const std::string& part : parts) {
-    if (!store::valid_path_name(part)) throw Error(ErrorCode::invalid_command, fmt::format("'{}' is no run_id/step_name/task_id", path));
+    if (!store::valid_path_name(part))
+      throw Error(ErrorCode::invalid_command, fmt::format("'{}' is no run_id/step_name/task_id", path));
   }
   auto& store = context.store();
-  auto contains = [](const std::vector<std::string>& names, const std::string& name) { return std::find(names.begin(), names.end(), name) != names.end(); };
+  auto contains = [](const std::vector<std::string>& names, const std::string& name) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+  };
   if (!contains(store.runs(), parts[0])) {
-    throw Error(ErrorCode::not_found, fmt::format("No run {}/{} found in {}", context.flow.name, parts[0], context.local_root()));
+    throw Error(ErrorCode::not_found,
+                fmt::format("No run {}/{} found in {}", context.flow.name, parts[0], context.local_root()));
   }
   if (!contains(store.steps(parts[0]), parts[1])) {
-    throw Error(ErrorCode::not_found, fmt::format("Run {}/{} has no step {}: it does not exist or has not started yet", context.flow.name, parts[0], parts[1]));
+    throw Error(ErrorCode::not_found, fmt::format("Run {}/{} has no step {}: it does not exist or has not started yet",
+                                                  context.flow.name, parts[0], parts[1]));
   }
   const auto tasks = store.tasks(parts[0], parts[1]);
   std::vector<store::TaskRef> refs;
@@ -109,7 +126,8 @@ std::vector<store::TaskRef> tasks_of_path(Context& context, const std::string& p
     if (parts.size() == 2 || parts[2] == task) refs.push_back({parts[0], parts[1], task});
   }
   if (refs.empty() && parts.size() == 3) {
-    throw Error(ErrorCode::not_found, fmt::format("Step {}/{}/{} has no task {}", context.flow.name, parts[0], parts[1], parts[2]));
+    throw Error(ErrorCode::not_found,
+                fmt::format("Step {}/{}/{} has no task {}", context.flow.name, parts[0], parts[1], parts[2]));
   }
   return refs;
 }

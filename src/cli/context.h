@@ -61,7 +61,8 @@ class Context {
   std::unique_ptr<store::LocalMetadataReader> metadata_;
 };
 
-/// RUN/STEP or RUN/STEP/TASK, as `dump` and `logs` take it: the tasks it names, oldest first. Throws Error{invalid_command, not_found}.
+/// RUN/STEP or RUN/STEP/TASK, as `dump` and `logs` take it: the tasks it names, oldest first. Throws
+/// Error{invalid_command, not_found}.
 std::vector<store::TaskRef> tasks_of_path(Context& context, const std::string& path);
 
 /// "Invalid command:" and the message, indented: Metaflow's error block.

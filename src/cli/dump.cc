@@ -42,11 +42,14 @@ std::vector<store::ArtifactRecord> chosen(const store::TaskData& data, const Opt
 store::TaskData data_of(Context& context, const store::TaskRef& task) {
   auto data = context.store().read_done(task);
   if (data) return std::move(*data);
-  throw Error(ErrorCode::data_store, fmt::format("No completed attempts of the task was found for task '{}/{}'", context.flow.name, task.path()),
-              "It is still running, or its process was killed; its output may say more: use logs.");
+  throw Error(
+      ErrorCode::data_store,
+      fmt::format("No completed attempts of the task was found for task '{}/{}'", context.flow.name, task.path()),
+      "It is still running, or its process was killed; its output may say more: use logs.");
 }
 
-void print_task(Context& context, const Options& options, const store::TaskRef& task, const std::vector<store::ArtifactRecord>& artifacts) {
+void print_task(Context& context, const Options& options, const store::TaskRef& task,
+                const std::vector<store::ArtifactRecord>& artifacts) {
   context.echo(fmt::format("Dumping output of run_id={} step={} task_id={}\n", task.run, task.step, task.task));
   const auto store = std::make_shared<store::FlowStore>(context.store());
   for (const auto& artifact : artifacts) {
@@ -63,13 +66,15 @@ void print_task(Context& context, const Options& options, const store::TaskRef& 
 }
 
 /// {"17/start/1": {"x": 1}} as JSON, or as a pickle in a file, which is what Metaflow's dump --file writes.
-void write_all_tasks(Context& context, const Options& options, const std::vector<std::pair<store::TaskRef, std::vector<store::ArtifactRecord>>>& tasks) {
+void write_all_tasks(Context& context, const Options& options,
+                     const std::vector<std::pair<store::TaskRef, std::vector<store::ArtifactRecord>>>& tasks) {
   const auto store = std::make_shared<store::FlowStore>(context.store());
   if (options.json) {
     value::Json all = value::Json::object();
     for (const auto& [task, artifacts] : tasks) {
       value::Json values = value::Json::object();
-      for (const auto& artifact : artifacts) values[artifact.name] = value::json_of(runtime::StoredArtifact(store, artifact).read().root());
+      for (const auto& artifact : artifacts)
+        values[artifact.name] = value::json_of(runtime::StoredArtifact(store, artifact).read().root());
       all[task.path()] = std::move(values);
     }
     const std::string text = all.dump(-1, ' ', false, value::Json::error_handler_t::replace) + "\n";
@@ -98,7 +103,8 @@ void write_all_tasks(Context& context, const Options& options, const std::vector
 
 int dump(Context& context, const Options& options) {
   std::vector<std::pair<store::TaskRef, std::vector<store::ArtifactRecord>>> tasks;
-  for (const store::TaskRef& task : tasks_of_path(context, options.path)) tasks.emplace_back(task, chosen(data_of(context, task), options));
+  for (const store::TaskRef& task : tasks_of_path(context, options.path))
+    tasks.emplace_back(task, chosen(data_of(context, task), options));
   if (options.json || !options.file.empty()) {
     write_all_tasks(context, options, tasks);
     if (!options.file.empty()) context.echo(fmt::format("Artifacts written to {}\n", options.file));
@@ -113,13 +119,27 @@ int dump(Context& context, const Options& options) {
 Command dump_command(Context& context) {
   auto options = std::make_shared<Options>();
   return {.name = "dump",
-          .help = "Get data artifacts of a task or all tasks in a step. The format for input-path is either <run_id>/<step_name> or "
-                  "<run_id>/<step_name>/<task_id>.",
-          .options = {{.name = "--private", .help = "Show also private attributes.", .set = store_flag(options->private_too)},
-                      {.name = "--max-value-size", .metavar = "INTEGER", .help = "Show only values that are smaller than this number.", .shown_default = "1000",
-                       .environment = "METAFLOW_DUMP_MAX_VALUE_SIZE", .set = store_number("--max-value-size", options->max_value_size, 0)},
-                      {.name = "--include", .metavar = "TEXT", .help = "Include only artifacts in the given comma-separated list.", .set = store_text(options->include)},
-                      {.name = "--file", .metavar = "TEXT", .help = "Serialize artifacts in the given file, as a pickle (with --json as JSON).", .set = store_text(options->file)},
+          .help =
+              "Get data artifacts of a task or all tasks in a step. The format for input-path is either "
+              "<run_id>/<step_name> or "
+              "<run_id>/<step_name>/<task_id>.",
+          .options = {{.name = "--private",
+                       .help = "Show also private attributes.",
+                       .set = store_flag(options->private_too)},
+                      {.name = "--max-value-size",
+                       .metavar = "INTEGER",
+                       .help = "Show only values that are smaller than this number.",
+                       .shown_default = "1000",
+                       .environment = "METAFLOW_DUMP_MAX_VALUE_SIZE",
+                       .set = store_number("--max-value-size", options->max_value_size, 0)},
+                      {.name = "--include",
+                       .metavar = "TEXT",
+                       .help = "Include only artifacts in the given comma-separated list.",
+                       .set = store_text(options->include)},
+                      {.name = "--file",
+                       .metavar = "TEXT",
+                       .help = "Serialize artifacts in the given file, as a pickle (with --json as JSON).",
+                       .set = store_text(options->file)},
                       {.name = "--json", .help = "Print the values as JSON.", .set = store_flag(options->json)}},
           .arguments = {{.name = "INPUT_PATH", .set = store_text(options->path)}},
           .run = [&context, options] { return dump(context, *options); }};

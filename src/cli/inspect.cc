@@ -27,7 +27,9 @@ Command check_command(Context& context) {
   auto options = std::make_shared<Options>();
   return {.name = "check",
           .help = "Check that the flow is valid (default).",
-          .options = {{.name = "--warnings", .help = "Show warnings; the compiler has shown them already.", .set = store_flag(options->warnings)},
+          .options = {{.name = "--warnings",
+                       .help = "Show warnings; the compiler has shown them already.",
+                       .set = store_flag(options->warnings)},
                       {.name = "--json", .help = "Print the result as JSON.", .set = store_flag(options->json)}},
           .run = [&context, options] {
             context.echo("Validating your flow...\n");
@@ -38,9 +40,11 @@ Command check_command(Context& context) {
               out(Json{{"flow", context.flow.name}, {"valid", true}}.dump() + "\n");
               return 0;
             }
-            context.echo(fmt::format("\n'{0} show' shows a description of this flow.\n'{0} run' runs the flow locally.\n'{0} help' shows all available "
-                                     "commands and options.\n\n",
-                                     context.program));
+            context.echo(
+                fmt::format("\n'{0} show' shows a description of this flow.\n'{0} run' runs the flow locally.\n'{0} "
+                            "help' shows all available "
+                            "commands and options.\n\n",
+                            context.program));
             return 0;
           }};
 }
@@ -81,7 +85,8 @@ Command output_raw_command(Context& context) {
           .options = {{.name = "--json", .help = "Output as JSON.", .set = store_flag(*json)}},
           .run = [&context, json] {
             const graph::Graph graph = context.make_graph();
-            context.echo(*json ? "Internal representation of the flow in JSON format:\n" : "Internal representation of the flow:\n");
+            context.echo(*json ? "Internal representation of the flow in JSON format:\n"
+                               : "Internal representation of the flow:\n");
             const Json raw = graph::to_json(graph);
             if (*json) {
               out(raw.dump(4) + "\n");
@@ -98,7 +103,8 @@ Command version_command(Context&) {
           .help = "Display the version of Metaflow.",
           .options = {{.name = "--json", .help = "Print the version as JSON.", .set = store_flag(*json)}},
           .run = [json] {
-            out(*json ? Json{{"version", METAFLOW_CPP_VERSION}, {"language", "C++"}}.dump() + "\n" : fmt::format("{}\n", kVersionText));
+            out(*json ? Json{{"version", METAFLOW_CPP_VERSION}, {"language", "C++"}}.dump() + "\n"
+                      : fmt::format("{}\n", kVersionText));
             return 0;
           }};
 }

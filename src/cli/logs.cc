@@ -39,7 +39,9 @@ std::vector<Stream> streams(const Options& options) {
 
 std::vector<store::TaskRef> tasks_of(Context& context, const std::string& path) {
   auto tasks = tasks_of_path(context, path);
-  if (tasks.empty()) throw Error(ErrorCode::invalid_command, "No Tasks found at the given path -- either none exist or none have started yet");
+  if (tasks.empty())
+    throw Error(ErrorCode::invalid_command,
+                "No Tasks found at the given path -- either none exist or none have started yet");
   return tasks;
 }
 
@@ -48,7 +50,8 @@ int attempt_of(Context& context, const Options& options, const store::TaskRef& t
   int attempt = 0;
   const auto parsed = std::from_chars(options.attempt.data(), options.attempt.data() + options.attempt.size(), attempt);
   if (parsed.ec != std::errc() || parsed.ptr != options.attempt.data() + options.attempt.size() || attempt < 0) {
-    throw Error(ErrorCode::usage, fmt::format("Error: Invalid value for '--attempt': {} is not a valid integer", options.attempt));
+    throw Error(ErrorCode::usage,
+                fmt::format("Error: Invalid value for '--attempt': {} is not a valid integer", options.attempt));
   }
   return attempt;
 }
@@ -81,7 +84,13 @@ int show(Context& context, const Options& options) {
       for (const store::LogLine& line : lines.lines) {
         const std::int64_t time = line.time.empty() ? 0 : store::microseconds_of_log_time(line.time);
         if (options.json) {
-          text += value::Json{{"task", task.path()}, {"attempt", attempt}, {"stream", store::name_of(stream)}, {"time", line.time.empty() ? "" : line.time + "Z"}, {"text", base::replace_invalid_utf8(line.text)}}.dump() + "\n";
+          text += value::Json{{"task", task.path()},
+                              {"attempt", attempt},
+                              {"stream", store::name_of(stream)},
+                              {"time", line.time.empty() ? "" : line.time + "Z"},
+                              {"text", base::replace_invalid_utf8(line.text)}}
+                      .dump() +
+                  "\n";
           continue;
         }
         if (options.timestamps && time != 0) text += base::local_time(time) + " ";
@@ -106,14 +115,16 @@ int scrub(Context& context, const Options& options) {
     }
     for (int attempt = first; attempt <= last; ++attempt) {
       if (!options.include_not_done && !context.store().is_done(task, attempt)) {
-        context.echo(fmt::format("Attempt {} of {}/{} is not done; use --include-not-done to scrub it\n", attempt, context.flow.name, task.path()));
+        context.echo(fmt::format("Attempt {} of {}/{} is not done; use --include-not-done to scrub it\n", attempt,
+                                 context.flow.name, task.path()));
         continue;
       }
       for (Stream stream : streams(options)) {
         for (LogSource source : {LogSource::runtime, LogSource::task}) {
           if (!context.store().read_log(task, attempt, source, stream)) continue;
-          const std::string line = store::format_log_line(context.clock.wall_microseconds(), store::name_of(source),
-                                                          fmt::format("[REDACTED {} {}]", store::name_of(source), store::name_of(stream)));
+          const std::string line =
+              store::format_log_line(context.clock.wall_microseconds(), store::name_of(source),
+                                     fmt::format("[REDACTED {} {}]", store::name_of(source), store::name_of(stream)));
           const auto bytes = base::as_bytes(line);
           context.store().write_log(task, attempt, source, stream, store::Pieces(&bytes, 1));
         }
@@ -127,29 +138,55 @@ int scrub(Context& context, const Options& options) {
 std::vector<Option> stream_options(const std::shared_ptr<Options>& options, const std::string& verb) {
   return {{.name = "--stdout", .help = verb + " stdout of the task.", .set = store_flag(options->out)},
           {.name = "--stderr", .help = verb + " stderr of the task.", .set = store_flag(options->err)},
-          {.name = "--both", .help = verb + " both stdout and stderr of the task.", .shown_default = "both", .set = store_flag(options->both)},
-          {.name = "--attempt", .metavar = "INTEGER", .help = "Attempt number, defaults to the latest attempt.", .set = store_text(options->attempt)}};
+          {.name = "--both",
+           .help = verb + " both stdout and stderr of the task.",
+           .shown_default = "both",
+           .set = store_flag(options->both)},
+          {.name = "--attempt",
+           .metavar = "INTEGER",
+           .help = "Attempt number, defaults to the latest attempt.",
+           .set = store_text(options->attempt)}};
 }
 
 }  // namespace
 
 Command logs_command(Context& context) {
   auto options = std::make_shared<Options>();
-  Command show_logs{.name = "show", .help = "Show stdout/stderr produced by a task or all tasks in a step. The format for input-path is either <run_id>/<step_name> or <run_id>/<step_name>/<task_id>."};
+  Command show_logs{.name = "show",
+                    .help =
+                        "Show stdout/stderr produced by a task or all tasks in a step. The format for input-path is "
+                        "either <run_id>/<step_name> or <run_id>/<step_name>/<task_id>."};
   show_logs.options = stream_options(options, "Show");
-  show_logs.options.push_back({.name = "--timestamps", .off_name = "--no-timestamps", .help = "Show timestamps.", .shown_default = "no-timestamps", .set = store_flag(options->timestamps)});
-  show_logs.options.push_back({.name = "--json", .help = "Print the lines as JSON, one object per line.", .set = store_flag(options->json)});
+  show_logs.options.push_back({.name = "--timestamps",
+                               .off_name = "--no-timestamps",
+                               .help = "Show timestamps.",
+                               .shown_default = "no-timestamps",
+                               .set = store_flag(options->timestamps)});
+  show_logs.options.push_back(
+      {.name = "--json", .help = "Print the lines as JSON, one object per line.", .set = store_flag(options->json)});
   show_logs.arguments = {{.name = "INPUT_PATH", .set = store_text(options->path)}};
   show_logs.run = [&context, options] { return show(context, *options); };
 
-  Command scrub_logs{.name = "scrub", .help = "Scrub stdout/stderr produced by a task or all tasks in a step: the text is replaced in the store."};
+  Command scrub_logs{
+      .name = "scrub",
+      .help = "Scrub stdout/stderr produced by a task or all tasks in a step: the text is replaced in the store."};
   scrub_logs.options = stream_options(options, "Scrub");
-  scrub_logs.options.push_back({.name = "--all", .off_name = "--latest", .help = "Scrub all attempts, not the latest one only.", .shown_default = "latest", .set = store_flag(options->all_attempts)});
-  scrub_logs.options.push_back({.name = "--include-not-done", .help = "Also scrub steps that are not done. Use this for tasks that did not finish correctly.", .set = store_flag(options->include_not_done)});
+  scrub_logs.options.push_back({.name = "--all",
+                                .off_name = "--latest",
+                                .help = "Scrub all attempts, not the latest one only.",
+                                .shown_default = "latest",
+                                .set = store_flag(options->all_attempts)});
+  scrub_logs.options.push_back(
+      {.name = "--include-not-done",
+       .help = "Also scrub steps that are not done. Use this for tasks that did not finish correctly.",
+       .set = store_flag(options->include_not_done)});
   scrub_logs.arguments = {{.name = "INPUT_PATH", .set = store_text(options->path)}};
   scrub_logs.run = [&context, options] { return scrub(context, *options); };
 
-  return {.name = "logs", .help = "Commands related to logs.", .commands = {show_logs, scrub_logs}, .default_command = "show"};
+  return {.name = "logs",
+          .help = "Commands related to logs.",
+          .commands = {show_logs, scrub_logs},
+          .default_command = "show"};
 }
 
 }  // namespace metaflow::cli

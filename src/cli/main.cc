@@ -25,12 +25,36 @@ Command top_command(Context& context) {
   TopOptions& top = context.top;
   Command root;
   root.options = {
-      {.name = "--quiet", .off_name = "--not-quiet", .help = "Suppress unnecessary messages", .shown_default = "not-quiet", .environment = "METAFLOW_QUIET", .set = store_flag(top.quiet)},
-      {.name = "--metadata", .metavar = "[local]", .help = "Metadata service type", .shown_default = "local", .environment = "METAFLOW_METADATA", .set = store_text(top.metadata)},
-      {.name = "--datastore", .metavar = "[local]", .help = "Data backend type", .shown_default = "local", .environment = "METAFLOW_DATASTORE", .set = store_text(top.datastore)},
-      {.name = "--datastore-root", .metavar = "TEXT", .help = "Root path for datastore", .environment = "METAFLOW_DATASTORE_ROOT", .set = store_text(top.datastore_root)},
-      {.name = "--with", .metavar = "TEXT", .help = "Add a decorator to all steps. You can specify this option multiple times to attach multiple decorators in steps.",
-       .environment = "METAFLOW_DECOSPECS", .multiple = true, .set = append_text(top.with)},
+      {.name = "--quiet",
+       .off_name = "--not-quiet",
+       .help = "Suppress unnecessary messages",
+       .shown_default = "not-quiet",
+       .environment = "METAFLOW_QUIET",
+       .set = store_flag(top.quiet)},
+      {.name = "--metadata",
+       .metavar = "[local]",
+       .help = "Metadata service type",
+       .shown_default = "local",
+       .environment = "METAFLOW_METADATA",
+       .set = store_text(top.metadata)},
+      {.name = "--datastore",
+       .metavar = "[local]",
+       .help = "Data backend type",
+       .shown_default = "local",
+       .environment = "METAFLOW_DATASTORE",
+       .set = store_text(top.datastore)},
+      {.name = "--datastore-root",
+       .metavar = "TEXT",
+       .help = "Root path for datastore",
+       .environment = "METAFLOW_DATASTORE_ROOT",
+       .set = store_text(top.datastore_root)},
+      {.name = "--with",
+       .metavar = "TEXT",
+       .help = "Add a decorator to all steps. You can specify this option multiple times to attach multiple decorators "
+               "in steps.",
+       .environment = "METAFLOW_DECOSPECS",
+       .multiple = true,
+       .set = append_text(top.with)},
   };
   top.metadata = context.settings.get("DEFAULT_METADATA", "local");
   top.datastore = context.settings.get("DEFAULT_DATASTORE", "local");
@@ -39,9 +63,10 @@ Command top_command(Context& context) {
     context.begin();
     return 0;
   };
-  root.commands = {check_command(context),   dump_command(context), Command{}, output_dot_command(context), output_raw_command(context),
-                   run_command(context),     show_command(context), version_command(context), logs_command(context), tag_command(context),
-                   init_command(context)};
+  root.commands = {check_command(context),      dump_command(context),       Command{},
+                   output_dot_command(context), output_raw_command(context), run_command(context),
+                   show_command(context),       version_command(context),    logs_command(context),
+                   tag_command(context),        init_command(context)};
   // `help` prints what --help prints of the whole.
   Command help{.name = "help", .help = "Show all available commands."};
   root.commands[2] = help;
@@ -53,13 +78,15 @@ Command top_command(Context& context) {
   return root;
 }
 
-/// Whether the command is `step`. It has a path of its own: a task starts a thousand times more often than anything else.
+/// Whether the command is `step`. It has a path of its own: a task starts a thousand times more often than anything
+/// else.
 bool is_step(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     const char* word = argv[i];
     if (std::strcmp(word, "step") == 0) return true;
     if (word[0] != '-') return false;
-    const bool has_value = std::strchr(word, '=') == nullptr && std::strcmp(word, "--quiet") != 0 && std::strcmp(word, "--not-quiet") != 0;
+    const bool has_value =
+        std::strchr(word, '=') == nullptr && std::strcmp(word, "--quiet") != 0 && std::strcmp(word, "--not-quiet") != 0;
     if (has_value) ++i;
   }
   return false;
@@ -91,7 +118,8 @@ int detail::run_flow(const FlowDescription& flow, int argc, char** argv) {
   } catch (const Error& error) {
     const std::string what = error.what();
     if (error.code() == ErrorCode::usage) {
-      cli::Context::echo_always(what.starts_with("Usage:") || what.starts_with("Error:") ? what + "\n" : "Error: " + what + "\n");
+      cli::Context::echo_always(what.starts_with("Usage:") || what.starts_with("Error:") ? what + "\n"
+                                                                                         : "Error: " + what + "\n");
       return 2;
     }
     if (error.code() == ErrorCode::interrupted) {

@@ -82,7 +82,8 @@ std::vector<std::string> system_tags(Context& context) {
 std::vector<std::string> task_environment(Context& context, const std::string& run_id) {
   std::vector<std::string> variables;
   for (std::string& variable : base::own_environment()) {
-    if (!variable.starts_with("METAFLOW_USER=") && !variable.starts_with("METAFLOW_RUN_ID=")) variables.push_back(std::move(variable));
+    if (!variable.starts_with("METAFLOW_USER=") && !variable.starts_with("METAFLOW_RUN_ID="))
+      variables.push_back(std::move(variable));
   }
   variables.push_back("METAFLOW_USER=" + context.user());
   variables.push_back("METAFLOW_RUN_ID=" + run_id);
@@ -90,8 +91,9 @@ std::vector<std::string> task_environment(Context& context, const std::string& r
 }
 
 /// The pseudo task `_parameters`, written and visible.
-void write_parameters(Context& context, const graph::Graph& graph, store::FlowStore& store, store::MetadataWriter& metadata, const Options& options,
-                      const std::string& run_id, const std::string& task_id) {
+void write_parameters(Context& context, const graph::Graph& graph, store::FlowStore& store,
+                      store::MetadataWriter& metadata, const Options& options, const std::string& run_id,
+                      const std::string& task_id) {
   const std::string file = context.program.substr(context.program.rfind('/') + 1);
   store::TaskData data = runtime::save_parameters(graph, store, options.parameters, options.given, file);
   const store::TaskRef task{run_id, "_parameters", task_id};
@@ -116,13 +118,18 @@ int run(Context& context, Options& options) {
   store::FlowStore& store = context.store(true);
   base::make_directories(context.local_root());
   const store::Storage& storage = store.storage();
-  store::LocalMetadataWriter metadata(context.local_root(), context.flow.name, context.user(), std::string(storage.type()), storage.root(), context.clock);
+  store::LocalMetadataWriter metadata(context.local_root(), context.flow.name, context.user(),
+                                      std::string(storage.type()), storage.root(), context.clock);
   auto reporter = options.json ? runtime::json_reporter() : runtime::text_reporter(::isatty(1) == 1);
 
   const std::string run_id = metadata.new_run(options.tags, system_tags(context));
   base::replace_file(fmt::format("{}/{}/latest_run", context.local_root(), context.flow.name), run_id);
   if (!options.run_id_file.empty()) base::replace_file(options.run_id_file, run_id);
-  reporter->print({runtime::ReportLine::Kind::run, context.clock.wall_microseconds(), {}, {}, fmt::format("Workflow starting (run-id {}):", run_id)});
+  reporter->print({runtime::ReportLine::Kind::run,
+                   context.clock.wall_microseconds(),
+                   {},
+                   {},
+                   fmt::format("Workflow starting (run-id {}):", run_id)});
   reporter->flush();
 
   metadata.new_step(run_id, "_parameters");
@@ -130,7 +137,10 @@ int run(Context& context, Options& options) {
   write_parameters(context, graph, store, metadata, options, run_id, task_id);
   if (!options.runner_attribute_file.empty()) {
     base::replace_file(options.runner_attribute_file,
-                       graph::Json{{"run_id", run_id}, {"flow_name", context.flow.name}, {"metadata", "local@" + base::absolute_path(context.local_root() + "/..")}}.dump());
+                       graph::Json{{"run_id", run_id},
+                                   {"flow_name", context.flow.name},
+                                   {"metadata", "local@" + base::absolute_path(context.local_root() + "/..")}}
+                           .dump());
   }
 
   runtime::RunOptions run_options = options.run;
@@ -146,8 +156,10 @@ int run(Context& context, Options& options) {
   compute::LocalBackend backend(loop, run, base::own_executable(), task_environment(context, run_id));
   loop.watch(signals.fd(), [&] {
     while (const int signal = signals.next()) {
-      run.interrupt(signal == SIGINT ? "Workflow interrupted. Please avoid pressing Ctrl+C again to let the workflow clean up process finish."
-                                     : fmt::format("Workflow interrupted by {}.", base::signal_name(signal)));
+      run.interrupt(
+          signal == SIGINT
+              ? "Workflow interrupted. Please avoid pressing Ctrl+C again to let the workflow clean up process finish."
+              : fmt::format("Workflow interrupted by {}.", base::signal_name(signal)));
     }
   });
   run.execute(backend);
@@ -162,7 +174,8 @@ int init(Context& context, Options& options) {
   const graph::Graph graph = context.make_graph();
   store::FlowStore& store = context.store(true);
   const store::Storage& storage = store.storage();
-  store::LocalMetadataWriter metadata(context.local_root(), context.flow.name, context.user(), std::string(storage.type()), storage.root(), context.clock);
+  store::LocalMetadataWriter metadata(context.local_root(), context.flow.name, context.user(),
+                                      std::string(storage.type()), storage.root(), context.clock);
   metadata.register_run(options.run_id, options.tags, system_tags(context));
   metadata.new_step(options.run_id, "_parameters");
   metadata.register_task({options.run_id, "_parameters", options.task_id});
@@ -177,22 +190,55 @@ Command run_command(Context& context) {
   Command command{.name = "run", .help = "Run the workflow locally."};
   command.options = parameter_list(context, options);
   const std::vector<Option> own{
-      {.name = "--tag", .metavar = "TEXT", .help = "Annotate this run with the given tag. You can specify this option multiple times to attach multiple tags in the run.",
-       .environment = "METAFLOW_RUN_TAGS", .multiple = true, .set = append_text(options->tags)},
-      {.name = "--max-workers", .metavar = "INTEGER", .help = "Maximum number of parallel processes.", .shown_default = "16", .environment = "METAFLOW_RUN_MAX_WORKERS",
+      {.name = "--tag",
+       .metavar = "TEXT",
+       .help = "Annotate this run with the given tag. You can specify this option multiple times to attach multiple "
+               "tags in the run.",
+       .environment = "METAFLOW_RUN_TAGS",
+       .multiple = true,
+       .set = append_text(options->tags)},
+      {.name = "--max-workers",
+       .metavar = "INTEGER",
+       .help = "Maximum number of parallel processes.",
+       .shown_default = "16",
+       .environment = "METAFLOW_RUN_MAX_WORKERS",
        .set = store_number("--max-workers", options->run.max_workers, 1)},
-      {.name = "--max-num-splits", .metavar = "INTEGER",
-       .help = "Maximum number of splits allowed in a foreach. This is a safety check preventing bugs from triggering thousands of steps inadvertently.",
-       .shown_default = "100", .environment = "METAFLOW_RUN_MAX_NUM_SPLITS", .set = store_number("--max-num-splits", options->max_num_splits, 1)},
-      {.name = "--max-log-size", .metavar = "INTEGER", .help = "Maximum size of stdout and stderr captured in megabytes. If a step outputs more than this to stdout/stderr, its output will be truncated.",
-       .shown_default = "10", .environment = "METAFLOW_RUN_MAX_LOG_SIZE", .set = store_number("--max-log-size", options->max_log_size, 0)},
-      {.name = "--with", .metavar = "TEXT", .help = "Add a decorator to all steps. You can specify this option multiple times to attach multiple decorators in steps.",
-       .environment = "METAFLOW_RUN_DECOSPECS", .multiple = true, .set = append_text(options->with)},
-      {.name = "--run-id-file", .metavar = "TEXT", .help = "Write the ID of this run to the file specified.", .environment = "METAFLOW_RUN_RUN_ID_FILE",
+      {.name = "--max-num-splits",
+       .metavar = "INTEGER",
+       .help = "Maximum number of splits allowed in a foreach. This is a safety check preventing bugs from triggering "
+               "thousands of steps inadvertently.",
+       .shown_default = "100",
+       .environment = "METAFLOW_RUN_MAX_NUM_SPLITS",
+       .set = store_number("--max-num-splits", options->max_num_splits, 1)},
+      {.name = "--max-log-size",
+       .metavar = "INTEGER",
+       .help = "Maximum size of stdout and stderr captured in megabytes. If a step outputs more than this to "
+               "stdout/stderr, its output will be truncated.",
+       .shown_default = "10",
+       .environment = "METAFLOW_RUN_MAX_LOG_SIZE",
+       .set = store_number("--max-log-size", options->max_log_size, 0)},
+      {.name = "--with",
+       .metavar = "TEXT",
+       .help = "Add a decorator to all steps. You can specify this option multiple times to attach multiple decorators "
+               "in steps.",
+       .environment = "METAFLOW_RUN_DECOSPECS",
+       .multiple = true,
+       .set = append_text(options->with)},
+      {.name = "--run-id-file",
+       .metavar = "TEXT",
+       .help = "Write the ID of this run to the file specified.",
+       .environment = "METAFLOW_RUN_RUN_ID_FILE",
        .set = store_text(options->run_id_file)},
-      {.name = "--runner-attribute-file", .metavar = "TEXT", .help = "Write the metadata and pathspec of this run to the file specified. Used internally for Metaflow's Runner API.",
-       .environment = "METAFLOW_RUN_RUNNER_ATTRIBUTE_FILE", .set = store_text(options->runner_attribute_file)},
-      {.name = "--namespace", .metavar = "TEXT", .help = "Change namespace from the default (your username) to the specified tag.", .environment = "METAFLOW_RUN_USER_NAMESPACE",
+      {.name = "--runner-attribute-file",
+       .metavar = "TEXT",
+       .help = "Write the metadata and pathspec of this run to the file specified. Used internally for Metaflow's "
+               "Runner API.",
+       .environment = "METAFLOW_RUN_RUNNER_ATTRIBUTE_FILE",
+       .set = store_text(options->runner_attribute_file)},
+      {.name = "--namespace",
+       .metavar = "TEXT",
+       .help = "Change namespace from the default (your username) to the specified tag.",
+       .environment = "METAFLOW_RUN_USER_NAMESPACE",
        .set = [options](const std::string& value) { options->name_space = value; }},
       {.name = "--json", .help = "Print the run as JSON, one object per line.", .set = store_flag(options->json)},
   };

@@ -34,11 +34,15 @@ struct Options {
 
 bool in_namespace(const RunInfo& run, const std::string& name_space) {
   if (name_space.empty()) return true;
-  auto has = [&](const std::vector<std::string>& tags) { return std::find(tags.begin(), tags.end(), name_space) != tags.end(); };
+  auto has = [&](const std::vector<std::string>& tags) {
+    return std::find(tags.begin(), tags.end(), name_space) != tags.end();
+  };
   return has(run.tags) || has(run.system_tags);
 }
 
-std::string namespace_of(Context& context, const Options& options) { return options.name_space.value_or("user:" + context.user()); }
+std::string namespace_of(Context& context, const Options& options) {
+  return options.name_space.value_or("user:" + context.user());
+}
 
 /// The run that is meant; Metaflow's words when it is not said or not there.
 RunInfo find_run(Context& context, const Options& options) {
@@ -46,18 +50,27 @@ RunInfo find_run(Context& context, const Options& options) {
   if (options.run_id.empty()) {
     for (const RunInfo& run : context.metadata().runs(context.flow.name)) {
       if (!in_namespace(run, name_space)) continue;
-      throw Error(ErrorCode::invalid_command, fmt::format("Please specify a run-id using --run-id.\n{}'s latest run in namespace {} has id {}.", context.flow.name,
-                                                          name_space.empty() ? "(all)" : name_space, run.id));
+      throw Error(ErrorCode::invalid_command,
+                  fmt::format("Please specify a run-id using --run-id.\n{}'s latest run in namespace {} has id {}.",
+                              context.flow.name, name_space.empty() ? "(all)" : name_space, run.id));
     }
     if (context.metadata().runs(context.flow.name).empty()) {
-      throw Error(ErrorCode::invalid_command, fmt::format("No run found for {}. Please run the flow before tagging.", context.flow.name));
+      throw Error(ErrorCode::invalid_command,
+                  fmt::format("No run found for {}. Please run the flow before tagging.", context.flow.name));
     }
-    throw Error(ErrorCode::invalid_command, fmt::format("No run found for {} in namespace {}. You can switch the namespace using --namespace", context.flow.name, name_space));
+    throw Error(ErrorCode::invalid_command,
+                fmt::format("No run found for {} in namespace {}. You can switch the namespace using --namespace",
+                            context.flow.name, name_space));
   }
-  auto run = store::valid_path_name(options.run_id) ? context.metadata().run(context.flow.name, options.run_id) : std::nullopt;
-  if (!run) throw Error(ErrorCode::invalid_command, fmt::format("No run {}/{} found for flow {}", context.flow.name, options.run_id, context.flow.name));
+  auto run =
+      store::valid_path_name(options.run_id) ? context.metadata().run(context.flow.name, options.run_id) : std::nullopt;
+  if (!run)
+    throw Error(ErrorCode::invalid_command,
+                fmt::format("No run {}/{} found for flow {}", context.flow.name, options.run_id, context.flow.name));
   if (!in_namespace(*run, name_space)) {
-    throw Error(ErrorCode::invalid_command, fmt::format("No run {}/{} found in namespace {}. You can switch the namespace using --namespace", context.flow.name, options.run_id, name_space));
+    throw Error(ErrorCode::invalid_command,
+                fmt::format("No run {}/{} found in namespace {}. You can switch the namespace using --namespace",
+                            context.flow.name, options.run_id, name_space));
   }
   return *run;
 }
@@ -90,7 +103,8 @@ std::vector<std::string> shown_tags(const RunInfo& run, bool hide_system) {
   return tags;
 }
 
-constexpr std::string_view kTitle = "\nSystem tags and tags; only tags can be modified\n--------------------------------------------------------\n\n";
+constexpr std::string_view kTitle =
+    "\nSystem tags and tags; only tags can be modified\n--------------------------------------------------------\n\n";
 
 int edit(Context& context, const Options& options, std::vector<std::string> add, std::vector<std::string> remove) {
   RunInfo run = find_run(context, options);
@@ -101,7 +115,8 @@ int edit(Context& context, const Options& options, std::vector<std::string> add,
 }
 
 int list(Context& context, const Options& options) {
-  if (options.by_tag && options.by_run) throw Error(ErrorCode::invalid_command, "--group-by-tag and --group-by-run are mutually exclusive");
+  if (options.by_tag && options.by_run)
+    throw Error(ErrorCode::invalid_command, "--group-by-tag and --group-by-run are mutually exclusive");
   std::vector<RunInfo> runs;
   if (!options.run_id.empty()) {
     Options any = options;
@@ -112,7 +127,9 @@ int list(Context& context, const Options& options) {
     for (RunInfo& run : context.metadata().runs(context.flow.name)) {
       if (in_namespace(run, name_space)) runs.push_back(std::move(run));
     }
-    if (runs.empty()) throw Error(ErrorCode::invalid_command, fmt::format("No run found for {}. Please run the flow before tagging.", context.flow.name));
+    if (runs.empty())
+      throw Error(ErrorCode::invalid_command,
+                  fmt::format("No run found for {}. Please run the flow before tagging.", context.flow.name));
   }
   if (options.json) {
     value::Json json = value::Json::object();
@@ -123,12 +140,14 @@ int list(Context& context, const Options& options) {
   std::string text;
   if (options.by_run) {
     for (const RunInfo& run : runs) {
-      text += fmt::format("For run {}/{}\n", context.flow.name, run.id) + columns(shown_tags(run, options.hide_system)) + "\n";
+      text += fmt::format("For run {}/{}\n", context.flow.name, run.id) +
+              columns(shown_tags(run, options.hide_system)) + "\n";
     }
   } else if (options.by_tag) {
     std::map<std::string, std::vector<std::string>> by_tag;
     for (const RunInfo& run : runs) {
-      for (const std::string& tag : shown_tags(run, options.hide_system)) by_tag[tag].push_back(fmt::format("{}/{}", context.flow.name, run.id));
+      for (const std::string& tag : shown_tags(run, options.hide_system))
+        by_tag[tag].push_back(fmt::format("{}/{}", context.flow.name, run.id));
     }
     for (const auto& [tag, names] : by_tag) text += fmt::format("For tag {}\n", tag) + columns(names) + "\n";
   } else {
@@ -145,10 +164,13 @@ int list(Context& context, const Options& options) {
 }
 
 Option run_id_option(const std::shared_ptr<Options>& options) {
-  return {.name = "--run-id", .metavar = "TEXT", .help = "Run ID of the specific run.", .set = store_text(options->run_id)};
+  return {
+      .name = "--run-id", .metavar = "TEXT", .help = "Run ID of the specific run.", .set = store_text(options->run_id)};
 }
 Option namespace_option(const std::shared_ptr<Options>& options) {
-  return {.name = "--namespace", .metavar = "TEXT", .help = "Change namespace from the default (your username) to the one specified.",
+  return {.name = "--namespace",
+          .metavar = "TEXT",
+          .help = "Change namespace from the default (your username) to the one specified.",
           .set = [options](const std::string& value) { options->name_space = value; }};
 }
 
@@ -167,24 +189,38 @@ Command tag_command(Context& context) {
   remove.run = [&context, options] { return edit(context, *options, {}, options->tags); };
 
   Command replace{.name = "replace", .help = "Replace one or more tags of a run."};
-  replace.options = {run_id_option(options), namespace_option(options),
-                     {.name = "--add", .metavar = "TEXT", .help = "Add this tag to a run. Must specify one or more tags to add.", .required = true, .multiple = true, .set = append_text(options->add)},
-                     {.name = "--remove", .metavar = "TEXT", .help = "Remove this tag from a run. Must specify one or more tags to remove.", .required = true, .multiple = true, .set = append_text(options->remove)}};
+  replace.options = {run_id_option(options),
+                     namespace_option(options),
+                     {.name = "--add",
+                      .metavar = "TEXT",
+                      .help = "Add this tag to a run. Must specify one or more tags to add.",
+                      .required = true,
+                      .multiple = true,
+                      .set = append_text(options->add)},
+                     {.name = "--remove",
+                      .metavar = "TEXT",
+                      .help = "Remove this tag from a run. Must specify one or more tags to remove.",
+                      .required = true,
+                      .multiple = true,
+                      .set = append_text(options->remove)}};
   replace.run = [&context, options] { return edit(context, *options, options->add, options->remove); };
 
   Command list_tags{.name = "list", .help = "List tags of a run."};
-  list_tags.options = {run_id_option(options), namespace_option(options),
-                       {.name = "--all", .help = "List tags across all runs of this flow.", .set = store_flag(options->all)},
-                       {.name = "--my-runs", .help = "List tags across all my runs.", .set = store_flag(options->my_runs)},
-                       {.name = "--hide-system-tags", .help = "Hide system tags.", .set = store_flag(options->hide_system)},
-                       {.name = "--group-by-tag", .help = "Display results grouped by tag.", .set = store_flag(options->by_tag)},
-                       {.name = "--group-by-run", .help = "Display results grouped by run.", .set = store_flag(options->by_run)},
-                       {.name = "--flat", .help = "One tag per line.", .hidden = true, .set = store_flag(options->flat)},
-                       {.name = "--json", .help = "Print the tags as JSON.", .set = store_flag(options->json)}};
+  list_tags.options = {
+      run_id_option(options),
+      namespace_option(options),
+      {.name = "--all", .help = "List tags across all runs of this flow.", .set = store_flag(options->all)},
+      {.name = "--my-runs", .help = "List tags across all my runs.", .set = store_flag(options->my_runs)},
+      {.name = "--hide-system-tags", .help = "Hide system tags.", .set = store_flag(options->hide_system)},
+      {.name = "--group-by-tag", .help = "Display results grouped by tag.", .set = store_flag(options->by_tag)},
+      {.name = "--group-by-run", .help = "Display results grouped by run.", .set = store_flag(options->by_run)},
+      {.name = "--flat", .help = "One tag per line.", .hidden = true, .set = store_flag(options->flat)},
+      {.name = "--json", .help = "Print the tags as JSON.", .set = store_flag(options->json)}};
   list_tags.arguments = {{.name = "RUN_ID", .required = false, .set = store_text(options->run_id)}};
   list_tags.run = [&context, options] { return list(context, *options); };
 
-  return {.name = "tag", .help = "Commands related to Metaflow tagging.", .commands = {add, remove, replace, list_tags}};
+  return {
+      .name = "tag", .help = "Commands related to Metaflow tagging.", .commands = {add, remove, replace, list_tags}};
 }
 
 }  // namespace metaflow::cli

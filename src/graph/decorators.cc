@@ -70,7 +70,8 @@ const Known& find_known(const std::string& name) {
     names.push_back(known.name);
   }
   throw Error(ErrorCode::unknown_decorator,
-              fmt::format("Unknown step decorator {}. The following decorators are supported: {}", name, base::join(names, ", ")));
+              fmt::format("Unknown step decorator {}. The following decorators are supported: {}", name,
+                          base::join(names, ", ")));
 }
 
 /// The value of an attribute: JSON if it is that, else text.
@@ -129,8 +130,10 @@ Decorator parse_decorator(std::string_view spec) {
       if (!known.defaults.contains(name)) {
         std::vector<std::string> names;
         for (const auto& [attribute, value] : known.defaults.items()) names.push_back(attribute);
-        throw Error(ErrorCode::unknown_attribute, fmt::format("Decorator '{}' does not support the attribute '{}'. These attributes are supported: {}.",
-                                                              known.name, name, base::join(names, ", ")));
+        throw Error(
+            ErrorCode::unknown_attribute,
+            fmt::format("Decorator '{}' does not support the attribute '{}'. These attributes are supported: {}.",
+                        known.name, name, base::join(names, ", ")));
       }
       decorator.attributes[name] = parse_value(std::string(base::trim(std::string_view(part).substr(equals + 1))));
     }

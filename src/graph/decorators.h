@@ -21,8 +21,8 @@ struct Decorator {
   bool statically_defined = true;  // in the program; else by --with
 };
 
-/// The decorator of a --with option: "resources:cpu=4,memory=8000". Values are JSON where they parse as such, else text.
-/// Throws Error{unknown_decorator, unknown_attribute, invalid_value}.
+/// The decorator of a --with option: "resources:cpu=4,memory=8000". Values are JSON where they parse as such, else
+/// text. Throws Error{unknown_decorator, unknown_attribute, invalid_value}.
 Decorator parse_decorator(std::string_view spec);
 
 /// Back to the text that parse_decorator reads, for child processes.

@@ -17,7 +17,8 @@ Graph::Graph(const detail::FlowDescription& flow) : flow_(flow) {
   for (const auto& step : flow.steps) nodes.push_back(step.node);
   analysis_ = detail::analyse(nodes);
   if (analysis_.problem != detail::Problem::none) {
-    throw Error(ErrorCode::invalid_flow, fmt::format("The graph of flow {} is not sound (problem {})", flow.name, static_cast<int>(analysis_.problem)));
+    throw Error(ErrorCode::invalid_flow, fmt::format("The graph of flow {} is not sound (problem {})", flow.name,
+                                                     static_cast<int>(analysis_.problem)));
   }
   for (std::size_t i = 0; i < flow.steps.size(); ++i) {
     const auto& described = flow.steps[i];
@@ -36,7 +37,9 @@ Graph::Graph(const detail::FlowDescription& flow) : flow_(flow) {
       const auto& names = step.decorators;
       for (std::size_t k = 0; k + 1 < names.size(); ++k) {
         if (names[k].name == names.back().name) {
-          throw Error(ErrorCode::invalid_flow, fmt::format("Step '{}' already has a decorator '{}'. You can specify this decorator only once.", step.name, decorator.name));
+          throw Error(ErrorCode::invalid_flow,
+                      fmt::format("Step '{}' already has a decorator '{}'. You can specify this decorator only once.",
+                                  step.name, decorator.name));
         }
       }
     }
@@ -54,7 +57,8 @@ int Graph::find(std::string_view name) const {
 
 void Graph::attach(const Decorator& decorator) {
   for (Step& step : steps_) {
-    const bool has = std::any_of(step.decorators.begin(), step.decorators.end(), [&](const Decorator& d) { return d.name == decorator.name; });
+    const bool has = std::any_of(step.decorators.begin(), step.decorators.end(),
+                                 [&](const Decorator& d) { return d.name == decorator.name; });
     if (!has) step.decorators.push_back(decorator);
   }
 }

@@ -15,11 +15,11 @@ struct Step {
   std::string name;
   std::string doc;
   detail::Transition transition;
-  std::vector<int> next;            // indices of steps
-  std::vector<std::string> cases;   // of choose, one per next
-  std::string variable;             // artifact of foreach or choose
+  std::vector<int> next;           // indices of steps
+  std::vector<std::string> cases;  // of choose, one per next
+  std::string variable;            // artifact of foreach or choose
   bool join = false;
-  int matching_join = -1;           // of a split: the step that joins it
+  int matching_join = -1;                      // of a split: the step that joins it
   std::vector<detail::OpenSplit> open_splits;  // around the step, outermost first
   std::vector<Decorator> decorators;
 };

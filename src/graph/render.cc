@@ -130,18 +130,23 @@ std::string to_dot(const Graph& graph) {
     const Step& step = graph.step(index);
     if (step.transition == Transition::choose) {
       nodes += fmt::format(
-          "\"{0}\"[ label = <<b>{0}</b><br/><font point-size=\"9\">switch: {1}</font>>   fontname = \"Helvetica\"   shape = \"hexagon\"   style = "
+          "\"{0}\"[ label = <<b>{0}</b><br/><font point-size=\"9\">switch: {1}</font>>   fontname = \"Helvetica\"   "
+          "shape = \"hexagon\"   style = "
           "\"filled\" fillcolor = \"lightgreen\" ];\n",
           step.name, step.variable);
       for (std::size_t i = 0; i < step.next.size(); ++i) {
-        edges += fmt::format("{} -> {} [label=\"{}\" color=\"blue\" fontcolor=\"blue\"];\n", step.name, graph.step(step.next[i]).name, step.cases[i]);
+        edges += fmt::format("{} -> {} [label=\"{}\" color=\"blue\" fontcolor=\"blue\"];\n", step.name,
+                             graph.step(step.next[i]).name, step.cases[i]);
       }
       continue;
     }
     std::string_view type = step.join ? "join" : graph.type_of(index);
     if (type == "split-static") type = "split";
     if (type == "split-foreach") type = "foreach";
-    nodes += fmt::format("\"{0}\"[ label = <<b>{0}</b> | <font point-size=\"10\">{1}</font>>   fontname = \"Helvetica\"   shape = \"record\" ];\n", step.name, type);
+    nodes += fmt::format(
+        "\"{0}\"[ label = <<b>{0}</b> | <font point-size=\"10\">{1}</font>>   fontname = \"Helvetica\"   shape = "
+        "\"record\" ];\n",
+        step.name, type);
     for (const std::string& next : next_names(graph, step)) edges += fmt::format("{} -> {};\n", step.name, next);
   }
   return fmt::format("digraph {} {{\n{}{}}}\n", graph.flow().name, nodes, edges);
@@ -153,8 +158,10 @@ Json graph_info(const Graph& graph, const std::string& file) {
   Json parameters = Json::array();
   Json constants = Json::array();
   for (const auto& member : graph.flow().members) {
-    if (member.ops->kind == detail::MemberKind::parameter) parameters.push_back({{"name", member.name}, {"type", "Parameter"}});
-    if (member.ops->kind == detail::MemberKind::constant) constants.push_back({{"name", member.name}, {"type", constant_type(member)}});
+    if (member.ops->kind == detail::MemberKind::parameter)
+      parameters.push_back({{"name", member.name}, {"type", "Parameter"}});
+    if (member.ops->kind == detail::MemberKind::constant)
+      constants.push_back({{"name", member.name}, {"type", constant_type(member)}});
   }
   return {{"file", file},
           {"start_step", graph.step(graph.start()).name},

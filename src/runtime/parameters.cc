@@ -23,8 +23,9 @@ namespace {
 bool is_reserved(const std::string& name) {
   std::string plain = base::lower(name);
   std::replace(plain.begin(), plain.end(), '_', '-');
-  for (std::string_view reserved : {"params", "with", "tag", "namespace", "obj", "tags", "decospecs", "run-id-file", "max-num-splits", "max-workers",
-                                    "max-log-size", "user-namespace", "run-id", "task-id", "runner-attribute-file", "json", "help"}) {
+  for (std::string_view reserved : {"params", "with", "tag", "namespace", "obj", "tags", "decospecs", "run-id-file",
+                                    "max-num-splits", "max-workers", "max-log-size", "user-namespace", "run-id",
+                                    "task-id", "runner-attribute-file", "json", "help"}) {
     if (plain == reserved) return true;
   }
   return false;
@@ -51,7 +52,8 @@ Json scalar(const ParameterOption& parameter, ParameterType type, const std::str
     case ParameterType::integer: {
       const std::string_view digits = base::trim(text);
       std::int64_t number = 0;
-      auto parsed = std::from_chars(digits.data() + (digits.starts_with('+') ? 1 : 0), digits.data() + digits.size(), number);
+      auto parsed =
+          std::from_chars(digits.data() + (digits.starts_with('+') ? 1 : 0), digits.data() + digits.size(), number);
       if (parsed.ec == std::errc() && parsed.ptr == digits.data() + digits.size()) return number;
       std::uint64_t positive = 0;
       parsed = std::from_chars(digits.data(), digits.data() + digits.size(), positive);
@@ -61,8 +63,10 @@ Json scalar(const ParameterOption& parameter, ParameterType type, const std::str
     case ParameterType::real: {
       const std::string_view digits = base::trim(text);
       double number = 0;
-      const auto parsed = std::from_chars(digits.data() + (digits.starts_with('+') ? 1 : 0), digits.data() + digits.size(), number);
-      if (parsed.ec != std::errc() || parsed.ptr != digits.data() + digits.size()) not_valid(parameter.option, text, type_word(type));
+      const auto parsed =
+          std::from_chars(digits.data() + (digits.starts_with('+') ? 1 : 0), digits.data() + digits.size(), number);
+      if (parsed.ec != std::errc() || parsed.ptr != digits.data() + digits.size())
+        not_valid(parameter.option, text, type_word(type));
       return number;
     }
     case ParameterType::boolean: {
@@ -122,21 +126,28 @@ std::vector<ParameterOption> parameter_options(const detail::FlowDescription& fl
     option.required = base.required;
     option.has_default = !base.required;
     if (option.has_default) option.default_text = describe_default(member, object.member(m));
-    const bool plain = std::all_of(option.option.begin(), option.option.end(), [](char c) { return detail::is_identifier_char(c) || c == '-'; });
+    const bool plain = std::all_of(option.option.begin(), option.option.end(),
+                                   [](char c) { return detail::is_identifier_char(c) || c == '-'; });
     if (!plain || option.option.empty() || option.option[0] == '-') {
-      throw Error(ErrorCode::invalid_flow, fmt::format("Parameter name '{}' is not valid: letters, digits, '_' and '-' only.", option.option));
+      throw Error(ErrorCode::invalid_flow,
+                  fmt::format("Parameter name '{}' is not valid: letters, digits, '_' and '-' only.", option.option));
     }
     if (is_reserved(option.option)) {
-      throw Error(ErrorCode::invalid_flow, fmt::format("Parameter name '{}' is a reserved word. Please use a different name for your parameter.", option.option));
+      throw Error(ErrorCode::invalid_flow,
+                  fmt::format("Parameter name '{}' is a reserved word. Please use a different name for your parameter.",
+                              option.option));
     }
     for (const ParameterOption& other : options) {
       if (base::lower(other.option) == base::lower(option.option)) {
-        throw Error(ErrorCode::invalid_flow, fmt::format("Parameter {} is specified twice. Note that parameter names are case-insensitive.", option.option));
+        throw Error(ErrorCode::invalid_flow,
+                    fmt::format("Parameter {} is specified twice. Note that parameter names are case-insensitive.",
+                                option.option));
       }
     }
     options.push_back(std::move(option));
   }
-  std::sort(options.begin(), options.end(), [&](const auto& a, const auto& b) { return flow.members[a.member].name < flow.members[b.member].name; });
+  std::sort(options.begin(), options.end(),
+            [&](const auto& a, const auto& b) { return flow.members[a.member].name < flow.members[b.member].name; });
   return options;
 }
 
@@ -150,12 +161,14 @@ Document parse_parameter(const ParameterOption& parameter, const std::string& te
   Json list = Json::array();
   if (!trimmed.empty()) {
     const char separator = parameter.separator.empty() ? ',' : parameter.separator[0];
-    for (const std::string& part : base::split(text, separator)) list.push_back(scalar(parameter, parameter.item_type, std::string(base::trim(part))));
+    for (const std::string& part : base::split(text, separator))
+      list.push_back(scalar(parameter, parameter.item_type, std::string(base::trim(part))));
   }
   return value::document_of(list);
 }
 
-store::TaskData save_parameters(const graph::Graph& graph, store::FlowStore& store, const std::vector<ParameterOption>& parameters,
+store::TaskData save_parameters(const graph::Graph& graph, store::FlowStore& store,
+                                const std::vector<ParameterOption>& parameters,
                                 const std::vector<std::optional<std::string>>& given, const std::string& program) {
   const auto& flow = graph.flow();
   const FlowObject object(flow);
@@ -172,7 +185,8 @@ store::TaskData save_parameters(const graph::Graph& graph, store::FlowStore& sto
   store::TaskData data;
   for (std::size_t m = 0; m < flow.members.size(); ++m) {
     const auto kind = flow.members[m].ops->kind;
-    if (kind == MemberKind::parameter || kind == MemberKind::constant) data.artifacts.push_back(save_member(flow.members[m], object.member(m), store, nullptr));
+    if (kind == MemberKind::parameter || kind == MemberKind::constant)
+      data.artifacts.push_back(save_member(flow.members[m], object.member(m), store, {}));
   }
   auto add = [&](const char* name, auto encode) { data.artifacts.push_back(save_value(store, name, encode)); };
   add("name", [&](detail::Pickler& out) { out.text(flow.name); });

@@ -25,16 +25,17 @@ struct ParameterOption {
   std::string default_text;  // for --help
 };
 
-/// The parameters of a flow, sorted by the name of the member as Metaflow does. Throws Error{invalid_flow} for a name that is
-/// reserved or used twice.
+/// The parameters of a flow, sorted by the name of the member as Metaflow does. Throws Error{invalid_flow} for a name
+/// that is reserved or used twice.
 std::vector<ParameterOption> parameter_options(const detail::FlowDescription& flow);
 
 /// The text of an option as a value; throws Error{usage} in Metaflow's words if it is none of that type.
 Document parse_parameter(const ParameterOption& parameter, const std::string& text);
 
-/// Writes the task `_parameters`, which holds parameters and constants. `given`: text per member, empty optional: not given.
-/// Throws Error{usage} if a value does not fit its parameter.
-store::TaskData save_parameters(const graph::Graph& graph, store::FlowStore& store, const std::vector<ParameterOption>& parameters,
+/// Writes the task `_parameters`, which holds parameters and constants. `given`: text per member, empty optional: not
+/// given. Throws Error{usage} if a value does not fit its parameter.
+store::TaskData save_parameters(const graph::Graph& graph, store::FlowStore& store,
+                                const std::vector<ParameterOption>& parameters,
                                 const std::vector<std::optional<std::string>>& given, const std::string& program);
 
 }  // namespace metaflow::runtime

@@ -92,7 +92,8 @@ class JsonReporter : public Reporter {
  public:
   void print(const ReportLine& line) override {
     constexpr std::string_view kKinds[] = {"output", "task", "run", "failure"};
-    buffer_ += fmt::format(R"({{"time": "{}Z", "kind": "{}")", base::utc_time(line.time), kKinds[static_cast<std::size_t>(line.kind)]);
+    buffer_ += fmt::format(R"({{"time": "{}Z", "kind": "{}")", base::utc_time(line.time),
+                           kKinds[static_cast<std::size_t>(line.kind)]);
     if (!line.task.empty()) buffer_ += fmt::format(R"(, "task": {})", base::json_quoted(line.task));
     if (!line.where.empty()) buffer_ += fmt::format(R"(, "where": {})", base::json_quoted(line.where));
     buffer_ += fmt::format(", \"text\": {}}}\n", base::json_quoted(line.text));

@@ -17,9 +17,9 @@ struct ReportLine {
     failure  // about the run, bad: "Workflow failed."
   };
   Kind kind = Kind::run;
-  std::int64_t time = 0;     // microseconds since 1970
-  std::string_view task;     // "17/start/1"; empty for kind run
-  std::string_view where;    // "pid 4711"; may be empty
+  std::int64_t time = 0;   // microseconds since 1970
+  std::string_view task;   // "17/start/1"; empty for kind run
+  std::string_view where;  // "pid 4711"; may be empty
   std::string_view text;
 };
 
@@ -34,8 +34,8 @@ class Reporter {
   virtual void flush() = 0;
 };
 
-/// Metaflow's lines: "2026-11-22 12:26:10.827 [17/start/1 (pid 4711)] Task is starting." to the standard output; coloured, with the
-/// status below, if that is a terminal.
+/// Metaflow's lines: "2026-11-22 12:26:10.827 [17/start/1 (pid 4711)] Task is starting." to the standard output;
+/// coloured, with the status below, if that is a terminal.
 std::unique_ptr<Reporter> text_reporter(bool terminal);
 /// One JSON object per line.
 std::unique_ptr<Reporter> json_reporter();

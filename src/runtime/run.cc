@@ -20,16 +20,16 @@ using store::TaskRef;
 namespace {
 
 constexpr std::int64_t kSecond = 1'000'000;
-constexpr std::int64_t kGrace = 5 * kSecond;              // between asking tasks to stop and killing them
-constexpr std::int64_t kReportEvery = 300 * kSecond;      // Metaflow's progress lines
-constexpr std::int64_t kSyncEvery = 30 * kSecond;         // what a power loss can cost
-constexpr std::int64_t kStatusEvery = kSecond / 10;       // the line at the bottom of a terminal
+constexpr std::int64_t kGrace = 5 * kSecond;          // between asking tasks to stop and killing them
+constexpr std::int64_t kReportEvery = 300 * kSecond;  // Metaflow's progress lines
+constexpr std::int64_t kSyncEvery = 30 * kSecond;     // what a power loss can cost
+constexpr std::int64_t kStatusEvery = kSecond / 10;   // the line at the bottom of a terminal
 constexpr std::size_t kInputsOnCommandLine = 100;
 
 /// Names in data.json that are no artifacts for the clients: `resume` needs them, people do not.
 bool is_internal(std::string_view name) {
-  return name == "_transition" || name == "_iteration_stack" || name == "_current_step" || name == "_foreach_var" || name == "_foreach_num_splits" ||
-         name == "_foreach_values";
+  return name == "_transition" || name == "_iteration_stack" || name == "_current_step" || name == "_foreach_var" ||
+         name == "_foreach_num_splits" || name == "_foreach_values";
 }
 
 }  // namespace
@@ -97,15 +97,17 @@ void Run::conclude() {
   base::sync_file_system(services_.store.storage().root());
   if (stopping()) {
     if (stopped_tasks_ > 0) {
-      say(ReportLine::Kind::run, fmt::format("{} running task{} stopped because of it.", stopped_tasks_, stopped_tasks_ == 1 ? " was" : "s were"));
+      say(ReportLine::Kind::run, fmt::format("{} running task{} stopped because of it.", stopped_tasks_,
+                                             stopped_tasks_ == 1 ? " was" : "s were"));
     }
     say(ReportLine::Kind::run, "Flushing logs...");
     services_.reporter.flush();
-    if (interrupted_) throw Error(ErrorCode::interrupted, *interrupted_);
-    throw Error(ErrorCode::step_failure, *failure_);
+    if (interrupted_) throw Error(ErrorCode::interrupted, interrupted_.value());
+    throw Error(ErrorCode::step_failure, failure_.value());
   }
   if (!ended_) {
-    throw Error(ErrorCode::internal, fmt::format("The terminal step {} was not successful by the end of flow.", services_.graph.step(services_.graph.end()).name));
+    throw Error(ErrorCode::internal, fmt::format("The terminal step {} was not successful by the end of flow.",
+                                                 services_.graph.step(services_.graph.end()).name));
   }
   say(ReportLine::Kind::run, "Done!");
   services_.reporter.flush();
@@ -151,13 +153,15 @@ std::string Run::execution_path(const Position& position) const {
 
 void Run::start_task(Ready work) {
   const graph::Step& step = services_.graph.step(work.step);
-  Task task{std::move(work), new_task(work.step), 0, {}, {}, TaskLog(log_stamps_, options_.max_log_size * 1'000'000), false};
+  TaskRef ref = new_task(work.step);
+  Task task{std::move(work), std::move(ref), 0, {}, {}, TaskLog(log_stamps_, options_.max_log_size * 1'000'000), false};
   task.name = task.ref.path();
 
   services_.store.begin_attempt(task.ref, task.attempt, services_.clock.wall_microseconds());
   const store::Storage& storage = services_.store.storage();
   std::vector<store::Field> fields{{"ds-type", std::string(storage.type()), ""}, {"ds-root", storage.root(), ""}};
-  if (std::string path = execution_path(task.work.position); !path.empty()) fields.push_back({"foreach-execution-path", std::move(path), ""});
+  if (std::string path = execution_path(task.work.position); !path.empty())
+    fields.push_back({"foreach-execution-path", std::move(path), ""});
   services_.metadata.add_fields(task.ref, task.attempt, fields);
 
   compute::Attempt attempt;
@@ -267,7 +271,8 @@ void Run::follow(const Task& task, const TaskData& data) {
     if (step.transition == Transition::foreach) {
       progress(step.next[0]).expected += split->branches;
       if (split->branches > options_.max_num_splits) {
-        return fail(task, fmt::format(": Foreach in step {} yielded {} child steps which is more than the current maximum of {} children. You can raise "
+        return fail(task, fmt::format(": Foreach in step {} yielded {} child steps which is more than the current "
+                                      "maximum of {} children. You can raise "
                                       "the maximum with the --max-num-splits option.",
                                       step.name, split->branches, options_.max_num_splits));
       }
@@ -292,10 +297,12 @@ void Run::arrive(const Position& position, int step, const TaskRef& task, int jo
   Split& split = *position.split;
   split.arrived.push_back({position.branch, step, task.task});
   if (split.arrived.size() < split.branches) return;
-  std::sort(split.arrived.begin(), split.arrived.end(), [](const auto& a, const auto& b) { return a.branch < b.branch; });
+  std::sort(split.arrived.begin(), split.arrived.end(),
+            [](const auto& a, const auto& b) { return a.branch < b.branch; });
   Ready work{join, {}, split.outer, std::nullopt, split.task.path()};
   work.inputs.reserve(split.arrived.size());
-  for (const Split::Arrival& arrival : split.arrived) work.inputs.push_back({run_id_, services_.graph.step(arrival.step).name, arrival.task});
+  for (const Split::Arrival& arrival : split.arrived)
+    work.inputs.push_back({run_id_, services_.graph.step(arrival.step).name, arrival.task});
   ++progress(join).expected;
   queue_.emplace_back(std::move(work));
 }
@@ -322,7 +329,8 @@ void Run::interrupt(const std::string& why) {
 }
 
 void Run::stop_all() {
-  say(ReportLine::Kind::run, fmt::format("Terminating {} active task{}...", running_.size(), running_.size() == 1 ? "" : "s"));
+  say(ReportLine::Kind::run,
+      fmt::format("Terminating {} active task{}...", running_.size(), running_.size() == 1 ? "" : "s"));
   std::vector<compute::AttemptId> left;
   for (auto& [id, task] : running_) {
     left.push_back(id);
@@ -332,7 +340,9 @@ void Run::stop_all() {
   backend_->stop(left, compute::Stop::ask);
   timers_.push_back(services_.loop.after(kGrace, [this] {
     if (running_.empty()) return;
-    say(ReportLine::Kind::run, fmt::format("Killing {} remaining tasks after having waited for 5 seconds -- some tasks may not exit cleanly", running_.size()));
+    say(ReportLine::Kind::run,
+        fmt::format("Killing {} remaining tasks after having waited for 5 seconds -- some tasks may not exit cleanly",
+                    running_.size()));
     std::vector<compute::AttemptId> stubborn;
     for (const auto& [id, task] : running_) stubborn.push_back(id);
     backend_->stop(stubborn, compute::Stop::force);
@@ -349,7 +359,8 @@ void Run::show_progress() {
   for (int index : services_.graph.order()) {
     const Progress& at = progress(index);
     if (at.running == 0 || at.expected < 2) continue;
-    status += fmt::format("{}{}: {} of {} done, {} running", status.empty() ? "" : "   ", services_.graph.step(index).name, at.done, at.expected, at.running);
+    status += fmt::format("{}{}: {} of {} done, {} running", status.empty() ? "" : "   ",
+                          services_.graph.step(index).name, at.done, at.expected, at.running);
     if (at.failed > 0) status += fmt::format(", {} failed", at.failed);
   }
   services_.reporter.show_status(std::move(status));
@@ -367,12 +378,16 @@ void Run::every_five_minutes() {
       if (!at.started) waiting.push_back(name);
       queued += at.expected - std::min(at.expected, at.running + at.done + at.failed);
     }
-    auto tasks = [](std::size_t n) { return n == 0 ? "No tasks are" : n == 1 ? "1 task is" : fmt::format("{} tasks are", n); };
-    say(ReportLine::Kind::run, fmt::format("{} running{}{}.", tasks(running_.size()), active.empty() ? "" : ": ", base::join(active, ", ")));
+    auto tasks = [](std::size_t n) {
+      return n == 0 ? "No tasks are" : n == 1 ? "1 task is" : fmt::format("{} tasks are", n);
+    };
+    say(ReportLine::Kind::run,
+        fmt::format("{} running{}{}.", tasks(running_.size()), active.empty() ? "" : ": ", base::join(active, ", ")));
     say(ReportLine::Kind::run, fmt::format("{} waiting in the queue.", tasks(queued)));
     if (!waiting.empty()) {
       say(ReportLine::Kind::run, waiting.size() == 1 ? fmt::format("{} step has not started", waiting[0])
-                                                     : fmt::format("{} steps have not started: {}.", waiting.size(), base::join(waiting, ", ")));
+                                                     : fmt::format("{} steps have not started: {}.", waiting.size(),
+                                                                   base::join(waiting, ", ")));
     }
     every_five_minutes();
   }));

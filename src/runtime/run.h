@@ -25,12 +25,12 @@
 namespace metaflow::runtime {
 
 struct RunOptions {
-  std::size_t max_workers = 16;     // tasks at a time
+  std::size_t max_workers = 16;  // tasks at a time
   std::uint64_t max_num_splits = 100;
   std::uint64_t max_log_size = 10;  // MB per task and stream
   std::vector<std::string> tags;
-  std::string name_space;           // of the client inside tasks
-  std::vector<std::string> with;    // --with, for the tasks
+  std::string name_space;         // of the client inside tasks
+  std::vector<std::string> with;  // --with, for the tasks
 };
 
 /// What a run needs from outside. Everything outlives the run.
@@ -48,8 +48,8 @@ class Run : public compute::BackendEvents {
   Run(RunServices services, RunOptions options, std::string run_id);
   ~Run() override;
 
-  /// Executes the flow from its parameters on. Throws Error{step_failure} when a task failed and Error{interrupted} when stopped;
-  /// no attempt is left then.
+  /// Executes the flow from its parameters on. Throws Error{step_failure} when a task failed and Error{interrupted}
+  /// when stopped; no attempt is left then.
   void execute(compute::Backend& backend);
 
   /// Stops the run: from a signal. The second time it does not wait.

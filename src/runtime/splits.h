@@ -20,9 +20,9 @@ struct Position {
 
 /// A split that a task made and that has not been joined yet.
 struct Split {
-  int step = -1;           // the step that split
-  store::TaskRef task;     // its task
-  Position outer;          // where that task stands
+  int step = -1;        // the step that split
+  store::TaskRef task;  // its task
+  Position outer;       // where that task stands
   std::size_t branches = 0;
 
   struct Arrival {

@@ -91,7 +91,8 @@ void TaskLog::line(Lines& lines, std::string_view raw, const Show& show) {
     text = repaired;
   }
   const std::int64_t stamp = stamps_->next();
-  if (text.starts_with("[MFLOG|0|") || text.starts_with("[!MFLOG|0|")) {  // written by something that stamps its lines itself
+  if (text.starts_with("[MFLOG|0|") ||
+      text.starts_with("[!MFLOG|0|")) {  // written by something that stamps its lines itself
     const store::LogLine parsed = store::parse_log_line(text);
     if (!parsed.time.empty()) {
       show(without_trailing_space(parsed.text), store::microseconds_of_log_time(parsed.time));

@@ -18,12 +18,15 @@ std::string FlowStore::attempt_path(const TaskRef& task, int attempt, std::strin
   return fmt::format("{}/{}/{}/{}/{}.{}", flow_, task.run, task.step, task.task, attempt, name);
 }
 
-std::string FlowStore::save_value(Pieces payload, int spool_file) { return storage_->save_blob(blob_directory(), payload, spool_file); }
+std::string FlowStore::save_value(Pieces payload, int spool_file) {
+  return storage_->save_blob(blob_directory(), payload, spool_file);
+}
 
 base::SharedBytes FlowStore::load_value(const std::string& key, std::uint64_t size, std::string_view what) const {
   auto blob = get(*storage_, blob_path(blob_directory(), key));
   if (!blob) {
-    throw Error(ErrorCode::data_missing, fmt::format("The value of '{}' is not in the store: blob {} is missing", what, key),
+    throw Error(ErrorCode::data_missing,
+                fmt::format("The value of '{}' is not in the store: blob {} is missing", what, key),
                 "The store was damaged or moved. Execute the step again: use resume.");
   }
   if (value::is_gzip(blob->bytes())) {
@@ -34,8 +37,10 @@ base::SharedBytes FlowStore::load_value(const std::string& key, std::uint64_t si
     }
   }
   if (size != 0 && blob->size() != size) {
-    throw Error(ErrorCode::data_store, fmt::format("The value of '{}' is damaged: blob {} has {} bytes, not {}", what, key, blob->size(), size),
-                "A power loss or a full disk may have cut it off. Execute the step that made it again.");
+    throw Error(
+        ErrorCode::data_store,
+        fmt::format("The value of '{}' is damaged: blob {} has {} bytes, not {}", what, key, blob->size(), size),
+        "A power loss or a full disk may have cut it off. Execute the step that made it again.");
   }
   return std::move(*blob);
 }
@@ -47,7 +52,9 @@ std::optional<int> FlowStore::latest_attempt(const TaskRef& task) const {
   return attempt;
 }
 
-bool FlowStore::is_done(const TaskRef& task, int attempt) const { return exists(*storage_, attempt_path(task, attempt, "DONE.lock")); }
+bool FlowStore::is_done(const TaskRef& task, int attempt) const {
+  return exists(*storage_, attempt_path(task, attempt, "DONE.lock"));
+}
 
 std::optional<TaskData> FlowStore::read_attempt(const TaskRef& task, int attempt) const {
   const std::string path = attempt_path(task, attempt, "data.json");
@@ -85,18 +92,22 @@ void FlowStore::write_log(const TaskRef& task, int attempt, LogSource source, St
   storage_->put(std::span(&object, 1));
 }
 
-std::optional<base::SharedBytes> FlowStore::read_log(const TaskRef& task, int attempt, LogSource source, Stream stream) const {
+std::optional<base::SharedBytes> FlowStore::read_log(const TaskRef& task, int attempt, LogSource source,
+                                                     Stream stream) const {
   return get(*storage_, attempt_path(task, attempt, fmt::format("{}_{}.log", name_of(source), name_of(stream))));
 }
 
 std::vector<std::string> FlowStore::directories(const std::string& path, std::string_view except) const {
   std::vector<std::string> names;
   for (Entry& entry : storage_->list(path)) {
-    if (entry.is_directory && entry.name != "_meta" && entry.name != except && !entry.name.starts_with('.')) names.push_back(std::move(entry.name));
+    if (entry.is_directory && entry.name != "_meta" && entry.name != except && !entry.name.starts_with('.'))
+      names.push_back(std::move(entry.name));
   }
   // Numbers by value, then the rest.
   std::sort(names.begin(), names.end(), [](const std::string& a, const std::string& b) {
-    auto digits = [](const std::string& s) { return std::all_of(s.begin(), s.end(), [](char c) { return c >= '0' && c <= '9'; }); };
+    auto digits = [](const std::string& s) {
+      return std::all_of(s.begin(), s.end(), [](char c) { return c >= '0' && c <= '9'; });
+    };
     if (digits(a) && digits(b) && a.size() != b.size()) return a.size() < b.size();
     return a < b;
   });
@@ -105,6 +116,8 @@ std::vector<std::string> FlowStore::directories(const std::string& path, std::st
 
 std::vector<std::string> FlowStore::runs() const { return directories(flow_, "data"); }
 std::vector<std::string> FlowStore::steps(const std::string& run) const { return directories(flow_ + "/" + run, ""); }
-std::vector<std::string> FlowStore::tasks(const std::string& run, const std::string& step) const { return directories(flow_ + "/" + run + "/" + step, ""); }
+std::vector<std::string> FlowStore::tasks(const std::string& run, const std::string& step) const {
+  return directories(flow_ + "/" + run + "/" + step, "");
+}
 
 }  // namespace metaflow::store

@@ -24,7 +24,8 @@ std::string_view name_of(Stream stream);     // "stdout"
 /// Throws Error{data_store, data_missing}. Not thread-safe.
 class FlowStore {
  public:
-  FlowStore(std::shared_ptr<Storage> storage, std::string flow) : storage_(std::move(storage)), flow_(std::move(flow)) {}
+  FlowStore(std::shared_ptr<Storage> storage, std::string flow)
+      : storage_(std::move(storage)), flow_(std::move(flow)) {}
 
   Storage& storage() const { return *storage_; }
   const std::string& flow() const { return flow_; }

@@ -18,7 +18,8 @@ void check_tags(const std::vector<std::string>& tags) {
     if (base::find_invalid_utf8(tag) != std::string::npos) throw Error(ErrorCode::tagging, "Tags must be UTF-8");
     std::size_t length = 0;
     for (char c : tag) length += (static_cast<unsigned char>(c) & 0xC0U) != 0x80U ? 1 : 0;
-    if (length > kMaxLength) throw Error(ErrorCode::tagging, fmt::format("Tag is too long {} > {}", length, kMaxLength));
+    if (length > kMaxLength)
+      throw Error(ErrorCode::tagging, fmt::format("Tag is too long {} > {}", length, kMaxLength));
   }
   if (std::set<std::string>(tags.begin(), tags.end()).size() > kMaxTags) {
     throw Error(ErrorCode::tagging, fmt::format("Cannot increase size of tag set beyond {}", kMaxTags));

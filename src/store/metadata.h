@@ -1,5 +1,5 @@
-// What the clients and the UI know of runs: which flows, runs, steps and tasks there are, their metadata, artifacts and tags.
-// Metaflow's metadata providers: "local" keeps JSON files, "service" talks to the metadata service.
+// What the clients and the UI know of runs: which flows, runs, steps and tasks there are, their metadata, artifacts and
+// tags. Metaflow's metadata providers: "local" keeps JSON files, "service" talks to the metadata service.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,8 @@
 
 namespace metaflow::store {
 
-/// One metadatum: Metaflow calls the name field_name. Types: "attempt", "attempt-done", "ds-type", ...; often the name again.
+/// One metadatum: Metaflow calls the name field_name. Types: "attempt", "attempt-done", "ds-type", ...; often the name
+/// again.
 struct Field {
   std::string name;
   std::string value;
@@ -57,7 +58,8 @@ class MetadataWriter {
   /// A new task; its id. Ids count up from 0 over all steps of a run.
   virtual std::string new_task(const std::string& run, const std::string& step) = 0;
   virtual void add_fields(const TaskRef& task, int attempt, const std::vector<Field>& fields) = 0;
-  /// The artifacts of an attempt, as data.json lists them. `finished`: the time of `_task_ok`, which is when the task finished.
+  /// The artifacts of an attempt, as data.json lists them. `finished`: the time of `_task_ok`, which is when the task
+  /// finished.
   virtual void add_artifacts(const TaskRef& task, const TaskData& data, std::int64_t finished) = 0;
 };
 
@@ -69,19 +71,21 @@ class MetadataReader {
   virtual std::vector<std::string> flows() = 0;
   virtual std::vector<RunInfo> runs(const std::string& flow) = 0;  // newest first
   virtual std::optional<RunInfo> run(const std::string& flow, const std::string& run) = 0;
-  virtual std::vector<ObjectInfo> steps(const std::string& flow, const std::string& run) = 0;  // in the order in which they began
+  virtual std::vector<ObjectInfo> steps(const std::string& flow,
+                                        const std::string& run) = 0;  // in the order in which they began
   virtual std::vector<ObjectInfo> tasks(const std::string& flow, const std::string& run, const std::string& step) = 0;
   virtual std::vector<FieldInfo> fields(const std::string& flow, const TaskRef& task) = 0;
   /// Of one attempt; of the last finished one if -1.
   virtual std::vector<ArtifactInfo> artifacts(const std::string& flow, const TaskRef& task, int attempt) = 0;
 };
 
-/// Adds and removes user tags of a run; gives back the new ones, sorted. Throws Error{tagging} for what breaks a rule and
-/// Error{not_found} if there is no such run.
+/// Adds and removes user tags of a run; gives back the new ones, sorted. Throws Error{tagging} for what breaks a rule
+/// and Error{not_found} if there is no such run.
 class TagEditor {
  public:
   virtual ~TagEditor() = default;
-  virtual std::vector<std::string> edit_tags(const std::string& flow, const std::string& run, const std::vector<std::string>& add,
+  virtual std::vector<std::string> edit_tags(const std::string& flow, const std::string& run,
+                                             const std::vector<std::string>& add,
                                              const std::vector<std::string>& remove) = 0;
 };
 

@@ -9,8 +9,8 @@
 namespace metaflow::store {
 
 struct LogLine {
-  std::string time;     // UTC, as written; empty: the line was not of this form
-  std::string source;   // "runtime", "task"
+  std::string time;    // UTC, as written; empty: the line was not of this form
+  std::string source;  // "runtime", "task"
   std::string id;
   std::string_view text;
   bool to_be_kept = false;  // "[!MFLOG": the receiver must store it (without the mark)

@@ -10,7 +10,8 @@ namespace metaflow::store {
 
 std::unique_ptr<Storage> open_storage(const std::string& type, const std::string& root) {
   if (type == "local") return std::make_unique<LocalStorage>(root);
-  throw Error(ErrorCode::invalid_command, fmt::format("Invalid value for '--datastore': invalid choice: {}. (choose from local)", type));
+  throw Error(ErrorCode::invalid_command,
+              fmt::format("Invalid value for '--datastore': invalid choice: {}. (choose from local)", type));
 }
 
 }  // namespace metaflow::store

@@ -4,7 +4,9 @@
 
 namespace metaflow::store {
 
-std::optional<base::SharedBytes> get(Storage& storage, const std::string& path) { return std::move(storage.get(std::span(&path, 1)).front()); }
+std::optional<base::SharedBytes> get(Storage& storage, const std::string& path) {
+  return std::move(storage.get(std::span(&path, 1)).front());
+}
 
 void put(Storage& storage, const std::string& path, std::string_view content) {
   const auto bytes = base::as_bytes(content);
@@ -12,7 +14,9 @@ void put(Storage& storage, const std::string& path, std::string_view content) {
   storage.put(std::span(&object, 1));
 }
 
-bool exists(Storage& storage, const std::string& path) { return storage.sizes(std::span(&path, 1)).front().has_value(); }
+bool exists(Storage& storage, const std::string& path) {
+  return storage.sizes(std::span(&path, 1)).front().has_value();
+}
 
 std::string blob_path(std::string_view directory, std::string_view key) {
   std::string path(directory);

@@ -36,8 +36,8 @@ class Storage {
  public:
   virtual ~Storage() = default;
 
-  virtual std::string_view type() const = 0;     // "local", "s3": Metaflow's ds_type
-  virtual const std::string& root() const = 0;   // Metaflow's ds-root
+  virtual std::string_view type() const = 0;    // "local", "s3": Metaflow's ds_type
+  virtual const std::string& root() const = 0;  // Metaflow's ds-root
 
   /// The contents, nothing for those that do not exist.
   virtual std::vector<std::optional<base::SharedBytes>> get(std::span<const std::string> paths) = 0;
@@ -48,8 +48,8 @@ class Storage {
   /// The entries directly below a path, unsorted; none if there is no such path.
   virtual std::vector<Entry> list(const std::string& path) = 0;
 
-  /// Stores one raw blob (cas_raw) by content, as `directory`/kk/key; gives back the key. What is there already is not written
-  /// again. `spool_file`: an open file without a name that holds just this content, or -1.
+  /// Stores one raw blob (cas_raw) by content, as `directory`/kk/key; gives back the key. What is there already is not
+  /// written again. `spool_file`: an open file without a name that holds just this content, or -1.
   virtual std::string save_blob(const std::string& directory, Pieces content, int spool_file) = 0;
 };
 

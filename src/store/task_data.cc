@@ -29,7 +29,8 @@ std::string quoted_list(const std::vector<std::string>& items) {
 bool valid_path_name(std::string_view name) {
   if (name.empty() || name.size() > 200 || name[0] == '.' || name[0] == '-') return false;
   return std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '-' || c == '.';
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '-' ||
+           c == '.';
   });
 }
 
@@ -40,7 +41,8 @@ std::optional<TaskRef> parse_task_ref(std::string_view text) {
 }
 
 const ArtifactRecord* TaskData::find(std::string_view name) const {
-  const auto at = std::lower_bound(artifacts.begin(), artifacts.end(), name, [](const ArtifactRecord& a, std::string_view n) { return a.name < n; });
+  const auto at = std::lower_bound(artifacts.begin(), artifacts.end(), name,
+                                   [](const ArtifactRecord& a, std::string_view n) { return a.name < n; });
   return at != artifacts.end() && at->name == name ? &*at : nullptr;
 }
 
@@ -50,8 +52,8 @@ std::string to_json(const TaskData& data, std::string_view datastore) {
   for (const ArtifactRecord& artifact : data.artifacts) {
     const char* comma = objects.empty() ? "" : ", ";
     objects += fmt::format("{}\"{}\": \"{}\"", comma, artifact.name, artifact.key);
-    info += fmt::format("{}\"{}\": {{\"size\": {}, \"type\": {}, \"encoding\": \"{}\"}}", comma, artifact.name, artifact.size,
-                        json_quoted(artifact.type), artifact.encoding);
+    info += fmt::format("{}\"{}\": {{\"size\": {}, \"type\": {}, \"encoding\": \"{}\"}}", comma, artifact.name,
+                        artifact.size, json_quoted(artifact.type), artifact.encoding);
   }
   std::string details = fmt::format("\"ok\": {}, \"next\": {}", data.ok, quoted_list(data.next));
   if (data.splits) details += fmt::format(", \"splits\": {}", *data.splits);
@@ -60,24 +62,28 @@ std::string to_json(const TaskData& data, std::string_view datastore) {
     details += ", \"items\": [";
     for (std::size_t i = 0; i < data.items.size(); ++i) {
       const ItemSource& source = data.items[i];
-      details += fmt::format("{}[\"{}\", \"{}\", {}, \"{}\"]", i > 0 ? ", " : "", source.variable, source.key, source.size, source.offsets);
+      details += fmt::format("{}[\"{}\", \"{}\", {}, \"{}\"]", i > 0 ? ", " : "", source.variable, source.key,
+                             source.size, source.offsets);
     }
     details += "]";
   }
-  return fmt::format(R"({{"datastore": "{}", "version": "1.0", "attempt": {}, "python_version": "", "objects": {{{}}}, "info": {{{}}}, "cpp": {{{}}}}})",
-                     datastore, data.attempt, objects, info, details);
+  return fmt::format(
+      R"({{"datastore": "{}", "version": "1.0", "attempt": {}, "python_version": "", "objects": {{{}}}, "info": {{{}}}, "cpp": {{{}}}}})",
+      datastore, data.attempt, objects, info, details);
 }
 
 TaskData task_data_from_json(std::string_view text, std::string_view path) {
   auto damaged = [&](std::string_view why) {
-    return Error(ErrorCode::data_store, fmt::format("'{}' is damaged: {}", path, why), "The task has to be executed again: use resume.");
+    return Error(ErrorCode::data_store, fmt::format("'{}' is damaged: {}", path, why),
+                 "The task has to be executed again: use resume.");
   };
   TaskData data;
   try {
     const auto json = nlohmann::json::parse(text);
     const std::string version = json.value("version", "1.0");
     if (!version.starts_with("1.")) {
-      throw Error(ErrorCode::data_store, fmt::format("'{}' has version {} of the format; this program reads versions 1.x", path, version),
+      throw Error(ErrorCode::data_store,
+                  fmt::format("'{}' has version {} of the format; this program reads versions 1.x", path, version),
                   "Update the program's Metaflow library.");
     }
     data.attempt = json.value("attempt", 0);
@@ -93,7 +99,8 @@ TaskData task_data_from_json(std::string_view text, std::string_view path) {
       }
       data.artifacts.push_back(std::move(artifact));
     }
-    std::sort(data.artifacts.begin(), data.artifacts.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+    std::sort(data.artifacts.begin(), data.artifacts.end(),
+              [](const auto& a, const auto& b) { return a.name < b.name; });
     const auto details = json.find("cpp");
     if (details != json.end()) {
       data.has_details = true;
@@ -103,7 +110,8 @@ TaskData task_data_from_json(std::string_view text, std::string_view path) {
       if (details->contains("splits")) data.splits = details->at("splits").get<std::uint64_t>();
       if (details->contains("items")) {
         for (const auto& source : details->at("items")) {
-          data.items.push_back({source.at(0).get<std::string>(), source.at(1).get<std::string>(), source.at(2).get<std::uint64_t>(), source.at(3).get<std::string>()});
+          data.items.push_back({source.at(0).get<std::string>(), source.at(1).get<std::string>(),
+                                source.at(2).get<std::uint64_t>(), source.at(3).get<std::string>()});
         }
       }
     }

@@ -37,24 +37,25 @@ struct ArtifactRecord {
 /// Where the items of a foreach around a task are, so that a task deep inside finds its item in O(1).
 struct ItemSource {
   std::string variable;
-  std::string key;       // of the stored range
+  std::string key;  // of the stored range
   std::uint64_t size = 0;
-  std::string offsets;   // key of the table of item positions; empty: small range, or an array
+  std::string offsets;  // key of the table of item positions; empty: small range, or an array
 
   bool operator==(const ItemSource&) const = default;
 };
 
-/// data.json. The members after `artifacts` are this implementation's own, under "cpp"; a task written by Python has none of them.
+/// data.json. The members after `artifacts` are this implementation's own, under "cpp"; a task written by Python has
+/// none of them.
 struct TaskData {
   int attempt = 0;
   std::vector<ArtifactRecord> artifacts;  // sorted by name
 
-  bool has_details = false;               // whether there is a "cpp"
-  std::vector<std::string> next;          // the steps that follow
-  std::optional<std::uint64_t> splits;    // of a foreach: how many items
-  std::vector<ItemSource> items;          // of the foreachs around the task, outermost first; at a split, the new one last
-  bool ok = true;                         // false: the step threw
-  std::string failure;                    // then: what, in one line
+  bool has_details = false;             // whether there is a "cpp"
+  std::vector<std::string> next;        // the steps that follow
+  std::optional<std::uint64_t> splits;  // of a foreach: how many items
+  std::vector<ItemSource> items;  // of the foreachs around the task, outermost first; at a split, the new one last
+  bool ok = true;                 // false: the step threw
+  std::string failure;            // then: what, in one line
 
   const ArtifactRecord* find(std::string_view name) const;
 };

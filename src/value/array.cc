@@ -22,7 +22,8 @@ namespace metaflow::detail {
 namespace {
 
 constexpr std::size_t kAlignment = 64;
-constexpr std::size_t kMapFrom = 1U << 20;  // larger blocks come from mmap: zeroed by the kernel page by page when touched
+constexpr std::size_t kMapFrom =
+    1U << 20;  // larger blocks come from mmap: zeroed by the kernel page by page when touched
 
 std::string shape_text(std::span<const std::size_t> shape) {
   std::string text = "(";
@@ -33,7 +34,8 @@ std::string shape_text(std::span<const std::size_t> shape) {
 std::size_t byte_count(std::span<const std::size_t> shape, std::size_t item_size) {
   std::size_t bytes = item_size;
   for (std::size_t size : shape) {
-    if (__builtin_mul_overflow(bytes, size, &bytes)) throw Error(ErrorCode::invalid_value, fmt::format("An array of shape {} is too large", shape_text(shape)));
+    if (__builtin_mul_overflow(bytes, size, &bytes))
+      throw Error(ErrorCode::invalid_value, fmt::format("An array of shape {} is too large", shape_text(shape)));
   }
   return bytes;
 }
@@ -48,7 +50,8 @@ std::shared_ptr<void> allocate(std::size_t bytes) {
   void* memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) {
     // Let operator new fail in its own words (and call the new-handler).
-    return {::operator new(bytes, std::align_val_t{kAlignment}), [](void* p) { ::operator delete(p, std::align_val_t{kAlignment}); }};
+    return {::operator new(bytes, std::align_val_t{kAlignment}),
+            [](void* p) { ::operator delete(p, std::align_val_t{kAlignment}); }};
   }
   return {memory, [bytes](void* p) { ::munmap(p, bytes); }};
 }
@@ -60,9 +63,15 @@ void put(std::byte* at, T value) {
 
 /// One element as the type that is wanted; errors if it does not fit.
 void convert_element(const Value& value, const Place& place, char type, std::size_t item_size, std::byte* at) {
-  auto integer = [&]<class T>(T) { put(at, static_cast<T>(integer_from(value, place, std::numeric_limits<T>::min(), std::numeric_limits<T>::max()))); };
-  auto unsigned_integer = [&]<class T>(T) { put(at, static_cast<T>(unsigned_from(value, place, std::numeric_limits<T>::max()))); };
-  auto real = [&]<class T>(T) { put(at, static_cast<T>(real_from(value, place, static_cast<double>(std::numeric_limits<T>::max())))); };
+  auto integer = [&]<class T>(T) {
+    put(at, static_cast<T>(integer_from(value, place, std::numeric_limits<T>::min(), std::numeric_limits<T>::max())));
+  };
+  auto unsigned_integer = [&]<class T>(T) {
+    put(at, static_cast<T>(unsigned_from(value, place, std::numeric_limits<T>::max())));
+  };
+  auto real = [&]<class T>(T) {
+    put(at, static_cast<T>(real_from(value, place, static_cast<double>(std::numeric_limits<T>::max()))));
+  };
   auto complex = [&]<class T>(T) {
     double re = 0;
     double im = 0;
@@ -92,14 +101,16 @@ void convert_element(const Value& value, const Place& place, char type, std::siz
 }
 
 /// All elements of nested lists or an array, row-major; gives back where the next one goes.
-std::byte* convert_elements(const Value& value, const Place& place, char type, std::size_t item_size, std::span<const std::size_t> shape, std::byte* at) {
+std::byte* convert_elements(const Value& value, const Place& place, char type, std::size_t item_size,
+                            std::span<const std::size_t> shape, std::byte* at) {
   if (shape.empty()) {
     convert_element(value, place, type, item_size, at);
     return at + item_size;
   }
   const std::size_t size = sequence_from(value, place);
   if (size != shape[0]) throw_wrong_size(value, place, shape[0]);
-  for (std::size_t i = 0; i < size; ++i) at = convert_elements(value[i], Place{&place, {}, i}, type, item_size, shape.subspan(1), at);
+  for (std::size_t i = 0; i < size; ++i)
+    at = convert_elements(value[i], Place{&place, {}, i}, type, item_size, shape.subspan(1), at);
   return at;
 }
 
@@ -108,22 +119,26 @@ std::byte* convert_elements(const Value& value, const Place& place, char type, s
 std::size_t element_count(std::span<const std::size_t> shape) { return byte_count(shape, 1); }
 
 void throw_bad_shape(std::span<const std::size_t> shape, std::size_t elements) {
-  throw Error(ErrorCode::invalid_value, fmt::format("An array of shape {} has {} elements, not {}", shape_text(shape), element_count(shape), elements));
+  throw Error(ErrorCode::invalid_value, fmt::format("An array of shape {} has {} elements, not {}", shape_text(shape),
+                                                    element_count(shape), elements));
 }
 
 void throw_out_of_range(std::span<const std::size_t> shape, std::span<const std::size_t> index) {
-  throw Error(ErrorCode::invalid_value, fmt::format("Index {} of an array of shape {}", shape_text(index), shape_text(shape)));
+  throw Error(ErrorCode::invalid_value,
+              fmt::format("Index {} of an array of shape {}", shape_text(index), shape_text(shape)));
 }
 
 ArrayData::ArrayData(std::shared_ptr<const StoredValue> stored) : stored_(std::move(stored)), read_only_(true) {}
 
-ArrayData::ArrayData(std::vector<std::size_t> shape, std::size_t item_size) : shape_(std::move(shape)), bytes_(byte_count(shape_, item_size)) {
+ArrayData::ArrayData(std::vector<std::size_t> shape, std::size_t item_size)
+    : shape_(std::move(shape)), bytes_(byte_count(shape_, item_size)) {
   owner_ = allocate(bytes_);
   data_ = static_cast<std::byte*>(owner_.get());
   loaded_.set_done();
 }
 
-ArrayData::ArrayData(std::vector<std::size_t> shape, std::size_t item_size, std::byte* data, std::shared_ptr<void> owner)
+ArrayData::ArrayData(std::vector<std::size_t> shape, std::size_t item_size, std::byte* data,
+                     std::shared_ptr<void> owner)
     : shape_(std::move(shape)), data_(data), bytes_(byte_count(shape_, item_size)), owner_(std::move(owner)) {
   loaded_.set_done();
 }
@@ -134,9 +149,11 @@ ArrayData::~ArrayData() {
 
 std::shared_ptr<ArrayData> ArrayData::on_disk(char type, std::vector<std::size_t> shape, std::size_t item_size) {
   const std::size_t bytes = byte_count(shape, item_size);
-  // The file is the payload as it will be stored: what the pickle has before the elements, the elements, what it has after them.
+  // The file is the payload as it will be stored: what the pickle has before the elements, the elements, what it has
+  // after them.
   Pickler pickler;
-  const std::byte* nowhere = reinterpret_cast<const std::byte*>(kAlignment);  // never read: only its place in the payload matters
+  const std::byte* nowhere =
+      reinterpret_cast<const std::byte*>(kAlignment);  // never read: only its place in the payload matters
   pickler.array(type, item_size, shape, {nowhere, bytes});
   pickler.finish();
   const auto parts = pickler.parts();
@@ -146,7 +163,8 @@ std::shared_ptr<ArrayData> ArrayData::on_disk(char type, std::vector<std::size_t
 
   base::Fd file = value::open_spool_file();
   auto write = [&](std::span<const std::byte> part, std::size_t at) {
-    if (::pwrite(file.get(), part.data(), part.size(), static_cast<off_t>(at)) != static_cast<ssize_t>(part.size())) base::throw_errno("write", "an array on disk", errno);
+    if (::pwrite(file.get(), part.data(), part.size(), static_cast<off_t>(at)) != static_cast<ssize_t>(part.size()))
+      base::throw_errno("write", "an array on disk", errno);
   };
   if (::ftruncate(file.get(), static_cast<off_t>(total)) != 0) base::throw_errno("enlarge", "an array on disk", errno);
   write(before, 0);
@@ -155,7 +173,8 @@ std::shared_ptr<ArrayData> ArrayData::on_disk(char type, std::vector<std::size_t
   void* memory = ::mmap(nullptr, total, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
   if (memory == MAP_FAILED) base::throw_errno("map", "an array on disk", errno);
   std::shared_ptr<void> owner(memory, [total](void* p) { ::munmap(p, total); });
-  auto data = std::make_shared<ArrayData>(std::move(shape), item_size, static_cast<std::byte*>(memory) + before.size(), std::move(owner));
+  auto data = std::make_shared<ArrayData>(std::move(shape), item_size, static_cast<std::byte*>(memory) + before.size(),
+                                          std::move(owner));
   data->spool_file_ = file.release();
   return data;
 }
@@ -167,7 +186,8 @@ void ArrayData::load(char type, std::size_t item_size) {
   });
 }
 
-void ArrayData::assign(const Value& value, const Place& place, char type, std::size_t item_size, std::shared_ptr<const void> memory) {
+void ArrayData::assign(const Value& value, const Place& place, char type, std::size_t item_size,
+                       std::shared_ptr<const void> memory) {
   std::vector<std::size_t> shape;
   bool as_it_is = false;
   if (value.kind() == Kind::array) {
@@ -222,7 +242,8 @@ std::byte* ArrayData::writable(std::shared_ptr<ArrayData>& data) {
       return current.data_;
     }
   }
-  const std::size_t item_size = current.bytes_ == 0 ? 1 : current.bytes_ / std::max<std::size_t>(1, element_count(current.shape_));
+  const std::size_t item_size =
+      current.bytes_ == 0 ? 1 : current.bytes_ / std::max<std::size_t>(1, element_count(current.shape_));
   auto copy = std::make_shared<ArrayData>(current.shape_, item_size);
   if (current.bytes_ > 0) std::memcpy(copy->data_, current.data_, current.bytes_);
   data = std::move(copy);

@@ -18,7 +18,9 @@ namespace {
 std::string describe(const Place& place) {
   std::string own = place.name.empty() ? fmt::format("item {}", place.index) : fmt::format("'{}'", place.name);
   if (place.outer == nullptr) return place.name.empty() ? own : "artifact " + own;
-  const std::string outer = place.outer->outer == nullptr && place.outer->name.empty() && place.outer->index == 0 ? "" : describe(*place.outer);
+  const std::string outer = place.outer->outer == nullptr && place.outer->name.empty() && place.outer->index == 0
+                                ? ""
+                                : describe(*place.outer);
   return outer.empty() ? own : outer + ", " + own;
 }
 
@@ -59,14 +61,16 @@ std::int64_t integer_from(const Value& given, const Place& place, std::int64_t l
   if (value.kind() == Kind::boolean) return value.boolean() ? 1 : 0;
   if (value.kind() == Kind::big_integer) fail(place, fmt::format("{} is beyond [{}, {}]", show(value), low, high));
   if (value.kind() != Kind::integer) throw_misfit(value, place, "an integer");
-  if (value.integer() < low || value.integer() > high) fail(place, fmt::format("{} is beyond [{}, {}]", value.integer(), low, high));
+  if (value.integer() < low || value.integer() > high)
+    fail(place, fmt::format("{} is beyond [{}, {}]", value.integer(), low, high));
   return value.integer();
 }
 
 std::uint64_t unsigned_from(const Value& given, const Place& place, std::uint64_t high) {
   const Value value = scalar_of(given);
   if (value.kind() == Kind::boolean) return value.boolean() ? 1 : 0;
-  if (value.kind() != Kind::integer && value.kind() != Kind::big_integer) throw_misfit(value, place, "an unsigned integer");
+  if (value.kind() != Kind::integer && value.kind() != Kind::big_integer)
+    throw_misfit(value, place, "an unsigned integer");
   const auto number = value.unsigned_integer();
   if (!number || *number > high) fail(place, fmt::format("{} is beyond [0, {}]", show(value), high));
   return *number;
@@ -85,7 +89,8 @@ double real_from(const Value& given, const Place& place, double largest) {
       break;
     default: throw_misfit(value, place, "a floating point number");
   }
-  if (std::isfinite(number) && std::fabs(number) > largest) fail(place, fmt::format("{} is beyond the range of float", number));
+  if (std::isfinite(number) && std::fabs(number) > largest)
+    fail(place, fmt::format("{} is beyond the range of float", number));
   return number;
 }
 
@@ -111,7 +116,8 @@ std::span<const std::byte> bytes_from(const Value& value, const Place& place) {
 }
 
 std::size_t sequence_from(const Value& value, const Place& place) {
-  const bool sequence = value.kind() == Kind::list || value.kind() == Kind::tuple || (value.kind() == Kind::array && !value.array().shape.empty());
+  const bool sequence = value.kind() == Kind::list || value.kind() == Kind::tuple ||
+                        (value.kind() == Kind::array && !value.array().shape.empty());
   if (!sequence) throw_misfit(value, place, "a list");
   return value.size();
 }
@@ -140,7 +146,8 @@ Value member_from(const Value& value, const Place& place, std::string_view name)
 
 void no_other_members(const Value& value, const Place& place, std::size_t count) {
   if (value.kind() != Kind::dict) throw_misfit(value, place, "a struct");
-  if (value.size() > count) fail(place, fmt::format("{} has more members than the struct, which has {}", show(value), count));
+  if (value.size() > count)
+    fail(place, fmt::format("{} has more members than the struct, which has {}", show(value), count));
 }
 
 Category category_of(const Value& value) {
@@ -193,7 +200,8 @@ void put_nanoseconds(Pickler& out, Wide nanoseconds, bool time_point) {
 }
 
 Wide nanoseconds_from(const Value& value, const Place& place, bool time_point) {
-  if (value.kind() != (time_point ? Kind::datetime : Kind::timedelta)) throw_misfit(value, place, time_point ? "a point in time" : "a duration");
+  if (value.kind() != (time_point ? Kind::datetime : Kind::timedelta))
+    throw_misfit(value, place, time_point ? "a point in time" : "a duration");
   return Wide{value.microseconds()} * 1000 + value.nanoseconds_below();
 }
 
@@ -202,29 +210,33 @@ Wide nanoseconds_from(const Value& value, const Place& place, bool time_point) {
 void encode_ticks(Pickler& out, std::int64_t count, std::intmax_t num, std::intmax_t den, bool time_point) {
   const Wide scaled = Wide{count} * num * kNanosecondsPerSecond;
   if (scaled % den != 0) {
-    throw Error(ErrorCode::invalid_value, "This duration is no whole number of nanoseconds", "Store its count() instead.");
+    throw Error(ErrorCode::invalid_value, "This duration is no whole number of nanoseconds",
+                "Store its count() instead.");
   }
   put_nanoseconds(out, scaled / den, time_point);
 }
 
 void encode_ticks(Pickler& out, double count, std::intmax_t num, std::intmax_t den, bool time_point) {
   const double nanoseconds = count * static_cast<double>(num) / static_cast<double>(den) * 1e9;
-  if (!(std::fabs(nanoseconds) < 9e25)) throw Error(ErrorCode::invalid_value, "This duration is beyond what Python's timedelta holds (10^9 days)");
+  if (!(std::fabs(nanoseconds) < 9e25))
+    throw Error(ErrorCode::invalid_value, "This duration is beyond what Python's timedelta holds (10^9 days)");
   put_nanoseconds(out, static_cast<Wide>(std::nearbyint(nanoseconds)), time_point);
 }
 
-std::int64_t integer_ticks_from(const Value& value, const Place& place, std::intmax_t num, std::intmax_t den, std::int64_t low, std::int64_t high,
-                                bool time_point) {
+std::int64_t integer_ticks_from(const Value& value, const Place& place, std::intmax_t num, std::intmax_t den,
+                                std::int64_t low, std::int64_t high, bool time_point) {
   const Wide scaled = nanoseconds_from(value, place, time_point) * den;
   const Wide tick = kNanosecondsPerSecond * num;
-  if (scaled % tick != 0) fail(place, fmt::format("{} is no whole number of the duration's ticks of {}/{} s", show(value), num, den));
+  if (scaled % tick != 0)
+    fail(place, fmt::format("{} is no whole number of the duration's ticks of {}/{} s", show(value), num, den));
   const Wide count = scaled / tick;
   if (count < low || count > high) fail(place, fmt::format("{} is beyond the range of the duration", show(value)));
   return static_cast<std::int64_t>(count);
 }
 
 double real_ticks_from(const Value& value, const Place& place, std::intmax_t num, std::intmax_t den) {
-  return static_cast<double>(nanoseconds_from(value, place, false)) / 1e9 * static_cast<double>(den) / static_cast<double>(num);
+  return static_cast<double>(nanoseconds_from(value, place, false)) / 1e9 * static_cast<double>(den) /
+         static_cast<double>(num);
 }
 
 // --- Once

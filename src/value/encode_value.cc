@@ -42,7 +42,8 @@ void encode(detail::Pickler& out, const Value& value, int depth) {
       return out.end();
     case Kind::array: {
       const ArrayView view = value.array();
-      if (view.column_major || view.big_endian || view.type == 'U' || view.type == 'S' || view.shape.empty()) {  // as a list
+      if (view.column_major || view.big_endian || view.type == 'U' || view.type == 'S' ||
+          view.shape.empty()) {  // as a list
         out.begin_list();
         return items();
       }

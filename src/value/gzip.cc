@@ -9,10 +9,14 @@
 
 namespace metaflow::value {
 
-bool is_gzip(std::span<const std::byte> bytes) { return bytes.size() >= 2 && bytes[0] == std::byte{0x1f} && bytes[1] == std::byte{0x8b}; }
+bool is_gzip(std::span<const std::byte> bytes) {
+  return bytes.size() >= 2 && bytes[0] == std::byte{0x1f} && bytes[1] == std::byte{0x8b};
+}
 
 base::SharedBytes gunzip(const base::SharedBytes& packed) {
-  auto fail = [](const char* what) { throw Error(ErrorCode::data_store, std::string("A gzip blob is damaged: ") + what); };
+  auto fail = [](const char* what) {
+    throw Error(ErrorCode::data_store, std::string("A gzip blob is damaged: ") + what);
+  };
   z_stream stream{};
   if (inflateInit2(&stream, 15 + 16) != Z_OK) fail("zlib does not start");  // 16: gzip header
   struct End {

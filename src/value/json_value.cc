@@ -121,6 +121,8 @@ void encode_json(detail::Pickler& out, const Json& json) {
 
 }  // namespace value
 
-std::string to_json(const Value& value) { return value::json_of(value).dump(-1, ' ', false, nlohmann::detail::error_handler_t::replace); }
+std::string to_json(const Value& value) {
+  return value::json_of(value).dump(-1, ' ', false, nlohmann::detail::error_handler_t::replace);
+}
 
 }  // namespace metaflow

@@ -16,7 +16,8 @@ std::uint64_t total_size(Pieces pieces) {
   return size;
 }
 
-TreeHasher::TreeHasher(Pieces pieces) : pieces_(pieces), size_(total_size(pieces)), digests_((size_ + kChunk - 1) / kChunk) {}
+TreeHasher::TreeHasher(Pieces pieces)
+    : pieces_(pieces), size_(total_size(pieces)), digests_((size_ + kChunk - 1) / kChunk) {}
 
 void TreeHasher::hash(std::size_t begin, std::size_t end) {
   std::size_t chunk = begin;

@@ -11,7 +11,8 @@
 
 namespace metaflow::value {
 
-/// Payloads up to this size are addressed by their SHA-1, like Python's; larger ones by a tree, which all cores can work on.
+/// Payloads up to this size are addressed by their SHA-1, like Python's; larger ones by a tree, which all cores can
+/// work on.
 inline constexpr std::uint64_t kFlatLimit = 64ULL << 20;
 
 /// The leaves of the tree: chunks of this size, the last one shorter.

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstring>
@@ -20,7 +21,8 @@ constexpr char kProto = '\x80', kMark = '(', kStop = '.', kPop = '0', kNone = 'N
 constexpr char kBinInt = 'J', kBinInt1 = 'K', kBinInt2 = 'M', kLong1 = '\x8a', kBinFloat = 'G';
 constexpr char kShortBinUnicode = '\x8c', kBinUnicode = 'X', kBinUnicode8 = '\x8d';
 constexpr char kShortBinBytes = 'C', kBinBytes = 'B', kBinBytes8 = '\x8e';
-constexpr char kEmptyList = ']', kAppends = 'e', kEmptySet = '\x8f', kAddItems = '\x90', kEmptyDict = '}', kSetItems = 'u';
+constexpr char kEmptyList = ']', kAppends = 'e', kEmptySet = '\x8f', kAddItems = '\x90', kEmptyDict = '}',
+               kSetItems = 'u';
 constexpr char kEmptyTuple = ')', kTuple1 = '\x85', kTuple2 = '\x86', kTuple3 = '\x87', kTuple = 't';
 constexpr char kStackGlobal = '\x93', kReduce = 'R', kNewObj = '\x81', kBuild = 'b';
 
@@ -106,7 +108,9 @@ void Pickler::text(std::string_view utf8) {
   note_type("<class 'str'>");
   const std::size_t bad = base::find_invalid_utf8(utf8);
   if (bad != std::string_view::npos) {
-    throw Error(ErrorCode::invalid_value, fmt::format("This text is not UTF-8: byte {} of {} is 0x{:02x}", bad, utf8.size(), static_cast<unsigned char>(utf8[bad])),
+    throw Error(ErrorCode::invalid_value,
+                fmt::format("This text is not UTF-8: byte {} of {} is 0x{:02x}", bad, utf8.size(),
+                            static_cast<unsigned char>(utf8[bad])),
                 "Bytes that are not text belong into an mf::Bytes, which is bytes in Python.");
   }
   if (utf8.size() <= 0xFF) {
@@ -195,8 +199,16 @@ void Pickler::datetime_utc(std::int64_t microseconds_since_1970) {
   if (t.year < 1 || t.year > 9999) {
     throw Error(ErrorCode::invalid_value, fmt::format("The year {} is beyond Python's datetime (1 to 9999)", t.year));
   }
-  const std::array<std::int64_t, 10> state{t.year >> 8, t.year & 255, t.month, t.day, t.hour, t.minute, t.second,
-                                           t.microsecond >> 16, t.microsecond >> 8 & 255, t.microsecond & 255};
+  const std::array<std::int64_t, 10> state{t.year >> 8,
+                                           t.year & 255,
+                                           t.month,
+                                           t.day,
+                                           t.hour,
+                                           t.minute,
+                                           t.second,
+                                           t.microsecond >> 16,
+                                           t.microsecond >> 8 & 255,
+                                           t.microsecond & 255};
   global("datetime", "datetime");
   put(kShortBinBytes);
   put(static_cast<char>(state.size()));
@@ -298,10 +310,25 @@ void Pickler::end() {
 
 void Pickler::list_of_reals(std::span<const double> values) {
   begin_list();
-  own_.reserve(own_.size() + values.size() * 9);
-  for (double value : values) {
-    next();
-    real(value);
+  if (recording_ && frames_.size() == 1) {
+    for (double value : values) {
+      next();
+      real(value);
+    }
+    return end();
+  }
+  for (std::size_t begin = 0; begin < values.size(); begin += kBatch) {
+    const auto batch = values.subspan(begin, std::min(kBatch, values.size() - begin));
+    put(kMark);
+    std::size_t at = own_.size();
+    own_.resize(at + batch.size() * 9);
+    for (double value : batch) {
+      const std::uint64_t big_endian = __builtin_bswap64(std::bit_cast<std::uint64_t>(value));
+      own_[at] = kBinFloat;
+      std::memcpy(&own_[at + 1], &big_endian, 8);
+      at += 9;
+    }
+    put(kAppends);
   }
   end();
 }
@@ -316,7 +343,8 @@ void Pickler::list_of_integers(std::span<const std::int64_t> values) {
   end();
 }
 
-void Pickler::array(char type, std::size_t item_size, std::span<const std::size_t> shape, std::span<const std::byte> data) {
+void Pickler::array(char type, std::size_t item_size, std::span<const std::size_t> shape,
+                    std::span<const std::byte> data) {
   note_type("<class 'numpy.ndarray'>");
   auto shape_tuple = [&] {
     begin_tuple(shape.size());
@@ -326,7 +354,8 @@ void Pickler::array(char type, std::size_t item_size, std::span<const std::size_
     }
     end();
   };
-  // numpy.ndarray((0,), 'b').__setstate__((1, shape, numpy.dtype('f8'), False, data)): public names only, the same in numpy 1 and 2.
+  // numpy.ndarray((0,), 'b').__setstate__((1, shape, numpy.dtype('f8'), False, data)): public names only, the same in
+  // numpy 1 and 2.
   global("numpy", "ndarray");
   integer(0);
   put(kTuple1);

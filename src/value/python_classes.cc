@@ -25,16 +25,18 @@ using detail::ValueBuilder;
 
 namespace {
 
-[[noreturn]] void fail(const std::string& what) { throw Error(ErrorCode::invalid_value, "Cannot read a pickled value: " + what); }
+[[noreturn]] void fail(const std::string& what) {
+  throw Error(ErrorCode::invalid_value, "Cannot read a pickled value: " + what);
+}
 
 /// What a known class does when it is called.
 enum class Class : std::uint8_t {
-  ndarray,        // numpy.ndarray((0,), 'b'), filled by BUILD
-  reconstruct,    // _reconstruct(numpy.ndarray, (0,), b'b')
-  from_buffer,    // _frombuffer(bytes, dtype, shape, order), protocol 5
-  scalar,         // scalar(dtype, bytes)
-  dtype,          // numpy.dtype('f8', False, True), completed by BUILD
-  encode,         // _codecs.encode(text, 'latin1'): bytes, protocol 2
+  ndarray,      // numpy.ndarray((0,), 'b'), filled by BUILD
+  reconstruct,  // _reconstruct(numpy.ndarray, (0,), b'b')
+  from_buffer,  // _frombuffer(bytes, dtype, shape, order), protocol 5
+  scalar,       // scalar(dtype, bytes)
+  dtype,        // numpy.dtype('f8', False, True), completed by BUILD
+  encode,       // _codecs.encode(text, 'latin1'): bytes, protocol 2
   datetime,
   date,
   timedelta,
@@ -100,7 +102,8 @@ struct DType {
 
 /// From the text numpy.dtype() was called with ("f8", "U2") and the state that BUILD gave it.
 DType dtype_of(const Value& dtype) {
-  if (dtype.class_name() != "numpy.dtype" || dtype.size() < 1 || dtype[0].kind() != Kind::text) fail("a numpy type is not one");
+  if (dtype.class_name() != "numpy.dtype" || dtype.size() < 1 || dtype[0].kind() != Kind::text)
+    fail("a numpy type is not one");
   const std::string_view text = dtype[0].text();
   DType result;
   if (text.size() < 2 || std::string_view("biufcSUMm").find(text[0]) == std::string_view::npos) {
@@ -108,7 +111,8 @@ DType dtype_of(const Value& dtype) {
   }
   result.type = text[0];
   const auto parsed = std::from_chars(text.data() + 1, text.data() + text.size(), result.item_size);
-  if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size() || result.item_size > 1U << 20) fail(fmt::format("numpy type '{}'", text));
+  if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size() || result.item_size > 1U << 20)
+    fail(fmt::format("numpy type '{}'", text));
   if (result.type == 'U') result.item_size *= 4;
   const Value state = dtype.state();
   if (state.kind() == Kind::tuple && state.size() >= 2 && state[1].kind() == Kind::text) {
@@ -182,10 +186,12 @@ double number(const Value& value) {
   }
 }
 
-std::int64_t small_integer(const Value& arguments, std::size_t index, std::int64_t low, std::int64_t high, std::int64_t otherwise) {
+std::int64_t small_integer(const Value& arguments, std::size_t index, std::int64_t low, std::int64_t high,
+                           std::int64_t otherwise) {
   if (index >= arguments.size()) return otherwise;
   const Value value = arguments[index];
-  if (value.kind() != Kind::integer || value.integer() < low || value.integer() > high) fail("a date or time is out of range");
+  if (value.kind() != Kind::integer || value.integer() < low || value.integer() > high)
+    fail("a date or time is out of range");
   return value.integer();
 }
 
@@ -205,7 +211,8 @@ Value timedelta(const Value& arguments) {
   const std::int64_t days = small_integer(arguments, 0, -kMaxDays, kMaxDays, 0);
   const std::int64_t seconds = small_integer(arguments, 1, -1'000'000'000'000, 1'000'000'000'000, 0);
   std::int64_t total = 0;
-  if (__builtin_mul_overflow(days * 86400 + seconds, std::int64_t{1'000'000}, &total) || __builtin_add_overflow(total, microseconds, &total)) {
+  if (__builtin_mul_overflow(days * 86400 + seconds, std::int64_t{1'000'000}, &total) ||
+      __builtin_add_overflow(total, microseconds, &total)) {
     fail("a timedelta is out of range");
   }
   return ValueBuilder::timedelta(total, nanoseconds);
@@ -221,12 +228,15 @@ Value datetime(const Value& arguments) {
     if (b.size() != 10) fail("a datetime is not one");
     auto byte = [&](std::size_t i) { return std::to_integer<std::int64_t>(b[i]); };
     const std::int64_t month = byte(2) & 0x7F;  // the top bit is "fold"
-    if (month < 1 || month > 12 || byte(3) < 1 || byte(3) > 31 || byte(4) > 23 || byte(5) > 59 || byte(6) > 59) fail("a datetime is not one");
-    at = microseconds_of({byte(0) << 8 | byte(1), month, byte(3), byte(4), byte(5), byte(6), byte(7) << 16 | byte(8) << 8 | byte(9)});
+    if (month < 1 || month > 12 || byte(3) < 1 || byte(3) > 31 || byte(4) > 23 || byte(5) > 59 || byte(6) > 59)
+      fail("a datetime is not one");
+    at = microseconds_of(
+        {byte(0) << 8 | byte(1), month, byte(3), byte(4), byte(5), byte(6), byte(7) << 16 | byte(8) << 8 | byte(9)});
     if (arguments.size() > 1) zone = arguments[1];
   } else {
-    at = microseconds_of({small_integer(arguments, 0, 1, 9999, 1970), small_integer(arguments, 1, 1, 12, 1), small_integer(arguments, 2, 1, 31, 1),
-                          small_integer(arguments, 3, 0, 23, 0), small_integer(arguments, 4, 0, 59, 0), small_integer(arguments, 5, 0, 59, 0),
+    at = microseconds_of({small_integer(arguments, 0, 1, 9999, 1970), small_integer(arguments, 1, 1, 12, 1),
+                          small_integer(arguments, 2, 1, 31, 1), small_integer(arguments, 3, 0, 23, 0),
+                          small_integer(arguments, 4, 0, 59, 0), small_integer(arguments, 5, 0, 59, 0),
                           small_integer(arguments, 6, 0, 999'999, 0)});
     if (arguments.size() > 7) zone = arguments[7];
   }
@@ -239,7 +249,8 @@ Value datetime(const Value& arguments) {
 }
 
 Value date(const Value& arguments) {
-  if (arguments.size() != 1 || arguments[0].kind() != Kind::bytes || arguments[0].bytes().size() != 4) fail("a date is not one");
+  if (arguments.size() != 1 || arguments[0].kind() != Kind::bytes || arguments[0].bytes().size() != 4)
+    fail("a date is not one");
   const auto b = arguments[0].bytes();
   auto byte = [&](std::size_t i) { return std::to_integer<std::int64_t>(b[i]); };
   if (byte(2) < 1 || byte(2) > 12 || byte(3) < 1 || byte(3) > 31) fail("a date is not one");
@@ -297,11 +308,13 @@ Value PythonClasses::global(std::string_view module, std::string_view name) {
     if (full == known.name) return object(full, Value());
   }
   throw Error(ErrorCode::invalid_value,
-              fmt::format("Cannot read a pickled value: it refers to the Python class or function '{}'", base::replace_invalid_utf8(full)),
+              fmt::format("Cannot read a pickled value: it refers to the Python class or function '{}'",
+                          base::replace_invalid_utf8(full)),
               "C++ reads numbers, texts, bytes, containers, numpy arrays, dates and times; store one of those.");
 }
 
-void PythonClasses::fill_array(ArrayNode& node, const Value& shape, const Value& dtype, bool column_major, std::span<const std::byte> bytes) {
+void PythonClasses::fill_array(ArrayNode& node, const Value& shape, const Value& dtype, bool column_major,
+                               std::span<const std::byte> bytes) {
   const DType type = dtype_of(dtype);
   const std::vector<std::size_t> sizes = shape_of(shape);
   const std::size_t count = checked_count(sizes, type.item_size);
@@ -341,7 +354,8 @@ Value PythonClasses::call(const Value& callable, const Value& arguments) {
     case Class::timezone:
     case Class::plain: return object(callable.class_name(), arguments);
     case Class::from_buffer: {
-      if (arguments.size() != 4 || arguments[0].kind() != Kind::bytes || arguments[3].kind() != Kind::text) fail("a numpy array is not one");
+      if (arguments.size() != 4 || arguments[0].kind() != Kind::bytes || arguments[3].kind() != Kind::text)
+        fail("a numpy array is not one");
       ArrayNode& node = arena_.arrays.emplace_back();
       fill_array(node, arguments[2], arguments[1], arguments[3].text() == "F", arguments[0].bytes());
       return ValueBuilder::array(&node);
@@ -393,7 +407,8 @@ Value PythonClasses::call(const Value& callable, const Value& arguments) {
 void PythonClasses::set_array_state(ArrayNode& node, const Value& state) {
   // (version, shape, dtype, column major?, bytes)
   if (state.kind() != Kind::tuple || state.size() != 5) fail("the state of a numpy array is not one");
-  if (state[3].kind() != Kind::boolean && state[3].kind() != Kind::integer) fail("the state of a numpy array is not one");
+  if (state[3].kind() != Kind::boolean && state[3].kind() != Kind::integer)
+    fail("the state of a numpy array is not one");
   const bool column_major = state[3].kind() == Kind::boolean ? state[3].boolean() : state[3].integer() != 0;
   if (state[4].kind() != Kind::bytes) fail("numpy arrays of objects are not supported");
   fill_array(node, state[1], state[2], column_major, state[4].bytes());
@@ -408,7 +423,8 @@ Value PythonClasses::build(const Value& object, const Value& state) {
     ValueBuilder::object_of(object)->state = state;
     return object;
   }
-  if (object.kind() == Kind::dict || object.kind() == Kind::list || object.kind() == Kind::set) return object;  // attributes of a subclass
+  if (object.kind() == Kind::dict || object.kind() == Kind::list || object.kind() == Kind::set)
+    return object;  // attributes of a subclass
   fail("it gives a state to something that has none");
 }
 

@@ -8,7 +8,7 @@
 namespace metaflow::detail {
 struct Arena;
 struct ArrayNode;
-}
+}  // namespace metaflow::detail
 
 namespace metaflow::value {
 
@@ -27,7 +27,8 @@ class PythonClasses {
  private:
   Value object(std::string_view class_name, const Value& arguments);
   Value numpy_scalar(const Value& arguments);
-  void fill_array(detail::ArrayNode& node, const Value& shape, const Value& dtype, bool column_major, std::span<const std::byte> bytes);
+  void fill_array(detail::ArrayNode& node, const Value& shape, const Value& dtype, bool column_major,
+                  std::span<const std::byte> bytes);
   void set_array_state(detail::ArrayNode& node, const Value& state);
 
   detail::Arena& arena_;

@@ -127,7 +127,8 @@ class Printer {
   }
 
   void quote(std::string_view text, bool bytes) {
-    const char mark = text.find('\'') != std::string_view::npos && text.find('"') == std::string_view::npos ? '"' : '\'';
+    const char mark =
+        text.find('\'') != std::string_view::npos && text.find('"') == std::string_view::npos ? '"' : '\'';
     out_ += mark;
     for (std::size_t i = 0; i < text.size() && !full(); ++i) {
       const auto c = static_cast<unsigned char>(text[i]);
@@ -169,9 +170,13 @@ class Printer {
     // numpy says the type unless it is the default for these elements.
     if (!((view.type == 'f' && view.item_size == 8) || (view.type == 'i' && view.item_size == 8) || view.type == 'b')) {
       constexpr std::string_view kLetters = "biufcSUMm";
-      constexpr std::string_view kNames[] = {"bool", "int", "uint", "float", "complex", "S", "U", "datetime", "timedelta"};
+      constexpr std::string_view kNames[] = {"bool", "int", "uint",     "float",    "complex",
+                                             "S",    "U",   "datetime", "timedelta"};
       const std::string_view name = kNames[std::min(kLetters.find(view.type), std::size(kNames) - 1)];
-      out_ += fmt::format(", dtype={}{}", name, view.type == 'S' ? view.item_size : view.type == 'U' ? view.item_size / 4 : view.item_size * 8);
+      out_ += fmt::format(", dtype={}{}", name,
+                          view.type == 'S'   ? view.item_size
+                          : view.type == 'U' ? view.item_size / 4
+                                             : view.item_size * 8);
     }
     out_ += ')';
   }
@@ -206,7 +211,8 @@ class Printer {
     if (real == 0 && !std::signbit(real)) {
       out_ += imaginary;
     } else {
-      out_ += fmt::format("({}{}{})", part(real), imaginary.starts_with('-') || imaginary.starts_with("nan") ? "" : "+", imaginary);
+      out_ += fmt::format("({}{}{})", part(real), imaginary.starts_with('-') || imaginary.starts_with("nan") ? "" : "+",
+                          imaginary);
       if (imaginary.starts_with("nan")) out_.insert(out_.size() - imaginary.size() - 1, "+");
     }
   }

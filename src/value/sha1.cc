@@ -10,7 +10,8 @@ namespace metaflow::value {
 Digest sha1(std::span<const std::span<const std::byte>> pieces) {
   sha1_ctx context;
   sha1_init(&context);
-  for (const auto& piece : pieces) sha1_update(&context, piece.size(), reinterpret_cast<const std::uint8_t*>(piece.data()));
+  for (const auto& piece : pieces)
+    sha1_update(&context, piece.size(), reinterpret_cast<const std::uint8_t*>(piece.data()));
   Digest digest;
   sha1_digest(&context, digest.size(), reinterpret_cast<std::uint8_t*>(digest.data()));
   return digest;
@@ -86,14 +87,16 @@ MF_INLINE void hash_lanes(const std::byte* data, std::size_t chunk, Digest* dige
   compress(state, padding.data(), 0, 1);
 
   for (std::size_t lane = 0; lane < kLanes; ++lane) {
-    for (std::size_t i = 0; i < 20; ++i) digests[lane][i] = static_cast<std::byte>(state[i / 4][lane] >> (24 - 8 * (i % 4)));
+    for (std::size_t i = 0; i < 20; ++i)
+      digests[lane][i] = static_cast<std::byte>(state[i / 4][lane] >> (24 - 8 * (i % 4)));
   }
 }
 
 using Word16 = std::uint32_t __attribute__((vector_size(64)));
 using Word8 = std::uint32_t __attribute__((vector_size(32)));
 
-__attribute__((target("avx512f,avx512vl,avx512bw"))) void hash_16(const std::byte* data, std::size_t chunk, Digest* digests) {
+__attribute__((target("avx512f,avx512vl,avx512bw"))) void hash_16(const std::byte* data, std::size_t chunk,
+                                                                  Digest* digests) {
   hash_lanes<Word16>(data, chunk, digests);
 }
 
@@ -108,9 +111,11 @@ __attribute__((target("avx2"))) void hash_8(const std::byte* data, std::size_t c
 void sha1_chunks(const std::byte* data, std::size_t chunk, std::span<Digest> digests) {
   std::size_t done = 0;
 #if defined(__x86_64__)
-  const bool wide = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw");
+  const bool wide =
+      __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw");
   for (; wide && done + 16 <= digests.size(); done += 16) hash_16(data + done * chunk, chunk, &digests[done]);
-  for (; __builtin_cpu_supports("avx2") && done + 8 <= digests.size(); done += 8) hash_8(data + done * chunk, chunk, &digests[done]);
+  for (; __builtin_cpu_supports("avx2") && done + 8 <= digests.size(); done += 8)
+    hash_8(data + done * chunk, chunk, &digests[done]);
 #endif
   for (; done < digests.size(); ++done) {
     const std::span<const std::byte> piece(data + done * chunk, chunk);

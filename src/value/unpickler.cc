@@ -52,7 +52,8 @@ class Unpickler {
 
  private:
   [[noreturn]] void fail(std::string_view what) const {
-    throw Error(ErrorCode::invalid_value, fmt::format("Cannot read a pickled value: {} (at byte {} of {})", what, at_, input_.size()));
+    throw Error(ErrorCode::invalid_value,
+                fmt::format("Cannot read a pickled value: {} (at byte {} of {})", what, at_, input_.size()));
   }
 
   Document finish(const Value& root) { return Document(root, std::static_pointer_cast<const void>(arena_)); }
@@ -81,7 +82,8 @@ class Unpickler {
   }
   std::string_view take_text(std::uint64_t size) {
     const auto text = base::as_text(take(size));
-    // Python writes lone surrogates with "surrogatepass"; what is not UTF-8 is replaced when shown, and refused when converted.
+    // Python writes lone surrogates with "surrogatepass"; what is not UTF-8 is replaced when shown, and refused when
+    // converted.
     return text;
   }
 
@@ -120,7 +122,8 @@ class Unpickler {
   void append_from(std::size_t begin, Kind kind) {
     if (begin == 0 || begin <= floor()) fail("its stack is empty");
     const Value& container = stack_[begin - 1];
-    if (container.kind() != kind) fail(kind == Kind::set ? "it adds to something that is no set" : "it appends to something that is no list");
+    if (container.kind() != kind)
+      fail(kind == Kind::set ? "it adds to something that is no set" : "it appends to something that is no list");
     ValueBuilder::list_of(container)->append(stack_.data() + begin, stack_.data() + stack_.size());
     stack_.resize(begin);
   }
@@ -183,6 +186,53 @@ class Unpickler {
 
   void push_list(Kind kind) { push(ValueBuilder::list(kind, &arena_->lists.emplace_back())); }
 
+  /// Behind a MARK: if there is nothing but floats, or small integers, up to an APPENDS, takes them straight into the
+  /// list that waits for them. This is how long lists of numbers look.
+  bool take_numbers() {
+    if (stack_.size() <= floor() || stack_.back().kind() != Kind::list) return false;
+    ListNode& list = *ValueBuilder::list_of(stack_.back());
+    const auto* bytes = reinterpret_cast<const unsigned char*>(input_.data());
+    std::size_t at = at_;
+    if (at < input_.size() && bytes[at] == 'G') {
+      if (list.size() > 0 && list.packing != ListNode::Packing::reals) return false;
+      while (at + 9 <= input_.size() && bytes[at] == 'G') at += 9;
+      if (at >= input_.size() || bytes[at] != 'e') return false;
+      list.packing = ListNode::Packing::reals;
+      list.reals.reserve(list.reals.size() + (at - at_) / 9);
+      for (std::size_t i = at_; i < at; i += 9) {
+        std::uint64_t bits = 0;
+        std::memcpy(&bits, bytes + i + 1, 8);
+        list.reals.push_back(std::bit_cast<double>(__builtin_bswap64(bits)));
+      }
+    } else {
+      if (list.size() > 0 && list.packing != ListNode::Packing::integers) return false;
+      const std::size_t before = list.integers.size();
+      while (at + 5 <= input_.size()) {
+        if (bytes[at] == 'K') {
+          list.integers.push_back(bytes[at + 1]);
+          at += 2;
+        } else if (bytes[at] == 'M') {
+          list.integers.push_back(bytes[at + 1] | bytes[at + 2] << 8);
+          at += 3;
+        } else if (bytes[at] == 'J') {
+          std::int32_t number = 0;
+          std::memcpy(&number, bytes + at + 1, 4);
+          list.integers.push_back(number);
+          at += 5;
+        } else {
+          break;
+        }
+      }
+      if (at >= input_.size() || bytes[at] != 'e' || list.integers.size() == before) {
+        list.integers.resize(before);
+        return false;
+      }
+      list.packing = ListNode::Packing::integers;
+    }
+    at_ = at + 1;
+    return true;
+  }
+
   void frozen_set(std::size_t begin) {
     ListNode& node = arena_->lists.emplace_back();
     node.append(stack_.data() + begin, stack_.data() + stack_.size());
@@ -200,11 +250,14 @@ class Unpickler {
   bool step() {
     switch (std::to_integer<unsigned char>(take(1)[0])) {
       case 0x80:  // PROTO
-        if (const auto protocol = take_little<std::uint8_t>(); protocol > 5) fail(fmt::format("its protocol {} is newer than 5", protocol));
+        if (const auto protocol = take_little<std::uint8_t>(); protocol > 5)
+          fail(fmt::format("its protocol {} is newer than 5", protocol));
         break;
       case 0x95: take(8); break;  // FRAME
       case '.': return false;     // STOP
-      case '(': marks_.push_back(stack_.size()); break;
+      case '(':
+        if (!take_numbers()) marks_.push_back(stack_.size());
+        break;
       case '0':  // POP; on a bare mark it removes that
         if (stack_.size() == floor() && !marks_.empty()) {
           marks_.pop_back();
@@ -235,8 +288,8 @@ class Unpickler {
       case 'B': push(ValueBuilder::bytes(take(take_little<std::uint32_t>()))); break;       // BINBYTES
       case 0x8e:                                                                            // BINBYTES8
       case 0x96: push(ValueBuilder::bytes(take(take_little<std::uint64_t>()))); break;      // BYTEARRAY8
-      case 'U': push(ValueBuilder::bytes(take(take_little<std::uint8_t>()))); break;        // SHORT_BINSTRING of Python 2
-      case 'T': push(ValueBuilder::bytes(take(take_little<std::uint32_t>()))); break;       // BINSTRING
+      case 'U': push(ValueBuilder::bytes(take(take_little<std::uint8_t>()))); break;   // SHORT_BINSTRING of Python 2
+      case 'T': push(ValueBuilder::bytes(take(take_little<std::uint32_t>()))); break;  // BINSTRING
       case ']': push_list(Kind::list); break;
       case 0x8f: push_list(Kind::set); break;
       case '}': push(ValueBuilder::dict(&arena_->dicts.emplace_back())); break;
@@ -273,7 +326,7 @@ class Unpickler {
       }
       case 'R':                  // REDUCE
       case 0x81: call(); break;  // NEWOBJ
-      case 0x92: {                   // NEWOBJ_EX
+      case 0x92: {               // NEWOBJ_EX
         const Value keywords = pop();
         if (keywords.kind() != Kind::dict || keywords.size() != 0) fail("it makes an object with keyword arguments");
         call();
@@ -285,11 +338,11 @@ class Unpickler {
         push(classes_.build(object, state));
         break;
       }
-      case 'q': memoize(take_little<std::uint8_t>()); break;    // BINPUT
-      case 'r': memoize(take_little<std::uint32_t>()); break;   // LONG_BINPUT
-      case 0x94: memoize(memo_.size()); break;                  // MEMOIZE
-      case 'h': recall(take_little<std::uint8_t>()); break;     // BINGET
-      case 'j': recall(take_little<std::uint32_t>()); break;    // LONG_BINGET
+      case 'q': memoize(take_little<std::uint8_t>()); break;   // BINPUT
+      case 'r': memoize(take_little<std::uint32_t>()); break;  // LONG_BINPUT
+      case 0x94: memoize(memo_.size()); break;                 // MEMOIZE
+      case 'h': recall(take_little<std::uint8_t>()); break;    // BINGET
+      case 'j': recall(take_little<std::uint32_t>()); break;   // LONG_BINGET
       default: --at_; fail(fmt::format("opcode 0x{:02x} is not supported", std::to_integer<unsigned>(input_[at_])));
     }
     return true;
@@ -310,7 +363,8 @@ class Unpickler {
 Document read_pickle(const base::SharedBytes& payload) { return Unpickler(payload, 0, payload.size()).whole(); }
 
 Document read_item(const base::SharedBytes& payload, std::size_t begin, std::size_t end) {
-  if (begin >= end || end > payload.size()) throw Error(ErrorCode::invalid_value, "Cannot read a pickled value: an item is out of range");
+  if (begin >= end || end > payload.size())
+    throw Error(ErrorCode::invalid_value, "Cannot read a pickled value: an item is out of range");
   return Unpickler(payload, begin, end).item();
 }
 

@@ -24,7 +24,8 @@ namespace {
   throw Error(ErrorCode::invalid_value, fmt::format("This value is {}, not {}", python_type(value), wanted));
 }
 
-// Where in an n-dimensional array a Value of kind `array` stands: how many indices were given, and the element they lead to.
+// Where in an n-dimensional array a Value of kind `array` stands: how many indices were given, and the element they
+// lead to.
 constexpr unsigned kLevelBits = 8;
 
 std::size_t pack_position(std::size_t level, std::size_t offset) { return offset << kLevelBits | level; }
@@ -171,7 +172,8 @@ double half_to_double(std::uint16_t half) {
   const int exponent = half >> 10 & 31;
   const int fraction = half & 1023;
   const double sign = (half & 0x8000) != 0 ? -1 : 1;
-  if (exponent == 31) return fraction != 0 ? std::numeric_limits<double>::quiet_NaN() : sign * std::numeric_limits<double>::infinity();
+  if (exponent == 31)
+    return fraction != 0 ? std::numeric_limits<double>::quiet_NaN() : sign * std::numeric_limits<double>::infinity();
   if (exponent == 0) return sign * fraction * 0x1p-24;
   return sign * (1024 + fraction) * std::bit_cast<double>(static_cast<std::uint64_t>(1023 + exponent - 25) << 52);
 }
@@ -213,9 +215,11 @@ Value array_element(const ArrayView& view, std::size_t position) {
       break;
     case 'c':
       if (view.item_size == 8) {
-        return ValueBuilder::complex(static_cast<double>(load_element<float>(at, swap)), static_cast<double>(load_element<float>(at + 4, swap)));
+        return ValueBuilder::complex(static_cast<double>(load_element<float>(at, swap)),
+                                     static_cast<double>(load_element<float>(at + 4, swap)));
       }
-      if (view.item_size == 16) return ValueBuilder::complex(load_element<double>(at, swap), load_element<double>(at + 8, swap));
+      if (view.item_size == 16)
+        return ValueBuilder::complex(load_element<double>(at, swap), load_element<double>(at + 8, swap));
       break;
     case 'S': {
       std::size_t size = view.item_size;
@@ -224,7 +228,8 @@ Value array_element(const ArrayView& view, std::size_t position) {
     }
     default: break;
   }
-  throw Error(ErrorCode::invalid_value, fmt::format("Elements of a numpy array of type '{}{}' cannot be read", view.type, view.item_size));
+  throw Error(ErrorCode::invalid_value,
+              fmt::format("Elements of a numpy array of type '{}{}' cannot be read", view.type, view.item_size));
 }
 
 }  // namespace detail
@@ -308,7 +313,8 @@ std::size_t Value::size() const {
 }
 
 Value Value::operator[](std::size_t index) const {
-  if (index >= size()) throw Error(ErrorCode::invalid_value, fmt::format("Index {} of a {} of {}", index, python_type(*this), size()));
+  if (index >= size())
+    throw Error(ErrorCode::invalid_value, fmt::format("Index {} of a {} of {}", index, python_type(*this), size()));
   switch (kind_) {
     case Kind::list:
     case Kind::tuple:
@@ -323,7 +329,8 @@ Value Value::operator[](std::size_t index) const {
     case Kind::object: return object_->arguments[index];
     default: break;
   }
-  // An array: each index narrows it by a dimension. Row-major positions count whole sub-arrays; column-major ones strides.
+  // An array: each index narrows it by a dimension. Row-major positions count whole sub-arrays; column-major ones
+  // strides.
   const std::size_t level = level_of(size_);
   const auto& shape = array_->shape;
   std::size_t stride = 1;
@@ -333,13 +340,25 @@ Value Value::operator[](std::size_t index) const {
     for (std::size_t d = level + 1; d < shape.size(); ++d) stride *= shape[d];
   }
   const std::size_t offset = offset_of(size_) + index * stride;
-  if (level + 1 == shape.size()) return array_->texts.empty() ? detail::array_element(array_->view, offset) : array_->texts[offset];
+  if (level + 1 == shape.size())
+    return array_->texts.empty() ? detail::array_element(array_->view, offset) : array_->texts[offset];
   return ValueBuilder::array(array_, level + 1, offset);
+}
+
+std::span<const double> Value::packed_reals() const {
+  if (kind_ != Kind::list || list_->packing != ListNode::Packing::reals) return {};
+  return list_->reals;
+}
+
+std::span<const std::int64_t> Value::packed_integers() const {
+  if (kind_ != Kind::list || list_->packing != ListNode::Packing::integers) return {};
+  return list_->integers;
 }
 
 Value Value::mapped(std::size_t index) const {
   if (kind_ != Kind::dict) wrong_kind(*this, "a dict");
-  if (index >= dict_->values.size()) throw Error(ErrorCode::invalid_value, fmt::format("Item {} of a dict of {}", index, dict_->values.size()));
+  if (index >= dict_->values.size())
+    throw Error(ErrorCode::invalid_value, fmt::format("Item {} of a dict of {}", index, dict_->values.size()));
   return dict_->values[index];
 }
 
@@ -353,7 +372,9 @@ std::optional<Value> Value::find(std::string_view key) const {
   return std::nullopt;
 }
 
-std::string_view Value::class_name() const { return kind_ == Kind::object ? std::string_view(object_->class_name) : std::string_view(); }
+std::string_view Value::class_name() const {
+  return kind_ == Kind::object ? std::string_view(object_->class_name) : std::string_view();
+}
 
 Value Value::state() const { return kind_ == Kind::object ? object_->state : Value(); }
 

@@ -32,7 +32,9 @@ struct ParameterTable<Parameter<T>> {
       ParameterTypeOf<T>::value,
       ListItem<T>::value,
       OptionalLike<T>,
-      [](const void* member) -> const ParameterBase& { return ParameterAccess<T>::base(*static_cast<const Parameter<T>*>(member)); },
+      [](const void* member) -> const ParameterBase& {
+        return ParameterAccess<T>::base(*static_cast<const Parameter<T>*>(member));
+      },
   };
   static constexpr const ParameterOps* value = &table;
 };
@@ -89,7 +91,8 @@ void decode_member(void* member, const Value& value, const Place& place) {
 template <class T>
 constexpr MemberOps member_ops() {
   using Plain = std::remove_const_t<T>;
-  MemberOps ops{KindOf<T>::value, spelling_of_type<Plain>(), nullptr, nullptr, nullptr, nullptr, nullptr, ParameterTable<Plain>::value};
+  MemberOps ops{KindOf<T>::value, spelling_of_type<Plain>(),   nullptr, nullptr, nullptr, nullptr,
+                nullptr,          ParameterTable<Plain>::value};
   if constexpr (KindOf<T>::value != MemberKind::transient) {
     ops.encode = encode_member<Plain>;
     ops.decode = decode_member<T>;
@@ -107,8 +110,11 @@ constexpr MemberOps member_ops() {
       return ArrayAccess<U>{};
     }
   }(static_cast<T*>(nullptr)));
-  MemberOps ops{KindOf<T>::value, spelling_of_type<T>(), encode_member<T>, decode_member<T>, nullptr, nullptr, nullptr, nullptr};
-  ops.attach = [](void* member, std::shared_ptr<const StoredValue> stored) { Access::attach(*static_cast<T*>(member), std::move(stored)); };
+  MemberOps ops{KindOf<T>::value, spelling_of_type<T>(), encode_member<T>, decode_member<T>, nullptr, nullptr, nullptr,
+                nullptr};
+  ops.attach = [](void* member, std::shared_ptr<const StoredValue> stored) {
+    Access::attach(*static_cast<T*>(member), std::move(stored));
+  };
   ops.stored = [](const void* member) { return Access::stored(*static_cast<const T*>(member)); };
   if constexpr (KindOf<T>::value == MemberKind::array) {
     ops.spool_file = [](const void* member) { return Access::spool_file(*static_cast<const T*>(member)); };
@@ -214,7 +220,9 @@ void describe_steps(FlowDescription& flow, std::vector<StepSayings> said, std::i
     DescribeTransition<Flow, typename S::Transition>::fill(step);
   };
   (fill.template operator()<
-       Steps, typename StepAt<(kVerdict.innermost_foreach[I] < 0 ? 0 : static_cast<std::size_t>(kVerdict.innermost_foreach[I])), Steps...>::type>(I),
+       Steps, typename StepAt<
+                  (kVerdict.innermost_foreach[I] < 0 ? 0 : static_cast<std::size_t>(kVerdict.innermost_foreach[I])),
+                  Steps...>::type>(I),
    ...);
 }
 
@@ -233,9 +241,8 @@ FlowDescription describe() {
   flow.make = []() -> void* { return new Flow{}; };
   flow.destroy = [](void* object) { delete static_cast<Flow*>(object); };
   flow.addresses = [](void* object, void** members) {
-    visit_members(*static_cast<Flow*>(object), [&](auto&... member) {
-      ((*members++ = const_cast<void*>(static_cast<const void*>(&member))), ...);
-    });
+    visit_members(*static_cast<Flow*>(object),
+                  [&](auto&... member) { ((*members++ = const_cast<void*>(static_cast<const void*>(&member))), ...); });
   };
   return flow;
 }

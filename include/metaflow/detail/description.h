@@ -33,7 +33,8 @@ struct MemberOps {
   std::string_view type_name;  // as in C++, for messages and _graph_info
   void (*encode)(const void* member, Pickler& out);
   void (*decode)(void* member, const Value& value, const Place& place);
-  // lazy and array: refer to a stored value; the stored value it still is, or null; the file that holds a payload already, or -1
+  // lazy and array: refer to a stored value; the stored value it still is, or null; the file that holds a payload
+  // already, or -1
   void (*attach)(void* member, std::shared_ptr<const StoredValue> stored);
   const StoredValue* (*stored)(const void* member);
   int (*spool_file)(const void* member);

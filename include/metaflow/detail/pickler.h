@@ -16,8 +16,8 @@ struct ItemSpan {
   std::uint64_t end;
 };
 
-/// Builds one payload. Long texts, bytes and arrays are not copied but referred to, so they must live until the payload is
-/// stored. Not thread-safe.
+/// Builds one payload. Long texts, bytes and arrays are not copied but referred to, so they must live until the payload
+/// is stored. Not thread-safe.
 class Pickler {
  public:
   Pickler();
@@ -45,12 +45,12 @@ class Pickler {
   void list_of_reals(std::span<const double> values);
   void list_of_integers(std::span<const std::int64_t> values);
 
-  /// A numpy.ndarray, row-major; `type` as in ArrayView. The data starts at a multiple of 64 of the payload, so that a mapped
-  /// payload is an aligned array.
+  /// A numpy.ndarray, row-major; `type` as in ArrayView. The data starts at a multiple of 64 of the payload, so that a
+  /// mapped payload is an aligned array.
   void array(char type, std::size_t item_size, std::span<const std::size_t> shape, std::span<const std::byte> data);
 
-  /// An instance of a Python class made from a tuple of arguments: begin_object, next and value for each, end. `with_new`: the
-  /// class's __new__ is called with them (namedtuples), else the class itself.
+  /// An instance of a Python class made from a tuple of arguments: begin_object, next and value for each, end.
+  /// `with_new`: the class's __new__ is called with them (namedtuples), else the class itself.
   void begin_object(std::string_view module, std::string_view name, std::size_t arguments, bool with_new);
   /// Gives the object that was just ended the state that follows: begin_state(), one value, end().
   void begin_state();
@@ -73,9 +73,9 @@ class Pickler {
   enum class Open : std::uint8_t { list, set, dict, tuple, object_call, object_new, state };
   struct Frame {
     Open what;
-    std::size_t count = 0;   // items so far
-    std::size_t batch = 0;   // items since the last MARK
-    std::size_t arity = 0;   // of a tuple
+    std::size_t count = 0;  // items so far
+    std::size_t batch = 0;  // items since the last MARK
+    std::size_t arity = 0;  // of a tuple
   };
   struct Foreign {
     std::size_t at;  // position in own_ before which it stands

@@ -1,11 +1,11 @@
 // Reflection of aggregates: how many data members, their names, and references to them. No macros, no registration.
 //
-// Technique (the one of Boost.PFR): the number of members is the largest n for which T{any, any, ...} compiles, structured
-// bindings name the n members, and the address of a member of an object that is declared but never defined goes into a
-// template argument whose spelling the compiler prints in __PRETTY_FUNCTION__.
+// Technique (the one of Boost.PFR): the number of members is the largest n for which T{any, any, ...} compiles,
+// structured bindings name the n members, and the address of a member of an object that is declared but never defined
+// goes into a template argument whose spelling the compiler prints in __PRETTY_FUNCTION__.
 //
-// Limits, each a compile error: at most 64 members, no C arrays (std::array works), no bit-fields, no references, no base
-// class other than the empty one of a flow.
+// Limits, each a compile error: at most 64 members, no C arrays (std::array works), no bit-fields, no references, no
+// base class other than the empty one of a flow.
 #pragma once
 
 // Clang warns of undefined static members in anonymous namespaces; this header names such members and never reads them.
@@ -21,7 +21,8 @@ namespace metaflow {
 template <class Flow>
 struct FlowSpec;
 
-/// A flow or a value that is no aggregate names its members once: `static auto artifacts() { return mf::members<&F::a, &F::b>; }`.
+/// A flow or a value that is no aggregate names its members once: `static auto artifacts() { return mf::members<&F::a,
+/// &F::b>; }`.
 template <auto... Pointers>
 struct Members {};
 
@@ -55,8 +56,8 @@ consteval bool initialisable_with(std::index_sequence<I...>) {
   }
 }
 
-// Members have initialisers or default constructors (a flow is made by default), so "n initialisers compile" holds up to the
-// number of members and not beyond: bisect.
+// Members have initialisers or default constructors (a flow is made by default), so "n initialisers compile" holds up
+// to the number of members and not beyond: bisect.
 template <class T, std::size_t Low, std::size_t High>
 consteval std::size_t count_members() {
   if constexpr (Low == High) {
@@ -90,8 +91,9 @@ constexpr decltype(auto) visit_members(T& object, F&& f) {
     return visit_listed(object, std::forward<F>(f), Plain::artifacts());
   } else {
     constexpr std::size_t kCount = kMemberCount<Plain>;
-    static_assert(kCount <= kMaxMembers,
-                  "metaflow: a flow or a stored struct has at most 64 data members; put some of them into a nested struct");
+    static_assert(
+        kCount <= kMaxMembers,
+        "metaflow: a flow or a stored struct has at most 64 data members; put some of them into a nested struct");
     // clang-format off
     if constexpr (kCount == 0) {
       return std::forward<F>(f)();
@@ -185,8 +187,9 @@ struct Boxed {
   T value;
 };
 
-/// Declared, never defined: only addresses of its members are named. A static member of a class template (clang refuses an
-/// extern variable template for types in anonymous namespaces) and boxed (g++ refuses an undefined variable of a local type).
+/// Declared, never defined: only addresses of its members are named. A static member of a class template (clang refuses
+/// an extern variable template for types in anonymous namespaces) and boxed (g++ refuses an undefined variable of a
+/// local type).
 template <class T>
 struct Undefined {
   static Boxed<T> object;
@@ -219,7 +222,8 @@ struct AddressAt {
 };
 
 constexpr bool is_identifier_char(char c) {
-  return c == '_' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || static_cast<unsigned char>(c) >= 128;
+  return c == '_' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+         static_cast<unsigned char>(c) >= 128;
 }
 
 /// The identifier that ends at `end` of `text`.

@@ -1,4 +1,5 @@
-// The shape of a flow's graph, and whether it is a sound one. Used by the compiler (through static_assert) and at run time.
+// The shape of a flow's graph, and whether it is a sound one. Used by the compiler (through static_assert) and at run
+// time.
 #pragma once
 
 #include <cstddef>
@@ -69,9 +70,9 @@ struct Analysis {
   int other = -1;  // the other step that matters, if any
   int start = -1;
   int end = -1;
-  std::vector<int> order;                     // reachable steps, every step after those that lead to it
-  std::vector<std::vector<OpenSplit>> open;   // per step: the splits around it, outermost first
-  std::vector<int> matching_join;             // per step that splits: the join; else -1
+  std::vector<int> order;                    // reachable steps, every step after those that lead to it
+  std::vector<std::vector<OpenSplit>> open;  // per step: the splits around it, outermost first
+  std::vector<int> matching_join;            // per step that splits: the join; else -1
 };
 
 constexpr bool valid_step_name(std::string_view name) {
@@ -143,7 +144,8 @@ class Analyser {
     for (int i = 0; i < size_; ++i) {
       const Node& step = node(i);
       if (!valid_step_name(step.name)) fail(Problem::bad_name, i);
-      if (step.join && (step.transition == Transition::split || step.transition == Transition::foreach)) fail(Problem::join_and_split, i);
+      if (step.join && (step.transition == Transition::split || step.transition == Transition::foreach))
+        fail(Problem::join_and_split, i);
       if (step.transition == Transition::none && i != result_.end) fail(Problem::no_transition, i);
       if (step.transition == Transition::choose && step.targets.size() < 2) fail(Problem::few_cases, i);
       for (std::size_t t = 0; t < step.targets.size(); ++t) {
@@ -226,7 +228,9 @@ class Analyser {
 
   constexpr void meet(int i, std::vector<Arrival>& arrivals) {
     for (const Arrival& arrival : arrivals) {
-      if (arrival.open != arrivals[0].open) return fail(i == result_.end ? Problem::unjoined_split : Problem::unjoined_paths, i == result_.end ? innermost(arrivals) : i);
+      if (arrival.open != arrivals[0].open)
+        return fail(i == result_.end ? Problem::unjoined_split : Problem::unjoined_paths,
+                    i == result_.end ? innermost(arrivals) : i);
     }
     result_.open[static_cast<std::size_t>(i)] = std::move(arrivals[0].open);
   }
@@ -244,7 +248,8 @@ class Analyser {
       if (arrival.open.empty()) return fail(Problem::join_without_split, i);
       std::vector<OpenSplit> outer = arrival.open;
       std::vector<OpenSplit> first = arrivals[0].open;
-      if (outer.size() != first.size() || outer.back().split != first.back().split) return fail(Problem::unrelated_join, i);
+      if (outer.size() != first.size() || outer.back().split != first.back().split)
+        return fail(Problem::unrelated_join, i);
       branches.push_back(outer.back().branch);
       outer.pop_back();
       first.pop_back();

@@ -175,7 +175,8 @@ struct Step {
     } else if constexpr (std::is_same_v<Part, doc>) {
       said.doc = std::move(part.text);
     } else {
-      static_assert(DecoratorStruct<Part>, "metaflow: a step is given its transition, decorators and mf::doc, nothing else");
+      static_assert(DecoratorStruct<Part>,
+                    "metaflow: a step is given its transition, decorators and mf::doc, nothing else");
       said.decorators.push_back(make_decorator(part));
     }
   }
@@ -195,7 +196,7 @@ struct FindStep {
   constexpr int operator()() const {
     int found = kUnknownStep;
     int i = 0;
-    ((is<Method, Steps>() && found == kUnknownStep ? found = i : 0, ++i), ...);
+    ((is<Method, Steps>()&& found == kUnknownStep ? found = i : 0, ++i), ...);
     return found;
   }
 

@@ -34,19 +34,28 @@ Verdict verdict_of(const base::Ending& ending) {
   }
   const std::string peak = base::human_bytes(ending.peak_memory);
   switch (ending.signal) {
-    case SIGSEGV: verdict.cause = fmt::format("Task failed with a segmentation fault (SIGSEGV, peak memory {}).", peak); break;
-    case SIGKILL:
-      verdict.cause = fmt::format("Task was killed by SIGKILL, by somebody or by the kernel for lack of memory (peak memory {}).", peak);
+    case SIGSEGV:
+      verdict.cause = fmt::format("Task failed with a segmentation fault (SIGSEGV, peak memory {}).", peak);
       break;
-    default: verdict.cause = fmt::format("Task was killed by {} (peak memory {}).", base::signal_name(ending.signal), peak);
+    case SIGKILL:
+      verdict.cause = fmt::format(
+          "Task was killed by SIGKILL, by somebody or by the kernel for lack of memory (peak memory {}).", peak);
+      break;
+    default:
+      verdict.cause = fmt::format("Task was killed by {} (peak memory {}).", base::signal_name(ending.signal), peak);
   }
   return verdict;
 }
 
 }  // namespace
 
-LocalBackend::LocalBackend(base::EventLoop& loop, BackendEvents& events, std::string program, std::vector<std::string> environment)
-    : loop_(loop), events_(events), program_(std::move(program)), environment_(std::move(environment)), buffer_(kBufferSize, '\0') {
+LocalBackend::LocalBackend(base::EventLoop& loop, BackendEvents& events, std::string program,
+                           std::vector<std::string> environment)
+    : loop_(loop),
+      events_(events),
+      program_(std::move(program)),
+      environment_(std::move(environment)),
+      buffer_(kBufferSize, '\0') {
   base::become_subreaper();
 }
 
@@ -69,9 +78,12 @@ void LocalBackend::start(const Attempt& attempt) {
   auto process = std::make_unique<Process>();
   process->id = attempt.id;
   try {
-    process->child = base::start_process(program_, runtime::to_command_line(attempt.step, attempt.inputs_file), environment);
+    process->child =
+        base::start_process(program_, runtime::to_command_line(attempt.step, attempt.inputs_file), environment);
   } catch (const Error& error) {
-    loop_.after(0, [this, id = attempt.id, cause = std::string(error.what())] { events_.on_finished(id, Verdict{.cause = cause}); });
+    loop_.after(0, [this, id = attempt.id, cause = std::string(error.what())] {
+      events_.on_finished(id, Verdict{.cause = cause});
+    });
     return;
   }
   Process& started = *process;
@@ -85,7 +97,8 @@ void LocalBackend::start(const Attempt& attempt) {
 bool LocalBackend::read(Process& process, Stream stream) {
   const int fd = (stream == Stream::out ? process.child.out : process.child.err).get();
   const ssize_t count = ::read(fd, buffer_.data(), buffer_.size());
-  if (count > 0) events_.on_output(process.id, stream, std::string_view(buffer_.data(), static_cast<std::size_t>(count)));
+  if (count > 0)
+    events_.on_output(process.id, stream, std::string_view(buffer_.data(), static_cast<std::size_t>(count)));
   return count > 0 || (count < 0 && errno == EINTR);
 }
 

@@ -12,7 +12,8 @@ namespace metaflow::compute {
 
 class LocalBackend : public Backend {
  public:
-  /// `program`: the executable, which knows the command `step`. `environment`: of every task, without what attempts add.
+  /// `program`: the executable, which knows the command `step`. `environment`: of every task, without what attempts
+  /// add.
   LocalBackend(base::EventLoop& loop, BackendEvents& events, std::string program, std::vector<std::string> environment);
   ~LocalBackend() override;
 

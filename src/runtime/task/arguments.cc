@@ -45,7 +45,9 @@ std::vector<store::TaskRef> unpack_inputs(std::string_view text) {
   if (colon != std::string_view::npos) text.remove_prefix(colon + 1);
   for (const std::string& part : base::split(text, ',')) {
     auto input = store::parse_task_ref(prefix + part);
-    if (!input) throw Error(ErrorCode::usage, fmt::format("Invalid value for '--input-paths': '{}' is not RUN/STEP/TASK", prefix + part));
+    if (!input)
+      throw Error(ErrorCode::usage,
+                  fmt::format("Invalid value for '--input-paths': '{}' is not RUN/STEP/TASK", prefix + part));
     inputs.push_back(std::move(*input));
   }
   return inputs;
@@ -62,7 +64,8 @@ std::vector<std::string> to_command_line(const StepArguments& a, const std::stri
   }
   if (!a.split.empty()) line.insert(line.end(), {"--split-path", a.split});
   if (a.split_index) line.insert(line.end(), {"--split-index", std::to_string(*a.split_index)});
-  line.insert(line.end(), {"--retry-count", std::to_string(a.retry_count), "--max-user-code-retries", std::to_string(a.max_user_code_retries)});
+  line.insert(line.end(), {"--retry-count", std::to_string(a.retry_count), "--max-user-code-retries",
+                           std::to_string(a.max_user_code_retries)});
   line.insert(line.end(), {"--namespace", a.name_space});
   if (!a.origin_run_id.empty()) line.insert(line.end(), {"--origin-run-id", a.origin_run_id});
   for (const std::string& tag : a.tags) line.insert(line.end(), {"--tag", tag});

@@ -1,5 +1,7 @@
 #include "runtime/task/artifacts.h"
 
+#include <cstring>
+
 #include <metaflow/error.h>
 
 #include "value/unpickler.h"
@@ -8,30 +10,50 @@ namespace metaflow::runtime {
 
 using detail::MemberKind;
 
-Document StoredArtifact::read() const {
+namespace {
+
+Document parse(const base::SharedBytes& payload, const std::string& name) {
   try {
-    return value::read_pickle(store_->load_value(record_.key, record_.size, record_.name));
+    return value::read_pickle(payload);
   } catch (const Error& error) {
-    if (error.code() != ErrorCode::invalid_value) throw;
-    throw error.prefixed("artifact '" + record_.name + "': ");
+    throw error.prefixed("artifact '" + name + "': ");
   }
 }
 
-void load_member(const detail::Member& description, void* member, std::shared_ptr<const store::FlowStore> store, const store::ArtifactRecord& record) {
+bool same_bytes(store::Pieces pieces, std::span<const std::byte> whole) {
+  std::size_t at = 0;
+  for (const auto& piece : pieces) {
+    if (piece.size() > whole.size() - at || std::memcmp(piece.data(), whole.data() + at, piece.size()) != 0)
+      return false;
+    at += piece.size();
+  }
+  return at == whole.size();
+}
+
+}  // namespace
+
+Document StoredArtifact::read() const {
+  return parse(store_->load_value(record_.key, record_.size, record_.name), record_.name);
+}
+
+base::SharedBytes load_member(const detail::Member& description, void* member,
+                              std::shared_ptr<const store::FlowStore> store, const store::ArtifactRecord& record) {
   if (description.ops->attach != nullptr) {
     description.ops->attach(member, std::make_shared<StoredArtifact>(std::move(store), record));
-    return;
+    return {};
   }
-  const Document document = StoredArtifact(std::move(store), record).read();
+  base::SharedBytes payload = store->load_value(record.key, record.size, record.name);
+  const Document document = parse(payload, record.name);
   description.ops->decode(member, document.root(), detail::Place{nullptr, description.name, 0});
+  return payload;
 }
 
-store::ArtifactRecord save_member(const detail::Member& description, const void* member, store::FlowStore& store, const store::ArtifactRecord* loaded,
-                                  std::vector<detail::ItemSpan>* items) {
+store::ArtifactRecord save_member(const detail::Member& description, const void* member, store::FlowStore& store,
+                                  const LoadedMember& loaded, std::vector<detail::ItemSpan>* items) {
   const auto& ops = *description.ops;
   const bool constant = ops.kind == MemberKind::constant || ops.kind == MemberKind::parameter;
   if (items == nullptr) {
-    if (constant && loaded != nullptr) return *loaded;
+    if (constant && loaded.record != nullptr) return *loaded.record;
     if (ops.stored != nullptr) {
       if (const auto* stored = dynamic_cast<const StoredArtifact*>(ops.stored(member))) {
         store::ArtifactRecord record = stored->record();  // it may have come from an artifact of another name
@@ -50,8 +72,10 @@ store::ArtifactRecord save_member(const detail::Member& description, const void*
   pickler.finish();
   if (items != nullptr) *items = pickler.items();
   const auto parts = pickler.parts();
+  if (loaded.record != nullptr && same_bytes(parts, loaded.payload.bytes())) return *loaded.record;
   const int spool_file = ops.spool_file != nullptr ? ops.spool_file(member) : -1;
-  return {std::string(description.name), store.save_value(parts, spool_file), pickler.size(), std::string(pickler.type())};
+  return {std::string(description.name), store.save_value(parts, spool_file), pickler.size(),
+          std::string(pickler.type())};
 }
 
 }  // namespace metaflow::runtime

@@ -14,7 +14,8 @@ namespace metaflow::runtime {
 /// A flow object without its type.
 class FlowObject {
  public:
-  explicit FlowObject(const detail::FlowDescription& flow) : flow_(&flow), object_(flow.make()), members_(flow.members.size()) {
+  explicit FlowObject(const detail::FlowDescription& flow)
+      : flow_(&flow), object_(flow.make()), members_(flow.members.size()) {
     flow.addresses(object_, members_.data());
   }
   FlowObject(const FlowObject&) = delete;
@@ -33,7 +34,8 @@ class FlowObject {
 /// The value of an artifact that is in the store.
 class StoredArtifact : public detail::StoredValue {
  public:
-  StoredArtifact(std::shared_ptr<const store::FlowStore> store, store::ArtifactRecord record) : store_(std::move(store)), record_(std::move(record)) {}
+  StoredArtifact(std::shared_ptr<const store::FlowStore> store, store::ArtifactRecord record)
+      : store_(std::move(store)), record_(std::move(record)) {}
 
   Document read() const override;
   const std::string& name() const override { return record_.name; }
@@ -45,12 +47,21 @@ class StoredArtifact : public detail::StoredValue {
   store::ArtifactRecord record_;
 };
 
-/// Reads one member from the store, or lets it refer to the store if it is lazy. `member`: its address.
-void load_member(const detail::Member& description, void* member, std::shared_ptr<const store::FlowStore> store, const store::ArtifactRecord& record);
+/// What a member was loaded from.
+struct LoadedMember {
+  const store::ArtifactRecord* record = nullptr;  // null: it has its initial value
+  base::SharedBytes payload;                      // of a plain member, to see whether it was changed
+};
 
-/// Stores one member as an artifact, unless it still is what `loaded` says. `items`: also notes where the items of its value stand.
-store::ArtifactRecord save_member(const detail::Member& description, const void* member, store::FlowStore& store, const store::ArtifactRecord* loaded,
-                                  std::vector<detail::ItemSpan>* items = nullptr);
+/// Reads one member from the store, or lets it refer to the store if it is lazy. `member`: its address. Gives back the
+/// payload of what was read.
+base::SharedBytes load_member(const detail::Member& description, void* member,
+                              std::shared_ptr<const store::FlowStore> store, const store::ArtifactRecord& record);
+
+/// Stores one member as an artifact, unless it still is what it was loaded from. `items`: also notes where the items of
+/// its value stand.
+store::ArtifactRecord save_member(const detail::Member& description, const void* member, store::FlowStore& store,
+                                  const LoadedMember& loaded, std::vector<detail::ItemSpan>* items = nullptr);
 
 /// Stores a value that `encode` writes.
 template <class F>

@@ -22,7 +22,9 @@ CurrentTask*& current_task() {
 
 const Current& current() {
   const auto* task = runtime::current_task();
-  if (task == nullptr) throw Error(ErrorCode::invalid_command, "metaflow::current() tells of the running task, but this process executes no step");
+  if (task == nullptr)
+    throw Error(ErrorCode::invalid_command,
+                "metaflow::current() tells of the running task, but this process executes no step");
   return task->current;
 }
 
@@ -41,8 +43,9 @@ Document Current::read_item(std::string_view variable) const {
     if (i >= task->items.size()) break;
     return runtime::read_foreach_item(*task->store, task->items[i], foreach_stack[i].index);
   }
-  throw Error(ErrorCode::not_found, variable.empty() ? fmt::format("Step {} is not inside a foreach, so there is no item", step_name)
-                                                     : fmt::format("Step {} is not inside a foreach over '{}'", step_name, variable));
+  throw Error(ErrorCode::not_found,
+              variable.empty() ? fmt::format("Step {} is not inside a foreach, so there is no item", step_name)
+                               : fmt::format("Step {} is not inside a foreach over '{}'", step_name, variable));
 }
 
 }  // namespace metaflow

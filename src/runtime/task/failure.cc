@@ -31,10 +31,12 @@ thread_local base::RawStack thrown_from;
 
 }  // namespace
 
-// The unwinder asks the personality routine of every frame whether it wants the exception, before any frame is unwound: the
-// moment to look at the whole stack. mf_call_watched is a frame with a personality routine of ours.
-extern "C" __attribute__((visibility("hidden"))) _Unwind_Reason_Code mf_watch_personality(int, _Unwind_Action actions, _Unwind_Exception_Class,
-                                                                                          _Unwind_Exception*, _Unwind_Context*) {
+// The unwinder asks the personality routine of every frame whether it wants the exception, before any frame is unwound:
+// the moment to look at the whole stack. mf_call_watched is a frame with a personality routine of ours.
+extern "C" __attribute__((visibility("hidden"))) _Unwind_Reason_Code mf_watch_personality(int, _Unwind_Action actions,
+                                                                                          _Unwind_Exception_Class,
+                                                                                          _Unwind_Exception*,
+                                                                                          _Unwind_Context*) {
   if ((actions & _UA_SEARCH_PHASE) != 0) thrown_from = base::capture_stack();
   return _URC_CONTINUE_UNWIND;
 }
@@ -180,7 +182,8 @@ void locate_frames(const base::RawStack& stack, Frames& frames) {
             const auto& segment = info->dlpi_phdr[p];
             const std::uintptr_t begin = info->dlpi_addr + segment.p_vaddr;
             if (segment.p_type != PT_LOAD || s.address < begin || s.address >= begin + segment.p_memsz) continue;
-            *s.line << (info->dlpi_name != nullptr && *info->dlpi_name != '\0' ? info->dlpi_name : program_path.data()) << "+";
+            *s.line << (info->dlpi_name != nullptr && *info->dlpi_name != '\0' ? info->dlpi_name : program_path.data())
+                    << "+";
             s.line->hex(s.address - info->dlpi_addr);
             s.found = true;
             return 1;
@@ -197,11 +200,12 @@ void on_fatal_signal(int number, siginfo_t* info, void*) {
   for (int fatal : kFatal) ::signal(fatal, SIG_DFL);
 
   Line line;
-  line << "Fatal signal " << (number == SIGSEGV ? "SIGSEGV (segmentation fault)"
-                              : number == SIGBUS ? "SIGBUS (bus error)"
-                              : number == SIGFPE ? "SIGFPE (arithmetic error)"
-                              : number == SIGILL ? "SIGILL (illegal instruction)"
-                                                 : "SIGABRT (abort)");
+  line << "Fatal signal "
+       << (number == SIGSEGV  ? "SIGSEGV (segmentation fault)"
+           : number == SIGBUS ? "SIGBUS (bus error)"
+           : number == SIGFPE ? "SIGFPE (arithmetic error)"
+           : number == SIGILL ? "SIGILL (illegal instruction)"
+                              : "SIGABRT (abort)");
   if (number == SIGSEGV || number == SIGBUS) {
     line << " at address ";
     line.hex(reinterpret_cast<std::uintptr_t>(info->si_addr));
@@ -260,7 +264,8 @@ int symbolize(int argc, char** argv) {
     const std::string_view argument = argv[i];
     const std::size_t plus = argument.rfind('+');
     if (plus == std::string_view::npos) continue;
-    locations.push_back({std::string(argument.substr(0, plus)), std::strtoull(std::string(argument.substr(plus + 1)).c_str(), nullptr, 16)});
+    locations.push_back({std::string(argument.substr(0, plus)),
+                         std::strtoull(std::string(argument.substr(plus + 1)).c_str(), nullptr, 16)});
   }
   for (const std::string& line : base::describe(locations)) fmt::print("    {}\n", line);
   return 0;

@@ -48,7 +48,8 @@ std::vector<ForeachFrame> decode_frames(const Value& value) {
   if (value.kind() != Kind::list) throw Error(ErrorCode::data_store, "The artifact _foreach_stack is no list");
   for (std::size_t i = 0; i < value.size(); ++i) {
     const Value frame = value[i];
-    frames.push_back({text_member(frame, 0), text_member(frame, 1), size_member(frame, 2), size_member(frame, 3), text_member(frame, 4)});
+    frames.push_back({text_member(frame, 0), text_member(frame, 1), size_member(frame, 2), size_member(frame, 3),
+                      text_member(frame, 4)});
   }
   return frames;
 }
@@ -58,7 +59,8 @@ std::string frame_value(const Value& item) {
   const std::string text = text_of(item, kFrameValueChars * 4);
   std::size_t characters = 0;
   for (std::size_t i = 0; i < text.size(); ++i) {
-    if ((static_cast<unsigned char>(text[i]) & 0xC0U) != 0x80U && ++characters > kFrameValueChars) return text.substr(0, i);
+    if ((static_cast<unsigned char>(text[i]) & 0xC0U) != 0x80U && ++characters > kFrameValueChars)
+      return text.substr(0, i);
   }
   return text;
 }
@@ -76,12 +78,14 @@ std::string save_item_table(store::FlowStore& store, const std::vector<detail::I
 Document read_foreach_item(const store::FlowStore& store, const store::ItemSource& source, std::size_t index) {
   const base::SharedBytes payload = store.load_value(source.key, source.size, source.variable);
   auto out_of_range = [&](std::size_t size) {
-    return Error(ErrorCode::data_store, fmt::format("Item {} of the foreach over '{}' is not there: it has {} items", index, source.variable, size));
+    return Error(ErrorCode::data_store, fmt::format("Item {} of the foreach over '{}' is not there: it has {} items",
+                                                    index, source.variable, size));
   };
   if (!source.offsets.empty()) {
     const Document table = value::read_pickle(store.load_value(source.offsets, 0, source.variable));
     const ArrayView view = table.root().array();
-    if (view.item_size != 8 || view.shape.size() != 2 || view.shape[1] != 2) throw Error(ErrorCode::data_store, "The item table of '" + source.variable + "' is damaged");
+    if (view.item_size != 8 || view.shape.size() != 2 || view.shape[1] != 2)
+      throw Error(ErrorCode::data_store, "The item table of '" + source.variable + "' is damaged");
     if (index >= view.shape[0]) throw out_of_range(view.shape[0]);
     detail::ItemSpan span{};
     std::memcpy(&span, view.bytes.data() + index * sizeof span, sizeof span);
@@ -98,7 +102,8 @@ Document read_foreach_item(const store::FlowStore& store, const store::ItemSourc
       std::shared_ptr<detail::Arena> arena;
       Document document;
     };
-    return Document(detail::ValueBuilder::list(Kind::tuple, &pair), std::make_shared<Both>(Both{std::move(arena), document}));
+    return Document(detail::ValueBuilder::list(Kind::tuple, &pair),
+                    std::make_shared<Both>(Both{std::move(arena), document}));
   }
   return Document(range[index], document.memory());
 }

@@ -24,20 +24,28 @@ namespace {
 
 value::Digest digest_of(const std::string& key) {
   value::Digest digest{};
-  for (std::size_t i = 0; i < digest.size(); ++i) digest[i] = static_cast<std::byte>(std::stoi(key.substr(2 * i, 2), nullptr, 16));
+  for (std::size_t i = 0; i < digest.size(); ++i)
+    digest[i] = static_cast<std::byte>(std::stoi(key.substr(2 * i, 2), nullptr, 16));
   return digest;
 }
 
 }  // namespace
 
-JoinInputs::JoinInputs(const detail::FlowDescription& flow, std::shared_ptr<const store::FlowStore> store, std::vector<store::TaskRef> tasks,
-                       store::TaskData split)
-    : flow_(flow), store_(std::move(store)), tasks_(std::move(tasks)), split_(std::move(split)), stored_(tasks_.size() * flow.members.size()) {
+JoinInputs::JoinInputs(const detail::FlowDescription& flow, std::shared_ptr<const store::FlowStore> store,
+                       std::vector<store::TaskRef> tasks, store::TaskData split)
+    : flow_(flow),
+      store_(std::move(store)),
+      tasks_(std::move(tasks)),
+      split_(std::move(split)),
+      stored_(tasks_.size() * flow.members.size()) {
   for (std::size_t i = 0; i < tasks_.size(); ++i) {
     auto data = store_->read_done(tasks_[i]);
-    if (!data) throw Error(ErrorCode::data_missing, fmt::format("The input {} of the join is not finished or not in the store", tasks_[i].path()));
+    if (!data)
+      throw Error(ErrorCode::data_missing,
+                  fmt::format("The input {} of the join is not finished or not in the store", tasks_[i].path()));
     for (std::size_t m = 0; m < flow.members.size(); ++m) {
-      if (const auto* artifact = data->find(flow.members[m].name)) stored_[i * flow.members.size() + m] = {digest_of(artifact->key), artifact->size};
+      if (const auto* artifact = data->find(flow.members[m].name))
+        stored_[i * flow.members.size() + m] = {digest_of(artifact->key), artifact->size};
     }
     if (i == 0) first_ = std::move(*data);
   }
@@ -60,7 +68,7 @@ std::string JoinInputs::key_of_current(const void* member, std::size_t index) co
   return value::key_of(pickler.parts());
 }
 
-void JoinInputs::carry(const FlowObject& flow, std::vector<const store::ArtifactRecord*>& loaded) {
+void JoinInputs::carry(const FlowObject& flow, std::vector<LoadedMember>& loaded) {
   own_ = &flow;
   carried_.resize(flow_.members.size());
   for (std::size_t m = 0; m < flow_.members.size(); ++m) {
@@ -92,8 +100,7 @@ void JoinInputs::carry(const FlowObject& flow, std::vector<const store::Artifact
     carried.record = record(changed_input != SIZE_MAX ? changed_input : any_input, m);
     const auto* in_first = first_.find(member.name);
     if (in_first != nullptr) carried.record.type = in_first->type;
-    runtime::load_member(member, flow.member(m), store_, carried.record);
-    loaded[m] = &carried.record;
+    loaded[m] = {&carried.record, runtime::load_member(member, flow.member(m), store_, carried.record)};
   }
 }
 
@@ -101,7 +108,9 @@ std::size_t JoinInputs::index_of(std::string_view step) const {
   std::size_t found = SIZE_MAX;
   for (std::size_t i = 0; i < tasks_.size(); ++i) {
     if (tasks_[i].step != step) continue;
-    if (found != SIZE_MAX) throw Error(ErrorCode::not_found, fmt::format("inputs.at<{}>(): the join has several inputs from this step; use inputs[i]", step));
+    if (found != SIZE_MAX)
+      throw Error(ErrorCode::not_found,
+                  fmt::format("inputs.at<{}>(): the join has several inputs from this step; use inputs[i]", step));
     found = i;
   }
   if (found == SIZE_MAX) {
@@ -109,7 +118,8 @@ std::size_t JoinInputs::index_of(std::string_view step) const {
     for (const auto& task : tasks_) {
       if (std::find(steps.begin(), steps.end(), task.step) == steps.end()) steps.push_back(task.step);
     }
-    throw Error(ErrorCode::not_found, fmt::format("inputs.at<{}>(): the join has no input from this step, only from {}", step, base::join(steps, ", ")));
+    throw Error(ErrorCode::not_found, fmt::format("inputs.at<{}>(): the join has no input from this step, only from {}",
+                                                  step, base::join(steps, ", ")));
   }
   return found;
 }
@@ -129,7 +139,9 @@ void JoinInputs::load_member(std::size_t input, std::size_t member, void* into) 
 
 void JoinInputs::merge(void* flow, const detail::MergeChoice& choice) {
   using Mode = detail::MergeChoice::Mode;
-  if (own_ == nullptr || flow != own_->get()) throw Error(ErrorCode::invalid_command, "inputs.merge() merges into the flow of the running join: inputs.merge(*this)");
+  if (own_ == nullptr || flow != own_->get())
+    throw Error(ErrorCode::invalid_command,
+                "inputs.merge() merges into the flow of the running join: inputs.merge(*this)");
   auto chosen = [&](std::size_t m) {
     const bool named = std::find(choice.members.begin(), choice.members.end(), m) != choice.members.end();
     return choice.mode == Mode::all || named == (choice.mode == Mode::include);
@@ -140,19 +152,23 @@ void JoinInputs::merge(void* flow, const detail::MergeChoice& choice) {
   for (std::size_t m = 0; m < flow_.members.size(); ++m) {
     if (flow_.members[m].ops->kind == MemberKind::transient || !chosen(m)) continue;
     const std::string name(flow_.members[m].name);
-    if (carried_[m].conflict && key_of_current(own_->member(m), m) == carried_[m].initial_key) conflicts.push_back(name);
+    if (carried_[m].conflict && key_of_current(own_->member(m), m) == carried_[m].initial_key)
+      conflicts.push_back(name);
     if (carried_[m].in_no_input && choice.mode == Mode::include) missing.push_back(name);
   }
   std::sort(conflicts.begin(), conflicts.end());
   if (!conflicts.empty()) {
     throw Error(ErrorCode::merge_conflict,
-                fmt::format("Step {} cannot merge the following artifacts due to them having conflicting values:\n[{}].\nTo remedy this issue, be sure to "
-                            "explicitly set those artifacts (using {} = ...) prior to calling merge, or leave them out with mf::exclude.",
+                fmt::format("Step {} cannot merge the following artifacts due to them having conflicting "
+                            "values:\n[{}].\nTo remedy this issue, be sure to "
+                            "explicitly set those artifacts (using {} = ...) prior to calling merge, or leave them out "
+                            "with mf::exclude.",
                             current().step_name, base::join(conflicts, ", "), conflicts[0]));
   }
   if (!missing.empty()) {
-    throw Error(ErrorCode::merge_missing, fmt::format("Step {} specifies that [{}] should be merged but they are not present in any branch.",
-                                                      current().step_name, base::join(missing, ", ")));
+    throw Error(ErrorCode::merge_missing,
+                fmt::format("Step {} specifies that [{}] should be merged but they are not present in any branch.",
+                            current().step_name, base::join(missing, ", ")));
   }
   if (choice.mode == Mode::all) return;
 
@@ -161,7 +177,9 @@ void JoinInputs::merge(void* flow, const detail::MergeChoice& choice) {
   for (std::size_t m = 0; m < flow_.members.size(); ++m) {
     const auto& member = flow_.members[m];
     const auto kind = member.ops->kind;
-    if (chosen(m) || carried_[m].record.key.empty() || kind == MemberKind::transient || kind == MemberKind::constant || kind == MemberKind::parameter) continue;
+    if (chosen(m) || carried_[m].record.key.empty() || kind == MemberKind::transient || kind == MemberKind::constant ||
+        kind == MemberKind::parameter)
+      continue;
     if (key_of_current(own_->member(m), m) != carried_[m].record.key) continue;
     detail::Pickler pickler;
     member.ops->encode(fresh.member(m), pickler);

@@ -17,11 +17,12 @@ namespace metaflow::runtime {
 class JoinInputs : public detail::InputsCore {
  public:
   /// `split`: what the task left that split; its artifacts are what the merge is against.
-  JoinInputs(const detail::FlowDescription& flow, std::shared_ptr<const store::FlowStore> store, std::vector<store::TaskRef> tasks, store::TaskData split);
+  JoinInputs(const detail::FlowDescription& flow, std::shared_ptr<const store::FlowStore> store,
+             std::vector<store::TaskRef> tasks, store::TaskData split);
 
-  /// Before the step runs: every member on which all inputs agree, or that only one new value was given to since the split, is
-  /// loaded into the flow; the others keep their initial values.
-  void carry(const FlowObject& flow, std::vector<const store::ArtifactRecord*>& loaded);
+  /// Before the step runs: every member on which all inputs agree, or that only one new value was given to since the
+  /// split, is loaded into the flow; the others keep their initial values.
+  void carry(const FlowObject& flow, std::vector<LoadedMember>& loaded);
 
   const store::TaskData& first() const { return first_; }
   const store::TaskData& split() const { return split_; }
@@ -37,7 +38,9 @@ class JoinInputs : public detail::InputsCore {
     value::Digest key{};
     std::uint64_t size = 0;  // 0: the input has no such artifact
   };
-  const Stored& stored(std::size_t input, std::size_t member) const { return stored_[input * flow_.members.size() + member]; }
+  const Stored& stored(std::size_t input, std::size_t member) const {
+    return stored_[input * flow_.members.size() + member];
+  }
   store::ArtifactRecord record(std::size_t input, std::size_t member) const;
   std::string key_of_current(const void* member, std::size_t index) const;
 

@@ -66,7 +66,8 @@ std::uint64_t used_memory() {
 std::uint64_t machine_memory() {
   const auto pages = ::sysconf(_SC_PHYS_PAGES);
   const auto page = ::sysconf(_SC_PAGESIZE);
-  const std::uint64_t physical = pages > 0 ? static_cast<std::uint64_t>(pages) * static_cast<std::uint64_t>(page) : UINT64_MAX;
+  const std::uint64_t physical =
+      pages > 0 ? static_cast<std::uint64_t>(pages) * static_cast<std::uint64_t>(page) : UINT64_MAX;
   const std::uint64_t limit = cgroup_limit();
   return limit > 0 ? std::min(limit, physical) : physical;
 }
@@ -89,17 +90,19 @@ std::string describe_failed_allocation() {
   ::getrlimit(RLIMIT_DATA, &limit);
   const std::uint64_t memory = machine_memory();
   const std::uint64_t cap = limit.rlim_cur == RLIM_INFINITY ? memory : std::min<std::uint64_t>(limit.rlim_cur, memory);
-  const std::string asked = failed_allocation > 0 ? fmt::format("{} ({} bytes)", base::human_bytes(failed_allocation), base::grouped(failed_allocation)) : "memory";
-  return fmt::format("cannot allocate {}: a task here can have {}, and this one used {} at its peak", asked, base::human_bytes(cap),
-                     base::human_bytes(used_memory()));
+  const std::string asked = failed_allocation > 0 ? fmt::format("{} ({} bytes)", base::human_bytes(failed_allocation),
+                                                                base::grouped(failed_allocation))
+                                                  : "memory";
+  return fmt::format("cannot allocate {}: a task here can have {}, and this one used {} at its peak", asked,
+                     base::human_bytes(cap), base::human_bytes(used_memory()));
 }
 
 }  // namespace metaflow::runtime
 
 #if !defined(MF_SANITIZED)
 
-// operator new as libstdc++ has it, but one that remembers how much was asked for when it fails: std::bad_alloc does not say. Weak,
-// so that a program's own operator new wins.
+// operator new as libstdc++ has it, but one that remembers how much was asked for when it fails: std::bad_alloc does
+// not say. Weak, so that a program's own operator new wins.
 
 namespace {
 
@@ -133,7 +136,9 @@ namespace {
   return memory != nullptr ? memory : allocation_failed(size, align, true);
 }
 
-[[gnu::weak]] void* operator new[](std::size_t size, std::align_val_t alignment) { return operator new(size, alignment); }
+[[gnu::weak]] void* operator new[](std::size_t size, std::align_val_t alignment) {
+  return operator new(size, alignment);
+}
 
 [[gnu::weak]] void operator delete(void* memory) noexcept { std::free(memory); }
 [[gnu::weak]] void operator delete[](void* memory) noexcept { std::free(memory); }

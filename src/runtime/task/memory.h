@@ -9,11 +9,13 @@ namespace metaflow::runtime {
 /// What this machine, or the control group the process is in, has in bytes.
 std::uint64_t machine_memory();
 
-/// Limits the data of this process and its children to what the machine has, so that asking for more fails at once instead of
-/// making the machine swap or the kernel kill. Does nothing under a sanitizer, which maps terabytes, or if METAFLOW_MEMORY_CAP=0.
+/// Limits the data of this process and its children to what the machine has, so that asking for more fails at once
+/// instead of making the machine swap or the kernel kill. Does nothing under a sanitizer, which maps terabytes, or if
+/// METAFLOW_MEMORY_CAP=0.
 void cap_memory();
 
-/// "cannot allocate 51.2 GB: this machine has 25.3 GB, of which the task used 12.0 MB": of the allocation that failed last.
+/// "cannot allocate 51.2 GB: this machine has 25.3 GB, of which the task used 12.0 MB": of the allocation that failed
+/// last.
 std::string describe_failed_allocation();
 
 }  // namespace metaflow::runtime

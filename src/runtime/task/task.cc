@@ -37,10 +37,11 @@ class Task {
   Task(const detail::FlowDescription& flow, const StepArguments& arguments)
       : flow_(flow),
         arguments_(arguments),
-        store_(std::make_shared<store::FlowStore>(store::open_storage(arguments.datastore, arguments.datastore_root), flow.name)),
+        store_(std::make_shared<store::FlowStore>(store::open_storage(arguments.datastore, arguments.datastore_root),
+                                                  flow.name)),
         step_(find_step()),
         object_(flow),
-        loaded_(flow.members.size(), nullptr) {
+        loaded_(flow.members.size()) {
     value::set_spool_directory(fmt::format("{}/{}", arguments.datastore_root, store_->blob_directory()));
   }
 
@@ -82,11 +83,14 @@ class Task {
 
   void load_single() {
     if (arguments_.inputs.size() != 1) {
-      throw Error(ErrorCode::usage, fmt::format("Step {} has one input, not {}", arguments_.step, arguments_.inputs.size()));
+      throw Error(ErrorCode::usage,
+                  fmt::format("Step {} has one input, not {}", arguments_.step, arguments_.inputs.size()));
     }
     const store::TaskRef& input = arguments_.inputs[0];
     auto data = store_->read_done(input);
-    if (!data) throw Error(ErrorCode::data_missing, fmt::format("The input {} is not finished or not in the store", input.path()));
+    if (!data)
+      throw Error(ErrorCode::data_missing,
+                  fmt::format("The input {} is not finished or not in the store", input.path()));
     input_ = std::move(*data);
     data_.items = input_.items;
     for (std::size_t m = 0; m < flow_.members.size(); ++m) {
@@ -94,8 +98,7 @@ class Task {
       if (member.ops->kind == MemberKind::transient) continue;
       const ArtifactRecord* record = input_.find(member.name);
       if (record == nullptr) continue;  // the start step's own members, or a member that is new since the origin run
-      load_member(member, object_.member(m), store_, *record);
-      loaded_[m] = record;
+      loaded_[m] = {record, load_member(member, object_.member(m), store_, *record)};
     }
     load_frames(input);
   }
@@ -116,7 +119,9 @@ class Task {
         frame.variable = read_internal<std::string>("_foreach_var");
         frame.num_splits = read_internal<std::size_t>("_foreach_num_splits");
         const ArtifactRecord* range = input_.find(frame.variable);
-        if (range == nullptr) throw Error(ErrorCode::data_missing, fmt::format("The input {} has no artifact '{}' to fan out over", input.path(), frame.variable));
+        if (range == nullptr)
+          throw Error(ErrorCode::data_missing,
+                      fmt::format("The input {} has no artifact '{}' to fan out over", input.path(), frame.variable));
         data_.items.push_back({frame.variable, range->key, range->size, ""});
       }
       frames_record_ = nullptr;  // a list of its own
@@ -128,7 +133,8 @@ class Task {
       frames.back().value = frame_value(item_.root());
     }
     if (step_.choose != nullptr && is_recursive()) {
-      iteration_ = input.step == arguments_.step ? read_internal<std::vector<std::size_t>>("_iteration_stack").at(0) + 1 : 0;
+      iteration_ =
+          input.step == arguments_.step ? read_internal<std::vector<std::size_t>>("_iteration_stack").at(0) + 1 : 0;
     }
   }
 
@@ -142,15 +148,21 @@ class Task {
   template <class T>
   T read_internal(const char* name) const {
     const ArtifactRecord* record = input_.find(name);
-    if (record == nullptr) throw Error(ErrorCode::data_missing, fmt::format("The input of step {} has no artifact '{}'", arguments_.step, name));
+    if (record == nullptr)
+      throw Error(ErrorCode::data_missing,
+                  fmt::format("The input of step {} has no artifact '{}'", arguments_.step, name));
     return StoredArtifact(store_, *record).read().as<T>();
   }
 
   void load_join() {
     const auto split = store::parse_task_ref(arguments_.split);
-    if (!split) throw Error(ErrorCode::usage, fmt::format("Step {} is a join: --split-path names the task that split", arguments_.step));
+    if (!split)
+      throw Error(ErrorCode::usage,
+                  fmt::format("Step {} is a join: --split-path names the task that split", arguments_.step));
     auto split_data = store_->read_done(*split);
-    if (!split_data) throw Error(ErrorCode::data_missing, fmt::format("The task {} that split is not finished or not in the store", split->path()));
+    if (!split_data)
+      throw Error(ErrorCode::data_missing,
+                  fmt::format("The task {} that split is not finished or not in the store", split->path()));
     inputs_ = std::make_unique<JoinInputs>(flow_, store_, arguments_.inputs, std::move(*split_data));
     const TaskData& at_split = inputs_->split();
     // Outside of the split again: the foreachs are those that were around it.
@@ -198,7 +210,8 @@ class Task {
   // --- the step
 
   void call() {
-    if (step_.node.takes_item && item_.memory() == nullptr) item_ = read_foreach_item(*store_, current_.items.back(), *current_.current.index());
+    if (step_.node.takes_item && item_.memory() == nullptr)
+      item_ = read_foreach_item(*store_, current_.items.back(), *current_.current.index());
     detail::StepCall step_call{object_.get(), &item_.root(), inputs_.get()};
     struct Both {
       void (*run)(const detail::StepCall&);
@@ -228,11 +241,15 @@ class Task {
           pickler.finish();
           std::string payload;
           for (const auto& part : pickler.parts()) payload += base::as_text(part);
-          throw Error(ErrorCode::invalid_flow, fmt::format("Switch condition variable '{}' has value {} which is not in the available cases: [{}]",
-                                                           flow_.members[variable].name, repr(value::read_pickle(base::SharedBytes(payload)).root(), 100),
-                                                           base::join(step_.cases, ", ")));
+          throw Error(
+              ErrorCode::invalid_flow,
+              fmt::format("Switch condition variable '{}' has value {} which is not in the available cases: [{}]",
+                          flow_.members[variable].name,
+                          repr(value::read_pickle(base::SharedBytes(payload)).root(), 100),
+                          base::join(step_.cases, ", ")));
         }
-        return std::string(flow_.steps[static_cast<std::size_t>(step_.node.targets[static_cast<std::size_t>(chosen)])].node.name);
+        return std::string(
+            flow_.steps[static_cast<std::size_t>(step_.node.targets[static_cast<std::size_t>(chosen)])].node.name);
       }
       default: return {};
     }
@@ -243,7 +260,8 @@ class Task {
     if (!chosen.empty()) {
       data_.next = {chosen};
     } else {
-      for (int next : step_.node.targets) data_.next.emplace_back(flow_.steps[static_cast<std::size_t>(next)].node.name);
+      for (int next : step_.node.targets)
+        data_.next.emplace_back(flow_.steps[static_cast<std::size_t>(next)].node.name);
     }
     save_members();
     if (step_.node.transition == Transition::foreach) save_split();
@@ -255,13 +273,15 @@ class Task {
     for (std::size_t m = 0; m < flow_.members.size(); ++m) {
       const auto& member = flow_.members[m];
       if (member.ops->kind == MemberKind::transient) continue;
-      const bool ranged = step_.node.transition == Transition::foreach && static_cast<int>(m) == step_.variable && member.ops->kind != MemberKind::array;
+      const bool ranged = step_.node.transition == Transition::foreach && static_cast<int>(m) == step_.variable &&
+                          member.ops->kind != MemberKind::array;
       ArtifactRecord record = save_member(member, object_.member(m), *store_, loaded_[m], ranged ? &items_ : nullptr);
-      if (loaded_[m] != nullptr && loaded_[m]->key == record.key) {
-        if (member.ops->kind == MemberKind::plain && record.size > kAdviseFrom) {
-          fmt::print(stderr, "Advice: artifact '{}' ({}) was read, hashed and not changed; as an mf::Lazy or mf::Array it would cost nothing here.\n",
-                     record.name, base::human_bytes(record.size));
-        }
+      const bool unchanged = loaded_[m].record != nullptr && loaded_[m].record->key == record.key;
+      if (unchanged && member.ops->kind == MemberKind::plain && record.size > kAdviseFrom) {
+        fmt::print(stderr,
+                   "Advice: artifact '{}' ({}) was read and not changed; as an mf::Lazy or mf::Array it would cost "
+                   "nothing where it is not touched.\n",
+                   record.name, base::human_bytes(record.size));
       }
       data_.artifacts.push_back(std::move(record));
     }
@@ -271,16 +291,21 @@ class Task {
   void save_split() {
     const auto variable = static_cast<std::size_t>(step_.variable);
     const std::string name(flow_.members[variable].name);
-    const auto range = std::find_if(data_.artifacts.begin(), data_.artifacts.end(), [&](const auto& a) { return a.name == name; });
+    const auto range =
+        std::find_if(data_.artifacts.begin(), data_.artifacts.end(), [&](const auto& a) { return a.name == name; });
     const store::ItemSource source{name, range->key, range->size, save_item_table(*store_, items_)};
     const Document document = StoredArtifact(store_, *range).read();
     const Value& root = document.root();
     if (root.kind() == Kind::array && root.array().shape.size() != 1) {
-      throw Error(ErrorCode::invalid_flow, fmt::format("Foreach over '{}': an array of one dimension is wanted, this one has {}", name, root.array().shape.size()));
+      throw Error(ErrorCode::invalid_flow,
+                  fmt::format("Foreach over '{}': an array of one dimension is wanted, this one has {}", name,
+                              root.array().shape.size()));
     }
     const std::size_t splits = root.size();
     if (splits == 0) {
-      throw Error(ErrorCode::invalid_flow, fmt::format("Foreach iterator over {} in step {} produced zero splits. Check your variable.", name, arguments_.step));
+      throw Error(ErrorCode::invalid_flow,
+                  fmt::format("Foreach iterator over {} in step {} produced zero splits. Check your variable.", name,
+                              arguments_.step));
     }
     data_.splits = splits;
     data_.items.push_back(source);
@@ -338,7 +363,9 @@ class Task {
         out.begin_state();
         out.begin_dict();
         const std::string stack = failure->summary() + "\n" + base::join(failure->stack, "\n");
-        for (const auto& [key, text] : {std::pair<const char*, const std::string&>{"exception", failure->message}, {"type", failure->type}, {"stacktrace", stack}}) {
+        for (const auto& [key, text] : {std::pair<const char*, const std::string&>{"exception", failure->message},
+                                        {"type", failure->type},
+                                        {"stacktrace", stack}}) {
           out.next();
           out.text(key);
           out.text(text);
@@ -353,7 +380,8 @@ class Task {
   }
 
   void write() {
-    std::sort(data_.artifacts.begin(), data_.artifacts.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+    std::sort(data_.artifacts.begin(), data_.artifacts.end(),
+              [](const auto& a, const auto& b) { return a.name < b.name; });
     store_->write_data({arguments_.run, arguments_.step, arguments_.task}, data_);
   }
 
@@ -369,13 +397,15 @@ class Task {
       text += fmt::format("[{}] (input: {})", base::join(indices, ","), frames.back().value.substr(0, 20));
     }
     text += "> failed:\n" + failure.summary() + "\n";
-    for (std::size_t i = 0; i < failure.stack.size(); ++i) text += fmt::format("    {}{}\n", i == 0 ? "thrown in " : "called by ", failure.stack[i]);
+    for (std::size_t i = 0; i < failure.stack.size(); ++i)
+      text += fmt::format("    {}{}\n", i == 0 ? "thrown in " : "called by ", failure.stack[i]);
     text += "\n";
     std::fputs(text.c_str(), stderr);
     std::fflush(stderr);
   }
 
-  /// Keeps what the step had set before it threw, for whoever looks for the reason. Best effort: the store may be the reason.
+  /// Keeps what the step had set before it threw, for whoever looks for the reason. Best effort: the store may be the
+  /// reason.
   void save_failure(const Failure& failure) {
     try {
       data_.ok = false;
@@ -404,8 +434,8 @@ class Task {
   std::shared_ptr<store::FlowStore> store_;
   const detail::StepDescription& step_;
   FlowObject object_;
-  std::vector<const ArtifactRecord*> loaded_;  // per member: what it was loaded from
-  TaskData input_;                             // of the input; of a join the first one
+  std::vector<LoadedMember> loaded_;  // per member
+  TaskData input_;                    // of the input; of a join the first one
   std::unique_ptr<JoinInputs> inputs_;
   const ArtifactRecord* frames_record_ = nullptr;
   std::optional<std::size_t> iteration_;  // of a step that chooses itself

@@ -11,7 +11,8 @@ namespace metaflow::runtime {
 inline constexpr int kTaskSucceeded = 0;
 inline constexpr int kTaskThrew = 1;
 
-/// `program`: the path of this executable. Returns the exit status; what went wrong has been written to the standard error stream.
+/// `program`: the path of this executable. Returns the exit status; what went wrong has been written to the standard
+/// error stream.
 int execute_task(const detail::FlowDescription& flow, const StepArguments& arguments, const std::string& program);
 
 }  // namespace metaflow::runtime

@@ -20,8 +20,11 @@ namespace {
 using base::json_quoted;
 using Json = nlohmann::json;
 
-/// Milliseconds since 1970, as Metaflow counts; with microseconds as a fraction, since many tasks are made in a millisecond.
-std::string milliseconds(std::int64_t microseconds) { return fmt::format("{}.{:03}", microseconds / 1000, microseconds % 1000); }
+/// Milliseconds since 1970, as Metaflow counts; with microseconds as a fraction, since many tasks are made in a
+/// millisecond.
+std::string milliseconds(std::int64_t microseconds) {
+  return fmt::format("{}.{:03}", microseconds / 1000, microseconds % 1000);
+}
 
 std::string quoted_list(const std::vector<std::string>& items) {
   std::string text = "[";
@@ -64,16 +67,19 @@ std::string text_field(const Json& json, const char* field) {
 
 }  // namespace
 
-LocalMetadataWriter::LocalMetadataWriter(std::string root, std::string flow, std::string user, std::string datastore_type,
-                                         std::string datastore_root, base::Clock& clock)
+LocalMetadataWriter::LocalMetadataWriter(std::string root, std::string flow, std::string user,
+                                         std::string datastore_type, std::string datastore_root, base::Clock& clock)
     : root_(std::move(root)), flow_(std::move(flow)), user_(std::move(user)), clock_(clock), stamps_(clock) {
-  artifact_tail_ = fmt::format(R"(, "type": "metaflow.artifact", "ds_type": {}, "location": {}, "ts_epoch": )", json_quoted(datastore_type),
-                               json_quoted(":root:" + datastore_root));
+  artifact_tail_ = fmt::format(R"(, "type": "metaflow.artifact", "ds_type": {}, "location": {}, "ts_epoch": )",
+                               json_quoted(datastore_type), json_quoted(":root:" + datastore_root));
 }
 
-std::string LocalMetadataWriter::meta_path(std::string_view object) const { return fmt::format("{}/{}/_meta", root_, object); }
+std::string LocalMetadataWriter::meta_path(std::string_view object) const {
+  return fmt::format("{}/{}/_meta", root_, object);
+}
 
-std::string LocalMetadataWriter::new_run(const std::vector<std::string>& tags, const std::vector<std::string>& system_tags) {
+std::string LocalMetadataWriter::new_run(const std::vector<std::string>& tags,
+                                         const std::vector<std::string>& system_tags) {
   // The id of a run is its microsecond; the directory claims it.
   std::string run;
   do {
@@ -84,17 +90,23 @@ std::string LocalMetadataWriter::new_run(const std::vector<std::string>& tags, c
   return run;
 }
 
-void LocalMetadataWriter::register_run(const std::string& run, const std::vector<std::string>& tags, const std::vector<std::string>& system_tags) {
-  base::create_file(meta_path(flow_) + "/_self.json", fmt::format(R"({{"flow_id": {}, "ts_epoch": {}}})", json_quoted(flow_), milliseconds(stamps_.next())));
-  base::create_file(meta_path(flow_ + "/" + run) + "/_self.json",
-                    fmt::format(R"({{"run_number": "{}", "flow_id": {}, "user_name": {}, "tags": {}, "system_tags": {}, "ts_epoch": {}}})", run,
-                                json_quoted(flow_), json_quoted(user_), quoted_list(tags), quoted_list(system_tags), milliseconds(stamps_.next())));
+void LocalMetadataWriter::register_run(const std::string& run, const std::vector<std::string>& tags,
+                                       const std::vector<std::string>& system_tags) {
+  base::create_file(meta_path(flow_) + "/_self.json", fmt::format(R"({{"flow_id": {}, "ts_epoch": {}}})",
+                                                                  json_quoted(flow_), milliseconds(stamps_.next())));
+  base::create_file(
+      meta_path(flow_ + "/" + run) + "/_self.json",
+      fmt::format(
+          R"({{"run_number": "{}", "flow_id": {}, "user_name": {}, "tags": {}, "system_tags": {}, "ts_epoch": {}}})",
+          run, json_quoted(flow_), json_quoted(user_), quoted_list(tags), quoted_list(system_tags),
+          milliseconds(stamps_.next())));
 }
 
 void LocalMetadataWriter::new_step(const std::string& run, const std::string& step) {
-  base::create_file(meta_path(fmt::format("{}/{}/{}", flow_, run, step)) + "/_self.json",
-                    fmt::format(R"({{"run_number": "{}", "step_name": "{}", "flow_id": "{}", "user_name": {}, "ts_epoch": {}}})", run, step, flow_,
-                                json_quoted(user_), milliseconds(stamps_.next())));
+  base::create_file(
+      meta_path(fmt::format("{}/{}/{}", flow_, run, step)) + "/_self.json",
+      fmt::format(R"({{"run_number": "{}", "step_name": "{}", "flow_id": "{}", "user_name": {}, "ts_epoch": {}}})", run,
+                  step, flow_, json_quoted(user_), milliseconds(stamps_.next())));
 }
 
 std::string LocalMetadataWriter::new_task(const std::string& run, const std::string& step) {
@@ -107,9 +119,11 @@ void LocalMetadataWriter::register_task(const TaskRef& task) {
   const std::string directory = fmt::format("{}/{}/{}", root_, flow_, task.path());
   base::make_directory(directory);
   base::make_directory(directory + "/_meta");
-  base::create_file(directory + "/_meta/_self.json",
-                    fmt::format(R"({{"run_number": "{}", "step_name": "{}", "task_id": "{}", "flow_id": "{}", "user_name": {}, "ts_epoch": {}}})", task.run,
-                                task.step, task.task, flow_, json_quoted(user_), milliseconds(stamps_.next())));
+  base::create_file(
+      directory + "/_meta/_self.json",
+      fmt::format(
+          R"({{"run_number": "{}", "step_name": "{}", "task_id": "{}", "flow_id": "{}", "user_name": {}, "ts_epoch": {}}})",
+          task.run, task.step, task.task, flow_, json_quoted(user_), milliseconds(stamps_.next())));
 }
 
 void LocalMetadataWriter::add_fields(const TaskRef& task, int attempt, const std::vector<Field>& fields) {
@@ -119,9 +133,10 @@ void LocalMetadataWriter::add_fields(const TaskRef& task, int attempt, const std
   for (const Field& field : fields) {
     // A field that holds a list is JSON as it is (foreach-stack); everything else is text.
     const std::string value = field.name == "foreach-stack" ? field.value : json_quoted(field.value);
-    links_.create(fmt::format("{}/sysmeta_{}_{}.json", directory, field.name, now / 1000),
-                  fmt::format(R"({{"field_name": "{}", "type": "{}", "value": {}, "tags": ["attempt_id:{}"], "ts_epoch": {}}})", field.name,
-                              field.type.empty() ? field.name : field.type, value, attempt, stamp / 1000));
+    links_.create(
+        fmt::format("{}/sysmeta_{}_{}.json", directory, field.name, now / 1000),
+        fmt::format(R"({{"field_name": "{}", "type": "{}", "value": {}, "tags": ["attempt_id:{}"], "ts_epoch": {}}})",
+                    field.name, field.type.empty() ? field.name : field.type, value, attempt, stamp / 1000));
   }
 }
 
@@ -130,8 +145,8 @@ void LocalMetadataWriter::add_artifacts(const TaskRef& task, const TaskData& dat
   for (const ArtifactRecord& artifact : data.artifacts) {
     const std::int64_t stamp = artifact.name == "_task_ok" ? finished : coarse(finished);
     links_.create(fmt::format("{}/{}_artifact_{}.json", directory, data.attempt, artifact.name),
-                  fmt::format(R"({{"name": "{}", "sha": "{}", "content_type": "{}"{}{}}})", artifact.name, artifact.key, artifact.encoding,
-                              artifact_tail_, milliseconds(stamp)));
+                  fmt::format(R"({{"name": "{}", "sha": "{}", "content_type": "{}"{}{}}})", artifact.name, artifact.key,
+                              artifact.encoding, artifact_tail_, milliseconds(stamp)));
   }
 }
 
@@ -151,7 +166,8 @@ std::optional<RunInfo> LocalMetadataReader::run(const std::string& flow, const s
   const auto text = base::read_file(path);
   if (!text) return std::nullopt;
   const Json json = parse(*text, path);
-  return RunInfo{run, text_field(json, "user_name"), strings(json, "tags"), strings(json, "system_tags"), created_of(json)};
+  return RunInfo{run, text_field(json, "user_name"), strings(json, "tags"), strings(json, "system_tags"),
+                 created_of(json)};
 }
 
 std::vector<RunInfo> LocalMetadataReader::runs(const std::string& flow) {
@@ -181,7 +197,8 @@ std::vector<ObjectInfo> LocalMetadataReader::steps(const std::string& flow, cons
   return objects(fmt::format("{}/{}/{}", root_, flow, run), "step_name");
 }
 
-std::vector<ObjectInfo> LocalMetadataReader::tasks(const std::string& flow, const std::string& run, const std::string& step) {
+std::vector<ObjectInfo> LocalMetadataReader::tasks(const std::string& flow, const std::string& run,
+                                                   const std::string& step) {
   return objects(fmt::format("{}/{}/{}/{}", root_, flow, run, step), "task_id");
 }
 
@@ -214,7 +231,8 @@ std::vector<ArtifactInfo> LocalMetadataReader::artifacts(const std::string& flow
     for (const std::string& name : names) {
       if (!name.starts_with("sysmeta_attempt-done_")) continue;
       const auto text = base::read_file(directory + "/" + name);
-      if (text) attempt = std::max(attempt, std::atoi(text_field(parse(*text, directory + "/" + name), "value").c_str()));
+      if (text)
+        attempt = std::max(attempt, std::atoi(text_field(parse(*text, directory + "/" + name), "value").c_str()));
     }
   }
   std::vector<ArtifactInfo> infos;
@@ -224,17 +242,19 @@ std::vector<ArtifactInfo> LocalMetadataReader::artifacts(const std::string& flow
     const auto text = base::read_file(directory + "/" + name);
     if (!text) continue;
     const Json json = parse(*text, directory + "/" + name);
-    infos.push_back({text_field(json, "name"), text_field(json, "sha"), text_field(json, "content_type"), text_field(json, "ds_type"),
-                     text_field(json, "location"), attempt, created_of(json)});
+    infos.push_back({text_field(json, "name"), text_field(json, "sha"), text_field(json, "content_type"),
+                     text_field(json, "ds_type"), text_field(json, "location"), attempt, created_of(json)});
   }
   std::sort(infos.begin(), infos.end(), [](const ArtifactInfo& a, const ArtifactInfo& b) { return a.name < b.name; });
   return infos;
 }
 
-std::vector<std::string> LocalMetadataReader::edit_tags(const std::string& flow, const std::string& run, const std::vector<std::string>& add,
+std::vector<std::string> LocalMetadataReader::edit_tags(const std::string& flow, const std::string& run,
+                                                        const std::vector<std::string>& add,
                                                         const std::vector<std::string>& remove) {
   const std::string directory = fmt::format("{}/{}/{}/_meta", root_, flow, run);
-  if (!base::exists(directory + "/_self.json")) throw Error(ErrorCode::not_found, fmt::format("No run {}/{} found", flow, run));
+  if (!base::exists(directory + "/_self.json"))
+    throw Error(ErrorCode::not_found, fmt::format("No run {}/{} found", flow, run));
   // Two editors at a time: the second waits.
   const base::Fd lock(::open((directory + "/.tags.lock").c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0666));
   if (!lock || ::flock(lock.get(), LOCK_EX) != 0) base::throw_errno("lock the tags in", directory, errno);
@@ -250,7 +270,8 @@ std::vector<std::string> LocalMetadataReader::edit_tags(const std::string& flow,
     tags.erase(tag);
   }
   if (!refused.empty()) {
-    throw Error(ErrorCode::tagging, fmt::format("Cannot remove a tag that is an existing system tag ([{}])", base::join(refused, ", ")));
+    throw Error(ErrorCode::tagging,
+                fmt::format("Cannot remove a tag that is an existing system tag ([{}])", base::join(refused, ", ")));
   }
   for (const std::string& tag : add) {
     if (std::find(system_tags.begin(), system_tags.end(), tag) == system_tags.end()) tags.insert(tag);

@@ -13,12 +13,13 @@ namespace metaflow::store {
 class LocalMetadataWriter : public MetadataWriter {
  public:
   /// `root`: the .metaflow directory. `datastore_type`, `datastore_root`: where the artifacts are.
-  LocalMetadataWriter(std::string root, std::string flow, std::string user, std::string datastore_type, std::string datastore_root,
-                      base::Clock& clock);
+  LocalMetadataWriter(std::string root, std::string flow, std::string user, std::string datastore_type,
+                      std::string datastore_root, base::Clock& clock);
 
   std::string new_run(const std::vector<std::string>& tags, const std::vector<std::string>& system_tags) override;
   /// A run or task whose id somebody else chose; one that exists is left as it is.
-  void register_run(const std::string& run, const std::vector<std::string>& tags, const std::vector<std::string>& system_tags);
+  void register_run(const std::string& run, const std::vector<std::string>& tags,
+                    const std::vector<std::string>& system_tags);
   void register_task(const TaskRef& task);
   void new_step(const std::string& run, const std::string& step) override;
   std::string new_task(const std::string& run, const std::string& step) override;
@@ -49,7 +50,8 @@ class LocalMetadataReader : public MetadataReader, public TagEditor {
   std::vector<ObjectInfo> tasks(const std::string& flow, const std::string& run, const std::string& step) override;
   std::vector<FieldInfo> fields(const std::string& flow, const TaskRef& task) override;
   std::vector<ArtifactInfo> artifacts(const std::string& flow, const TaskRef& task, int attempt) override;
-  std::vector<std::string> edit_tags(const std::string& flow, const std::string& run, const std::vector<std::string>& add,
+  std::vector<std::string> edit_tags(const std::string& flow, const std::string& run,
+                                     const std::vector<std::string>& add,
                                      const std::vector<std::string>& remove) override;
 
  private:

@@ -53,7 +53,8 @@ std::vector<Entry> LocalStorage::list(const std::string& path) {
   return entries;
 }
 
-/// Whether the blob is there and whole. A file of another size is either packed (by Python) or what a power loss left of it.
+/// Whether the blob is there and whole. A file of another size is either packed (by Python) or what a power loss left
+/// of it.
 bool LocalStorage::has_blob(const std::string& path, std::uint64_t size) const {
   const auto found = base::file_size(path);
   if (!found) return false;
@@ -62,7 +63,9 @@ bool LocalStorage::has_blob(const std::string& path, std::uint64_t size) const {
   return content && value::is_gzip(content->bytes());
 }
 
-void LocalStorage::create_side_file(const std::string& path) { links_.create(path + "_meta", R"({"cas_raw": true, "cas_version": 1})"); }
+void LocalStorage::create_side_file(const std::string& path) {
+  links_.create(path + "_meta", R"({"cas_raw": true, "cas_version": 1})");
+}
 
 std::string LocalStorage::save_blob(const std::string& directory, Pieces content, int spool_file) {
   const std::uint64_t size = value::total_size(content);

@@ -1,0 +1,49 @@
+# Shared by the dev commands: where things are, and how what is missing gets installed. Sourced, not run.
+set -euo pipefail
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+build=${METAFLOW_BUILD_DIR:-$top/build}
+jobs=$(nproc)
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"; elif command -v sudo >/dev/null; then sudo "$@"; else
+    echo "Please install these Debian packages as root, then start again: $*" >&2; exit 1; fi
+}
+
+# Installs the Debian packages that are not there.
+need_packages() {
+  local missing=()
+  for package in "$@"; do
+    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")
+  done
+  [ ${#missing[@]} = 0 ] && return
+  echo "Installing ${missing[*]} ..."
+  as_root apt-get update -qq
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+build_packages=(g++ cmake ninja-build nlohmann-json3-dev libfmt-dev nettle-dev zlib1g-dev)
+test_packages=(clang-16 libclang-rt-16-dev libgtest-dev libgmock-dev pkg-config python3 python3-venv binutils procps)
+check_packages=(clang-16 clang-format-16 clang-tidy-16)
+
+# A Python environment with these packages: need_python NAME PACKAGE...; its interpreter is $build/python/NAME/bin/python.
+need_python() {
+  local directory="$build/python/$1" stamp
+  shift
+  stamp=$(printf '%s ' "$@")
+  if [ "$(cat "$directory/stamp" 2>/dev/null)" != "$stamp" ]; then
+    echo "Installing $stamp from PyPI ..."
+    rm -rf "$directory"
+    python3 -m venv "$directory"
+    "$directory/bin/pip" -q --disable-pip-version-check install "$@"
+    echo "$stamp" >"$directory/stamp"
+  fi
+}
+
+# configure NAME [CMAKE ARGUMENT...]: the build tree $build/NAME.
+configure() {
+  local name=$1
+  shift
+  local launcher=()
+  command -v ccache >/dev/null && launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+  cmake -S "$top" -B "$build/$name" -G Ninja "${launcher[@]}" "$@" >"$build/$name.configure.log" 2>&1 || { cat "$build/$name.configure.log" >&2; exit 1; }
+}

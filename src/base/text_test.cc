@@ -1,0 +1,55 @@
+#include "base/text.h"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+
+namespace metaflow::base {
+namespace {
+
+TEST(Text, SplitKeepsEmptyParts) {
+  EXPECT_EQ(split("a//b", '/'), (std::vector<std::string>{"a", "", "b"}));
+  EXPECT_EQ(split("", '/'), (std::vector<std::string>{""}));
+}
+
+TEST(Text, FindsWhatIsNotUtf8) {
+  EXPECT_EQ(find_invalid_utf8("h\xc3\xa9llo \xe2\x82\xac \xf0\x9f\x98\x80"), std::string::npos);
+  EXPECT_EQ(find_invalid_utf8("ab\xff"), 2U);
+  EXPECT_EQ(find_invalid_utf8("\xc0\x80"), 0U);      // overlong
+  EXPECT_EQ(find_invalid_utf8("\xed\xa0\x80"), 0U);  // a surrogate
+  EXPECT_EQ(find_invalid_utf8("\xf4\x90\x80\x80"), 0U);
+  EXPECT_EQ(find_invalid_utf8("\xe2\x82"), 0U);  // cut off
+  EXPECT_EQ(replace_invalid_utf8("a\xff\xc3\xa9"), "a\xef\xbf\xbd\xc3\xa9");
+}
+
+TEST(Text, FloatsLookLikePython) {
+  EXPECT_EQ(python_float(1), "1.0");
+  EXPECT_EQ(python_float(0.1), "0.1");
+  EXPECT_EQ(python_float(1e16), "1e+16");
+  EXPECT_EQ(python_float(123456789012345.0), "123456789012345.0");
+  EXPECT_EQ(python_float(1e-5), "1e-05");
+  EXPECT_EQ(python_float(-std::numeric_limits<double>::infinity()), "-inf");
+}
+
+TEST(Text, BytesForPeople) {
+  EXPECT_EQ(human_bytes(999), "999 bytes");
+  EXPECT_EQ(human_bytes(51'200'000'000), "51.2 GB");
+  EXPECT_EQ(human_bytes(999'999), "1.0 MB");
+  EXPECT_EQ(grouped(51'200'000'000), "51,200,000,000");
+  EXPECT_EQ(grouped(12), "12");
+}
+
+TEST(Text, Base64) {
+  EXPECT_EQ(base64(as_bytes("")), "");
+  EXPECT_EQ(base64(as_bytes("M")), "TQ==");
+  EXPECT_EQ(base64(as_bytes("Ma")), "TWE=");
+  EXPECT_EQ(base64(as_bytes("Man")), "TWFu");
+}
+
+TEST(Text, EditDistance) {
+  EXPECT_EQ(edit_distance("--max-worker", "--max-workers"), 1U);
+  EXPECT_EQ(edit_distance("", "abc"), 3U);
+}
+
+}  // namespace
+}  // namespace metaflow::base
