@@ -222,6 +222,19 @@ void replace_file(const std::string& path, std::string_view text) {
   replace_file(path, Parts(&part, 1));
 }
 
+void write_output_file(const std::string& path, Parts parts) {
+  struct stat status {};
+  if (::lstat(path.c_str(), &status) != 0 || S_ISREG(status.st_mode)) return replace_file(path, parts);
+  const Fd fd(retry([&] { return ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666); }));
+  if (!fd) throw_errno("open", path, errno);
+  write_parts(fd.get(), parts, path);
+}
+
+void write_output_file(const std::string& path, std::string_view text) {
+  const std::span<const std::byte> part = std::as_bytes(std::span(text.data(), text.size()));
+  write_output_file(path, Parts(&part, 1));
+}
+
 bool link_file(const std::string& existing, const std::string& path) {
   return ::link(existing.c_str(), path.c_str()) == 0 || errno == EEXIST;
 }

@@ -54,6 +54,10 @@ bool create_file(const std::string& path, std::string_view text);
 void replace_file(const std::string& path, Parts parts);
 void replace_file(const std::string& path, std::string_view text);
 
+/// Writes a file that the user named: like replace_file, but devices, pipes and links are written to, not replaced.
+void write_output_file(const std::string& path, Parts parts);
+void write_output_file(const std::string& path, std::string_view text);
+
 /// A file without a name yet, in this directory (which is made): for content that is written piece by piece.
 class SpoolFile {
  public:

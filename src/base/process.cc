@@ -120,23 +120,50 @@ std::string signal_name(int number) {
 
 void become_subreaper() { ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); }
 
+namespace {
+
+/// The children of this process. The kernel lists them where it was built so; else every process is asked for its parent.
+std::vector<pid_t> children() {
+  std::vector<pid_t> found;
+  bool listed = false;
+  for (const std::string& thread : list_directory("/proc/self/task")) {
+    const auto text = read_file("/proc/self/task/" + thread + "/children");
+    if (!text) continue;
+    listed = true;
+    for (const std::string& pid : split(text->text(), ' ')) {
+      if (const int number = std::atoi(pid.c_str()); number > 0) found.push_back(number);
+    }
+  }
+  if (listed) return found;
+  for (const std::string& name : list_directory("/proc")) {
+    const int pid = std::atoi(name.c_str());
+    if (pid <= 0) continue;
+    const auto stat = read_file("/proc/" + name + "/stat");  // "pid (name) state parent ..."; the name may hold anything
+    if (!stat) continue;
+    const std::size_t end = stat->text().rfind(')');
+    if (end == std::string_view::npos || end + 4 >= stat->size()) continue;
+    if (std::atoi(std::string(stat->text().substr(end + 4)).c_str()) == ::getpid()) found.push_back(pid);
+  }
+  return found;
+}
+
+}  // namespace
+
 void kill_descendants() {
   while (true) {
-    std::vector<pid_t> children;
-    for (const std::string& thread : list_directory("/proc/self/task")) {
-      const auto text = read_file("/proc/self/task/" + thread + "/children");
-      if (!text) continue;
-      for (const std::string& pid : split(text->text(), ' ')) {
-        if (const int number = std::atoi(pid.c_str()); number > 0) children.push_back(number);
-      }
-    }
-    if (children.empty()) return;
-    for (pid_t pid : children) ::kill(pid, SIGKILL);
-    for (pid_t pid : children) {
+    const std::vector<pid_t> left = children();
+    if (left.empty()) return;
+    for (pid_t pid : left) ::kill(pid, SIGKILL);
+    for (pid_t pid : left) {
       while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
       }
     }
   }
+}
+
+void die_with_parent(pid_t parent) {
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+  if (parent > 0 && ::getppid() != parent) ::raise(SIGKILL);
 }
 
 void prefer_as_oom_victim() {

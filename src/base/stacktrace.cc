@@ -185,14 +185,45 @@ std::map<std::uint64_t, std::vector<std::string>> lines_of(const std::string& mo
   return found;
 }
 
-/// Parts of the runtime that throws or starts a step: no news to anybody.
-bool is_runtime(const std::string& function) {
+/// Parts of the runtime that throw, abort or catch signals: no news to anybody at the inner end of a stack.
+bool is_machinery(const std::string& function, const std::string& module) {
+  if (function.empty()) {  // a library without names
+    for (std::string_view library : {"libc.so", "libstdc++.so", "libgcc_s.so"}) {
+      if (module.find(library) != std::string::npos) return true;
+    }
+    return false;
+  }
+  for (std::string_view exact : {"raise", "gsignal", "abort", "pthread_kill", "kill", "__restore_rt", "exit"}) {
+    if (function == exact) return true;
+  }
   for (std::string_view part :
        {"__cxa_throw", "_Unwind_", "mf_watch_personality", "__cxa_rethrow", "std::rethrow_exception",
-        "base::capture_stack", "std::__throw_", "allocation_failed", "operator new"}) {
+        "base::capture_stack", "on_fatal_signal", "std::__throw_", "allocation_failed", "operator new",
+        "std::terminate", "__terminate", "__verbose_terminate_handler", "__gxx_personality", "__pthread_kill"}) {
     if (function.find(part) != std::string::npos) return true;
   }
   return false;
+}
+
+/// Runs of equal lines become one.
+std::vector<std::string> folded(const std::vector<std::string>& lines) {
+  constexpr std::size_t kShown = 3;
+  std::vector<std::string> result;
+  for (std::size_t i = 0; i < lines.size();) {
+    std::size_t end = i;
+    while (end < lines.size() && lines[end] == lines[i]) ++end;
+    for (std::size_t k = i; k < end && k < i + kShown; ++k) result.push_back(lines[k]);
+    if (end - i > kShown) result.push_back(fmt::format("... and {} more times", end - i - kShown));
+    i = end;
+  }
+  return result;
+}
+
+/// The frames of this library that call a step: where the user's part of a stack ends.
+bool calls_steps(const std::string& function) {
+  return function.find("metaflow::detail::run_step<") != std::string::npos ||
+         function.find("mf_call_watched") != std::string::npos ||
+         function.find("__libc_start_main") != std::string::npos || function == "_start";
 }
 
 }  // namespace
@@ -254,16 +285,13 @@ std::vector<std::string> describe(std::span<const CodeLocation> locations) {
   std::vector<std::string> text;
   for (const CodeLocation& location : locations) {
     const std::string function = tables.at(location.module).find(location.address);
-    if (text.empty() && (function.empty() || is_runtime(function))) continue;
-    if (function.find("metaflow::detail::run_step<") != std::string::npos ||
-        function.find("mf_call_watched") != std::string::npos)
-      break;
+    if (text.empty() && is_machinery(function, location.module)) continue;
+    if (calls_steps(function)) break;
     const auto& known = lines[location.module];
     const auto at = known.find(location.address);
     if (at != known.end()) {
       for (const std::string& line : at->second) {
-        if (line.starts_with("void metaflow::detail::run_step<") || line.starts_with("metaflow::detail::run_step<"))
-          return text;
+        if (calls_steps(line)) return folded(text);
         text.push_back(line);
       }
     } else if (!function.empty()) {
@@ -272,7 +300,7 @@ std::vector<std::string> describe(std::span<const CodeLocation> locations) {
       text.push_back(fmt::format("{}+{:#x}", location.module.substr(location.module.rfind('/') + 1), location.address));
     }
   }
-  return text;
+  return folded(text);
 }
 
 }  // namespace metaflow::base

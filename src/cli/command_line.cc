@@ -56,6 +56,8 @@ class Parser {
       } else if (!only_arguments && word == "--help") {
         base::write_all(1, help_text(command_, path_));
         return 0;
+      } else if (command_.forwards && !names_own(word)) {
+        return run_command(command_.default_command, false);
       } else if (!only_arguments && word.size() > 1 && word[0] == '-') {
         read_option(word);
       } else if (!command_.commands.empty()) {
@@ -79,6 +81,15 @@ class Parser {
   [[noreturn]] void fail(const std::string& what) const {
     throw Error(ErrorCode::usage,
                 fmt::format("{}\nTry '{} --help' for help.\n\nError: {}", usage_line(command_, path_), path_, what));
+  }
+
+  /// Whether a word is an option or a command of this group; if not, it is for the default command.
+  bool names_own(const std::string& word) const {
+    const std::string name = word.substr(0, word.find('='));
+    const auto& options = command_.options;
+    const auto& commands = command_.commands;
+    return std::any_of(options.begin(), options.end(), [&](const Option& o) { return o.name == name || o.off_name == name; }) ||
+           std::any_of(commands.begin(), commands.end(), [&](const Command& c) { return c.name == word; });
   }
 
   void set(const Option& option, const std::string& value) {

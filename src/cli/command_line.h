@@ -38,6 +38,7 @@ struct Command {
   std::vector<Argument> arguments{};
   std::vector<Command> commands{};
   std::string default_command{};  // of a group that was given none
+  bool forwards = false;          // words that the group does not know are for its default command
   std::function<int()> run{};     // after everything was set; of a group: before its command, nothing returned
 };
 

@@ -78,7 +78,7 @@ void write_all_tasks(Context& context, const Options& options,
       all[task.path()] = std::move(values);
     }
     const std::string text = all.dump(-1, ' ', false, value::Json::error_handler_t::replace) + "\n";
-    options.file.empty() ? base::write_all(1, text) : base::replace_file(options.file, text);
+    options.file.empty() ? base::write_all(1, text) : base::write_output_file(options.file, text);
     return;
   }
   std::vector<Document> documents;  // keep what the pickle refers to
@@ -98,7 +98,7 @@ void write_all_tasks(Context& context, const Options& options,
   }
   pickler.end();
   pickler.finish();
-  base::replace_file(options.file, pickler.parts());
+  base::write_output_file(options.file, pickler.parts());
 }
 
 int dump(Context& context, const Options& options) {

@@ -186,7 +186,8 @@ Command logs_command(Context& context) {
   return {.name = "logs",
           .help = "Commands related to logs.",
           .commands = {show_logs, scrub_logs},
-          .default_command = "show"};
+          .default_command = "show",
+          .forwards = true};
 }
 
 }  // namespace metaflow::cli

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
 
 #include <metaflow/detail/description.h>
@@ -94,6 +95,7 @@ bool is_step(int argc, char** argv) {
 
 int run_step_command(const detail::FlowDescription& flow, int argc, char** argv) {
   base::prefer_as_oom_victim();
+  if (const char* scheduler = std::getenv("METAFLOW_SCHEDULER_PID")) base::die_with_parent(std::atoi(scheduler));
   return runtime::execute_task(flow, runtime::parse_step_arguments(argc, argv), base::own_executable());
 }
 

@@ -78,15 +78,16 @@ std::vector<std::string> system_tags(Context& context) {
           "metaflow_version:2.19.38+cpp" METAFLOW_CPP_VERSION, "language:c++"};
 }
 
-/// What tasks get besides what this process has.
+/// What tasks get besides what this process has. METAFLOW_SCHEDULER_PID: a task dies with its scheduler.
 std::vector<std::string> task_environment(Context& context, const std::string& run_id) {
-  std::vector<std::string> variables;
+  const std::vector<std::string> own{"METAFLOW_USER=" + context.user(), "METAFLOW_RUN_ID=" + run_id,
+                                     "METAFLOW_SCHEDULER_PID=" + std::to_string(::getpid())};
+  std::vector<std::string> variables = own;
   for (std::string& variable : base::own_environment()) {
-    if (!variable.starts_with("METAFLOW_USER=") && !variable.starts_with("METAFLOW_RUN_ID="))
-      variables.push_back(std::move(variable));
+    const std::string name = variable.substr(0, variable.find('=') + 1);
+    const bool replaced = std::any_of(own.begin(), own.end(), [&](const std::string& o) { return o.starts_with(name); });
+    if (!replaced) variables.push_back(std::move(variable));
   }
-  variables.push_back("METAFLOW_USER=" + context.user());
-  variables.push_back("METAFLOW_RUN_ID=" + run_id);
   return variables;
 }
 
@@ -124,7 +125,7 @@ int run(Context& context, Options& options) {
 
   const std::string run_id = metadata.new_run(options.tags, system_tags(context));
   base::replace_file(fmt::format("{}/{}/latest_run", context.local_root(), context.flow.name), run_id);
-  if (!options.run_id_file.empty()) base::replace_file(options.run_id_file, run_id);
+  if (!options.run_id_file.empty()) base::write_output_file(options.run_id_file, run_id);
   reporter->print({runtime::ReportLine::Kind::run,
                    context.clock.wall_microseconds(),
                    {},
@@ -136,7 +137,7 @@ int run(Context& context, Options& options) {
   const std::string task_id = metadata.new_task(run_id, "_parameters");
   write_parameters(context, graph, store, metadata, options, run_id, task_id);
   if (!options.runner_attribute_file.empty()) {
-    base::replace_file(options.runner_attribute_file,
+    base::write_output_file(options.runner_attribute_file,
                        graph::Json{{"run_id", run_id},
                                    {"flow_name", context.flow.name},
                                    {"metadata", "local@" + base::absolute_path(context.local_root() + "/..")}}

@@ -2,7 +2,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <fcntl.h>
@@ -115,8 +114,7 @@ class ProcessRun : public ParallelRun {
     if (worker.pid > 0) return;
 
     // The child: dies with its parent, ends without running anybody's destructors.
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-    if (::getppid() != parent) ::_exit(1);
+    base::die_with_parent(parent);
     for (Worker& other : workers_) other.pipe.reset();
     work(w, writer.get());
     std::fflush(nullptr);

@@ -214,8 +214,7 @@ void Run::on_finished(compute::AttemptId attempt, const compute::Verdict& verdic
     services_.reporter.print({ReportLine::Kind::output, time, task.name, task.where, text});
   });
 
-  std::optional<TaskData> data;
-  if (verdict.exited) data = services_.store.read_attempt(task.ref, task.attempt);
+  const std::optional<TaskData> data = services_.store.read_attempt(task.ref, task.attempt);
   if (verdict.exited_well && data && data->ok) {
     task.log.save(services_.store, task.ref, task.attempt);
     commit(task, *data);
@@ -233,8 +232,10 @@ void Run::on_finished(compute::AttemptId attempt, const compute::Verdict& verdic
     task.log.note(store::Stream::err, "[KILLED BY ORCHESTRATOR]");
   } else {
     if (!threw) {
-      say(task, verdict.cause);
-      task.log.note(store::Stream::err, verdict.cause);
+      std::string cause = verdict.cause;
+      if (data && data->ok) cause += " Its step had finished: it died in exit(), perhaps in a static destructor.";
+      say(task, cause);
+      task.log.note(store::Stream::err, cause);
     }
     say(task, "Task failed.");
     task.log.note(store::Stream::err, "Task failed.");

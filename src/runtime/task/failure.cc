@@ -267,7 +267,8 @@ int symbolize(int argc, char** argv) {
     locations.push_back({std::string(argument.substr(0, plus)),
                          std::strtoull(std::string(argument.substr(plus + 1)).c_str(), nullptr, 16)});
   }
-  for (const std::string& line : base::describe(locations)) fmt::print("    {}\n", line);
+  const auto lines = base::describe(locations);
+  for (std::size_t i = 0; i < lines.size(); ++i) fmt::print("    {}{}\n", i == 0 ? "in " : "called by ", lines[i]);
   return 0;
 }
 
