@@ -113,6 +113,7 @@ int run_commands(const detail::FlowDescription& flow, int argc, char** argv) {
 
 int detail::run_flow(const FlowDescription& flow, int argc, char** argv) {
   try {
+    ::signal(SIGXFSZ, SIG_IGN);  // a file that grows beyond its limit is an error, not a death
     if (cli::is_step(argc, argv)) return cli::run_step_command(flow, argc, argv);
     if (argc > 1 && std::strcmp(argv[1], "symbolize") == 0) return runtime::symbolize(argc, argv);
     ::signal(SIGPIPE, SIG_IGN);

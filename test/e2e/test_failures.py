@@ -1,0 +1,322 @@
+"""What goes wrong is said plainly, and loses nothing that was finished."""
+
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+
+
+def fails(cli, how, *arguments, **more):
+    result = cli("misbehave", "run", "--how", how, *arguments, **more)
+    assert result.status == 1, result
+    assert "Workflow failed." in result.lines
+    assert "    Step failure:\n    Step middle (task-id 2) failed.\n" in result.err
+    return result
+
+
+def said(result, text):
+    assert any(text in line for line in result.lines), result
+
+
+@pytest.mark.parametrize(
+    "how, words",
+    [
+        ("throw", "(anonymous namespace)::OwnException: boom"),
+        ("throw_int", "int: 42"),
+        ("throw_mf", "Invalid value: a message"),
+        ("segv", "Task failed with a segmentation fault (SIGSEGV"),
+        ("abort", "Task was killed by SIGABRT"),
+        ("fpe", "Task was killed by SIGFPE"),
+        ("overflow", "Task failed with a segmentation fault (SIGSEGV"),
+        ("exit0", "Task ended with exit status 0 before its step was finished. Did it call exit()?"),
+        ("exit3", "Task ended with exit status 3 before its step was finished."),
+        ("_exit0", "Task ended with exit status 0 before its step was finished. Did it call exit()?"),
+        ("kill", "Task was killed by SIGKILL"),
+        ("term", "Task was killed by SIGTERM"),
+        ("thread", "what():  in a thread"),
+        ("noexcept", "what():  out of noexcept"),
+        ("not_utf8", "artifact 'text': This text is not UTF-8: byte 0 of 2 is 0xff"),
+    ],
+)
+def test_cause_is_named(cli, client, how, words):
+    result = fails(cli, how)
+    said(result, words)
+    # The cause comes before the verdicts.
+    lines = result.lines
+    cause = next(i for i, line in enumerate(lines) if words in line)
+    assert cause < lines.index("[middle/2] Task failed.") < lines.index("Workflow failed.")
+    # What was printed before is kept, and so is the verdict.
+    run = client.Flow("Misbehave").latest_run
+    task = run["middle"].task
+    assert task.stdout.startswith(f"about to do: {how}\n") or how in ("_exit0", "kill", "segv", "abort", "fpe", "overflow", "thread", "noexcept", "term")
+    assert task.stderr.endswith("Task failed.\n")
+    assert not run.successful and not run.finished and not task.successful
+
+
+@pytest.mark.parametrize("how", ["throw", "segv", "abort", "noexcept"])
+def test_stack_names_the_step(cli, how):
+    said(fails(cli, how), "Misbehave::middle()")
+
+
+def test_a_step_that_throws_keeps_what_it_had_set(cli, client):
+    fails(cli, "throw")
+    task = client.Flow("Misbehave").latest_run["middle"].task
+    assert task.finished is False or task.finished is True  # decided by the client; the next ones matter
+    assert task.data.before == 1 and task.data.after == 0
+    assert task.exception.exception == "boom"
+    assert task.exception.type == "(anonymous namespace)::OwnException"
+    assert "Misbehave::middle()" in str(task.exception)
+
+
+@pytest.mark.parametrize("how", ["segv", "kill", "exit0", "at_exit"])
+def test_a_task_that_died_is_never_shown_as_done(cli, client, how):
+    fails(cli, how)
+    run = client.Flow("Misbehave").latest_run
+    task = run["middle"].task
+    assert not task.finished and not task.successful
+    assert list(task.artifacts) == []
+    result = cli("misbehave", "dump", f"{run.id}/middle/2")
+    assert result.status == 1
+    assert f"No completed attempts of the task was found for task 'Misbehave/{run.id}/middle/2'" in result.err
+
+
+def test_crash_in_a_static_destructor_is_told_apart(cli):
+    said(fails(cli, "at_exit"), "Its step had finished: it died in exit(), perhaps in a static destructor.")
+
+
+def test_more_memory_than_there_is(cli):
+    result = cli("bigsum", "run", "--size", 2_000_000)
+    assert result.status == 1
+    said(result, "Out of memory: cannot allocate 32.0 TB (32,000,000,000,000 bytes): a task here can have ")
+    said(result, "Workflow failed.")
+    assert "Step start (task-id 1) failed." in result.err
+
+
+def test_memory_is_capped_at_what_the_machine_has(cli):
+    """Many small allocations end in an exception, not in the hands of the kernel."""
+    if os.environ.get("METAFLOW_SANITIZED") == "1":
+        pytest.skip("a sanitizer maps more memory than any cap allows")
+    # A process limit stands in for a small machine.
+    result = cli("misbehave", "run", "--how", "oom", preexec_fn=lambda: __import__("resource").setrlimit(__import__("resource").RLIMIT_DATA, (400_000_000, 400_000_000)))
+    assert result.status == 1
+    said(result, "Out of memory: cannot allocate 50.0 MB")
+    said(result, "a task here can have 400.0 MB")
+
+
+def test_standard_input_is_empty(cli):
+    result = cli("misbehave", "run", "--how", "read_stdin")
+    assert result.status == 0
+    said(result, "read 0 bytes")
+
+
+def test_any_bytes_can_be_printed(cli, client):
+    result = cli("misbehave", "run", "--how", "bytes")
+    assert result.status == 0
+    said(result, "last without newline")
+    assert client.Flow("Misbehave").latest_run["middle"].task.stdout == "about to do: bytes\na\ufffd\u00e3(b\0c\r\nlast without newline\n".replace("\u00e3", "\ufffd")
+
+
+def test_log_limit(cli, client):
+    result = cli("misbehave", "run", "--how", "flood", "--lines", 30_000, "--max-log-size", 1)
+    assert result.status == 0
+    assert sum("of the standard output" in line for line in result.lines) == 30_000  # the terminal has it all
+    stdout = client.Flow("Misbehave").latest_run["middle"].task.stdout
+    assert 200_000 < len(stdout) < 1_000_000  # every line costs a head of 63 bytes more
+    assert stdout.endswith("[TRUNCATED - MAXIMUM LOG FILE SIZE REACHED]\n")
+
+
+def test_gigabyte_line_does_not_fill_the_scheduler(cli):
+    process = subprocess.Popen(
+        ["/usr/bin/env", "time", "-f", "%M", cli.path("misbehave"), "--quiet", "run", "--how", "no_newline", "--lines", "300"],
+        cwd=cli.directory, env=cli.environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    ) if pathlib.Path("/usr/bin/time").exists() else None
+    if process is None:
+        pytest.skip("needs the program time")
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 0
+    if os.environ.get("METAFLOW_SANITIZED") != "1":
+        assert int(err.split()[-1]) < 60_000  # KB, of the scheduler and of every task
+
+
+def test_a_grandchild_that_keeps_the_pipe_open_is_not_waited_for(cli):
+    begin = time.monotonic()
+    assert cli("misbehave", "run", "--how", "grandchild").status == 0
+    assert time.monotonic() - begin < 60  # it sleeps for 1,000 s
+
+
+# --- stopping
+
+
+def processes_of(directory):
+    """Processes that have this directory as their current one."""
+    found = []
+    for entry in pathlib.Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            if os.readlink(entry / "cwd") == str(directory) and "State:\tZ" not in (entry / "status").read_text():
+                found.append(int(entry.name))
+        except OSError:
+            pass
+    return found
+
+
+def start(cli, how, words):
+    """Starts a run and waits until it has printed something."""
+    process = subprocess.Popen(
+        [cli.path("misbehave"), "run", "--how", how], cwd=cli.directory, env=cli.environment,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )
+    seen = []
+    for line in process.stdout:
+        seen.append(line)
+        if words in line:
+            return process, seen
+    raise AssertionError("".join(seen) + process.stderr.read())
+
+
+@pytest.mark.parametrize("how, words", [("sleep", "middle/2 (pid"), ("stubborn", "ignoring"), ("daemon_and_sleep", "left")])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_no_process_is_left_behind(cli, how, words, number):
+    process, _ = start(cli, how, words)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "Workflow interrupted" in out
+    assert "1 running task was stopped because of it." in out
+    assert err.endswith("\nAborted!\n")
+    assert processes_of(cli.directory) == []
+
+
+def test_second_interrupt_does_not_wait(cli):
+    process, _ = start(cli, "stubborn", "ignoring")
+    process.send_signal(signal.SIGINT)
+    for line in process.stdout:
+        if "Terminating" in line:
+            break
+    begin = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert time.monotonic() - begin < 4  # less than the five seconds of grace
+    assert processes_of(cli.directory) == []
+
+
+def test_tasks_die_with_a_scheduler_that_was_killed(cli, client):
+    process, _ = start(cli, "stubborn", "ignoring")
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 30
+    while processes_of(cli.directory) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert processes_of(cli.directory) == []
+    run = client.Flow("Misbehave").latest_run
+    assert run["start"].task.successful
+    assert not run.finished and not run["middle"].task.finished
+
+
+def test_output_that_nobody_reads_does_not_end_a_run(cli, client):
+    process, _ = start(cli, "flood", "Workflow starting")
+    process.stdout.close()
+    assert process.wait(timeout=60) == 0
+    assert client.Flow("Misbehave").latest_run.successful
+
+
+# --- damaged stores
+
+
+def files_of(cli, run, step):
+    return cli.directory / ".metaflow" / "Sweep" / run / step
+
+
+def blob_of(cli, run, task, artifact):
+    data = json.loads((files_of(cli, run, task) / "0.data.json").read_text())
+    key = data["objects"][artifact]
+    return cli.directory / ".metaflow" / "Sweep" / "data" / key[:2] / key
+
+
+def test_damaged_data_json(cli):
+    run = cli.run("sweep")
+    path = files_of(cli, run, "end/11") / "0.data.json"
+    for text in ("", "{", "[]", '{"objects": 1}', path.read_text()[:100], '{"objects": {"x": "zz"}, "info": {}}'):
+        path.write_text(text)
+        result = cli("sweep", "dump", f"{run}/end")
+        assert result.status == 1, result
+        assert "Data store error:" in result.err and "0.data.json' is damaged" in result.err, result
+
+
+def test_store_of_a_later_version(cli):
+    run = cli.run("sweep")
+    path = files_of(cli, run, "end/11") / "0.data.json"
+    path.write_text(path.read_text().replace('"version": "1.0"', '"version": "2.0"'))
+    result = cli("sweep", "dump", f"{run}/end")
+    assert result.status == 1 and "has version 2.0 of the format; this program reads versions 1.x" in result.err
+
+
+@pytest.mark.parametrize("damage, words", [
+    (lambda blob: blob.unlink(), "Data missing:"),
+    (lambda blob: blob.write_bytes(b""), "is damaged: blob"),
+    (lambda blob: blob.write_bytes(blob.read_bytes()[:-3]), "is damaged: blob"),
+    (lambda blob: blob.write_bytes(b"x" * len(blob.read_bytes())), "Cannot read a pickled value"),
+    (lambda blob: blob.write_bytes(b"\x1f\x8b" + b"x" * 20), "A gzip blob is damaged"),
+])
+def test_damaged_blob(cli, damage, words):
+    run = cli.run("sweep")
+    damage(blob_of(cli, run, "end/11", "best"))
+    result = cli("sweep", "dump", f"{run}/end")
+    assert result.status == 1 and words in result.err, result
+    assert "'best'" in result.err
+
+
+def test_an_empty_blob_is_written_again(cli, client):
+    """A power loss can leave an empty file; the next run with the same value must not trust it."""
+    run = cli.run("sweep")
+    blob_of(cli, run, "end/11", "best").write_bytes(b"")
+    cli.run("sweep")
+    assert client.Run(f"Sweep/{run}").data.best < 0
+
+
+def test_read_only_directory(cli):
+    if os.geteuid() == 0:
+        result = cli("sweep", "run", env={"METAFLOW_DATASTORE_SYSROOT_LOCAL": "/proc"})  # root may write anywhere else
+    else:
+        cli.directory.chmod(0o500)
+        result = cli("sweep", "run")
+    assert result.status == 1
+    assert re.search(r"Data store error:\n    Cannot make the directory '.*':", result.err), result
+
+
+def test_full_disk(cli):
+    """A limit on the size of files stands in for a full disk."""
+    import resource
+
+    result = cli("misbehave", "run", "--how", "well", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100)))
+    assert result.status == 1
+    assert "Data store error:" in result.err and ("File too large" in result.err), result
+
+
+def test_odd_directory_names(cli, client):
+    odd = cli.directory / 'a "b\' c\\ ü;$x'
+    odd.mkdir()
+    cli.directory = odd
+    run = cli.run("sweep", env={"METAFLOW_DATASTORE_SYSROOT_LOCAL": str(odd)})
+    client.metadata(f"local@{odd}")
+    assert client.Run(f"Sweep/{run}").successful
+    pattern = odd / "x[1]"
+    pattern.mkdir()
+    cli.directory = pattern
+    result = cli("sweep", "run", env={"METAFLOW_DATASTORE_SYSROOT_LOCAL": str(pattern)})
+    assert result.status == 1 and "contains '['" in result.err
+
+
+def test_few_file_descriptors(cli):
+    import resource
+
+    result = cli("sweep", "run", "--n", "40", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (24, 24)))
+    assert result.status == 1
+    assert "Too many open files" in result.err + result.out
+    assert processes_of(cli.directory) == []
