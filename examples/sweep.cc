@@ -14,13 +14,13 @@ struct Sweep : mf::FlowSpec<Sweep> {
   static constexpr auto doc = "Finds the minimum of a function by trying points.";
 
   mf::Parameter<int> n{{.value = 8, .help = "How many points to try."}};
-  std::vector<double> alphas;
+  mf::Lazy<std::vector<double>> alphas;  // lazy: a task reads its own point, not the whole list
   double result = 0;
   double best = 0;
   double best_alpha = 0;
 
   void start() {
-    for (int i = 0; i < *n; ++i) alphas.push_back(4.0 * i / *n);
+    for (int i = 0; i < *n; ++i) alphas.edit().push_back(4.0 * i / *n);
   }
 
   void work(double alpha) { result = std::cos(3 * alpha) + 0.1 * alpha * alpha; }
@@ -30,13 +30,13 @@ struct Sweep : mf::FlowSpec<Sweep> {
     for (std::size_t i = 0; double r : inputs.each(&Sweep::result)) {
       if (r <= best) {
         best = r;
-        best_alpha = alphas[i];
+        best_alpha = (*alphas)[i];
       }
       ++i;
     }
   }
 
-  void end() { std::printf("The minimum of %zu points is %f at %f.\n", alphas.size(), best, best_alpha); }
+  void end() { std::printf("The minimum of %zu points is %f at %f.\n", alphas->size(), best, best_alpha); }
 
   static auto graph() {
     using S = Sweep;
