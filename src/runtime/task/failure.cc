@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <link.h>
 #include <signal.h>
+#include <spawn.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -135,6 +136,7 @@ namespace {
 
 constexpr std::array kFatal{SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
 std::array<char, 4096> program_path{};
+posix_spawn_file_actions_t output_to_error;
 
 /// Text made without allocation.
 class Line {
@@ -223,13 +225,9 @@ void on_fatal_signal(int number, siginfo_t* info, void*) {
   argv[1] = command;
   for (std::size_t i = 0; i < frames.count; ++i) argv[2 + i] = frames.lines[i].text();
   argv[2 + frames.count] = nullptr;
-  const pid_t pid = ::vfork();
-  if (pid == 0) {
-    ::dup2(2, 1);
-    ::execv(argv[0], argv.data());
-    ::_exit(127);
-  }
-  if (pid > 0) {
+  // posix_spawn: it shares memory with its child instead of copying it, and allocates nothing.
+  pid_t pid = 0;
+  if (::posix_spawn(&pid, argv[0], &output_to_error, nullptr, argv.data(), environ) == 0) {
     for (int i = 0; i < 200; ++i) {  // ten seconds at most
       if (::waitpid(pid, nullptr, WNOHANG) != 0) break;
       ::usleep(50'000);
@@ -242,6 +240,8 @@ void on_fatal_signal(int number, siginfo_t* info, void*) {
 }  // namespace
 
 void install_crash_handler(std::string program) {
+  ::posix_spawn_file_actions_init(&output_to_error);
+  ::posix_spawn_file_actions_adddup2(&output_to_error, 2, 1);
   std::snprintf(program_path.data(), program_path.size(), "%s", program.c_str());
   // A stack of its own: a stack overflow leaves no room on the other.
   static constexpr std::size_t kSize = 128 * 1024;
