@@ -234,11 +234,39 @@ RawStack capture_stack() {
   return stack;
 }
 
+namespace {
+
+void replace_all(std::string& text, std::string_view from, std::string_view to) {
+  for (std::size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size()))
+    text.replace(at, from.size(), to);
+}
+
+/// Removes every template argument that begins with these words.
+void remove_arguments(std::string& text, std::string_view begin) {
+  for (std::size_t at = text.find(begin); at != std::string::npos; at = text.find(begin, at)) {
+    int depth = 0;
+    std::size_t end = at + begin.size() - 1;  // at the '<'
+    do {
+      if (text[end] == '<') ++depth;
+      if (text[end] == '>') --depth;
+      ++end;
+    } while (depth > 0 && end < text.size());
+    text.erase(at, end - at);
+  }
+}
+
+}  // namespace
+
 std::string demangle(const char* name) {
   int status = 0;
   char* text = abi::__cxa_demangle(name, nullptr, nullptr, &status);
   std::string result = status == 0 && text != nullptr ? text : name;
   std::free(text);
+  replace_all(result, "std::__cxx11::basic_string<char, std::char_traits<char>, std::allocator<char> >", "std::string");
+  remove_arguments(result, ", std::allocator<");
+  replace_all(result, "std::__cxx11::", "std::");
+  replace_all(result, " >", ">");
+  result.resize(std::min(result.size(), result.find(" [clone ")));  // how the optimizer split the function
   return result;
 }
 

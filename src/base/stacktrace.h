@@ -31,7 +31,7 @@ std::vector<CodeLocation> locate(const RawStack& stack);
 /// information.
 std::vector<std::string> describe(std::span<const CodeLocation> locations);
 
-/// A type's or function's name as in the source.
+/// A type's or function's name as a programmer writes it: "std::vector<std::string>", without allocators.
 std::string demangle(const char* name);
 
 }  // namespace metaflow::base
