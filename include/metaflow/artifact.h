@@ -29,10 +29,12 @@ class Transient {
 /// is safe from several threads. Copies share the value.
 template <class T>
 class Lazy {
-  static_assert(detail::Storable<T>, "metaflow: Lazy<T>: a T cannot be stored");
-
  public:
-  Lazy() : state_(std::make_shared<State>()) { state_->loaded.set_done(); }
+  Lazy() : state_(std::make_shared<State>()) {
+    // Here and not in the class: a struct that is declared inside the flow is complete only where the flow is.
+    static_assert(detail::Storable<T>, "metaflow: Lazy<T>: a T cannot be stored");
+    state_->loaded.set_done();
+  }
   Lazy(T value) : state_(std::make_shared<State>()) {
     state_->value = std::move(value);
     state_->loaded.set_done();

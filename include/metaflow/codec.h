@@ -314,7 +314,7 @@ struct Convert<T> {
     if (value.is_none()) {
       into.reset();
     } else {
-      detail::decode(value, place, into.emplace());
+      detail::decode(value, place, into.emplace(Inner{}));
     }
   }
 };
@@ -571,8 +571,8 @@ struct Convert<T> {
 
 /// A struct of data: stored as a dict by member name.
 template <class T>
-concept PlainAggregate = std::is_aggregate_v<T> && std::is_class_v<T> && std::is_default_constructible_v<T> &&
-                         !HasCodec<T> && !Iterable<T> && !TupleLike<T> && !TimePointLike<T> && !DurationLike<T>;
+concept PlainAggregate = std::is_aggregate_v<T> && std::is_class_v<T> && requires { T{}; } && !HasCodec<T> &&
+                         !Iterable<T> && !TupleLike<T> && !TimePointLike<T> && !DurationLike<T>;
 
 template <class... Ts>
 consteval bool all_storable(TypeList<Ts...>) {

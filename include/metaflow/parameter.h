@@ -69,8 +69,6 @@ struct ParameterBase {
 /// Numbers, bool, text and paths are written as they are, lists with separators or as JSON, everything else as JSON.
 template <class T>
 class Parameter : private detail::ParameterBase {
-  static_assert(detail::Storable<T>, "metaflow: Parameter<T>: a T cannot be stored");
-
  public:
   struct Options {
     std::optional<T> value{};     // the default; without one the option is required (unless T is an optional)
@@ -83,6 +81,8 @@ class Parameter : private detail::ParameterBase {
   explicit Parameter(Options options)
       : ParameterBase{std::move(options.help), std::move(options.name), std::move(options.separator),
                       !options.value.has_value() && !detail::OptionalLike<T>} {
+    // Here and not in the class: a struct that is declared inside the flow is complete only where the flow is.
+    static_assert(detail::Storable<T>, "metaflow: Parameter<T>: a T cannot be stored");
     if (options.value) value_ = std::move(*options.value);
   }
   Parameter(const Parameter&) = default;
