@@ -7,10 +7,12 @@ import os
 import pathlib
 import re
 import subprocess
+import sys
 
 import pytest
 
-BUILD = pathlib.Path(os.environ["METAFLOW_BUILD"])
+BUILD = pathlib.Path(os.environ["METAFLOW_BUILD"]).resolve()
+PYTHON_FLOWS = pathlib.Path(__file__).parent / "python"
 
 
 class Result:
@@ -49,14 +51,15 @@ class Cli:
         }
 
     def path(self, program):
+        """Examples go by their names, the flows of the tests without their _flow."""
         for place in (BUILD / "examples" / program, BUILD / "flows" / f"{program}_flow"):
             if place.exists():
                 return place
         raise FileNotFoundError(program)
 
-    def __call__(self, program, *arguments, env=None, timeout=120, **more):
+    def execute(self, command, env=None, timeout=120, **more):
         process = subprocess.run(
-            [self.path(program), *map(str, arguments)],
+            [*map(str, command)],
             cwd=self.directory,
             env={**self.environment, **(env or {})},
             stdin=subprocess.DEVNULL,
@@ -66,12 +69,34 @@ class Cli:
         )
         return Result(process)
 
+    def __call__(self, program, *arguments, **more):
+        return self.execute([self.path(program), *arguments], **more)
+
+    def python(self, program, *arguments, **more):
+        """A flow in Python: python/PROGRAM_flow.py, with the official metaflow."""
+        return self.execute([sys.executable, "-B", PYTHON_FLOWS / f"{program}_flow.py", "--no-pylint", *arguments], **more)
+
     def run(self, program, *arguments, **more):
         """`run`, which must succeed; gives back the run id."""
+        return self._run(lambda *words: self(program, *words, **more), *arguments)
+
+    def run_python(self, program, *arguments, **more):
+        return self._run(lambda *words: self.python(program, *words, **more), *arguments)
+
+    def _run(self, execute, *arguments):
         id_file = self.directory / "run-id"
-        result = self(program, "run", "--run-id-file", id_file, *arguments, **more)
+        id_file.unlink(missing_ok=True)
+        result = execute("run", "--run-id-file", id_file, *arguments)
         assert result.status == 0, result
         return id_file.read_text()
+
+    def fail(self, program, *arguments, **more):
+        """`run`, which must fail after it has begun; gives back the run id and what it printed."""
+        id_file = self.directory / "run-id"
+        id_file.unlink(missing_ok=True)
+        result = self(program, "run", "--run-id-file", id_file, *arguments, **more)
+        assert result.status == 1, result
+        return id_file.read_text(), result
 
 
 @pytest.fixture
