@@ -160,7 +160,9 @@ class Analyser {
   // Depth first; a step that chooses itself is recursion and no loop.
   constexpr void visit(int i, std::vector<int>& colour) {
     colour[static_cast<std::size_t>(i)] = 1;
-    for (int target : node(i).targets) {
+    const std::vector<int>& targets = node(i).targets;
+    for (std::size_t t = targets.size(); t-- > 0;) {  // the first target last, so that it comes first in the order
+      const int target = targets[t];
       if (target == i && node(i).transition == Transition::choose) continue;
       const int seen = colour[static_cast<std::size_t>(target)];
       if (seen == 1) fail(Problem::loop, i, target);
