@@ -65,8 +65,9 @@ std::vector<Option> parameter_list(Context& context, const std::shared_ptr<Optio
                     .shown_default = parameter.default_text,
                     .environment = variable,
                     .required = parameter.required,
-                    .set = [options, p](const std::string& value) {
-                      runtime::parse_parameter(options->parameters[p], value);
+                    .set = [&context, options, p](const std::string& value) {
+                      const runtime::FlowObject scratch(context.flow);  // says now what is wrong with the value
+                      runtime::set_parameter(scratch, options->parameters[p], value);
                       options->given[p] = value;
                     }});
   }
@@ -95,8 +96,7 @@ std::vector<std::string> task_environment(Context& context, const std::string& r
 void write_parameters(Context& context, const graph::Graph& graph, store::FlowStore& store,
                       store::MetadataWriter& metadata, const Options& options, const std::string& run_id,
                       const std::string& task_id) {
-  const std::string file = context.program.substr(context.program.rfind('/') + 1);
-  store::TaskData data = runtime::save_parameters(graph, store, options.parameters, options.given, file);
+  store::TaskData data = runtime::save_parameters(graph, store, options.parameters, options.given, context.file_name());
   const store::TaskRef task{run_id, "_parameters", task_id};
   const std::int64_t now = context.clock.wall_microseconds();
   store.begin_attempt(task, 0, now);

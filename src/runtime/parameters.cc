@@ -93,6 +93,22 @@ Json scalar(const ParameterOption& parameter, ParameterType type, const std::str
   return text;
 }
 
+Document parse_parameter(const ParameterOption& parameter, const std::string& text) {
+  if (parameter.type != ParameterType::list) return value::document_of(scalar(parameter, parameter.type, text));
+  const std::string_view trimmed = base::trim(text);
+  if (trimmed.starts_with('[')) {
+    Json json = Json::parse(trimmed, nullptr, false);
+    if (json.is_array()) return value::document_of(json);
+  }
+  Json list = Json::array();
+  if (!trimmed.empty()) {
+    const char separator = parameter.separator.empty() ? ',' : parameter.separator[0];
+    for (const std::string& part : base::split(text, separator))
+      list.push_back(scalar(parameter, parameter.item_type, std::string(base::trim(part))));
+  }
+  return value::document_of(list);
+}
+
 std::string describe_default(const detail::Member& member, const void* address) {
   detail::Pickler pickler;
   member.ops->encode(address, pickler);
@@ -151,20 +167,14 @@ std::vector<ParameterOption> parameter_options(const detail::FlowDescription& fl
   return options;
 }
 
-Document parse_parameter(const ParameterOption& parameter, const std::string& text) {
-  if (parameter.type != ParameterType::list) return value::document_of(scalar(parameter, parameter.type, text));
-  const std::string_view trimmed = base::trim(text);
-  if (trimmed.starts_with('[')) {
-    Json json = Json::parse(trimmed, nullptr, false);
-    if (json.is_array()) return value::document_of(json);
+void set_parameter(const FlowObject& flow, const ParameterOption& parameter, const std::string& text) {
+  const Document document = parse_parameter(parameter, text);
+  try {
+    flow.description().members[parameter.member].ops->decode(flow.member(parameter.member), document.root(),
+                                                             detail::Place{});
+  } catch (const Error& error) {
+    throw Error(ErrorCode::usage, fmt::format("Invalid value for '--{}': {}", parameter.option, error.message()));
   }
-  Json list = Json::array();
-  if (!trimmed.empty()) {
-    const char separator = parameter.separator.empty() ? ',' : parameter.separator[0];
-    for (const std::string& part : base::split(text, separator))
-      list.push_back(scalar(parameter, parameter.item_type, std::string(base::trim(part))));
-  }
-  return value::document_of(list);
 }
 
 store::TaskData save_parameters(const graph::Graph& graph, store::FlowStore& store,
@@ -173,14 +183,7 @@ store::TaskData save_parameters(const graph::Graph& graph, store::FlowStore& sto
   const auto& flow = graph.flow();
   const FlowObject object(flow);
   for (std::size_t p = 0; p < parameters.size(); ++p) {
-    if (!given[p]) continue;
-    const ParameterOption& parameter = parameters[p];
-    const Document document = parse_parameter(parameter, *given[p]);
-    try {
-      flow.members[parameter.member].ops->decode(object.member(parameter.member), document.root(), detail::Place{});
-    } catch (const Error& error) {
-      throw Error(ErrorCode::usage, fmt::format("Invalid value for '--{}': {}", parameter.option, error.message()));
-    }
+    if (given[p]) set_parameter(object, parameters[p], *given[p]);
   }
   store::TaskData data;
   for (std::size_t m = 0; m < flow.members.size(); ++m) {

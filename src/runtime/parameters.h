@@ -29,11 +29,12 @@ struct ParameterOption {
 /// that is reserved or used twice.
 std::vector<ParameterOption> parameter_options(const detail::FlowDescription& flow);
 
-/// The text of an option as a value; throws Error{usage} in Metaflow's words if it is none of that type.
-Document parse_parameter(const ParameterOption& parameter, const std::string& text);
+/// Gives the parameter the value that the text of its option means; throws Error{usage} in Metaflow's words if it means
+/// none.
+void set_parameter(const FlowObject& flow, const ParameterOption& parameter, const std::string& text);
 
 /// Writes the task `_parameters`, which holds parameters and constants. `given`: text per member, empty optional: not
-/// given. Throws Error{usage} if a value does not fit its parameter.
+/// given.
 store::TaskData save_parameters(const graph::Graph& graph, store::FlowStore& store,
                                 const std::vector<ParameterOption>& parameters,
                                 const std::vector<std::optional<std::string>>& given, const std::string& program);

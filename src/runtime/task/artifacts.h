@@ -22,6 +22,7 @@ class FlowObject {
   FlowObject& operator=(const FlowObject&) = delete;
   ~FlowObject() { flow_->destroy(object_); }
 
+  const detail::FlowDescription& description() const { return *flow_; }
   void* get() const { return object_; }
   void* member(std::size_t i) const { return members_[i]; }
 
