@@ -28,14 +28,14 @@ std::string usage_line(const Command& command, const std::string& path) {
   return line;
 }
 
-/// The options that the user may have meant.
-std::vector<std::string> similar_options(const Command& command, std::string_view given) {
+/// The names that the user may have meant: those that begin like the word, else those that differ by a typing error.
+std::vector<std::string> similar_names(const std::vector<std::string>& names, std::string_view given) {
   std::vector<std::string> similar;
-  for (const Option& option : command.options) {
-    for (const std::string& name : {option.name, option.off_name}) {
-      if (name.empty() || option.hidden) continue;
-      if (name.starts_with(given) || base::edit_distance(name, given) <= 1 + given.size() / 5) similar.push_back(name);
-    }
+  for (const std::string& name : names) {
+    if (name.starts_with(given)) similar.push_back(name);
+  }
+  for (std::size_t i = 0; similar.empty() && i < names.size(); ++i) {
+    if (base::edit_distance(names[i], given) <= 1 + given.size() / 6) similar.push_back(names[i]);
   }
   return similar;
 }
@@ -115,7 +115,13 @@ class Parser {
       if (at_ + 1 == words_.size()) fail(fmt::format("{} option requires an argument", name));
       return set(option, words_[++at_]);
     }
-    const auto similar = similar_options(command_, name);
+    std::vector<std::string> names;
+    for (const Option& option : command_.options) {
+      if (option.hidden) continue;
+      names.push_back(option.name);
+      if (!option.off_name.empty()) names.push_back(option.off_name);
+    }
+    const auto similar = similar_names(names, name);
     std::string hint;
     if (similar.size() == 1) hint = fmt::format("  Did you mean {}?", similar[0]);
     if (similar.size() > 1) hint = fmt::format("  (Possible options: {})", base::join(similar, ", "));
@@ -129,10 +135,11 @@ class Parser {
       if (command_.run) command_.run();
       return Parser(command, path_ + " " + name, words_, consume ? at_ + 1 : at_).run();
     }
-    std::vector<std::string> similar;
+    std::vector<std::string> names;
     for (const Command& command : command_.commands) {
-      if (!command.hidden && base::edit_distance(command.name, name) <= 2) similar.push_back(command.name);
+      if (!command.hidden) names.push_back(command.name);
     }
+    const auto similar = similar_names(names, name);
     fail(fmt::format("No such command '{}'.{}", name,
                      similar.empty() ? "" : " Did you mean " + base::join(similar, " or ") + "?"));
   }
@@ -186,16 +193,30 @@ std::vector<std::string> wrap(const std::string& text, std::size_t width) {
   return lines;
 }
 
+struct Definition {
+  std::string term;
+  std::string text;
+  std::string note;  // behind the text: "[default: 16]"
+};
+
 /// Two columns, click's way: a first column that is too wide has its text on the next line; an entry of several lines
 /// is followed by an empty one.
-std::string definitions(const std::vector<std::pair<std::string, std::string>>& rows) {
+std::string definitions(const std::vector<Definition>& rows) {
   std::size_t first = 0;
-  for (const auto& [left, right] : rows) first = std::max(first, std::min<std::size_t>(left.size(), 30));
+  for (const Definition& row : rows) first = std::max(first, std::min<std::size_t>(row.term.size(), 30));
   first += 2;
+  const std::size_t width = kWidth - first - 2;
   std::string text;
-  for (const auto& [left, right] : rows) {
+  for (const auto& [left, right, note] : rows) {
     text += "  " + left;
-    const auto lines = wrap(right, kWidth - first - 2);
+    auto lines = wrap(right, width);
+    if (lines.back().empty()) {
+      lines.back() = note;
+    } else if (!note.empty() && lines.back().size() + 2 + note.size() <= width) {
+      lines.back() += "  " + note;
+    } else if (!note.empty()) {
+      for (std::string& line : wrap(note, width)) lines.push_back(std::move(line));
+    }
     if (lines[0].empty()) {
       text += "\n";
       continue;
@@ -219,24 +240,24 @@ std::string help_text(const Command& command, const std::string& path) {
     }
     text += "\n";
   }
-  std::vector<std::pair<std::string, std::string>> rows;
+  std::vector<Definition> rows;
   for (const Option& option : command.options) {
     if (option.hidden) continue;
     std::string left = option.name;
     if (!option.off_name.empty()) left += " / " + option.off_name;
     if (!option.metavar.empty()) left += " " + option.metavar;
-    std::string right = option.help;
-    if (!option.shown_default.empty())
-      right += fmt::format("{}[default: {}]", right.empty() ? "" : "  ", option.shown_default);
-    if (option.required) right += right.empty() ? "[required]" : "  [required]";
-    rows.emplace_back(std::move(left), std::move(right));
+    std::string note = option.required ? "[required]" : "";
+    if (!option.shown_default.empty()) note = fmt::format("[default: {}]", option.shown_default);
+    rows.push_back({std::move(left), option.help, std::move(note)});
   }
-  rows.emplace_back("--help", "Show this message and exit.");
+  rows.push_back({"--help", "Show this message and exit.", ""});
   text += "Options:\n" + definitions(rows);
   if (!command.commands.empty()) {
     rows.clear();
     for (const Command& sub : command.commands) {
-      if (!sub.hidden) rows.emplace_back(sub.name, sub.help.substr(0, sub.help.find('\n')));
+      const std::size_t sentence = sub.help.find(". ");
+      if (!sub.hidden)
+        rows.push_back({sub.name, sub.help.substr(0, sentence == std::string::npos ? sentence : sentence + 1), ""});
     }
     text += "\nCommands:\n" + definitions(rows);
   }
@@ -249,6 +270,17 @@ int execute(const Command& root, const std::string& program, const std::vector<s
 
 std::function<void(const std::string&)> store_text(std::string& target) {
   return [&target](const std::string& value) { target = value; };
+}
+
+std::function<void(const std::string&)> store_choice(const std::string& option, std::string& target,
+                                                     const std::vector<std::string>& choices) {
+  return [option, &target, choices](const std::string& value) {
+    if (std::find(choices.begin(), choices.end(), value) == choices.end()) {
+      throw Error(ErrorCode::usage, fmt::format("Invalid value for '{}': invalid choice: {}. (choose from {})", option,
+                                                value, base::join(choices, ", ")));
+    }
+    target = value;
+  };
 }
 
 std::function<void(const std::string&)> store_flag(bool& target) {

@@ -32,7 +32,7 @@ struct Argument {
 /// A command with what it can be told; a group has commands of its own.
 struct Command {
   std::string name{};
-  std::string help{};  // one line, and for long help more
+  std::string help{};  // its first sentence is shown in the list of commands
   bool hidden = false;
   std::vector<Option> options{};
   std::vector<Argument> arguments{};
@@ -51,6 +51,8 @@ std::string help_text(const Command& command, const std::string& path);
 
 /// Converters for Option::set; throw Error{usage} in click's words.
 std::function<void(const std::string&)> store_text(std::string& target);
+std::function<void(const std::string&)> store_choice(const std::string& option, std::string& target,
+                                                     const std::vector<std::string>& choices);
 std::function<void(const std::string&)> store_flag(bool& target);
 std::function<void(const std::string&)> append_text(std::vector<std::string>& target);
 std::function<void(const std::string&)> store_number(const std::string& option, std::size_t& target,

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <tuple>
 
 #include <metaflow/error.h>
 #include <metaflow/version.h>
@@ -28,15 +29,13 @@ const std::string& Context::user() {
 }
 
 void Context::begin() {
-  if (top.metadata != "local") {
-    throw Error(
-        ErrorCode::usage,
-        fmt::format("Error: Invalid value for '--metadata': invalid choice: {}. (choose from local)", top.metadata));
-  }
-  if (top.datastore != "local") {
-    throw Error(
-        ErrorCode::usage,
-        fmt::format("Error: Invalid value for '--datastore': invalid choice: {}. (choose from local)", top.datastore));
+  // An option has been checked; a setting, which may be meant for flows in Python, has not.
+  for (const auto& [option, setting, value] : {std::tuple("--metadata", "DEFAULT_METADATA", &top.metadata),
+                                               std::tuple("--datastore", "DEFAULT_DATASTORE", &top.datastore)}) {
+    if (*value == "local") continue;
+    throw Error(ErrorCode::invalid_command,
+                fmt::format("METAFLOW_{} is '{}', which flows in C++ do not support yet", setting, *value),
+                fmt::format("Say {} local, or set METAFLOW_{} to local.", option, setting));
   }
   echo(fmt::format("Metaflow {} executing {} for user:{}\n", kVersionText, flow.name, user()));
 }

@@ -31,6 +31,7 @@ class Context {
 
   const detail::FlowDescription& flow;
   const std::string program;  // as it was called, for texts
+  std::string file_name() const { return program.substr(program.rfind('/') + 1); }
   base::Settings settings;
   base::SystemClock clock;
   TopOptions top;

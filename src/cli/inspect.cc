@@ -57,10 +57,10 @@ Command show_command(Context& context) {
           .run = [&context, json] {
             const graph::Graph graph = context.make_graph();
             if (*json) {
-              out(graph::graph_info(graph, context.program).dump(2) + "\n");
+              out(graph::graph_info(graph, context.file_name()).dump(2) + "\n");
               return 0;
             }
-            Context::echo_always("\n" + context.flow.doc + "\n");
+            if (!context.flow.doc.empty()) Context::echo_always("\n" + context.flow.doc + "\n");
             for (const std::string& step : graph::to_text(graph)) {
               Context::echo_always("\n");
               out(step);

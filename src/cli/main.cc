@@ -24,7 +24,7 @@ namespace {
 
 Command top_command(Context& context) {
   TopOptions& top = context.top;
-  Command root;
+  Command root{.help = context.flow.doc};
   root.options = {
       {.name = "--quiet",
        .off_name = "--not-quiet",
@@ -37,13 +37,13 @@ Command top_command(Context& context) {
        .help = "Metadata service type",
        .shown_default = "local",
        .environment = "METAFLOW_METADATA",
-       .set = store_text(top.metadata)},
+       .set = store_choice("--metadata", top.metadata, {"local"})},
       {.name = "--datastore",
        .metavar = "[local]",
        .help = "Data backend type",
        .shown_default = "local",
        .environment = "METAFLOW_DATASTORE",
-       .set = store_text(top.datastore)},
+       .set = store_choice("--datastore", top.datastore, {"local"})},
       {.name = "--datastore-root",
        .metavar = "TEXT",
        .help = "Root path for datastore",
@@ -71,7 +71,7 @@ Command top_command(Context& context) {
   // `help` prints what --help prints of the whole.
   Command help{.name = "help", .help = "Show all available commands."};
   root.commands[2] = help;
-  const std::string text = help_text(root, context.program);
+  const std::string text = help_text(root, context.file_name());
   root.commands[2].run = [text] {
     base::write_all(1, text);
     return 0;
@@ -100,11 +100,11 @@ int run_step_command(const detail::FlowDescription& flow, int argc, char** argv)
 }
 
 int run_commands(const detail::FlowDescription& flow, int argc, char** argv) {
-  std::string program = argc > 0 ? argv[0] : flow.name;
+  const std::string program = argc > 0 ? argv[0] : flow.name;
   const std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
   Context context(flow, program);
   // Usage lines name the file, as click does.
-  return execute(top_command(context), program.substr(program.rfind('/') + 1), words);
+  return execute(top_command(context), context.file_name(), words);
 }
 
 }  // namespace

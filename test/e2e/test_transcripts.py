@@ -1,0 +1,132 @@
+"""The command line as a user sees it: transcripts/*.txt.
+
+A transcript holds commands ("$ sweep run") with what they print: the standard output as it is, the standard error
+stream behind "!", and the status if it is not 0. Each line is given to bash, all lines of a file in one directory that
+is empty at first; $RUN1, $RUN2, ... are the runs that have been started so far. Times, process ids, run ids and paths
+are masked.
+
+    BLESS=1 pytest test/e2e/test_transcripts.py        writes down what is printed now; look at it with git diff
+"""
+
+import os
+import pathlib
+import re
+import select
+import socket
+import subprocess
+
+import pytest
+
+from conftest import BUILD
+
+TRANSCRIPTS = sorted(pathlib.Path(__file__).parent.glob("transcripts/*.txt"))
+
+
+class Streams:
+    """Standard output and standard error of one command, in the order of writing: every write is a datagram, and both
+    streams end in one socket."""
+
+    def __init__(self, directory):
+        self.receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.receiver.bind(str(directory / "all"))
+        self.senders = {}
+        for name in ("out", "err"):
+            sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            sender.bind(str(directory / name))
+            sender.connect(str(directory / "all"))
+            self.senders[name] = sender
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for each in (self.receiver, *self.senders.values()):
+            pathlib.Path(each.getsockname()).unlink()
+            each.close()
+
+    def lines(self, process):
+        """Lines as (stream, text), until the process has ended and everything has been read."""
+        started = {"out": b"", "err": b""}
+        while True:
+            ended = process.poll() is not None
+            readable, _, _ = select.select([self.receiver], [], [], 0 if ended else 0.05)
+            if not readable:
+                if ended:
+                    break
+                continue
+            data, sender = self.receiver.recvfrom(1 << 20)
+            stream = pathlib.Path(sender).name
+            *whole, started[stream] = (started[stream] + data).split(b"\n")
+            for line in whole:
+                yield stream, line.decode("utf-8", "replace")
+        for stream, rest in started.items():
+            if rest:
+                yield stream, rest.decode("utf-8", "replace") + "[no newline]"
+
+
+class Recorder:
+    def __init__(self, directory):
+        self.work = directory / "work"
+        self.sockets = directory / "sockets"
+        self.work.mkdir()
+        self.sockets.mkdir()
+        self.runs = []
+
+    def environment(self):
+        return {
+            "PATH": os.pathsep.join([str(BUILD / "examples"), str(BUILD / "flows"), os.environ["PATH"]]),
+            "HOME": str(self.work),
+            "USER": "tester",
+            "TZ": "UTC",
+            "LC_ALL": "C.UTF-8",
+            **{f"RUN{i + 1}": run for i, run in enumerate(self.runs)},
+        }
+
+    def mask(self, line):
+        def run_name(match):
+            if match[0] not in self.runs:
+                self.runs.append(match[0])
+            return f"RUN{self.runs.index(match[0]) + 1}"
+
+        line = line.replace(str(self.work), "DIR").replace(str(BUILD), "BUILD")
+        line = re.sub(r"\b1\d{15}\b", run_name, line)
+        line = re.sub(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d\.\d{3}(\d{3}Z)?", "TIME", line)
+        line = re.sub(r"\(pid \d+\)", "(pid N)", line)
+        line = re.sub(r"\b\d+\.\d+\.\d+ \(C\+\+\)", "VERSION", line)
+        return re.sub(r"\+cpp\d+\.\d+\.\d+", "+cppVERSION", line)
+
+    def record(self, command):
+        """The command and what it printed."""
+        with Streams(self.sockets) as streams:
+            process = subprocess.Popen(
+                ["bash", "-c", command],
+                cwd=self.work,
+                env=self.environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=streams.senders["out"],
+                stderr=streams.senders["err"],
+            )
+            printed = [f"$ {command}"]
+            for stream, line in streams.lines(process):
+                line = self.mask(line)
+                printed.append(line if stream == "out" else f"! {line}" if line else "!")
+        if process.returncode != 0:
+            printed.append(f"[status {process.returncode}]")
+        return printed
+
+
+@pytest.mark.parametrize("file", TRANSCRIPTS, ids=lambda file: file.stem)
+def test_transcript(file, tmp_path):
+    recorder = Recorder(tmp_path)
+    expected = file.read_text()
+    actual = []
+    for line in expected.splitlines():
+        if line.startswith("# "):
+            actual.append(line)
+        elif line.startswith("$ "):
+            actual += [*recorder.record(line[2:]), ""]
+    actual = "\n".join(actual)
+    if os.environ.get("BLESS"):
+        file.write_text(actual)
+    else:
+        assert actual == expected
