@@ -52,10 +52,24 @@ D typed(const Json& attributes) {
   return decorator;
 }
 
+/// What the types of the attributes do not say.
+template <class D>
+void check_values(const D&) {}
+
+template <>
+void check_values(const environment& decorator) {
+  for (const auto& [name, value] : decorator.vars) {
+    if (name.empty() || name.find('=') != std::string::npos || name.find('\0') != std::string::npos)
+      throw Error(ErrorCode::invalid_value, fmt::format("'{}' cannot be the name of an environment variable", name));
+    if (value.find('\0') != std::string::npos)
+      throw Error(ErrorCode::invalid_value, fmt::format("the value of '{}' has a zero byte", name));
+  }
+}
+
 template <class D>
 Known known() {
   const Decorator decorator = from_description(make_decorator(D{}));
-  return {decorator.name, decorator.attributes, [](const Json& attributes) { typed<D>(attributes); }};
+  return {decorator.name, decorator.attributes, [](const Json& attributes) { check_values(typed<D>(attributes)); }};
 }
 
 const std::vector<Known>& all_known() {
@@ -74,18 +88,45 @@ const Known& find_known(const std::string& name) {
                           base::join(names, ", ")));
 }
 
-/// The value of an attribute: JSON if it is that, else text.
-Json parse_value(std::string text) {
-  for (std::size_t at = text.find("\\\""); at != std::string::npos; at = text.find("\\\"", at + 1)) text.erase(at, 1);
+/// The value of an attribute: JSON if it is that (also with \" for ", as Metaflow writes it for its child processes),
+/// else text.
+Json parse_value(const std::string& text) {
   Json value = Json::parse(text, nullptr, false);
+  if (!value.is_discarded()) return value;
+  std::string plain = text;
+  for (std::size_t at = plain.find("\\\""); at != std::string::npos; at = plain.find("\\\"", at + 1))
+    plain.erase(at, 1);
+  value = Json::parse(plain, nullptr, false);
   return value.is_discarded() ? Json(text) : value;
 }
 
-/// Splits at the commas that come before something like `word=`, so that commas inside values survive.
+/// Where the JSON object, list or text that begins here ends; `at` if none begins or it has no end.
+std::size_t end_of_json(std::string_view text, std::size_t at) {
+  int depth = 0;
+  bool quoted = false;
+  for (std::size_t i = at; i < text.size(); ++i) {
+    const char c = text[i];
+    if (quoted && c == '\\') {
+      ++i;
+    } else if (c == '"') {
+      quoted = !quoted;
+    } else if (!quoted && (c == '{' || c == '[')) {
+      ++depth;
+    } else if (!quoted && (c == '}' || c == ']')) {
+      --depth;
+    }
+    if (depth == 0 && !quoted) return c == '"' || c == '}' || c == ']' ? i + 1 : at;
+  }
+  return at;
+}
+
+/// Splits at the commas that come before something like `word=`, so that commas inside values survive; nowhere inside
+/// JSON.
 std::vector<std::string> split_attributes(std::string_view text) {
   std::vector<std::string> parts;
   std::size_t begin = 0;
   for (std::size_t at = 0; at < text.size(); ++at) {
+    if (text[at] == '=' && at + 1 < text.size()) at = std::max(at, end_of_json(text, at + 1) - 1);
     if (text[at] != ',') continue;
     std::size_t word = at + 1;
     while (word < text.size() && text[word] == ' ') ++word;
@@ -100,6 +141,14 @@ std::vector<std::string> split_attributes(std::string_view text) {
   }
   parts.emplace_back(text.substr(begin));
   return parts;
+}
+
+/// Metaflow takes numbers for values of environment variables.
+void make_text(Json& values) {
+  if (!values.is_object()) return;
+  for (auto& [name, value] : values.items()) {
+    if (value.is_number() || value.is_boolean()) value = text_of(value::document_of(value).root());
+  }
 }
 
 void check(const Known& known, const Json& attributes) {
@@ -117,6 +166,10 @@ Decorator parse_decorator(std::string_view spec) {
   Decorator decorator;
   decorator.name = base::trim(spec.substr(0, colon));
   decorator.statically_defined = false;
+  if (decorator.name.empty()) {
+    throw Error(ErrorCode::invalid_value, fmt::format("--with '{}' names no decorator", spec),
+                "For example: --with resources:cpu=4,memory=8000");
+  }
   const Known& known = find_known(decorator.name);
   decorator.attributes = known.defaults;
   if (colon != std::string_view::npos && !base::trim(spec.substr(colon + 1)).empty()) {
@@ -138,9 +191,12 @@ Decorator parse_decorator(std::string_view spec) {
       decorator.attributes[name] = parse_value(std::string(base::trim(std::string_view(part).substr(equals + 1))));
     }
   }
+  if (known.name == "environment") make_text(decorator.attributes["vars"]);
   check(known, decorator.attributes);
   return decorator;
 }
+
+void check_decorator(const Decorator& decorator) { check(find_known(decorator.name), decorator.attributes); }
 
 std::string decorator_spec(const Decorator& decorator) {
   std::string spec = decorator.name;

@@ -25,6 +25,9 @@ struct Decorator {
 /// text. Throws Error{unknown_decorator, unknown_attribute, invalid_value}.
 Decorator parse_decorator(std::string_view spec);
 
+/// Throws Error{invalid_value} if the attributes of a decorator in the program cannot be.
+void check_decorator(const Decorator& decorator);
+
 /// Back to the text that parse_decorator reads, for child processes.
 std::string decorator_spec(const Decorator& decorator);
 

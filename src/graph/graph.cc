@@ -34,6 +34,7 @@ Graph::Graph(const detail::FlowDescription& flow) : flow_(flow) {
     step.open_splits = analysis_.open[i];
     for (const auto& decorator : described.decorators) {
       step.decorators.push_back(from_description(decorator));
+      check_decorator(step.decorators.back());
       const auto& names = step.decorators;
       for (std::size_t k = 0; k + 1 < names.size(); ++k) {
         if (names[k].name == names.back().name) {
