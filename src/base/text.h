@@ -53,6 +53,9 @@ std::string json_quoted(std::string_view text);
 std::span<const std::byte> as_bytes(std::string_view text);
 std::string_view as_text(std::span<const std::byte> bytes);
 
+/// How many characters (code points) the UTF-8 text has.
+std::size_t characters(std::string_view text);
+
 /// How many edits turn one word into the other (Levenshtein): for "did you mean".
 std::size_t edit_distance(std::string_view a, std::string_view b);
 

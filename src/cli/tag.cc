@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include <metaflow/error.h>
 
@@ -14,6 +15,7 @@
 namespace metaflow::cli {
 
 using store::RunInfo;
+using Tags = std::vector<std::string>;
 
 namespace {
 
@@ -80,7 +82,7 @@ std::string columns(std::vector<std::string> tags) {
   std::sort(tags.begin(), tags.end());
   if (tags.empty()) return {};
   std::size_t longest = 0;
-  for (const std::string& tag : tags) longest = std::max(longest, tag.size());
+  for (const std::string& tag : tags) longest = std::max(longest, base::characters(tag));
   const std::size_t count = std::max<std::size_t>(1, 124 / (longest + 4));
   const std::size_t rows = (tags.size() + count - 1) / count;
   std::string text;
@@ -88,7 +90,7 @@ std::string columns(std::vector<std::string> tags) {
     std::string line;
     for (std::size_t i = row; i < tags.size(); i += rows) {
       if (!line.empty()) line += "    ";
-      line += tags[i] + std::string(longest - tags[i].size(), ' ');
+      line += tags[i] + std::string(longest - base::characters(tags[i]), ' ');
     }
     text += std::string(base::trim(line)) + "\n";
   }
@@ -103,63 +105,128 @@ std::vector<std::string> shown_tags(const RunInfo& run, bool hide_system) {
   return tags;
 }
 
+std::set<std::string> as_set(const Tags& tags) { return {tags.begin(), tags.end()}; }
+
 constexpr std::string_view kTitle =
     "\nSystem tags and tags; only tags can be modified\n--------------------------------------------------------\n\n";
+
+/// Runs and their tags on one line, for scripts: "Sweep/17 ; runtime:dev,user:me ; mine". Metaflow's words with
+/// --quiet.
+std::string line_of(const std::vector<std::string>& runs, const std::set<std::string>& system_tags,
+                    const std::set<std::string>& tags) {
+  return fmt::format("{} ; {} ; {}\n", fmt::join(runs, ","), fmt::join(system_tags, ","), fmt::join(tags, ","));
+}
+
+std::string path_of(Context& context, const RunInfo& run) { return fmt::format("{}/{}", context.flow.name, run.id); }
 
 int edit(Context& context, const Options& options, std::vector<std::string> add, std::vector<std::string> remove) {
   RunInfo run = find_run(context, options);
   run.tags = context.metadata().edit_tags(context.flow.name, run.id, add, remove);
   context.echo("Operation successful. New tags:\n");
-  if (!context.top.quiet) base::write_all(1, std::string(kTitle) + columns(shown_tags(run, false)));
+  base::write_all(1, context.top.quiet ? line_of({path_of(context, run)}, as_set(run.system_tags), as_set(run.tags))
+                                       : std::string(kTitle) + columns(shown_tags(run, false)));
   return 0;
 }
 
-int list(Context& context, const Options& options) {
-  if (options.by_tag && options.by_run)
-    throw Error(ErrorCode::invalid_command, "--group-by-tag and --group-by-run are mutually exclusive");
-  std::vector<RunInfo> runs;
+int replace(Context& context, const Options& options) {
+  auto refuse = [](const char* why) { return Error(ErrorCode::invalid_command, why); };
+  if (options.add.empty() && options.remove.empty())
+    throw refuse("Specify at least one tag to add (--add) and one tag to remove (--remove)");
+  if (options.remove.empty()) throw refuse("Specify at least one tag to remove; else please use tag add.");
+  if (options.add.empty()) throw refuse("Specify at least one tag to add, else please use tag remove.");
+  return edit(context, options, options.add, options.remove);
+}
+
+/// The runs that `list` is about.
+std::vector<RunInfo> runs_to_list(Context& context, const Options& options) {
   if (!options.run_id.empty()) {
     Options any = options;
     if (!any.name_space) any.name_space = "";
-    runs.push_back(find_run(context, any));
-  } else {
-    const std::string name_space = options.my_runs ? "user:" + context.user() : options.name_space.value_or("");
-    for (RunInfo& run : context.metadata().runs(context.flow.name)) {
-      if (in_namespace(run, name_space)) runs.push_back(std::move(run));
-    }
-    if (runs.empty())
-      throw Error(ErrorCode::invalid_command,
-                  fmt::format("No run found for {}. Please run the flow before tagging.", context.flow.name));
+    return {find_run(context, any)};
   }
+  std::vector<RunInfo> runs = context.metadata().runs(context.flow.name);
+  if (runs.empty()) {
+    throw Error(ErrorCode::invalid_command,
+                fmt::format("Cannot list tags because the flow {} has never been run.", context.flow.name));
+  }
+  const std::string name_space = options.my_runs ? "user:" + context.user() : options.name_space.value_or("");
+  std::erase_if(runs, [&](const RunInfo& run) { return !in_namespace(run, name_space); });
+  if (runs.empty()) {
+    throw Error(ErrorCode::invalid_command,
+                fmt::format("No run found for {} in namespace {}.", context.flow.name, name_space));
+  }
+  return runs;
+}
+
+void list_by_run(Context& context, const Options& options, const std::vector<RunInfo>& runs) {
+  std::string text;
+  for (const RunInfo& run : runs) {
+    if (context.top.quiet) {
+      text +=
+          line_of({path_of(context, run)}, as_set(options.hide_system ? Tags{} : run.system_tags), as_set(run.tags));
+    } else {
+      text += fmt::format("For run {}\n{}\n", path_of(context, run), columns(shown_tags(run, options.hide_system)));
+    }
+  }
+  base::write_all(1, context.top.quiet ? text : std::string(kTitle) + text);
+}
+
+void list_by_tag(Context& context, const Options& options, const std::vector<RunInfo>& runs) {
+  std::map<std::pair<std::string, bool>, Tags> by_tag;  // the tag, and whether it is a system tag
+  for (const RunInfo& run : runs) {
+    for (const std::string& tag : run.tags) by_tag[{tag, false}].push_back(path_of(context, run));
+    if (options.hide_system) continue;
+    for (const std::string& tag : run.system_tags) by_tag[{tag, true}].push_back(path_of(context, run));
+  }
+  std::string text;
+  for (const auto& [tag, names] : by_tag) {
+    if (context.top.quiet) {
+      text += fmt::format("{}:{} ; {}\n", tag.second ? "system" : "user", tag.first, fmt::join(names, ","));
+    } else {
+      text += fmt::format("For tag {}\n{}\n", tag.first, columns(names));
+    }
+  }
+  base::write_all(1, context.top.quiet ? text : std::string(kTitle) + text);
+}
+
+void list_all(Context& context, const Options& options, const std::vector<RunInfo>& runs) {
+  Tags names;
+  std::set<std::string> tags;
+  std::set<std::string> system_tags;
+  for (const RunInfo& run : runs) {
+    names.push_back(path_of(context, run));
+    tags.insert(run.tags.begin(), run.tags.end());
+    if (!options.hide_system) system_tags.insert(run.system_tags.begin(), run.system_tags.end());
+  }
+  std::set<std::string> all = tags;
+  all.insert(system_tags.begin(), system_tags.end());
+  if (options.flat) {
+    for (const std::string& tag : all) base::write_all(1, tag + "\n");
+  } else if (context.top.quiet) {
+    base::write_all(1, line_of(names, system_tags, tags));
+  } else {
+    base::write_all(1, std::string(kTitle) + columns(Tags(all.begin(), all.end())));
+  }
+}
+
+int list(Context& context, const Options& options) {
+  auto refuse = [](const char* why) { return Error(ErrorCode::invalid_command, why); };
+  if (options.by_tag && options.by_run) throw refuse("Option --group-by-tag cannot be used with --group-by-run");
+  if (options.flat && (options.by_tag || options.by_run))
+    throw refuse("Option --flat cannot be used with any --group-by-* option");
+  if (options.all && options.my_runs) throw refuse("Option --all cannot be used together with --my-runs.");
+  const std::vector<RunInfo> runs = runs_to_list(context, options);
   if (options.json) {
     value::Json json = value::Json::object();
     for (const RunInfo& run : runs) json[run.id] = {{"tags", run.tags}, {"system_tags", run.system_tags}};
     base::write_all(1, json.dump(2) + "\n");
-    return 0;
-  }
-  std::string text;
-  if (options.by_run) {
-    for (const RunInfo& run : runs) {
-      text += fmt::format("For run {}/{}\n", context.flow.name, run.id) +
-              columns(shown_tags(run, options.hide_system)) + "\n";
-    }
+  } else if (options.by_run) {
+    list_by_run(context, options, runs);
   } else if (options.by_tag) {
-    std::map<std::string, std::vector<std::string>> by_tag;
-    for (const RunInfo& run : runs) {
-      for (const std::string& tag : shown_tags(run, options.hide_system))
-        by_tag[tag].push_back(fmt::format("{}/{}", context.flow.name, run.id));
-    }
-    for (const auto& [tag, names] : by_tag) text += fmt::format("For tag {}\n", tag) + columns(names) + "\n";
+    list_by_tag(context, options, runs);
   } else {
-    std::vector<std::string> all;
-    for (const RunInfo& run : runs) {
-      for (std::string& tag : shown_tags(run, options.hide_system)) all.push_back(std::move(tag));
-    }
-    std::sort(all.begin(), all.end());
-    all.erase(std::unique(all.begin(), all.end()), all.end());
-    text = options.flat ? base::join(all, "\n") + "\n" : columns(all);
+    list_all(context, options, runs);
   }
-  base::write_all(1, (options.flat || context.top.quiet ? "" : std::string(kTitle)) + text);
   return 0;
 }
 
@@ -188,22 +255,22 @@ Command tag_command(Context& context) {
   remove.arguments = add.arguments;
   remove.run = [&context, options] { return edit(context, *options, {}, options->tags); };
 
-  Command replace{.name = "replace", .help = "Replace one or more tags of a run."};
-  replace.options = {run_id_option(options),
-                     namespace_option(options),
-                     {.name = "--add",
-                      .metavar = "TEXT",
-                      .help = "Add this tag to a run. Must specify one or more tags to add.",
-                      .required = true,
-                      .multiple = true,
-                      .set = append_text(options->add)},
-                     {.name = "--remove",
-                      .metavar = "TEXT",
-                      .help = "Remove this tag from a run. Must specify one or more tags to remove.",
-                      .required = true,
-                      .multiple = true,
-                      .set = append_text(options->remove)}};
-  replace.run = [&context, options] { return edit(context, *options, options->add, options->remove); };
+  Command replace_tags{
+      .name = "replace",
+      .help = "Replace one or more tags of a run at once. Removals are applied first, then additions."};
+  replace_tags.options = {run_id_option(options),
+                          namespace_option(options),
+                          {.name = "--add",
+                           .metavar = "TEXT",
+                           .help = "Add this tag to a run. Must specify one or more tags to add.",
+                           .multiple = true,
+                           .set = append_text(options->add)},
+                          {.name = "--remove",
+                           .metavar = "TEXT",
+                           .help = "Remove this tag from a run. Must specify one or more tags to remove.",
+                           .multiple = true,
+                           .set = append_text(options->remove)}};
+  replace_tags.run = [&context, options] { return replace(context, *options); };
 
   Command list_tags{.name = "list", .help = "List tags of a run."};
   list_tags.options = {
@@ -219,8 +286,9 @@ Command tag_command(Context& context) {
   list_tags.arguments = {{.name = "RUN_ID", .required = false, .set = store_text(options->run_id)}};
   list_tags.run = [&context, options] { return list(context, *options); };
 
-  return {
-      .name = "tag", .help = "Commands related to Metaflow tagging.", .commands = {add, remove, replace, list_tags}};
+  return {.name = "tag",
+          .help = "Commands related to Metaflow tagging.",
+          .commands = {add, remove, replace_tags, list_tags}};
 }
 
 }  // namespace metaflow::cli

@@ -16,8 +16,7 @@ void check_tags(const std::vector<std::string>& tags) {
   for (const std::string& tag : tags) {
     if (tag.empty()) throw Error(ErrorCode::tagging, "Tags must not be empty string");
     if (base::find_invalid_utf8(tag) != std::string::npos) throw Error(ErrorCode::tagging, "Tags must be UTF-8");
-    std::size_t length = 0;
-    for (char c : tag) length += (static_cast<unsigned char>(c) & 0xC0U) != 0x80U ? 1 : 0;
+    const std::size_t length = base::characters(tag);
     if (length > kMaxLength)
       throw Error(ErrorCode::tagging, fmt::format("Tag is too long {} > {}", length, kMaxLength));
   }
