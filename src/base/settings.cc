@@ -62,8 +62,10 @@ void Settings::read(const std::string& path) {
       values_.try_emplace(name, value.is_string() ? value.get<std::string>() : value.dump());
     }
   } catch (const nlohmann::json::exception& error) {
+    const std::string what = error.what();  // "[json.exception.parse_error.101] parse error at line 2, ..."
     throw Error(ErrorCode::invalid_command,
-                fmt::format("The configuration file '{}' is not valid JSON: {}", path, error.what()));
+                fmt::format("The configuration file '{}' is not valid JSON: {}", path,
+                            what.substr(what.find("] ") == std::string::npos ? 0 : what.find("] ") + 2)));
   }
 }
 

@@ -43,8 +43,9 @@ std::vector<std::string> similar_names(const std::vector<std::string>& names, st
 /// Words of one command, taken apart.
 class Parser {
  public:
-  Parser(const Command& command, std::string path, const std::vector<std::string>& words, std::size_t begin)
-      : command_(command), path_(std::move(path)), words_(words), at_(begin) {}
+  Parser(const Command& command, std::string path, const std::vector<std::string>& words, std::size_t begin,
+         const Parser* outer = nullptr)
+      : command_(command), path_(std::move(path)), words_(words), at_(begin), outer_(outer) {}
 
   int run() {
     std::size_t argument = 0;
@@ -97,7 +98,7 @@ class Parser {
       option.set(value);
     } catch (const Error& error) {
       if (error.code() != ErrorCode::usage) throw;
-      fail(error.message());
+      fail(error.message() + source_);
     }
     seen_options_.insert(option.name);
   }
@@ -123,6 +124,13 @@ class Parser {
     }
     const auto similar = similar_names(names, name);
     std::string hint;
+    for (const Parser* outer = outer_; outer != nullptr; outer = outer->outer_) {
+      for (const Option& option : outer->command_.options) {
+        if (name == option.name)
+          hint = fmt::format("  It goes before the command: {} {}{}{}{}", outer->path_, name,
+                             option.metavar.empty() ? "" : " ", option.metavar, path_.substr(outer->path_.size()));
+      }
+    }
     if (similar.size() == 1) hint = fmt::format("  Did you mean {}?", similar[0]);
     if (similar.size() > 1) hint = fmt::format("  (Possible options: {})", base::join(similar, ", "));
     fail(fmt::format("no such option: {}{}", name, hint));
@@ -133,7 +141,7 @@ class Parser {
       if (command.name != name) continue;
       complete();
       if (command_.run) command_.run();
-      return Parser(command, path_ + " " + name, words_, consume ? at_ + 1 : at_).run();
+      return Parser(command, path_ + " " + name, words_, consume ? at_ + 1 : at_, this).run();
     }
     std::vector<std::string> names;
     for (const Command& command : command_.commands) {
@@ -150,7 +158,9 @@ class Parser {
       if (seen_options_.contains(option.name)) continue;
       const char* value = option.environment.empty() ? nullptr : std::getenv(option.environment.c_str());
       if (value != nullptr && *value != '\0') {
+        source_ = fmt::format(" (from {})", option.environment);
         read_environment(option, value);
+        source_.clear();
       } else if (option.required) {
         fail(fmt::format("Missing option '{}'.", option.name));
       }
@@ -178,6 +188,8 @@ class Parser {
   std::string path_;
   const std::vector<std::string>& words_;
   std::size_t at_;
+  const Parser* outer_;  // of the group that the command is in
+  std::string source_;   // of the value that is being set, if it is not the command line
   std::set<std::string> seen_options_;
   std::set<std::size_t> seen_arguments_;
 };

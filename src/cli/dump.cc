@@ -27,9 +27,8 @@ struct Options {
 };
 
 /// The artifacts of a task that are asked for.
-std::vector<store::ArtifactRecord> chosen(const store::TaskData& data, const Options& options) {
-  std::vector<std::string> names;
-  if (!options.include.empty()) names = base::split(options.include, ',');
+std::vector<store::ArtifactRecord> chosen(const store::TaskData& data, const Options& options,
+                                          const std::vector<std::string>& names) {
   std::vector<store::ArtifactRecord> records;
   for (const auto& artifact : data.artifacts) {
     if (artifact.name.starts_with('_') && !options.private_too) continue;
@@ -102,9 +101,17 @@ void write_all_tasks(Context& context, const Options& options,
 }
 
 int dump(Context& context, const Options& options) {
+  std::vector<std::string> names;
+  if (!options.include.empty()) names = base::split(options.include, ',');
   std::vector<std::pair<store::TaskRef, std::vector<store::ArtifactRecord>>> tasks;
   for (const store::TaskRef& task : tasks_of_path(context, options.path))
-    tasks.emplace_back(task, chosen(data_of(context, task), options));
+    tasks.emplace_back(task, chosen(data_of(context, task), options, names));
+  for (const std::string& name : names) {
+    const bool found = std::any_of(tasks.begin(), tasks.end(), [&](const auto& task) {
+      return std::any_of(task.second.begin(), task.second.end(), [&](const auto& a) { return a.name == name; });
+    });
+    if (!found) context.echo(fmt::format("There is no artifact {} in {}\n", name, options.path));
+  }
   if (options.json || !options.file.empty()) {
     write_all_tasks(context, options, tasks);
     if (!options.file.empty()) context.echo(fmt::format("Artifacts written to {}\n", options.file));

@@ -2,7 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
+#include <optional>
 
 #include <metaflow/error.h>
 
@@ -26,7 +26,7 @@ struct Options {
   bool err = false;
   bool both = false;
   bool timestamps = false;
-  std::string attempt;
+  std::optional<std::size_t> attempt;
   bool json = false;
   bool all_attempts = false;
   bool include_not_done = false;
@@ -46,14 +46,8 @@ std::vector<store::TaskRef> tasks_of(Context& context, const std::string& path) 
 }
 
 int attempt_of(Context& context, const Options& options, const store::TaskRef& task) {
-  if (options.attempt.empty()) return context.store().latest_attempt(task).value_or(0);
-  int attempt = 0;
-  const auto parsed = std::from_chars(options.attempt.data(), options.attempt.data() + options.attempt.size(), attempt);
-  if (parsed.ec != std::errc() || parsed.ptr != options.attempt.data() + options.attempt.size() || attempt < 0) {
-    throw Error(ErrorCode::usage,
-                fmt::format("Error: Invalid value for '--attempt': {} is not a valid integer", options.attempt));
-  }
-  return attempt;
+  if (options.attempt) return static_cast<int>(*options.attempt);
+  return context.store().latest_attempt(task).value_or(0);
 }
 
 /// The lines of one stream, from the scheduler and from the task's own supervisor.
@@ -107,7 +101,7 @@ int scrub(Context& context, const Options& options) {
   for (const store::TaskRef& task : tasks_of(context, options.path)) {
     const auto latest = context.store().latest_attempt(task);
     if (!latest) continue;
-    int first = options.attempt.empty() ? *latest : attempt_of(context, options, task);
+    int first = options.attempt ? attempt_of(context, options, task) : *latest;
     int last = first;
     if (options.all_attempts) {
       first = 0;
@@ -144,7 +138,11 @@ std::vector<Option> stream_options(const std::shared_ptr<Options>& options, cons
           {.name = "--attempt",
            .metavar = "INTEGER",
            .help = "Attempt number, defaults to the latest attempt.",
-           .set = store_text(options->attempt)}};
+           .set = [options](const std::string& value) {
+             std::size_t attempt = 0;
+             store_number("--attempt", attempt, 0)(value);
+             options->attempt = attempt;
+           }}};
 }
 
 }  // namespace

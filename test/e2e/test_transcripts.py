@@ -91,7 +91,7 @@ class Recorder:
         line = line.replace(str(self.work), "DIR").replace(str(BUILD), "BUILD")
         line = re.sub(r"\b1\d{15}\b", run_name, line)
         line = re.sub(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d\.\d{3}(\d{3}Z)?", "TIME", line)
-        line = re.sub(r"\(pid \d+\)", "(pid N)", line)
+        line = re.sub(r"\bpid \d+", "pid N", line)
         line = re.sub(r"\b\d+\.\d+\.\d+ \(C\+\+\)", "VERSION", line)
         return re.sub(r"\+cpp\d+\.\d+\.\d+", "+cppVERSION", line)
 
@@ -112,6 +112,9 @@ class Recorder:
                 printed.append(line if stream == "out" else f"! {line}" if line else "!")
         if process.returncode != 0:
             printed.append(f"[status {process.returncode}]")
+        for run in sorted(path.name for path in self.work.glob(".metaflow/*/1*")):
+            if run not in self.runs:  # started without a word
+                self.runs.append(run)
         return printed
 
 
