@@ -121,15 +121,14 @@ class Recorder:
 @pytest.mark.parametrize("file", TRANSCRIPTS, ids=lambda file: file.stem)
 def test_transcript(file, tmp_path):
     recorder = Recorder(tmp_path)
-    expected = file.read_text()
+    expected = file.read_bytes().decode().split("\n")
     actual = []
-    for line in expected.splitlines():
+    for line in expected:
         if line.startswith("# "):
             actual.append(line)
         elif line.startswith("$ "):
             actual += [*recorder.record(line[2:]), ""]
-    actual = "\n".join(actual)
     if os.environ.get("BLESS"):
-        file.write_text(actual)
+        file.write_bytes("\n".join(actual).encode())
     else:
         assert actual == expected
