@@ -1,6 +1,7 @@
 // Splits inside splits: a switch, a recursion and a static split inside a foreach, which is inside a static split.
 #include <metaflow/metaflow.h>
 
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,7 @@ namespace {
 struct Maze : mf::FlowSpec<Maze> {
   static constexpr auto doc = "Every kind of split inside another one.";
 
+  mf::Parameter<bool> broken{{.value = false, .help = "Fail in the last join."}};
   std::vector<int> items;
   int item = -1;
   std::string parity;
@@ -57,6 +59,7 @@ struct Maze : mf::FlowSpec<Maze> {
     }
   }
   void join_all(const mf::Inputs<Maze>& inputs) {
+    if (*broken) throw std::runtime_error("broken");
     inputs.merge(*this, mf::include(&Maze::alone, &Maze::handlers, &Maze::sums));
     summary = inputs[0].handlers[1] + std::to_string(inputs.at<&Maze::one>().alone);
   }

@@ -1,10 +1,12 @@
 """The twin of test/flows/maze.cc: the same steps, the same artifacts."""
 
-from metaflow import FlowSpec, step
+from metaflow import FlowSpec, Parameter, step
 
 
 class Maze(FlowSpec):
     """Every kind of split inside another one."""
+
+    broken = Parameter("broken", default=False)
 
     @step
     def start(self):
