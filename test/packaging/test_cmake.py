@@ -20,6 +20,16 @@ def test_find_package(project, installed, compiler):
     assert not {"libstdc++", "libgcc_s", "libnettle", "libz"} & project.needed("build/hello")
 
 
+@pytest.mark.parametrize("sanitizers", ["address,undefined", "thread"])
+@pytest.mark.parametrize("compiler", ["g++", "clang++-16"])
+def test_sanitized_flow(project, installed, compiler, sanitizers):
+    """A flow under a sanitizer, with the library as it is installed."""
+    project.environment.update(CXX=compiler, CXXFLAGS=f"{MORE_WARNINGS} -fsanitize={sanitizers}", HOME=str(installed.directory))
+    project.copy("hello.cc", "find_package")
+    output = project.shell("build", UBSAN_OPTIONS="halt_on_error=1")
+    assert RESULT in output and "Done!" in output
+
+
 def test_find_package_version(project, installed):
     major, minor, _ = VERSION.split(".")
     project.write(
