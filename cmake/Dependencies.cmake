@@ -1,14 +1,14 @@
-# What the library is made with. Archives rather than shared objects: every task is a process that loads what it is linked to.
+# What the library is compiled with. A project around this one may bring its own.
+if(NOT TARGET nlohmann_json::nlohmann_json)
+  find_package(nlohmann_json REQUIRED)
+endif()
+if(NOT TARGET fmt::fmt-header-only)
+  find_package(fmt REQUIRED)
+endif()
 
+# What a flow is linked with.
 find_package(Threads REQUIRED)
-find_package(nlohmann_json REQUIRED)
-find_package(fmt REQUIRED)
-
-function(metaflow_find_archive target archive shared)
-  find_library(${target}_path NAMES ${archive} ${shared} REQUIRED)
-  add_library(${target} INTERFACE)
-  target_link_libraries(${target} INTERFACE $<BUILD_INTERFACE:${${target}_path}>)
-endfunction()
-
-metaflow_find_archive(metaflow_nettle libnettle.a nettle)
-metaflow_find_archive(metaflow_zlib libz.a z)
+include(${CMAKE_CURRENT_LIST_DIR}/MetaflowArchives.cmake)
+if(METAFLOW_MISSING)
+  message(FATAL_ERROR "Metaflow for C++ needs ${METAFLOW_MISSING}.")
+endif()

@@ -25,6 +25,8 @@ namespace metaflow::base {
 
 namespace {
 
+constexpr const char* kOwnExecutable = "/proc/self/exe";
+
 _Unwind_Reason_Code add_frame(_Unwind_Context* context, void* argument) {
   auto* stack = static_cast<RawStack*>(argument);
   if (stack->size == kMaxFrames) return _URC_END_OF_STACK;
@@ -164,7 +166,9 @@ std::map<std::uint64_t, std::vector<std::string>> lines_of(const std::string& mo
   std::map<std::uint64_t, std::vector<std::string>> found;
   const auto program = find_program("addr2line");
   if (!program || addresses.empty()) return found;
-  std::vector<std::string> command{*program, "-a", "-i", "-f", "-C", "-e", module};
+  // /proc/self would be addr2line's own.
+  const std::string file = module == kOwnExecutable ? fmt::format("/proc/{}/exe", ::getpid()) : module;
+  std::vector<std::string> command{*program, "-a", "-i", "-f", "-C", "-e", file};
   for (std::uint64_t address : addresses) command.push_back(fmt::format("{:#x}", address));
   std::uint64_t current = 0;
   std::string function;
@@ -294,7 +298,7 @@ std::vector<CodeLocation> locate(const RawStack& stack) {
           return 0;
         },
         &search);
-    if (search.found.module.empty()) search.found.module = "/proc/self/exe";
+    if (search.found.module.empty()) search.found.module = kOwnExecutable;
     locations.push_back(std::move(search.found));
   }
   return locations;
@@ -314,14 +318,16 @@ std::vector<std::string> describe(std::span<const CodeLocation> locations) {
   for (const CodeLocation& location : locations) {
     const std::string function = tables.at(location.module).find(location.address);
     if (text.empty() && is_machinery(function, location.module)) continue;
-    if (calls_steps(function)) break;
     const auto& known = lines[location.module];
     const auto at = known.find(location.address);
     if (at != known.end()) {
+      // A step that the compiler inlined into the frame that calls it has a line of its own here, before that frame's.
       for (const std::string& line : at->second) {
         if (calls_steps(line)) return folded(text);
         text.push_back(line);
       }
+    } else if (calls_steps(function)) {
+      break;
     } else if (!function.empty()) {
       text.push_back(function);
     } else {

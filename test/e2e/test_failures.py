@@ -66,6 +66,11 @@ def test_stack_names_the_step(cli, how):
     said(fails(cli, how), "Misbehave::middle()")
 
 
+def test_stack_has_lines(cli):
+    result = cli("debug_lines", "run")
+    assert "[start/1]     thrown in DebugLines::start() at debug_lines.cc:12" in result.lines, result
+
+
 def test_a_step_that_throws_keeps_what_it_had_set(cli, client):
     fails(cli, "throw")
     task = client.Flow("Misbehave").latest_run["middle"].task

@@ -34,10 +34,8 @@ thread_local base::RawStack thrown_from;
 
 // The unwinder asks the personality routine of every frame whether it wants the exception, before any frame is unwound:
 // the moment to look at the whole stack. mf_call_watched is a frame with a personality routine of ours.
-extern "C" __attribute__((visibility("hidden"))) _Unwind_Reason_Code mf_watch_personality(int, _Unwind_Action actions,
-                                                                                          _Unwind_Exception_Class,
-                                                                                          _Unwind_Exception*,
-                                                                                          _Unwind_Context*) {
+extern "C" __attribute__((used, visibility("hidden"))) _Unwind_Reason_Code mf_watch_personality(
+    int, _Unwind_Action actions, _Unwind_Exception_Class, _Unwind_Exception*, _Unwind_Context*) {
   if ((actions & _UA_SEARCH_PHASE) != 0) thrown_from = base::capture_stack();
   return _URC_CONTINUE_UNWIND;
 }
