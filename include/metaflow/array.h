@@ -10,37 +10,23 @@
 #include <initializer_list>
 #include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace metaflow {
 
 namespace detail {
 
+/// numpy's letter for the type of an element, 0 for what is none.
 template <class T>
-struct ElementType;  // numpy's kind letter
-
+inline constexpr char kElementType = kNumberType<T>;
 template <>
-struct ElementType<bool> {
-  static constexpr char kLetter = 'b';
-};
-template <class T>
-  requires(std::integral<T>)
-struct ElementType<T> {
-  static constexpr char kLetter = std::is_signed_v<T> ? 'i' : 'u';
-};
-template <class T>
-  requires(std::same_as<T, float> || std::same_as<T, double>)
-struct ElementType<T> {
-  static constexpr char kLetter = 'f';
-};
-template <class T>
-  requires(ComplexLike<T>)
-struct ElementType<T> {
-  static constexpr char kLetter = 'c';
-};
+inline constexpr char kElementType<bool> = 'b';
+template <ComplexLike T>
+inline constexpr char kElementType<T> = 'c';
 
 template <class T>
-concept Element = std::is_trivially_copyable_v<T> && requires { ElementType<T>::kLetter; };
+concept Element = std::is_trivially_copyable_v<T> && kElementType<T> != '\0' && sizeof(T) <= 16;
 
 /// The untyped part of an Array. Reading is safe from several threads.
 class ArrayData {
@@ -51,6 +37,8 @@ class ArrayData {
   ArrayData(std::vector<std::size_t> shape, std::size_t item_size);
   /// Memory that `owner` keeps.
   ArrayData(std::vector<std::size_t> shape, std::size_t item_size, std::byte* data, std::shared_ptr<void> owner);
+  /// The elements of `base`, which is loaded, in another shape.
+  ArrayData(std::vector<std::size_t> shape, std::shared_ptr<ArrayData> base);
   /// Zeros in a file beside the store of the running task (outside of a task: in the temporary directory), mapped.
   static std::shared_ptr<ArrayData> on_disk(char type, std::vector<std::size_t> shape, std::size_t item_size);
   ~ArrayData();
@@ -63,7 +51,6 @@ class ArrayData {
   const std::byte* data() const { return data_; }
   std::size_t bytes() const { return bytes_; }
   const std::vector<std::size_t>& shape() const { return shape_; }
-  void reshape(std::vector<std::size_t> shape);
   const StoredValue* stored() const { return stored_.get(); }
   const std::shared_ptr<void>& owner() const { return owner_; }
 
@@ -77,15 +64,21 @@ class ArrayData {
               std::shared_ptr<const void> memory);
 
  private:
+  bool make_writable();
+
   std::shared_ptr<const StoredValue> stored_;
   Once loaded_;
   std::vector<std::size_t> shape_;
   std::byte* data_ = nullptr;
   std::size_t bytes_ = 0;
   std::shared_ptr<void> owner_;
+  std::shared_ptr<ArrayData> base_;  // whose memory this is, if it is another shape of that
   bool read_only_ = false;
   int spool_file_ = -1;
 };
+
+/// What an Array is that was moved from: one dimension, no elements.
+std::shared_ptr<ArrayData> no_array_data() noexcept;
 
 std::size_t element_count(std::span<const std::size_t> shape);
 [[noreturn]] void throw_bad_shape(std::span<const std::size_t> shape, std::size_t elements);
@@ -113,7 +106,16 @@ class Array {
   using Shape = std::vector<std::size_t>;
 
   /// One dimension, no elements.
-  Array() : Array(Zeros{}, Shape{0}) {}
+  Array() noexcept : data_(detail::no_array_data()) {}
+  Array(const Array&) = default;
+  Array& operator=(const Array&) = default;
+  Array(Array&& other) noexcept
+      : data_(std::exchange(other.data_, detail::no_array_data())), vector_(std::exchange(other.vector_, nullptr)) {}
+  Array& operator=(Array&& other) noexcept {
+    data_ = std::exchange(other.data_, detail::no_array_data());
+    vector_ = std::exchange(other.vector_, nullptr);
+    return *this;
+  }
   /// The elements themselves, in one dimension: Array<double>{1, 2, 3}.
   Array(std::initializer_list<T> values) : Array(Zeros{}, Shape{values.size()}) {
     std::copy(values.begin(), values.end(), edit().begin());
@@ -146,15 +148,15 @@ class Array {
   /// Shares memory that somebody else allocated; `owner` is released when the last copy is gone.
   static Array sharing(std::span<T> values, Shape shape, std::shared_ptr<void> owner) {
     if (detail::element_count(shape) != values.size()) detail::throw_bad_shape(shape, values.size());
-    Array array(nullptr);
+    Array array;
     array.data_ = std::make_shared<detail::ArrayData>(std::move(shape), sizeof(T),
                                                       reinterpret_cast<std::byte*>(values.data()), std::move(owner));
     return array;
   }
   /// Zeros in a mapped file: for arrays larger than memory. Saving such an array writes nothing again.
   static Array on_disk(Shape shape) {
-    Array array(nullptr);
-    array.data_ = detail::ArrayData::on_disk(detail::ElementType<T>::kLetter, std::move(shape), sizeof(T));
+    Array array;
+    array.data_ = detail::ArrayData::on_disk(detail::kElementType<T>, std::move(shape), sizeof(T));
     return array;
   }
 
@@ -187,6 +189,7 @@ class Array {
   std::span<T> edit() {
     loaded();
     auto* bytes = detail::ArrayData::writable(data_);
+    if (vector_ != nullptr && data_->owner() != vector_) vector_ = nullptr;  // the elements were copied
     return {reinterpret_cast<T*>(bytes), data_->bytes() / sizeof(T)};
   }
 
@@ -194,9 +197,8 @@ class Array {
   Array reshaped(Shape shape) const {
     const auto elements = size();
     if (detail::element_count(shape) != elements) detail::throw_bad_shape(shape, elements);
-    Array array(nullptr);
-    array.data_ = std::make_shared<detail::ArrayData>(std::move(shape), sizeof(T),
-                                                      const_cast<std::byte*>(loaded().data()), data_);
+    Array array;
+    array.data_ = std::make_shared<detail::ArrayData>(std::move(shape), data_);
     return array;
   }
 
@@ -205,7 +207,8 @@ class Array {
     loaded();
     if (vector_ != nullptr && data_.use_count() == 1 && data_->owner() == vector_ && vector_.use_count() == 2) {
       std::vector<T> values = std::move(*vector_);
-      *this = Array();
+      data_ = detail::no_array_data();
+      vector_ = nullptr;
       return values;
     }
     return {begin(), end()};
@@ -219,10 +222,9 @@ class Array {
 
   struct Zeros {};
   Array(Zeros, Shape shape) : data_(std::make_shared<detail::ArrayData>(std::move(shape), sizeof(T))) {}
-  explicit Array(std::nullptr_t) {}
 
   const detail::ArrayData& loaded() const {
-    data_->load(detail::ElementType<T>::kLetter, sizeof(T));
+    data_->load(detail::kElementType<T>, sizeof(T));
     return *data_;
   }
 
@@ -246,6 +248,7 @@ template <class T>
 struct ArrayAccess {
   static void attach(Array<T>& array, std::shared_ptr<const detail::StoredValue> stored) {
     array.data_ = std::make_shared<detail::ArrayData>(std::move(stored));
+    array.vector_ = nullptr;
   }
   static const detail::StoredValue* stored(const Array<T>& array) { return array.data_->stored(); }
   static int spool_file(const Array<T>& array) { return array.data_->spool_file(); }
@@ -255,16 +258,17 @@ namespace detail {
 
 template <class T>
 struct Convert<Array<T>> {
-  static constexpr bool kStorable = true;
+  static constexpr bool kStorable = Element<T>;
   static constexpr unsigned kCategory = kNdarray;
   static void encode(Pickler& out, const Array<T>& value) {
     const auto& data = value.loaded();
-    out.array(ElementType<T>::kLetter, sizeof(T), data.shape(), {data.data(), data.bytes()});
+    out.array(kElementType<T>, sizeof(T), data.shape(), {data.data(), data.bytes()});
   }
   static void decode(const Value& value, const Place& place, Array<T>& into) {
     auto data = std::make_shared<ArrayData>(std::vector<std::size_t>{0}, sizeof(T));
-    data->assign(value, place, ElementType<T>::kLetter, sizeof(T), nullptr);
+    data->assign(value, place, kElementType<T>, sizeof(T), nullptr);
     into.data_ = std::move(data);
+    into.vector_ = nullptr;
   }
 };
 

@@ -4,7 +4,7 @@
 //   std::complex<float or double>                     complex
 //   std::string (UTF-8), std::filesystem::path        str
 //   mf::Bytes, std::vector<std::byte>                 bytes
-//   vector, array, deque, list                        list
+//   vector, array, deque, list                        list (a numpy.ndarray is read, too)
 //   map, unordered_map / set, unordered_set           dict / set
 //   pair, tuple                                       tuple
 //   optional, variant                                 None or the value, the value held
@@ -25,6 +25,7 @@
 #include <array>
 #include <concepts>
 #include <limits>
+#include <map>
 #include <string>
 #include <tuple>
 #include <type_traits>
@@ -64,15 +65,30 @@ bool boolean_from(const Value& value, const Place& place);
 std::int64_t integer_from(const Value& value, const Place& place, std::int64_t low, std::int64_t high);
 std::uint64_t unsigned_from(const Value& value, const Place& place, std::uint64_t high);
 double real_from(const Value& value, const Place& place, double largest);
-void complex_from(const Value& value, const Place& place, double& real, double& imaginary);
+void complex_from(const Value& value, const Place& place, double largest, double& real, double& imaginary);
 std::string_view text_from(const Value& value, const Place& place);
 std::span<const std::byte> bytes_from(const Value& value, const Place& place);
 std::size_t sequence_from(const Value& value, const Place& place);  // the size of a list, tuple or array
 std::size_t set_from(const Value& value, const Place& place);
 std::size_t dict_from(const Value& value, const Place& place);
 void tuple_from(const Value& value, const Place& place, std::size_t size);
-Value member_from(const Value& value, const Place& place, std::string_view name);
-void no_other_members(const Value& value, const Place& place, std::size_t count);
+
+/// numpy's letter for a type of numbers: see ArrayView. 0 for other types.
+template <class T>
+inline constexpr char kNumberType = std::same_as<T, float> || std::same_as<T, double> ? 'f'
+                                    : !std::is_integral_v<T>                          ? '\0'
+                                    : std::is_signed_v<T>                             ? 'i'
+                                                                                      : 'u';
+template <>
+inline constexpr char kNumberType<bool> = '\0';
+
+/// The numbers of a sequence, of which sequence_from has been asked the size.
+void numbers_from(const Value& value, const Place& place, char type, std::size_t item_size, void* into);
+/// A list of `count` items in memory, one every `stride` bytes; the items of a sequence into such memory.
+void encode_list(Pickler& out, const void* items, std::size_t count, std::size_t stride,
+                 void (*encode)(const void* value, Pickler& out));
+void decode_items(const Value& value, const Place& place, void* items, std::size_t count, std::size_t stride,
+                  void (*decode)(void* into, const Value& value, const Place& place));
 
 /// What Python can tell apart, as bits: the alternatives of a variant must not overlap.
 enum Category : unsigned {
@@ -92,6 +108,7 @@ enum Category : unsigned {
   kTimedelta = 8192,
 };
 Category category_of(const Value& value);
+unsigned wider_categories(unsigned category);  // what else a value of this category fits into
 constexpr unsigned kUnhashable = kList | kSet | kDict | kNdarray;
 
 template <class T>
@@ -140,13 +157,19 @@ concept Iterable = requires(const T& v) {
   v.end();
   { v.size() } -> std::convertible_to<std::size_t>;
 };
+// Maps and sets hold each key once; a multimap has no counterpart in Python.
 template <class T>
-concept MapLike = Iterable<T> && requires {
-  typename T::key_type;
+concept MapLike = Iterable<T> && requires(T& v, const typename T::value_type& item) {
   typename T::mapped_type;
+  v.emplace(item).second;
+  v.emplace_hint(v.end(), item);
 };
 template <class T>
-concept SetLike = Iterable<T> && !MapLike<T> && requires { typename T::key_type; };
+concept SetLike = Iterable<T> && std::same_as<typename T::key_type, typename T::value_type> &&
+                  requires(T& v, const typename T::value_type& item) {
+                    v.emplace(item).second;
+                    v.emplace_hint(v.end(), item);
+                  };
 template <class T>
 concept SequenceLike = Iterable<T> && !requires { typename T::key_type; } && requires(T& v) {
   v.clear();
@@ -154,6 +177,10 @@ concept SequenceLike = Iterable<T> && !requires { typename T::key_type; } && req
 };
 template <class T>
 concept FixedSequence = Iterable<T> && !requires { typename T::key_type; } && requires { std::tuple_size<T>::value; };
+template <class T>
+concept Contiguous = requires(const T& v) {
+  { v.data() } -> std::same_as<const typename T::value_type*>;
+};
 template <class T>
 concept TupleLike = !Iterable<T> && requires { std::tuple_size<T>::value; };
 
@@ -167,13 +194,29 @@ struct Convert {
 template <class T>
 concept Storable = Convert<T>::kStorable;
 
+/// Convert without types: what tables point to. Out of line, so that those of common types (common_types.h) are
+/// compiled once, into the library.
+template <class T>
+struct Coder {
+  static void encode(const void* value, Pickler& out);
+  static void decode(void* into, const Value& value, const Place& place);
+};
+template <class T>
+void Coder<T>::encode(const void* value, Pickler& out) {
+  Convert<T>::encode(out, *static_cast<const T*>(value));
+}
+template <class T>
+void Coder<T>::decode(void* into, const Value& value, const Place& place) {
+  Convert<T>::decode(value, place, *static_cast<T*>(into));
+}
+
 template <class T>
 void encode(Pickler& out, const T& value) {
-  Convert<T>::encode(out, value);
+  Coder<T>::encode(&value, out);
 }
 template <class T>
 void decode(const Value& value, const Place& place, T& into) {
-  Convert<T>::decode(value, place, into);
+  Coder<T>::decode(&into, value, place);
 }
 
 template <>
@@ -187,8 +230,7 @@ struct Convert<bool> {
 template <class T>
   requires std::integral<T>
 struct Convert<T> {
-  static_assert(sizeof(T) <= 8, "metaflow: integers have at most 64 bits");
-  static constexpr bool kStorable = true;
+  static constexpr bool kStorable = sizeof(T) <= 8;
   static constexpr unsigned kCategory = kInt;
   static void encode(Pickler& out, T value) {
     if constexpr (std::is_signed_v<T>) {
@@ -218,15 +260,18 @@ struct Convert<T> {
 };
 
 template <class T>
-  requires std::is_enum_v<T>
+  requires(std::is_enum_v<T> && !HasCodec<T>)
 struct Convert<T> {
   using Integer = std::underlying_type_t<T>;
   static constexpr bool kStorable = !std::same_as<T, std::byte>;
   static constexpr unsigned kCategory = kInt;
-  static void encode(Pickler& out, T value) { detail::encode(out, static_cast<Integer>(value)); }
+  static void encode(Pickler& out, T value) {
+    const auto integer = static_cast<Integer>(value);
+    Coder<Integer>::encode(&integer, out);
+  }
   static void decode(const Value& value, const Place& place, T& into) {
     Integer integer{};
-    detail::decode(value, place, integer);
+    Coder<Integer>::decode(&integer, value, place);
     into = static_cast<T>(integer);
   }
 };
@@ -271,6 +316,7 @@ struct Convert<T> {
   static constexpr unsigned kCategory = Convert<Stored>::kCategory;
   static void encode(Pickler& out, const T& value) {
     const Stored stored = Codec<T>::save(value);
+    const Pickler::Copying copying(out);  // `stored` is gone before the payload is
     detail::encode(out, stored);
   }
   static void decode(const Value& value, const Place& place, T& into) {
@@ -292,7 +338,7 @@ struct Convert<T> {
   static void decode(const Value& value, const Place& place, T& into) {
     double real = 0;
     double imaginary = 0;
-    complex_from(value, place, real, imaginary);
+    complex_from(value, place, static_cast<double>(std::numeric_limits<Part>::max()), real, imaginary);
     into = T(static_cast<Part>(real), static_cast<Part>(imaginary));
   }
 };
@@ -305,7 +351,7 @@ struct Convert<T> {
   static constexpr unsigned kCategory = kNone | Convert<Inner>::kCategory;
   static void encode(Pickler& out, const T& value) {
     if (value.has_value()) {
-      detail::encode(out, *value);
+      Coder<Inner>::encode(&*value, out);
     } else {
       out.none();
     }
@@ -314,7 +360,7 @@ struct Convert<T> {
     if (value.is_none()) {
       into.reset();
     } else {
-      detail::decode(value, place, into.emplace(Inner{}));
+      Coder<Inner>::decode(&into.emplace(Inner{}), value, place);
     }
   }
 };
@@ -327,24 +373,48 @@ consteval bool distinguishable() {
   return distinct;
 }
 
-template <template <class...> class Variant, class... Ts>
-  requires requires(Variant<Ts...>& v) {
-    v.index();
-    v.valueless_by_exception();
-    v.template emplace<0>();
+/// std::monostate, without <variant>.
+template <class T>
+concept MonostateLike = std::is_empty_v<T> && spelling_of_type<T>() == std::string_view("std::monostate");
+
+template <class T>
+  requires MonostateLike<T>
+struct Convert<T> {
+  static constexpr bool kStorable = true;
+  static constexpr unsigned kCategory = kNone;
+  static void encode(Pickler& out, const T&) { out.none(); }
+  static void decode(const Value& value, const Place& place, T&) {
+    if (!value.is_none()) throw_misfit(value, place, "None");
   }
+};
+
+template <class T>
+concept VariantLike = requires(T& v) {
+  v.index();
+  v.valueless_by_exception();
+  v.template emplace<0>();
+};
+
+/// A variant whose alternatives can be stored, but that Python could not read back into the right one.
+template <class T>
+inline constexpr bool kHasTwinAlternatives = false;
+template <template <class...> class Variant, class... Ts>
+  requires VariantLike<Variant<Ts...>>
+inline constexpr bool kHasTwinAlternatives<Variant<Ts...>> = (Storable<Ts> && ...) && !distinguishable<Ts...>();
+
+template <template <class...> class Variant, class... Ts>
+  requires VariantLike<Variant<Ts...>>
 struct Convert<Variant<Ts...>> {
-  static_assert(
-      distinguishable<Ts...>(),
-      "metaflow: Python cannot tell two alternatives of this variant apart (for example int and enum are both int)");
-  static constexpr bool kStorable = (Storable<Ts> && ...);
+  static constexpr bool kStorable = (Storable<Ts> && ...) && distinguishable<Ts...>();
   static constexpr unsigned kCategory = (Convert<Ts>::kCategory | ...);
   static void encode(Pickler& out, const Variant<Ts...>& value) {
     visit([&](const auto& held) { detail::encode(out, held); }, value);  // found by argument-dependent lookup
   }
   static void decode(const Value& value, const Place& place, Variant<Ts...>& into) {
+    constexpr auto kAll = std::index_sequence_for<Ts...>{};
     const unsigned category = category_of(value);
-    if (!try_decode(value, place, into, category, std::index_sequence_for<Ts...>{}))
+    if (!try_decode(value, place, into, category, kAll) &&
+        !try_decode(value, place, into, wider_categories(category), kAll))
       throw_misfit(value, place, "any alternative of the variant");
   }
 
@@ -381,7 +451,7 @@ template <class T>
 struct Convert<T> {
   using Rep = typename T::rep;
   using Period = typename T::period;
-  static constexpr bool kStorable = std::is_arithmetic_v<Rep>;
+  static constexpr bool kStorable = std::is_floating_point_v<Rep> || (std::is_integral_v<Rep> && std::is_signed_v<Rep>);
   static constexpr unsigned kCategory = kTimedelta;
   static void encode(Pickler& out, const T& value) { encode_as(out, value, false); }
   static void decode(const Value& value, const Place& place, T& into) { decode_as(value, place, into, false); }
@@ -433,8 +503,8 @@ struct Convert<T> {
     out.begin_dict();
     for (const auto& [key, mapped] : value) {
       out.next();
-      detail::encode(out, key);
-      detail::encode(out, mapped);
+      Coder<Key>::encode(&key, out);
+      Coder<Mapped>::encode(&mapped, out);
     }
     out.end();
   }
@@ -444,10 +514,14 @@ struct Convert<T> {
     for (std::size_t i = 0; i < size; ++i) {
       const Place at{&place, {}, i};
       Key key{};
-      Mapped mapped{};
-      detail::decode(value[i], at, key);
-      detail::decode(value.mapped(i), at, mapped);
-      into.emplace(std::move(key), std::move(mapped));
+      Coder<Key>::decode(&key, value[i], at);
+      if constexpr (requires { into[key]; }) {
+        Coder<Mapped>::decode(&into[key], value.mapped(i), at);
+      } else {
+        Mapped mapped{};
+        Coder<Mapped>::decode(&mapped, value.mapped(i), at);
+        into.emplace_hint(into.end(), std::move(key), std::move(mapped));  // ours are sorted
+      }
     }
   }
 };
@@ -472,7 +546,7 @@ struct Convert<T> {
     for (std::size_t i = 0; i < size; ++i) {
       Item item{};
       detail::decode(value[i], Place{&place, {}, i}, item);
-      into.emplace(std::move(item));
+      into.emplace_hint(into.end(), std::move(item));
     }
   }
 };
@@ -483,18 +557,27 @@ struct Convert<T> {
   using Item = typename T::value_type;
   static constexpr bool kStorable = Storable<Item>;
   static constexpr unsigned kCategory = kList;
+  static constexpr char kNumbers = Contiguous<T> ? kNumberType<Item> : '\0';
   static void encode(Pickler& out, const T& value) {
-    out.begin_list();
-    for (const auto& item : value) {
-      out.next();
-      detail::encode(out, item);
+    if constexpr (kNumbers != '\0') {
+      out.list_of_numbers(kNumbers, sizeof(Item), value.data(), value.size());
+    } else {
+      out.begin_list();
+      for (const auto& item : value) {
+        out.next();
+        detail::encode(out, item);
+      }
+      out.end();
     }
-    out.end();
   }
   static void decode(const Value& value, const Place& place, T& into) {
     const std::size_t size = sequence_from(value, place);
     if (size != into.size()) throw_wrong_size(value, place, into.size());
-    for (std::size_t i = 0; i < size; ++i) detail::decode(value[i], Place{&place, {}, i}, into[i]);
+    if constexpr (kNumbers != '\0') {
+      numbers_from(value, place, kNumbers, sizeof(Item), into.data());
+    } else {
+      for (std::size_t i = 0; i < size; ++i) detail::decode(value[i], Place{&place, {}, i}, into[i]);
+    }
   }
 };
 
@@ -504,14 +587,12 @@ struct Convert<T> {
   using Item = typename T::value_type;
   static constexpr bool kStorable = Storable<Item>;
   static constexpr unsigned kCategory = kList;
-  static constexpr bool kContiguous = requires(const T& v) {
-    { v.data() } -> std::same_as<const Item*>;
-  };
+  static constexpr char kNumbers = Contiguous<T> ? kNumberType<Item> : '\0';
   static void encode(Pickler& out, const T& value) {
-    if constexpr (kContiguous && std::same_as<Item, double>) {
-      out.list_of_reals({value.data(), value.size()});
-    } else if constexpr (kContiguous && std::same_as<Item, std::int64_t>) {
-      out.list_of_integers({value.data(), value.size()});
+    if constexpr (kNumbers != '\0') {
+      out.list_of_numbers(kNumbers, sizeof(Item), value.data(), value.size());
+    } else if constexpr (Contiguous<T>) {
+      encode_list(out, value.data(), value.size(), sizeof(Item), Coder<Item>::encode);
     } else {
       out.begin_list();
       for (const auto& item : value) {
@@ -523,20 +604,19 @@ struct Convert<T> {
   }
   static void decode(const Value& value, const Place& place, T& into) {
     const std::size_t size = sequence_from(value, place);
-    if constexpr (kContiguous && std::same_as<Item, double>) {
-      if (const auto packed = value.packed_reals(); !packed.empty()) return into.assign(packed.begin(), packed.end());
-    } else if constexpr (kContiguous && std::same_as<Item, std::int64_t>) {
-      if (const auto packed = value.packed_integers(); !packed.empty())
-        return into.assign(packed.begin(), packed.end());
-    }
-    into.clear();
-    if constexpr (requires { into.reserve(size); }) into.reserve(size);
-    for (std::size_t i = 0; i < size; ++i) {
-      if constexpr (std::same_as<Item, bool>) {
-        into.push_back(boolean_from(value[i], Place{&place, {}, i}));
-      } else {
-        detail::decode(value[i], Place{&place, {}, i}, into.emplace_back());
-      }
+    if constexpr (kNumbers != '\0') {
+      into.resize(size);
+      numbers_from(value, place, kNumbers, sizeof(Item), into.data());
+    } else if constexpr (Contiguous<T>) {
+      into.clear();
+      into.resize(size);
+      decode_items(value, place, into.data(), size, sizeof(Item), Coder<Item>::decode);
+    } else if constexpr (std::same_as<Item, bool>) {
+      into.clear();
+      for (std::size_t i = 0; i < size; ++i) into.push_back(boolean_from(value[i], Place{&place, {}, i}));
+    } else {
+      into.clear();
+      for (std::size_t i = 0; i < size; ++i) Coder<Item>::decode(&into.emplace_back(), value[i], Place{&place, {}, i});
     }
   }
 };
@@ -572,38 +652,55 @@ struct Convert<T> {
 /// A struct of data: stored as a dict by member name.
 template <class T>
 concept PlainAggregate = std::is_aggregate_v<T> && std::is_class_v<T> && requires { T{}; } && !HasCodec<T> &&
-                         !Iterable<T> && !TupleLike<T> && !TimePointLike<T> && !DurationLike<T>;
+                         !Iterable<T> && !TupleLike<T> && !TimePointLike<T> && !DurationLike<T> && !MonostateLike<T>;
 
-template <class... Ts>
+template <class T, class... Ts>
 consteval bool all_storable(TypeList<Ts...>) {
-  return (Storable<Ts> && ...);  // const members are not: nothing could be read into them
+  return kLayout<T>.obstacle == Obstacle::none && (Storable<Ts> && ...);  // const: nothing could be read into it
 }
+
+/// The members of a struct, without their types.
+struct StructMember {
+  std::string_view name;
+  void (*encode)(const void* value, Pickler& out);
+  void (*decode)(void* into, const Value& value, const Place& place);
+};
+void encode_struct(Pickler& out, const StructMember* members, void* const* addresses, std::size_t count);
+void decode_struct(const Value& value, const Place& place, const StructMember* members, void* const* addresses,
+                   std::size_t count);
+
+template <class T, class Types = MemberTypes<T>>
+struct StructTable;
+template <class T, class... Ts>
+struct StructTable<T, TypeList<Ts...>> {
+  static constexpr std::size_t kCount = sizeof...(Ts);
+  static constexpr std::size_t kRoom = kCount + 1;  // no arrays of nothing
+  struct Table {
+    StructMember members[kRoom];
+  };
+  static consteval Table make() {
+    std::size_t i = 0;
+    return {{StructMember{kMemberNames<T>.names[i++], Coder<Ts>::encode, Coder<Ts>::decode}..., StructMember{}}};
+  }
+  static constexpr Table kTable = make();
+};
 
 template <class T>
   requires(PlainAggregate<T> || (ListsItsMembers<T> && !HasCodec<T>))
 struct Convert<T> {
-  static constexpr bool kStorable = all_storable(MemberTypes<T>{});
+  static constexpr bool kStorable = all_storable<T>(MemberTypes<T>{});
   static constexpr unsigned kCategory = kDict;
   static void encode(Pickler& out, const T& value) {
-    out.begin_dict();
-    visit_members(value, [&](const auto&... members) {
-      std::size_t i = 0;
-      ((out.next(), out.text(kMemberNames<T>.names[i++]), detail::encode(out, members)), ...);
-    });
-    out.end();
+    using Table = StructTable<T>;
+    void* addresses[Table::kRoom];
+    addresses_of_members<T>(const_cast<T*>(&value), addresses);
+    encode_struct(out, Table::kTable.members, addresses, Table::kCount);
   }
   static void decode(const Value& value, const Place& place, T& into) {
-    visit_members(into, [&](auto&... members) {
-      no_other_members(value, place, sizeof...(members));
-      std::size_t i = 0;
-      ((decode_member(value, place, kMemberNames<T>.names[i++], members)), ...);
-    });
-  }
-
- private:
-  template <class M>
-  static void decode_member(const Value& value, const Place& place, std::string_view name, M& into) {
-    detail::decode(member_from(value, place, name), Place{&place, name, 0}, into);
+    using Table = StructTable<T>;
+    void* addresses[Table::kRoom];
+    addresses_of_members<T>(&into, addresses);
+    decode_struct(value, place, Table::kTable.members, addresses, Table::kCount);
   }
 };
 
@@ -624,11 +721,48 @@ struct ForeachItems<T> {
 
 }  // namespace detail
 
+namespace detail {
+
+// What the library has compiled already.
+extern template struct Coder<bool>;
+extern template struct Coder<char>;
+extern template struct Coder<short>;
+extern template struct Coder<int>;
+extern template struct Coder<long>;
+extern template struct Coder<long long>;
+extern template struct Coder<unsigned char>;
+extern template struct Coder<unsigned short>;
+extern template struct Coder<unsigned int>;
+extern template struct Coder<unsigned long>;
+extern template struct Coder<unsigned long long>;
+extern template struct Coder<float>;
+extern template struct Coder<double>;
+extern template struct Coder<std::string>;
+extern template struct Coder<Bytes>;
+extern template struct Coder<std::vector<bool>>;
+extern template struct Coder<std::vector<int>>;
+extern template struct Coder<std::vector<long>>;
+extern template struct Coder<std::vector<unsigned int>>;
+extern template struct Coder<std::vector<unsigned long>>;
+extern template struct Coder<std::vector<float>>;
+extern template struct Coder<std::vector<double>>;
+extern template struct Coder<std::vector<std::string>>;
+extern template struct Coder<std::vector<std::byte>>;
+extern template struct Coder<std::vector<std::vector<int>>>;
+extern template struct Coder<std::vector<std::vector<double>>>;
+extern template struct Coder<std::map<std::string, bool>>;
+extern template struct Coder<std::map<std::string, int>>;
+extern template struct Coder<std::map<std::string, double>>;
+extern template struct Coder<std::map<std::string, std::string>>;
+extern template struct Coder<std::map<std::string, std::vector<double>>>;
+
+}  // namespace detail
+
 template <class T>
 T Value::as() const {
   static_assert(detail::Storable<T>, "metaflow: no stored value can be read as this type");
   T into{};
-  detail::decode(*this, detail::Place{}, into);
+  if constexpr (detail::Storable<T>) detail::decode(*this, detail::Place{}, into);
   return into;
 }
 

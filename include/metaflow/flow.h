@@ -20,8 +20,7 @@
 #include <metaflow/parameter.h>
 
 #include <string>
-#include <utility>
-#include <vector>
+#include <type_traits>
 
 namespace metaflow {
 
@@ -59,20 +58,20 @@ struct doc {
 };
 
 /// One step of a graph: its member function; then, in any order, where it leads to (one of next, foreach, choose;
-/// nothing for the last step), decorators and doc.
-template <auto Method, class... Parts>
-auto step(Parts... parts) {
-  static_assert((detail::kIsTransition<Parts> + ... + 0) <= 1,
-                "metaflow: a step has one transition: next, foreach or choose");
-  detail::Step<Method, typename detail::TransitionOf<Parts...>::type> made;
-  (made.add(std::move(parts)), ...);
-  return made;
-}
+/// nothing for the last step), decorators and doc. A step that has nothing to say needs no parentheses.
+template <auto Method>
+inline constexpr detail::StepMaker<Method> step{};
 
 /// All steps of a flow.
 template <class... Steps>
-detail::Graph<Steps...> graph(Steps... steps) {
-  return detail::Graph<Steps...>{{std::move(steps.said)...}};
+auto graph(Steps... steps) {
+  constexpr bool kStepsOnly = !(std::is_void_v<typename detail::StepOf<Steps>::type> || ...);
+  static_assert(kStepsOnly, "metaflow: graph takes steps: mf::graph(mf::step<&F::start>(...), ...)");
+  if constexpr (kStepsOnly && !(std::is_same_v<Steps, detail::NotAStep> || ...)) {
+    return detail::Graph<typename detail::StepOf<Steps>::type...>({detail::said_of(steps)...});
+  } else {
+    return detail::NotAGraph{};
+  }
 }
 
 /// The main program of a flow: reads the command line, does what it says, returns the exit status.
@@ -80,7 +79,7 @@ detail::Graph<Steps...> graph(Steps... steps) {
 template <class Flow>
 int run(int argc, char** argv) {
   if constexpr (detail::check_flow<Flow>()) {
-    return detail::run_flow(detail::describe<Flow>(), argc, argv);
+    return detail::run_flow(detail::kFlowTable<Flow>, Flow::graph(), argc, argv);
   } else {
     return 2;
   }

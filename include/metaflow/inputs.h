@@ -33,6 +33,9 @@ class InputsCore {
   virtual void merge(void* flow, const MergeChoice& choice) = 0;
 };
 
+/// The index of an address among others. Throws Error{invalid_command} if it is not there.
+std::size_t position_in(void* const* members, std::size_t count, const void* wanted);
+
 /// The position of a member among those of its flow, from a pointer to it.
 template <class Flow, class T>
 std::size_t position_of(T Flow::*pointer) {
@@ -40,12 +43,9 @@ std::size_t position_of(T Flow::*pointer) {
   alignas(Flow) static std::byte memory[sizeof(Flow)];
   auto* flow = reinterpret_cast<Flow*>(memory);
   const void* wanted = &(flow->*pointer);
-  return visit_members(*flow, [&](auto&... members) {
-    std::size_t position = 0;
-    std::size_t found = SIZE_MAX;
-    ((static_cast<const void*>(&members) == wanted ? found = position : 0, ++position), ...);
-    return found;
-  });
+  void* members[kLayout<Flow>.members + 1];
+  addresses_of_members<Flow>(memory, members);
+  return position_in(members, kLayout<Flow>.members, wanted);
 }
 
 [[noreturn]] void throw_no_input(std::size_t index, std::size_t size);

@@ -46,9 +46,10 @@ enum class Kind : std::uint8_t {
 
 /// The elements of an n-dimensional array, as numpy describes them.
 struct ArrayView {
-  char type =
-      'f';  // numpy's kind: b(ool) i(nt) u(nsigned) f(loat) c(omplex) S(bytes) U(nicode) M(datetime64) m(timedelta64)
-  std::size_t item_size = 8;  // bytes per element
+  /// numpy's kind: b(ool) i(nt) u(nsigned) f(loat) c(omplex) S(bytes) U(nicode) M(datetime64) m(timedelta64)
+  char type = 'f';
+  std::string_view unit = {};  // of the integers that M and m are: "[ns]"
+  std::size_t item_size = 8;   // bytes per element
   bool big_endian = false;
   bool column_major = false;
   std::span<const std::size_t> shape;
@@ -58,6 +59,9 @@ struct ArrayView {
 /// One value inside a Document: a number, a text, a list of values... A light reference (24 bytes), valid as long as
 /// the Document that it came from. Reading it from several threads is safe. Accessors throw Error{invalid_value} when
 /// the kind does not fit.
+///
+/// A container may hold another one several times, or itself, as in Python. What would have to be written out a million
+/// times over is not: as() throws, repr() and to_json() say "...".
 class Value {
  public:
   Value() = default;
@@ -71,7 +75,8 @@ class Value {
   double imaginary() const;
   std::string_view text() const;  // UTF-8
   std::span<const std::byte> bytes() const;
-  ArrayView array() const;
+  ArrayView array() const;                     // not for the rows of a column-major array: they are not contiguous
+  std::span<const std::size_t> shape() const;  // of an array, and of the rows of any
 
   /// An integer that fits uint64; nothing for others.
   std::optional<std::uint64_t> unsigned_integer() const;
@@ -126,13 +131,13 @@ class Value {
   Kind kind_ = Kind::none;
 };
 
-/// Python's repr() of the value; cut with "..." after `limit` bytes or so.
+/// Python's repr() of the value; cut with "..." after `limit` bytes or so. Never throws.
 std::string repr(const Value& value, std::size_t limit = SIZE_MAX);
 /// Python's str(): a text as it is, all else as repr.
 std::string text_of(const Value& value, std::size_t limit = SIZE_MAX);
 /// "<class 'int'>"
 std::string python_type(const Value& value);
-/// As JSON; bytes as base64 text, arrays as nested lists, what JSON lacks as text_of.
+/// As JSON; bytes as base64 text, arrays as nested lists, what JSON lacks as text_of. Never throws.
 std::string to_json(const Value& value);
 
 /// A value read from a store, with the memory it needs (often a mapped file). Cheap to copy; copies share the memory.

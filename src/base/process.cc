@@ -122,7 +122,8 @@ void become_subreaper() { ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); }
 
 namespace {
 
-/// The children of this process. The kernel lists them where it was built so; else every process is asked for its parent.
+/// The children of this process. The kernel lists them where it was built so; else every process is asked for its
+/// parent.
 std::vector<pid_t> children() {
   std::vector<pid_t> found;
   bool listed = false;
@@ -138,7 +139,8 @@ std::vector<pid_t> children() {
   for (const std::string& name : list_directory("/proc")) {
     const int pid = std::atoi(name.c_str());
     if (pid <= 0) continue;
-    const auto stat = read_file("/proc/" + name + "/stat");  // "pid (name) state parent ..."; the name may hold anything
+    const auto stat =
+        read_file("/proc/" + name + "/stat");  // "pid (name) state parent ..."; the name may hold anything
     if (!stat) continue;
     const std::size_t end = stat->text().rfind(')');
     if (end == std::string_view::npos || end + 4 >= stat->size()) continue;

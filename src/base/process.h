@@ -45,7 +45,8 @@ void become_subreaper();
 /// Kills every child (with become_subreaper: every descendant), until there is none. For when a run is over.
 void kill_descendants();
 
-/// The kernel kills this process when its parent dies. Does so at once if that has happened already: `parent` is who it should be.
+/// The kernel kills this process when its parent dies. Does so at once if that has happened already: `parent` is who it
+/// should be.
 void die_with_parent(pid_t parent);
 
 /// The kernel prefers this process when memory runs out.

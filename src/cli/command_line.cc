@@ -89,7 +89,8 @@ class Parser {
     const std::string name = word.substr(0, word.find('='));
     const auto& options = command_.options;
     const auto& commands = command_.commands;
-    return std::any_of(options.begin(), options.end(), [&](const Option& o) { return o.name == name || o.off_name == name; }) ||
+    return std::any_of(options.begin(), options.end(),
+                       [&](const Option& o) { return o.name == name || o.off_name == name; }) ||
            std::any_of(commands.begin(), commands.end(), [&](const Command& c) { return c.name == word; });
   }
 

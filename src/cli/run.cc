@@ -86,7 +86,8 @@ std::vector<std::string> task_environment(Context& context, const std::string& r
   std::vector<std::string> variables = own;
   for (std::string& variable : base::own_environment()) {
     const std::string name = variable.substr(0, variable.find('=') + 1);
-    const bool replaced = std::any_of(own.begin(), own.end(), [&](const std::string& o) { return o.starts_with(name); });
+    const bool replaced =
+        std::any_of(own.begin(), own.end(), [&](const std::string& o) { return o.starts_with(name); });
     if (!replaced) variables.push_back(std::move(variable));
   }
   return variables;
@@ -138,10 +139,10 @@ int run(Context& context, Options& options) {
   write_parameters(context, graph, store, metadata, options, run_id, task_id);
   if (!options.runner_attribute_file.empty()) {
     base::write_output_file(options.runner_attribute_file,
-                       graph::Json{{"run_id", run_id},
-                                   {"flow_name", context.flow.name},
-                                   {"metadata", "local@" + base::absolute_path(context.local_root() + "/..")}}
-                           .dump());
+                            graph::Json{{"run_id", run_id},
+                                        {"flow_name", context.flow.name},
+                                        {"metadata", "local@" + base::absolute_path(context.local_root() + "/..")}}
+                                .dump());
   }
 
   runtime::RunOptions run_options = options.run;

@@ -7,13 +7,12 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <limits>
 #include <new>
 
 #include <metaflow/error.h>
 
 #include "base/files.h"
-#include "base/text.h"
+#include "value/elements.h"
 #include "value/nodes.h"
 #include "value/spool.h"
 
@@ -56,64 +55,6 @@ std::shared_ptr<void> allocate(std::size_t bytes) {
   return {memory, [bytes](void* p) { ::munmap(p, bytes); }};
 }
 
-template <class T>
-void put(std::byte* at, T value) {
-  std::memcpy(at, &value, sizeof(T));
-}
-
-/// One element as the type that is wanted; errors if it does not fit.
-void convert_element(const Value& value, const Place& place, char type, std::size_t item_size, std::byte* at) {
-  auto integer = [&]<class T>(T) {
-    put(at, static_cast<T>(integer_from(value, place, std::numeric_limits<T>::min(), std::numeric_limits<T>::max())));
-  };
-  auto unsigned_integer = [&]<class T>(T) {
-    put(at, static_cast<T>(unsigned_from(value, place, std::numeric_limits<T>::max())));
-  };
-  auto real = [&]<class T>(T) {
-    put(at, static_cast<T>(real_from(value, place, static_cast<double>(std::numeric_limits<T>::max()))));
-  };
-  auto complex = [&]<class T>(T) {
-    double re = 0;
-    double im = 0;
-    complex_from(value, place, re, im);
-    put(at, static_cast<T>(re));
-    put(at + sizeof(T), static_cast<T>(im));
-  };
-  switch (type) {
-    case 'b': return put(at, boolean_from(value, place));
-    case 'i':
-      switch (item_size) {
-        case 1: return integer(std::int8_t{});
-        case 2: return integer(std::int16_t{});
-        case 4: return integer(std::int32_t{});
-        default: return integer(std::int64_t{});
-      }
-    case 'u':
-      switch (item_size) {
-        case 1: return unsigned_integer(std::uint8_t{});
-        case 2: return unsigned_integer(std::uint16_t{});
-        case 4: return unsigned_integer(std::uint32_t{});
-        default: return unsigned_integer(std::uint64_t{});
-      }
-    case 'f': return item_size == 4 ? real(float{}) : real(double{});
-    default: return item_size == 8 ? complex(float{}) : complex(double{});
-  }
-}
-
-/// All elements of nested lists or an array, row-major; gives back where the next one goes.
-std::byte* convert_elements(const Value& value, const Place& place, char type, std::size_t item_size,
-                            std::span<const std::size_t> shape, std::byte* at) {
-  if (shape.empty()) {
-    convert_element(value, place, type, item_size, at);
-    return at + item_size;
-  }
-  const std::size_t size = sequence_from(value, place);
-  if (size != shape[0]) throw_wrong_size(value, place, shape[0]);
-  for (std::size_t i = 0; i < size; ++i)
-    at = convert_elements(value[i], Place{&place, {}, i}, type, item_size, shape.subspan(1), at);
-  return at;
-}
-
 }  // namespace
 
 std::size_t element_count(std::span<const std::size_t> shape) { return byte_count(shape, 1); }
@@ -143,6 +84,16 @@ ArrayData::ArrayData(std::vector<std::size_t> shape, std::size_t item_size, std:
   loaded_.set_done();
 }
 
+ArrayData::ArrayData(std::vector<std::size_t> shape, std::shared_ptr<ArrayData> base)
+    : shape_(std::move(shape)), data_(base->data_), bytes_(base->bytes_), base_(std::move(base)) {
+  loaded_.set_done();
+}
+
+std::shared_ptr<ArrayData> no_array_data() noexcept {
+  static const auto none = std::make_shared<ArrayData>(std::vector<std::size_t>{0}, 1);
+  return none;
+}
+
 ArrayData::~ArrayData() {
   if (spool_file_ >= 0) ::close(spool_file_);
 }
@@ -156,24 +107,26 @@ std::shared_ptr<ArrayData> ArrayData::on_disk(char type, std::vector<std::size_t
       reinterpret_cast<const std::byte*>(kAlignment);  // never read: only its place in the payload matters
   pickler.array(type, item_size, shape, {nowhere, bytes});
   pickler.finish();
-  const auto parts = pickler.parts();
-  const auto before = parts.front();
-  const auto after = parts.back();
   const std::size_t total = pickler.size();
 
   base::Fd file = value::open_spool_file();
-  auto write = [&](std::span<const std::byte> part, std::size_t at) {
-    if (::pwrite(file.get(), part.data(), part.size(), static_cast<off_t>(at)) != static_cast<ssize_t>(part.size()))
-      base::throw_errno("write", "an array on disk", errno);
-  };
   if (::ftruncate(file.get(), static_cast<off_t>(total)) != 0) base::throw_errno("enlarge", "an array on disk", errno);
-  write(before, 0);
-  write(after, total - after.size());
+  std::size_t at = 0;
+  std::size_t elements_at = 0;
+  for (const auto& part : pickler.parts()) {
+    if (part.data() == nowhere) {
+      elements_at = at;
+    } else if (::pwrite(file.get(), part.data(), part.size(), static_cast<off_t>(at)) !=
+               static_cast<ssize_t>(part.size())) {
+      base::throw_errno("write", "an array on disk", errno);
+    }
+    at += part.size();
+  }
 
   void* memory = ::mmap(nullptr, total, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
   if (memory == MAP_FAILED) base::throw_errno("map", "an array on disk", errno);
   std::shared_ptr<void> owner(memory, [total](void* p) { ::munmap(p, total); });
-  auto data = std::make_shared<ArrayData>(std::move(shape), item_size, static_cast<std::byte*>(memory) + before.size(),
+  auto data = std::make_shared<ArrayData>(std::move(shape), item_size, static_cast<std::byte*>(memory) + elements_at,
                                           std::move(owner));
   data->spool_file_ = file.release();
   return data;
@@ -188,35 +141,26 @@ void ArrayData::load(char type, std::size_t item_size) {
 
 void ArrayData::assign(const Value& value, const Place& place, char type, std::size_t item_size,
                        std::shared_ptr<const void> memory) {
-  std::vector<std::size_t> shape;
-  bool as_it_is = false;
-  if (value.kind() == Kind::array) {
-    const ArrayView view = value.array();
-    shape.assign(view.shape.begin(), view.shape.end());
-    as_it_is = view.type == type && view.item_size == item_size && !view.big_endian && !view.column_major;
-    if (as_it_is && memory != nullptr) {
+  std::vector<std::size_t> shape = shape_from(value, place);
+  if (memory != nullptr && value.kind() == Kind::array && same_elements(value, type, item_size)) {
+    const auto elements = value.array().bytes;
+    const std::size_t alignment = type == 'c' ? item_size / 2 : item_size;
+    const auto* source = ValueBuilder::array_of(value)->source;
+    // The payload itself where that can be had: who alone holds a mapped file may write to it, see make_writable().
+    if (source != nullptr) memory = source->owner();
+    if (memory != nullptr && reinterpret_cast<std::uintptr_t>(elements.data()) % alignment == 0) {
       shape_ = std::move(shape);
-      data_ = const_cast<std::byte*>(view.bytes.data());
-      bytes_ = view.bytes.size();
+      data_ = const_cast<std::byte*>(elements.data());
+      bytes_ = elements.size();
       owner_ = std::const_pointer_cast<void>(memory);
       read_only_ = true;
       return;
-    }
-  } else {  // a list, or lists of lists
-    if (value.kind() != Kind::list && value.kind() != Kind::tuple) throw_misfit(value, place, "an array");
-    for (Value level = value; level.kind() == Kind::list || level.kind() == Kind::tuple; level = level[0]) {
-      shape.push_back(level.size());
-      if (level.size() == 0 || shape.size() > 32) break;
     }
   }
   const std::size_t bytes = byte_count(shape, item_size);
   auto owner = allocate(bytes);
   auto* data = static_cast<std::byte*>(owner.get());
-  if (!as_it_is) {
-    convert_elements(value, place, type, item_size, shape, data);
-  } else if (bytes > 0) {
-    std::memcpy(data, value.array().bytes.data(), bytes);
-  }
+  if (bytes > 0 || value.kind() != Kind::array) convert_elements(value, place, type, item_size, shape, data);
   shape_ = std::move(shape);
   data_ = data;
   bytes_ = bytes;
@@ -226,28 +170,32 @@ void ArrayData::assign(const Value& value, const Place& place, char type, std::s
 
 std::byte* ArrayData::writable(std::shared_ptr<ArrayData>& data) {
   ArrayData& current = *data;
-  const bool ours = data.use_count() == 1;
-  if (ours && !current.read_only_) {
-    current.stored_ = nullptr;
-    return current.data_;
-  }
-  if (ours && current.owner_.use_count() == 1 && current.bytes_ >= kMapFrom) {
-    // A private mapping of a stored file: let the kernel copy the pages that are written to.
-    const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
-    const auto begin = reinterpret_cast<std::uintptr_t>(current.data_) / page * page;
-    const auto end = reinterpret_cast<std::uintptr_t>(current.data_) + current.bytes_;
-    if (::mprotect(reinterpret_cast<void*>(begin), end - begin, PROT_READ | PROT_WRITE) == 0) {
-      current.read_only_ = false;
+  if (data.use_count() == 1) {
+    if (current.base_ != nullptr && current.base_.use_count() == 1) {  // whose shape this was is gone
+      current.data_ = writable(current.base_);
+      return current.data_;
+    }
+    if (current.base_ == nullptr && (!current.read_only_ || current.make_writable())) {
       current.stored_ = nullptr;
       return current.data_;
     }
   }
-  const std::size_t item_size =
-      current.bytes_ == 0 ? 1 : current.bytes_ / std::max<std::size_t>(1, element_count(current.shape_));
-  auto copy = std::make_shared<ArrayData>(current.shape_, item_size);
+  const std::size_t elements = element_count(current.shape_);
+  auto copy = std::make_shared<ArrayData>(current.shape_, elements == 0 ? 1 : current.bytes_ / elements);
   if (current.bytes_ > 0) std::memcpy(copy->data_, current.data_, current.bytes_);
   data = std::move(copy);
   return data->data_;
+}
+
+bool ArrayData::make_writable() {
+  if (bytes_ < kMapFrom || owner_.use_count() != 1) return false;
+  // A private mapping of a stored file: let the kernel copy the pages that are written to.
+  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto begin = reinterpret_cast<std::uintptr_t>(data_) / page * page;
+  const auto end = reinterpret_cast<std::uintptr_t>(data_) + bytes_;
+  if (::mprotect(reinterpret_cast<void*>(begin), end - begin, PROT_READ | PROT_WRITE) != 0) return false;
+  read_only_ = false;
+  return true;
 }
 
 }  // namespace metaflow::detail

@@ -3,11 +3,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
 #include <metaflow/detail/stored.h>
 
+#include "base/text.h"
 #include "value/nodes.h"
 
 namespace metaflow::detail {
@@ -32,12 +34,12 @@ bool is_anonymous(const Place& place) { return place.outer == nullptr && place.n
 
 std::string show(const Value& value) { return repr(value, 60); }
 
-/// A 0-dimensional array stands for its element.
-Value scalar_of(const Value& value) {
-  if (value.kind() != Kind::array || !value.array().shape.empty()) return value;
-  const ArrayView view = value.array();
-  if (view.bytes.size() < view.item_size || view.type == 'U') return value;
-  return array_element(view, 0);
+/// Everything below this container is about to be read.
+void check_size(const Value& value, const Place& place) {
+  if (is_excessive(value)) {
+    fail(place, fmt::format("{} contains itself, or parts of it millions of times: it cannot be read as a whole",
+                            show(value)));
+  }
 }
 
 }  // namespace
@@ -86,6 +88,8 @@ double real_from(const Value& given, const Place& place, double largest) {
       if (std::fabs(number) > 0x1p63 || static_cast<std::int64_t>(number == 0x1p63 ? 0 : number) != value.integer()) {
         fail(place, fmt::format("{} has no exact floating point value", value.integer()));
       }
+      if (largest < std::numeric_limits<double>::max() && static_cast<double>(static_cast<float>(number)) != number)
+        fail(place, fmt::format("{} has no exact value as float", value.integer()));
       break;
     default: throw_misfit(value, place, "a floating point number");
   }
@@ -94,60 +98,136 @@ double real_from(const Value& given, const Place& place, double largest) {
   return number;
 }
 
-void complex_from(const Value& given, const Place& place, double& real, double& imaginary) {
+void complex_from(const Value& given, const Place& place, double largest, double& real, double& imaginary) {
   const Value value = scalar_of(given);
-  if (value.kind() == Kind::complex) {
-    real = value.real();
-    imaginary = value.imaginary();
-  } else {
-    real = real_from(value, place, std::numeric_limits<double>::max());
+  if (value.kind() != Kind::complex) {
+    real = real_from(value, place, largest);
     imaginary = 0;
+    return;
+  }
+  real = value.real();
+  imaginary = value.imaginary();
+  for (double part : {real, imaginary}) {
+    if (std::isfinite(part) && std::fabs(part) > largest)
+      fail(place, fmt::format("{} is beyond the range of float", show(value)));
   }
 }
 
-std::string_view text_from(const Value& value, const Place& place) {
+std::string_view text_from(const Value& given, const Place& place) {
+  const Value value = scalar_of(given);
   if (value.kind() != Kind::text) throw_misfit(value, place, "a text");
-  return value.text();
+  const std::string_view text = value.text();
+  if (base::find_invalid_utf8(text) != std::string_view::npos)
+    fail(place, fmt::format("{} is not UTF-8: it has characters without meaning (lone surrogates)", show(value)));
+  return text;
 }
 
-std::span<const std::byte> bytes_from(const Value& value, const Place& place) {
+std::span<const std::byte> bytes_from(const Value& given, const Place& place) {
+  const Value value = scalar_of(given);
   if (value.kind() != Kind::bytes) throw_misfit(value, place, "bytes");
   return value.bytes();
 }
 
 std::size_t sequence_from(const Value& value, const Place& place) {
   const bool sequence = value.kind() == Kind::list || value.kind() == Kind::tuple ||
-                        (value.kind() == Kind::array && !value.array().shape.empty());
+                        (value.kind() == Kind::array && !value.shape().empty());
   if (!sequence) throw_misfit(value, place, "a list");
+  check_size(value, place);
   return value.size();
 }
 
 std::size_t set_from(const Value& value, const Place& place) {
   if (value.kind() != Kind::set) throw_misfit(value, place, "a set");
+  check_size(value, place);
   return value.size();
 }
 
 std::size_t dict_from(const Value& value, const Place& place) {
   if (value.kind() != Kind::dict) throw_misfit(value, place, "a dict");
+  check_size(value, place);
   return value.size();
 }
 
 void tuple_from(const Value& value, const Place& place, std::size_t size) {
   if (value.kind() != Kind::tuple && value.kind() != Kind::list) throw_misfit(value, place, "a tuple");
+  check_size(value, place);
   if (value.size() != size) throw_wrong_size(value, place, size);
 }
 
-Value member_from(const Value& value, const Place& place, std::string_view name) {
-  if (value.kind() != Kind::dict) throw_misfit(value, place, "a struct");
+unsigned wider_categories(unsigned category) {
+  switch (category) {
+    case kInt: return kFloat | kComplex;
+    case kFloat: return kComplex;
+    case kList: return kTuple | kNdarray;
+    case kTuple: return kList | kNdarray;
+    case kNdarray: return kList;
+    default: return 0;
+  }
+}
+
+void encode_list(Pickler& out, const void* items, std::size_t count, std::size_t stride,
+                 void (*encode)(const void* value, Pickler& out)) {
+  out.begin_list();
+  const auto* item = static_cast<const std::byte*>(items);
+  for (std::size_t i = 0; i < count; ++i, item += stride) {
+    out.next();
+    encode(item, out);
+  }
+  out.end();
+}
+
+void decode_items(const Value& value, const Place& place, void* items, std::size_t count, std::size_t stride,
+                  void (*decode)(void* into, const Value& value, const Place& place)) {
+  auto* item = static_cast<std::byte*>(items);
+  for (std::size_t i = 0; i < count; ++i, item += stride) decode(item, value[i], Place{&place, {}, i});
+}
+
+void encode_struct(Pickler& out, const StructMember* members, void* const* addresses, std::size_t count) {
+  out.begin_dict();
+  for (std::size_t i = 0; i < count; ++i) {
+    out.next();
+    out.identifier(members[i].name);
+    members[i].encode(addresses[i], out);
+  }
+  out.end();
+}
+
+namespace {
+
+// A struct with more members than the type would lose some of them.
+void refuse_others(const Value& value, const Place& place, const StructMember* members, std::size_t count) {
+  if (value.size() <= count) return;  // if one is missing, member_from says so
+  for (std::size_t i = 0; i < value.size(); ++i) {
+    const Value key = value[i];
+    const auto same = [&](const StructMember& member) { return member.name == key.text(); };
+    if (key.kind() != Kind::text || std::none_of(members, members + count, same))
+      fail(place, fmt::format("{} has {}, which the struct has not", show(value), show(key)));
+  }
+  fail(place, fmt::format("{} has a member more than once", show(value)));
+}
+
+Value member_from(const Value& value, const Place& place, std::string_view name, std::size_t index) {
+  // The members mostly stand in the order of their declaration.
+  if (index < value.size()) {
+    const Value key = value[index];
+    if (key.kind() == Kind::text && key.text() == name) return value.mapped(index);
+  }
   const auto found = value.find(name);
   if (!found) fail(place, fmt::format("{} has no '{}'", show(value), name));
   return *found;
 }
 
-void no_other_members(const Value& value, const Place& place, std::size_t count) {
+}  // namespace
+
+void decode_struct(const Value& value, const Place& place, const StructMember* members, void* const* addresses,
+                   std::size_t count) {
   if (value.kind() != Kind::dict) throw_misfit(value, place, "a struct");
-  if (value.size() > count)
-    fail(place, fmt::format("{} has more members than the struct, which has {}", show(value), count));
+  check_size(value, place);
+  refuse_others(value, place, members, count);
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::string_view name = members[i].name;
+    members[i].decode(addresses[i], member_from(value, place, name, i), Place{&place, name, 0});
+  }
 }
 
 Category category_of(const Value& value) {
@@ -180,6 +260,12 @@ using Wide = __int128;
 
 constexpr Wide kNanosecondsPerSecond = 1'000'000'000;
 
+[[noreturn]] void throw_too_long() {
+  throw Error(ErrorCode::invalid_value,
+              "This duration is too long to be stored: more than 292,000 years, or not finite",
+              "Store its count() instead.");
+}
+
 void put_nanoseconds(Pickler& out, Wide nanoseconds, bool time_point) {
   Wide microseconds = nanoseconds / 1000;
   Wide below = nanoseconds % 1000;
@@ -187,11 +273,7 @@ void put_nanoseconds(Pickler& out, Wide nanoseconds, bool time_point) {
     below += 1000;
     --microseconds;
   }
-  // Python's limit: 10^9 days.
-  constexpr Wide kLimit = Wide{999'999'999} * 86'400'000'000;
-  if (microseconds > kLimit || microseconds < -kLimit || microseconds > INT64_MAX || microseconds < INT64_MIN) {
-    throw Error(ErrorCode::invalid_value, "This duration is beyond what Python's timedelta holds (10^9 days)");
-  }
+  if (microseconds > INT64_MAX || microseconds < INT64_MIN) throw_too_long();
   if (time_point) {
     out.datetime_utc(static_cast<std::int64_t>(microseconds));
   } else {
@@ -208,7 +290,8 @@ Wide nanoseconds_from(const Value& value, const Place& place, bool time_point) {
 }  // namespace
 
 void encode_ticks(Pickler& out, std::int64_t count, std::intmax_t num, std::intmax_t den, bool time_point) {
-  const Wide scaled = Wide{count} * num * kNanosecondsPerSecond;
+  Wide scaled = 0;
+  if (__builtin_mul_overflow(Wide{count} * num, kNanosecondsPerSecond, &scaled)) throw_too_long();
   if (scaled % den != 0) {
     throw Error(ErrorCode::invalid_value, "This duration is no whole number of nanoseconds",
                 "Store its count() instead.");
@@ -218,14 +301,15 @@ void encode_ticks(Pickler& out, std::int64_t count, std::intmax_t num, std::intm
 
 void encode_ticks(Pickler& out, double count, std::intmax_t num, std::intmax_t den, bool time_point) {
   const double nanoseconds = count * static_cast<double>(num) / static_cast<double>(den) * 1e9;
-  if (!(std::fabs(nanoseconds) < 9e25))
-    throw Error(ErrorCode::invalid_value, "This duration is beyond what Python's timedelta holds (10^9 days)");
+  if (!(std::fabs(nanoseconds) < 1e22)) throw_too_long();
   put_nanoseconds(out, static_cast<Wide>(std::nearbyint(nanoseconds)), time_point);
 }
 
 std::int64_t integer_ticks_from(const Value& value, const Place& place, std::intmax_t num, std::intmax_t den,
                                 std::int64_t low, std::int64_t high, bool time_point) {
-  const Wide scaled = nanoseconds_from(value, place, time_point) * den;
+  Wide scaled = 0;
+  if (__builtin_mul_overflow(nanoseconds_from(value, place, time_point), Wide{den}, &scaled))
+    fail(place, fmt::format("{} is beyond the range of the duration", show(value)));
   const Wide tick = kNanosecondsPerSecond * num;
   if (scaled % tick != 0)
     fail(place, fmt::format("{} is no whole number of the duration's ticks of {}/{} s", show(value), num, den));

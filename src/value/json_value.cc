@@ -1,7 +1,12 @@
 #include "value/json_value.h"
 
+#include <fmt/format.h>
+
+#include <array>
 #include <cmath>
 #include <nlohmann/json.hpp>
+
+#include <metaflow/error.h>
 
 #include "base/text.h"
 #include "value/nodes.h"
@@ -18,9 +23,16 @@ using detail::ValueBuilder;
 namespace {
 
 constexpr int kMaxDepth = 100;
+constexpr std::size_t kMaxSharedText = 4096;
 
-Json convert(const Value& value, int depth) {
+[[noreturn]] void too_deep() {
+  throw Error(ErrorCode::invalid_value, fmt::format("This JSON is nested more than {} levels deep", kMaxDepth));
+}
+
+Json convert(const Value& given, int depth) {
   if (depth > kMaxDepth) return "...";
+  if (detail::is_excessive(given)) return text_of(given, kMaxSharedText);
+  const Value value = detail::scalar_of(given);
   switch (value.kind()) {
     case Kind::none: return nullptr;
     case Kind::boolean: return value.boolean();
@@ -31,8 +43,6 @@ Json convert(const Value& value, int depth) {
     case Kind::text: return base::replace_invalid_utf8(value.text());
     case Kind::bytes: return base::base64(value.bytes());
     case Kind::array:
-      if (value.array().shape.empty()) return text_of(value);
-      [[fallthrough]];
     case Kind::list:
     case Kind::tuple:
     case Kind::set: {
@@ -41,8 +51,10 @@ Json convert(const Value& value, int depth) {
       return list;
     }
     case Kind::dict: {
-      Json object = Json::object();
-      for (std::size_t i = 0; i < value.size(); ++i) object[text_of(value[i])] = convert(value.mapped(i), depth + 1);
+      // Straight into the vector of pairs that an object is: operator[] would look for each key among all others.
+      Json::object_t object;
+      for (std::size_t i = 0; i < value.size(); ++i)
+        object.emplace_back(text_of(value[i]), convert(value.mapped(i), depth + 1));
       return object;
     }
     case Kind::big_integer:
@@ -56,26 +68,27 @@ Json convert(const Value& value, int depth) {
   return nullptr;
 }
 
-Value build(Arena& arena, const Json& json) {
+Value build(Arena& arena, const Json& json, int depth) {
+  if (depth > kMaxDepth) too_deep();
   switch (json.type()) {
     case Json::value_t::boolean: return ValueBuilder::boolean(json.get<bool>());
     case Json::value_t::number_integer: return ValueBuilder::integer(json.get<std::int64_t>());
     case Json::value_t::number_unsigned: return ValueBuilder::unsigned_integer(json.get<std::uint64_t>());
     case Json::value_t::number_float: return ValueBuilder::real(json.get<double>());
-    case Json::value_t::string: return ValueBuilder::text(arena.keep(json.get<std::string>()));
+    case Json::value_t::string: return ValueBuilder::text(arena.keep(*json.get_ptr<const std::string*>()));
     case Json::value_t::array: {
-      ListNode& node = arena.lists.emplace_back();
+      ListNode& node = arena.list();
       for (const Json& item : json) {
-        const Value value = build(arena, item);
-        node.append(&value, &value + 1);
+        const Value value = build(arena, item, depth + 1);
+        arena.append(node, {&value, 1});
       }
       return ValueBuilder::list(Kind::list, &node);
     }
     case Json::value_t::object: {
-      DictNode& node = arena.dicts.emplace_back();
+      DictNode& node = arena.dict();
       for (const auto& [key, item] : json.items()) {
-        node.keys.push_back(ValueBuilder::text(arena.keep(key)));
-        node.values.push_back(build(arena, item));
+        const std::array both{ValueBuilder::text(arena.keep(key)), build(arena, item, depth + 1)};
+        arena.append(node, both);
       }
       return ValueBuilder::dict(&node);
     }
@@ -89,11 +102,14 @@ Json json_of(const Value& value) { return convert(value, 0); }
 
 Document document_of(const Json& json) {
   auto arena = std::make_shared<Arena>();
-  const Value root = build(*arena, json);
+  const Value root = build(*arena, json, 0);
   return Document(root, std::static_pointer_cast<const void>(arena));
 }
 
-void encode_json(detail::Pickler& out, const Json& json) {
+namespace {
+
+void encode(detail::Pickler& out, const Json& json, int depth) {
+  if (depth > kMaxDepth) too_deep();
   switch (json.type()) {
     case Json::value_t::boolean: return out.boolean(json.get<bool>());
     case Json::value_t::number_integer: return out.integer(json.get<std::int64_t>());
@@ -104,7 +120,7 @@ void encode_json(detail::Pickler& out, const Json& json) {
       out.begin_list();
       for (const Json& item : json) {
         out.next();
-        encode_json(out, item);
+        encode(out, item, depth + 1);
       }
       return out.end();
     case Json::value_t::object:
@@ -112,12 +128,16 @@ void encode_json(detail::Pickler& out, const Json& json) {
       for (const auto& [key, item] : json.items()) {
         out.next();
         out.text(key);
-        encode_json(out, item);
+        encode(out, item, depth + 1);
       }
       return out.end();
     default: return out.none();
   }
 }
+
+}  // namespace
+
+void encode_json(detail::Pickler& out, const Json& json) { encode(out, json, 0); }
 
 }  // namespace value
 

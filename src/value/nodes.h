@@ -4,49 +4,63 @@
 #include <metaflow/value.h>
 
 #include <cstdint>
-#include <deque>
 #include <memory>
-#include <string>
+#include <span>
+#include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include "base/bytes.h"
 
 namespace metaflow::detail {
 
+/// How many values there are in a container when it is written out, parts that are shared as often as they occur. Only
+/// counted where parts are shared (see expansion.h): else 0.
+using Expansion = std::uint64_t;
+inline constexpr Expansion kExcessive = UINT64_MAX;  // more than the size of the document justifies; also: endless
+
 /// A list, tuple or set. Numbers of one kind are packed.
 struct ListNode {
   enum class Packing : std::uint8_t { values, integers, reals };
   Packing packing = Packing::values;
-  std::vector<Value> values;
-  std::vector<std::int64_t> integers;
-  std::vector<double> reals;
+  std::size_t size = 0;
+  std::size_t capacity = 0;  // bytes
+  void* data = nullptr;
+  mutable Expansion expansion = 0;
 
-  std::size_t size() const {
-    switch (packing) {
-      case Packing::integers: return integers.size();
-      case Packing::reals: return reals.size();
-      case Packing::values: break;
-    }
-    return values.size();
+  std::span<const Value> values() const { return view<Value>(Packing::values); }
+  std::span<const std::int64_t> integers() const { return view<std::int64_t>(Packing::integers); }
+  std::span<const double> reals() const { return view<double>(Packing::reals); }
+
+ private:
+  template <class T>
+  std::span<const T> view(Packing kind) const {
+    return packing == kind ? std::span(static_cast<const T*>(data), size) : std::span<const T>();
   }
-  void append(const Value* begin, const Value* end);
 };
 
 struct DictNode {
-  std::vector<Value> keys;
-  std::vector<Value> values;
+  std::size_t size = 0;      // items
+  std::size_t capacity = 0;  // bytes
+  void* data = nullptr;      // key, value, key, value...
+  mutable Expansion expansion = 0;
+
+  const Value& key(std::size_t i) const { return static_cast<const Value*>(data)[2 * i]; }
+  const Value& mapped(std::size_t i) const { return static_cast<const Value*>(data)[2 * i + 1]; }
 };
 
 struct ArrayNode {
   ArrayView view;
-  std::vector<std::size_t> shape;
-  std::vector<Value> texts;  // the elements of an array of texts, as UTF-8
+  std::span<const Value> texts;               // the elements of an array of texts, as UTF-8
+  const base::SharedBytes* source = nullptr;  // what view.bytes is part of; null: of the arena
+  mutable Expansion expansion = 0;
 };
 
 struct ObjectNode {
-  std::string class_name;
-  std::vector<Value> arguments;
+  std::string_view class_name;
+  std::span<const Value> arguments;
   Value state;
+  mutable Expansion expansion = 0;
 };
 
 /// Makes Values: the only code that knows their insides.
@@ -72,19 +86,76 @@ struct ValueBuilder {
   static ObjectNode* object_of(const Value& value) { return const_cast<ObjectNode*>(value.object_); }
 };
 
-/// The memory of a Document. Nodes never move.
-struct Arena {
-  std::deque<ListNode> lists;
-  std::deque<DictNode> dicts;
-  std::deque<ArrayNode> arrays;
-  std::deque<ObjectNode> objects;
-  std::deque<std::string> texts;
+/// The memory of a Document. What it hands out never moves and lives as long as the Arena.
+class Arena {
+ public:
+  Arena() = default;
+  ~Arena();
+  Arena(const Arena&) = delete;
+  Arena& operator=(const Arena&) = delete;
+
+  ListNode& list() { return make<ListNode>(); }
+  DictNode& dict() { return make<DictNode>(); }
+  ArrayNode& array() { return make<ArrayNode>(); }
+  ObjectNode& object() { return make<ObjectNode>(); }
+
+  void append(ListNode& list, std::span<const Value> values);
+  void append(DictNode& dict, std::span<const Value> keys_and_values);
+  /// Room for more integers or reals at the end of a list that has none but those: where they go.
+  template <class T>
+  T* extend(ListNode& list, std::size_t count) {
+    grow(list.data, list.capacity, list.size * sizeof(T), count * sizeof(T));
+    T* at = static_cast<T*>(list.data) + list.size;
+    list.size += count;
+    return at;
+  }
+
+  /// Copies.
+  std::string_view keep(std::string_view text);
+  template <class T>
+  std::span<const T> keep(std::span<const T> items) {
+    if (items.empty()) return {};
+    T* copy = static_cast<T*>(allocate(items.size_bytes()));
+    std::uninitialized_copy(items.begin(), items.end(), copy);
+    return {copy, items.size()};
+  }
+
   base::SharedBytes source;
 
-  std::string_view keep(std::string text) { return texts.emplace_back(std::move(text)); }
+ private:
+  // Nodes are not destroyed: they own nothing.
+  template <class T>
+  T& make() {
+    static_assert(std::is_trivially_destructible_v<T>);
+    return *new (allocate(sizeof(T))) T;
+  }
+  void* allocate(std::size_t bytes) {
+    bytes = (bytes + 15) / 16 * 16;
+    if (static_cast<std::size_t>(end_ - at_) < bytes) return allocate_slow(bytes);
+    std::byte* memory = at_;
+    at_ += bytes;
+    return memory;
+  }
+  void* allocate_slow(std::size_t bytes);
+  /// Makes room for `more` bytes behind `used` ones.
+  void grow(void*& data, std::size_t& capacity, std::size_t used, std::size_t more);
+
+  std::byte* at_ = nullptr;
+  std::byte* end_ = nullptr;
+  std::size_t chunk_size_ = 512;
+  std::vector<void*> blocks_;
 };
 
 /// The element of an array at a position counted in elements.
 Value array_element(const ArrayView& view, std::size_t position);
+
+/// An array without dimensions stands for its element; other values for themselves.
+Value scalar_of(const Value& value);
+
+/// Where the expansion of a container is kept; null for other values.
+Expansion* expansion_of(const Value& value);
+
+/// Writing this container out would take more than the size of its document justifies.
+bool is_excessive(const Value& value);
 
 }  // namespace metaflow::detail

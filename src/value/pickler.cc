@@ -3,28 +3,19 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <bit>
 #include <cstring>
 
 #include <metaflow/error.h>
 
 #include "base/text.h"
-#include "value/calendar.h"
+#include "value/opcodes.h"
 
 namespace metaflow::detail {
 
-namespace {
+using namespace value::opcode;
 
-// Opcodes of CPython's Lib/pickle.py.
-constexpr char kProto = '\x80', kMark = '(', kStop = '.', kPop = '0', kNone = 'N', kTrue = '\x88', kFalse = '\x89';
-constexpr char kBinInt = 'J', kBinInt1 = 'K', kBinInt2 = 'M', kLong1 = '\x8a', kBinFloat = 'G';
-constexpr char kShortBinUnicode = '\x8c', kBinUnicode = 'X', kBinUnicode8 = '\x8d';
-constexpr char kShortBinBytes = 'C', kBinBytes = 'B', kBinBytes8 = '\x8e';
-constexpr char kEmptyList = ']', kAppends = 'e', kEmptySet = '\x8f', kAddItems = '\x90', kEmptyDict = '}',
-               kSetItems = 'u';
-constexpr char kEmptyTuple = ')', kTuple1 = '\x85', kTuple2 = '\x86', kTuple3 = '\x87', kTuple = 't';
-constexpr char kStackGlobal = '\x93', kReduce = 'R', kNewObj = '\x81', kBuild = 'b';
+namespace {
 
 // Items per MARK...APPENDS, as in Python: a reader's stack stays small.
 constexpr std::size_t kBatch = 1000;
@@ -32,23 +23,155 @@ constexpr std::size_t kBatch = 1000;
 // Longer texts and bytes are referred to, not copied.
 constexpr std::size_t kForeignFrom = 16 * 1024;
 
-constexpr std::size_t kAlignment = 64;
+constexpr std::size_t kLargestChunk = std::size_t{256} << 20;
+constexpr std::size_t kLargestNumber = 11;  // bytes of an integer or a real
+
+template <class T>
+char* write_raw(char* at, T value) {
+  std::memcpy(at, &value, sizeof value);
+  return at + sizeof value;
+}
+
+char* write_integer(char* at, std::int64_t value) {
+  if (value >= 0 && value <= 0xFF) {
+    *at = kBinInt1;
+    return write_raw(at + 1, static_cast<std::uint8_t>(value));
+  }
+  if (value >= 0 && value <= 0xFFFF) {
+    *at = kBinInt2;
+    return write_raw(at + 1, static_cast<std::uint16_t>(value));
+  }
+  if (value >= INT32_MIN && value <= INT32_MAX) {
+    *at = kBinInt;
+    return write_raw(at + 1, static_cast<std::int32_t>(value));
+  }
+  at[0] = kLong1;
+  at[1] = 8;
+  return write_raw(at + 2, value);
+}
+
+char* write_integer(char* at, std::uint64_t value) {
+  if (value <= INT64_MAX) return write_integer(at, static_cast<std::int64_t>(value));
+  at[0] = kLong1;
+  at[1] = 9;
+  at = write_raw(at + 2, value);
+  *at = 0;
+  return at + 1;
+}
+
+char* write_real(char* at, double value) {
+  *at = kBinFloat;
+  return write_raw(at + 1, __builtin_bswap64(std::bit_cast<std::uint64_t>(value)));
+}
+
+template <class T>
+char* write_number(char* at, T value) {
+  if constexpr (std::is_floating_point_v<T>) {
+    return write_real(at, static_cast<double>(value));
+  } else if constexpr (std::is_signed_v<T>) {
+    return write_integer(at, static_cast<std::int64_t>(value));
+  } else {
+    return write_integer(at, static_cast<std::uint64_t>(value));
+  }
+}
 
 }  // namespace
 
-Pickler::Pickler() { own_ += {kProto, '\x04'}; }
+// --- the bytes
 
-void Pickler::put_u32(std::uint32_t value) {
-  std::array<char, 4> raw;
-  std::memcpy(raw.data(), &value, raw.size());
-  own_.append(raw.data(), raw.size());
+Pickler::Pickler() {
+  piece_ = at_ = first_chunk_.data();
+  end_ = piece_ + kFirstChunk;
+  put(kProto);
+  put(4);
 }
 
-void Pickler::put_u64(std::uint64_t value) {
-  std::array<char, 8> raw;
-  std::memcpy(raw.data(), &value, raw.size());
-  own_.append(raw.data(), raw.size());
+void Pickler::finish_piece() {
+  if (at_ == piece_) return;
+  const std::span<const char> piece(piece_, at_);
+  pieces_.push_back(std::as_bytes(piece));
+  finished_ += piece.size();
+  piece_ = at_;
 }
+
+void Pickler::add_chunk(std::size_t size) {
+  finish_piece();
+  // Each is as large as all before, so that a long payload has few pieces: contiguous ones are hashed fastest.
+  chunk_size_ = std::max(std::min(chunk_size_ * 2, kLargestChunk), size);
+  chunks_.push_back(std::make_unique_for_overwrite<char[]>(chunk_size_));
+  piece_ = at_ = chunks_.back().get();
+  end_ = piece_ + chunk_size_;
+}
+
+void Pickler::put(std::string_view bytes) {
+  if (bytes.empty()) return;
+  std::memcpy(room(bytes.size()), bytes.data(), bytes.size());
+  at_ += bytes.size();
+}
+
+void Pickler::put_foreign(std::span<const std::byte> bytes) {
+  if (copying_ > 0) return put(base::as_text(bytes));
+  finish_piece();
+  if (!bytes.empty()) pieces_.push_back(bytes);
+  finished_ += bytes.size();
+}
+
+void Pickler::put_text(std::string_view utf8) {
+  char* at = room(9);
+  if (utf8.size() <= 0xFF) {
+    *at = kShortBinUnicode;
+    at_ = write_raw(at + 1, static_cast<std::uint8_t>(utf8.size()));
+  } else if (utf8.size() <= 0xFFFFFFFF) {
+    *at = kBinUnicode;
+    at_ = write_raw(at + 1, static_cast<std::uint32_t>(utf8.size()));
+  } else {
+    *at = kBinUnicode8;
+    at_ = write_raw(at + 1, std::uint64_t{utf8.size()});
+  }
+  utf8.size() < kForeignFrom ? put(utf8) : put_foreign(base::as_bytes(utf8));
+}
+
+void Pickler::put_bytes(std::span<const std::byte> bytes, std::size_t alignment) {
+  if (bytes.size() < kForeignFrom && alignment == 1) {
+    char* at = room(5);
+    if (bytes.size() <= 0xFF) {
+      *at = kShortBinBytes;
+      at_ = write_raw(at + 1, static_cast<std::uint8_t>(bytes.size()));
+    } else {
+      *at = kBinBytes;
+      at_ = write_raw(at + 1, static_cast<std::uint32_t>(bytes.size()));
+    }
+    return put(base::as_text(bytes));
+  }
+  // Pairs of opcodes that do nothing move the data to where it is aligned: NONE POP has two bytes, BININT1 x POP three.
+  constexpr std::size_t kHeader = 9;
+  std::size_t padding = (alignment - (size() + kHeader) % alignment) % alignment;
+  if (padding == 1) padding += alignment;
+  if (padding % 2 == 1) {
+    for (char c : {kBinInt1, '\0', kPop}) put(c);
+    padding -= 3;
+  }
+  for (; padding > 0; padding -= 2) {
+    put(kNone);
+    put(kPop);
+  }
+  char* at = room(kHeader);
+  *at = kBinBytes8;
+  at_ = write_raw(at + 1, std::uint64_t{bytes.size()});
+  put_foreign(bytes);
+}
+
+void Pickler::finish() { put(kStop); }
+
+std::vector<std::span<const std::byte>> Pickler::parts() const {
+  std::vector<std::span<const std::byte>> parts;
+  parts.reserve(pieces_.size() + 1);
+  parts = pieces_;
+  if (at_ != piece_) parts.push_back(std::as_bytes(std::span<const char>(piece_, at_)));
+  return parts;
+}
+
+// --- values
 
 void Pickler::none() {
   note_type("<class 'NoneType'>");
@@ -62,37 +185,32 @@ void Pickler::boolean(bool value) {
 
 void Pickler::integer(std::int64_t value) {
   note_type("<class 'int'>");
-  if (value >= 0 && value <= 0xFF) {
-    put(kBinInt1);
-    put(static_cast<char>(value));
-  } else if (value >= 0 && value <= 0xFFFF) {
-    put(kBinInt2);
-    put(static_cast<char>(value & 0xFF));
-    put(static_cast<char>(value >> 8));
-  } else if (value >= INT32_MIN && value <= INT32_MAX) {
-    put(kBinInt);
-    put_u32(static_cast<std::uint32_t>(value));
-  } else {
-    put(kLong1);
-    put(8);
-    put_u64(static_cast<std::uint64_t>(value));
-  }
+  at_ = write_integer(room(kLargestNumber), value);
 }
 
 void Pickler::unsigned_integer(std::uint64_t value) {
-  if (value <= INT64_MAX) return integer(static_cast<std::int64_t>(value));
   note_type("<class 'int'>");
-  put(kLong1);
-  put(9);
-  put_u64(value);
-  put(0);
+  at_ = write_integer(room(kLargestNumber), value);
+}
+
+void Pickler::big_integer(std::span<const std::byte> magnitude) {
+  note_type("<class 'int'>");
+  char* at = room(5);
+  if (magnitude.size() <= 0xFF) {
+    *at = kLong1;
+    at_ = write_raw(at + 1, static_cast<std::uint8_t>(magnitude.size()));
+  } else if (magnitude.size() <= INT32_MAX) {
+    *at = kLong4;
+    at_ = write_raw(at + 1, static_cast<std::uint32_t>(magnitude.size()));
+  } else {
+    throw Error(ErrorCode::invalid_value, fmt::format("An int of {} bytes cannot be stored", magnitude.size()));
+  }
+  put(base::as_text(magnitude));
 }
 
 void Pickler::real(double value) {
   note_type("<class 'float'>");
-  const std::uint64_t big_endian = __builtin_bswap64(std::bit_cast<std::uint64_t>(value));
-  put(kBinFloat);
-  put_u64(big_endian);
+  at_ = write_real(room(kLargestNumber), value);
 }
 
 void Pickler::complex(double real_part, double imaginary) {
@@ -113,22 +231,12 @@ void Pickler::text(std::string_view utf8) {
                             static_cast<unsigned char>(utf8[bad])),
                 "Bytes that are not text belong into an mf::Bytes, which is bytes in Python.");
   }
-  if (utf8.size() <= 0xFF) {
-    put(kShortBinUnicode);
-    put(static_cast<char>(utf8.size()));
-  } else if (utf8.size() <= 0xFFFFFFFF) {
-    put(kBinUnicode);
-    put_u32(static_cast<std::uint32_t>(utf8.size()));
-  } else {
-    put(kBinUnicode8);
-    put_u64(utf8.size());
-  }
-  if (utf8.size() < kForeignFrom) {
-    own_ += utf8;
-  } else {
-    foreign_.push_back({own_.size(), base::as_bytes(utf8)});
-    foreign_size_ += utf8.size();
-  }
+  put_text(utf8);
+}
+
+void Pickler::identifier(std::string_view name) {
+  note_type("<class 'str'>");
+  put_text(name);
 }
 
 void Pickler::bytes(std::span<const std::byte> bytes) {
@@ -136,90 +244,13 @@ void Pickler::bytes(std::span<const std::byte> bytes) {
   put_bytes(bytes, 1);
 }
 
-void Pickler::put_bytes(std::span<const std::byte> bytes, std::size_t alignment) {
-  if (bytes.size() < kForeignFrom && alignment == 1) {
-    if (bytes.size() <= 0xFF) {
-      put(kShortBinBytes);
-      put(static_cast<char>(bytes.size()));
-    } else {
-      put(kBinBytes);
-      put_u32(static_cast<std::uint32_t>(bytes.size()));
-    }
-    own_ += base::as_text(bytes);
-    return;
-  }
-  // Pairs of opcodes that do nothing move the data to where it is aligned: NONE POP has two bytes, BININT1 x POP three.
-  constexpr std::size_t kHeader = 9;
-  std::size_t padding = (alignment - (size() + kHeader) % alignment) % alignment;
-  if (padding == 1) padding += alignment;
-  if (padding % 2 == 1) {
-    own_ += {kBinInt1, '\0', kPop};
-    padding -= 3;
-  }
-  for (; padding > 0; padding -= 2) own_ += {kNone, kPop};
-  put(kBinBytes8);
-  put_u64(bytes.size());
-  foreign_.push_back({own_.size(), bytes});
-  foreign_size_ += bytes.size();
-}
-
 void Pickler::global(std::string_view module, std::string_view name) {
-  for (std::string_view word : {module, name}) {
-    put(kShortBinUnicode);
-    put(static_cast<char>(word.size()));
-    own_ += word;
-  }
+  put_text(module);
+  put_text(name);
   put(kStackGlobal);
 }
 
-void Pickler::timedelta(std::int64_t microseconds, std::int64_t nanoseconds_below) {
-  note_type("<class 'datetime.timedelta'>");
-  constexpr std::int64_t kDay = 86'400'000'000;
-  std::int64_t days = microseconds / kDay;
-  std::int64_t rest = microseconds % kDay;
-  if (rest < 0) {
-    rest += kDay;
-    --days;
-  }
-  global("datetime", "timedelta");
-  integer(days);
-  integer(rest / 1'000'000);
-  if (nanoseconds_below == 0) {
-    integer(rest % 1'000'000);
-  } else {
-    real(static_cast<double>(rest % 1'000'000) + static_cast<double>(nanoseconds_below) / 1000);  // Python rounds it
-  }
-  put(kTuple3);
-  put(kReduce);
-}
-
-void Pickler::datetime_utc(std::int64_t microseconds_since_1970) {
-  note_type("<class 'datetime.datetime'>");
-  const auto t = value::date_time_of(microseconds_since_1970);
-  if (t.year < 1 || t.year > 9999) {
-    throw Error(ErrorCode::invalid_value, fmt::format("The year {} is beyond Python's datetime (1 to 9999)", t.year));
-  }
-  const std::array<std::int64_t, 10> state{t.year >> 8,
-                                           t.year & 255,
-                                           t.month,
-                                           t.day,
-                                           t.hour,
-                                           t.minute,
-                                           t.second,
-                                           t.microsecond >> 16,
-                                           t.microsecond >> 8 & 255,
-                                           t.microsecond & 255};
-  global("datetime", "datetime");
-  put(kShortBinBytes);
-  put(static_cast<char>(state.size()));
-  for (std::int64_t byte : state) put(static_cast<char>(byte));
-  global("datetime", "timezone");
-  timedelta(0, 0);
-  put(kTuple1);
-  put(kReduce);
-  put(kTuple2);
-  put(kReduce);
-}
+// --- containers
 
 void Pickler::begin_list() {
   note_type("<class 'list'>");
@@ -231,6 +262,12 @@ void Pickler::begin_set() {
   note_type("<class 'set'>");
   put(kEmptySet);
   frames_.push_back({Open::set});
+}
+
+void Pickler::begin_frozen_set() {
+  note_type("<class 'frozenset'>");
+  put(kMark);
+  frames_.push_back({Open::frozen_set});
 }
 
 void Pickler::begin_dict() {
@@ -288,6 +325,7 @@ void Pickler::end() {
     case Open::set:
       if (frame.batch > 0) put(kAddItems);
       break;
+    case Open::frozen_set: put(kFrozenSet); break;
     case Open::dict:
       if (frame.batch > 0) put(kSetItems);
       break;
@@ -308,87 +346,36 @@ void Pickler::end() {
   }
 }
 
-void Pickler::list_of_reals(std::span<const double> values) {
+template <class T>
+void Pickler::list_of(std::span<const T> numbers) {
   begin_list();
   if (recording_ && frames_.size() == 1) {
-    for (double value : values) {
+    for (T number : numbers) {
       next();
-      real(value);
+      at_ = write_number(room(kLargestNumber), number);
     }
-    return end();
-  }
-  for (std::size_t begin = 0; begin < values.size(); begin += kBatch) {
-    const auto batch = values.subspan(begin, std::min(kBatch, values.size() - begin));
-    put(kMark);
-    std::size_t at = own_.size();
-    own_.resize(at + batch.size() * 9);
-    for (double value : batch) {
-      const std::uint64_t big_endian = __builtin_bswap64(std::bit_cast<std::uint64_t>(value));
-      own_[at] = kBinFloat;
-      std::memcpy(&own_[at + 1], &big_endian, 8);
-      at += 9;
+  } else {
+    for (std::size_t begin = 0; begin < numbers.size(); begin += kBatch) {
+      const auto batch = numbers.subspan(begin, std::min(kBatch, numbers.size() - begin));
+      char* at = room(batch.size() * kLargestNumber + 2);
+      *at++ = kMark;
+      for (T number : batch) at = write_number(at, number);
+      *at++ = kAppends;
+      at_ = at;
     }
-    put(kAppends);
   }
   end();
 }
 
-void Pickler::list_of_integers(std::span<const std::int64_t> values) {
-  begin_list();
-  own_.reserve(own_.size() + values.size() * 3);
-  for (std::int64_t value : values) {
-    next();
-    integer(value);
+void Pickler::list_of_numbers(char type, std::size_t item_size, const void* numbers, std::size_t count) {
+  auto as = [&]<class T>(T) { list_of(std::span(static_cast<const T*>(numbers), count)); };
+  if (type == 'f') return item_size == 4 ? as(float{}) : as(double{});
+  switch (item_size) {
+    case 1: return type == 'i' ? as(std::int8_t{}) : as(std::uint8_t{});
+    case 2: return type == 'i' ? as(std::int16_t{}) : as(std::uint16_t{});
+    case 4: return type == 'i' ? as(std::int32_t{}) : as(std::uint32_t{});
+    default: return type == 'i' ? as(std::int64_t{}) : as(std::uint64_t{});
   }
-  end();
-}
-
-void Pickler::array(char type, std::size_t item_size, std::span<const std::size_t> shape,
-                    std::span<const std::byte> data) {
-  note_type("<class 'numpy.ndarray'>");
-  auto shape_tuple = [&] {
-    begin_tuple(shape.size());
-    for (std::size_t size : shape) {
-      next();
-      unsigned_integer(size);
-    }
-    end();
-  };
-  // numpy.ndarray((0,), 'b').__setstate__((1, shape, numpy.dtype('f8'), False, data)): public names only, the same in
-  // numpy 1 and 2.
-  global("numpy", "ndarray");
-  integer(0);
-  put(kTuple1);
-  text("b");
-  put(kTuple2);
-  put(kReduce);
-  put(kMark);
-  integer(1);
-  shape_tuple();
-  global("numpy", "dtype");
-  text(fmt::format("{}{}", type, item_size));
-  put(kTuple1);
-  put(kReduce);
-  put(kFalse);
-  put_bytes(data, kAlignment);
-  put(kTuple);
-  put(kBuild);
-}
-
-void Pickler::finish() { put(kStop); }
-
-std::vector<std::span<const std::byte>> Pickler::parts() const {
-  std::vector<std::span<const std::byte>> parts;
-  parts.reserve(foreign_.size() * 2 + 1);
-  const auto own = base::as_bytes(own_);
-  std::size_t at = 0;
-  for (const Foreign& foreign : foreign_) {
-    if (foreign.at > at) parts.push_back(own.subspan(at, foreign.at - at));
-    at = foreign.at;
-    if (!foreign.bytes.empty()) parts.push_back(foreign.bytes);
-  }
-  if (at < own.size()) parts.push_back(own.subspan(at));
-  return parts;
 }
 
 }  // namespace metaflow::detail

@@ -3,11 +3,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
+#include <vector>
 
 #include <metaflow/value.h>
 
 #include "base/text.h"
 #include "value/calendar.h"
+#include "value/nodes.h"
 
 namespace metaflow {
 
@@ -16,36 +19,43 @@ namespace {
 constexpr int kMaxDepth = 50;          // deeper (or cyclic) values end in "..."
 constexpr std::size_t kEdgeItems = 3;  // of an array of more than kArrayItems elements, as numpy does
 constexpr std::size_t kArrayItems = 1000;
+constexpr std::size_t kMaxSharedText = 64 * 1024;  // of a value that contains itself, or parts of it a million times
+
+// Python's own limit of what it turns into decimal digits, about.
+constexpr std::size_t kMaxDigits = 4300;
 
 /// Decimal digits of little-endian two's complement.
 std::string big_decimal(std::span<const std::byte> magnitude) {
-  if (magnitude.size() > 4096) return fmt::format("<int of {} bytes>", magnitude.size());
-  std::vector<std::uint32_t> digits;  // base 2^8, most significant first
+  if (magnitude.size() > kMaxDigits * 5 / 12) return fmt::format("<int of {} bytes>", magnitude.size());
   const bool negative = (magnitude.back() & std::byte{0x80}) != std::byte{0};
-  unsigned carry = 1;
-  for (std::byte b : magnitude) {
-    unsigned byte = std::to_integer<unsigned>(b);
-    if (negative) {
-      byte = (~byte & 0xFFU) + carry;
-      carry = byte >> 8;
-      byte &= 0xFFU;
+  std::vector<std::uint32_t> words((magnitude.size() + 3) / 4, negative ? ~0U : 0U);  // least significant first
+  std::memcpy(words.data(), magnitude.data(), magnitude.size());
+  if (negative) {
+    std::uint64_t carry = 1;
+    for (std::uint32_t& word : words) {
+      carry += static_cast<std::uint32_t>(~word);
+      word = static_cast<std::uint32_t>(carry);
+      carry >>= 32;
     }
-    digits.insert(digits.begin(), byte);
   }
-  std::string text;
-  while (!digits.empty()) {
-    std::uint32_t remainder = 0;
-    for (std::uint32_t& digit : digits) {
-      const std::uint32_t value = remainder << 8 | digit;
-      digit = value / 10;
-      remainder = value % 10;
+  auto drop_zeros = [&] {
+    while (!words.empty() && words.back() == 0) words.pop_back();
+  };
+  constexpr std::uint32_t kBillion = 1'000'000'000;
+  std::string reversed;
+  for (drop_zeros(); !words.empty(); drop_zeros()) {
+    std::uint64_t rest = 0;
+    for (std::size_t i = words.size(); i-- > 0;) {
+      rest = rest << 32 | words[i];
+      words[i] = static_cast<std::uint32_t>(rest / kBillion);
+      rest %= kBillion;
     }
-    text += static_cast<char>('0' + remainder);
-    while (!digits.empty() && digits.front() == 0) digits.erase(digits.begin());
+    for (int digit = 0; digit < 9; ++digit, rest /= 10) reversed += static_cast<char>('0' + rest % 10);
   }
-  if (negative) text += '-';
-  std::reverse(text.begin(), text.end());
-  return text;
+  while (reversed.size() > 1 && reversed.back() == '0') reversed.pop_back();
+  if (reversed.empty()) reversed = "0";
+  if (negative) reversed += '-';
+  return {reversed.rbegin(), reversed.rend()};
 }
 
 class Printer {
@@ -53,6 +63,7 @@ class Printer {
   explicit Printer(std::size_t limit) : limit_(limit) {}
 
   std::string run(const Value& value) {
+    if (detail::is_excessive(value)) limit_ = std::min(limit_, kMaxSharedText);
     print(value, 0);
     if (out_.size() > limit_) {
       // Not in the middle of a character.
@@ -73,6 +84,20 @@ class Printer {
       out_ += "...";
       return;
     }
+    const bool may_recur = detail::is_excessive(value) && value.kind() != Kind::array;
+    if (may_recur) {
+      const void* node = detail::expansion_of(value);
+      if (std::find(around_.begin(), around_.end(), node) != around_.end()) {
+        out_ += value.kind() == Kind::dict ? "{...}" : value.kind() == Kind::list ? "[...]" : "(...)";
+        return;
+      }
+      around_.push_back(node);
+    }
+    print_value(value, depth);
+    if (may_recur) around_.pop_back();
+  }
+
+  void print_value(const Value& value, int depth) {
     switch (value.kind()) {
       case Kind::none: out_ += "None"; break;
       case Kind::boolean: out_ += value.boolean() ? "True" : "False"; break;
@@ -127,8 +152,11 @@ class Printer {
   }
 
   void quote(std::string_view text, bool bytes) {
+    text = text.substr(0, std::max(limit_, out_.size()) - out_.size() + std::size_t{limit_ < SIZE_MAX / 2 ? 8U : 0U});
     const char mark =
         text.find('\'') != std::string_view::npos && text.find('"') == std::string_view::npos ? '"' : '\'';
+    // Python's escape for what it cannot encode: a lone surrogate (three bytes that are not quite UTF-8), or any byte.
+    std::size_t bad = bytes ? std::string_view::npos : base::find_invalid_utf8(text);
     out_ += mark;
     for (std::size_t i = 0; i < text.size() && !full(); ++i) {
       const auto c = static_cast<unsigned char>(text[i]);
@@ -142,6 +170,16 @@ class Printer {
         out_ += "\\t";
       } else if (c < 0x20 || c == 0x7F || (bytes && c >= 0x80)) {
         out_ += fmt::format("\\x{:02x}", c);
+      } else if (i == bad) {
+        if (c == 0xED && text.size() - i >= 3) {
+          out_ += fmt::format("\\u{:04x}", 0xD000U | (static_cast<unsigned>(text[i + 1]) & 63U) << 6 |
+                                               (static_cast<unsigned>(text[i + 2]) & 63U));
+          i += 2;
+        } else {
+          out_ += fmt::format("\\x{:02x}", c);
+        }
+        const std::size_t next = base::find_invalid_utf8(text.substr(i + 1));
+        bad = next == std::string_view::npos ? next : i + 1 + next;
       } else {
         out_ += static_cast<char>(c);
       }
@@ -150,33 +188,39 @@ class Printer {
   }
 
   void array(const Value& value) {
-    const ArrayView view = value.array();
+    const auto shape = value.shape();
+    const ArrayView& whole = detail::ValueBuilder::array_of(value)->view;
+    const bool none = std::find(shape.begin(), shape.end(), 0) != shape.end();
     std::size_t count = 1;
-    for (std::size_t size : view.shape) count *= size;
+    for (std::size_t size : shape) count = none ? 0 : count * size;
     out_ += "array(";
-    if (view.shape.empty()) {
-      out_ += "...";
+    if (shape.empty()) {
+      print(detail::scalar_of(value), 0);
+    } else if (none) {
+      out_ += "[]";
     } else {
       elements(value, count > kArrayItems);
     }
-    if (view.shape.size() > 1 || count > kArrayItems) {
+    if (shape.size() > 1 || count > kArrayItems) {
       out_ += ", shape=(";
-      for (std::size_t i = 0; i < view.shape.size(); ++i) {
-        if (i > 0) out_ += ", ";
-        out_ += std::to_string(view.shape[i]);
-      }
-      out_ += view.shape.size() == 1 ? ",)" : ")";
+      for (std::size_t i = 0; i < shape.size(); ++i) out_ += fmt::format("{}{}", i > 0 ? ", " : "", shape[i]);
+      out_ += shape.size() == 1 ? ",)" : ")";
     }
     // numpy says the type unless it is the default for these elements.
-    if (!((view.type == 'f' && view.item_size == 8) || (view.type == 'i' && view.item_size == 8) || view.type == 'b')) {
+    const bool by_default = whole.item_size == 8 ? whole.type == 'f' || whole.type == 'i' : whole.type == 'b';
+    if (!by_default) {
       constexpr std::string_view kLetters = "biufcSUMm";
-      constexpr std::string_view kNames[] = {"bool", "int", "uint",     "float",    "complex",
-                                             "S",    "U",   "datetime", "timedelta"};
-      const std::string_view name = kNames[std::min(kLetters.find(view.type), std::size(kNames) - 1)];
-      out_ += fmt::format(", dtype={}{}", name,
-                          view.type == 'S'   ? view.item_size
-                          : view.type == 'U' ? view.item_size / 4
-                                             : view.item_size * 8);
+      constexpr std::string_view kNames[] = {"bool", "int", "uint",       "float",      "complex",
+                                             "S",    "U",   "datetime64", "timedelta64"};
+      const std::string_view name = kNames[std::min(kLetters.find(whole.type), std::size(kNames) - 1)];
+      out_ += fmt::format(", dtype={}", name);
+      switch (whole.type) {
+        case 'S': out_ += std::to_string(whole.item_size); break;
+        case 'U': out_ += std::to_string(whole.item_size / 4); break;
+        case 'M':
+        case 'm': out_ += whole.unit; break;
+        default: out_ += std::to_string(whole.item_size * 8);
+      }
     }
     out_ += ')';
   }
@@ -211,9 +255,7 @@ class Printer {
     if (real == 0 && !std::signbit(real)) {
       out_ += imaginary;
     } else {
-      out_ += fmt::format("({}{}{})", part(real), imaginary.starts_with('-') || imaginary.starts_with("nan") ? "" : "+",
-                          imaginary);
-      if (imaginary.starts_with("nan")) out_.insert(out_.size() - imaginary.size() - 1, "+");
+      out_ += fmt::format("({}{}{})", part(real), imaginary.starts_with('-') ? "" : "+", imaginary);
     }
   }
 
@@ -260,6 +302,7 @@ class Printer {
 
   std::string out_;
   std::size_t limit_;
+  std::vector<const void*> around_;  // the containers that are being printed, where one may contain itself
 };
 
 }  // namespace

@@ -128,36 +128,6 @@ Value ValueBuilder::object(const ObjectNode* node) {
   return value;
 }
 
-void ListNode::append(const Value* begin, const Value* end) {
-  if (begin == end) return;
-  auto all = [&](Kind kind) {
-    for (const Value* v = begin; v != end; ++v) {
-      if (v->kind() != kind) return false;
-    }
-    return true;
-  };
-  const bool empty = size() == 0;
-  if ((empty || packing == Packing::integers) && all(Kind::integer)) {
-    packing = Packing::integers;
-    for (const Value* v = begin; v != end; ++v) integers.push_back(v->integer());
-    return;
-  }
-  if ((empty || packing == Packing::reals) && all(Kind::real)) {
-    packing = Packing::reals;
-    for (const Value* v = begin; v != end; ++v) reals.push_back(v->real());
-    return;
-  }
-  if (packing == Packing::integers) {
-    for (std::int64_t i : integers) values.push_back(ValueBuilder::integer(i));
-    integers = {};
-  } else if (packing == Packing::reals) {
-    for (double d : reals) values.push_back(ValueBuilder::real(d));
-    reals = {};
-  }
-  packing = Packing::values;
-  values.insert(values.end(), begin, end);
-}
-
 namespace {
 
 template <class T>
@@ -232,6 +202,30 @@ Value array_element(const ArrayView& view, std::size_t position) {
               fmt::format("Elements of a numpy array of type '{}{}' cannot be read", view.type, view.item_size));
 }
 
+Value scalar_of(const Value& value) {
+  if (value.kind() != Kind::array || !value.shape().empty()) return value;
+  const ArrayNode* node = ValueBuilder::array_of(value);
+  if (!node->texts.empty()) return node->texts[0];
+  return array_element(node->view, 0);
+}
+
+Expansion* expansion_of(const Value& value) {
+  switch (value.kind()) {
+    case Kind::list:
+    case Kind::tuple:
+    case Kind::set: return &ValueBuilder::list_of(value)->expansion;
+    case Kind::dict: return &ValueBuilder::dict_of(value)->expansion;
+    case Kind::array: return &ValueBuilder::array_of(value)->expansion;
+    case Kind::object: return &ValueBuilder::object_of(value)->expansion;
+    default: return nullptr;
+  }
+}
+
+bool is_excessive(const Value& value) {
+  const Expansion* expansion = expansion_of(value);
+  return expansion != nullptr && *expansion == kExcessive;
+}
+
 }  // namespace detail
 
 bool Value::boolean() const {
@@ -275,6 +269,11 @@ std::span<const std::byte> Value::magnitude() const {
   return {reinterpret_cast<const std::byte*>(data_), size_};
 }
 
+std::span<const std::size_t> Value::shape() const {
+  if (kind_ != Kind::array) wrong_kind(*this, "a numpy.ndarray");
+  return array_->view.shape.subspan(level_of(size_));
+}
+
 ArrayView Value::array() const {
   if (kind_ != Kind::array) wrong_kind(*this, "a numpy.ndarray");
   ArrayView view = array_->view;
@@ -282,6 +281,7 @@ ArrayView Value::array() const {
   if (level == 0) return view;
   if (view.column_major) throw Error(ErrorCode::invalid_value, "A row of a column-major array is not contiguous");
   view.shape = view.shape.subspan(level);
+  if (view.bytes.empty()) return view;
   std::size_t count = 1;
   for (std::size_t d : view.shape) count *= d;
   view.bytes = view.bytes.subspan(offset_of(size_) * view.item_size, count * view.item_size);
@@ -299,14 +299,12 @@ std::size_t Value::size() const {
   switch (kind_) {
     case Kind::list:
     case Kind::tuple:
-    case Kind::set: return list_->size();
-    case Kind::dict: return dict_->keys.size();
+    case Kind::set: return list_->size;
+    case Kind::dict: return dict_->size;
     case Kind::object: return object_->arguments.size();
-    case Kind::array: {
-      const std::size_t level = level_of(size_);
-      if (level < array_->shape.size()) return array_->shape[level];
+    case Kind::array:
+      if (const auto dimensions = shape(); !dimensions.empty()) return dimensions[0];
       break;
-    }
     default: break;
   }
   wrong_kind(*this, "a container");
@@ -320,54 +318,52 @@ Value Value::operator[](std::size_t index) const {
     case Kind::tuple:
     case Kind::set:
       switch (list_->packing) {
-        case ListNode::Packing::integers: return ValueBuilder::integer(list_->integers[index]);
-        case ListNode::Packing::reals: return ValueBuilder::real(list_->reals[index]);
+        case ListNode::Packing::integers: return ValueBuilder::integer(list_->integers()[index]);
+        case ListNode::Packing::reals: return ValueBuilder::real(list_->reals()[index]);
         case ListNode::Packing::values: break;
       }
-      return list_->values[index];
-    case Kind::dict: return dict_->keys[index];
+      return list_->values()[index];
+    case Kind::dict: return dict_->key(index);
     case Kind::object: return object_->arguments[index];
     default: break;
   }
   // An array: each index narrows it by a dimension. Row-major positions count whole sub-arrays; column-major ones
   // strides.
   const std::size_t level = level_of(size_);
-  const auto& shape = array_->shape;
+  const auto whole = array_->view.shape;
   std::size_t stride = 1;
   if (array_->view.column_major) {
-    for (std::size_t d = 0; d < level; ++d) stride *= shape[d];
+    for (std::size_t d = 0; d < level; ++d) stride *= whole[d];
   } else {
-    for (std::size_t d = level + 1; d < shape.size(); ++d) stride *= shape[d];
+    for (std::size_t d = level + 1; d < whole.size(); ++d) stride *= whole[d];
   }
   const std::size_t offset = offset_of(size_) + index * stride;
-  if (level + 1 == shape.size())
+  if (level + 1 == whole.size())
     return array_->texts.empty() ? detail::array_element(array_->view, offset) : array_->texts[offset];
   return ValueBuilder::array(array_, level + 1, offset);
 }
 
 std::span<const double> Value::packed_reals() const {
-  if (kind_ != Kind::list || list_->packing != ListNode::Packing::reals) return {};
-  return list_->reals;
+  return kind_ == Kind::list || kind_ == Kind::tuple ? list_->reals() : std::span<const double>();
 }
 
 std::span<const std::int64_t> Value::packed_integers() const {
-  if (kind_ != Kind::list || list_->packing != ListNode::Packing::integers) return {};
-  return list_->integers;
+  return kind_ == Kind::list || kind_ == Kind::tuple ? list_->integers() : std::span<const std::int64_t>();
 }
 
 Value Value::mapped(std::size_t index) const {
   if (kind_ != Kind::dict) wrong_kind(*this, "a dict");
-  if (index >= dict_->values.size())
-    throw Error(ErrorCode::invalid_value, fmt::format("Item {} of a dict of {}", index, dict_->values.size()));
-  return dict_->values[index];
+  if (index >= dict_->size)
+    throw Error(ErrorCode::invalid_value, fmt::format("Item {} of a dict of {}", index, dict_->size));
+  return dict_->mapped(index);
 }
 
 std::optional<Value> Value::find(std::string_view key) const {
-  if (kind_ == Kind::object) return object_->state.find(key);
+  if (kind_ == Kind::object) return object_->state.kind_ == Kind::dict ? object_->state.find(key) : std::nullopt;
   if (kind_ != Kind::dict) return std::nullopt;
-  for (std::size_t i = dict_->keys.size(); i-- > 0;) {  // the last one set counts
-    const Value& candidate = dict_->keys[i];
-    if (candidate.kind_ == Kind::text && candidate.text() == key) return dict_->values[i];
+  for (std::size_t i = dict_->size; i-- > 0;) {  // the last one set counts
+    const Value& candidate = dict_->key(i);
+    if (candidate.kind_ == Kind::text && candidate.text() == key) return dict_->mapped(i);
   }
   return std::nullopt;
 }

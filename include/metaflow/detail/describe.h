@@ -1,18 +1,17 @@
-// Turns a flow into its FlowDescription: the only place where a flow's types meet the library.
+// Turns a flow into its FlowTable: the only place where a flow's types meet the library.
 #pragma once
 
 #include <metaflow/detail/check.h>
-#include <metaflow/detail/description.h>
+#include <metaflow/detail/table.h>
 #include <metaflow/inputs.h>
 
 #include <memory>
 
 namespace metaflow::detail {
 
-template <class T>
-struct ParameterTable {
-  static constexpr const ParameterOps* value = nullptr;
-};
+struct FlowDescription;
+FlowDescription describe(const FlowTable& flow, const GraphSayings& said);
+
 template <class T>
 struct ListItem {
   static constexpr ParameterType value = ParameterType::text;
@@ -27,122 +26,132 @@ template <class T>
 struct ListItem<T> : ListItem<typename T::value_type> {};
 
 template <class T>
-struct ParameterTable<Parameter<T>> {
-  static constexpr ParameterOps table{
-      ParameterTypeOf<T>::value,
-      ListItem<T>::value,
-      OptionalLike<T>,
-      [](const void* member) -> const ParameterBase& {
-        return ParameterAccess<T>::base(*static_cast<const Parameter<T>*>(member));
-      },
-  };
-  static constexpr const ParameterOps* value = &table;
-};
-
-template <class T>
-struct KindOf {
-  static constexpr MemberKind value = MemberKind::plain;
-};
-template <class T>
-struct KindOf<const T> {
-  static constexpr MemberKind value = MemberKind::constant;
-};
-template <class T>
-struct KindOf<Parameter<T>> {
-  static constexpr MemberKind value = MemberKind::parameter;
-};
-template <class T>
-struct KindOf<const Parameter<T>> : KindOf<Parameter<T>> {};
-template <class T>
-struct KindOf<Lazy<T>> {
-  static constexpr MemberKind value = MemberKind::lazy;
-};
-template <class T>
-struct KindOf<Array<T>> {
-  static constexpr MemberKind value = MemberKind::array;
-};
-template <class T>
-struct KindOf<Transient<T>> {
-  static constexpr MemberKind value = MemberKind::transient;
-};
-template <class T>
-struct KindOf<const Transient<T>> : KindOf<Transient<T>> {};
-
-template <class T>
-void encode_member(const void* member, Pickler& out) {
-  encode(out, *static_cast<const T*>(member));
+const ParameterBase& base_of_parameter(const void* member) {
+  return ParameterAccess<T>::base(*static_cast<const Parameter<T>*>(member));
 }
 
 template <class T>
-void decode_member(void* member, const Value& value, const Place& place) {
-  using Plain = std::remove_const_t<T>;
-  if constexpr (std::is_const_v<T>) {
-    // A const member cannot be assigned to, but it can be replaced as a whole ([basic.life]).
-    Plain loaded{};
-    decode(value, place, loaded);
-    auto* at = static_cast<Plain*>(member);
-    std::destroy_at(at);
-    std::construct_at(at, std::move(loaded));
-  } else {
-    decode(value, place, *static_cast<T*>(member));
-  }
+inline constexpr ParameterOps kParameterOps{ParameterTypeOf<T>::value, ListItem<T>::value, OptionalLike<T>,
+                                            base_of_parameter<T>};
+
+// A const member cannot be assigned to, but it can be replaced as a whole ([basic.life]).
+template <class T>
+void decode_constant(void* member, const Value& value, const Place& place) {
+  T loaded{};
+  Coder<T>::decode(&loaded, value, place);
+  auto* at = static_cast<T*>(member);
+  std::destroy_at(at);
+  std::construct_at(at, std::move(loaded));
 }
 
 template <class T>
-constexpr MemberOps member_ops() {
-  using Plain = std::remove_const_t<T>;
-  MemberOps ops{KindOf<T>::value, spelling_of_type<Plain>(),   nullptr, nullptr, nullptr, nullptr,
-                nullptr,          ParameterTable<Plain>::value};
-  if constexpr (KindOf<T>::value != MemberKind::transient) {
-    ops.encode = encode_member<Plain>;
-    ops.decode = decode_member<T>;
-  }
-  return ops;
+void attach_lazy(void* member, std::shared_ptr<const StoredValue> stored) {
+  LazyAccess<T>::attach(*static_cast<Lazy<T>*>(member), std::move(stored));
+}
+template <class T>
+const StoredValue* stored_of_lazy(const void* member) {
+  return LazyAccess<T>::stored(*static_cast<const Lazy<T>*>(member));
+}
+template <class T>
+void attach_array(void* member, std::shared_ptr<const StoredValue> stored) {
+  ArrayAccess<T>::attach(*static_cast<Array<T>*>(member), std::move(stored));
+}
+template <class T>
+const StoredValue* stored_of_array(const void* member) {
+  return ArrayAccess<T>::stored(*static_cast<const Array<T>*>(member));
+}
+template <class T>
+int spool_file_of_array(const void* member) {
+  return ArrayAccess<T>::spool_file(*static_cast<const Array<T>*>(member));
 }
 
 template <class T>
-  requires(KindOf<T>::value == MemberKind::lazy || KindOf<T>::value == MemberKind::array)
-constexpr MemberOps member_ops() {
-  using Access = decltype([]<template <class> class W, class U>(W<U>*) {
-    if constexpr (KindOf<T>::value == MemberKind::lazy) {
-      return LazyAccess<U>{};
-    } else {
-      return ArrayAccess<U>{};
-    }
-  }(static_cast<T*>(nullptr)));
-  MemberOps ops{KindOf<T>::value, spelling_of_type<T>(), encode_member<T>, decode_member<T>, nullptr, nullptr, nullptr,
-                nullptr};
-  ops.attach = [](void* member, std::shared_ptr<const StoredValue> stored) {
-    Access::attach(*static_cast<T*>(member), std::move(stored));
-  };
-  ops.stored = [](const void* member) { return Access::stored(*static_cast<const T*>(member)); };
-  if constexpr (KindOf<T>::value == MemberKind::array) {
-    ops.spool_file = [](const void* member) { return Access::spool_file(*static_cast<const T*>(member)); };
-  }
-  return ops;
-}
-
+struct OpsOf {
+  static constexpr MemberOps value{
+      MemberKind::plain, spelling_of_type<T>(), Coder<T>::encode, Coder<T>::decode, nullptr, nullptr, nullptr, nullptr};
+};
 template <class T>
-inline constexpr MemberOps kMemberOps = member_ops<T>();
+struct OpsOf<const T> {
+  static constexpr MemberOps value{MemberKind::constant,
+                                   spelling_of_type<T>(),
+                                   Coder<T>::encode,
+                                   decode_constant<T>,
+                                   nullptr,
+                                   nullptr,
+                                   nullptr,
+                                   nullptr};
+};
+template <class T>
+struct OpsOf<Parameter<T>> {
+  static constexpr MemberOps value{MemberKind::parameter,
+                                   spelling_of_type<Parameter<T>>(),
+                                   Coder<Parameter<T>>::encode,
+                                   Coder<Parameter<T>>::decode,
+                                   nullptr,
+                                   nullptr,
+                                   nullptr,
+                                   &kParameterOps<T>};
+};
+template <class T>
+struct OpsOf<const Parameter<T>> : OpsOf<Parameter<T>> {};
+template <class T>
+struct OpsOf<Lazy<T>> {
+  static constexpr MemberOps value{MemberKind::lazy,
+                                   spelling_of_type<Lazy<T>>(),
+                                   Coder<Lazy<T>>::encode,
+                                   Coder<Lazy<T>>::decode,
+                                   attach_lazy<T>,
+                                   stored_of_lazy<T>,
+                                   nullptr,
+                                   nullptr};
+};
+template <class T>
+struct OpsOf<Array<T>> {
+  static constexpr MemberOps value{
+      MemberKind::array, spelling_of_type<Array<T>>(), Coder<Array<T>>::encode, Coder<Array<T>>::decode,
+      attach_array<T>,   stored_of_array<T>,           spool_file_of_array<T>,  nullptr};
+};
+template <class T>
+struct OpsOf<Transient<T>> {
+  static constexpr MemberOps value{
+      MemberKind::transient, spelling_of_type<Transient<T>>(), nullptr, nullptr, nullptr, nullptr, nullptr, nullptr};
+};
+template <class T>
+struct OpsOf<const Transient<T>> : OpsOf<Transient<T>> {};
 
+/// The names and types of the members.
+template <std::size_t N>
+struct MemberTable {
+  Member members[N + 1];
+};
 template <class Flow, class... Ts>
-std::vector<Member> describe_members(TypeList<Ts...>) {
+consteval MemberTable<sizeof...(Ts)> member_table(TypeList<Ts...>) {
   std::size_t i = 0;
-  return {Member{kMemberNames<Flow>.names[i++], &kMemberOps<Ts>}...};
+  return {{Member{kMemberNames<Flow>.names[i++], &OpsOf<Ts>::value}..., Member{}}};
+}
+
+/// Calls a step with the item, as the parameter that it is declared with.
+template <class Flow, class S, class Item>
+void run_with_item(Flow& flow, Item& item) {
+  if constexpr (std::is_same_v<typename S::Argument, Item>) {
+    (flow.*S::kMethod)(static_cast<typename S::Parameter&&>(item));
+  } else {
+    auto argument = static_cast<typename S::Argument>(static_cast<Item&&>(item));
+    (flow.*S::kMethod)(static_cast<typename S::Parameter&&>(argument));
+  }
 }
 
 /// Runs one step of a flow object.
-template <class Flow, class S, class Around>
+template <class Flow, class S, class Item>
 void run_step(const StepCall& call) {
   auto& flow = *static_cast<Flow*>(call.flow);
   if constexpr (S::kJoin) {
-    const Inputs<Flow> inputs(*call.inputs);
-    (flow.*S::kMethod)(inputs);
+    Inputs<Flow> inputs(*call.inputs);
+    (flow.*S::kMethod)(static_cast<typename S::Parameter&&>(inputs));
   } else if constexpr (S::kTakesItem) {
-    using Item = typename ForeachItems<VariableOf<Around::Transition::kVariable>>::Item;
     Item item{};
-    decode(*call.item, Place{nullptr, "the item of foreach", 0}, item);
-    (flow.*S::kMethod)(std::move(item));
+    Coder<Item>::decode(&item, *call.item, Place{nullptr, "the item of foreach", 0});
+    run_with_item<Flow, S>(flow, item);
   } else {
     (flow.*S::kMethod)();
   }
@@ -150,101 +159,119 @@ void run_step(const StepCall& call) {
 
 /// "fast" of Kind::fast, "3", "True", or the text itself.
 template <auto Value>
-std::string case_text() {
-  using T = std::remove_const_t<decltype(Value)>;
-  if constexpr (std::is_enum_v<T>) {
-    return std::string(name_of_constant<Value>());
-  } else if constexpr (std::is_same_v<T, bool>) {
-    return Value ? "True" : "False";
-  } else if constexpr (std::is_integral_v<T>) {
-    return std::to_string(Value);
-  } else {
-    return std::string(std::string_view(Value));
+struct CaseText {
+  static constexpr FixedString<sizeof(Value) * 3 + 2> digits() {
+    FixedString<sizeof(Value) * 3 + 2> text;
+    bool negative = Value < 0;
+    auto rest = Value;
+    std::size_t at = sizeof(text.text) - 1;
+    do {
+      const int digit = static_cast<int>(rest % 10);
+      text.text[--at] = static_cast<char>('0' + (digit < 0 ? -digit : digit));
+      rest = static_cast<decltype(rest)>(rest / 10);
+    } while (rest != 0);
+    if (negative) text.text[--at] = '-';
+    for (std::size_t i = 0; at + i < sizeof(text.text); ++i) text.text[i] = text.text[at + i];
+    return text;
   }
-}
+  static constexpr auto kDigits = digits();
+  static constexpr std::string_view value = kDigits.text;
+};
+template <auto Value>
+  requires std::is_enum_v<std::remove_const_t<decltype(Value)>>
+struct CaseText<Value> {
+  static constexpr std::string_view value = name_of_constant<Value>();
+};
+template <bool Value>
+struct CaseText<Value> {
+  static constexpr std::string_view value = Value ? "True" : "False";
+};
+template <std::size_t N, FixedString<N> Value>
+struct CaseText<Value> {
+  static constexpr std::string_view value = Value;
+};
 
-template <class Value, class Case>
-bool case_holds(const Value& value, const Case& wanted) {
-  if constexpr (std::is_integral_v<Value> && std::is_integral_v<Case> && !std::is_same_v<Value, bool>) {
+template <class V, class C>
+bool case_holds(const V& value, const C& wanted) {
+  if constexpr (std::is_integral_v<V> && !std::is_same_v<V, bool>) {
     return std::cmp_equal(value, wanted);
-  } else if constexpr (std::is_same_v<Value, std::string>) {
+  } else if constexpr (std::is_same_v<V, std::string>) {
     return value == std::string_view(wanted);
   } else {
     return value == wanted;
   }
 }
 
-template <class V>
-const auto& chosen_value(const V& member) {
-  if constexpr (KindOf<V>::value == MemberKind::parameter || KindOf<V>::value == MemberKind::lazy) {
-    return *member;
-  } else {
-    return member;
+/// The index of the case that holds.
+template <class V, class Choice>
+struct Chooser;
+template <class V, auto Variable, class... Whens>
+struct Chooser<V, Choose<Variable, Whens...>> {
+  static constexpr std::string_view kCases[] = {CaseText<Whens::kValue>::value..., std::string_view{}};
+  static int choose(const void* member) {
+    const typename ChoiceOf<V>::type& value = ChoiceOf<V>::of(*static_cast<const V*>(member));
+    int i = 0;
+    int chosen = -1;
+    ((chosen < 0 && case_holds(value, Whens::kValue) ? chosen = i : 0, ++i), ...);
+    return chosen;
   }
+};
+
+template <class Flow, class S, class Item>
+consteval StepTable step_table() {
+  using T = typename S::Transition;
+  StepTable table;
+  table.run = run_step<Flow, S, Item>;
+  if constexpr (T::kKind == Transition::foreach || T::kKind == Transition::choose)
+    table.variable = member_index<Flow, T::kVariable>();
+  if constexpr (T::kKind == Transition::choose) {
+    table.choose = Chooser<VariableOf<T::kVariable>, T>::choose;
+    table.cases = Chooser<VariableOf<T::kVariable>, T>::kCases;
+  }
+  return table;
 }
 
-template <class Flow, class T>
-struct DescribeTransition {
-  static void fill(StepDescription&) {}
+template <std::size_t N>
+struct StepTables {
+  StepTable steps[N + 1];
 };
-template <class Flow, auto Variable, auto Body>
-struct DescribeTransition<Flow, Foreach<Variable, Body>> {
-  static void fill(StepDescription& step) { step.variable = member_index<Flow, Variable>(); }
-};
-template <class Flow, auto Variable, class... Whens>
-struct DescribeTransition<Flow, Choose<Variable, Whens...>> {
-  static void fill(StepDescription& step) {
-    step.variable = member_index<Flow, Variable>();
-    step.cases = {case_text<Whens::kValue>()...};
-    step.choose = [](const void* member) {
-      const auto& value = chosen_value(*static_cast<const VariableOf<Variable>*>(member));
-      int i = 0;
-      int chosen = -1;
-      ((chosen < 0 && case_holds(value, Whens::kValue) ? chosen = i : 0, ++i), ...);
-      return chosen;
-    };
-  }
-};
-
 template <class Flow, class... Steps, std::size_t... I>
-void describe_steps(FlowDescription& flow, std::vector<StepSayings> said, std::index_sequence<I...>) {
-  constexpr auto kVerdict = judge_shape<Flow, sizeof...(Steps)>();
-  const std::vector<Node> nodes = nodes_of_flow<Flow>();
-  flow.steps.resize(sizeof...(Steps));
-  auto fill = [&]<class S, class Around>(std::size_t i) {
-    StepDescription& step = flow.steps[i];
-    step.node = nodes[i];
-    step.doc = std::move(said[i].doc);
-    step.decorators = std::move(said[i].decorators);
-    step.run = run_step<Flow, S, Around>;
-    DescribeTransition<Flow, typename S::Transition>::fill(step);
-  };
-  (fill.template operator()<
-       Steps, typename StepAt<
-                  (kVerdict.innermost_foreach[I] < 0 ? 0 : static_cast<std::size_t>(kVerdict.innermost_foreach[I])),
-                  Steps...>::type>(I),
-   ...);
-}
-
-template <class Flow, class... Steps>
-void describe_graph(FlowDescription& flow, Graph<Steps...> graph) {
-  describe_steps<Flow, Steps...>(flow, std::move(graph.said), std::index_sequence_for<Steps...>{});
+consteval StepTables<sizeof...(Steps)> step_tables(const Graph<Steps...>*, std::index_sequence<I...>) {
+  return {{step_table<Flow, Steps, typename ItemAround<Flow, Steps, I>::type>()..., StepTable{}}};
 }
 
 template <class Flow>
-FlowDescription describe() {
-  FlowDescription flow;
-  flow.name = flow_name<Flow>();
-  if constexpr (requires { std::string(Flow::doc); }) flow.doc = Flow::doc;
-  flow.members = describe_members<Flow>(MemberTypes<Flow>{});
-  describe_graph<Flow>(flow, Flow::graph());
-  flow.make = []() -> void* { return new Flow{}; };
-  flow.destroy = [](void* object) { delete static_cast<Flow*>(object); };
-  flow.addresses = [](void* object, void** members) {
-    visit_members(*static_cast<Flow*>(object),
-                  [&](auto&... member) { ((*members++ = const_cast<void*>(static_cast<const void*>(&member))), ...); });
-  };
-  return flow;
+std::string_view doc_of_flow() {
+  if constexpr (requires { std::string_view(Flow::doc); }) {
+    return Flow::doc;
+  } else {
+    return {};
+  }
+}
+template <class Flow>
+void* make_flow() {
+  return new Flow{};
+}
+template <class Flow>
+void destroy_flow(void* flow) {
+  delete static_cast<Flow*>(flow);
+}
+
+template <class Flow>
+inline constexpr auto kMemberTable = member_table<Flow>(MemberTypes<Flow>{});
+template <class Flow>
+inline constexpr auto kStepTables =
+    step_tables<Flow>(static_cast<const GraphOf<Flow>*>(nullptr), std::make_index_sequence<GraphOf<Flow>::kSize>{});
+template <class Flow>
+inline constexpr FlowTable kFlowTable{
+    flow_name<Flow>(),  doc_of_flow<Flow>,       kMemberTable<Flow>.members, static_cast<int>(MemberTypes<Flow>::size),
+    kShape<Flow>.steps, kStepTables<Flow>.steps, GraphOf<Flow>::kSize,       kShape<Flow>.targets,
+    make_flow<Flow>,    destroy_flow<Flow>,      addresses_of_members<Flow>};
+
+/// For tests: with <metaflow/detail/description.h>.
+template <class Flow, class Description = FlowDescription>
+Description describe() {
+  return describe(kFlowTable<Flow>, Flow::graph());
 }
 
 }  // namespace metaflow::detail

@@ -1,57 +1,36 @@
-// A flow without its types: what the library below the templates knows of it. Filled in by <metaflow/flow.h>.
+// A flow as the library works with it: its tables and what its steps say, in one.
 #pragma once
 
-#include <metaflow/detail/decorator.h>
-#include <metaflow/detail/pickler.h>
-#include <metaflow/detail/shape.h>
-#include <metaflow/detail/stored.h>
-#include <metaflow/parameter.h>
-#include <metaflow/value.h>
+#include <metaflow/detail/table.h>
 
-#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace metaflow::detail {
 
-class InputsCore;
-
-enum class MemberKind : std::uint8_t { plain, constant, parameter, lazy, array, transient };
-
-/// What can be done with a parameter of some type.
-struct ParameterOps {
-  ParameterType type;       // of the parameter
-  ParameterType item_type;  // of a list's items
-  bool optional;
-  const ParameterBase& (*base)(const void* member);
-};
-
-/// What can be done with a data member of some type; one table per type.
-struct MemberOps {
-  MemberKind kind;
-  std::string_view type_name;  // as in C++, for messages and _graph_info
-  void (*encode)(const void* member, Pickler& out);
-  void (*decode)(void* member, const Value& value, const Place& place);
-  // lazy and array: refer to a stored value; the stored value it still is, or null; the file that holds a payload
-  // already, or -1
-  void (*attach)(void* member, std::shared_ptr<const StoredValue> stored);
-  const StoredValue* (*stored)(const void* member);
-  int (*spool_file)(const void* member);
-  const ParameterOps* parameter;
-};
-
-struct Member {
+/// A step as far as the shape of the graph goes.
+struct Node {
   std::string_view name;
-  const MemberOps* ops;
+  Transition transition = Transition::none;
+  std::vector<int> targets;  // indices of steps; kUnknownStep for a step that is not in the graph
+  bool join = false;
+  bool takes_item = false;
 };
 
-/// What a step gets when it runs.
-struct StepCall {
-  void* flow;
-  const Value* item = nullptr;   // of the innermost foreach around the step
-  InputsCore* inputs = nullptr;  // of a join
+struct Analysis {
+  Problem problem = Problem::none;
+  int step = -1;   // where
+  int other = -1;  // the other step that matters, if any
+  int start = -1;
+  int end = -1;
+  std::vector<int> order;                    // reachable steps, every step after those that lead to it
+  std::vector<std::vector<OpenSplit>> open;  // per step: the splits around it, outermost first
+  std::vector<int> matching_join;            // per step that splits: the join; else -1
 };
+
+/// What the compiler does with a flow (shape.h), at run time.
+Analysis analyse(const std::vector<Node>& nodes);
 
 struct StepDescription {
   Node node;
@@ -72,6 +51,8 @@ struct FlowDescription {
   void (*destroy)(void* flow) = nullptr;
   void (*addresses)(void* flow, void** members) = nullptr;
 };
+
+FlowDescription describe(const FlowTable& flow, const GraphSayings& said);
 
 /// Runs the command line of a flow. Returns the exit status.
 int run_flow(const FlowDescription& flow, int argc, char** argv);

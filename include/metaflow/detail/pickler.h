@@ -1,12 +1,18 @@
 // Writes values as Python pickles, protocol 4: what Codec calls. Implemented in src/value/pickler.cc.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
+
+namespace metaflow {
+struct ArrayView;
+}
 
 namespace metaflow::detail {
 
@@ -21,14 +27,18 @@ struct ItemSpan {
 class Pickler {
  public:
   Pickler();
+  Pickler(const Pickler&) = delete;
+  Pickler& operator=(const Pickler&) = delete;
 
   void none();
   void boolean(bool value);
   void integer(std::int64_t value);
   void unsigned_integer(std::uint64_t value);
+  void big_integer(std::span<const std::byte> magnitude);  // little-endian two's complement
   void real(double value);
   void complex(double real, double imaginary);
-  void text(std::string_view utf8);  // throws Error{invalid_value} if it is not UTF-8
+  void text(std::string_view utf8);        // throws Error{invalid_value} if it is not UTF-8
+  void identifier(std::string_view name);  // a text that is known to be UTF-8
   void bytes(std::span<const std::byte> bytes);
   void datetime_utc(std::int64_t microseconds_since_1970);
   void timedelta(std::int64_t microseconds, std::int64_t nanoseconds_below);
@@ -36,24 +46,38 @@ class Pickler {
   /// A container: begin_x(), then next() and a value (two for a dict) per item, then end().
   void begin_list();
   void begin_set();
+  void begin_frozen_set();
   void begin_dict();
   void begin_tuple(std::size_t size);
   void next();
   void end();
 
-  /// begin_list, next and real/integer for each, end: but fast.
-  void list_of_reals(std::span<const double> values);
-  void list_of_integers(std::span<const std::int64_t> values);
+  /// begin_list, next and integer or real for each, end: but fast. Type and size of the numbers as in ArrayView.
+  void list_of_numbers(char type, std::size_t item_size, const void* numbers, std::size_t count);
 
   /// A numpy.ndarray, row-major; `type` as in ArrayView. The data starts at a multiple of 64 of the payload, so that a
   /// mapped payload is an aligned array.
   void array(char type, std::size_t item_size, std::span<const std::size_t> shape, std::span<const std::byte> data);
+  /// The same with any byte order, order of dimensions and type of elements.
+  void array(const ArrayView& array);
 
   /// An instance of a Python class made from a tuple of arguments: begin_object, next and value for each, end.
   /// `with_new`: the class's __new__ is called with them (namedtuples), else the class itself.
   void begin_object(std::string_view module, std::string_view name, std::size_t arguments, bool with_new);
   /// Gives the object that was just ended the state that follows: begin_state(), one value, end().
   void begin_state();
+
+  /// While it lives, everything is copied: for values that will not live until the payload is stored.
+  class Copying {
+   public:
+    explicit Copying(Pickler& pickler) : pickler_(pickler) { ++pickler_.copying_; }
+    ~Copying() { --pickler_.copying_; }
+    Copying(const Copying&) = delete;
+    Copying& operator=(const Copying&) = delete;
+
+   private:
+    Pickler& pickler_;
+  };
 
   /// Ends the payload.
   void finish();
@@ -67,37 +91,52 @@ class Pickler {
 
   /// The payload, in pieces.
   std::vector<std::span<const std::byte>> parts() const;
-  std::size_t size() const { return own_.size() + foreign_size_; }
+  std::size_t size() const { return finished_ + static_cast<std::size_t>(at_ - piece_); }
 
  private:
-  enum class Open : std::uint8_t { list, set, dict, tuple, object_call, object_new, state };
+  enum class Open : std::uint8_t { list, set, frozen_set, dict, tuple, object_call, object_new, state };
   struct Frame {
     Open what;
     std::size_t count = 0;  // items so far
     std::size_t batch = 0;  // items since the last MARK
     std::size_t arity = 0;  // of a tuple
   };
-  struct Foreign {
-    std::size_t at;  // position in own_ before which it stands
-    std::span<const std::byte> bytes;
-  };
 
-  void put(char opcode) { own_.push_back(opcode); }
-  void put_u32(std::uint32_t value);
-  void put_u64(std::uint64_t value);
-  void global(std::string_view module, std::string_view name);
+  /// Where `size` bytes can be written; at_ is to be moved behind them.
+  char* room(std::size_t size) {
+    if (static_cast<std::size_t>(end_ - at_) < size) add_chunk(size);
+    return at_;
+  }
+  void add_chunk(std::size_t size);
+  void put(char opcode) { *room(1) = opcode, ++at_; }
+  void put(std::string_view bytes);
+  void put_text(std::string_view utf8);
   void put_bytes(std::span<const std::byte> bytes, std::size_t alignment);
+  void put_foreign(std::span<const std::byte> bytes);
+  void finish_piece();
+  void global(std::string_view module, std::string_view name);
   void close_item();
+  template <class T>
+  void list_of(std::span<const T> numbers);
   void note_type(std::string_view type) {
     if (type_.empty()) type_ = type;
   }
 
-  std::string own_;
-  std::vector<Foreign> foreign_;
-  std::size_t foreign_size_ = 0;
+  // The payload: finished pieces (of chunks, and of others' memory), then [piece_, at_) of the chunk that ends at end_.
+  static constexpr std::size_t kFirstChunk = 256;
+  std::array<char, kFirstChunk> first_chunk_;
+  std::vector<std::unique_ptr<char[]>> chunks_;
+  std::vector<std::span<const std::byte>> pieces_;
+  std::size_t finished_ = 0;  // bytes in pieces_
+  std::size_t chunk_size_ = kFirstChunk;
+  char* piece_ = nullptr;
+  char* at_ = nullptr;
+  char* end_ = nullptr;
+
   std::vector<Frame> frames_;
   std::vector<ItemSpan> items_;
   bool recording_ = false;
+  int copying_ = 0;
   std::string_view type_;
   std::string class_name_;
 };

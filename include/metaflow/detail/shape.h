@@ -1,11 +1,9 @@
 // The shape of a flow's graph, and whether it is a sound one. Used by the compiler (through static_assert) and at run
-// time.
+// time. Works on plain arrays: std::vector would cost every flow 50 ms of compilation.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <string_view>
-#include <vector>
 
 namespace metaflow::detail {
 
@@ -16,17 +14,6 @@ enum class Transition : std::uint8_t {
   foreach,  // foreach<&F::items, &F::body>
   choose,   // choose<&F::value, when<...>...>
 };
-
-/// A step as far as the shape of the graph goes.
-struct Node {
-  std::string_view name;
-  Transition transition = Transition::none;
-  std::vector<int> targets;  // indices of steps; kUnknownStep for a step that is not in the graph
-  bool join = false;
-  bool takes_item = false;
-};
-
-inline constexpr int kUnknownStep = -1;
 
 /// What is wrong with a graph; the order is that of Metaflow's checks where it has them.
 enum class Problem : std::uint8_t {
@@ -57,22 +44,53 @@ enum class Problem : std::uint8_t {
   item_outside_foreach,
 };
 
-/// One split that has not been joined yet: the step that splits and which of its branches.
+inline constexpr int kUnknownStep = -1;
+
+/// A step as far as the shape of the graph goes.
+struct ShapeStep {
+  std::string_view name;
+  Transition transition = Transition::none;
+  bool join = false;
+  bool takes_item = false;
+  int first_target = 0;  // where its targets begin, among those of all steps
+  int target_count = 0;
+
+  constexpr bool splits() const { return transition == Transition::split || transition == Transition::foreach; }
+};
+
+/// A split that has not been joined yet: the step that splits and which of its branches; -1: none. The splits around
+/// that one are those around its step.
 struct OpenSplit {
-  int split;
-  int branch;
+  int split = -1;
+  int branch = 0;
   constexpr bool operator==(const OpenSplit&) const = default;
 };
 
-struct Analysis {
+struct Verdict {
   Problem problem = Problem::none;
   int step = -1;   // where
-  int other = -1;  // the other step that matters, if any
+  int other = -1;  // the other step that matters, or the index of the target
   int start = -1;
   int end = -1;
-  std::vector<int> order;                    // reachable steps, every step after those that lead to it
-  std::vector<std::vector<OpenSplit>> open;  // per step: the splits around it, outermost first
-  std::vector<int> matching_join;            // per step that splits: the join; else -1
+};
+
+/// A graph of N steps that lead to T steps in all, and what there is to know about it.
+template <int N, int T>
+struct Shape {
+  ShapeStep steps[N + 1]{};
+  int targets[T + 1]{};  // indices of steps; kUnknownStep for a step that is not in the graph
+  Verdict verdict;
+  int order[N + 1]{};         // every step after those that lead to it
+  OpenSplit around[N + 1]{};  // per step: the innermost split around it
+  int joined_by[N + 1]{};     // per step that splits: the join; else -1
+
+  /// The innermost foreach around a step, or -1.
+  constexpr int foreach_around(int step) const {
+    for (int split = around[step].split; split >= 0; split = around[split].split) {
+      if (steps[split].transition == Transition::foreach) return split;
+    }
+    return -1;
+  }
 };
 
 constexpr bool valid_step_name(std::string_view name) {
@@ -90,190 +108,179 @@ constexpr bool reserved_step_name(std::string_view name) {
   return false;
 }
 
-/// Checks one graph. Works on plain vectors, at compile time too.
+/// Checks one graph. The results go to arrays with a place for every step.
 class Analyser {
  public:
-  constexpr explicit Analyser(const std::vector<Node>& nodes) : nodes_(nodes), size_(static_cast<int>(nodes.size())) {}
+  constexpr Analyser(const ShapeStep* steps, int size, const int* targets, int* order, OpenSplit* around,
+                     int* joined_by)
+      : steps_(steps), size_(size), targets_(targets), order_(order), around_(around), joined_by_(joined_by) {}
 
-  constexpr Analysis run() {
+  constexpr Verdict run() {
     find_ends();
     if (ok()) check_steps();
     if (ok()) find_order();
     if (ok()) find_splits();
-    return std::move(result_);
+    return verdict_;
   }
 
  private:
-  constexpr bool ok() const { return result_.problem == Problem::none; }
+  constexpr bool ok() const { return verdict_.problem == Problem::none; }
   constexpr void fail(Problem problem, int step, int other = -1) {
     if (!ok()) return;
-    result_.problem = problem;
-    result_.step = step;
-    result_.other = other;
+    verdict_.problem = problem;
+    verdict_.step = step;
+    verdict_.other = other;
   }
-  constexpr const Node& node(int i) const { return nodes_[static_cast<std::size_t>(i)]; }
+
+  constexpr int target(int step, int t) const { return targets_[steps_[step].first_target + t]; }
 
   constexpr void find_ends() {
     for (int i = 0; i < size_; ++i) {
       for (int j = i + 1; j < size_; ++j) {
-        if (node(i).name == node(j).name) fail(Problem::duplicate_step, i);
+        if (steps_[i].name == steps_[j].name) fail(Problem::duplicate_step, i);
       }
-      if (reserved_step_name(node(i).name)) fail(Problem::reserved_name, i);
+      if (reserved_step_name(steps_[i].name)) fail(Problem::reserved_name, i);
     }
     if (size_ == 1) {  // a flow of one step, of any name
-      result_.start = result_.end = 0;
+      verdict_.start = verdict_.end = 0;
       return;
     }
     for (int i = 0; i < size_; ++i) {
-      if (node(i).name == "start") result_.start = i;
-      if (node(i).name == "end") result_.end = i;
+      if (steps_[i].name == "start") verdict_.start = i;
+      if (steps_[i].name == "end") verdict_.end = i;
     }
-    if (result_.start < 0) fail(Problem::no_start, -1);
-    if (result_.end < 0) fail(Problem::no_end, -1);
+    if (verdict_.start < 0) fail(Problem::no_start, -1);
+    if (verdict_.end < 0) fail(Problem::no_end, -1);
   }
 
   constexpr void check_steps() {
     for (int i = 0; i < size_; ++i) {
-      for (int target : node(i).targets) {
-        if (target == result_.start) fail(Problem::start_is_entered, i);
+      for (int t = 0; t < steps_[i].target_count; ++t) {
+        if (target(i, t) == verdict_.start) fail(Problem::start_is_entered, i);
       }
     }
-    if (node(result_.end).transition != Transition::none) fail(Problem::end_has_transition, result_.end);
-    if (node(result_.end).join) fail(Problem::end_is_join, result_.end);
-    if (node(result_.start).join) fail(Problem::start_is_join, result_.start);
+    if (steps_[verdict_.end].transition != Transition::none) fail(Problem::end_has_transition, verdict_.end);
+    if (steps_[verdict_.end].join) fail(Problem::end_is_join, verdict_.end);
+    if (steps_[verdict_.start].join) fail(Problem::start_is_join, verdict_.start);
     for (int i = 0; i < size_; ++i) {
-      const Node& step = node(i);
+      const ShapeStep& step = steps_[i];
       if (!valid_step_name(step.name)) fail(Problem::bad_name, i);
-      if (step.join && (step.transition == Transition::split || step.transition == Transition::foreach))
-        fail(Problem::join_and_split, i);
-      if (step.transition == Transition::none && i != result_.end) fail(Problem::no_transition, i);
-      if (step.transition == Transition::choose && step.targets.size() < 2) fail(Problem::few_cases, i);
-      for (std::size_t t = 0; t < step.targets.size(); ++t) {
-        if (step.targets[t] == kUnknownStep) fail(Problem::unknown_target, i);
-        for (std::size_t u = 0; step.transition == Transition::split && u < t; ++u) {
-          if (step.targets[t] == step.targets[u]) fail(Problem::repeated_branch, i, step.targets[t]);
+      if (step.join && step.splits()) fail(Problem::join_and_split, i);
+      if (step.transition == Transition::none && i != verdict_.end) fail(Problem::no_transition, i);
+      if (step.transition == Transition::choose && step.target_count < 2) fail(Problem::few_cases, i);
+      for (int t = 0; t < step.target_count; ++t) {
+        if (target(i, t) == kUnknownStep) fail(Problem::unknown_target, i, t);
+        for (int u = 0; step.transition == Transition::split && u < t; ++u) {
+          if (target(i, t) == target(i, u)) fail(Problem::repeated_branch, i, target(i, t));
         }
       }
     }
   }
 
+  enum Colour { kUnseen, kOpen, kDone };  // kept in joined_by_ while there are no joins yet
+
   // Depth first; a step that chooses itself is recursion and no loop.
-  constexpr void visit(int i, std::vector<int>& colour) {
-    colour[static_cast<std::size_t>(i)] = 1;
-    const std::vector<int>& targets = node(i).targets;
-    for (std::size_t t = targets.size(); t-- > 0;) {  // the first target last, so that it comes first in the order
-      const int target = targets[t];
-      if (target == i && node(i).transition == Transition::choose) continue;
-      const int seen = colour[static_cast<std::size_t>(target)];
-      if (seen == 1) fail(Problem::loop, i, target);
-      if (seen == 0) visit(target, colour);
+  constexpr void visit(int i) {
+    joined_by_[i] = kOpen;
+    for (int t = steps_[i].target_count; t-- > 0;) {  // the first target last, so that it comes first in the order
+      const int to = target(i, t);
+      if (to == i && steps_[i].transition == Transition::choose) continue;
+      if (joined_by_[to] == kOpen) fail(Problem::loop, i, to);
+      if (joined_by_[to] == kUnseen) visit(to);
     }
-    colour[static_cast<std::size_t>(i)] = 2;
-    result_.order.insert(result_.order.begin(), i);
+    joined_by_[i] = kDone;
+    order_[--first_] = i;
   }
 
   constexpr void find_order() {
-    std::vector<int> colour(nodes_.size(), 0);
-    visit(result_.start, colour);
+    first_ = size_;
+    for (int i = 0; i < size_; ++i) joined_by_[i] = kUnseen;
+    visit(verdict_.start);
     for (int i = 0; i < size_; ++i) {
-      if (colour[static_cast<std::size_t>(i)] == 0) fail(Problem::unreachable, i);
+      if (joined_by_[i] == kUnseen) fail(Problem::unreachable, i);
     }
   }
 
   constexpr void find_splits() {
-    result_.open.assign(nodes_.size(), {});
-    result_.matching_join.assign(nodes_.size(), -1);
-    for (int i : result_.order) {
-      if (i != result_.start) enter(i);
-      if (!ok()) return;
-      if (node(i).takes_item && !inside_foreach(i)) return fail(Problem::item_outside_foreach, i);
+    for (int i = 0; i < size_; ++i) {
+      joined_by_[i] = -1;
+      around_[i] = {};
     }
-    const auto& left = result_.open[static_cast<std::size_t>(result_.end)];
-    if (!left.empty()) fail(Problem::unjoined_split, left.back().split);
+    for (int at = 0; at < size_ && ok(); ++at) {
+      const int i = order_[at];
+      if (i != verdict_.start) enter(i);
+      if (steps_[i].takes_item && !inside_foreach(i)) fail(Problem::item_outside_foreach, i);
+    }
+    if (around_[verdict_.end].split >= 0) fail(Problem::unjoined_split, around_[verdict_.end].split);
   }
 
   constexpr bool inside_foreach(int i) const {
-    for (const OpenSplit& split : result_.open[static_cast<std::size_t>(i)]) {
-      if (node(split.split).transition == Transition::foreach) return true;
+    for (int split = around_[i].split; split >= 0; split = around_[split].split) {
+      if (steps_[split].transition == Transition::foreach) return true;
     }
     return false;
   }
 
-  /// The open splits on one way into a step.
-  struct Arrival {
-    int from;
-    std::vector<OpenSplit> open;
-  };
+  /// The innermost split on the way from a step to its t-th target.
+  constexpr OpenSplit arrival(int from, int t) const {
+    return steps_[from].splits() ? OpenSplit{from, t} : around_[from];
+  }
 
+  /// Looks at all ways into step i. They must agree on the splits around it; those into a join on all but the branch.
   constexpr void enter(int i) {
-    std::vector<Arrival> arrivals;
-    for (int from : result_.order) {
-      if (from == i) continue;
-      const Node& step = node(from);
-      for (std::size_t t = 0; t < step.targets.size(); ++t) {
-        if (step.targets[t] != i) continue;
-        Arrival arrival{from, result_.open[static_cast<std::size_t>(from)]};
-        if (step.transition == Transition::split || step.transition == Transition::foreach) {
-          if (node(i).join) return fail(Problem::empty_foreach, from, i);
-          arrival.open.push_back({from, static_cast<int>(t)});
+    bool first = true;
+    OpenSplit agreed;
+    for (int at = 0; at < size_; ++at) {
+      const int from = order_[at];
+      for (int t = 0; t < steps_[from].target_count; ++t) {
+        if (from == i || target(from, t) != i) continue;
+        if (steps_[i].join && steps_[from].splits()) return fail(Problem::empty_foreach, from, i);
+        if (steps_[i].join && steps_[from].transition == Transition::choose)
+          return fail(Problem::conditional_join, from, i);
+        const OpenSplit open = arrival(from, t);
+        if (steps_[i].join && open.split < 0) return fail(Problem::join_without_split, i);
+        if (first) agreed = open;
+        first = false;
+        if (steps_[i].join && open.split != agreed.split) return fail(Problem::unrelated_join, i);
+        if (!steps_[i].join && open != agreed) {
+          if (i != verdict_.end) return fail(Problem::unjoined_paths, i);
+          return fail(Problem::unjoined_split, agreed.split >= 0 ? agreed.split : open.split);
         }
-        if (step.transition == Transition::choose && node(i).join) return fail(Problem::conditional_join, from, i);
-        arrivals.push_back(std::move(arrival));
       }
     }
-    if (node(i).join) {
-      join(i, arrivals);
+    if (steps_[i].join) {
+      join(i, agreed.split);
     } else {
-      meet(i, arrivals);
+      around_[i] = agreed;
     }
   }
 
-  constexpr void meet(int i, std::vector<Arrival>& arrivals) {
-    for (const Arrival& arrival : arrivals) {
-      if (arrival.open != arrivals[0].open)
-        return fail(i == result_.end ? Problem::unjoined_split : Problem::unjoined_paths,
-                    i == result_.end ? innermost(arrivals) : i);
+  constexpr void join(int i, int split) {
+    for (int branch = 0; branch < steps_[split].target_count; ++branch) {
+      if (!joins_branch(i, {split, branch})) return fail(Problem::wrong_join_count, i, split);
     }
-    result_.open[static_cast<std::size_t>(i)] = std::move(arrivals[0].open);
+    if (joined_by_[split] >= 0) return fail(Problem::unrelated_join, i);
+    joined_by_[split] = i;
+    around_[i] = around_[split];
   }
 
-  static constexpr int innermost(const std::vector<Arrival>& arrivals) {
-    for (const Arrival& arrival : arrivals) {
-      if (!arrival.open.empty()) return arrival.open.back().split;
+  constexpr bool joins_branch(int i, OpenSplit branch) const {
+    for (int from = 0; from < size_; ++from) {
+      for (int t = 0; t < steps_[from].target_count; ++t) {
+        if (target(from, t) == i && arrival(from, t) == branch) return true;
+      }
     }
-    return -1;
+    return false;
   }
 
-  constexpr void join(int i, std::vector<Arrival>& arrivals) {
-    std::vector<int> branches;
-    for (const Arrival& arrival : arrivals) {
-      if (arrival.open.empty()) return fail(Problem::join_without_split, i);
-      std::vector<OpenSplit> outer = arrival.open;
-      std::vector<OpenSplit> first = arrivals[0].open;
-      if (outer.size() != first.size() || outer.back().split != first.back().split)
-        return fail(Problem::unrelated_join, i);
-      branches.push_back(outer.back().branch);
-      outer.pop_back();
-      first.pop_back();
-      if (outer != first) return fail(Problem::unrelated_join, i);
-    }
-    const int split = arrivals[0].open.back().split;
-    for (int branch = 0; branch < static_cast<int>(node(split).targets.size()); ++branch) {
-      bool arrived = false;
-      for (int b : branches) arrived = arrived || b == branch;
-      if (!arrived) return fail(Problem::wrong_join_count, i, split);
-    }
-    if (result_.matching_join[static_cast<std::size_t>(split)] >= 0) return fail(Problem::unrelated_join, i);
-    result_.matching_join[static_cast<std::size_t>(split)] = i;
-    arrivals[0].open.pop_back();
-    result_.open[static_cast<std::size_t>(i)] = std::move(arrivals[0].open);
-  }
-
-  const std::vector<Node>& nodes_;
+  const ShapeStep* steps_;
   int size_;
-  Analysis result_;
+  const int* targets_;
+  int* order_;
+  OpenSplit* around_;
+  int* joined_by_;
+  int first_ = 0;
+  Verdict verdict_;
 };
-
-constexpr Analysis analyse(const std::vector<Node>& nodes) { return Analyser(nodes).run(); }
 
 }  // namespace metaflow::detail

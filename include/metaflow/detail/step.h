@@ -5,7 +5,7 @@
 #include <metaflow/detail/reflect.h>
 #include <metaflow/detail/shape.h>
 
-#include <cstdint>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -46,70 +46,61 @@ Case(T) -> Case<T>;
 template <std::size_t N>
 Case(const char (&)[N]) -> Case<FixedString<N>>;
 
+/// The name of a step. Its address is what tells steps apart: overloads have the same name.
+template <auto Method>
+inline constexpr std::string_view kStepName = name_of_constant<Method>();
+using StepId = const std::string_view*;
+
 // --- transitions: next, foreach, choose
 
+struct AnyTransition {};
+
 template <auto... Steps>
-struct Next {
+struct Next : AnyTransition {
   static constexpr Transition kKind = sizeof...(Steps) == 1 ? Transition::linear : Transition::split;
-  template <class Find>
-  static constexpr std::vector<int> targets(Find find) {
-    return {find.template operator()<Steps>()...};
-  }
+  static constexpr int kTargetCount = sizeof...(Steps);
+  static constexpr StepId kTargets[kTargetCount + 1] = {&kStepName<Steps>..., nullptr};
 };
 
 template <auto Variable, auto Body>
-struct Foreach {
+struct Foreach : AnyTransition {
   static constexpr Transition kKind = Transition::foreach;
+  static constexpr int kTargetCount = 1;
+  static constexpr StepId kTargets[] = {&kStepName<Body>};
   static constexpr auto kVariable = Variable;
-  template <class Find>
-  static constexpr std::vector<int> targets(Find find) {
-    return {find.template operator()<Body>()};
-  }
 };
 
 template <Case Value, auto Step>
 struct When {
   static constexpr auto kValue = Value.value;
-  static constexpr auto kStep = Step;
+  static constexpr StepId kTarget = &kStepName<Step>;
+  static constexpr bool kLeadsToMethod = std::is_member_function_pointer_v<decltype(Step)>;
 };
 
 template <auto Variable, class... Whens>
-struct Choose {
+struct Choose : AnyTransition {
   static constexpr Transition kKind = Transition::choose;
+  static constexpr int kTargetCount = sizeof...(Whens);
+  static constexpr StepId kTargets[kTargetCount + 1] = {Whens::kTarget..., nullptr};
   static constexpr auto kVariable = Variable;
-  template <class Find>
-  static constexpr std::vector<int> targets(Find find) {
-    return {find.template operator()<Whens::kStep>()...};
-  }
 };
 
-struct NoTransition {
+struct NoTransition : AnyTransition {
   static constexpr Transition kKind = Transition::none;
-  template <class Find>
-  static constexpr std::vector<int> targets(Find) {
-    return {};
-  }
+  static constexpr int kTargetCount = 0;
+  static constexpr StepId kTargets[] = {nullptr};
 };
 
 template <class T>
-inline constexpr int kIsTransition = 0;
-template <auto... Steps>
-inline constexpr int kIsTransition<Next<Steps...>> = 1;
-template <auto Variable, auto Body>
-inline constexpr int kIsTransition<Foreach<Variable, Body>> = 1;
-template <auto Variable, class... Whens>
-inline constexpr int kIsTransition<Choose<Variable, Whens...>> = 1;
+concept IsTransition = std::is_base_of_v<AnyTransition, T>;
 
 template <class... Parts>
 struct TransitionOf {
   using type = NoTransition;
 };
 template <class First, class... Rest>
-struct TransitionOf<First, Rest...> {
-  using type = typename TransitionOf<Rest...>::type;
-};
-template <class First, class... Rest>
-  requires(kIsTransition<First> == 1)
+struct TransitionOf<First, Rest...> : TransitionOf<Rest...> {};
+template <IsTransition First, class... Rest>
 struct TransitionOf<First, Rest...> {
   using type = First;
 };
@@ -120,12 +111,15 @@ struct TransitionOf<First, Rest...> {
 template <class T>
 struct MethodTraits {
   static constexpr bool kIsMethod = false;
+  using Class = void;
+  using Result = void;
+  using Arguments = TypeList<>;
 };
 template <class R, class C, class... A>
 struct MethodTraits<R (C::*)(A...)> {
   static constexpr bool kIsMethod = true;
-  static constexpr bool kVoid = std::is_void_v<R>;
   using Class = C;
+  using Result = R;
   using Arguments = TypeList<A...>;
 };
 template <class R, class C, class... A>
@@ -140,90 +134,174 @@ inline constexpr bool kIsInputs = false;
 template <class F>
 inline constexpr bool kIsInputs<Inputs<F>> = true;
 
-/// What a step's method takes besides the flow: nothing, the item of a foreach, or the inputs of a join.
+/// What a step's method takes besides the flow: nothing, the item of a foreach, or the inputs of a join. As it is
+/// declared ("const T&").
 template <class List>
-struct ArgumentOf {
+struct ParameterOf {
   using type = void;
 };
 template <class A>
-struct ArgumentOf<TypeList<A>> {
-  using type = std::remove_cvref_t<A>;
+struct ParameterOf<TypeList<A>> {
+  using type = A;
 };
 
 // --- steps and graphs
 
-/// What a step says at run time: the values in it.
-struct StepSayings {
-  std::vector<Decorator> decorators;
-  std::string doc;
+/// What a step says at run time: the values in it. All code is in the library.
+class StepSayings {
+ public:
+  StepSayings();
+  StepSayings(StepSayings&& other) noexcept;
+  StepSayings(const StepSayings&) = delete;
+  StepSayings& operator=(const StepSayings&) = delete;
+  ~StepSayings();
+
+  void add(Decorator decorator);
+  void describe(std::string&& words);
+
+  const std::string& doc() const { return doc_; }
+  const std::vector<Decorator>& decorators() const { return decorators_; }
+
+ private:
+  std::string doc_;
+  std::vector<Decorator> decorators_;
 };
+
+inline void add_part(StepSayings&, const AnyTransition&) {}  // in the type
+void add_part(StepSayings& said, doc& part);
+template <DecoratorStruct D>
+void add_part(StepSayings& said, const D& decorator) {
+  said.add(make_decorator(decorator));
+}
+
+template <class T>
+concept IsPart = IsTransition<T> || std::is_same_v<T, doc> || DecoratorStruct<T>;
 
 template <auto Method, class T>
 struct Step {
   static constexpr auto kMethod = Method;
+  static constexpr StepId kId = &kStepName<Method>;
   using Transition = T;
-  using Traits = MethodTraits<decltype(Method)>;
-  using Argument = typename ArgumentOf<typename Traits::Arguments>::type;
+  using Traits = MethodTraits<std::remove_const_t<decltype(Method)>>;
+  using Parameter = typename ParameterOf<typename Traits::Arguments>::type;
+  using Argument = std::remove_cvref_t<Parameter>;
   static constexpr bool kJoin = kIsInputs<Argument>;
   static constexpr bool kTakesItem = !kJoin && !std::is_void_v<Argument>;
-  static constexpr std::string_view kName = name_of_constant<Method>();
-
-  template <class Part>
-  void add(Part part) {
-    if constexpr (kIsTransition<Part> == 1) {
-      // in the type
-    } else if constexpr (std::is_same_v<Part, doc>) {
-      said.doc = std::move(part.text);
-    } else {
-      static_assert(DecoratorStruct<Part>,
-                    "metaflow: a step is given its transition, decorators and mf::doc, nothing else");
-      said.decorators.push_back(make_decorator(part));
-    }
-  }
 
   StepSayings said;
 };
 
-template <class... Steps>
-struct Graph {
-  std::vector<StepSayings> said;
-};
+/// Something wrong that a static_assert has already complained about.
+struct NotAStep {};
+struct NotAGraph {};
 
-/// The index of the step that is this method.
-template <class... Steps>
-struct FindStep {
-  template <auto Method>
-  constexpr int operator()() const {
-    int found = kUnknownStep;
-    int i = 0;
-    ((is<Method, Steps>()&& found == kUnknownStep ? found = i : 0, ++i), ...);
-    return found;
-  }
-
-  template <auto Method, class S>
-  static constexpr bool is() {
-    if constexpr (std::is_same_v<decltype(Method), std::remove_const_t<decltype(S::kMethod)>>) {
-      return Method == S::kMethod;
+template <auto Method>
+struct StepMaker {
+  template <class... Parts>
+  auto operator()(Parts... parts) const {
+    constexpr bool kOneTransition = (IsTransition<Parts> + ... + 0) <= 1;
+    constexpr bool kPartsOnly = (IsPart<Parts> && ...);
+    static_assert(kOneTransition, "metaflow: a step has one transition: next, foreach or choose");
+    static_assert(kPartsOnly, "metaflow: a step is given its transition, decorators and mf::doc, nothing else");
+    if constexpr (kOneTransition && kPartsOnly) {
+      Step<Method, typename TransitionOf<Parts...>::type> made;
+      (add_part(made.said, parts), ...);
+      return made;
     } else {
-      return false;
+      return NotAStep{};
     }
   }
 };
 
-template <class... Steps>
-constexpr std::vector<Node> nodes_of(Graph<Steps...>*) {
-  return {Node{Steps::kName, Steps::Transition::kKind, Steps::Transition::targets(FindStep<Steps...>{}), Steps::kJoin,
-               Steps::kTakesItem}...};
+/// The Step that an argument of mf::graph is: made by a call, or without one if it has nothing to say.
+template <class T>
+struct StepOf {
+  using type = void;
+};
+template <auto Method, class T>
+struct StepOf<Step<Method, T>> {
+  using type = Step<Method, T>;
+};
+template <auto Method>
+struct StepOf<StepMaker<Method>> {
+  using type = Step<Method, NoTransition>;
+};
+template <>
+struct StepOf<NotAStep> {
+  using type = NotAStep;
+};
+
+template <auto Method, class T>
+StepSayings* said_of(Step<Method, T>& step) {
+  return &step.said;
 }
+template <auto Method>
+StepSayings* said_of(StepMaker<Method>&) {
+  return nullptr;
+}
+
+/// What the steps of a graph say, in their order. All code is in the library.
+class GraphSayings {
+ public:
+  /// Takes them over; null: nothing is said.
+  explicit GraphSayings(std::initializer_list<StepSayings*> steps);
+  GraphSayings(GraphSayings&& other) noexcept;
+  ~GraphSayings();
+  const std::vector<StepSayings>& steps() const { return steps_; }
+
+ private:
+  std::vector<StepSayings> steps_;
+};
+
+template <class... Steps>
+struct Graph : GraphSayings {
+  static constexpr int kSize = sizeof...(Steps);
+  static constexpr int kTargetCount = (Steps::Transition::kTargetCount + ... + 0);
+  using GraphSayings::GraphSayings;
+};
 
 /// decltype(Flow::graph()), without calling it.
 template <class Flow>
-using GraphOf = decltype(Flow::graph());
+using GraphOf = std::remove_cvref_t<decltype(Flow::graph())>;
+
+/// Writes the i-th step of a graph into its shape: where it leads to is looked up among the steps.
+struct ShapeWriter {
+  ShapeStep* step;
+  int* target;
+  const StepId* ids;
+  int size;
+  int targets_so_far = 0;
+
+  constexpr void add(ShapeStep described, const StepId* targets, int count) {
+    described.first_target = targets_so_far;
+    described.target_count = count;
+    *step++ = described;
+    for (int t = 0; t < count; ++t) *target++ = find(targets[t]);
+    targets_so_far += count;
+  }
+  constexpr int find(StepId id) const {
+    for (int i = 0; i < size; ++i) {
+      if (ids[i] == id) return i;
+    }
+    return kUnknownStep;
+  }
+};
+
+template <class... Steps>
+consteval auto shape_of(const Graph<Steps...>*) {
+  Shape<Graph<Steps...>::kSize, Graph<Steps...>::kTargetCount> shape;
+  const StepId ids[] = {Steps::kId..., nullptr};
+  ShapeWriter writer{shape.steps, shape.targets, ids, sizeof...(Steps)};
+  (writer.add({*Steps::kId, Steps::Transition::kKind, Steps::kJoin, Steps::kTakesItem}, Steps::Transition::kTargets,
+              Steps::Transition::kTargetCount),
+   ...);
+  shape.verdict =
+      Analyser(shape.steps, sizeof...(Steps), shape.targets, shape.order, shape.around, shape.joined_by).run();
+  return shape;
+}
 
 template <class Flow>
-constexpr std::vector<Node> nodes_of_flow() {
-  return nodes_of(static_cast<GraphOf<Flow>*>(nullptr));
-}
+inline constexpr auto kShape = shape_of(static_cast<const GraphOf<Flow>*>(nullptr));
 
 }  // namespace detail
 }  // namespace metaflow

@@ -96,8 +96,8 @@ Document read_foreach_item(const store::FlowStore& store, const store::ItemSourc
   if (index >= range.size()) throw out_of_range(range.size());
   if (range.kind() == Kind::dict) {  // the item is the pair
     auto arena = std::make_shared<detail::Arena>();
-    detail::ListNode& pair = arena->lists.emplace_back();
-    pair.values = {range[index], range.mapped(index)};
+    detail::ListNode& pair = arena->list();
+    arena->append(pair, std::array{range[index], range.mapped(index)});
     struct Both {
       std::shared_ptr<detail::Arena> arena;
       Document document;

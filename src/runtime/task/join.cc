@@ -16,6 +16,14 @@ void detail::throw_no_input(std::size_t index, std::size_t size) {
   throw Error(ErrorCode::not_found, fmt::format("inputs[{}]: the join has {} inputs", index, size));
 }
 
+std::size_t detail::position_in(void* const* members, std::size_t count, const void* wanted) {
+  const std::size_t position = static_cast<std::size_t>(std::find(members, members + count, wanted) - members);
+  if (position == count)
+    throw Error(ErrorCode::invalid_command, "A data member was named that is not an artifact of the flow",
+                "A flow that has artifacts() lists all of them there.");
+  return position;
+}
+
 namespace runtime {
 
 using detail::MemberKind;

@@ -1,0 +1,15 @@
+// expect: metaflow: a flow derives from mf::FlowSpec<itself>
+// names: Sweep
+#include <metaflow/metaflow.h>
+
+namespace mf = metaflow;
+
+struct Other;
+struct Sweep : mf::FlowSpec<Other> {
+  double result = 0;
+  void start() {}
+  void end() {}
+  static auto graph() { return mf::graph(mf::step<&Sweep::start>(mf::next<&Sweep::end>), mf::step<&Sweep::end>()); }
+};
+
+int main(int argc, char** argv) { return mf::run<Sweep>(argc, argv); }

@@ -1,0 +1,15 @@
+// expect: metaflow: this flow is no aggregate (it has a constructor, private members or virtual functions)
+// names: Sweep
+#include <metaflow/metaflow.h>
+
+namespace mf = metaflow;
+
+struct Sweep : mf::FlowSpec<Sweep> {
+  double result;
+  Sweep() : result(1) {}
+  void start() {}
+  void end() {}
+  static auto graph() { return mf::graph(mf::step<&Sweep::start>(mf::next<&Sweep::end>), mf::step<&Sweep::end>()); }
+};
+
+int main(int argc, char** argv) { return mf::run<Sweep>(argc, argv); }

@@ -1,0 +1,16 @@
+// expect: metaflow: a flow is made without arguments; give its members initial values
+// names: Sweep
+#include <metaflow/metaflow.h>
+
+namespace mf = metaflow;
+
+struct Sweep : mf::FlowSpec<Sweep> {
+  double result;
+  explicit Sweep(double r) : result(r) {}
+  static auto artifacts() { return mf::members<&Sweep::result>; }
+  void start() {}
+  void end() {}
+  static auto graph() { return mf::graph(mf::step<&Sweep::start>(mf::next<&Sweep::end>), mf::step<&Sweep::end>()); }
+};
+
+int main(int argc, char** argv) { return mf::run<Sweep>(argc, argv); }

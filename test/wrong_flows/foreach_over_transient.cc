@@ -1,0 +1,22 @@
+// expect: metaflow: foreach over a Transient: the tasks could not read it; make it an artifact
+// names: start items
+#include <metaflow/metaflow.h>
+
+#include <vector>
+
+namespace mf = metaflow;
+
+struct Sweep : mf::FlowSpec<Sweep> {
+  mf::Transient<std::vector<double>> items;
+  void start() {}
+  void work(double) {}
+  void join(const mf::Inputs<Sweep>&) {}
+  void end() {}
+  static auto graph() {
+    using S = Sweep;
+    return mf::graph(mf::step<&S::start>(mf::foreach<&S::items, &S::work>), mf::step<&S::work>(mf::next<&S::join>),
+                     mf::step<&S::join>(mf::next<&S::end>), mf::step<&S::end>());
+  }
+};
+
+int main(int argc, char** argv) { return mf::run<Sweep>(argc, argv); }

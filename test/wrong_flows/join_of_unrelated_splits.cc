@@ -1,0 +1,26 @@
+// expect: metaflow: the branches that lead to this join come from different splits
+// names: join
+#include <metaflow/metaflow.h>
+
+#include <vector>
+
+namespace mf = metaflow;
+
+struct Sweep : mf::FlowSpec<Sweep> {
+  std::vector<double> items;
+  void start() {}
+  void left() {}
+  void right() {}
+  void work(double) {}
+  void join(const mf::Inputs<Sweep>&) {}
+  void end() {}
+  static auto graph() {
+    using S = Sweep;
+    return mf::graph(mf::step<&S::start>(mf::next<&S::left, &S::right>),
+                     mf::step<&S::left>(mf::foreach<&S::items, &S::work>), mf::step<&S::work>(mf::next<&S::join>),
+                     mf::step<&S::right>(mf::next<&S::join>), mf::step<&S::join>(mf::next<&S::end>),
+                     mf::step<&S::end>());
+  }
+};
+
+int main(int argc, char** argv) { return mf::run<Sweep>(argc, argv); }

@@ -1,0 +1,14 @@
+// expect: metaflow: Lazy<T>: a T cannot be stored
+// names: Lazy<int*>|Lazy<int *>
+#include <metaflow/metaflow.h>
+
+namespace mf = metaflow;
+
+struct Sweep : mf::FlowSpec<Sweep> {
+  mf::Lazy<int*> model;
+  void start() {}
+  void end() {}
+  static auto graph() { return mf::graph(mf::step<&Sweep::start>(mf::next<&Sweep::end>), mf::step<&Sweep::end>()); }
+};
+
+int main(int argc, char** argv) { return mf::run<Sweep>(argc, argv); }

@@ -1,0 +1,16 @@
+// expect: metaflow: this data member cannot be stored as an artifact
+// names: score
+#include <metaflow/metaflow.h>
+
+#include <functional>
+
+namespace mf = metaflow;
+
+struct Sweep : mf::FlowSpec<Sweep> {
+  std::function<double(double)> score;
+  void start() {}
+  void end() {}
+  static auto graph() { return mf::graph(mf::step<&Sweep::start>(mf::next<&Sweep::end>), mf::step<&Sweep::end>()); }
+};
+
+int main(int argc, char** argv) { return mf::run<Sweep>(argc, argv); }

@@ -1,0 +1,17 @@
+// expect: metaflow: this data member cannot be stored as an artifact
+// names: table
+#include <metaflow/metaflow.h>
+
+#include <map>
+#include <vector>
+
+namespace mf = metaflow;
+
+struct Sweep : mf::FlowSpec<Sweep> {
+  std::map<std::vector<int>, double> table;
+  void start() {}
+  void end() {}
+  static auto graph() { return mf::graph(mf::step<&Sweep::start>(mf::next<&Sweep::end>), mf::step<&Sweep::end>()); }
+};
+
+int main(int argc, char** argv) { return mf::run<Sweep>(argc, argv); }

@@ -1,0 +1,16 @@
+// expect: metaflow: this flow is no aggregate (it has a constructor, private members or virtual functions)
+// names: Sweep
+#include <metaflow/metaflow.h>
+
+namespace mf = metaflow;
+
+class Sweep : public mf::FlowSpec<Sweep> {
+  double result = 0;
+
+ public:
+  void start() { result = 1; }
+  void end() {}
+  static auto graph() { return mf::graph(mf::step<&Sweep::start>(mf::next<&Sweep::end>), mf::step<&Sweep::end>()); }
+};
+
+int main(int argc, char** argv) { return mf::run<Sweep>(argc, argv); }
