@@ -12,7 +12,7 @@
 #include "base/process.h"
 #include "base/text.h"
 #include "cli/commands.h"
-#include "runtime/task/arguments.h"
+#include "compute/step_arguments.h"
 #include "runtime/task/failure.h"
 #include "runtime/task/task.h"
 
@@ -96,7 +96,7 @@ bool is_step(int argc, char** argv) {
 int run_step_command(const detail::FlowDescription& flow, int argc, char** argv) {
   base::prefer_as_oom_victim();
   if (const char* scheduler = std::getenv("METAFLOW_SCHEDULER_PID")) base::die_with_parent(std::atoi(scheduler));
-  return runtime::execute_task(flow, runtime::parse_step_arguments(argc, argv), base::own_executable());
+  return runtime::execute_task(flow, compute::parse_step_arguments(argc, argv), base::own_executable());
 }
 
 int run_commands(const detail::FlowDescription& flow, int argc, char** argv) {

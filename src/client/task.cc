@@ -5,7 +5,7 @@
 
 #include "base/text.h"
 #include "client/connection.h"
-#include "runtime/task/foreach.h"
+#include "store/foreach.h"
 #include "store/mflog.h"
 #include "value/unpickler.h"
 
@@ -134,7 +134,7 @@ std::vector<Metadatum> Task::metadata() const {
 
 std::optional<std::size_t> Task::index() const {
   if (!has("_foreach_stack")) return std::nullopt;
-  const auto frames = runtime::decode_frames(artifact("_foreach_stack").value().root());
+  const auto frames = store::decode_frames(artifact("_foreach_stack").value().root());
   if (frames.empty()) return std::nullopt;
   return frames.back().index;
 }

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "runtime/task/arguments.h"
+#include "compute/step_arguments.h"
 #include "store/flow_store.h"
 
 namespace metaflow::compute {
@@ -18,7 +18,7 @@ using AttemptId = std::uint64_t;
 /// One try of one task, ready to be executed.
 struct Attempt {
   AttemptId id = 0;
-  runtime::StepArguments step;           // what to execute
+  StepArguments step;                    // what to execute
   std::string inputs_file;               // the inputs by file, if they are too many for a command line
   std::vector<std::string> environment;  // NAME=value, besides what every task gets
 };

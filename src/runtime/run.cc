@@ -180,7 +180,7 @@ void Run::start_task(Ready work) {
   attempt.step.tags = options_.tags;
   if (attempt.step.inputs.size() > kInputsOnCommandLine) {
     attempt.inputs_file = fmt::format("{}/{}/{}/inputs.txt", storage.root(), services_.store.flow(), task.ref.path());
-    base::create_file(attempt.inputs_file, pack_inputs(attempt.step.inputs));
+    base::create_file(attempt.inputs_file, compute::pack_inputs(attempt.step.inputs));
   }
   if (const auto variables = graph::find_decorator<environment>(step.decorators)) {
     for (const auto& [name, value] : variables->vars) attempt.environment.push_back(name + "=" + value);

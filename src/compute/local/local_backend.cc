@@ -78,8 +78,7 @@ void LocalBackend::start(const Attempt& attempt) {
   auto process = std::make_unique<Process>();
   process->id = attempt.id;
   try {
-    process->child =
-        base::start_process(program_, runtime::to_command_line(attempt.step, attempt.inputs_file), environment);
+    process->child = base::start_process(program_, to_command_line(attempt.step, attempt.inputs_file), environment);
   } catch (const Error& error) {
     loop_.after(0, [this, id = attempt.id, cause = std::string(error.what())] {
       events_.on_finished(id, Verdict{.cause = cause});

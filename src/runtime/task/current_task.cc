@@ -7,7 +7,7 @@
 #include <metaflow/error.h>
 
 #include "base/cpus.h"
-#include "runtime/task/foreach.h"
+#include "store/foreach.h"
 
 namespace metaflow {
 
@@ -41,7 +41,7 @@ Document Current::read_item(std::string_view variable) const {
   for (std::size_t i = foreach_stack.size(); i-- > 0;) {
     if (!variable.empty() && foreach_stack[i].variable != variable) continue;
     if (i >= task->items.size()) break;
-    return runtime::read_foreach_item(*task->store, task->items[i], foreach_stack[i].index);
+    return store::read_foreach_item(*task->store, task->items[i], foreach_stack[i].index);
   }
   throw Error(ErrorCode::not_found,
               variable.empty() ? fmt::format("Step {} is not inside a foreach, so there is no item", step_name)

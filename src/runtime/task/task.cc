@@ -14,7 +14,7 @@
 #include "runtime/task/artifacts.h"
 #include "runtime/task/current_task.h"
 #include "runtime/task/failure.h"
-#include "runtime/task/foreach.h"
+#include "store/foreach.h"
 #include "runtime/task/join.h"
 #include "store/open.h"
 #include "value/spool.h"
@@ -34,7 +34,7 @@ constexpr std::uint64_t kAdviseFrom = 64ULL << 20;
 
 class Task {
  public:
-  Task(const detail::FlowDescription& flow, const StepArguments& arguments)
+  Task(const detail::FlowDescription& flow, const compute::StepArguments& arguments)
       : flow_(flow),
         arguments_(arguments),
         store_(std::make_shared<store::FlowStore>(store::open_storage(arguments.datastore, arguments.datastore_root),
@@ -108,7 +108,7 @@ class Task {
     frames_record_ = input_.find("_foreach_stack");
     auto& frames = current_.current.foreach_stack;
     if (frames_record_ != nullptr && (arguments_.split_index || !input_.items.empty() || !input_.has_details)) {
-      frames = decode_frames(StoredArtifact(store_, *frames_record_).read().root());
+      frames = store::decode_frames(StoredArtifact(store_, *frames_record_).read().root());
     }
     if (arguments_.split_index) {
       ForeachFrame frame{arguments_.step, "", 0, *arguments_.split_index, ""};
@@ -129,8 +129,8 @@ class Task {
     }
     current_.items = data_.items;
     if (arguments_.split_index) {
-      item_ = read_foreach_item(*store_, data_.items.back(), *arguments_.split_index);
-      frames.back().value = frame_value(item_.root());
+      item_ = store::read_foreach_item(*store_, data_.items.back(), *arguments_.split_index);
+      frames.back().value = store::frame_value(item_.root());
     }
     if (step_.choose != nullptr && is_recursive()) {
       iteration_ =
@@ -171,7 +171,7 @@ class Task {
     if (at_split.splits && !data_.items.empty()) data_.items.pop_back();
     current_.items = data_.items;
     if (frames_record_ != nullptr && !data_.items.empty()) {
-      current_.current.foreach_stack = decode_frames(StoredArtifact(store_, *frames_record_).read().root());
+      current_.current.foreach_stack = store::decode_frames(StoredArtifact(store_, *frames_record_).read().root());
     }
     input_ = inputs_->first();
     inputs_->carry(object_, loaded_);
@@ -211,7 +211,7 @@ class Task {
 
   void call() {
     if (step_.node.takes_item && item_.memory() == nullptr)
-      item_ = read_foreach_item(*store_, current_.items.back(), *current_.current.index());
+      item_ = store::read_foreach_item(*store_, current_.items.back(), *current_.current.index());
     detail::StepCall step_call{object_.get(), &item_.root(), inputs_.get()};
     struct Both {
       void (*run)(const detail::StepCall&);
@@ -293,7 +293,7 @@ class Task {
     const std::string name(flow_.members[variable].name);
     const auto range =
         std::find_if(data_.artifacts.begin(), data_.artifacts.end(), [&](const auto& a) { return a.name == name; });
-    const store::ItemSource source{name, range->key, range->size, save_item_table(*store_, items_)};
+    const store::ItemSource source{name, range->key, range->size, store::save_item_table(*store_, items_)};
     const Document document = StoredArtifact(store_, *range).read();
     const Value& root = document.root();
     if (root.kind() == Kind::array && root.array().shape.size() != 1) {
@@ -315,7 +315,7 @@ class Task {
       out.begin_list();
       for (std::size_t i = 0; i < splits; ++i) {
         out.next();
-        out.text(frame_value(root[i]));
+        out.text(store::frame_value(root[i]));
       }
       out.end();
     });
@@ -353,7 +353,7 @@ class Task {
     if (frames_record_ != nullptr) {
       data_.artifacts.push_back(*frames_record_);
     } else {
-      add("_foreach_stack", [&](detail::Pickler& out) { encode_frames(out, current_.current.foreach_stack); });
+      add("_foreach_stack", [&](detail::Pickler& out) { store::encode_frames(out, current_.current.foreach_stack); });
     }
     if (failure != nullptr) {
       add("_exception", [&](detail::Pickler& out) {
@@ -430,7 +430,7 @@ class Task {
   }
 
   const detail::FlowDescription& flow_;
-  const StepArguments& arguments_;
+  const compute::StepArguments& arguments_;
   std::shared_ptr<store::FlowStore> store_;
   const detail::StepDescription& step_;
   FlowObject object_;
@@ -447,7 +447,8 @@ class Task {
 
 }  // namespace
 
-int execute_task(const detail::FlowDescription& flow, const StepArguments& arguments, const std::string& program) {
+int execute_task(const detail::FlowDescription& flow, const compute::StepArguments& arguments,
+                 const std::string& program) {
   install_crash_handler(program);
   try {
     Task task(flow, arguments);

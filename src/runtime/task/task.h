@@ -3,7 +3,7 @@
 
 #include <metaflow/detail/description.h>
 
-#include "runtime/task/arguments.h"
+#include "compute/step_arguments.h"
 
 namespace metaflow::runtime {
 
@@ -13,6 +13,7 @@ inline constexpr int kTaskThrew = 1;
 
 /// `program`: the path of this executable. Returns the exit status; what went wrong has been written to the standard
 /// error stream.
-int execute_task(const detail::FlowDescription& flow, const StepArguments& arguments, const std::string& program);
+int execute_task(const detail::FlowDescription& flow, const compute::StepArguments& arguments,
+                 const std::string& program);
 
 }  // namespace metaflow::runtime

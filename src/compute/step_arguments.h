@@ -7,7 +7,7 @@
 
 #include "store/task_data.h"
 
-namespace metaflow::runtime {
+namespace metaflow::compute {
 
 struct StepArguments {
   std::string datastore = "local";
@@ -37,4 +37,4 @@ StepArguments parse_step_arguments(int argc, char** argv);
 std::string pack_inputs(const std::vector<store::TaskRef>& inputs);
 std::vector<store::TaskRef> unpack_inputs(std::string_view text);
 
-}  // namespace metaflow::runtime
+}  // namespace metaflow::compute

@@ -9,7 +9,7 @@
 
 #include "store/flow_store.h"
 
-namespace metaflow::runtime {
+namespace metaflow::store {
 
 /// The value of the artifact _foreach_stack: a list of metaflow's ForeachFrame tuples.
 void encode_frames(detail::Pickler& out, const std::vector<ForeachFrame>& frames);
@@ -21,9 +21,9 @@ std::string frame_value(const Value& item);
 
 /// Writes the table of where the items stand in their payload, so that each is found without reading those before it;
 /// gives back its key, or nothing when the range is so small that reading it whole is as quick.
-std::string save_item_table(store::FlowStore& store, const std::vector<detail::ItemSpan>& items);
+std::string save_item_table(FlowStore& store, const std::vector<detail::ItemSpan>& items);
 
 /// One item of a stored range.
-Document read_foreach_item(const store::FlowStore& store, const store::ItemSource& source, std::size_t index);
+Document read_foreach_item(const FlowStore& store, const ItemSource& source, std::size_t index);
 
-}  // namespace metaflow::runtime
+}  // namespace metaflow::store

@@ -1,4 +1,4 @@
-#include "runtime/task/foreach.h"
+#include "store/foreach.h"
 
 #include <fmt/format.h>
 
@@ -10,7 +10,7 @@
 #include "value/nodes.h"
 #include "value/unpickler.h"
 
-namespace metaflow::runtime {
+namespace metaflow::store {
 
 namespace {
 
@@ -65,7 +65,7 @@ std::string frame_value(const Value& item) {
   return text;
 }
 
-std::string save_item_table(store::FlowStore& store, const std::vector<detail::ItemSpan>& items) {
+std::string save_item_table(FlowStore& store, const std::vector<detail::ItemSpan>& items) {
   if (items.size() < kTableFrom) return {};
   static_assert(sizeof(detail::ItemSpan) == 16);
   detail::Pickler pickler;
@@ -75,7 +75,7 @@ std::string save_item_table(store::FlowStore& store, const std::vector<detail::I
   return store.save_value(pickler.parts());
 }
 
-Document read_foreach_item(const store::FlowStore& store, const store::ItemSource& source, std::size_t index) {
+Document read_foreach_item(const FlowStore& store, const ItemSource& source, std::size_t index) {
   const base::SharedBytes payload = store.load_value(source.key, source.size, source.variable);
   auto out_of_range = [&](std::size_t size) {
     return Error(ErrorCode::data_store, fmt::format("Item {} of the foreach over '{}' is not there: it has {} items",
@@ -108,4 +108,4 @@ Document read_foreach_item(const store::FlowStore& store, const store::ItemSourc
   return Document(range[index], document.memory());
 }
 
-}  // namespace metaflow::runtime
+}  // namespace metaflow::store

@@ -1,4 +1,4 @@
-#include "runtime/task/arguments.h"
+#include "compute/step_arguments.h"
 
 #include <fmt/format.h>
 
@@ -9,7 +9,7 @@
 #include "base/files.h"
 #include "base/text.h"
 
-namespace metaflow::runtime {
+namespace metaflow::compute {
 
 namespace {
 
@@ -137,4 +137,4 @@ StepArguments parse_step_arguments(int argc, char** argv) {
   return a;
 }
 
-}  // namespace metaflow::runtime
+}  // namespace metaflow::compute
