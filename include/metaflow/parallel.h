@@ -134,11 +134,11 @@ class IndexedItems {
     if constexpr (kRandomAccess) {
       size_ = static_cast<std::size_t>(std::end(range) - begin_);
     } else {
-      for (auto i = std::begin(range); i != std::end(range); ++i) {
+      for (; begin_ != std::end(range); ++begin_) {  // once: the range may be one that is used up by reading
         if constexpr (kKeep) {
-          kept_.push_back(*i);
+          kept_.push_back(*begin_);
         } else {
-          kept_.push_back(i);
+          kept_.push_back(begin_);
         }
       }
       size_ = kept_.size();

@@ -1,0 +1,149 @@
+#include "base/event_loop.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+
+#include "base/process.h"
+
+namespace metaflow::base {
+namespace {
+
+using testing::ElementsAre;
+
+struct Pipe {
+  Pipe() {
+    std::array<int, 2> ends{};
+    EXPECT_EQ(::pipe(ends.data()), 0);
+    out.reset(ends[0]);
+    in.reset(ends[1]);
+  }
+  Fd out;
+  Fd in;
+};
+
+TEST(EventLoop, TimersComeInTheOrderOfTheirDeadlines) {
+  SystemClock clock;
+  EventLoop loop(clock);
+  std::vector<int> fired;
+  loop.after(2000, [&] { fired.push_back(2); });
+  loop.after(0, [&] { fired.push_back(0); });
+  loop.after(1000, [&] { fired.push_back(1); });
+  const auto never = loop.after(500, [&] { fired.push_back(9); });
+  loop.cancel(never);
+  while (fired.size() < 3) loop.run_once();
+  EXPECT_THAT(fired, ElementsAre(0, 1, 2));
+}
+
+TEST(EventLoop, ATimerMayStartAndCancelTimers) {
+  SystemClock clock;
+  EventLoop loop(clock);
+  bool done = false;
+  const auto victim = loop.after(5000, [] { FAIL() << "was cancelled"; });
+  loop.after(0, [&] {
+    loop.cancel(victim);
+    loop.after(6000, [&] { done = true; });
+  });
+  while (!done) loop.run_once();
+}
+
+TEST(EventLoop, TellsWhatCanBeRead) {
+  SystemClock clock;
+  EventLoop loop(clock);
+  Pipe pipe;
+  int calls = 0;
+  loop.watch(pipe.out.get(), [&] {
+    ++calls;
+    char byte = 0;
+    EXPECT_EQ(::read(pipe.out.get(), &byte, 1), 1);
+  });
+  EXPECT_EQ(::write(pipe.in.get(), "ab", 2), 2);
+  while (calls < 2) loop.run_once();
+  loop.unwatch(pipe.out.get());
+}
+
+TEST(EventLoop, ACallbackMayUnwatchAnotherThatIsReady) {
+  SystemClock clock;
+  EventLoop loop(clock);
+  std::array<Pipe, 2> pipes;
+  int calls = 0;
+  for (std::size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(::write(pipes[i].in.get(), "x", 1), 1);
+    loop.watch(pipes[i].out.get(), [&] {
+      ++calls;
+      for (Pipe& pipe : pipes) loop.unwatch(pipe.out.get());
+    });
+  }
+  loop.run_once();
+  EXPECT_EQ(calls, 1);
+}
+
+TEST(SignalReader, SignalsAreRead) {
+  SystemClock clock;
+  EventLoop loop(clock);
+  SignalReader reader({SIGUSR1});
+  ::kill(::getpid(), SIGUSR1);
+  int got = 0;
+  loop.watch(reader.fd(), [&] { got = reader.next(); });
+  while (got == 0) loop.run_once();
+  EXPECT_EQ(got, SIGUSR1);
+  EXPECT_EQ(reader.next(), 0);
+}
+
+std::string read_all(int fd) {
+  std::string text;
+  std::array<char, 4096> buffer{};
+  while (true) {
+    const ssize_t n = ::read(fd, buffer.data(), buffer.size());
+    if (n > 0) text.append(buffer.data(), static_cast<std::size_t>(n));
+    if (n == 0) return text;
+    if (n < 0 && errno != EAGAIN && errno != EINTR) return text;
+  }
+}
+
+Ending wait_for(const Child& child) {
+  SystemClock clock;
+  EventLoop loop(clock);
+  std::optional<Ending> ending;
+  loop.watch(child.pidfd.get(), [&] { ending = reap(child.pid); });
+  while (!ending) loop.run_once();
+  return *ending;
+}
+
+TEST(Process, HasItsArgumentsItsEnvironmentAndAnEmptyInput) {
+  const Child child = start_process("/bin/sh", {"-c", "cat; echo \"$1 $NAME\"; echo bad >&2; exit 3", "sh", "a b"},
+                                    {"PATH=/usr/bin:/bin", "NAME=value"});
+  const Ending ending = wait_for(child);
+  EXPECT_EQ(ending.exit_code, 3);
+  EXPECT_EQ(ending.signal, 0);
+  EXPECT_GT(ending.peak_memory, 0U);
+  EXPECT_EQ(read_all(child.out.get()), "a b value\n");
+  EXPECT_EQ(read_all(child.err.get()), "bad\n");
+}
+
+TEST(Process, SignalsHaveTheirDefaults) {
+  ::signal(SIGPIPE, SIG_IGN);
+  const Child child = start_process("/bin/sh", {"-c", "kill -PIPE $$; echo still here"}, {"PATH=/usr/bin:/bin"});
+  EXPECT_EQ(wait_for(child).signal, SIGPIPE);
+  ::signal(SIGPIPE, SIG_DFL);
+}
+
+TEST(Process, LeadsAGroup) {
+  const Child child = start_process("/bin/sh", {"-c", "sleep 1000 & wait"}, {"PATH=/usr/bin:/bin"});
+  EXPECT_EQ(::getpgid(child.pid), child.pid);
+  EXPECT_EQ(::kill(-child.pid, SIGKILL), 0);
+  EXPECT_EQ(wait_for(child).signal, SIGKILL);
+}
+
+TEST(Process, SignalsHaveNames) {
+  EXPECT_EQ(signal_name(SIGKILL), "SIGKILL");
+  EXPECT_EQ(signal_name(SIGSEGV), "SIGSEGV");
+  EXPECT_EQ(signal_name(99), "signal 99");
+}
+
+}  // namespace
+}  // namespace metaflow::base

@@ -1,0 +1,108 @@
+#include "base/files.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include <metaflow/error.h>
+
+#include "base/text.h"
+
+namespace metaflow::base {
+namespace {
+
+using testing::HasSubstr;
+using testing::UnorderedElementsAre;
+
+class Files : public testing::Test {
+ protected:
+  Files() {
+    std::string name = testing::TempDir() + "files_XXXXXX";
+    directory_ = ::mkdtemp(name.data());
+  }
+  ~Files() override { std::filesystem::remove_all(directory_); }
+  std::string path(const std::string& name) const { return directory_ + "/" + name; }
+
+  std::string directory_;
+};
+
+TEST_F(Files, CreateMakesDirectoriesAndNeverReplaces) {
+  EXPECT_TRUE(create_file(path("a/b/c"), "first"));
+  EXPECT_FALSE(create_file(path("a/b/c"), "second"));
+  EXPECT_EQ(read_file(path("a/b/c"))->text(), "first");
+}
+
+TEST_F(Files, ReplaceLeavesReadersWhatTheyHave) {
+  const std::string old(1U << 20U, 'o');  // large enough to be mapped
+  replace_file(path("f"), old);
+  const auto mapped = read_file(path("f"));
+  replace_file(path("f"), "new");
+  EXPECT_EQ(mapped->text(), old);
+  EXPECT_EQ(read_file(path("f"))->text(), "new");
+  EXPECT_THAT(list_directory(directory_), UnorderedElementsAre("f")) << "no temporary file is left";
+}
+
+TEST_F(Files, AnOutputFileMayBeADeviceOrALink) {
+  write_output_file("/dev/null", "gone");
+  struct stat status {};
+  ASSERT_EQ(::stat("/dev/null", &status), 0);
+  EXPECT_TRUE(S_ISCHR(status.st_mode)) << "it is still a device";
+  create_file(path("target"), "old");
+  ASSERT_EQ(::symlink(path("target").c_str(), path("link").c_str()), 0);
+  write_output_file(path("link"), "new");
+  EXPECT_EQ(read_file(path("target"))->text(), "new");
+  ASSERT_EQ(::lstat(path("link").c_str(), &status), 0);
+  EXPECT_TRUE(S_ISLNK(status.st_mode));
+}
+
+TEST_F(Files, WhatIsMissing) {
+  EXPECT_FALSE(read_file(path("x")).has_value());
+  EXPECT_FALSE(file_size(path("x")).has_value());
+  EXPECT_FALSE(exists(path("x")));
+  EXPECT_TRUE(list_directory(path("x")).empty());
+  remove_file(path("x"));
+}
+
+TEST_F(Files, ErrorsNameOperationPathAndReason) {
+  create_file(path("file"), "");
+  try {
+    create_file(path("file/below"), "");
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::data_store);
+    EXPECT_THAT(error.what(), HasSubstr(path("file")));
+    EXPECT_THAT(error.what(), HasSubstr("Not a directory"));
+  }
+  EXPECT_THROW(read_file(directory_), Error) << "a directory is no file";
+}
+
+TEST_F(Files, SpoolsAreFilledInAnyOrderAndNamedOnce) {
+  SpoolFile spool(path("d"));
+  spool.write(as_bytes("world"), 5);
+  spool.write(as_bytes("hello"), 0);
+  EXPECT_TRUE(list_directory(path("d")).empty() || !exists(path("d/x")));
+  EXPECT_TRUE(spool.publish(path("d/x")));
+  EXPECT_EQ(read_file(path("d/x"))->text(), "helloworld");
+  SpoolFile other(path("d"));
+  other.write(as_bytes("late"), 0);
+  EXPECT_FALSE(other.publish(path("d/x")));
+  EXPECT_EQ(read_file(path("d/x"))->text(), "helloworld");
+}
+
+TEST_F(Files, ADroppedSpoolLeavesNothing) {
+  { SpoolFile(path("d")).write(as_bytes("x"), 0); }
+  EXPECT_TRUE(list_directory(path("d")).empty());
+}
+
+TEST_F(Files, AbsolutePathsAreLexical) {
+  EXPECT_EQ(absolute_path("/a/./b/../c//d/"), "/a/c/d");
+  EXPECT_EQ(absolute_path("/.."), "/");
+  EXPECT_EQ(absolute_path("x"), current_directory() + "/x");
+}
+
+}  // namespace
+}  // namespace metaflow::base

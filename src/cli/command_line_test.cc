@@ -1,0 +1,102 @@
+#include "cli/command_line.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include <metaflow/error.h>
+
+namespace metaflow::cli {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+/// program [--loud] [run] [--size N] [--tag T]... [--[no-]sync] WORDS..., and what it was told.
+class CommandLine : public testing::Test {
+ protected:
+  CommandLine() {
+    Command run;
+    run.name = "run";
+    run.help = "Runs it. With more to say.";
+    run.options = {
+        {.name = "--size", .metavar = "INTEGER", .environment = "TEST_SIZE", .set = store_number("--size", size, 1)},
+        {.name = "--tag", .metavar = "TEXT", .environment = "TEST_TAG", .multiple = true, .set = append_text(tags)},
+        {.name = "--sync", .off_name = "--no-sync", .environment = "TEST_SYNC", .set = store_flag(sync)},
+        {.name = "--mode", .metavar = "[a|b]", .set = store_choice("--mode", mode, {"a", "b"})},
+    };
+    run.arguments = {{.name = "WORDS", .required = false, .multiple = true, .set = append_text(words)}};
+    run.run = [] { return 7; };
+    root.options = {{.name = "--loud", .set = store_flag(loud)}};
+    root.commands = {run};
+  }
+
+  int told(const std::vector<std::string>& line) { return execute(root, "program", line); }
+  std::string refused(const std::vector<std::string>& line) {
+    try {
+      told(line);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::usage);
+      return error.what();
+    }
+    return "nothing";
+  }
+
+  Command root;
+  std::size_t size = 0;
+  std::vector<std::string> tags;
+  std::vector<std::string> words;
+  bool sync = false;
+  bool loud = false;
+  std::string mode;
+};
+
+TEST_F(CommandLine, OptionsAndArguments) {
+  EXPECT_EQ(told({"--loud", "run", "--size", "5", "one", "--tag=x", "--tag", "--y", "--sync", "--", "--two"}), 7);
+  EXPECT_TRUE(loud);
+  EXPECT_EQ(size, 5U);
+  EXPECT_THAT(tags, ElementsAre("x", "--y"));
+  EXPECT_THAT(words, ElementsAre("one", "--two"));
+  EXPECT_TRUE(sync);
+}
+
+TEST_F(CommandLine, TheEnvironmentFillsInWhatTheLineLeavesOpen) {
+  ::setenv("TEST_SIZE", "3", 1);
+  ::setenv("TEST_TAG", "a  b", 1);
+  ::setenv("TEST_SYNC", "true", 1);
+  told({"run", "--no-sync"});
+  EXPECT_EQ(size, 3U);
+  EXPECT_THAT(tags, ElementsAre("a", "b"));
+  EXPECT_FALSE(sync);
+  ::setenv("TEST_SIZE", "x", 1);
+  EXPECT_THAT(refused({"run"}), HasSubstr("(from TEST_SIZE)"));
+  told({"run", "--size", "4"});
+  EXPECT_EQ(size, 4U);
+  for (const char* name : {"TEST_SIZE", "TEST_TAG", "TEST_SYNC"}) ::unsetenv(name);
+}
+
+TEST_F(CommandLine, WhatIsWrongIsSaidWithTheUsage) {
+  EXPECT_EQ(refused({"run", "--sizes", "3"}),
+            "Usage: program run [OPTIONS] [WORDS]...\nTry 'program run --help' for help.\n\n"
+            "Error: no such option: --sizes  Did you mean --size?");
+  EXPECT_THAT(refused({"rum"}), HasSubstr("No such command 'rum'. Did you mean run?"));
+  EXPECT_THAT(refused({}), HasSubstr("Missing command."));
+  EXPECT_THAT(refused({"run", "--size"}), HasSubstr("--size option requires an argument"));
+  EXPECT_THAT(refused({"run", "--size", "0"}), HasSubstr("--size"));
+  EXPECT_THAT(refused({"run", "--size", "5x"}), HasSubstr("5x"));
+  EXPECT_THAT(refused({"run", "--mode", "c"}), HasSubstr("c"));
+  EXPECT_THAT(refused({"run", "--sync=1"}), HasSubstr("does not take a value"));
+  EXPECT_THAT(refused({"run", "--loud"}), HasSubstr("It goes before the command: program --loud run"));
+}
+
+TEST_F(CommandLine, HelpListsWhatThereIs) {
+  const std::string text = help_text(root, "program");
+  EXPECT_THAT(text, HasSubstr("Usage: program [OPTIONS] COMMAND [ARGS]..."));
+  EXPECT_THAT(text, HasSubstr("--loud"));
+  EXPECT_THAT(text, HasSubstr("Runs it."));
+  EXPECT_THAT(help_text(root.commands[0], "program run"), HasSubstr("--sync / --no-sync"));
+}
+
+}  // namespace
+}  // namespace metaflow::cli
