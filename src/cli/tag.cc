@@ -119,7 +119,8 @@ std::string line_of(const std::vector<std::string>& runs, const std::set<std::st
 
 std::string path_of(Context& context, const RunInfo& run) { return fmt::format("{}/{}", context.flow.name, run.id); }
 
-int edit(Context& context, const Options& options, std::vector<std::string> add, std::vector<std::string> remove) {
+int edit(Context& context, const Options& options, const std::vector<std::string>& add,
+         const std::vector<std::string>& remove) {
   RunInfo run = find_run(context, options);
   run.tags = context.metadata().edit_tags(context.flow.name, run.id, add, remove);
   context.echo("Operation successful. New tags:\n");

@@ -183,7 +183,7 @@ store::TaskData save_parameters(const graph::Graph& graph, store::FlowStore& sto
   const auto& flow = graph.flow();
   const FlowObject object(flow);
   for (std::size_t p = 0; p < parameters.size(); ++p) {
-    if (given[p]) set_parameter(object, parameters[p], *given[p]);
+    if (const auto& text = given[p]) set_parameter(object, parameters[p], *text);
   }
   store::TaskData data;
   for (std::size_t m = 0; m < flow.members.size(); ++m) {

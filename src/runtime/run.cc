@@ -102,8 +102,8 @@ void Run::conclude() {
     }
     say(ReportLine::Kind::run, "Flushing logs...");
     services_.reporter.flush();
-    if (interrupted_) throw Error(ErrorCode::interrupted, interrupted_.value());
-    throw Error(ErrorCode::step_failure, failure_.value());
+    if (interrupted_) throw Error(ErrorCode::interrupted, *interrupted_);
+    if (failure_) throw Error(ErrorCode::step_failure, *failure_);
   }
   if (!ended_) {
     throw Error(ErrorCode::internal, fmt::format("The terminal step {} was not successful by the end of flow.",

@@ -237,7 +237,7 @@ void on_fatal_signal(int number, siginfo_t* info, void*) {
 
 }  // namespace
 
-void install_crash_handler(std::string program) {
+void install_crash_handler(const std::string& program) {
   ::posix_spawn_file_actions_init(&output_to_error);
   ::posix_spawn_file_actions_adddup2(&output_to_error, 2, 1);
   std::snprintf(program_path.data(), program_path.size(), "%s", program.c_str());

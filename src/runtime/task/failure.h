@@ -27,7 +27,7 @@ Failure describe_current_exception();
 /// Makes fatal signals (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT) print a stack before the process dies of them.
 /// `program`: how to run this program again (the stack is looked up by a new process: the dying one cannot be trusted
 /// with memory).
-void install_crash_handler(std::string program);
+void install_crash_handler(const std::string& program);
 
 /// The hidden command `symbolize`, which that process executes: module+0xaddress per argument.
 int symbolize(int argc, char** argv);

@@ -210,8 +210,8 @@ class Task {
   // --- the step
 
   void call() {
-    if (step_.node.takes_item && item_.memory() == nullptr)
-      item_ = store::read_foreach_item(*store_, current_.items.back(), *current_.current.index());
+    if (const auto index = current_.current.index(); step_.node.takes_item && item_.memory() == nullptr && index)
+      item_ = store::read_foreach_item(*store_, current_.items.back(), *index);
     detail::StepCall step_call{object_.get(), &item_.root(), inputs_.get()};
     struct Both {
       void (*run)(const detail::StepCall&);
