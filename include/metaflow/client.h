@@ -100,8 +100,9 @@ class Task {
   const std::string& step() const { return step_; }
   std::string pathspec() const { return flow_ + "/" + run_ + "/" + step_ + "/" + id_; }
   Time created_at() const { return created_at_; }
+  /// When the last attempt ended, also if by an exception; not if its process was killed.
   std::optional<Time> finished_at() const;
-  /// It has run to its end, well or by an exception; a task whose process was killed has not.
+  /// Its step has run to its end.
   bool finished() const;
   bool successful() const;
   /// The attempt that artifacts and logs are those of: the last one, or the one that attempt(n) chose.

@@ -72,7 +72,7 @@ Artifact Task::artifact(const std::string& name) const {
               names.empty() ? "It has none at all: it has not finished." : "It has " + base::join(names, ", ") + ".");
 }
 
-bool Task::finished() const { return has("_task_ok"); }
+bool Task::finished() const { return has("_task_ok") && artifact("_task_ok").as<bool>(); }
 
 bool Task::successful() const { return has("_success") && artifact("_success").as<bool>(); }
 

@@ -52,7 +52,7 @@ class Cli:
 
     def path(self, program):
         """Examples go by their names, the flows of the tests without their _flow."""
-        for place in (BUILD / "examples" / program, BUILD / "flows" / f"{program}_flow"):
+        for place in (BUILD / "examples" / program, BUILD / "flows" / f"{program}_flow", BUILD / "programs" / program):
             if place.exists():
                 return place
         raise FileNotFoundError(program)
