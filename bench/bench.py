@@ -27,8 +27,9 @@ BENCHMARKS = {
 
 
 class Context:
-    def __init__(self, build, python, long):
+    def __init__(self, build, python, room, long):
         self.build, self.python, self.long = build, python, long
+        self._room = room or os.path.join(build, "bench", "room")
         self.here = os.path.dirname(os.path.abspath(__file__))
 
     def program(self, name):
@@ -38,7 +39,7 @@ class Context:
         return os.path.join(self.here, "peers", name)
 
     def room(self):
-        return Room(os.path.join(self.build, "bench", "room"))
+        return Room(self._room)
 
 
 def machine():
@@ -51,6 +52,7 @@ def main():
     parser = argparse.ArgumentParser(prog="dev/bench", description="Measures us and our peers, prints a table.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"which ones: {', '.join(BENCHMARKS)}; default: all")
     parser.add_argument("--long", action="store_true", help="also a foreach of 100,000: some minutes more")
+    parser.add_argument("--room", metavar="DIR", help="where flows store what they are measured with; default: in the build directory")
     parser.add_argument("--build", required=True, help=argparse.SUPPRESS)
     parser.add_argument("--python", required=True, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -58,7 +60,7 @@ def main():
         if name not in BENCHMARKS:
             parser.error(f"there is no benchmark {name}; there are: {', '.join(BENCHMARKS)}")
 
-    context = Context(options.build, options.python, options.long)
+    context = Context(options.build, options.python, options.room, options.long)
     print(machine())
     table = Table()
     for name in options.names or BENCHMARKS:

@@ -108,21 +108,25 @@ def store(path):
 
 @dataclass
 class Files:
-    files: int   # entries of directories that are no directories
+    files: int   # entries of directories that are no directories, without those of blobs
+    blobs: int   # and those of blobs
     inodes: int  # directories and files, hard links counted once
     disk: int    # bytes allocated
 
 
 def files_below(path):
-    files, inodes, disk = 0, set(), 0
+    files, blobs, inodes, disk = 0, 0, set(), 0
     for directory, _, names in os.walk(path):
-        files += len(names)
+        if f"{os.sep}data{os.sep}" in directory:
+            blobs += len(names)
+        else:
+            files += len(names)
         for name in [".", *names]:
             found = os.lstat(os.path.join(directory, name))
             if found.st_ino not in inodes:
                 inodes.add(found.st_ino)
                 disk += found.st_blocks * 512
-    return Files(files, len(inodes), disk)
+    return Files(files, blobs, len(inodes), disk)
 
 
 def seconds(value):

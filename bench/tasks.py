@@ -84,8 +84,8 @@ def trivial(context, table):
             table.row("trivial task: wall, 2 at a time", wall["ours"], peer, wall[peer])
 
         ours, theirs = bench.files[n], bench.official_files
-        for what, unit, budget in (("files", amount, Budget("<= 16 + new blobs", ours=17)), ("inodes", amount, None), ("disk", size, None)):
-            table.row(f"trivial task: {what} of the store", getattr(ours, what) / (n + ELSE), "Metaflow",
+        for what, unit, budget in (("files", amount, Budget("<= 16 + new blobs", ours=16.1)), ("blobs", amount, None), ("inodes", amount, None), ("disk", size, None)):
+            table.row(f"trivial task: {what} in the store", getattr(ours, what) / (n + ELSE), "Metaflow",
                       getattr(theirs, what) / (fewer + ELSE), unit=unit, budget=budget)
 
 
@@ -94,11 +94,8 @@ def foreach(context, table):
         bench = Bench(context, room)
         counts = [1000, 10_000] + ([100_000] if context.long else [])
         times = {n: [] for n in counts}
-        for repetition in range(2):
-            for n in counts:
-                if n < 100_000 or repetition == 0:
-                    times[n].append(bench.ours(n))
-        times[1000].append(bench.ours(1000))
+        for n in [1000, 10_000, *counts[2:], 1000, 10_000, 1000]:
+            times[n].append(bench.ours(n))
         base = least(times[1000]) / (1000 + ELSE)
         table.row("foreach of 1000: CPU per task", base)
         for n in counts[1:]:

@@ -1,6 +1,7 @@
 // As many tasks that do nothing as you like, and a join that reads one artifact of each.
 #include <metaflow/metaflow.h>
 
+#include <cstdio>
 #include <numeric>
 #include <vector>
 
@@ -14,7 +15,6 @@ struct Trivial : mf::FlowSpec<Trivial> {
   mf::Parameter<int> n{{.value = 10, .help = "How many tasks."}};
   mf::Lazy<std::vector<int>> items;  // lazy: a task reads its own item, not the list
   int value = 0;
-  long total = 0;
 
   void start() {
     auto& numbers = items.edit();
@@ -24,8 +24,10 @@ struct Trivial : mf::FlowSpec<Trivial> {
   void work(int item) { value = item; }
   void join(const mf::Inputs<Trivial>& inputs) {
     stamp("opened");
+    long total = 0;
     for (int each : inputs.each(&Trivial::value)) total += each;
     stamp("joined");
+    std::printf("%ld\n", total);
   }
   void end() {}
 
