@@ -66,4 +66,4 @@ def compile_time(context, table):
     """Prints a table of its own."""
     script = os.path.join(context.here, "compile_time.sh")
     if os.path.exists(script):
-        subprocess.run([script], check=True)
+        subprocess.run(["bash", script], check=True)
