@@ -25,8 +25,8 @@ struct Trade {
 };
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Trade, id, price, symbol)
 
-constexpr std::size_t kMany = 10'000'000;
-constexpr std::size_t kSome = 1'000'000;
+constexpr std::size_t kMany = 2'000'000;
+constexpr std::size_t kSome = 500'000;
 
 std::string word(std::size_t i) { return "symbol-" + std::to_string(i); }
 

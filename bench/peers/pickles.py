@@ -2,7 +2,7 @@
 import pickle
 import time
 
-MANY, SOME = 10_000_000, 1_000_000
+MANY, SOME = 2_000_000, 500_000
 MASK = (1 << 64) - 1
 
 
