@@ -1,4 +1,5 @@
-// How long values take to become a payload, and a payload to become values. The column "item" is the time per item.
+// How long values take to become a payload, and a payload to become values; the same for JSON, and for memcpy where it
+// would do. The column "item" is the time per item.
 //
 // usage: values_bench [--benchmark_filter=decode/...] [--benchmark_repetitions=5]
 #include <benchmark/benchmark.h>
@@ -6,6 +7,7 @@
 
 #include <cstdint>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -21,9 +23,10 @@ struct Trade {
   double price = 0;
   std::string symbol;
 };
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Trade, id, price, symbol)
 
-constexpr std::size_t kMany = 10'000'000;
-constexpr std::size_t kSome = 1'000'000;
+constexpr std::size_t kMany = 2'000'000;
+constexpr std::size_t kSome = 500'000;
 
 std::string word(std::size_t i) { return "symbol-" + std::to_string(i); }
 
@@ -107,14 +110,54 @@ void decode(benchmark::State& state) {
   count(state, size);
 }
 
+template <class T>
+void json_encode(benchmark::State& state) {
+  const T values = sample<T>();
+  for (auto _ : state) {
+    const std::string text = nlohmann::json(values).dump();
+    benchmark::DoNotOptimize(text.data());
+  }
+  count(state, values.size());
+}
+
+template <class T>
+void json_decode(benchmark::State& state) {
+  const std::string text = nlohmann::json(sample<T>()).dump();
+  std::size_t size = 0;
+  for (auto _ : state) {
+    const T values = nlohmann::json::parse(text).get<T>();
+    size = values.size();
+    benchmark::DoNotOptimize(&values);
+  }
+  count(state, size);
+}
+
+/// The bytes as they are, into memory that is new.
+void copy(benchmark::State& state) {
+  const auto values = sample<std::vector<double>>();
+  for (auto _ : state) {
+    const std::vector<double> copied(values);
+    benchmark::DoNotOptimize(copied.data());
+    benchmark::ClobberMemory();
+  }
+  count(state, values.size());
+}
+
 #define VALUES_BENCH(name, ...)                                                                 \
   BENCHMARK_TEMPLATE(encode, __VA_ARGS__)->Name("encode/" name)->Unit(benchmark::kMillisecond); \
-  BENCHMARK_TEMPLATE(decode, __VA_ARGS__)->Name("decode/" name)->Unit(benchmark::kMillisecond)
+  BENCHMARK_TEMPLATE(decode, __VA_ARGS__)->Name("decode/" name)->Unit(benchmark::kMillisecond); \
+  BENCHMARK_TEMPLATE(json_encode, __VA_ARGS__)                                                  \
+      ->Name("json_encode/" name)                                                               \
+      ->Unit(benchmark::kMillisecond)                                                           \
+      ->Iterations(1);                                                                          \
+  BENCHMARK_TEMPLATE(json_decode, __VA_ARGS__)->Name("json_decode/" name)->Unit(benchmark::kMillisecond)->Iterations(1)
 
 VALUES_BENCH("vector<double>", std::vector<double>);
 VALUES_BENCH("vector<int>", std::vector<int>);
 VALUES_BENCH("vector<string>", std::vector<std::string>);
 VALUES_BENCH("map<string,double>", std::map<std::string, double>);
 VALUES_BENCH("vector<struct>", std::vector<Trade>);
+BENCHMARK(copy)->Name("memcpy_encode/vector<double>")->Unit(benchmark::kMillisecond);
+BENCHMARK(copy)->Name("memcpy_decode/vector<double>")->Unit(benchmark::kMillisecond);
 
 }  // namespace

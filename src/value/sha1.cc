@@ -5,6 +5,10 @@
 #include <cstdint>
 #include <cstring>
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 namespace metaflow::value {
 
 Digest sha1(std::span<const std::span<const std::byte>> pieces) {
@@ -104,6 +108,28 @@ __attribute__((target("avx2"))) void hash_8(const std::byte* data, std::size_t c
   hash_lanes<Word8>(data, chunk, digests);
 }
 
+/// Which vectors the processor and the kernel support. Asked when a large value is hashed, not by
+/// __builtin_cpu_supports, which makes every process ask when it starts: in a virtual machine each question is a trap,
+/// 70 microseconds in all.
+struct Vectors {
+  bool avx2 = false;
+  bool avx512 = false;
+
+  Vectors() {
+    unsigned a = 0;
+    unsigned b = 0;
+    unsigned c = 0;
+    unsigned d = 0;
+    if (__get_cpuid(1, &a, &b, &c, &d) == 0 || (c & bit_OSXSAVE) == 0) return;
+    unsigned saved = 0;  // the registers that the kernel saves: 2 and 4 are those of AVX, 0xe0 those of AVX-512
+    __asm__("xgetbv" : "=a"(saved), "=d"(d) : "c"(0));
+    if ((saved & 0x06U) != 0x06U || __get_cpuid_count(7, 0, &a, &b, &c, &d) == 0) return;
+    constexpr unsigned kAvx512 = bit_AVX512F | bit_AVX512VL | bit_AVX512BW;
+    avx2 = (b & bit_AVX2) != 0;
+    avx512 = (saved & 0xe0U) == 0xe0U && (b & kAvx512) == kAvx512;
+  }
+};
+
 #endif
 
 }  // namespace
@@ -111,11 +137,10 @@ __attribute__((target("avx2"))) void hash_8(const std::byte* data, std::size_t c
 void sha1_chunks(const std::byte* data, std::size_t chunk, std::span<Digest> digests) {
   std::size_t done = 0;
 #if defined(__x86_64__)
-  const bool wide =
-      __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw");
-  for (; wide && done + 16 <= digests.size(); done += 16) hash_16(data + done * chunk, chunk, &digests[done]);
-  for (; __builtin_cpu_supports("avx2") && done + 8 <= digests.size(); done += 8)
-    hash_8(data + done * chunk, chunk, &digests[done]);
+  static const Vectors kVectors;
+  for (; kVectors.avx512 && done + 16 <= digests.size(); done += 16)
+    hash_16(data + done * chunk, chunk, &digests[done]);
+  for (; kVectors.avx2 && done + 8 <= digests.size(); done += 8) hash_8(data + done * chunk, chunk, &digests[done]);
 #endif
   for (; done < digests.size(); ++done) {
     const std::span<const std::byte> piece(data + done * chunk, chunk);

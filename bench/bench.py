@@ -1,0 +1,74 @@
+"""The benchmarks, as one table. Called by dev/bench, which builds what they need.
+
+Processor time is user and system time of a command and of all that it started. Peers take turns with us in the same run; of processor times the
+least counts, of wall times the median, unless a row says otherwise.
+"""
+import argparse
+import os
+import platform
+import sys
+
+import arrays
+import other
+import tasks
+from measuring import Room, Table
+
+BENCHMARKS = {
+    "trivial": tasks.trivial,
+    "foreach": tasks.foreach,
+    "join": tasks.join,
+    "chain": tasks.chain,
+    "array": arrays.array,
+    "parallel": other.parallel,
+    "startup": other.startup,
+    "values": other.values,
+    "compile_time": other.compile_time,
+}
+
+
+class Context:
+    def __init__(self, build, python, room, long):
+        self.build, self.python, self.long = build, python, long
+        self._room = room or os.path.join(build, "bench", "room")
+        self.here = os.path.dirname(os.path.abspath(__file__))
+
+    def program(self, name):
+        return os.path.join(self.build, "bench", name)
+
+    def peer(self, name):
+        return os.path.join(self.here, "peers", name)
+
+    def room(self):
+        return Room(self._room)
+
+
+def machine():
+    with open("/proc/cpuinfo") as info:
+        model = next((line.split(":")[1].strip() for line in info if line.startswith("model name")), platform.machine())
+    return f"{os.cpu_count()} x {model}, Linux {platform.release()}, load {os.getloadavg()[0]:.1f}"
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="dev/bench", description="Measures us and our peers, prints a table.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which ones: {', '.join(BENCHMARKS)}; default: all")
+    parser.add_argument("--long", action="store_true", help="also a foreach of 100,000: some minutes more")
+    parser.add_argument("--room", metavar="DIR", help="where flows store what they are measured with; default: in the build directory")
+    parser.add_argument("--build", required=True, help=argparse.SUPPRESS)
+    parser.add_argument("--python", required=True, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    for name in options.names:
+        if name not in BENCHMARKS:
+            parser.error(f"there is no benchmark {name}; there are: {', '.join(BENCHMARKS)}")
+
+    context = Context(options.build, options.python, options.room, options.long)
+    print(machine())
+    table = Table()
+    for name in options.names or BENCHMARKS:
+        BENCHMARKS[name](context, table)
+    if table.missed:
+        print(f"{table.missed} budget{'s were' if table.missed > 1 else ' was'} missed.")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
