@@ -704,6 +704,13 @@ struct Convert<T> {
   }
 };
 
+/// Whether a stored value can be read as a T. If not, this says so.
+template <class T, bool fine = Storable<T>>
+consteval bool readable() {
+  static_assert(fine, "metaflow: no stored value can be read as this type");
+  return fine;
+}
+
 /// The items of something that foreach can fan out over.
 template <class T>
 struct ForeachItems {};
@@ -717,6 +724,15 @@ template <class T>
   requires MapLike<T>
 struct ForeachItems<T> {
   using Item = std::pair<typename T::key_type, typename T::mapped_type>;
+};
+template <class T>
+concept Fannable = requires { typename ForeachItems<T>::Item; };
+
+/// Stands for a value where a static_assert has said that there is none; fits everywhere, so that it is all that is
+/// said.
+struct Misfit {
+  template <class T>
+  operator T() const;
 };
 
 }  // namespace detail
@@ -760,9 +776,8 @@ extern template struct Coder<std::map<std::string, std::vector<double>>>;
 
 template <class T>
 T Value::as() const {
-  static_assert(detail::Storable<T>, "metaflow: no stored value can be read as this type");
   T into{};
-  if constexpr (detail::Storable<T>) detail::decode(*this, detail::Place{}, into);
+  if constexpr (detail::readable<T>()) detail::decode(*this, detail::Place{}, into);
   return into;
 }
 

@@ -81,8 +81,6 @@ class Parameter : private detail::ParameterBase {
   explicit Parameter(Options options)
       : ParameterBase{std::move(options.help), std::move(options.name), std::move(options.separator),
                       !options.value.has_value() && !detail::OptionalLike<T>} {
-    // Here and not in the class: a struct that is declared inside the flow is complete only where the flow is.
-    static_assert(detail::Storable<T>, "metaflow: Parameter<T>: a T cannot be stored");
     if (options.value) value_ = std::move(*options.value);
   }
   Parameter(const Parameter&) = default;

@@ -291,7 +291,7 @@ template <class... Steps>
 consteval auto shape_of(const Graph<Steps...>*) {
   Shape<Graph<Steps...>::kSize, Graph<Steps...>::kTargetCount> shape;
   const StepId ids[] = {Steps::kId..., nullptr};
-  ShapeWriter writer{shape.steps, shape.targets, ids, sizeof...(Steps)};
+  [[maybe_unused]] ShapeWriter writer{shape.steps, shape.targets, ids, sizeof...(Steps)};
   (writer.add({*Steps::kId, Steps::Transition::kKind, Steps::kJoin, Steps::kTakesItem}, Steps::Transition::kTargets,
               Steps::Transition::kTargetCount),
    ...);
