@@ -4,9 +4,9 @@
 #include <metaflow/codec.h>
 #include <metaflow/detail/stored.h>
 
-#include <algorithm>
 #include <array>
 #include <cstddef>
+#include <cstring>
 #include <initializer_list>
 #include <memory>
 #include <span>
@@ -118,7 +118,8 @@ class Array {
   }
   /// The elements themselves, in one dimension: Array<double>{1, 2, 3}.
   Array(std::initializer_list<T> values) : Array(Zeros{}, Shape{values.size()}) {
-    std::copy(values.begin(), values.end(), edit().begin());
+    T* into = edit().data();
+    for (const T& value : values) *into++ = value;
   }
   /// Takes the memory of the vector over; nothing is copied.
   Array(std::vector<T>&& values)
@@ -142,7 +143,7 @@ class Array {
     if (shape.empty()) shape = {values.size()};
     if (detail::element_count(shape) != values.size()) detail::throw_bad_shape(shape, values.size());
     Array array = zeros(std::move(shape));
-    std::copy(values.begin(), values.end(), array.edit().begin());
+    if (!values.empty()) std::memcpy(array.edit().data(), values.data(), values.size_bytes());
     return array;
   }
   /// Shares memory that somebody else allocated; `owner` is released when the last copy is gone.

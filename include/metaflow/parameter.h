@@ -61,7 +61,7 @@ struct ParameterBase {
 /// An option of `run`, `--n 100` or METAFLOW_RUN_N=100, and an artifact of every step, read-only.
 ///
 ///   mf::Parameter<int> n{{.value = 100, .help = "how many points"}};
-///   mf::Parameter<std::string> input{{.help = "the file to read"}};      // no value: required
+///   mf::Parameter<std::string> source{{.help = "the file to read"}};     // no value: required
 ///   mf::Parameter<std::optional<double>> alpha;                          // may be left out: nullopt
 ///   mf::Parameter<std::vector<int>> sizes{{.value = {{1, 2, 3}}}};       // --sizes 1,2,3
 ///   mf::Parameter<std::map<std::string, int>> limits;                    // --limits '{"a": 1}'
