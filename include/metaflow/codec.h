@@ -288,24 +288,16 @@ template <>
 struct Convert<Bytes> {
   static constexpr bool kStorable = true;
   static constexpr unsigned kCategory = kBytes;
-  static void encode(Pickler& out, const Bytes& value) {
-    out.bytes(std::as_bytes(std::span(value.data(), value.size())));
-  }
-  static void decode(const Value& value, const Place& place, Bytes& into) {
-    auto bytes = bytes_from(value, place);
-    into.assign(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  }
+  static void encode(Pickler& out, const Bytes& value);
+  static void decode(const Value& value, const Place& place, Bytes& into);
 };
 
 template <>
 struct Convert<std::vector<std::byte>> {
   static constexpr bool kStorable = true;
   static constexpr unsigned kCategory = kBytes;
-  static void encode(Pickler& out, const std::vector<std::byte>& value) { out.bytes(value); }
-  static void decode(const Value& value, const Place& place, std::vector<std::byte>& into) {
-    auto bytes = bytes_from(value, place);
-    into.assign(bytes.begin(), bytes.end());
-  }
+  static void encode(Pickler& out, const std::vector<std::byte>& value);
+  static void decode(const Value& value, const Place& place, std::vector<std::byte>& into);
 };
 
 template <class T>

@@ -50,13 +50,10 @@ struct Current {
   unsigned cpus() const;
 
   /// "BigSum/17/start/1"
-  std::string pathspec() const { return flow_name + "/" + run_id + "/" + step_name + "/" + task_id; }
+  std::string pathspec() const;
 
   /// The position in the innermost foreach around the step; nothing outside of any.
-  std::optional<std::size_t> index() const {
-    if (foreach_stack.empty()) return std::nullopt;
-    return foreach_stack.back().index;
-  }
+  std::optional<std::size_t> index() const;
 
   /// The item of the innermost foreach around the step; `T` as in the range. Throws Error{not_found} outside of any.
   template <class T>
