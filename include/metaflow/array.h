@@ -4,9 +4,9 @@
 #include <metaflow/codec.h>
 #include <metaflow/detail/stored.h>
 
-#include <algorithm>
 #include <array>
 #include <cstddef>
+#include <cstring>
 #include <initializer_list>
 #include <memory>
 #include <span>
@@ -31,6 +31,13 @@ concept Element = std::is_trivially_copyable_v<T> && kElementType<T> != '\0' && 
 /// The untyped part of an Array. Reading is safe from several threads.
 class ArrayData {
  public:
+  // These make one in the library: std::make_shared costs a flow 50 ms of compilation each time.
+  static std::shared_ptr<ArrayData> refer_to(std::shared_ptr<const StoredValue> stored);
+  static std::shared_ptr<ArrayData> read(const Value& value, const Place& place, char type, std::size_t item_size);
+  static std::shared_ptr<ArrayData> zeros(std::vector<std::size_t> shape, std::size_t item_size);
+  static std::shared_ptr<ArrayData> sharing(std::vector<std::size_t> shape, std::size_t item_size, std::byte* data,
+                                            std::shared_ptr<void> owner);
+
   /// Not read yet.
   explicit ArrayData(std::shared_ptr<const StoredValue> stored);
   /// Zeros in memory, 64-byte aligned. Throws Error{out_of_memory}.
@@ -118,7 +125,8 @@ class Array {
   }
   /// The elements themselves, in one dimension: Array<double>{1, 2, 3}.
   Array(std::initializer_list<T> values) : Array(Zeros{}, Shape{values.size()}) {
-    std::copy(values.begin(), values.end(), edit().begin());
+    T* into = edit().data();
+    for (const T& value : values) *into++ = value;
   }
   /// Takes the memory of the vector over; nothing is copied.
   Array(std::vector<T>&& values)
@@ -131,7 +139,7 @@ class Array {
     if (shape.empty()) shape = {owner->size()};
     if (detail::element_count(shape) != owner->size()) detail::throw_bad_shape(shape, owner->size());
     auto* bytes = reinterpret_cast<std::byte*>(owner->data());
-    data_ = std::make_shared<detail::ArrayData>(std::move(shape), sizeof(T), bytes, owner);
+    data_ = detail::ArrayData::sharing(std::move(shape), sizeof(T), bytes, owner);
     vector_ = std::move(owner);
   }
 
@@ -142,15 +150,15 @@ class Array {
     if (shape.empty()) shape = {values.size()};
     if (detail::element_count(shape) != values.size()) detail::throw_bad_shape(shape, values.size());
     Array array = zeros(std::move(shape));
-    std::copy(values.begin(), values.end(), array.edit().begin());
+    if (!values.empty()) std::memcpy(array.edit().data(), values.data(), values.size_bytes());
     return array;
   }
   /// Shares memory that somebody else allocated; `owner` is released when the last copy is gone.
   static Array sharing(std::span<T> values, Shape shape, std::shared_ptr<void> owner) {
     if (detail::element_count(shape) != values.size()) detail::throw_bad_shape(shape, values.size());
     Array array;
-    array.data_ = std::make_shared<detail::ArrayData>(std::move(shape), sizeof(T),
-                                                      reinterpret_cast<std::byte*>(values.data()), std::move(owner));
+    array.data_ = detail::ArrayData::sharing(std::move(shape), sizeof(T), reinterpret_cast<std::byte*>(values.data()),
+                                             std::move(owner));
     return array;
   }
   /// Zeros in a mapped file: for arrays larger than memory. Saving such an array writes nothing again.
@@ -221,7 +229,7 @@ class Array {
   friend struct ArrayAccess;
 
   struct Zeros {};
-  Array(Zeros, Shape shape) : data_(std::make_shared<detail::ArrayData>(std::move(shape), sizeof(T))) {}
+  Array(Zeros, Shape shape) : data_(detail::ArrayData::zeros(std::move(shape), sizeof(T))) {}
 
   const detail::ArrayData& loaded() const {
     data_->load(detail::kElementType<T>, sizeof(T));
@@ -247,7 +255,7 @@ class Array {
 template <class T>
 struct ArrayAccess {
   static void attach(Array<T>& array, std::shared_ptr<const detail::StoredValue> stored) {
-    array.data_ = std::make_shared<detail::ArrayData>(std::move(stored));
+    array.data_ = detail::ArrayData::refer_to(std::move(stored));
     array.vector_ = nullptr;
   }
   static const detail::StoredValue* stored(const Array<T>& array) { return array.data_->stored(); }
@@ -265,9 +273,7 @@ struct Convert<Array<T>> {
     out.array(kElementType<T>, sizeof(T), data.shape(), {data.data(), data.bytes()});
   }
   static void decode(const Value& value, const Place& place, Array<T>& into) {
-    auto data = std::make_shared<ArrayData>(std::vector<std::size_t>{0}, sizeof(T));
-    data->assign(value, place, kElementType<T>, sizeof(T), nullptr);
-    into.data_ = std::move(data);
+    into.data_ = ArrayData::read(value, place, kElementType<T>, sizeof(T));
     into.vector_ = nullptr;
   }
 };

@@ -30,11 +30,9 @@ class Transient {
 template <class T>
 class Lazy {
  public:
-  Lazy() : state_(std::make_shared<State>()) {
-    // Here and not in the class: a struct that is declared inside the flow is complete only where the flow is.
-    static_assert(detail::Storable<T>, "metaflow: Lazy<T>: a T cannot be stored");
-    state_->loaded.set_done();
-  }
+  // Whether a T can be stored is asked where the whole flow is known (detail/check.h), and not here: a struct that is
+  // declared inside the flow is complete only there.
+  Lazy() : state_(std::make_shared<State>()) { state_->loaded.set_done(); }
   Lazy(T value) : state_(std::make_shared<State>()) {
     state_->value = std::move(value);
     state_->loaded.set_done();
@@ -91,6 +89,13 @@ struct LazyAccess {
 };
 
 namespace detail {
+
+template <class T>
+inline constexpr bool kIsTransient = false;
+template <class T>
+inline constexpr bool kIsTransient<Transient<T>> = true;
+template <class T>
+inline constexpr bool kIsTransient<const Transient<T>> = true;
 
 template <class T>
 struct Convert<Lazy<T>> {

@@ -53,7 +53,7 @@ class Artifact {
   T as() const {
     const Document document = value();
     T into{};
-    detail::decode(document.root(), detail::Place{nullptr, name_, 0}, into);
+    if constexpr (detail::readable<T>()) detail::decode(document.root(), detail::Place{nullptr, name_, 0}, into);
     return into;
   }
   /// As Python would print it, cut after `limit` bytes.

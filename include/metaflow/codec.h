@@ -288,24 +288,16 @@ template <>
 struct Convert<Bytes> {
   static constexpr bool kStorable = true;
   static constexpr unsigned kCategory = kBytes;
-  static void encode(Pickler& out, const Bytes& value) {
-    out.bytes(std::as_bytes(std::span(value.data(), value.size())));
-  }
-  static void decode(const Value& value, const Place& place, Bytes& into) {
-    auto bytes = bytes_from(value, place);
-    into.assign(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  }
+  static void encode(Pickler& out, const Bytes& value);
+  static void decode(const Value& value, const Place& place, Bytes& into);
 };
 
 template <>
 struct Convert<std::vector<std::byte>> {
   static constexpr bool kStorable = true;
   static constexpr unsigned kCategory = kBytes;
-  static void encode(Pickler& out, const std::vector<std::byte>& value) { out.bytes(value); }
-  static void decode(const Value& value, const Place& place, std::vector<std::byte>& into) {
-    auto bytes = bytes_from(value, place);
-    into.assign(bytes.begin(), bytes.end());
-  }
+  static void encode(Pickler& out, const std::vector<std::byte>& value);
+  static void decode(const Value& value, const Place& place, std::vector<std::byte>& into);
 };
 
 template <class T>
@@ -704,6 +696,13 @@ struct Convert<T> {
   }
 };
 
+/// Whether a stored value can be read as a T. If not, this says so.
+template <class T, bool fine = Storable<T>>
+consteval bool readable() {
+  static_assert(fine, "metaflow: no stored value can be read as this type");
+  return fine;
+}
+
 /// The items of something that foreach can fan out over.
 template <class T>
 struct ForeachItems {};
@@ -717,6 +716,15 @@ template <class T>
   requires MapLike<T>
 struct ForeachItems<T> {
   using Item = std::pair<typename T::key_type, typename T::mapped_type>;
+};
+template <class T>
+concept Fannable = requires { typename ForeachItems<T>::Item; };
+
+/// Stands for a value where a static_assert has said that there is none; fits everywhere, so that it is all that is
+/// said.
+struct Misfit {
+  template <class T>
+  operator T() const;
 };
 
 }  // namespace detail
@@ -760,9 +768,8 @@ extern template struct Coder<std::map<std::string, std::vector<double>>>;
 
 template <class T>
 T Value::as() const {
-  static_assert(detail::Storable<T>, "metaflow: no stored value can be read as this type");
   T into{};
-  if constexpr (detail::Storable<T>) detail::decode(*this, detail::Place{}, into);
+  if constexpr (detail::readable<T>()) detail::decode(*this, detail::Place{}, into);
   return into;
 }
 

@@ -11,6 +11,17 @@
 
 namespace metaflow {
 
+namespace detail {
+
+/// Whether a data member of this type is a range. If not, this says so.
+template <class V, bool fine = Fannable<V>>
+consteval bool names_range() {
+  static_assert(fine, "metaflow: current().input names the range of a foreach: current().input(&Flow::items)");
+  return fine;
+}
+
+}  // namespace detail
+
 /// One foreach around a task.
 struct ForeachFrame {
   std::string step;      // the step that runs for each item
@@ -39,29 +50,31 @@ struct Current {
   unsigned cpus() const;
 
   /// "BigSum/17/start/1"
-  std::string pathspec() const { return flow_name + "/" + run_id + "/" + step_name + "/" + task_id; }
+  std::string pathspec() const;
 
   /// The position in the innermost foreach around the step; nothing outside of any.
-  std::optional<std::size_t> index() const {
-    if (foreach_stack.empty()) return std::nullopt;
-    return foreach_stack.back().index;
-  }
+  std::optional<std::size_t> index() const;
 
   /// The item of the innermost foreach around the step; `T` as in the range. Throws Error{not_found} outside of any.
   template <class T>
   T input() const {
     T item{};
-    detail::decode(read_item({}).root(), detail::Place{nullptr, "the item of foreach", 0}, item);
+    if constexpr (detail::readable<T>())
+      detail::decode(read_item({}).root(), detail::Place{nullptr, "the item of foreach", 0}, item);
     return item;
   }
 
   /// The item of the foreach over this artifact: current().input(&Sweep::alphas).
   template <class V, class Flow>
   auto input(V Flow::*variable) const {
-    const std::string_view name = detail::kMemberNames<Flow>.names[detail::position_of<Flow>(variable)];
-    typename detail::ForeachItems<std::remove_const_t<V>>::Item item{};
-    detail::decode(read_item(name).root(), detail::Place{nullptr, name, 0}, item);
-    return item;
+    if constexpr (detail::names_range<std::remove_const_t<V>>()) {
+      const std::string_view name = detail::kMemberNames<Flow>.names[detail::position_of<Flow>(variable)];
+      typename detail::ForeachItems<std::remove_const_t<V>>::Item item{};
+      detail::decode(read_item(name).root(), detail::Place{nullptr, name, 0}, item);
+      return item;
+    } else {
+      return detail::Misfit{};
+    }
   }
 
  private:

@@ -1,6 +1,7 @@
 // The tasks that lead to a join.
 #pragma once
 
+#include <metaflow/artifact.h>
 #include <metaflow/codec.h>
 #include <metaflow/detail/reflect.h>
 #include <metaflow/error.h>
@@ -55,6 +56,14 @@ consteval std::string_view step_name() {
   return name_of_constant<Method>();
 }
 
+/// Whether `each` can read a member of type T of a class. If not, this says so.
+template <class Class, class T, bool member, bool stored = !kIsTransient<T>>
+consteval bool names_artifact() {
+  static_assert(member, "metaflow: each names a data member of the flow: inputs.each(&Flow::result)");
+  static_assert(stored, "metaflow: a Transient is not stored, so the inputs of a join do not have it");
+  return member && stored;
+}
+
 }  // namespace detail
 
 /// For Inputs::merge: only these artifacts; all artifacts but these.
@@ -97,7 +106,12 @@ class Inputs {
   /// One artifact of every input: for (double r : inputs.each(&Flow::result)). Nothing else is read.
   template <class T, class Base>
   auto each(T Base::*member) const {
-    return Each<std::remove_const_t<T>>{core_, detail::position_of<Flow>(static_cast<T Flow::*>(member))};
+    constexpr bool kMember = std::is_base_of_v<Base, Flow> && !std::is_function_v<T>;
+    if constexpr (detail::names_artifact<Base, T, kMember>()) {
+      return Each<std::remove_const_t<T>>{core_, detail::position_of<Flow>(static_cast<T Flow::*>(member))};
+    } else {
+      return Each<detail::Misfit>{core_, 0};
+    }
   }
 
   /// Makes what the branches disagree on an error. Before a join starts, every artifact on which its inputs agree, or

@@ -61,7 +61,7 @@ struct ParameterBase {
 /// An option of `run`, `--n 100` or METAFLOW_RUN_N=100, and an artifact of every step, read-only.
 ///
 ///   mf::Parameter<int> n{{.value = 100, .help = "how many points"}};
-///   mf::Parameter<std::string> input{{.help = "the file to read"}};      // no value: required
+///   mf::Parameter<std::string> source{{.help = "the file to read"}};     // no value: required
 ///   mf::Parameter<std::optional<double>> alpha;                          // may be left out: nullopt
 ///   mf::Parameter<std::vector<int>> sizes{{.value = {{1, 2, 3}}}};       // --sizes 1,2,3
 ///   mf::Parameter<std::map<std::string, int>> limits;                    // --limits '{"a": 1}'
@@ -81,8 +81,6 @@ class Parameter : private detail::ParameterBase {
   explicit Parameter(Options options)
       : ParameterBase{std::move(options.help), std::move(options.name), std::move(options.separator),
                       !options.value.has_value() && !detail::OptionalLike<T>} {
-    // Here and not in the class: a struct that is declared inside the flow is complete only where the flow is.
-    static_assert(detail::Storable<T>, "metaflow: Parameter<T>: a T cannot be stored");
     if (options.value) value_ = std::move(*options.value);
   }
   Parameter(const Parameter&) = default;

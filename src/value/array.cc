@@ -69,6 +69,25 @@ void throw_out_of_range(std::span<const std::size_t> shape, std::span<const std:
               fmt::format("Index {} of an array of shape {}", shape_text(index), shape_text(shape)));
 }
 
+std::shared_ptr<ArrayData> ArrayData::refer_to(std::shared_ptr<const StoredValue> stored) {
+  return std::make_shared<ArrayData>(std::move(stored));
+}
+
+std::shared_ptr<ArrayData> ArrayData::read(const Value& value, const Place& place, char type, std::size_t item_size) {
+  auto data = zeros({0}, item_size);
+  data->assign(value, place, type, item_size, nullptr);
+  return data;
+}
+
+std::shared_ptr<ArrayData> ArrayData::zeros(std::vector<std::size_t> shape, std::size_t item_size) {
+  return std::make_shared<ArrayData>(std::move(shape), item_size);
+}
+
+std::shared_ptr<ArrayData> ArrayData::sharing(std::vector<std::size_t> shape, std::size_t item_size, std::byte* data,
+                                              std::shared_ptr<void> owner) {
+  return std::make_shared<ArrayData>(std::move(shape), item_size, data, std::move(owner));
+}
+
 ArrayData::ArrayData(std::shared_ptr<const StoredValue> stored) : stored_(std::move(stored)), read_only_(true) {}
 
 ArrayData::ArrayData(std::vector<std::size_t> shape, std::size_t item_size)

@@ -128,6 +128,20 @@ std::span<const std::byte> bytes_from(const Value& given, const Place& place) {
   return value.bytes();
 }
 
+void Convert<Bytes>::encode(Pickler& out, const Bytes& value) {
+  out.bytes(std::as_bytes(std::span(value.data(), value.size())));
+}
+void Convert<Bytes>::decode(const Value& value, const Place& place, Bytes& into) {
+  const auto bytes = bytes_from(value, place);
+  into.assign(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+}
+
+void Convert<std::vector<std::byte>>::encode(Pickler& out, const std::vector<std::byte>& value) { out.bytes(value); }
+void Convert<std::vector<std::byte>>::decode(const Value& value, const Place& place, std::vector<std::byte>& into) {
+  const auto bytes = bytes_from(value, place);
+  into.assign(bytes.begin(), bytes.end());
+}
+
 std::size_t sequence_from(const Value& value, const Place& place) {
   const bool sequence = value.kind() == Kind::list || value.kind() == Kind::tuple ||
                         (value.kind() == Kind::array && !value.shape().empty());

@@ -1,5 +1,5 @@
 // expect: metaflow: each names a data member of the flow: inputs.each(&Flow::result)
-// names: result
+// names: Other double
 #include <metaflow/metaflow.h>
 
 #include <vector>

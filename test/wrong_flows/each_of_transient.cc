@@ -1,5 +1,5 @@
 // expect: metaflow: a Transient is not stored, so the inputs of a join do not have it
-// names: result
+// names: Sweep Transient<double>
 #include <metaflow/metaflow.h>
 
 #include <vector>

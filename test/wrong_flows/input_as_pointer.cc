@@ -1,5 +1,5 @@
 // expect: metaflow: no stored value can be read as this type
-// names: int*|int *
+// names: int*
 #include <metaflow/metaflow.h>
 
 #include <vector>

@@ -1,5 +1,5 @@
 // expect: metaflow: current().input names the range of a foreach
-// names: count
+// names: Sweep int
 #include <metaflow/metaflow.h>
 
 #include <vector>

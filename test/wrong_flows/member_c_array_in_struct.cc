@@ -1,5 +1,5 @@
-// expect: metaflow: this data member cannot be stored as an artifact
-// names: layer
+// expect: metaflow: a C array cannot be stored; use std::array
+// names: layer Layer
 #include <metaflow/metaflow.h>
 
 namespace mf = metaflow;

@@ -1,5 +1,5 @@
 // expect: metaflow: the name of an artifact has ASCII letters, digits and underscores only
-// names: gr
+// names: gr????e
 #include <metaflow/metaflow.h>
 
 namespace mf = metaflow;

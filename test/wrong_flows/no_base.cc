@@ -1,4 +1,4 @@
-// expect: metaflow: a flow derives from mf::FlowSpec<itself>
+// expect: metaflow: a flow derives (publicly) from mf::FlowSpec of itself: struct Sweep : mf::FlowSpec<Sweep> { ... };
 // names: Sweep
 #include <metaflow/metaflow.h>
 

@@ -1,5 +1,5 @@
-// expect: metaflow: Parameter<T>: a T cannot be stored
-// names: Parameter<int*>|Parameter<int *>
+// expect: metaflow: this data member cannot be stored as an artifact
+// names: seed Parameter<int*>
 #include <metaflow/metaflow.h>
 
 namespace mf = metaflow;

@@ -1,4 +1,4 @@
-// expect: metaflow: this flow is no aggregate (it has a constructor, private members or virtual functions)
+// expect: metaflow: a flow derives (publicly) from mf::FlowSpec of itself: struct Sweep : mf::FlowSpec<Sweep> { ... };
 // names: Sweep
 #include <metaflow/metaflow.h>
 

@@ -19,10 +19,16 @@ struct FlowSpec;
 
 namespace detail {
 
+/// A name that is to stand in a message.
 template <std::size_t N>
 consteval FixedString<N + 1> fixed(std::string_view text) {
   FixedString<N + 1> fixed;
   for (std::size_t i = 0; i < N; ++i) fixed.text[i] = text[i];
+  // Compilers write such an argument as numbers, and not as text, unless its end has been assigned and all is ASCII.
+  fixed.text[N] = '\0';
+  for (char& c : fixed.text) {
+    if (static_cast<unsigned char>(c) >= 128) c = '?';
+  }
   return fixed;
 }
 
@@ -132,13 +138,6 @@ consteval FlowMistake mistake_of_flow() {
 }
 
 // --- members
-
-template <class T>
-inline constexpr bool kIsTransient = false;
-template <class T>
-inline constexpr bool kIsTransient<Transient<T>> = true;
-template <class T>
-inline constexpr bool kIsTransient<const Transient<T>> = true;
 
 template <class T>
 inline constexpr bool kIsArray = false;
@@ -324,9 +323,6 @@ struct TransitionCheck<Flow, Next<Steps...>> {
     return found;
   }
 };
-
-template <class T>
-concept Fannable = requires { typename ForeachItems<T>::Item; };
 
 template <class Flow, auto Variable, auto Body>
 struct TransitionCheck<Flow, Foreach<Variable, Body>> {

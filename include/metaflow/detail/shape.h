@@ -2,6 +2,7 @@
 // time. Works on plain arrays: std::vector would cost every flow 50 ms of compilation.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
@@ -75,7 +76,7 @@ struct Verdict {
 };
 
 /// A graph of N steps that lead to T steps in all, and what there is to know about it.
-template <int N, int T>
+template <std::size_t N, std::size_t T>
 struct Shape {
   ShapeStep steps[N + 1]{};
   int targets[T + 1]{};  // indices of steps; kUnknownStep for a step that is not in the graph

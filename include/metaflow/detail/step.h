@@ -59,7 +59,7 @@ template <auto... Steps>
 struct Next : AnyTransition {
   static constexpr Transition kKind = sizeof...(Steps) == 1 ? Transition::linear : Transition::split;
   static constexpr int kTargetCount = sizeof...(Steps);
-  static constexpr StepId kTargets[kTargetCount + 1] = {&kStepName<Steps>..., nullptr};
+  static constexpr StepId kTargets[sizeof...(Steps) + 1] = {&kStepName<Steps>..., nullptr};
 };
 
 template <auto Variable, auto Body>
@@ -81,7 +81,7 @@ template <auto Variable, class... Whens>
 struct Choose : AnyTransition {
   static constexpr Transition kKind = Transition::choose;
   static constexpr int kTargetCount = sizeof...(Whens);
-  static constexpr StepId kTargets[kTargetCount + 1] = {Whens::kTarget..., nullptr};
+  static constexpr StepId kTargets[sizeof...(Whens) + 1] = {Whens::kTarget..., nullptr};
   static constexpr auto kVariable = Variable;
 };
 
@@ -289,9 +289,9 @@ struct ShapeWriter {
 
 template <class... Steps>
 consteval auto shape_of(const Graph<Steps...>*) {
-  Shape<Graph<Steps...>::kSize, Graph<Steps...>::kTargetCount> shape;
+  Shape<sizeof...(Steps), (Steps::Transition::kTargetCount + ... + 0)> shape;
   const StepId ids[] = {Steps::kId..., nullptr};
-  ShapeWriter writer{shape.steps, shape.targets, ids, sizeof...(Steps)};
+  [[maybe_unused]] ShapeWriter writer{shape.steps, shape.targets, ids, sizeof...(Steps)};
   (writer.add({*Steps::kId, Steps::Transition::kKind, Steps::kJoin, Steps::kTakesItem}, Steps::Transition::kTargets,
               Steps::Transition::kTargetCount),
    ...);

@@ -35,6 +35,13 @@ unsigned Current::cpus() const {
   return wish < 1 ? available : std::min(available, static_cast<unsigned>(wish));
 }
 
+std::string Current::pathspec() const { return flow_name + "/" + run_id + "/" + step_name + "/" + task_id; }
+
+std::optional<std::size_t> Current::index() const {
+  if (foreach_stack.empty()) return std::nullopt;
+  return foreach_stack.back().index;
+}
+
 Document Current::read_item(std::string_view variable) const {
   const auto* task = runtime::current_task();
   if (task == nullptr) throw Error(ErrorCode::invalid_command, "The item of a foreach can be read while a step runs");

@@ -1,0 +1,55 @@
+"""Compiles flows that are right, with every compiler and the warnings that careful users switch on as errors. The library's
+headers are theirs then: what they do must not warn either.
+
+The flows: those of this directory, of test/flows and of examples.
+
+usage: check.py --include DIRECTORY --compiler g++ --compiler clang++-16 [--jobs N] [NAME...]
+"""
+
+import argparse
+import concurrent.futures
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).parent
+sys.path.insert(0, str(HERE.parent))
+from compilers import precompile  # noqa: E402
+
+FLAGS = "-std=c++20 -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Werror".split()
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--include", required=True)
+    parser.add_argument("--compiler", action="append", required=True)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("flows", nargs="*")
+    options = parser.parse_args()
+
+    sources = []
+    for directory in [HERE, HERE.parent / "flows", HERE.parent.parent / "examples"]:
+        found = sorted(directory.glob("*.cc"))
+        assert found, f"there are no flows in {directory}"
+        sources += [source for source in found if not options.flows or source.stem in options.flows]
+    failures = 0
+    with tempfile.TemporaryDirectory() as directory, concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        for compiler in options.compiler:
+            use = precompile(compiler, FLAGS, options.include, directory)
+
+            def build(source):
+                # Not -fsyntax-only: some warnings come later.
+                command = [compiler, *FLAGS, *use, f"-I{options.include}", "-c", source, "-o", "/dev/null"]
+                return subprocess.run(command, capture_output=True, text=True, errors="replace")
+
+            for source, process in zip(sources, pool.map(build, sources)):
+                if process.returncode != 0:
+                    failures += 1
+                    print(f"{source} with {compiler}:\n{process.stderr}")
+    print(f"{len(sources)} right flows, {len(options.compiler)} compilers, {failures} failures")
+    return failures != 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
