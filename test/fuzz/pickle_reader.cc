@@ -107,7 +107,9 @@ void write_and_read(const Value& value) {
   std::string first;
   if (!succeeds({ErrorCode::invalid_value}, [&] { first = encoded(value); })) return;
   const Document again = value::read_pickle(base::SharedBytes(first));
-  require(repr(again.root(), kShown) == repr(value, kShown), "what is written is what was read");
+  const std::string before = repr(value, kShown);
+  const std::string after = repr(again.root(), kShown);
+  require(after == before, "what is written is what was read, " + after + " is not " + before);
   require(encoded(again.root()) == first, "writing it again makes the same bytes");
 }
 
