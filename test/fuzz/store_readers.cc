@@ -1,6 +1,7 @@
 // The other files of a store, which Python, another version or a disk failure may have written.
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -23,14 +24,14 @@ namespace {
 class Directory {
  public:
   Directory() {
-    std::string pattern = "/tmp/metaflow-fuzz-XXXXXX";
+    std::string pattern = std::filesystem::temp_directory_path() / "metaflow-fuzz-XXXXXX";
     require(::mkdtemp(pattern.data()) != nullptr, "a directory can be made");
     path_ = pattern;
   }
   ~Directory() { std::filesystem::remove_all(path_); }
   const std::string& path() const { return path_; }
   void write(const std::string& name, std::string_view content) const {
-    base::replace_file(path_ + "/" + name, content);
+    std::ofstream(path_ + "/" + name, std::ios::binary) << content;
   }
 
  private:
