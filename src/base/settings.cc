@@ -11,6 +11,7 @@
 #include <metaflow/error.h>
 
 #include "base/files.h"
+#include "base/text.h"
 
 namespace metaflow::base {
 
@@ -55,6 +56,10 @@ Settings::Settings() {
 void Settings::read(const std::string& path) {
   const auto text = read_file(path);
   if (!text) return;
+  if (is_deep_json(text->text())) {
+    throw Error(ErrorCode::invalid_command,
+                fmt::format("The configuration file '{}' is not valid JSON: it is nested too deeply", path));
+  }
   try {
     const auto json = nlohmann::json::parse(text->text());
     for (const auto& [name, value] : json.items()) {

@@ -50,6 +50,10 @@ std::string python_float(double value);
 /// The text in double quotes, with JSON's escapes.
 std::string json_quoted(std::string_view text);
 
+/// Whether JSON text has more levels than anything of ours: what would be parsed, but overflow the stack when it is
+/// copied or written.
+bool is_deep_json(std::string_view text);
+
 std::span<const std::byte> as_bytes(std::string_view text);
 std::string_view as_text(std::span<const std::byte> bytes);
 

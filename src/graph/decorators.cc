@@ -91,6 +91,7 @@ const Known& find_known(const std::string& name) {
 /// The value of an attribute: JSON if it is that (also with \" for ", as Metaflow writes it for its child processes),
 /// else text.
 Json parse_value(const std::string& text) {
+  if (base::is_deep_json(text)) return text;
   Json value = Json::parse(text, nullptr, false);
   if (!value.is_discarded()) return value;
   std::string plain = text;

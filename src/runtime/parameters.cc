@@ -80,7 +80,7 @@ Json scalar(const ParameterOption& parameter, ParameterType type, const std::str
       not_valid(parameter.option, text, type_word(type));
     }
     case ParameterType::json: {
-      Json json = Json::parse(text, nullptr, false);
+      Json json = base::is_deep_json(text) ? Json(Json::value_t::discarded) : Json::parse(text, nullptr, false);
       if (json.is_discarded()) not_valid(parameter.option, text, type_word(type));
       return json;
     }
@@ -96,7 +96,7 @@ Json scalar(const ParameterOption& parameter, ParameterType type, const std::str
 Document parse_parameter(const ParameterOption& parameter, const std::string& text) {
   if (parameter.type != ParameterType::list) return value::document_of(scalar(parameter, parameter.type, text));
   const std::string_view trimmed = base::trim(text);
-  if (trimmed.starts_with('[')) {
+  if (trimmed.starts_with('[') && !base::is_deep_json(trimmed)) {
     Json json = Json::parse(trimmed, nullptr, false);
     if (json.is_array()) return value::document_of(json);
   }

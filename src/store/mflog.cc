@@ -10,6 +10,20 @@
 
 namespace metaflow::store {
 
+namespace {
+
+/// YYYY-MM-DDTHH:MM:SS.f{1,6}
+bool is_time(std::string_view text) {
+  constexpr std::string_view kForm = "dddd-dd-ddTdd:dd:dd.dddddd";
+  if (text.size() < 21 || text.size() > kForm.size()) return false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (kForm[i] == 'd' ? text[i] < '0' || text[i] > '9' : text[i] != kForm[i]) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
 std::string format_log_line(std::int64_t stamp, std::string_view source, std::string_view text) {
   // Ties are sorted by id, so the id repeats the stamp.
   return fmt::format("[MFLOG|0|{}Z|{}|{}]{}\n", base::utc_time(stamp), source, stamp, text);
@@ -35,8 +49,7 @@ LogLine parse_log_line(std::string_view line) {
   const std::size_t second = first == std::string_view::npos ? first : head.find('|', first + 1);
   if (second == std::string_view::npos) return parsed;
   const std::string_view time = head.substr(0, first);
-  // YYYY-MM-DDTHH:MM:SS.f{1,6}Z
-  if (time.size() < 22 || time.size() > 27 || time.back() != 'Z' || time[10] != 'T' || time[19] != '.') return parsed;
+  if (!time.ends_with('Z') || !is_time(time.substr(0, time.size() - 1))) return parsed;
   parsed.time = time.substr(0, time.size() - 1);
   parsed.source = head.substr(first + 1, second - first - 1);
   parsed.id = head.substr(second + 1);
@@ -62,6 +75,7 @@ std::vector<LogLine> merge_logs(const std::vector<std::string_view>& logs) {
 }
 
 std::int64_t microseconds_of_log_time(std::string_view time) {
+  if (!is_time(time)) return 0;
   int year = 0;
   int month = 0;
   int day = 0;

@@ -36,12 +36,19 @@ TEST(Mflog, LinesOfMetaflow) {
   EXPECT_EQ(line.id, "8e8f3b44-1b0e-4b1c");
 }
 
+TEST(Mflog, TimesWithFewerDigits) {
+  EXPECT_EQ(microseconds_of_log_time(parse_log_line("[MFLOG|0|1970-01-01T00:00:01.5Z|task|x]").time), 1'500'000);
+}
+
 TEST(Mflog, OtherLinesAreText) {
-  for (const char* text : {"", "plain", "[MFLOG|0|", "[MFLOG|0|x]y", "[MFLOG|1|2026-11-22T12:26:36.522123Z|a|b]c",
-                           "[MFLOG|0|2026-11-22 12:26:36.522123Z|a|b]c", "[MFLOG|0|2026-11-22T12:26:36.522123Z|a]c"}) {
+  for (const char* text :
+       {"", "plain", "[MFLOG|0|", "[MFLOG|0|x]y", "[MFLOG|1|2026-11-22T12:26:36.522123Z|a|b]c",
+        "[MFLOG|0|2026-11-22 12:26:36.522123Z|a|b]c", "[MFLOG|0|2026-11-22T12:26:36.522123Z|a]c",
+        "[MFLOG|0|999999-1-1T00:00:00.123456Z|a|b]c", "[MFLOG|0|yyyy-mm-ddThh:mm:ss.ffffffZ|a|b]c"}) {
     const LogLine line = parse_log_line(text);
     EXPECT_EQ(line.text, text);
     EXPECT_TRUE(line.time.empty());
+    EXPECT_EQ(microseconds_of_log_time(line.text), 0);
   }
 }
 

@@ -77,6 +77,7 @@ TaskData task_data_from_json(std::string_view text, std::string_view path) {
     return Error(ErrorCode::data_store, fmt::format("'{}' is damaged: {}", path, why),
                  "The task has to be executed again: use resume.");
   };
+  if (base::is_deep_json(text)) throw damaged("it is nested too deeply");
   TaskData data;
   try {
     const auto json = nlohmann::json::parse(text);

@@ -50,6 +50,8 @@ void encode(detail::Pickler& out, const Value& value, int depth, bool key) {
     case Kind::datetime: return out.datetime_utc(value.microseconds());
     case Kind::timedelta: return out.timedelta(value.microseconds(), value.nanoseconds_below());
     case Kind::object: {
+      if (detail::is_class(value))
+        throw Error(ErrorCode::invalid_value, "This value cannot be written: it is " + repr(value));
       const std::string_view name = value.class_name();
       const std::size_t dot = name.rfind('.');
       out.begin_object(name.substr(0, dot), name.substr(dot + 1), value.size(), true);

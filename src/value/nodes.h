@@ -60,6 +60,7 @@ struct ObjectNode {
   std::string_view class_name;
   std::span<const Value> arguments;
   Value state;
+  bool is_class = false;  // the class itself, not an instance
   mutable Expansion expansion = 0;
 };
 
@@ -154,6 +155,9 @@ Value scalar_of(const Value& value);
 
 /// Where the expansion of a container is kept; null for other values.
 Expansion* expansion_of(const Value& value);
+
+/// A Python class (or function) itself, as in the value `int`.
+bool is_class(const Value& value);
 
 /// Writing this container out would take more than the size of its document justifies.
 bool is_excessive(const Value& value);

@@ -6,6 +6,7 @@
 
 #include <map>
 
+#include "value/encode_value.h"
 #include "value/testing.h"
 
 namespace metaflow::value {
@@ -174,6 +175,18 @@ TEST(Pickler, ObjectsOfPythonClasses) {
   EXPECT_EQ(document.root().size(), 5U);
   EXPECT_EQ(document.root()[4].integer(), 4);
   EXPECT_EQ(document.root().state().text(), "state");
+}
+
+// The value `int`: what a careless assignment stores. It must not come back as an instance, int().
+TEST(Pickler, PythonClassesAsValues) {
+  const Document document = read(program("](cbuiltins\nint\nK\1e"));
+  const Value type = document.root()[0];
+  EXPECT_EQ(repr(document.root()), "[<class 'int'>, 1]");
+  EXPECT_EQ(python_type(type), "<class 'type'>");
+  detail::Pickler pickler;
+  EXPECT_EQ(error_of([&] { encode_value(pickler, type); }).message(),
+            "This value cannot be written: it is <class 'int'>");
+  EXPECT_EQ(error_of([] { read(program("cbuiltins\nint\nK\1b")); }).code(), ErrorCode::invalid_value);
 }
 
 }  // namespace

@@ -284,7 +284,11 @@ Value PythonClasses::object(std::string_view class_name, const Value& arguments)
 
 Value PythonClasses::global(std::string_view module, std::string_view name) {
   const std::string full = fmt::format("{}.{}", module, name);
-  if (const Known* known = find_known(full)) return object(known->name, Value());
+  if (const Known* known = find_known(full)) {
+    const Value reference = object(known->name, Value());
+    ValueBuilder::object_of(reference)->is_class = true;
+    return reference;
+  }
   throw Error(ErrorCode::invalid_value,
               fmt::format("Cannot read a pickled value: it refers to the Python class or function '{}'",
                           base::replace_invalid_utf8(full)),
@@ -293,7 +297,7 @@ Value PythonClasses::global(std::string_view module, std::string_view name) {
 
 Value PythonClasses::call(const Value& callable, const Value& arguments) {
   if (arguments.kind() != Kind::tuple) fail_pickle("something is called without arguments");
-  if (callable.kind() != Kind::object || callable.size() != 0) fail_pickle("it calls something that is no class");
+  if (!detail::is_class(callable)) fail_pickle("it calls something that is no class");
   const Known* known = find_known(callable.class_name());
   if (known == nullptr) fail_pickle("it calls something that is no class");
   switch (known->what) {
@@ -333,7 +337,7 @@ Value PythonClasses::build(const Value& object, const Value& state) {
     set_array_state(*ValueBuilder::array_of(object), state);
     return object;
   }
-  if (object.kind() == Kind::object) {
+  if (object.kind() == Kind::object && !detail::is_class(object)) {
     ValueBuilder::object_of(object)->state = state;
     return object;
   }

@@ -286,7 +286,14 @@ class Printer {
   }
 
   void object(const Value& value, int depth) {
-    const std::string_view name = value.class_name();
+    std::string_view name = value.class_name();
+    if (detail::is_class(value)) {
+      for (std::string_view module : {"builtins.", "__builtin__."}) {
+        if (name.starts_with(module)) name.remove_prefix(module.size());
+      }
+      out_ += fmt::format("<class '{}'>", name);
+      return;
+    }
     out_ += name.substr(name.rfind('.') + 1);
     out_ += '(';
     for (std::size_t i = 0; i < value.size() && !full(); ++i) {
@@ -335,7 +342,8 @@ std::string python_type(const Value& value) {
     case Kind::complex: return "<class 'complex'>";
     case Kind::datetime: return "<class 'datetime.datetime'>";
     case Kind::timedelta: return "<class 'datetime.timedelta'>";
-    case Kind::object: return fmt::format("<class '{}'>", value.class_name());
+    case Kind::object:
+      return detail::is_class(value) ? "<class 'type'>" : fmt::format("<class '{}'>", value.class_name());
   }
   return "<class 'object'>";
 }

@@ -221,6 +221,8 @@ Expansion* expansion_of(const Value& value) {
   }
 }
 
+bool is_class(const Value& value) { return value.kind() == Kind::object && ValueBuilder::object_of(value)->is_class; }
+
 bool is_excessive(const Value& value) {
   const Expansion* expansion = expansion_of(value);
   return expansion != nullptr && *expansion == kExcessive;

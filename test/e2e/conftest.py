@@ -72,9 +72,9 @@ class Cli:
     def __call__(self, program, *arguments, **more):
         return self.execute([self.path(program), *arguments], **more)
 
-    def python(self, program, *arguments, **more):
+    def python(self, program, *arguments, interpreter=sys.executable, **more):
         """A flow in Python: python/PROGRAM_flow.py, with the official metaflow."""
-        return self.execute([sys.executable, "-B", PYTHON_FLOWS / f"{program}_flow.py", "--no-pylint", *arguments], **more)
+        return self.execute([interpreter, "-B", PYTHON_FLOWS / f"{program}_flow.py", "--no-pylint", *arguments], **more)
 
     def run(self, program, *arguments, **more):
         """`run`, which must succeed; gives back the run id."""

@@ -71,6 +71,17 @@ struct Numbers {
   bool operator==(const Numbers&) const = default;
 };
 
+/// Arrays of the other elements, and inside of something.
+struct Arrays {
+  mf::Array<std::int8_t> int8;
+  mf::Array<std::int16_t> int16;
+  mf::Array<std::uint16_t> uint16;
+  mf::Array<std::uint32_t> uint32;
+  mf::Array<std::uint64_t> uint64;
+  mf::Array<std::complex<float>> complex;
+  std::vector<mf::Array<double>> ragged;
+};
+
 struct Money {
   Money() = default;
   explicit Money(std::int64_t all) : cents(all) {}
@@ -146,6 +157,7 @@ struct Types : mf::FlowSpec<Types> {
   mf::Array<std::int32_t> cube;
   mf::Array<std::uint8_t> image;
   mf::Array<bool> mask;
+  Arrays arrays;
   mf::Array<std::complex<double>> spectrum;
   mf::Array<std::int64_t> no_elements;
   mf::Lazy<std::vector<std::string>> lazy;
@@ -182,6 +194,12 @@ struct Types : mf::FlowSpec<Types> {
     expect("arrays", same(grid, expected.grid) && same(line, expected.line) && same(cube, expected.cube) &&
                          same(image, expected.image) && same(mask, expected.mask) &&
                          same(spectrum, expected.spectrum) && no_elements.empty());
+    expect("arrays in a struct",
+           same(arrays.int8, expected.arrays.int8) && same(arrays.int16, expected.arrays.int16) &&
+               same(arrays.uint16, expected.arrays.uint16) && same(arrays.uint32, expected.arrays.uint32) &&
+               same(arrays.uint64, expected.arrays.uint64) && same(arrays.complex, expected.arrays.complex) &&
+               same(arrays.ragged.at(0), expected.arrays.ragged[0]) &&
+               same(arrays.ragged.at(1), expected.arrays.ragged[1]));
     expect("lazy", *lazy == *expected.lazy);
     expect("transient", not_stored->empty());
   }
@@ -233,6 +251,13 @@ struct Types : mf::FlowSpec<Types> {
     t.cube.edit()[7] = -7;
     t.image = {0, 255};
     t.mask = {true, false};
+    t.arrays.int8 = {-128, 127};
+    t.arrays.int16 = {-32768, 32767};
+    t.arrays.uint16 = {0, 65535};
+    t.arrays.uint32 = {0, 4'294'967'295U};
+    t.arrays.uint64 = {0, 18'446'744'073'709'551'615ULL};
+    t.arrays.complex = {{0.5F, -1.0F}};
+    t.arrays.ragged = {{1.0, 2.0}, {3.0}};
     t.spectrum = {{1, 2}, {3, -4}};
     t.lazy.edit() = {"late", "later"};
   }

@@ -36,6 +36,8 @@ std::string quoted_list(const std::vector<std::string>& items) {
 std::int64_t coarse(std::int64_t microseconds) { return microseconds / 100'000 * 100'000; }
 
 Json parse(const base::SharedBytes& text, const std::string& path) {
+  if (base::is_deep_json(text.text()))
+    throw Error(ErrorCode::data_store, fmt::format("'{}' is damaged: it is nested too deeply", path));
   try {
     return Json::parse(text.text());
   } catch (const Json::exception& error) {

@@ -1,0 +1,169 @@
+"""Writes the seeds of the corpus: pickles as Python makes them, and samples of the other formats.
+
+usage: make_corpus.py DIRECTORY
+
+Run it with numpy 1 and with numpy 2: what numpy pickles is named after its version, all else is the same with both. Files that
+fuzzing found have names that begin with "found"; they are not touched."""
+
+import collections
+import datetime
+import gzip
+import json
+import pathlib
+import pickle
+import sys
+
+import numpy
+from metaflow.exception import MetaflowExceptionWrapper
+from metaflow.tuple_util import ForeachFrame
+
+
+def laughs(levels):
+    value = ["ha"] * 10
+    for _ in range(levels):
+        value = [value] * 10
+    return value
+
+
+def endless():
+    inside = [1]
+    inside.append(inside)
+    table = {"inside": inside}
+    table["self"] = table
+    inside.append((inside, table))
+    return inside
+
+
+def nested(levels):
+    value = []
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+class Own:
+    def __init__(self):
+        self.x = 1
+
+
+Pair = collections.namedtuple("Pair", "first second")
+SHARED = [1.5, "shared"]
+FAILED = MetaflowExceptionWrapper(ValueError("wrong"))
+
+VALUES = {
+    "scalars": [None, True, False, 0, 255, 256, 65536, -1, 2**31, -(2**31), 0.5, -0.0, float("inf"), float("nan"), 1j],
+    "big_ints": [2**63 - 1, -(2**63), 2**64 - 1, 2**64, -(2**200), 2**2100],
+    "texts": ["", "plain", "zero\0", "日本語 🎉", "\ud800", "'\"\\\n", "x" * 300],
+    "bytes": [b"", bytes(range(256)), bytearray(b"array")],
+    "ints": list(range(-3, 40)),
+    "floats": [i / 8 for i in range(30)],
+    "mixed": [1, 2.5, "three", None, [4], (5,), {6}, {"7": 7}],
+    "batches": list(range(250)) * 5,
+    "tuples": [(), (1,), (1, 2), (1, 2, 3), (1, 2, 3, 4)],
+    "sets": [set(), {1, 2}, frozenset({"x"}), {frozenset({1})}],
+    "dicts": {"a": 1, 2: [3], (4, "b"): {"c": None}, 1.5: True, None: 0},
+    "dict_classes": [collections.OrderedDict(a=1, b=2), collections.defaultdict(list, x=[1]), collections.Counter("aab")],
+    "times": [
+        datetime.datetime(2026, 11, 22, 12, 26, 36, 522123, tzinfo=datetime.timezone.utc),
+        datetime.datetime(1, 1, 1),
+        datetime.datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=datetime.timezone(datetime.timedelta(hours=-9.5))),
+        datetime.date(1969, 7, 20),
+        datetime.timedelta(days=-1, microseconds=1),
+        datetime.timedelta.max,
+    ],
+    "paths": [pathlib.PurePosixPath("/data/raw.bin"), pathlib.PurePosixPath("."), pathlib.PurePosixPath("a/b")],
+    "shared": [SHARED, SHARED, {"again": SHARED}],
+    "endless": endless(),
+    "laughs": laughs(8),
+    "nested": nested(150),
+    "frames": [ForeachFrame("start", "alphas", 3, 1, "0.5")],
+    "exception": FAILED,
+    "refused_ellipsis": ...,
+    "refused_namedtuple": Pair(1, 2),
+    "refused_object": Own(),
+    "refused_time_of_day": datetime.time(12),
+}
+
+GRID = numpy.arange(12.0).reshape(3, 4)
+ARRAYS = {
+    "f8": GRID,
+    "column_major": numpy.asfortranarray(GRID),
+    "transposed": numpy.arange(24, dtype="i4").reshape(2, 3, 4).transpose(1, 0, 2),
+    "strided": GRID[::2, ::-1],
+    "big_endian": GRID.astype(">f8"),
+    "integers": [numpy.arange(3, dtype=t) for t in ("i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")],
+    "f2_f4_c8_c16_b": [numpy.array([0, 1.5, -2]).astype(t) for t in ("f2", "f4", "c8", "c16", "?")],
+    "texts": [numpy.array(["a", "日本", ""]), numpy.array([b"xy", b""])],
+    "dates": [numpy.array(["2026-11-22T12:00"], dtype="M8[ns]"), numpy.array([5, -5], dtype="m8[10us]")],
+    "empty": [numpy.zeros((0,)), numpy.zeros((3, 0, 2)), numpy.array(5.0)],
+    "scalars": [numpy.float64(0.1), numpy.float32(0.1), numpy.int16(-3), numpy.bool_(True), numpy.complex64(1j),
+                numpy.str_("text"), numpy.str_(""), numpy.bytes_(b"bytes"), numpy.datetime64("2026-11-22", "D")],
+    "shared": [GRID, GRID],
+    "refused_objects": numpy.array([1, "a", None], dtype=object),
+    "refused_records": numpy.zeros(2, dtype=[("x", "f8"), ("y", "i4")]),
+    "refused_longdouble": numpy.zeros(1, dtype="g"),
+}
+
+DATA_JSON = {
+    "datastore": "local", "version": "1.0", "attempt": 0, "python_version": "3.11",
+    "objects": {"result": "0" * 40, "name": "a" * 40},
+    "info": {"result": {"size": 12, "type": "<class 'float'>", "encoding": "pickle-v4"}, "name": {"size": 9}},
+    "cpp": {"ok": False, "next": ["join"], "splits": 4, "failure": "it threw", "items": [["alphas", "1" * 40, 123, "2" * 40]]},
+}
+SELF = {"flow_id": "Flow", "run_number": "1", "step_name": "start", "task_id": "2", "user_name": "me", "tags": ["a", "b"],
+        "system_tags": ["user:me"], "ts_epoch": 1795366132157.65}
+
+TEXTS = {
+    "log": [
+        "[MFLOG|0|2026-11-22T12:26:36.522123Z|runtime|1795366132157650]text\n[!MFLOG|0|2026-11-22T12:26:36.5Z|task|1]kept\nplain\n",
+        "[MFLOG|0|2026-11-22T12:26:36.522123Z|runtime\n[MFLOG|0|x|y|z]\n[MFLOG|0|]\n\n[MFLOG|1|2026-11-22T12:26:36.522123Z|a|b]c",
+    ],
+    "data_json": [json.dumps(DATA_JSON), json.dumps({**DATA_JSON, "version": "2.0"}), json.dumps({"objects": {}, "info": {}})],
+    "metadata": [
+        json.dumps(SELF),
+        json.dumps({"field_name": "attempt-done", "type": "attempt-done", "value": "0", "tags": ["attempt_id:0"], "ts_epoch": 1}),
+        json.dumps({"field_name": "foreach-stack", "value": [["start", "x", 3, 0]], "tags": [], "ts_epoch": 1e300}),
+        json.dumps({"name": "x", "sha": "0" * 40, "type": "metaflow.artifact", "content_type": "gzip+pickle-v4",
+                    "ds_type": "local", "location": ":root:/x", "ts_epoch": 5}),
+    ],
+    "settings": ['{"METAFLOW_DEFAULT_DATASTORE": "local", "METAFLOW_X": 1, "METAFLOW_Y": null, "METAFLOW_Z": ["a"]}', "[]"],
+    "decorator": [
+        "resources:cpu=4,memory=8000", "resources", "resources:gpu=1, cpu=2.5", 'environment:vars={"A": "1", "B": "x,y=z"}',
+        'environment:vars={\\"A\\": \\"1\\"}', "resources:cpu=", "unknown:x=1", ":", "resources:disk=null",
+    ],
+    "parameter": ["5", "+5", "-0x1", " 18446744073709551615 ", "1e-300", "nan", "true", "NO", "1,2,3", "a;b", "[1, 2]", '{"a": 1}',
+                  '{"low": 1, "more": [0.5]}', "/data/raw.bin", "null"],
+    "command_line": ["run\n--text\nx\n--max-workers=4\n--needed\ny", "--quiet\n--with\nresources:cpu=4\nshow\n--no\na\nb\n--\n--yes",
+                     "tag\nx", "tag\nrun\n--tag\na\n--tag=b\n--needed=", "--metadata\nlocal\nrum", "show\n--ye"],
+    "step_arguments": [
+        "--quiet\n--datastore\nlocal\n--datastore-root\n/x/.metaflow\n--with\nresources:cpu=1\nstep\njoin\n--run-id\n17\n--task-id\n9\n"
+        "--input-paths\n17/work/:1,2,3\n--split-path\n17/start/1\n--split-index\n3\n--retry-count\n1\n--tag\na\n--namespace\nuser:me",
+        "step\nend\n--run-id=17\n--task-id=2\n--datastore-root=/x\n--input-paths=17/a/1,17/b/2\n--max-user-code-retries=3",
+    ],
+}
+
+
+def write(path, content):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+def main(directory):
+    version = "numpy" + numpy.__version__.split(".")[0]
+    kinds = [("", VALUES), (version + "-", ARRAYS)]
+    for prefix, values in kinds:
+        for name, value in values.items():
+            for protocol in (2, 3, 4, 5):
+                write(directory / "pickle" / f"{prefix}{name}-p{protocol}", pickle.dumps(value, protocol))
+    for protocol in (0, 1):
+        write(directory / "pickle" / f"refused_old-p{protocol}", pickle.dumps([1, "a", {2.5: None}], protocol))
+    packed = gzip.compress(pickle.dumps(list(range(300)), 4), mtime=0)
+    stored = gzip.compress(b"stored", 0, mtime=0)
+    for name, content in (("packed", packed), ("stored", stored), ("cut_off", packed[:-9]), ("two_members", stored + packed)):
+        write(directory / "gzip" / name, content)
+    for reader, texts in TEXTS.items():
+        for number, text in enumerate(texts):
+            write(directory / reader / f"sample-{number}", text.encode())
+
+
+main(pathlib.Path(sys.argv[1]))

@@ -1,0 +1,31 @@
+#include "readers.h"
+
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+
+namespace metaflow::fuzz {
+
+std::span<const Reader> readers() {
+  static constexpr std::array kReaders{
+      Reader{"pickle", take_pickle},
+      Reader{"gzip", take_gzip},
+      Reader{"log", take_log},
+      Reader{"data_json", take_data_json},
+      Reader{"metadata", take_metadata},
+      Reader{"settings", take_settings},
+      Reader{"decorator", take_decorator},
+      Reader{"parameter", take_parameter},
+      Reader{"command_line", take_command_line},
+      Reader{"step_arguments", take_step_arguments},
+  };
+  return kReaders;
+}
+
+void require(bool holds, std::string_view what) {
+  if (holds) return;
+  std::fprintf(stderr, "Not as promised: %.*s\n", static_cast<int>(what.size()), what.data());
+  std::abort();
+}
+
+}  // namespace metaflow::fuzz
