@@ -19,9 +19,22 @@
 #endif
 #endif
 
+// What the runtimes of sanitizers begin with. A flow may be instrumented where this library is not, so it is asked when
+// the process runs.
+extern "C" {
+[[gnu::weak]] void __asan_init();
+[[gnu::weak]] void __hwasan_init();
+[[gnu::weak]] void __msan_init();
+[[gnu::weak]] void __tsan_init();
+}
+
 namespace metaflow::runtime {
 
 namespace {
+
+bool is_sanitized() {
+  return __asan_init != nullptr || __hwasan_init != nullptr || __msan_init != nullptr || __tsan_init != nullptr;
+}
 
 // The size of the last allocation of this thread that failed.
 thread_local std::size_t failed_allocation = 0;
@@ -73,7 +86,7 @@ std::uint64_t machine_memory() {
 }
 
 void cap_memory() {
-#if !defined(MF_SANITIZED)
+  if (is_sanitized()) return;
   const char* wish = std::getenv("METAFLOW_MEMORY_CAP");
   if (wish != nullptr && std::string_view(wish) == "0") return;
   rlimit limit{};
@@ -82,7 +95,6 @@ void cap_memory() {
   if (limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur <= memory) return;
   limit.rlim_cur = limit.rlim_max == RLIM_INFINITY ? memory : std::min<rlim_t>(memory, limit.rlim_max);
   ::setrlimit(RLIMIT_DATA, &limit);
-#endif
 }
 
 std::string describe_failed_allocation() {
