@@ -1,7 +1,8 @@
 """Compiles flows that are right, with every compiler and the warnings that careful users switch on as errors. The library's
 headers are theirs then: what they do must not warn either.
 
-The flows: those of this directory, of test/flows and of examples.
+The flows: those of this directory, of test/flows and of examples. Those of this directory are compiled for the sanitizers, too:
+what is a constant expression depends on them.
 
 usage: check.py --include DIRECTORY --compiler g++ --compiler clang++-16 [--jobs N] [NAME...]
 """
@@ -18,6 +19,25 @@ sys.path.insert(0, str(HERE.parent))
 from compilers import precompile  # noqa: E402
 
 FLAGS = "-std=c++20 -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Werror".split()
+SANITIZERS = ["-fsanitize=address,undefined"]
+
+
+def compile_all(compiler, flags, options, sources):
+    """Returns how many flows do not compile."""
+    with tempfile.TemporaryDirectory() as directory, concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        use = precompile(compiler, flags, options.include, directory)
+
+        def build(source):
+            # Not -fsyntax-only: some warnings come later.
+            command = [compiler, *flags, *use, f"-I{options.include}", "-c", source, "-o", "/dev/null"]
+            return subprocess.run(command, capture_output=True, text=True, errors="replace")
+
+        failures = 0
+        for source, process in zip(sources, pool.map(build, sources)):
+            if process.returncode != 0:
+                failures += 1
+                print(f"{source} with {compiler} {' '.join(flags)}:\n{process.stderr}")
+        return failures
 
 
 def main():
@@ -33,20 +53,11 @@ def main():
         found = sorted(directory.glob("*.cc"))
         assert found, f"there are no flows in {directory}"
         sources += [source for source in found if not options.flows or source.stem in options.flows]
+    own = [source for source in sources if source.parent == HERE]
     failures = 0
-    with tempfile.TemporaryDirectory() as directory, concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        for compiler in options.compiler:
-            use = precompile(compiler, FLAGS, options.include, directory)
-
-            def build(source):
-                # Not -fsyntax-only: some warnings come later.
-                command = [compiler, *FLAGS, *use, f"-I{options.include}", "-c", source, "-o", "/dev/null"]
-                return subprocess.run(command, capture_output=True, text=True, errors="replace")
-
-            for source, process in zip(sources, pool.map(build, sources)):
-                if process.returncode != 0:
-                    failures += 1
-                    print(f"{source} with {compiler}:\n{process.stderr}")
+    for compiler in options.compiler:
+        for flags, flows in [(FLAGS, sources), (FLAGS + SANITIZERS, own)]:
+            failures += compile_all(compiler, flags, options, flows)
     print(f"{len(sources)} right flows, {len(options.compiler)} compilers, {failures} failures")
     return failures != 0
 

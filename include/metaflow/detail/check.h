@@ -319,7 +319,7 @@ template <class Flow, auto... Steps>
 struct TransitionCheck<Flow, Next<Steps...>> {
   static consteval StepFinding find() {
     StepFinding found;
-    ((!kIsMethod<Steps> ? void(found = {StepMistake::no_target, kStepName<Steps>}) : void()), ...);
+    ((!kIsMethod<Steps> ? void(found = {StepMistake::no_target, kStepKey<Steps>.name}) : void()), ...);
     return found;
   }
 };
@@ -443,8 +443,8 @@ consteval bool check_steps(const Graph<Steps...>*) {
     return true;
   } else {
     using S = typename TypeAt<kFound.step, Steps...>::type;
-    return wrong_step<kFound.mistake, fixed<S::kId->size()>(*S::kId), fixed<kFound.other.size()>(kFound.other),
-                      TypeList<typename S::Traits::Arguments>>();
+    return wrong_step<kFound.mistake, fixed<S::kId->name.size()>(S::kId->name),
+                      fixed<kFound.other.size()>(kFound.other), TypeList<typename S::Traits::Arguments>>();
   }
 }
 
@@ -454,7 +454,7 @@ consteval bool check_steps(const Graph<Steps...>*) {
 template <class... Steps>
 consteval std::string_view target_name(const Graph<Steps...>*, int step, int t) {
   const StepId* targets[] = {Steps::Transition::kTargets...};
-  return *targets[step][t];
+  return targets[step][t]->name;
 }
 
 template <class Flow>
@@ -515,7 +515,7 @@ consteval bool check_item() {
   if constexpr (S::kTakesItem) {
     using Item = typename ItemAround<Flow, S, I>::type;
     if constexpr (!Takes<typename S::Argument, Item>) {
-      return wrong_step<StepMistake::item_type, fixed<S::kId->size()>(*S::kId), "",
+      return wrong_step<StepMistake::item_type, fixed<S::kId->name.size()>(S::kId->name), "",
                         TypeList<typename S::Argument, Item>>();
     }
   }

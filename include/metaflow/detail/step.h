@@ -46,10 +46,21 @@ Case(T) -> Case<T>;
 template <std::size_t N>
 Case(const char (&)[N]) -> Case<FixedString<N>>;
 
-/// The name of a step. Its address is what tells steps apart: overloads have the same name.
+/// What tells a step from others: overloads have the same name. It is not the address of something (under g++'s
+/// -fsanitize=undefined it is no constant whether two addresses are equal), but the text of method and type.
+struct StepKey {
+  std::string_view name;
+  std::string_view text;
+};
+using StepId = const StepKey*;
+
+template <auto Method, class Type = decltype(Method)>
+consteval auto text_of_method() {
+  std::string_view text = __PRETTY_FUNCTION__;
+  return text;
+}
 template <auto Method>
-inline constexpr std::string_view kStepName = name_of_constant<Method>();
-using StepId = const std::string_view*;
+inline constexpr StepKey kStepKey{name_of_constant<Method>(), text_of_method<Method>()};
 
 // --- transitions: next, foreach, choose
 
@@ -59,21 +70,21 @@ template <auto... Steps>
 struct Next : AnyTransition {
   static constexpr Transition kKind = sizeof...(Steps) == 1 ? Transition::linear : Transition::split;
   static constexpr int kTargetCount = sizeof...(Steps);
-  static constexpr StepId kTargets[sizeof...(Steps) + 1] = {&kStepName<Steps>..., nullptr};
+  static constexpr StepId kTargets[sizeof...(Steps) + 1] = {&kStepKey<Steps>..., nullptr};
 };
 
 template <auto Variable, auto Body>
 struct Foreach : AnyTransition {
   static constexpr Transition kKind = Transition::foreach;
   static constexpr int kTargetCount = 1;
-  static constexpr StepId kTargets[] = {&kStepName<Body>};
+  static constexpr StepId kTargets[] = {&kStepKey<Body>};
   static constexpr auto kVariable = Variable;
 };
 
 template <Case Value, auto Step>
 struct When {
   static constexpr auto kValue = Value.value;
-  static constexpr StepId kTarget = &kStepName<Step>;
+  static constexpr StepId kTarget = &kStepKey<Step>;
   static constexpr bool kLeadsToMethod = std::is_member_function_pointer_v<decltype(Step)>;
 };
 
@@ -180,7 +191,7 @@ concept IsPart = IsTransition<T> || std::is_same_v<T, doc> || DecoratorStruct<T>
 template <auto Method, class T>
 struct Step {
   static constexpr auto kMethod = Method;
-  static constexpr StepId kId = &kStepName<Method>;
+  static constexpr StepId kId = &kStepKey<Method>;
   using Transition = T;
   using Traits = MethodTraits<std::remove_const_t<decltype(Method)>>;
   using Parameter = typename ParameterOf<typename Traits::Arguments>::type;
@@ -281,7 +292,7 @@ struct ShapeWriter {
   }
   constexpr int find(StepId id) const {
     for (int i = 0; i < size; ++i) {
-      if (ids[i] == id) return i;
+      if (ids[i]->text == id->text) return i;
     }
     return kUnknownStep;
   }
@@ -292,8 +303,8 @@ consteval auto shape_of(const Graph<Steps...>*) {
   Shape<sizeof...(Steps), (Steps::Transition::kTargetCount + ... + 0)> shape;
   const StepId ids[] = {Steps::kId..., nullptr};
   [[maybe_unused]] ShapeWriter writer{shape.steps, shape.targets, ids, sizeof...(Steps)};
-  (writer.add({*Steps::kId, Steps::Transition::kKind, Steps::kJoin, Steps::kTakesItem}, Steps::Transition::kTargets,
-              Steps::Transition::kTargetCount),
+  (writer.add({Steps::kId->name, Steps::Transition::kKind, Steps::kJoin, Steps::kTakesItem},
+              Steps::Transition::kTargets, Steps::Transition::kTargetCount),
    ...);
   shape.verdict =
       Analyser(shape.steps, sizeof...(Steps), shape.targets, shape.order, shape.around, shape.joined_by).run();
