@@ -70,7 +70,8 @@ std::string text_field(const Json& json, const char* field) {
 }  // namespace
 
 LocalMetadataWriter::LocalMetadataWriter(std::string root, std::string flow, std::string user,
-                                         std::string datastore_type, std::string datastore_root, base::Clock& clock)
+                                         const std::string& datastore_type, const std::string& datastore_root,
+                                         base::Clock& clock)
     : root_(std::move(root)), flow_(std::move(flow)), user_(std::move(user)), clock_(clock), stamps_(clock) {
   artifact_tail_ = fmt::format(R"(, "type": "metaflow.artifact", "ds_type": {}, "location": {}, "ts_epoch": )",
                                json_quoted(datastore_type), json_quoted(":root:" + datastore_root));
@@ -262,6 +263,7 @@ std::vector<std::string> LocalMetadataReader::edit_tags(const std::string& flow,
   if (!lock || ::flock(lock.get(), LOCK_EX) != 0) base::throw_errno("lock the tags in", directory, errno);
 
   const auto text = base::read_file(directory + "/_self.json");
+  if (!text) throw Error(ErrorCode::not_found, fmt::format("Run {}/{} was removed", flow, run));
   Json json = parse(*text, directory + "/_self.json");
   const auto system_tags = strings(json, "system_tags");
   std::set<std::string> tags;

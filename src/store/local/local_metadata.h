@@ -13,8 +13,8 @@ namespace metaflow::store {
 class LocalMetadataWriter : public MetadataWriter {
  public:
   /// `root`: the .metaflow directory. `datastore_type`, `datastore_root`: where the artifacts are.
-  LocalMetadataWriter(std::string root, std::string flow, std::string user, std::string datastore_type,
-                      std::string datastore_root, base::Clock& clock);
+  LocalMetadataWriter(std::string root, std::string flow, std::string user, const std::string& datastore_type,
+                      const std::string& datastore_root, base::Clock& clock);
 
   std::string new_run(const std::vector<std::string>& tags, const std::vector<std::string>& system_tags) override;
   /// A run or task whose id somebody else chose; one that exists is left as it is.
