@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# What a flow costs the compiler: user time at -O0, the least of several rounds that take turns, so that other work on
-# the machine hits all alike. Beside it what else a program includes.
+# What a flow costs the compiler: processor time at -O0, the least of several rounds that take turns, so that other work
+# on the machine hits all alike. Beside it what else a program includes. (User and system time together: how the kernel
+# divides them is a guess from its ticks, too rough for half a second.)
 #
 #   bench/compile_time.sh [ROUNDS]        CXXS="g++ clang++-16" are the compilers
 #
@@ -109,8 +110,8 @@ declare -A label=(
 )
 
 compile() { "$1" -std=c++20 -O0 -I"$include" -c "$work/$2.cc" -o "$work/out.o"; }
-# The user time of one compilation, in seconds.
-user_time() { { TIMEFORMAT=%U; time compile "$1" "$2"; } 2>&1; }
+# The processor time of one compilation, in seconds.
+processor_time() { { TIMEFORMAT='%U %S'; time compile "$1" "$2"; } 2>&1 | awk '{ print $1 + $2 }'; }
 
 for compiler in "${compilers[@]}"; do
   declare -A least=()
@@ -125,11 +126,11 @@ for compiler in "${compilers[@]}"; do
   done
   for ((round = 0; round < rounds; ++round)); do
     for source in "${sources[@]}"; do
-      seconds=$(user_time "$compiler" "$source")
+      seconds=$(processor_time "$compiler" "$source")
       least[$source]=$(awk -v a="${least[$source]:-999}" -v b="$seconds" 'BEGIN { print a < b ? a : b }')
     done
   done
-  printf '%s\n%-48s %8s %8s %8s\n' "$("$compiler" --version | head -1)" 'user time at -O0, least of '"$rounds" \
+  printf '%s\n%-48s %8s %8s %8s\n' "$("$compiler" --version | head -1)" 'processor time at -O0, least of '"$rounds" \
     seconds ratio 'over it'
   for source in "${sources[@]}"; do
     awk -v what="${label[$source]}" -v t="${least[$source]}" -v base="${least[1-standard]}" \
