@@ -168,7 +168,7 @@ std::map<std::uint64_t, std::vector<std::string>> lines_of(const std::string& mo
   if (!program || addresses.empty()) return found;
   // /proc/self would be addr2line's own.
   const std::string file = module == kOwnExecutable ? fmt::format("/proc/{}/exe", ::getpid()) : module;
-  std::vector<std::string> command{*program, "-a", "-i", "-f", "-C", "-e", file};
+  std::vector<std::string> command{*program, "-a", "-i", "-f", "-e", file};
   for (std::uint64_t address : addresses) command.push_back(fmt::format("{:#x}", address));
   std::uint64_t current = 0;
   std::string function;
@@ -177,7 +177,7 @@ std::map<std::uint64_t, std::vector<std::string>> lines_of(const std::string& mo
       current = std::strtoull(line.c_str(), nullptr, 16);
       function.clear();
     } else if (function.empty()) {
-      function = line;
+      function = demangle(line.c_str());
     } else {
       if (line.find("??") == std::string::npos && line.find(":?") == std::string::npos) {
         const std::string place = line.substr(0, line.find(" (discriminator"));

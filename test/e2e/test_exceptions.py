@@ -25,7 +25,7 @@ def test_exceptions_of_every_type(cli, client, what):
     assert task.exception.exception == message
     summary = f"{kind}: {message}"
     assert task.exception.stacktrace.startswith(summary + "\n")
-    assert "Failing::pass(std::string const&)" in task.exception.stacktrace
+    assert "Failing::fail() const" in task.exception.stacktrace
     assert str(task.exception) == task.exception.stacktrace
     assert task.stderr.startswith(f"<flow Failing step start> failed:\n{summary}\n    thrown in ")
     assert task.stderr.rstrip("\n").endswith("Task failed.")

@@ -45,7 +45,7 @@ struct Failing : mf::FlowSpec<Failing> {
     reached += ", whole";
   }
 
-  [[noreturn]] void fail() const {
+  [[noreturn, gnu::noinline]] void fail() const {
     if (*what == "custom") throw Overheated("98 degrees\nat the second line");
     if (*what == "metaflow") throw mf::Error(mf::ErrorCode::invalid_value, "the value is odd", "Try an even one.");
     if (*what == "int") throw 42;
