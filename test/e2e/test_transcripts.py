@@ -93,6 +93,8 @@ class Recorder:
         line = re.sub(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d\.\d{3}(\d{3}Z)?", "TIME", line)
         line = re.sub(r"\bpid \d+", "pid N", line)
         line = re.sub(r"\b\d+\.\d+\.\d+ \(C\+\+\)", "VERSION", line)
+        if "DIR" in line:
+            line = re.sub(r"size: \d+", "size: N", line)
         # What is left of a stack depends on the build: which functions were inlined, whether there are lines.
         line = re.sub(r"(    thrown in .*?)(?: at \w+\.cc:\d+)?$", r"\1", line)
         line = re.sub(r"^_exception \[size: \d+", "_exception [size: N", line)
