@@ -162,9 +162,9 @@ class Array {
     return array;
   }
   /// Zeros in a mapped file: for arrays larger than memory. Saving such an array writes nothing again.
-  static Array on_disk(Shape shape) {
+  static Array on_disk(const Shape& shape) {
     Array array;
-    array.data_ = detail::ArrayData::on_disk(detail::kElementType<T>, std::move(shape), sizeof(T));
+    array.data_ = detail::ArrayData::on_disk(detail::kElementType<T>, shape, sizeof(T));
     return array;
   }
 

@@ -81,9 +81,9 @@ class Lazy {
 /// Library access to what a Lazy refers to.
 template <class T>
 struct LazyAccess {
-  static void attach(Lazy<T>& lazy, std::shared_ptr<const detail::StoredValue> stored) {
+  static void attach(Lazy<T>& lazy, const std::shared_ptr<const detail::StoredValue>& stored) {
     lazy.state_ = std::make_shared<typename Lazy<T>::State>();
-    lazy.state_->stored = std::move(stored);
+    lazy.state_->stored = stored;
   }
   static const detail::StoredValue* stored(const Lazy<T>& lazy) { return lazy.state_->stored.get(); }
 };

@@ -111,8 +111,10 @@ void Arena::append(ListNode& list, std::span<const Value> values) {
     const ListNode packed = list;
     list = ListNode();
     Value* at = extend<Value>(list, packed.size);
-    for (std::int64_t i : packed.integers()) *at++ = ValueBuilder::integer(i);
-    for (double d : packed.reals()) *at++ = ValueBuilder::real(d);
+    const auto integers = packed.integers();
+    const auto reals = packed.reals();
+    at = std::transform(integers.begin(), integers.end(), at, [](std::int64_t i) { return ValueBuilder::integer(i); });
+    std::transform(reals.begin(), reals.end(), at, [](double d) { return ValueBuilder::real(d); });
   }
   std::copy(values.begin(), values.end(), extend<Value>(list, values.size()));
 }

@@ -12,10 +12,7 @@
 
 namespace metaflow {
 
-using detail::ArrayNode;
-using detail::DictNode;
 using detail::ListNode;
-using detail::ObjectNode;
 using detail::ValueBuilder;
 
 namespace {

@@ -9,9 +9,6 @@
 
 namespace metaflow::detail {
 
-struct FlowDescription;
-FlowDescription describe(const FlowTable& flow, const GraphSayings& said);
-
 template <class T>
 struct ListItem {
   static constexpr ParameterType value = ParameterType::text;

@@ -52,8 +52,6 @@ struct FlowDescription {
   void (*addresses)(void* flow, void** members) = nullptr;
 };
 
-FlowDescription describe(const FlowTable& flow, const GraphSayings& said);
-
 /// Runs the command line of a flow. Returns the exit status.
 int run_flow(const FlowDescription& flow, int argc, char** argv);
 

@@ -75,4 +75,8 @@ struct FlowTable {
 /// Runs the command line of a flow. Returns the exit status.
 int run_flow(const FlowTable& flow, const GraphSayings& said, int argc, char** argv);
 
+/// The same as data of the library: description.h.
+struct FlowDescription;
+FlowDescription describe(const FlowTable& flow, const GraphSayings& said);
+
 }  // namespace metaflow::detail

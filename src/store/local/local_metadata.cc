@@ -189,8 +189,8 @@ std::vector<ObjectInfo> LocalMetadataReader::objects(const std::string& path, co
     const auto text = base::read_file(self);
     if (!text) continue;
     const Json json = parse(*text, self);
-    std::string id = text_field(json, id_field);
-    infos.push_back({id.empty() ? name : std::move(id), created_of(json)});
+    const std::string id = text_field(json, id_field);
+    infos.push_back({id.empty() ? name : id, created_of(json)});
   }
   std::sort(infos.begin(), infos.end(), [](const ObjectInfo& a, const ObjectInfo& b) { return a.created < b.created; });
   return infos;
