@@ -1,8 +1,12 @@
-"""docs/install.md shows the files that these tests build, and the packages that the dev commands install."""
+"""What the documentation shows is what there is: docs/install.md shows the files that these tests build, and the packages that the dev commands
+install; every whole program in README and docs/ compiles and runs."""
 
 import re
+import sys
 
-from conftest import BLOCKS, PACKAGING, SOURCE, VERSION
+import pytest
+
+from conftest import BLOCKS, PACKAGING, SOURCE, VERSION, WARNINGS
 
 
 def test_files():
@@ -26,3 +30,35 @@ def test_version():
     for name in ("find_package", "shared_object"):
         assert f"find_package(metaflow-cpp {VERSION.rpartition('.')[0]} REQUIRED)" in (PACKAGING / name / "CMakeLists.txt").read_text()
     assert f"GIT_TAG v{VERSION}\n" in (PACKAGING / "fetch_content" / "CMakeLists.txt").read_text()
+
+
+def whole_programs():
+    """The C++ blocks of the documentation that are programs."""
+    for path in (SOURCE / "README.md", *sorted((SOURCE / "docs").glob("*.md"))):
+        for block in re.findall(r"^```cpp\n(.*?)^```$", path.read_text(), re.MULTILINE | re.DOTALL):
+            if "int main(" in block:
+                yield pytest.param(block, id=path.stem)
+
+
+@pytest.mark.parametrize("program", whole_programs())
+def test_programs_that_are_shown(project, installed, program):
+    project.environment["HOME"] = str(installed.directory)
+    project.write("hello.cc", program)
+    run = "./hello run" if "mf::run<" in program else "./hello || true"  # what reads runs finds none here
+    output = project.shell("pkg-config", {"g++": f"g++ {WARNINGS}", "./hello run": run})
+    assert "Done!" in output or "mf::run<" not in program
+
+
+def test_the_first_flow_prints_what_is_shown(project, installed):
+    """The README's flow, its run, and what Python reads of it."""
+    project.environment["HOME"] = str(installed.directory)
+    readme = (SOURCE / "README.md").read_text()
+    project.write("hello.cc", re.search(r"^```cpp\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)[1])
+    project.shell("pkg-config")
+    printed = project.command("./hello", "run", "--n", 4)
+    shown = re.search(r"^\$ \./sweep run --n 4\n(.*?)^$", readme, re.MULTILINE | re.DOTALL)[1]
+    for line in shown.splitlines():
+        words = re.sub(r"^\S+ \S+ (\[\S+ \(pid \d+\)\] )?", "", line)  # without time and task
+        assert line == "..." or "run-id" in line or words in printed, line
+    best = project.command(sys.executable, "-c", "from metaflow import Flow; print(Flow('Sweep').latest_run.data.best)")
+    assert best.splitlines()[-1] == re.search(r"latest_run\.data\.best\)'\n(\S+)", readme)[1]
