@@ -31,8 +31,8 @@ Analysis analyse(const std::vector<Node>& nodes) {
   std::vector<ShapeStep> steps;
   std::vector<int> targets;
   for (const Node& node : nodes) {
-    steps.push_back({node.name, node.transition, node.join, node.takes_item, static_cast<int>(targets.size()),
-                     static_cast<int>(node.targets.size())});
+    steps.push_back({node.name, hash_of_name(node.name), node.transition, node.join, node.takes_item,
+                     static_cast<int>(targets.size()), static_cast<int>(node.targets.size())});
     targets.insert(targets.end(), node.targets.begin(), node.targets.end());
   }
   const std::size_t size = nodes.size();

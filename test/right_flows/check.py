@@ -40,6 +40,25 @@ def compile_all(compiler, flags, options, sources):
         return failures
 
 
+def long_chain(steps):
+    """A flow of so many steps: compilers limit what a constant expression may cost."""
+    names = ["start", *(f"step_number_{i}" for i in range(1, steps - 1)), "end"]
+    functions = "".join(f"  void {name}() {{}}\n" for name in names)
+    chain = ",\n".join(f"        mf::step<&Chain::{a}>(mf::next<&Chain::{b}>)" for a, b in zip(names, names[1:]))
+    return f"""#include <metaflow/metaflow.h>
+namespace mf = metaflow;
+namespace {{
+struct Chain : mf::FlowSpec<Chain> {{
+{functions}  static auto graph() {{
+    return mf::graph({chain},
+        mf::step<&Chain::end>());
+  }}
+}};
+}}  // namespace
+int main(int argc, char** argv) {{ return mf::run<Chain>(argc, argv); }}
+"""
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--include", required=True)
@@ -55,9 +74,14 @@ def main():
         sources += [source for source in found if not options.flows or source.stem in options.flows]
     own = [source for source in sources if source.parent == HERE]
     failures = 0
-    for compiler in options.compiler:
-        for flags, flows in [(FLAGS, sources), (FLAGS + SANITIZERS, own)]:
-            failures += compile_all(compiler, flags, options, flows)
+    with tempfile.TemporaryDirectory() as directory:
+        chain = pathlib.Path(directory) / "long_chain.cc"
+        chain.write_text(long_chain(200))
+        sources.append(chain)
+        own.append(chain)
+        for compiler in options.compiler:
+            for flags, flows in [(FLAGS, sources), (FLAGS + SANITIZERS, own)]:
+                failures += compile_all(compiler, flags, options, flows)
     print(f"{len(sources)} right flows, {len(options.compiler)} compilers, {failures} failures")
     return failures != 0
 

@@ -47,9 +47,18 @@ enum class Problem : std::uint8_t {
 
 inline constexpr int kUnknownStep = -1;
 
+/// Names are compared by this first: compilers limit the operations of a constant expression, and a graph has many
+/// pairs of steps.
+constexpr unsigned long hash_of_name(std::string_view name) {
+  unsigned long hash = 14695981039346656037U;  // FNV-1a
+  for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211U;
+  return hash;
+}
+
 /// A step as far as the shape of the graph goes.
 struct ShapeStep {
   std::string_view name;
+  unsigned long hash = 0;  // of the name
   Transition transition = Transition::none;
   bool join = false;
   bool takes_item = false;
@@ -138,7 +147,7 @@ class Analyser {
   constexpr void find_ends() {
     for (int i = 0; i < size_; ++i) {
       for (int j = i + 1; j < size_; ++j) {
-        if (steps_[i].name == steps_[j].name) fail(Problem::duplicate_step, i);
+        if (steps_[i].hash == steps_[j].hash && steps_[i].name == steps_[j].name) fail(Problem::duplicate_step, i);
       }
       if (reserved_step_name(steps_[i].name)) fail(Problem::reserved_name, i);
     }

@@ -51,6 +51,11 @@ Case(const char (&)[N]) -> Case<FixedString<N>>;
 struct StepKey {
   std::string_view name;
   std::string_view text;
+  unsigned long hash;  // of the name
+
+  constexpr bool operator==(const StepKey& other) const {
+    return hash == other.hash && name == other.name && text == other.text;
+  }
 };
 using StepId = const StepKey*;
 
@@ -60,7 +65,8 @@ consteval auto text_of_method() {
   return text;
 }
 template <auto Method>
-inline constexpr StepKey kStepKey{name_of_constant<Method>(), text_of_method<Method>()};
+inline constexpr StepKey kStepKey{name_of_constant<Method>(), text_of_method<Method>(),
+                                  hash_of_name(name_of_constant<Method>())};
 
 // --- transitions: next, foreach, choose
 
@@ -292,7 +298,7 @@ struct ShapeWriter {
   }
   constexpr int find(StepId id) const {
     for (int i = 0; i < size; ++i) {
-      if (ids[i]->text == id->text) return i;
+      if (*ids[i] == *id) return i;
     }
     return kUnknownStep;
   }
@@ -303,7 +309,7 @@ consteval auto shape_of(const Graph<Steps...>*) {
   Shape<sizeof...(Steps), (Steps::Transition::kTargetCount + ... + 0)> shape;
   const StepId ids[] = {Steps::kId..., nullptr};
   [[maybe_unused]] ShapeWriter writer{shape.steps, shape.targets, ids, sizeof...(Steps)};
-  (writer.add({Steps::kId->name, Steps::Transition::kKind, Steps::kJoin, Steps::kTakesItem},
+  (writer.add({Steps::kId->name, Steps::kId->hash, Steps::Transition::kKind, Steps::kJoin, Steps::kTakesItem},
               Steps::Transition::kTargets, Steps::Transition::kTargetCount),
    ...);
   shape.verdict =
