@@ -106,6 +106,7 @@ enum Category : unsigned {
   kNdarray = 2048,
   kDatetime = 4096,
   kTimedelta = 8192,
+  kException = 16384,
 };
 Category category_of(const Value& value);
 unsigned wider_categories(unsigned category);  // what else a value of this category fits into

@@ -3,6 +3,7 @@
 
 #include <metaflow/array.h>
 #include <metaflow/artifact.h>
+#include <metaflow/caught.h>
 #include <metaflow/codec.h>
 #include <metaflow/current.h>
 #include <metaflow/decorators.h>

@@ -40,9 +40,9 @@ void EventLoop::cancel(Timer timer) {
   deadlines_.erase(found);
 }
 
-void EventLoop::run_once() {
-  int timeout = -1;
-  if (!timers_.empty()) {
+void EventLoop::run(bool wait) {
+  int timeout = wait ? -1 : 0;
+  if (wait && !timers_.empty()) {
     const std::int64_t wait = timers_.begin()->first.first - clock_.monotonic_microseconds();
     timeout = wait <= 0 ? 0 : static_cast<int>(std::min<std::int64_t>((wait + 999) / 1000, 1'000'000));
   }

@@ -29,9 +29,13 @@ class EventLoop {
   void cancel(Timer timer);
 
   /// Waits until something happens, then does what is due.
-  void run_once();
+  void run_once() { run(true); }
+  /// Does what is due now, without waiting.
+  void poll() { run(false); }
 
  private:
+  void run(bool wait);
+
   Clock& clock_;
   Fd epoll_;
   std::unordered_map<int, std::shared_ptr<std::function<void()>>> watched_;

@@ -119,6 +119,7 @@ std::optional<SharedBytes> read_file(const std::string& path) {
   std::size_t got = 0;
   while (true) {
     const ssize_t n = retry([&] { return ::read(fd.get(), text.data() + got, text.size() - got); });
+    if (n < 0 && errno == ESRCH) return std::nullopt;  // in /proc, of a process that has just gone
     if (n < 0) throw_errno("read", path, errno);
     if (n == 0) break;
     got += static_cast<std::size_t>(n);

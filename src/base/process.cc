@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <climits>
@@ -25,6 +26,18 @@
 namespace metaflow::base {
 
 namespace {
+
+constexpr std::uint64_t kBlock = 512;  // of getrusage(2)
+
+/// The fields of /proc/PID/stat behind the name, which may hold anything: state, parent, ... ; none if there is no such
+/// process.
+std::vector<std::string> stat_fields(const std::string& pid) {
+  const auto stat = read_file("/proc/" + pid + "/stat");
+  if (!stat) return {};
+  const std::size_t end = stat->text().rfind(')');
+  if (end == std::string_view::npos || end + 2 >= stat->size()) return {};
+  return split(stat->text().substr(end + 2), ' ');
+}
 
 std::vector<char*> c_strings(const std::vector<std::string>& texts, const std::string* first) {
   std::vector<char*> pointers;
@@ -110,6 +123,9 @@ std::optional<Ending> reap(pid_t pid) {
   ending.peak_memory = static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
   ending.user_seconds = seconds(usage.ru_utime);
   ending.system_seconds = seconds(usage.ru_stime);
+  ending.read = static_cast<std::uint64_t>(usage.ru_inblock) * kBlock;
+  ending.written = static_cast<std::uint64_t>(usage.ru_oublock) * kBlock;
+  ending.dumped_core = WIFSIGNALED(status) && WCOREDUMP(status);
   return ending;
 }
 
@@ -139,12 +155,8 @@ std::vector<pid_t> children() {
   for (const std::string& name : list_directory("/proc")) {
     const int pid = std::atoi(name.c_str());
     if (pid <= 0) continue;
-    const auto stat =
-        read_file("/proc/" + name + "/stat");  // "pid (name) state parent ..."; the name may hold anything
-    if (!stat) continue;
-    const std::size_t end = stat->text().rfind(')');
-    if (end == std::string_view::npos || end + 4 >= stat->size()) continue;
-    if (std::atoi(std::string(stat->text().substr(end + 4)).c_str()) == ::getpid()) found.push_back(pid);
+    const auto fields = stat_fields(name);
+    if (fields.size() > 1 && std::atoi(fields[1].c_str()) == ::getpid()) found.push_back(pid);
   }
   return found;
 }
@@ -163,9 +175,37 @@ void kill_descendants() {
   }
 }
 
+std::size_t kill_processes_with(const std::vector<std::string>& variables) {
+  std::size_t killed = 0;
+  for (const std::string& name : list_directory("/proc")) {
+    const pid_t pid = std::atoi(name.c_str());
+    if (pid <= 0 || pid == ::getpid()) continue;
+    std::optional<SharedBytes> environment;
+    try {
+      environment = read_file("/proc/" + name + "/environ");
+    } catch (const Error&) {
+      continue;  // somebody else's
+    }
+    if (!environment) continue;
+    const auto theirs = split(environment->text(), '\0');
+    const bool all = std::all_of(variables.begin(), variables.end(), [&](const std::string& variable) {
+      return std::find(theirs.begin(), theirs.end(), variable) != theirs.end();
+    });
+    if (all && ::kill(pid, SIGKILL) == 0) ++killed;
+  }
+  return killed;
+}
+
 void die_with_parent(pid_t parent) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
   if (parent > 0 && ::getppid() != parent) ::raise(SIGKILL);
+}
+
+std::uint64_t start_of_process(pid_t pid) {
+  const auto fields = stat_fields(std::to_string(pid));
+  constexpr std::size_t kStart = 19;  // field 22 of proc(5)
+  if (fields.size() <= kStart || fields[0] == "Z" || fields[0] == "X") return 0;
+  return std::strtoull(fields[kStart].c_str(), nullptr, 10);
 }
 
 void prefer_as_oom_victim() {

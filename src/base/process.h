@@ -32,6 +32,9 @@ struct Ending {
   std::uint64_t peak_memory = 0;  // bytes, of the largest process
   double user_seconds = 0;
   double system_seconds = 0;
+  std::uint64_t read = 0;     // bytes from disks
+  std::uint64_t written = 0;  // bytes to disks
+  bool dumped_core = false;
 };
 
 /// Reaps a process that has ended; nothing if it has not.
@@ -45,9 +48,17 @@ void become_subreaper();
 /// Kills every child (with become_subreaper: every descendant), until there is none. For when a run is over.
 void kill_descendants();
 
+/// Kills every process of this machine that has all of these variables (NAME=value) in its environment, except this
+/// one; how many. For what was left by one that is gone.
+std::size_t kill_processes_with(const std::vector<std::string>& variables);
+
 /// The kernel kills this process when its parent dies. Does so at once if that has happened already: `parent` is who it
 /// should be.
 void die_with_parent(pid_t parent);
+
+/// When a process began, in ticks since the machine did: together with its id this names a process for ever. 0 if there
+/// is no such process, or it is a zombie.
+std::uint64_t start_of_process(pid_t pid);
 
 /// The kernel prefers this process when memory runs out.
 void prefer_as_oom_victim();

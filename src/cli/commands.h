@@ -12,6 +12,7 @@ Command output_dot_command(Context& context);
 Command output_raw_command(Context& context);
 Command version_command(Context& context);
 Command run_command(Context& context);
+Command resume_command(Context& context);
 Command init_command(Context& context);
 Command dump_command(Context& context);
 Command logs_command(Context& context);

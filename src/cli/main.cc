@@ -14,6 +14,7 @@
 #include "cli/commands.h"
 #include "compute/step_arguments.h"
 #include "runtime/task/failure.h"
+#include "runtime/task/memory.h"
 #include "runtime/task/task.h"
 
 namespace metaflow {
@@ -66,8 +67,8 @@ Command top_command(Context& context) {
   };
   root.commands = {check_command(context),      dump_command(context),       Command{},
                    output_dot_command(context), output_raw_command(context), run_command(context),
-                   show_command(context),       version_command(context),    logs_command(context),
-                   tag_command(context),        init_command(context)};
+                   resume_command(context),     show_command(context),       version_command(context),
+                   logs_command(context),       tag_command(context),        init_command(context)};
   // `help` prints what --help prints of the whole.
   Command help{.name = "help", .help = "Show all available commands."};
   root.commands[2] = help;
@@ -96,6 +97,7 @@ bool is_step(int argc, char** argv) {
 int run_step_command(const detail::FlowDescription& flow, int argc, char** argv) {
   base::prefer_as_oom_victim();
   if (const char* scheduler = std::getenv("METAFLOW_SCHEDULER_PID")) base::die_with_parent(std::atoi(scheduler));
+  runtime::obey_memory_limit();
   return runtime::execute_task(flow, compute::parse_step_arguments(argc, argv), base::own_executable());
 }
 

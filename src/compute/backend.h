@@ -9,6 +9,7 @@
 
 #include "compute/step_arguments.h"
 #include "store/flow_store.h"
+#include "store/journal.h"
 
 namespace metaflow::compute {
 
@@ -21,6 +22,7 @@ struct Attempt {
   StepArguments step;                    // what to execute
   std::string inputs_file;               // the inputs by file, if they are too many for a command line
   std::vector<std::string> environment;  // NAME=value, besides what every task gets
+  std::uint64_t memory_limit = 0;        // bytes, hard; 0: none of its own
 };
 
 /// How an attempt ended.
@@ -31,8 +33,9 @@ struct Verdict {
   bool exited = false;
   /// For people, one sentence: "Task was killed by SIGTERM (peak memory 3.1 MB)."
   std::string cause;
-  std::uint64_t peak_memory = 0;  // bytes
-  double cpu_seconds = 0;
+  /// The attempt ended itself because its time was up.
+  bool timed_out = false;
+  store::Usage usage;
 };
 
 /// What a backend tells the scheduler, from within the event loop.

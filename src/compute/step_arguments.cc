@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <csignal>
 
 #include <metaflow/error.h>
 
@@ -24,6 +25,8 @@ T number(std::string_view option, std::string_view text) {
 }
 
 }  // namespace
+
+int timeout_signal() { return SIGRTMAX - 2; }
 
 std::string pack_inputs(const std::vector<store::TaskRef>& inputs) {
   if (inputs.size() < 2) return inputs.empty() ? "" : inputs[0].path();
@@ -66,6 +69,7 @@ std::vector<std::string> to_command_line(const StepArguments& a, const std::stri
   if (a.split_index) line.insert(line.end(), {"--split-index", std::to_string(*a.split_index)});
   line.insert(line.end(), {"--retry-count", std::to_string(a.retry_count), "--max-user-code-retries",
                            std::to_string(a.max_user_code_retries)});
+  if (!a.failure.empty()) line.insert(line.end(), {"--failure-type", a.failure_type, "--failure", a.failure});
   line.insert(line.end(), {"--namespace", a.name_space});
   if (!a.origin_run_id.empty()) line.insert(line.end(), {"--origin-run-id", a.origin_run_id});
   for (const std::string& tag : a.tags) line.insert(line.end(), {"--tag", tag});
@@ -118,6 +122,10 @@ StepArguments parse_step_arguments(int argc, char** argv) {
       a.retry_count = number<int>(name, value);
     } else if (name == "--max-user-code-retries") {
       a.max_user_code_retries = number<int>(name, value);
+    } else if (name == "--failure-type") {
+      a.failure_type = value;
+    } else if (name == "--failure") {
+      a.failure = value;
     } else if (name == "--namespace") {
       a.name_space = value;
     } else if (name == "--origin-run-id") {

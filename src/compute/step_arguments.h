@@ -22,10 +22,16 @@ struct StepArguments {
   std::optional<std::size_t> split_index;
   int retry_count = 0;
   int max_user_code_retries = 0;
+  // Of an attempt that comes after these: what the last one failed of, which is all there is to do.
+  std::string failure_type;
+  std::string failure;
   std::string name_space;
   std::string origin_run_id;
   std::vector<std::string> tags;
 };
+
+/// The signal by which an attempt ends itself when its time is up. One of those that nobody uses.
+int timeout_signal();
 
 /// The arguments behind the program's name. Throws Error{usage}.
 std::vector<std::string> to_command_line(const StepArguments& arguments, const std::string& inputs_file);

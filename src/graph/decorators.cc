@@ -13,29 +13,39 @@
 
 namespace metaflow {
 
+/// What Metaflow calls it: `catch_` is its catch.
+template <class D>
+static std::string_view name_of() {
+  std::string_view name =
+      detail::identifier_before(detail::spelling_of_type<D>(), detail::spelling_of_type<D>().size());
+  while (name.ends_with('_')) name.remove_suffix(1);
+  return name;
+}
+
 template <class D>
 static detail::Decorator describe_decorator(const D& decorator) {
   detail::Pickler pickler;
   detail::encode(pickler, decorator);
   pickler.finish();
   detail::Decorator described;
-  described.name = detail::identifier_before(detail::spelling_of_type<D>(), detail::spelling_of_type<D>().size());
-  while (described.name.ends_with('_')) described.name.pop_back();  // catch_ is Metaflow's catch
+  described.name = name_of<D>();
   for (const auto& part : pickler.parts()) described.attributes += base::as_text(part);
   return described;
 }
 
 detail::Decorator make_decorator(const resources& decorator) { return describe_decorator(decorator); }
 detail::Decorator make_decorator(const environment& decorator) { return describe_decorator(decorator); }
+detail::Decorator make_decorator(const retry& decorator) { return describe_decorator(decorator); }
+detail::Decorator make_decorator(const timeout& decorator) { return describe_decorator(decorator); }
+detail::Decorator make_decorator(const catch_& decorator) { return describe_decorator(decorator); }
+detail::Decorator make_decorator(const local& decorator) { return describe_decorator(decorator); }
 
 namespace graph {
 
 namespace {
 
-template <class D>
-std::string_view name_of() {
-  return detail::identifier_before(detail::spelling_of_type<D>(), detail::spelling_of_type<D>().size());
-}
+constexpr int kMaxRetries = 4;  // Metaflow's: 6 attempts at most, one of them the last resort of catch
+constexpr double kMaxMinutes = 60 * 24 * 365;
 
 /// What is known of a decorator without its type.
 struct Known {
@@ -66,6 +76,32 @@ void check_values(const environment& decorator) {
   }
 }
 
+template <>
+void check_values(const retry& decorator) {
+  if (decorator.times < 0) throw Error(ErrorCode::invalid_value, "times is at least 0");
+  if (decorator.times > kMaxRetries)
+    throw Error(ErrorCode::invalid_value,
+                fmt::format("The maximum number of retries is @retry(times={}).", kMaxRetries));
+  if (!(decorator.minutes_between_retries >= 0 && decorator.minutes_between_retries <= kMaxMinutes))
+    throw Error(ErrorCode::invalid_value, fmt::format("minutes_between_retries is from 0 to {}", kMaxMinutes));
+}
+
+template <>
+void check_values(const timeout& decorator) {
+  const double minutes = decorator.seconds / 60 + decorator.minutes + decorator.hours * 60;
+  if (decorator.seconds < 0 || decorator.minutes < 0 || decorator.hours < 0 || !(minutes > 0 && minutes <= kMaxMinutes))
+    throw Error(ErrorCode::invalid_value, "Specify a duration for @timeout.",
+                "For example: seconds=90, or hours=1,minutes=30.");
+}
+
+template <>
+void check_values(const catch_& decorator) {
+  if (decorator.var.empty()) return;
+  if (detail::identifier_before(decorator.var, decorator.var.size()) != decorator.var ||
+      decorator.var.starts_with('_') || (decorator.var[0] >= '0' && decorator.var[0] <= '9') || decorator.var == "name")
+    throw Error(ErrorCode::invalid_value, fmt::format("'{}' cannot be the name of an artifact", decorator.var));
+}
+
 template <class D>
 Known known() {
   const Decorator decorator = from_description(make_decorator(D{}));
@@ -73,7 +109,8 @@ Known known() {
 }
 
 const std::vector<Known>& all_known() {
-  static const std::vector<Known> decorators{known<environment>(), known<resources>()};
+  static const std::vector<Known> decorators{known<catch_>(),    known<environment>(), known<local>(),
+                                             known<resources>(), known<retry>(),       known<timeout>()};
   return decorators;
 }
 
@@ -218,16 +255,32 @@ Decorator from_description(const detail::Decorator& described) {
 
 template <class D>
 std::optional<D> find_decorator(const std::vector<Decorator>& decorators) {
-  std::string name(name_of<D>());
-  while (name.ends_with('_')) name.pop_back();
   for (const Decorator& decorator : decorators) {
-    if (decorator.name == name) return typed<D>(decorator.attributes);
+    if (decorator.name == name_of<D>()) return typed<D>(decorator.attributes);
   }
   return std::nullopt;
 }
 
 template std::optional<resources> find_decorator<resources>(const std::vector<Decorator>&);
 template std::optional<environment> find_decorator<environment>(const std::vector<Decorator>&);
+template std::optional<retry> find_decorator<retry>(const std::vector<Decorator>&);
+template std::optional<timeout> find_decorator<timeout>(const std::vector<Decorator>&);
+template std::optional<catch_> find_decorator<catch_>(const std::vector<Decorator>&);
+template std::optional<local> find_decorator<local>(const std::vector<Decorator>&);
+
+std::vector<Decorator> decorators_of(const detail::StepDescription& step, const std::vector<std::string>& with) {
+  std::vector<Decorator> decorators;
+  for (const detail::Decorator& decorator : step.decorators) decorators.push_back(from_description(decorator));
+  for (const std::string& spec : with) {
+    Decorator decorator = parse_decorator(spec);
+    if (!has_decorator(decorators, decorator.name)) decorators.push_back(std::move(decorator));
+  }
+  return decorators;
+}
+
+bool has_decorator(const std::vector<Decorator>& decorators, std::string_view name) {
+  return std::any_of(decorators.begin(), decorators.end(), [&](const Decorator& d) { return d.name == name; });
+}
 
 }  // namespace graph
 }  // namespace metaflow

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <metaflow/decorators.h>
+#include <metaflow/detail/description.h>
 #include <metaflow/value.h>
 
 #include <nlohmann/json.hpp>
@@ -38,7 +39,16 @@ Decorator from_description(const detail::Decorator& decorator);
 template <class D>
 std::optional<D> find_decorator(const std::vector<Decorator>& decorators);
 
+bool has_decorator(const std::vector<Decorator>& decorators, std::string_view name);
+
+/// The decorators of a step as a task has them: those in the program, and those of --with that it has not got.
+std::vector<Decorator> decorators_of(const detail::StepDescription& step, const std::vector<std::string>& with);
+
 extern template std::optional<resources> find_decorator<resources>(const std::vector<Decorator>&);
 extern template std::optional<environment> find_decorator<environment>(const std::vector<Decorator>&);
+extern template std::optional<retry> find_decorator<retry>(const std::vector<Decorator>&);
+extern template std::optional<timeout> find_decorator<timeout>(const std::vector<Decorator>&);
+extern template std::optional<catch_> find_decorator<catch_>(const std::vector<Decorator>&);
+extern template std::optional<local> find_decorator<local>(const std::vector<Decorator>&);
 
 }  // namespace metaflow::graph

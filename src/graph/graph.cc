@@ -3,14 +3,54 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <memory>
+#include <optional>
 
+#include <metaflow/caught.h>
 #include <metaflow/error.h>
 
 #include "base/text.h"
+#include "value/unpickler.h"
 
 namespace metaflow::graph {
 
 using detail::Transition;
+
+namespace {
+
+/// Whether a member can be read from `value`.
+bool fits(const detail::FlowDescription& flow, std::size_t member, const std::optional<CaughtException>& value) {
+  std::vector<void*> addresses(flow.members.size());
+  const std::unique_ptr<void, void (*)(void*)> object(flow.make(), flow.destroy);
+  flow.addresses(object.get(), addresses.data());
+  detail::Pickler pickler;
+  detail::encode(pickler, value);
+  pickler.finish();
+  const Document document = value::read_back(pickler);
+  try {
+    flow.members[member].ops->decode(addresses[member], document.root(), detail::Place{});
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+/// The member that catch writes to must be able to hold what it writes.
+void check_catch(const detail::FlowDescription& flow, const Decorator& decorator) {
+  const std::string variable = decorator.attributes.at("var");
+  for (std::size_t m = 0; m < flow.members.size(); ++m) {
+    const detail::Member& member = flow.members[m];
+    if (member.name != variable) continue;
+    if (member.ops->kind != detail::MemberKind::plain || !fits(flow, m, std::nullopt) ||
+        !fits(flow, m, CaughtException{})) {
+      throw Error(ErrorCode::invalid_flow,
+                  fmt::format("@catch is to put an exception into '{}', which cannot hold one", variable),
+                  fmt::format("Declare it so: std::optional<mf::CaughtException> {};", variable));
+    }
+  }
+}
+
+}  // namespace
 
 Graph::Graph(const detail::FlowDescription& flow) : flow_(flow) {
   std::vector<detail::Node> nodes;
@@ -32,17 +72,15 @@ Graph::Graph(const detail::FlowDescription& flow) : flow_(flow) {
     step.join = described.node.join;
     step.matching_join = analysis_.matching_join[i];
     step.open_splits = analysis_.open[i];
-    for (const auto& decorator : described.decorators) {
-      step.decorators.push_back(from_description(decorator));
-      check_decorator(step.decorators.back());
-      const auto& names = step.decorators;
-      for (std::size_t k = 0; k + 1 < names.size(); ++k) {
-        if (names[k].name == names.back().name) {
-          throw Error(ErrorCode::invalid_flow,
-                      fmt::format("Step '{}' already has a decorator '{}'. You can specify this decorator only once.",
-                                  step.name, decorator.name));
-        }
+    for (const auto& described_decorator : described.decorators) {
+      Decorator decorator = from_description(described_decorator);
+      check_decorator(decorator);
+      if (has_decorator(step.decorators, decorator.name)) {
+        throw Error(ErrorCode::invalid_flow,
+                    fmt::format("Step '{}' already has a decorator '{}'. You can specify this decorator only once.",
+                                step.name, decorator.name));
       }
+      add(step, std::move(decorator));
     }
     steps_.push_back(std::move(step));
   }
@@ -58,10 +96,23 @@ int Graph::find(std::string_view name) const {
 
 void Graph::attach(const Decorator& decorator) {
   for (Step& step : steps_) {
-    const bool has = std::any_of(step.decorators.begin(), step.decorators.end(),
-                                 [&](const Decorator& d) { return d.name == decorator.name; });
-    if (!has) step.decorators.push_back(decorator);
+    if (!has_decorator(step.decorators, decorator.name)) add(step, decorator);
   }
+}
+
+/// Adds a decorator, unless the step is of a kind that it cannot be on.
+void Graph::add(Step& step, Decorator decorator) const {
+  if (decorator.name == "catch") {
+    const bool fans_out = step.transition == Transition::foreach;
+    if (fans_out || step.transition == Transition::choose) {
+      throw Error(ErrorCode::invalid_flow,
+                  fmt::format("@catch is defined for the step {} but @catch is not supported in {} steps.", step.name,
+                              fans_out ? "foreach split" : "conditional switch"),
+                  "Which step comes next depends on what the step did. Put catch on the steps after it.");
+    }
+    check_catch(flow_, decorator);
+  }
+  step.decorators.push_back(std::move(decorator));
 }
 
 std::string_view Graph::type_of(int index) const {

@@ -40,13 +40,16 @@ class Graph {
   /// Every step after those that lead to it; steps on the same height in the order of graph().
   const std::vector<int>& order() const { return order_; }
 
-  /// Adds a decorator to every step that does not have one of its name.
+  /// Adds a decorator to every step that does not have one of its name. Throws Error{invalid_flow} if a step is of a
+  /// kind that it cannot be on.
   void attach(const Decorator& decorator);
 
   /// Metaflow's word: "start", "linear", "split-static", "split-foreach", "split-switch", "join", "end".
   std::string_view type_of(int step) const;
 
  private:
+  void add(Step& step, Decorator decorator) const;
+
   const detail::FlowDescription& flow_;
   detail::Analysis analysis_;
   std::vector<Step> steps_;

@@ -113,9 +113,7 @@ std::string describe_default(const detail::Member& member, const void* address) 
   detail::Pickler pickler;
   member.ops->encode(address, pickler);
   pickler.finish();
-  std::string payload;
-  for (const auto& part : pickler.parts()) payload += base::as_text(part);
-  const Document document = value::read_pickle(base::SharedBytes(std::move(payload)));
+  const Document document = value::read_back(pickler);
   const Value& root = document.root();
   if (root.is_none()) return {};
   if (root.kind() == Kind::list || root.kind() == Kind::dict) return to_json(root);
@@ -177,6 +175,14 @@ void set_parameter(const FlowObject& flow, const ParameterOption& parameter, con
   }
 }
 
+void replace_graph_info(store::TaskData& data, const graph::Graph& graph, store::FlowStore& store,
+                        const std::string& program) {
+  std::erase_if(data.artifacts, [](const auto& artifact) { return artifact.name == "_graph_info"; });
+  data.artifacts.push_back(save_value(
+      store, "_graph_info", [&](detail::Pickler& out) { value::encode_json(out, graph::graph_info(graph, program)); }));
+  std::sort(data.artifacts.begin(), data.artifacts.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+}
+
 store::TaskData save_parameters(const graph::Graph& graph, store::FlowStore& store,
                                 const std::vector<ParameterOption>& parameters,
                                 const std::vector<std::optional<std::string>>& given, const std::string& program) {
@@ -193,7 +199,7 @@ store::TaskData save_parameters(const graph::Graph& graph, store::FlowStore& sto
   }
   auto add = [&](const char* name, auto encode) { data.artifacts.push_back(save_value(store, name, encode)); };
   add("name", [&](detail::Pickler& out) { out.text(flow.name); });
-  add("_graph_info", [&](detail::Pickler& out) { value::encode_json(out, graph::graph_info(graph, program)); });
+  replace_graph_info(data, graph, store, program);
   add("_foreach_stack", [](detail::Pickler& out) {
     out.begin_list();
     out.end();

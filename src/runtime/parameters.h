@@ -39,4 +39,8 @@ store::TaskData save_parameters(const graph::Graph& graph, store::FlowStore& sto
                                 const std::vector<ParameterOption>& parameters,
                                 const std::vector<std::optional<std::string>>& given, const std::string& program);
 
+/// Puts the graph of the program into what a task `_parameters` holds.
+void replace_graph_info(store::TaskData& data, const graph::Graph& graph, store::FlowStore& store,
+                        const std::string& program);
+
 }  // namespace metaflow::runtime

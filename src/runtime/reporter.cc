@@ -37,9 +37,10 @@ std::string head_of(const ReportLine& line) {
 
 class TextReporter : public Reporter {
  public:
-  explicit TextReporter(bool terminal) : terminal_(terminal) {}
+  TextReporter(bool terminal, bool quiet) : terminal_(terminal), quiet_(quiet) {}
 
   void print(const ReportLine& line) override {
+    if (quiet_ && line.kind == ReportLine::Kind::task) return;
     clear_status();
     const std::string time = base::local_time(line.time);
     const std::string head = head_of(line);
@@ -83,6 +84,7 @@ class TextReporter : public Reporter {
   }
 
   bool terminal_;
+  bool quiet_;
   std::string buffer_;
   std::string status_;
   bool shown_ = false;
@@ -110,7 +112,9 @@ class JsonReporter : public Reporter {
 
 }  // namespace
 
-std::unique_ptr<Reporter> text_reporter(bool terminal) { return std::make_unique<TextReporter>(terminal); }
+std::unique_ptr<Reporter> text_reporter(bool terminal, bool quiet) {
+  return std::make_unique<TextReporter>(terminal, quiet);
+}
 std::unique_ptr<Reporter> json_reporter() { return std::make_unique<JsonReporter>(); }
 
 }  // namespace metaflow::runtime

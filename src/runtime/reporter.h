@@ -36,7 +36,8 @@ class Reporter {
 
 /// Metaflow's lines: "2026-11-22 12:26:10.827 [17/start/1 (pid 4711)] Task is starting." to the standard output;
 /// coloured, with the status below, if that is a terminal.
-std::unique_ptr<Reporter> text_reporter(bool terminal);
+/// `quiet`: not what the runtime says about tasks.
+std::unique_ptr<Reporter> text_reporter(bool terminal, bool quiet = false);
 /// One JSON object per line.
 std::unique_ptr<Reporter> json_reporter();
 

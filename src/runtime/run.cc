@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <thread>
 
+#include <metaflow/caught.h>
 #include <metaflow/error.h>
 
 #include "base/files.h"
@@ -13,7 +14,7 @@
 
 namespace metaflow::runtime {
 
-using detail::Transition;
+using store::AttemptEnd;
 using store::TaskData;
 using store::TaskRef;
 
@@ -25,6 +26,7 @@ constexpr std::int64_t kReportEvery = 300 * kSecond;  // Metaflow's progress lin
 constexpr std::int64_t kSyncEvery = 30 * kSecond;     // what a power loss can cost
 constexpr std::int64_t kStatusEvery = kSecond / 10;   // the line at the bottom of a terminal
 constexpr std::size_t kInputsOnCommandLine = 100;
+constexpr std::size_t kClonesAtATime = 64;  // between looks at signals
 
 /// Names in data.json that are no artifacts for the clients: `resume` needs them, people do not.
 bool is_internal(std::string_view name) {
@@ -32,25 +34,46 @@ bool is_internal(std::string_view name) {
          name == "_foreach_num_splits" || name == "_foreach_values";
 }
 
+TaskData visible(TaskData data) {
+  std::erase_if(data.artifacts, [](const store::ArtifactRecord& artifact) { return is_internal(artifact.name); });
+  return data;
+}
+
 }  // namespace
 
-Run::Run(RunServices services, RunOptions options, std::string run_id)
+Run::Run(RunServices services, RunOptions options, const TaskRef& parameters)
     : services_(services),
       options_(std::move(options)),
-      run_id_(std::move(run_id)),
+      run_id_(parameters.run),
+      frontier_(services.graph, options_.max_num_splits,
+                [this](int step, std::size_t tasks) {
+                  progress(step).expected += tasks;
+                  services_.journal.expect(now(), services_.graph.step(step).name, tasks);
+                }),
       log_stamps_(services.clock),
-      progress_(services.graph.steps().size()) {}
+      progress_(services.graph.steps().size()) {
+  for (const graph::Step& step : services.graph.steps()) {
+    policies_.push_back(policy_of(step.decorators));
+    requests_.push_back(local_request(step.decorators));
+    if (requests_.back()) machine_.check(step.name, *requests_.back());
+  }
+  frontier_.begin(parameters);
+}
 
 Run::~Run() {
   for (auto timer : timers_) services_.loop.cancel(timer);
 }
 
-void Run::say(ReportLine::Kind kind, std::string_view text) {
-  services_.reporter.print({kind, services_.clock.wall_microseconds(), {}, {}, text});
+void Run::say(ReportLine::Kind kind, std::string_view text) { services_.reporter.print({kind, now(), {}, {}, text}); }
+
+void Run::say(const Task& task, std::string_view text, ReportLine::Kind kind) {
+  services_.reporter.print({kind, now(), task.name, task.where, text});
 }
 
-void Run::say(const Task& task, std::string_view text) {
-  services_.reporter.print({ReportLine::Kind::task, services_.clock.wall_microseconds(), task.name, task.where, text});
+std::vector<compute::AttemptId> Run::running_ids() const {
+  std::vector<compute::AttemptId> ids;
+  for (const auto& [id, task] : running_) ids.push_back(id);
+  return ids;
 }
 
 void Run::execute(compute::Backend& backend) {
@@ -60,9 +83,7 @@ void Run::execute(compute::Backend& backend) {
   } catch (...) {  // the store, most likely: nothing may go on that nobody looks after
     services_.reporter.show_status("");
     services_.reporter.flush();
-    std::vector<compute::AttemptId> left;
-    for (const auto& [id, task] : running_) left.push_back(id);
-    backend.stop(left, compute::Stop::force);
+    backend.stop(running_ids(), compute::Stop::force);
     backend.end();
     throw;
   }
@@ -71,18 +92,19 @@ void Run::execute(compute::Backend& backend) {
 }
 
 void Run::execute_all() {
-  const graph::Graph& graph = services_.graph;
-  queue_.emplace_back(Ready{graph.start(), {{run_id_, "_parameters", "0"}}, {}, std::nullopt, {}});
-  progress(graph.start()).expected = 1;
   every_five_minutes();
-
   const std::string root = services_.store.storage().root();
   std::jthread syncing;
   std::int64_t synced_at = services_.clock.monotonic_microseconds();
-  while (!running_.empty() || (!queue_.empty() && !stopping())) {
+  while (true) {
     launch();
     services_.reporter.flush();
-    if (running_.empty()) continue;  // launching failed or stopped the run
+    services_.journal.flush();
+    if (running_.empty() && (stopping() || pausing_.empty())) {
+      // Launching may have ended the run, or failed to start what was there.
+      if (stopping() || (frontier_.empty() && again_.empty())) break;
+      continue;
+    }
     services_.loop.run_once();
     show_progress();
     if (services_.clock.monotonic_microseconds() - synced_at > kSyncEvery) {
@@ -94,6 +116,11 @@ void Run::execute_all() {
 }
 
 void Run::conclude() {
+  const auto how = interrupted_                     ? store::RunEnd::interrupted
+                   : failure_ || !frontier_.ended() ? store::RunEnd::failed
+                                                    : store::RunEnd::done;
+  services_.journal.run_ends(now(), how, interrupted_ ? *interrupted_ : failure_.value_or(""));
+  services_.journal.flush();
   base::sync_file_system(services_.store.storage().root());
   if (stopping()) {
     if (stopped_tasks_ > 0) {
@@ -103,9 +130,9 @@ void Run::conclude() {
     say(ReportLine::Kind::run, "Flushing logs...");
     services_.reporter.flush();
     if (interrupted_) throw Error(ErrorCode::interrupted, *interrupted_);
-    if (failure_) throw Error(ErrorCode::step_failure, *failure_);
+    throw Error(ErrorCode::step_failure, *failure_);
   }
-  if (!ended_) {
+  if (!frontier_.ended()) {
     throw Error(ErrorCode::internal, fmt::format("The terminal step {} was not successful by the end of flow.",
                                                  services_.graph.step(services_.graph.end()).name));
   }
@@ -113,20 +140,98 @@ void Run::conclude() {
   services_.reporter.flush();
 }
 
+// --- cloning
+
+void Run::clone(Origin& origin) {
+  std::size_t clones = 0;
+  while (!frontier_.empty() && !stopping()) {
+    Ready work = frontier_.take();
+    const Origin::Finished* finished = origin.find(work.step, frontier_.indices(work.position), work.iteration);
+    if (finished == nullptr) {
+      frontier_.defer(std::move(work));
+      continue;
+    }
+    const TaskData data = origin.read(work.step, *finished);
+    if (const auto damage = origin.find_damage(data)) {
+      say(ReportLine::Kind::run, fmt::format("Task {}/{}/{} is executed again instead of cloned: {}.", origin.run(),
+                                             services_.graph.step(work.step).name, finished->task, *damage));
+      frontier_.defer(std::move(work));
+      continue;
+    }
+    if (!progress(work.step).started) origin.check_types(work.step, *finished, data);
+    adopt(work, origin, *finished, data);
+    if (++clones % kClonesAtATime == 0) {
+      services_.reporter.flush();
+      services_.journal.flush();
+      services_.loop.poll();
+    }
+  }
+  frontier_.restore();
+  services_.reporter.flush();
+  services_.journal.flush();
+}
+
+void Run::adopt(const Ready& work, const Origin& origin, const Origin::Finished& finished, const TaskData& data) {
+  const TaskRef ref = new_task(work.step);
+  const TaskRef from{origin.run(), ref.step, finished.task};
+  services_.reporter.print(
+      {ReportLine::Kind::task, now(), ref.path(), {}, fmt::format("Cloning previously run task {}", from.path())});
+  services_.store.clone_attempt(from, data, ref);
+  services_.metadata.clone_artifacts(ref, from, visible(data), now());
+  services_.metadata.add_fields(ref, 0,
+                                {{"origin-task-id", from.task, ""},
+                                 {"origin-run-id", from.run, ""},
+                                 {"attempt", "0", ""},
+                                 {"attempt_ok", "True", "internal_attempt_status"},
+                                 {"attempt-done", "0", ""}});
+  services_.journal.cloned(now(), ref, from);
+  ++progress(work.step).done;
+  follow(work, ref, data);
+}
+
+std::string Run::outlook() const {
+  std::vector<std::string> cloned;
+  std::vector<std::string> next;
+  std::size_t clones = 0;
+  const std::vector<std::size_t> waiting = frontier_.waiting();
+  auto counted = [&](std::size_t step, std::size_t tasks) {
+    const std::string& name = services_.graph.steps()[step].name;
+    return tasks == 1 ? name : fmt::format("{} ({} tasks)", name, tasks);
+  };
+  for (int index : services_.graph.order()) {
+    const auto step = static_cast<std::size_t>(index);
+    clones += progress_[step].done;
+    if (progress_[step].done > 0) cloned.push_back(counted(step, progress_[step].done));
+    if (waiting[step] > 0) next.push_back(counted(step, waiting[step]));
+  }
+  const std::string first = clones == 0 ? "No task was cloned: none had finished."
+                                        : fmt::format("{} task{} cloned: {}.", clones, clones == 1 ? " was" : "s were",
+                                                      base::join(cloned, ", "));
+  return fmt::format(
+      "{} {}", first,
+      next.empty() ? "Nothing is left to execute." : fmt::format("To execute next: {}.", base::join(next, ", ")));
+}
+
 // --- starting tasks
 
+bool Run::has_room(int step) const {
+  const auto& request = requests_[static_cast<std::size_t>(step)];
+  return !request || machine_.fits(*request);
+}
+
+/// In order: what does not fit now holds up what comes after it, or a task that needs the whole machine would never get
+/// it.
 void Run::launch() {
-  while (!stopping() && !queue_.empty() && running_.size() < options_.max_workers) {
-    if (auto* fan_out = std::get_if<FanOut>(&queue_.front())) {
-      const auto split = fan_out->split;
-      const std::size_t item = fan_out->next++;
-      Ready work{fan_out->step, {split->task}, Position{split, item}, item, {}};
-      if (fan_out->next == split->branches) queue_.pop_front();
-      start_task(std::move(work));
+  while (!stopping() && running_.size() < options_.max_workers) {
+    if (!again_.empty()) {
+      if (!has_room(again_.front().work.step)) return;
+      Task task = std::move(again_.front());
+      again_.pop_front();
+      start_attempt(std::move(task));
+    } else if (!frontier_.empty() && has_room(frontier_.next_step())) {
+      start_task(frontier_.take());
     } else {
-      Ready work = std::move(std::get<Ready>(queue_.front()));
-      queue_.pop_front();
-      start_task(std::move(work));
+      return;
     }
   }
 }
@@ -140,30 +245,53 @@ TaskRef Run::new_task(int step) {
   return {run_id_, name, services_.metadata.new_task(run_id_, name)};
 }
 
-/// "a:0,b:2": the foreachs around a task, outermost first, each by the step it fans out to and the item.
-std::string Run::execution_path(const Position& position) const {
-  std::string path;
-  for (const Position* at = &position; at->split != nullptr; at = &at->split->outer) {
-    const graph::Step& step = services_.graph.step(at->split->step);
-    if (step.transition != Transition::foreach) continue;
-    path = fmt::format("{}:{}{}{}", services_.graph.step(step.next[0]).name, at->branch, path.empty() ? "" : ",", path);
-  }
-  return path;
+void Run::start_task(Ready work) {
+  TaskRef ref = new_task(work.step);
+  std::string name = ref.path();
+  start_attempt(Task{.work = std::move(work),
+                     .ref = std::move(ref),
+                     .name = std::move(name),
+                     .where = {},
+                     .log = {},
+                     .failure_type = {},
+                     .failure = {},
+                     .grant = {},
+                     .deadline = {}});
 }
 
-void Run::start_task(Ready work) {
-  const graph::Step& step = services_.graph.step(work.step);
-  TaskRef ref = new_task(work.step);
-  Task task{std::move(work), std::move(ref), 0, {}, {}, TaskLog(log_stamps_, options_.max_log_size * 1'000'000), false};
-  task.name = task.ref.path();
-
-  services_.store.begin_attempt(task.ref, task.attempt, services_.clock.wall_microseconds());
+void Run::start_attempt(Task task) {
+  const std::size_t step = static_cast<std::size_t>(task.work.step);
+  task.log.emplace(log_stamps_, options_.max_log_size * 1'000'000);
+  services_.store.begin_attempt(task.ref, task.attempt, now());
   const store::Storage& storage = services_.store.storage();
   std::vector<store::Field> fields{{"ds-type", std::string(storage.type()), ""}, {"ds-root", storage.root(), ""}};
-  if (std::string path = execution_path(task.work.position); !path.empty())
+  if (task.attempt > 0) fields.push_back({"attempt", std::to_string(task.attempt), ""});
+  if (!options_.origin_run.empty() && task.attempt == 0) fields.push_back({"origin-run-id", options_.origin_run, ""});
+  if (std::string path = frontier_.execution_path(task.work.position); !path.empty() && task.attempt == 0)
     fields.push_back({"foreach-execution-path", std::move(path), ""});
   services_.metadata.add_fields(task.ref, task.attempt, fields);
 
+  if (requests_[step]) task.grant = machine_.take(*requests_[step]);
+  const compute::Attempt attempt = describe_attempt(task);
+  const AttemptPolicy& limits = policies_[step];
+  if (limits.time_limit > 0 && !limits.is_fallback(task.attempt)) {
+    // The attempt ends itself when its time is up. This is for one that cannot.
+    task.deadline = services_.loop.after(limits.time_limit + kGrace, [this, id = attempt.id] {
+      Task& late = running_.at(id);
+      late.deadline.reset();
+      late.out_of_time = true;
+      backend_->stop(std::span(&id, 1), compute::Stop::force);
+    });
+  }
+  ++progress(task.work.step).running;
+  running_.emplace(attempt.id, std::move(task));
+  backend_->submit(std::span(&attempt, 1));
+}
+
+compute::Attempt Run::describe_attempt(const Task& task) {
+  const graph::Step& step = services_.graph.step(task.work.step);
+  const AttemptPolicy& limits = policy(task.work.step);
+  const store::Storage& storage = services_.store.storage();
   compute::Attempt attempt;
   attempt.id = next_attempt_++;
   attempt.step.datastore = storage.type();
@@ -176,7 +304,13 @@ void Run::start_task(Ready work) {
   attempt.step.split = task.work.joined_split;
   attempt.step.split_index = task.work.split_index;
   attempt.step.retry_count = task.attempt;
+  attempt.step.max_user_code_retries = limits.retries;
+  if (limits.is_fallback(task.attempt)) {
+    attempt.step.failure_type = task.failure_type;
+    attempt.step.failure = task.failure;
+  }
   attempt.step.name_space = options_.name_space;
+  attempt.step.origin_run_id = options_.origin_run;
   attempt.step.tags = options_.tags;
   if (attempt.step.inputs.size() > kInputsOnCommandLine) {
     attempt.inputs_file = fmt::format("{}/{}/{}/inputs.txt", storage.root(), services_.store.flow(), task.ref.path());
@@ -185,143 +319,150 @@ void Run::start_task(Ready work) {
   if (const auto variables = graph::find_decorator<environment>(step.decorators)) {
     for (const auto& [name, value] : variables->vars) attempt.environment.push_back(name + "=" + value);
   }
-  ++progress(task.work.step).running;
-  const compute::AttemptId id = attempt.id;
-  running_.emplace(id, std::move(task));
-  backend_->submit(std::span(&attempt, 1));
+  if (task.grant.granted) {
+    for (std::string& variable : machine_.environment(task.grant)) attempt.environment.push_back(std::move(variable));
+    if (task.grant.request.enforce) attempt.memory_limit = task.grant.request.memory;
+  }
+  return attempt;
 }
 
 void Run::on_started(compute::AttemptId attempt, const std::string& where) {
   Task& task = running_.at(attempt);
   task.where = where;
-  say(task, "Task is starting.");
+  const bool fallback = policy(task.work.step).is_fallback(task.attempt);
+  say(task, fallback           ? "Task fallback is starting to handle the failure."
+            : task.attempt > 0 ? "Task is starting (retry)."
+                               : "Task is starting.");
+  services_.journal.attempt_begins(
+      now(), {task.ref, task.attempt, fallback, where,
+              task.work.inputs.size() > kInputsOnCommandLine ? "" : compute::pack_inputs(task.work.inputs),
+              task.work.split_index, task.work.joined_split});
 }
 
 void Run::on_output(compute::AttemptId attempt, store::Stream stream, std::string_view bytes) {
   Task& task = running_.at(attempt);
-  task.log.add(stream, bytes, [&](std::string_view text, std::int64_t time) {
+  task.log->add(stream, bytes, [&](std::string_view text, std::int64_t time) {
     services_.reporter.print({ReportLine::Kind::output, time, task.name, task.where, text});
   });
 }
 
-// --- finished tasks
+// --- finished attempts
 
 void Run::on_finished(compute::AttemptId attempt, const compute::Verdict& verdict) {
   auto node = running_.extract(attempt);
   Task& task = node.mapped();
   --progress(task.work.step).running;
-  task.log.finish([&](std::string_view text, std::int64_t time) {
+  if (task.deadline) services_.loop.cancel(*task.deadline);
+  machine_.give_back(task.grant);
+  task.log->finish([&](std::string_view text, std::int64_t time) {
     services_.reporter.print({ReportLine::Kind::output, time, task.name, task.where, text});
   });
-
   const std::optional<TaskData> data = services_.store.read_attempt(task.ref, task.attempt);
   if (verdict.exited_well && data && data->ok) {
-    task.log.save(services_.store, task.ref, task.attempt);
-    commit(task, *data);
-    ++progress(task.work.step).done;
-    if (data->splits) say(task, fmt::format("Foreach yields {} child steps.", *data->splits));
-    say(task, "Task finished successfully.");
-    follow(task, *data);
-    return;
+    succeeded(task, *data, verdict.usage);
+  } else {
+    attempt_failed(std::move(task), verdict, data ? &*data : nullptr);
   }
+}
 
-  ++progress(task.work.step).failed;
-  const bool threw = verdict.exited && data && !data->ok;
+void Run::succeeded(Task& task, const TaskData& data, const store::Usage& usage) {
+  task.log->save(services_.store, task.ref, task.attempt);
+  commit(task.ref, task.attempt, data);
+  ++progress(task.work.step).done;
+  services_.journal.attempt_ends(now(), task.ref, task.attempt, AttemptEnd::done, usage, "");
+  if (data.splits) say(task, fmt::format("Foreach yields {} child steps.", *data.splits));
+  say(task, "Task finished successfully.");
+  follow(task.work, task.ref, data);
+}
+
+void Run::attempt_failed(Task task, const compute::Verdict& verdict, const TaskData* data) {
+  const bool threw = verdict.exited && data != nullptr && !data->ok;
+  std::string cause = threw ? data->failure : verdict.cause;
+  task.failure_type = CaughtException::kProcessDied;
+  if (verdict.timed_out || task.out_of_time) {
+    cause =
+        fmt::format("Step {} timed out after {}", task.ref.step, duration_in_words(policy(task.work.step).time_limit));
+    if (task.out_of_time) cause += ", and was killed since it did not end by itself";
+    task.failure_type = CaughtException::kTimedOut;
+  } else if (!threw && data != nullptr && data->ok) {
+    cause += " Its step had finished: it died in exit(), perhaps in a static destructor.";
+  }
+  task.failure = cause;
+
   if (task.stopped) {
     ++stopped_tasks_;
-    task.log.note(store::Stream::err, "[KILLED BY ORCHESTRATOR]");
+    task.log->note(store::Stream::err, "[KILLED BY ORCHESTRATOR]");
   } else {
     if (!threw) {
-      std::string cause = verdict.cause;
-      if (data && data->ok) cause += " Its step had finished: it died in exit(), perhaps in a static destructor.";
-      say(task, cause);
-      task.log.note(store::Stream::err, cause);
+      say(task, cause, ReportLine::Kind::failure);
+      task.log->note(store::Stream::err, cause);
     }
-    say(task, "Task failed.");
-    task.log.note(store::Stream::err, "Task failed.");
+    say(task, "Task failed.", ReportLine::Kind::failure);
+    task.log->note(store::Stream::err, "Task failed.");
   }
-  task.log.save(services_.store, task.ref, task.attempt);
-  if (threw) commit(task, *data);  // what it had set when it threw; marked as not ok
-  if (!task.stopped) fail(task, "");
+  task.log->save(services_.store, task.ref, task.attempt);
+  if (threw) commit(task.ref, task.attempt, *data);  // what it had set when it threw; marked as not ok
+  services_.journal.attempt_ends(now(), task.ref, task.attempt, task.stopped ? AttemptEnd::stopped : AttemptEnd::failed,
+                                 verdict.usage, cause);
+  if (task.stopped) return void(++progress(task.work.step).failed);
+  if (!stopping() && try_again(task)) return;
+  ++progress(task.work.step).failed;
+  if (stopping()) return;  // the first failure is the one to tell
+  say(task, fmt::format("To execute it again, by itself: {} debug {}", options_.program, task.ref.path()),
+      ReportLine::Kind::failure);
+  fail(fmt::format("Step {} (task-id {}) failed.", task.ref.step, task.ref.task));
+}
+
+/// Makes the next attempt of a task, if it may have one.
+bool Run::try_again(Task& task) {
+  const AttemptPolicy& limits = policy(task.work.step);
+  if (task.attempt + 1 >= limits.attempts()) return false;
+  ++task.attempt;
+  task.stopped = false;
+  task.out_of_time = false;
+  task.deadline.reset();
+  if (limits.pause == 0 || limits.is_fallback(task.attempt)) {
+    again_.push_back(std::move(task));
+    return true;
+  }
+  say(task, fmt::format("Sleeping {:g} minute{} before the next retry",
+                        static_cast<double>(limits.pause) / (60 * kSecond), limits.pause == 60 * kSecond ? "" : "s"));
+  auto timer = std::make_shared<base::EventLoop::Timer>(0);
+  *timer = services_.loop.after(limits.pause, [this, timer] {
+    auto node = pausing_.extract(*timer);
+    if (node) again_.push_back(std::move(node.mapped()));
+  });
+  pausing_.emplace(*timer, std::move(task));
+  return true;
 }
 
 /// Makes what the attempt left visible. Its process has ended, so nothing can go wrong with it any more.
-void Run::commit(Task& task, const TaskData& data) {
-  const std::int64_t now = services_.clock.wall_microseconds();
-  services_.store.mark_done(task.ref, task.attempt);
-  TaskData visible = data;
-  std::erase_if(visible.artifacts, [](const store::ArtifactRecord& artifact) { return is_internal(artifact.name); });
-  services_.metadata.add_artifacts(task.ref, visible, now);
-  services_.metadata.add_fields(task.ref, task.attempt, {{"attempt-done", std::to_string(task.attempt), ""}});
+void Run::commit(const TaskRef& task, int attempt, const TaskData& data) {
+  services_.store.mark_done(task, attempt);
+  services_.metadata.add_artifacts(task, visible(data), now());
+  services_.metadata.add_fields(task, attempt, {{"attempt-done", std::to_string(attempt), ""}});
 }
 
-void Run::follow(const Task& task, const TaskData& data) {
-  const graph::Graph& graph = services_.graph;
-  const graph::Step& step = graph.step(task.work.step);
-  const Position& position = task.work.position;
-  if (step.transition == Transition::none) {
-    ended_ = true;
-    return;
+void Run::follow(const Ready& work, const TaskRef& task, const TaskData& data) {
+  try {
+    frontier_.follow(work, task, data);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::step_failure) throw;
+    if (!stopping()) fail(error.message());
   }
-  if (step.transition == Transition::foreach || step.transition == Transition::split) {
-    auto split = std::make_shared<Split>();
-    split->step = task.work.step;
-    split->task = task.ref;
-    split->outer = position;
-    split->branches = step.transition == Transition::split ? step.next.size() : data.splits.value_or(0);
-    if (step.transition == Transition::foreach) {
-      progress(step.next[0]).expected += split->branches;
-      if (split->branches > options_.max_num_splits) {
-        return fail(task, fmt::format(": Foreach in step {} yielded {} child steps which is more than the current "
-                                      "maximum of {} children. You can raise "
-                                      "the maximum with the --max-num-splits option.",
-                                      step.name, split->branches, options_.max_num_splits));
-      }
-      split->arrived.reserve(split->branches);
-      queue_.emplace_back(FanOut{split, step.next[0]});
-      return;
-    }
-    for (std::size_t branch = 0; branch < step.next.size(); ++branch) {
-      ++progress(step.next[branch]).expected;
-      queue_.emplace_back(Ready{step.next[branch], {task.ref}, Position{split, branch}, std::nullopt, {}});
-    }
-    return;
-  }
-  const int next = data.next.empty() ? -1 : graph.find(data.next[0]);
-  if (next < 0) return fail(task, ": it does not say which step follows.");
-  if (graph.step(next).join) return arrive(position, task.work.step, task.ref, next);
-  ++progress(next).expected;
-  queue_.emplace_back(Ready{next, {task.ref}, position, std::nullopt, {}});
-}
-
-void Run::arrive(const Position& position, int step, const TaskRef& task, int join) {
-  Split& split = *position.split;
-  split.arrived.push_back({position.branch, step, task.task});
-  if (split.arrived.size() < split.branches) return;
-  std::sort(split.arrived.begin(), split.arrived.end(),
-            [](const auto& a, const auto& b) { return a.branch < b.branch; });
-  Ready work{join, {}, split.outer, std::nullopt, split.task.path()};
-  work.inputs.reserve(split.arrived.size());
-  for (const Split::Arrival& arrival : split.arrived)
-    work.inputs.push_back({run_id_, services_.graph.step(arrival.step).name, arrival.task});
-  ++progress(join).expected;
-  queue_.emplace_back(std::move(work));
 }
 
 // --- stopping
 
-void Run::fail(const Task& task, const std::string& more) {
-  if (stopping()) return;  // the first failure is the one to tell
-  failure_ = fmt::format("Step {} (task-id {}) failed{}", task.ref.step, task.ref.task, more.empty() ? "." : more);
+void Run::fail(const std::string& why) {
+  failure_ = why;
   say(ReportLine::Kind::failure, "Workflow failed.");
   stop_all();
 }
 
 void Run::interrupt(const std::string& why) {
   if (interrupted_) {  // again: no more patience
-    std::vector<compute::AttemptId> left;
-    for (const auto& [id, task] : running_) left.push_back(id);
-    backend_->stop(left, compute::Stop::force);
+    if (backend_ != nullptr) backend_->stop(running_ids(), compute::Stop::force);
     return;
   }
   interrupted_ = why;
@@ -332,30 +473,27 @@ void Run::interrupt(const std::string& why) {
 void Run::stop_all() {
   say(ReportLine::Kind::run,
       fmt::format("Terminating {} active task{}...", running_.size(), running_.size() == 1 ? "" : "s"));
-  std::vector<compute::AttemptId> left;
   for (auto& [id, task] : running_) {
-    left.push_back(id);
     task.stopped = true;
     say(task, "[KILLED BY ORCHESTRATOR]");
   }
-  backend_->stop(left, compute::Stop::ask);
+  if (backend_ == nullptr) return;
+  backend_->stop(running_ids(), compute::Stop::ask);
   timers_.push_back(services_.loop.after(kGrace, [this] {
     if (running_.empty()) return;
     say(ReportLine::Kind::run,
         fmt::format("Killing {} remaining tasks after having waited for 5 seconds -- some tasks may not exit cleanly",
                     running_.size()));
-    std::vector<compute::AttemptId> stubborn;
-    for (const auto& [id, task] : running_) stubborn.push_back(id);
-    backend_->stop(stubborn, compute::Stop::force);
+    backend_->stop(running_ids(), compute::Stop::force);
   }));
 }
 
 // --- progress
 
 void Run::show_progress() {
-  const std::int64_t now = services_.clock.monotonic_microseconds();
-  if (now - shown_at_ < kStatusEvery) return;
-  shown_at_ = now;
+  const std::int64_t monotonic = services_.clock.monotonic_microseconds();
+  if (monotonic - shown_at_ < kStatusEvery) return;
+  shown_at_ = monotonic;
   std::string status;
   for (int index : services_.graph.order()) {
     const Progress& at = progress(index);

@@ -9,17 +9,20 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <variant>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/event_loop.h"
 #include "compute/backend.h"
 #include "graph/graph.h"
+#include "runtime/frontier.h"
+#include "runtime/machine.h"
+#include "runtime/origin.h"
+#include "runtime/policy.h"
 #include "runtime/reporter.h"
-#include "runtime/splits.h"
 #include "runtime/task_log.h"
 #include "store/flow_store.h"
+#include "store/journal.h"
 #include "store/metadata.h"
 
 namespace metaflow::runtime {
@@ -31,6 +34,8 @@ struct RunOptions {
   std::vector<std::string> tags;
   std::string name_space;         // of the client inside tasks
   std::vector<std::string> with;  // --with, for the tasks
+  std::string origin_run;         // of resume
+  std::string program;            // how the user called it, for what is told to try
 };
 
 /// What a run needs from outside. Everything outlives the run.
@@ -38,6 +43,7 @@ struct RunServices {
   const graph::Graph& graph;
   store::FlowStore& store;
   store::MetadataWriter& metadata;
+  store::Journal& journal;
   base::EventLoop& loop;
   base::Clock& clock;
   Reporter& reporter;
@@ -45,45 +51,45 @@ struct RunServices {
 
 class Run : public compute::BackendEvents {
  public:
-  Run(RunServices services, RunOptions options, std::string run_id);
+  /// `parameters`: the task _parameters of the run.
+  Run(RunServices services, RunOptions options, const store::TaskRef& parameters);
   ~Run() override;
 
-  /// Executes the flow from its parameters on. Throws Error{step_failure} when a task failed and Error{interrupted}
-  /// when stopped; no attempt is left then.
+  /// Clones what the origin has finished, as far as the run has come to it. For the start. Throws
+  /// Error{invalid_command} if the origin does not fit the flow.
+  void clone(Origin& origin);
+  /// After cloning, what was and what is to come: "2 tasks cloned (start, work). Next: work (3 tasks)."
+  std::string outlook() const;
+
+  /// Executes what is left. Throws Error{step_failure} when a task failed and Error{interrupted} when stopped; no
+  /// attempt is left then.
   void execute(compute::Backend& backend);
 
   /// Stops the run: from a signal. The second time it does not wait.
   void interrupt(const std::string& why);
+  bool interrupted() const { return interrupted_.has_value(); }
 
   void on_started(compute::AttemptId attempt, const std::string& where) override;
   void on_output(compute::AttemptId attempt, store::Stream stream, std::string_view bytes) override;
   void on_finished(compute::AttemptId attempt, const compute::Verdict& verdict) override;
 
  private:
-  /// A task that can start.
-  struct Ready {
-    int step;
-    std::vector<store::TaskRef> inputs;
-    Position position;
-    std::optional<std::size_t> split_index;  // the first task in a foreach
-    std::string joined_split;                // of a join: the task that split
-  };
-  /// The tasks of a foreach, made one after the other when there is room.
-  struct FanOut {
-    std::shared_ptr<Split> split;
-    int step;
-    std::size_t next = 0;
-  };
-  /// A task that executes.
+  /// A task of the run, and the attempt that it is at.
   struct Task {
     Ready work;
     store::TaskRef ref;
+    std::string name;  // "17/start/1"
     int attempt = 0;
-    std::string name;   // "17/start/1"
-    std::string where;  // "pid 4711"
-    TaskLog log;
-    bool stopped = false;
+    std::string where;           // "pid 4711"
+    std::optional<TaskLog> log;  // of the attempt
+    bool stopped = false;        // because of another task, or the user
+    bool out_of_time = false;    // stopped because it ignored the end of its time
+    std::string failure_type;    // of the attempt before
+    std::string failure;
+    Grant grant;  // of the machine
+    std::optional<base::EventLoop::Timer> deadline;
   };
+  /// Tasks of a step, for those who watch.
   struct Progress {
     std::size_t running = 0;
     std::size_t done = 0;
@@ -95,31 +101,43 @@ class Run : public compute::BackendEvents {
   void execute_all();
   void conclude();
   void launch();
+  bool has_room(int step) const;
   void start_task(Ready work);
+  void start_attempt(Task task);
   store::TaskRef new_task(int step);
-  std::string execution_path(const Position& position) const;
-  void commit(Task& task, const store::TaskData& data);
-  void follow(const Task& task, const store::TaskData& data);
-  void arrive(const Position& position, int step, const store::TaskRef& task, int join);
-  void fail(const Task& task, const std::string& more);
+  compute::Attempt describe_attempt(const Task& task);
+  void succeeded(Task& task, const store::TaskData& data, const store::Usage& usage);
+  void attempt_failed(Task task, const compute::Verdict& verdict, const store::TaskData* data);
+  bool try_again(Task& task);
+  void commit(const store::TaskRef& task, int attempt, const store::TaskData& data);
+  void follow(const Ready& work, const store::TaskRef& task, const store::TaskData& data);
+  void adopt(const Ready& work, const Origin& origin, const Origin::Finished& finished, const store::TaskData& data);
+  void fail(const std::string& why);
   void stop_all();
   void say(ReportLine::Kind kind, std::string_view text);
-  void say(const Task& task, std::string_view text);
+  void say(const Task& task, std::string_view text, ReportLine::Kind kind = ReportLine::Kind::task);
   void show_progress();
   void every_five_minutes();
   bool stopping() const { return failure_.has_value() || interrupted_.has_value(); }
+  std::vector<compute::AttemptId> running_ids() const;
+  std::int64_t now() const { return services_.clock.wall_microseconds(); }
   Progress& progress(int step) { return progress_[static_cast<std::size_t>(step)]; }
+  const AttemptPolicy& policy(int step) const { return policies_[static_cast<std::size_t>(step)]; }
 
   RunServices services_;
   RunOptions options_;
   std::string run_id_;
+  std::vector<AttemptPolicy> policies_;           // per step
+  std::vector<std::optional<Request>> requests_;  // per step: of those that the machine has to have room for
+  Machine machine_;
+  Frontier frontier_;
   base::Stamps log_stamps_;
   compute::Backend* backend_ = nullptr;
-  std::deque<std::variant<Ready, FanOut>> queue_;
+  std::deque<Task> again_;                          // to be tried again now
+  std::map<base::EventLoop::Timer, Task> pausing_;  // to be tried again later
   std::map<compute::AttemptId, Task> running_;
   compute::AttemptId next_attempt_ = 1;
   std::vector<Progress> progress_;  // per step
-  bool ended_ = false;              // the last step has finished
   std::optional<std::string> failure_;
   std::optional<std::string> interrupted_;
   std::size_t stopped_tasks_ = 0;

@@ -87,6 +87,45 @@ void FlowStore::mark_done(const TaskRef& task, int attempt) {
   storage_->put(std::span(&object, 1));
 }
 
+void FlowStore::clone_attempt(const TaskRef& from, const TaskData& data, const TaskRef& to) {
+  auto copy = [&](std::string_view name) {
+    return storage_->copy(attempt_path(from, data.attempt, name), attempt_path(to, 0, name));
+  };
+  bool copied = copy("attempt.json");
+  if (data.attempt == 0) {
+    copied = copy("data.json") && copied;
+  } else {
+    TaskData first = data;
+    first.attempt = 0;
+    write_data(to, first);
+  }
+  copied = copy("DONE.lock") && copied;
+  if (!copied)
+    throw Error(ErrorCode::data_missing, fmt::format("Task {}/{} vanished while it was cloned", flow_, from.path()));
+}
+
+std::optional<std::string> FlowStore::find_damage(const TaskData& data, std::unordered_set<std::string>& good) const {
+  std::vector<const ArtifactRecord*> unknown;
+  std::vector<std::string> paths;
+  for (const ArtifactRecord& artifact : data.artifacts) {
+    if (good.contains(artifact.key)) continue;
+    unknown.push_back(&artifact);
+    paths.push_back(blob_path(blob_directory(), artifact.key));
+  }
+  const auto sizes = storage_->sizes(paths);
+  for (std::size_t i = 0; i < unknown.size(); ++i) {
+    if (sizes[i] != unknown[i]->size || unknown[i]->size == 0) {  // packed, by Python, or damaged
+      try {
+        load_value(unknown[i]->key, unknown[i]->size, unknown[i]->name);
+      } catch (const Error& error) {
+        return error.message();
+      }
+    }
+    good.insert(unknown[i]->key);
+  }
+  return std::nullopt;
+}
+
 void FlowStore::write_log(const TaskRef& task, int attempt, LogSource source, Stream stream, Pieces content) {
   const Object object{attempt_path(task, attempt, fmt::format("{}_{}.log", name_of(source), name_of(stream))), content};
   storage_->put(std::span(&object, 1));

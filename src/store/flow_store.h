@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <vector>
 
 #include "store/storage.h"
@@ -51,6 +52,12 @@ class FlowStore {
   void begin_attempt(const TaskRef& task, int attempt, std::int64_t microseconds);
   void write_data(const TaskRef& task, const TaskData& data);
   void mark_done(const TaskRef& task, int attempt);
+
+  /// Another task with what a finished attempt left, as its attempt 0; no blob is copied.
+  void clone_attempt(const TaskRef& from, const TaskData& data, const TaskRef& to);
+  /// Why a value that a task left cannot be trusted (it is missing, or was cut off); nothing if all can. Keys that were
+  /// found good are remembered in `good`.
+  std::optional<std::string> find_damage(const TaskData& data, std::unordered_set<std::string>& good) const;
 
   // --- logs
 

@@ -61,6 +61,9 @@ class MetadataWriter {
   /// The artifacts of an attempt, as data.json lists them. `finished`: the time of `_task_ok`, which is when the task
   /// finished.
   virtual void add_artifacts(const TaskRef& task, const TaskData& data, std::int64_t finished) = 0;
+  /// The artifacts of a task that is a clone of another: `data` is what the other's attempt left.
+  virtual void clone_artifacts(const TaskRef& task, const TaskRef& origin, const TaskData& data,
+                               std::int64_t finished) = 0;
 };
 
 /// Reads: the client's side. Unknown objects are nothing or empty. Throws Error{data_store}. Not thread-safe.

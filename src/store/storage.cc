@@ -14,6 +14,11 @@ void put(Storage& storage, const std::string& path, std::string_view content) {
   storage.put(std::span(&object, 1));
 }
 
+bool create(Storage& storage, const std::string& path, std::string_view content) {
+  const auto bytes = base::as_bytes(content);
+  return storage.create({path, Pieces(&bytes, 1)});
+}
+
 bool exists(Storage& storage, const std::string& path) {
   return storage.sizes(std::span(&path, 1)).front().has_value();
 }

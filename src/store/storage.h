@@ -45,6 +45,13 @@ class Storage {
   virtual std::vector<std::optional<std::uint64_t>> sizes(std::span<const std::string> paths) = 0;
   /// Writes objects, replacing older ones.
   virtual void put(std::span<const Object> objects) = 0;
+  /// Writes an object that must not exist; false, and nothing changed, if it does. Of several at a time one wins.
+  virtual bool create(const Object& object) = 0;
+
+  /// Gives an object's content a second path, without moving bytes where that can be had. False if there is no such
+  /// object.
+  virtual bool copy(const std::string& from, const std::string& to) = 0;
+
   /// The entries directly below a path, unsorted; none if there is no such path.
   virtual std::vector<Entry> list(const std::string& path) = 0;
 
@@ -56,6 +63,7 @@ class Storage {
 // For one object at a time.
 std::optional<base::SharedBytes> get(Storage& storage, const std::string& path);
 void put(Storage& storage, const std::string& path, std::string_view content);
+bool create(Storage& storage, const std::string& path, std::string_view content);
 bool exists(Storage& storage, const std::string& path);
 
 /// `directory`/kk/key

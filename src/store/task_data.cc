@@ -1,6 +1,7 @@
 #include "store/task_data.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
@@ -57,6 +58,8 @@ std::string to_json(const TaskData& data, std::string_view datastore) {
   }
   std::string details = fmt::format("\"ok\": {}, \"next\": {}", data.ok, quoted_list(data.next));
   if (data.splits) details += fmt::format(", \"splits\": {}", *data.splits);
+  if (!data.place.empty()) details += fmt::format(", \"place\": [{}]", fmt::join(data.place, ", "));
+  if (data.iteration) details += fmt::format(", \"iteration\": {}", *data.iteration);
   if (!data.failure.empty()) details += ", \"failure\": " + json_quoted(data.failure);
   if (!data.items.empty()) {
     details += ", \"items\": [";
@@ -109,6 +112,8 @@ TaskData task_data_from_json(std::string_view text, std::string_view path) {
       data.failure = details->value("failure", "");
       for (const auto& step : details->at("next")) data.next.push_back(step.get<std::string>());
       if (details->contains("splits")) data.splits = details->at("splits").get<std::uint64_t>();
+      if (details->contains("place")) data.place = details->at("place").get<std::vector<std::size_t>>();
+      if (details->contains("iteration")) data.iteration = details->at("iteration").get<std::size_t>();
       if (details->contains("items")) {
         for (const auto& source : details->at("items")) {
           data.items.push_back({source.at(0).get<std::string>(), source.at(1).get<std::string>(),

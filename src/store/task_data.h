@@ -53,9 +53,11 @@ struct TaskData {
   bool has_details = false;             // whether there is a "cpp"
   std::vector<std::string> next;        // the steps that follow
   std::optional<std::uint64_t> splits;  // of a foreach: how many items
-  std::vector<ItemSource> items;  // of the foreachs around the task, outermost first; at a split, the new one last
-  bool ok = true;                 // false: the step threw
-  std::string failure;            // then: what, in one line
+  std::vector<ItemSource> items;   // of the foreachs around the task, outermost first; at a split, the new one last
+  std::vector<std::size_t> place;  // the items of the foreachs around the task, outermost first
+  std::optional<std::size_t> iteration;  // of a step that chooses itself: 0, 1, ...
+  bool ok = true;                        // false: the step threw
+  std::string failure;                   // then: what, in one line
 
   const ArtifactRecord* find(std::string_view name) const;
 };

@@ -1,4 +1,5 @@
 // The untyped half of <metaflow/codec.h>: what fits into what.
+#include <metaflow/caught.h>
 #include <metaflow/codec.h>
 
 #include <fmt/format.h>
@@ -261,9 +262,39 @@ Category category_of(const Value& value) {
     case Kind::complex: return kComplex;
     case Kind::datetime: return kDatetime;
     case Kind::timedelta: return kTimedelta;
-    case Kind::object: break;
+    case Kind::object: return kException;
   }
   return Category{};
+}
+
+// --- caught exceptions
+
+void Convert<CaughtException>::encode(Pickler& out, const CaughtException& value) {
+  out.begin_object("metaflow.exception", "MetaflowExceptionWrapper", 1, false);
+  out.none();
+  out.end();
+  out.begin_state();
+  out.begin_dict();
+  for (const auto& [name, text] : {std::pair<const char*, const std::string&>{"exception", value.exception},
+                                   {"type", value.type},
+                                   {"stacktrace", value.stacktrace}}) {
+    out.next();
+    out.text(name);
+    out.text(text);
+  }
+  out.end();
+  out.end();
+}
+
+void Convert<CaughtException>::decode(const Value& value, const Place& place, CaughtException& into) {
+  if (value.kind() != Kind::object) throw_misfit(value, place, "a caught exception");
+  for (const auto& [name, text] : {std::pair<const char*, std::string*>{"exception", &into.exception},
+                                   {"type", &into.type},
+                                   {"stacktrace", &into.stacktrace}}) {
+    const auto found = value.find(name);
+    if (!found) throw_misfit(value, place, "a caught exception");
+    *text = found->is_none() ? std::string() : std::string(text_from(*found, Place{&place, name, 0}));
+  }
 }
 
 // --- durations and points in time: count x num / den seconds

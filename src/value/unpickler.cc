@@ -379,6 +379,13 @@ class Unpickler {
 
 Document read_pickle(const base::SharedBytes& payload) { return Unpickler(payload, 0, payload.size()).whole(); }
 
+Document read_back(const detail::Pickler& pickler) {
+  std::string payload;
+  payload.reserve(pickler.size());
+  for (const auto& part : pickler.parts()) payload += base::as_text(part);
+  return read_pickle(base::SharedBytes(std::move(payload)));
+}
+
 Document read_item(const base::SharedBytes& payload, std::size_t begin, std::size_t end) {
   if (begin >= end || end > payload.size())
     throw Error(ErrorCode::invalid_value, "Cannot read a pickled value: an item is out of range");

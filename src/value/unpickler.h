@@ -3,6 +3,7 @@
 // other.
 #pragma once
 
+#include <metaflow/detail/pickler.h>
 #include <metaflow/value.h>
 
 #include "base/bytes.h"
@@ -11,6 +12,9 @@ namespace metaflow::value {
 
 /// Parses one whole pickle. Throws Error{invalid_value}, with the position, for anything that is not one.
 Document read_pickle(const base::SharedBytes& payload);
+
+/// What a Pickler that has finished wrote, as a value again.
+Document read_back(const detail::Pickler& pickler);
 
 /// Parses one item of a sequence out of the middle of a payload that our own Pickler wrote: [begin, end) as it recorded
 /// them. The item of a dict is a tuple of key and value.

@@ -11,6 +11,7 @@
 
 #include <metaflow/error.h>
 
+#include "base/files.h"
 #include "base/text.h"
 
 namespace metaflow::compute {
@@ -21,10 +22,26 @@ namespace {
 
 constexpr std::size_t kBufferSize = 64 * 1024;
 
-Verdict verdict_of(const base::Ending& ending) {
+/// Where the kernel has put the core file of a process; empty if that is not to be known.
+std::string place_of_core(pid_t pid) {
+  const auto text = base::read_file("/proc/sys/kernel/core_pattern");
+  if (!text) return {};
+  const std::string pattern(base::trim(text->text()));
+  if (pattern.starts_with('|')) {
+    return pattern.find("systemd-coredump") != std::string::npos
+               ? fmt::format("see `coredumpctl info {}`", pid)
+               : fmt::format("it was given to `{}`", pattern.substr(1));
+  }
+  const std::string directory =
+      pattern.starts_with('/') ? pattern.substr(0, pattern.rfind('/')) : base::current_directory();
+  const std::string with_pid = fmt::format("{}/core.{}", directory, pid);
+  return base::exists(with_pid) ? with_pid : "in " + directory;
+}
+
+Verdict verdict_of(const base::Ending& ending, pid_t pid, std::uint64_t memory_limit, const base::MemoryGroup* group) {
   Verdict verdict;
-  verdict.peak_memory = ending.peak_memory;
-  verdict.cpu_seconds = ending.user_seconds + ending.system_seconds;
+  verdict.usage = {group != nullptr ? std::max(group->peak(), ending.peak_memory) : ending.peak_memory,
+                   ending.user_seconds + ending.system_seconds, ending.read, ending.written};
   if (ending.signal == 0) {
     verdict.exited = true;
     verdict.exited_well = ending.exit_code == 0;
@@ -32,18 +49,21 @@ Verdict verdict_of(const base::Ending& ending) {
     if (ending.exit_code == 0) verdict.cause += " Did it call exit()?";
     return verdict;
   }
-  const std::string peak = base::human_bytes(ending.peak_memory);
-  switch (ending.signal) {
-    case SIGSEGV:
-      verdict.cause = fmt::format("Task failed with a segmentation fault (SIGSEGV, peak memory {}).", peak);
-      break;
-    case SIGKILL:
-      verdict.cause = fmt::format(
-          "Task was killed by SIGKILL, by somebody or by the kernel for lack of memory (peak memory {}).", peak);
-      break;
-    default:
-      verdict.cause = fmt::format("Task was killed by {} (peak memory {}).", base::signal_name(ending.signal), peak);
+  const std::string peak = base::human_bytes(verdict.usage.peak_memory);
+  verdict.timed_out = ending.signal == timeout_signal();
+  if (ending.signal == SIGSEGV) {
+    verdict.cause = fmt::format("Task failed with a segmentation fault (SIGSEGV, peak memory {}).", peak);
+  } else if (ending.signal == SIGKILL && group != nullptr && group->killed()) {
+    verdict.cause =
+        fmt::format("Task ran out of memory: it may have {} (resources and local:enforce), and had {} at its peak.",
+                    base::human_bytes(memory_limit), peak);
+  } else if (ending.signal == SIGKILL) {
+    verdict.cause = fmt::format(
+        "Task was killed by SIGKILL, by somebody or by the kernel for lack of memory (peak memory {}).", peak);
+  } else {
+    verdict.cause = fmt::format("Task was killed by {} (peak memory {}).", base::signal_name(ending.signal), peak);
   }
+  if (ending.dumped_core) verdict.cause += fmt::format(" Its core file: {}.", place_of_core(pid));
   return verdict;
 }
 
@@ -77,11 +97,20 @@ void LocalBackend::start(const Attempt& attempt) {
   environment.insert(environment.end(), attempt.environment.begin(), attempt.environment.end());
   auto process = std::make_unique<Process>();
   process->id = attempt.id;
+  process->memory_limit = attempt.memory_limit;
+  if (attempt.memory_limit > 0) {
+    auto group = base::MemoryGroup::make(fmt::format("metaflow-{}-{}", ::getpid(), attempt.id), attempt.memory_limit);
+    if (group) process->group.emplace(std::move(*group));
+    if (process->group) environment.push_back("METAFLOW_MEMORY_GROUP=" + process->group->processes_file());
+    environment.push_back(fmt::format("METAFLOW_MEMORY_LIMIT={}", attempt.memory_limit));
+  }
   try {
     process->child = base::start_process(program_, to_command_line(attempt.step, attempt.inputs_file), environment);
   } catch (const Error& error) {
     loop_.after(0, [this, id = attempt.id, cause = std::string(error.what())] {
-      events_.on_finished(id, Verdict{.cause = cause});
+      Verdict verdict;
+      verdict.cause = cause;
+      events_.on_finished(id, verdict);
     });
     return;
   }
@@ -137,7 +166,13 @@ void LocalBackend::on_ended(Process& process) {
   }
   loop_.unwatch(process.child.pidfd.get());
   const auto done = processes_.extract(process.id);
-  events_.on_finished(done.key(), verdict_of(*ending));
+  Process& ended = *done.mapped();
+  // What a failed attempt has left behind must not disturb the next one.
+  if (ending->signal != 0 || ending->exit_code != 0) ::kill(-ended.child.pid, SIGKILL);
+  const Verdict verdict =
+      verdict_of(*ending, ended.child.pid, ended.memory_limit, ended.group ? &*ended.group : nullptr);
+  ended.group.reset();
+  events_.on_finished(done.key(), verdict);
 }
 
 void LocalBackend::stop(std::span<const AttemptId> attempts, Stop how) {

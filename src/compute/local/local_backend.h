@@ -3,8 +3,10 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 
 #include "base/event_loop.h"
+#include "base/memory_group.h"
 #include "base/process.h"
 #include "compute/backend.h"
 
@@ -27,6 +29,8 @@ class LocalBackend : public Backend {
     base::Child child;
     bool out_open = true;
     bool err_open = true;
+    std::uint64_t memory_limit = 0;
+    std::optional<base::MemoryGroup> group;
   };
 
   void start(const Attempt& attempt);

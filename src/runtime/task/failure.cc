@@ -8,6 +8,8 @@
 #include <spawn.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 #include <unwind.h>
 
@@ -22,6 +24,7 @@
 
 #include "base/files.h"
 #include "base/text.h"
+#include "compute/step_arguments.h"
 #include "runtime/task/memory.h"
 
 namespace metaflow::runtime {
@@ -100,6 +103,12 @@ void call_watched(void (*f)(void*), void* argument) {
 }
 
 std::string Failure::summary() const { return message.empty() ? type : type + ": " + message; }
+
+CaughtException Failure::as_caught() const {
+  std::string lines = summary();
+  for (const std::string& line : stack) lines += "\n" + line;
+  return {type, message, lines};
+}
 
 Failure describe_current_exception() {
   Failure failure;
@@ -195,25 +204,8 @@ void locate_frames(const base::RawStack& stack, Frames& frames) {
   }
 }
 
-void on_fatal_signal(int number, siginfo_t* info, void*) {
-  // A second fault in here kills at once.
-  for (int fatal : kFatal) ::signal(fatal, SIG_DFL);
-
-  Line line;
-  line << "Fatal signal "
-       << (number == SIGSEGV  ? "SIGSEGV (segmentation fault)"
-           : number == SIGBUS ? "SIGBUS (bus error)"
-           : number == SIGFPE ? "SIGFPE (arithmetic error)"
-           : number == SIGILL ? "SIGILL (illegal instruction)"
-                              : "SIGABRT (abort)");
-  if (number == SIGSEGV || number == SIGBUS) {
-    line << " at address ";
-    line.hex(reinterpret_cast<std::uintptr_t>(info->si_addr));
-  }
-  line << "\n";
-  const char* text = line.text();
-  [[maybe_unused]] const ssize_t written = ::write(2, text, std::strlen(text));
-
+/// Prints the stack of the calling thread, from within a signal handler.
+void print_stack() {
   static Frames frames;
   const base::RawStack stack = base::capture_stack();
   locate_frames(stack, frames);
@@ -232,7 +224,40 @@ void on_fatal_signal(int number, siginfo_t* info, void*) {
     }
     ::kill(pid, SIGKILL);
   }
+}
+
+void write_error(const char* text) { [[maybe_unused]] const ssize_t written = ::write(2, text, std::strlen(text)); }
+
+void on_fatal_signal(int number, siginfo_t* info, void*) {
+  // A second fault in here kills at once.
+  for (int fatal : kFatal) ::signal(fatal, SIG_DFL);
+
+  Line line;
+  line << "Fatal signal "
+       << (number == SIGSEGV  ? "SIGSEGV (segmentation fault)"
+           : number == SIGBUS ? "SIGBUS (bus error)"
+           : number == SIGFPE ? "SIGFPE (arithmetic error)"
+           : number == SIGILL ? "SIGILL (illegal instruction)"
+                              : "SIGABRT (abort)");
+  if (number == SIGSEGV || number == SIGBUS) {
+    line << " at address ";
+    line.hex(reinterpret_cast<std::uintptr_t>(info->si_addr));
+  }
+  line << "\n";
+  write_error(line.text());
+  print_stack();
   ::raise(number);  // delivered when the handler returns, with the default action
+}
+
+std::array<char, 256> timeout_message{};
+
+void on_timeout(int number) {
+  for (int fatal : kFatal) ::signal(fatal, SIG_DFL);
+  ::signal(number, SIG_DFL);
+  write_error(timeout_message.data());
+  write_error("Stack when the time was up:\n");
+  print_stack();
+  ::raise(number);
 }
 
 }  // namespace
@@ -254,6 +279,42 @@ void install_crash_handler(const std::string& program) {
   action.sa_flags = SA_SIGINFO | SA_ONSTACK;
   sigemptyset(&action.sa_mask);
   for (int fatal : kFatal) ::sigaction(fatal, &action, nullptr);
+}
+
+namespace {
+
+timer_t timeout_timer;
+bool timeout_armed = false;
+
+}  // namespace
+
+void arm_timeout(std::int64_t microseconds, const std::string& message) {
+  std::snprintf(timeout_message.data(), timeout_message.size(), "%s\n", message.c_str());
+  const int number = compute::timeout_signal();
+  struct sigaction action {};
+  action.sa_handler = on_timeout;
+  action.sa_flags = SA_ONSTACK;
+  sigemptyset(&action.sa_mask);
+  ::sigaction(number, &action, nullptr);
+  sigset_t unblocked;
+  sigemptyset(&unblocked);
+  sigaddset(&unblocked, number);
+  ::pthread_sigmask(SIG_UNBLOCK, &unblocked, nullptr);
+  // To this thread, which executes the step: its stack is the one to see.
+  sigevent event{};
+  event.sigev_notify = SIGEV_THREAD_ID;
+  event.sigev_signo = number;
+  event._sigev_un._tid = static_cast<pid_t>(::syscall(SYS_gettid));
+  if (::timer_create(CLOCK_MONOTONIC, &event, &timeout_timer) != 0) return;  // the scheduler has a clock, too
+  itimerspec time{};
+  time.it_value.tv_sec = microseconds / 1'000'000;
+  time.it_value.tv_nsec = microseconds % 1'000'000 * 1000;
+  timeout_armed = ::timer_settime(timeout_timer, 0, &time, nullptr) == 0;
+}
+
+void disarm_timeout() {
+  if (timeout_armed) ::timer_delete(timeout_timer);
+  timeout_armed = false;
 }
 
 int symbolize(int argc, char** argv) {

@@ -1,6 +1,9 @@
 // What a step threw, in words.
 #pragma once
 
+#include <metaflow/caught.h>
+
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -16,6 +19,7 @@ struct Failure {
 
   /// "std::out_of_range: index 3", the first line of what the user sees.
   std::string summary() const;
+  CaughtException as_caught() const;
 };
 
 /// Calls `f(argument)`; if it throws, notes the stack as it was at the throw (it is gone when a handler runs).
@@ -28,6 +32,11 @@ Failure describe_current_exception();
 /// `program`: how to run this program again (the stack is looked up by a new process: the dying one cannot be trusted
 /// with memory).
 void install_crash_handler(const std::string& program);
+
+/// Ends this process after so many microseconds: it says so, prints the stack of this thread, and dies of
+/// compute::timeout_signal().
+void arm_timeout(std::int64_t microseconds, const std::string& message);
+void disarm_timeout();
 
 /// The hidden command `symbolize`, which that process executes: module+0xaddress per argument.
 int symbolize(int argc, char** argv);

@@ -192,9 +192,7 @@ void JoinInputs::merge(void* flow, const detail::MergeChoice& choice) {
     detail::Pickler pickler;
     member.ops->encode(fresh.member(m), pickler);
     pickler.finish();
-    std::string payload;
-    for (const auto& part : pickler.parts()) payload += base::as_text(part);
-    const Document initial = value::read_pickle(base::SharedBytes(std::move(payload)));
+    const Document initial = value::read_back(pickler);
     member.ops->decode(own_->member(m), initial.root(), detail::Place{nullptr, member.name, 0});
   }
 }

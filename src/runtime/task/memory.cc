@@ -1,5 +1,6 @@
 #include "runtime/task/memory.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -9,6 +10,7 @@
 #include <new>
 
 #include "base/files.h"
+#include "base/memory_group.h"
 #include "base/text.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -51,20 +53,12 @@ std::uint64_t cgroup_limit() {
   auto consider = [&](std::uint64_t limit) {
     if (limit > 0 && limit < (1ULL << 62) && (smallest == 0 || limit < smallest)) smallest = limit;
   };
-  const auto groups = base::read_file("/proc/self/cgroup");
-  if (!groups) return 0;
-  for (const std::string& line : base::split(groups->text(), '\n')) {
-    const auto parts = base::split(line, ':');  // id:controllers:path
-    if (parts.size() < 3) continue;
-    const bool unified = parts[1].empty();
-    if (!unified && ("," + parts[1] + ",").find(",memory,") == std::string::npos) continue;
-    const std::string mount = unified ? "/sys/fs/cgroup" : "/sys/fs/cgroup/memory";
-    const char* file = unified ? "/memory.max" : "/memory.limit_in_bytes";
-    for (std::string path = parts[2];; path = path.substr(0, path.rfind('/'))) {
-      consider(number_in(mount + (path == "/" ? "" : path) + file));
-      if (path.empty() || path == "/") break;
-    }
-  }
+  const auto own = base::own_memory_group();
+  if (!own) return 0;
+  const std::string mount = own->unified ? "/sys/fs/cgroup" : "/sys/fs/cgroup/memory";
+  const char* file = own->unified ? "/memory.max" : "/memory.limit_in_bytes";
+  for (std::string path = own->directory; path.size() >= mount.size(); path = path.substr(0, path.rfind('/')))
+    consider(number_in(path + file));
   return smallest;
 }
 
@@ -95,6 +89,21 @@ void cap_memory() {
   if (limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur <= memory) return;
   limit.rlim_cur = limit.rlim_max == RLIM_INFINITY ? memory : std::min<rlim_t>(memory, limit.rlim_max);
   ::setrlimit(RLIMIT_DATA, &limit);
+}
+
+void obey_memory_limit() {
+  // A control group counts what is used, of descendants, too. The limit of the kernel for one process counts what is
+  // asked for.
+  if (const char* file = std::getenv("METAFLOW_MEMORY_GROUP")) {
+    const base::Fd fd(::open(file, O_WRONLY | O_CLOEXEC));
+    if (fd && ::write(fd.get(), "0", 1) == 1) return;
+  }
+  const char* limit = std::getenv("METAFLOW_MEMORY_LIMIT");
+  if (limit == nullptr || is_sanitized()) return;
+  rlimit data{};
+  if (::getrlimit(RLIMIT_DATA, &data) != 0) return;
+  data.rlim_cur = std::min<rlim_t>(data.rlim_max, std::strtoull(limit, nullptr, 10));
+  ::setrlimit(RLIMIT_DATA, &data);
 }
 
 std::string describe_failed_allocation() {

@@ -11,7 +11,9 @@
 
 #include "base/text.h"
 #include "graph/decorators.h"
+#include "runtime/policy.h"
 #include "runtime/task/artifacts.h"
+#include "runtime/task/bookkeeping.h"
 #include "runtime/task/current_task.h"
 #include "runtime/task/failure.h"
 #include "store/foreach.h"
@@ -48,7 +50,11 @@ class Task {
   int run() {
     try {
       load();
-      call();
+      if (!arguments_.failure.empty()) {
+        finish_caught({arguments_.failure_type, failure_in_words(), ""});
+        return kTaskSucceeded;
+      }
+      if (!call()) return kTaskSucceeded;
       finish();
       return kTaskSucceeded;
     } catch (...) {
@@ -170,7 +176,7 @@ class Task {
     data_.items = at_split.items;
     if (at_split.splits && !data_.items.empty()) data_.items.pop_back();
     current_.items = data_.items;
-    if (frames_record_ != nullptr && !data_.items.empty()) {
+    if (frames_record_ != nullptr && (!data_.items.empty() || !at_split.has_details)) {
       current_.current.foreach_stack = store::decode_frames(StoredArtifact(store_, *frames_record_).read().root());
     }
     input_ = inputs_->first();
@@ -196,22 +202,40 @@ class Task {
   }
 
   double wanted_cpus() const {
-    std::vector<graph::Decorator> decorators;
-    for (const auto& decorator : step_.decorators) {
-      if (decorator.name == "resources") decorators.push_back(graph::from_description(decorator));
-    }
-    for (const std::string& spec : arguments_.with) {
-      if (spec.starts_with("resources")) decorators.push_back(graph::parse_decorator(spec));
-    }
-    const auto wish = graph::find_decorator<resources>(decorators);
+    const auto wish = graph::find_decorator<resources>(decorators());
     return wish ? wish->cpu : 0;
   }
 
+  std::vector<graph::Decorator> decorators() const { return graph::decorators_of(step_, arguments_.with); }
+
   // --- the step
 
-  void call() {
+  /// False: the step threw, that was caught, and the task is finished.
+  bool call() {
+    if (!step_.decorators.empty() || !arguments_.with.empty()) policy_ = policy_of(decorators());
     if (const auto index = current_.current.index(); step_.node.takes_item && item_.memory() == nullptr && index)
       item_ = store::read_foreach_item(*store_, current_.items.back(), *index);
+    if (policy_.time_limit > 0) {
+      arm_timeout(policy_.time_limit,
+                  fmt::format("Step {} timed out after {}", arguments_.step, duration_in_words(policy_.time_limit)));
+    }
+    if (!policy_.caught || arguments_.retry_count < arguments_.max_user_code_retries) {
+      call_step();
+    } else {
+      try {
+        call_step();
+      } catch (...) {
+        disarm_timeout();
+        const Failure failure = describe_current_exception();
+        finish_caught(failure.as_caught());
+        return false;
+      }
+    }
+    disarm_timeout();
+    return true;
+  }
+
+  void call_step() {
     detail::StepCall step_call{object_.get(), &item_.root(), inputs_.get()};
     struct Both {
       void (*run)(const detail::StepCall&);
@@ -239,13 +263,10 @@ class Task {
           detail::Pickler pickler;
           flow_.members[variable].ops->encode(object_.member(variable), pickler);
           pickler.finish();
-          std::string payload;
-          for (const auto& part : pickler.parts()) payload += base::as_text(part);
           throw Error(
               ErrorCode::invalid_flow,
               fmt::format("Switch condition variable '{}' has value {} which is not in the available cases: [{}]",
-                          flow_.members[variable].name,
-                          repr(value::read_pickle(base::SharedBytes(payload)).root(), 100),
+                          flow_.members[variable].name, repr(value::read_back(pickler).root(), 100),
                           base::join(step_.cases, ", ")));
         }
         return std::string(
@@ -260,13 +281,52 @@ class Task {
     if (!chosen.empty()) {
       data_.next = {chosen};
     } else {
-      for (int next : step_.node.targets)
-        data_.next.emplace_back(flow_.steps[static_cast<std::size_t>(next)].node.name);
+      next_as_in_graph();
     }
     save_members();
-    if (step_.node.transition == Transition::foreach) save_split();
-    save_internals(true, nullptr);
-    write();
+    if (step_.node.transition == Transition::foreach)
+      add_split(store_, arguments_.step, std::string(flow_.members[static_cast<std::size_t>(step_.variable)].name),
+                items_, data_);
+    save_caught(std::nullopt);
+    write(TaskFacts{});
+  }
+
+  void next_as_in_graph() {
+    data_.next.clear();
+    for (int next : step_.node.targets) data_.next.emplace_back(flow_.steps[static_cast<std::size_t>(next)].node.name);
+  }
+
+  /// The task is as good as done, only that its step failed. What it had set is kept.
+  void finish_caught(const CaughtException& caught) {
+    policy_ = policy_of(decorators());
+    if (policy_.caught && policy_.caught->print_exception) {
+      fmt::print("@catch caught an exception from {}\n", who());
+      for (const std::string& line :
+           base::split(caught.stacktrace.empty() ? caught.exception : caught.stacktrace, '\n'))
+        fmt::print(">  {}\n", line);
+      std::fflush(stdout);
+    }
+    data_.artifacts.clear();
+    next_as_in_graph();
+    save_members();
+    save_caught(caught);
+    write(TaskFacts{.step = {}, .success = false, .iteration = {}, .frames = {}, .exception = {}});
+  }
+
+  /// The artifact that catch was asked for.
+  void save_caught(const std::optional<CaughtException>& caught) {
+    if (!policy_.caught || policy_.caught->var.empty()) return;
+    std::erase_if(data_.artifacts, [&](const ArtifactRecord& a) { return a.name == policy_.caught->var; });
+    data_.artifacts.push_back(
+        save_value(*store_, policy_.caught->var, [&](detail::Pickler& out) { detail::encode(out, caught); }));
+  }
+
+  /// What an attempt notes that comes after the last that was to succeed.
+  std::string failure_in_words() const {
+    if (arguments_.failure_type == CaughtException::kTimedOut) return arguments_.failure;
+    const int attempts = arguments_.max_user_code_retries + 1;
+    return fmt::format("Task execution failed {}. {}", attempts == 1 ? "once" : fmt::format("{} times", attempts),
+                       attempts == 1 ? arguments_.failure : "The last time: " + arguments_.failure);
   }
 
   void save_members() {
@@ -287,99 +347,12 @@ class Task {
     }
   }
 
-  /// What the tasks of a foreach need to find their items.
-  void save_split() {
-    const auto variable = static_cast<std::size_t>(step_.variable);
-    const std::string name(flow_.members[variable].name);
-    const auto range =
-        std::find_if(data_.artifacts.begin(), data_.artifacts.end(), [&](const auto& a) { return a.name == name; });
-    const store::ItemSource source{name, range->key, range->size, store::save_item_table(*store_, items_)};
-    const Document document = StoredArtifact(store_, *range).read();
-    const Value& root = document.root();
-    if (root.kind() == Kind::array && root.array().shape.size() != 1) {
-      throw Error(ErrorCode::invalid_flow,
-                  fmt::format("Foreach over '{}': an array of one dimension is wanted, this one has {}", name,
-                              root.array().shape.size()));
-    }
-    const std::size_t splits = root.size();
-    if (splits == 0) {
-      throw Error(ErrorCode::invalid_flow,
-                  fmt::format("Foreach iterator over {} in step {} produced zero splits. Check your variable.", name,
-                              arguments_.step));
-    }
-    data_.splits = splits;
-    data_.items.push_back(source);
-    add("_foreach_var", [&](detail::Pickler& out) { out.text(name); });
-    add("_foreach_num_splits", [&](detail::Pickler& out) { out.unsigned_integer(splits); });
-    add("_foreach_values", [&](detail::Pickler& out) {
-      out.begin_list();
-      for (std::size_t i = 0; i < splits; ++i) {
-        out.next();
-        out.text(store::frame_value(root[i]));
-      }
-      out.end();
-    });
-  }
-
-  template <class F>
-  void add(const char* name, F encode) {
-    data_.artifacts.push_back(save_value(*store_, name, encode));
-  }
-
-  /// The artifacts that Metaflow itself wants of every task; docs/format.md lists them.
-  void save_internals(bool ok, const Failure* failure) {
-    add("_task_ok", [&](detail::Pickler& out) { out.boolean(ok); });
-    add("_success", [&](detail::Pickler& out) { out.boolean(ok); });
-    add("_current_step", [&](detail::Pickler& out) { out.text(arguments_.step); });
-    add("_iteration_stack", [&](detail::Pickler& out) {
-      out.begin_list();
-      if (iteration_) {
-        out.next();
-        out.unsigned_integer(*iteration_);
-      }
-      out.end();
-    });
-    add("_transition", [&](detail::Pickler& out) {
-      if (data_.next.empty()) return out.none();
-      out.begin_tuple(2);
-      detail::encode(out, data_.next);
-      if (data_.splits) {
-        out.text(data_.items.back().variable);
-      } else {
-        out.none();
-      }
-      out.end();
-    });
-    if (frames_record_ != nullptr) {
-      data_.artifacts.push_back(*frames_record_);
-    } else {
-      add("_foreach_stack", [&](detail::Pickler& out) { store::encode_frames(out, current_.current.foreach_stack); });
-    }
-    if (failure != nullptr) {
-      add("_exception", [&](detail::Pickler& out) {
-        out.begin_object("metaflow.exception", "MetaflowExceptionWrapper", 1, false);
-        out.none();
-        out.end();
-        out.begin_state();
-        out.begin_dict();
-        const std::string stack = failure->summary() + "\n" + base::join(failure->stack, "\n");
-        for (const auto& [key, text] : {std::pair<const char*, const std::string&>{"exception", failure->message},
-                                        {"type", failure->type},
-                                        {"stacktrace", stack}}) {
-          out.next();
-          out.text(key);
-          out.text(text);
-        }
-        out.end();
-        out.end();
-      });
-    }
-    for (const char* inherited : {"name", "_graph_info"}) {
-      if (const ArtifactRecord* record = input_.find(inherited)) data_.artifacts.push_back(*record);
-    }
-  }
-
-  void write() {
+  void write(TaskFacts facts) {
+    facts.step = arguments_.step;
+    facts.iteration = iteration_;
+    facts.frames = current_.current.foreach_stack;
+    facts.stored_frames = frames_record_;
+    add_bookkeeping(*store_, facts, input_, data_);
     std::sort(data_.artifacts.begin(), data_.artifacts.end(),
               [](const auto& a, const auto& b) { return a.name < b.name; });
     store_->write_data({arguments_.run, arguments_.step, arguments_.task}, data_);
@@ -387,16 +360,19 @@ class Task {
 
   // --- when the step threw
 
+  /// "<flow F step work[3] (input: 0.5)>"
+  std::string who() const {
+    const auto& frames = current_.current.foreach_stack;
+    if (frames.empty()) return fmt::format("<flow {} step {}>", flow_.name, arguments_.step);
+    std::vector<std::string> indices;
+    for (const auto& frame : frames) indices.push_back(std::to_string(frame.index));
+    return fmt::format("<flow {} step {}[{}] (input: {})>", flow_.name, arguments_.step, base::join(indices, ","),
+                       frames.back().value.substr(0, 20));
+  }
+
   void report(const Failure& failure) const {
     std::fflush(nullptr);
-    std::string text = fmt::format("<flow {} step {}", flow_.name, arguments_.step);
-    const auto& frames = current_.current.foreach_stack;
-    if (!frames.empty()) {
-      std::vector<std::string> indices;
-      for (const auto& frame : frames) indices.push_back(std::to_string(frame.index));
-      text += fmt::format("[{}] (input: {})", base::join(indices, ","), frames.back().value.substr(0, 20));
-    }
-    text += "> failed:\n" + failure.summary() + "\n";
+    std::string text = fmt::format("{} failed:\n{}\n", who(), failure.summary());
     for (std::size_t i = 0; i < failure.stack.size(); ++i)
       text += fmt::format("    {}{}\n", i == 0 ? "thrown in " : "called by ", failure.stack[i]);
     text += "\n";
@@ -408,7 +384,6 @@ class Task {
   /// reason.
   void save_failure(const Failure& failure) {
     try {
-      data_.ok = false;
       data_.failure = failure.summary().substr(0, 500);
       data_.next.clear();
       data_.splits.reset();
@@ -422,8 +397,8 @@ class Task {
           // this one cannot be saved; perhaps it is what the step failed of
         }
       }
-      save_internals(false, &failure);
-      write();
+      write(TaskFacts{
+          .step = {}, .ok = false, .success = false, .iteration = {}, .frames = {}, .exception = failure.as_caught()});
     } catch (const std::exception& error) {
       fmt::print(stderr, "The artifacts of the failed step could not be saved: {}\n", error.what());
     }
@@ -441,6 +416,7 @@ class Task {
   std::optional<std::size_t> iteration_;  // of a step that chooses itself
   Document item_;
   std::vector<detail::ItemSpan> items_;  // of the range that the step fans out over
+  AttemptPolicy policy_;
   CurrentTask current_;
   TaskData data_;
 };
@@ -450,6 +426,7 @@ class Task {
 int execute_task(const detail::FlowDescription& flow, const compute::StepArguments& arguments,
                  const std::string& program) {
   install_crash_handler(program);
+  std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);  // lines are shown live, and not lost with a process that dies
   try {
     Task task(flow, arguments);
     return task.run();

@@ -153,6 +153,21 @@ void LocalMetadataWriter::add_artifacts(const TaskRef& task, const TaskData& dat
   }
 }
 
+void LocalMetadataWriter::clone_artifacts(const TaskRef& task, const TaskRef& origin, const TaskData& data,
+                                          std::int64_t finished) {
+  const std::string from = meta_path(flow_ + "/" + origin.path());
+  const std::string to = meta_path(flow_ + "/" + task.path());
+  TaskData others;
+  for (const ArtifactRecord& artifact : data.artifacts) {
+    // The time of _task_ok is when the task finished. The origin may lack rows: its scheduler was killed.
+    const bool linked = artifact.name != "_task_ok" &&
+                        base::link_file(fmt::format("{}/{}_artifact_{}.json", from, data.attempt, artifact.name),
+                                        fmt::format("{}/0_artifact_{}.json", to, artifact.name));
+    if (!linked) others.artifacts.push_back(artifact);
+  }
+  add_artifacts(task, others, coarse(finished));
+}
+
 // --- reading
 
 std::vector<std::string> LocalMetadataReader::flows() {

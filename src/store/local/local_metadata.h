@@ -25,6 +25,8 @@ class LocalMetadataWriter : public MetadataWriter {
   std::string new_task(const std::string& run, const std::string& step) override;
   void add_fields(const TaskRef& task, int attempt, const std::vector<Field>& fields) override;
   void add_artifacts(const TaskRef& task, const TaskData& data, std::int64_t finished) override;
+  void clone_artifacts(const TaskRef& task, const TaskRef& origin, const TaskData& data,
+                       std::int64_t finished) override;
 
  private:
   std::string meta_path(std::string_view object) const;

@@ -43,6 +43,18 @@ void LocalStorage::put(std::span<const Object> objects) {
   }
 }
 
+bool LocalStorage::create(const Object& object) { return base::create_file(full(object.path), object.content); }
+
+bool LocalStorage::copy(const std::string& from, const std::string& to) {
+  if (base::link_file(full(from), full(to))) return true;
+  const auto content = base::read_file(full(from));
+  if (!content) return false;
+  const auto piece = content->bytes();
+  const Object object{to, Pieces(&piece, 1)};
+  put(std::span(&object, 1));
+  return true;
+}
+
 std::vector<Entry> LocalStorage::list(const std::string& path) {
   std::vector<Entry> entries;
   for (std::string& name : base::list_directory(full(path))) {

@@ -41,6 +41,17 @@ void MemoryStorage::put(std::span<const Object> objects) {
   for (const Object& object : objects) objects_[object.path] = flat(object.content);
 }
 
+bool MemoryStorage::create(const Object& object) {
+  return objects_.try_emplace(object.path, flat(object.content)).second;
+}
+
+bool MemoryStorage::copy(const std::string& from, const std::string& to) {
+  const auto found = objects_.find(from);
+  if (found == objects_.end()) return false;
+  objects_[to] = std::string(found->second);
+  return true;
+}
+
 std::vector<Entry> MemoryStorage::list(const std::string& path) {
   std::vector<Entry> entries;
   const std::string prefix = path.empty() ? "" : path + "/";

@@ -1,0 +1,34 @@
+// The exception that catch_ caught, as an artifact.
+#pragma once
+
+#include <metaflow/codec.h>
+
+#include <string>
+
+namespace metaflow {
+
+/// Why a task failed whose failure was caught. In Python: a MetaflowExceptionWrapper, with the attributes exception,
+/// type and stacktrace.
+struct CaughtException {
+  std::string type;        // "std::out_of_range", or one of those below
+  std::string exception;   // the message, what()
+  std::string stacktrace;  // lines
+
+  /// CaughtException::type when the process of a task died.
+  static constexpr const char* kProcessDied = "metaflow.plugins.catch_decorator.FailureHandledByCatch";
+  /// CaughtException::type when the time was up.
+  static constexpr const char* kTimedOut = "metaflow.plugins.timeout_decorator.TimeoutException";
+};
+
+namespace detail {
+
+template <>
+struct Convert<CaughtException> {
+  static constexpr bool kStorable = true;
+  static constexpr unsigned kCategory = kException;
+  static void encode(Pickler& out, const CaughtException& value);
+  static void decode(const Value& value, const Place& place, CaughtException& into);
+};
+
+}  // namespace detail
+}  // namespace metaflow

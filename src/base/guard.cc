@@ -1,0 +1,85 @@
+#include "base/guard.h"
+
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "base/files.h"
+#include "base/process.h"
+
+namespace metaflow::base {
+
+namespace {
+
+constexpr int kPassedOn[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH};
+
+[[noreturn]] void guard(pid_t child, const sigset_t& watched, const std::function<void(int)>& killed) {
+  ::setpgid(child, child);
+  while (true) {
+    siginfo_t info{};
+    const int signal = ::sigwaitinfo(&watched, &info);
+    if (signal < 0) continue;
+    if (signal == SIGTSTP) {  // Ctrl-Z: both stop, and both go on
+      ::kill(child, SIGSTOP);
+      ::kill(::getpid(), SIGSTOP);
+      ::kill(child, SIGCONT);
+      continue;
+    }
+    if (signal != SIGCHLD) {
+      ::kill(child, signal);
+      continue;
+    }
+    int status = 0;
+    // Orphans of the child come here, too, and are reaped; which is what a parent has to do.
+    pid_t ended = 0;
+    bool over = false;
+    int how = 0;
+    while ((ended = ::waitpid(-1, &status, WNOHANG)) > 0) {
+      if (ended != child) continue;
+      over = true;
+      how = status;
+    }
+    if (!over) continue;
+    kill_descendants();
+    if (WIFEXITED(how)) ::_exit(WEXITSTATUS(how));
+    killed(WTERMSIG(how));
+    // End as the child did, so that a shell sees it; without a second core file.
+    const rlimit none{0, 0};
+    ::setrlimit(RLIMIT_CORE, &none);
+    ::signal(WTERMSIG(how), SIG_DFL);
+    sigset_t own;
+    sigemptyset(&own);
+    sigaddset(&own, WTERMSIG(how));
+    ::sigprocmask(SIG_UNBLOCK, &own, nullptr);
+    ::raise(WTERMSIG(how));
+    ::_exit(128 + WTERMSIG(how));
+  }
+}
+
+}  // namespace
+
+void continue_under_guard(const std::function<void(int signal)>& killed) {
+  sigset_t watched;
+  sigset_t before;
+  sigemptyset(&watched);
+  for (int signal : kPassedOn) sigaddset(&watched, signal);
+  sigaddset(&watched, SIGCHLD);
+  sigaddset(&watched, SIGTSTP);
+  ::sigprocmask(SIG_BLOCK, &watched, &before);
+  become_subreaper();
+  const pid_t parent = ::getpid();
+  const pid_t child = ::fork();
+  if (child < 0) throw_errno("start", "the scheduler", errno);
+  if (child > 0) guard(child, watched, killed);
+  ::setpgid(0, 0);
+  ::signal(SIGTTOU, SIG_IGN);  // the terminal's foreground is the guard's, and both write to it
+  ::prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
+  if (::getppid() != parent) ::raise(SIGTERM);
+  ::sigprocmask(SIG_SETMASK, &before, nullptr);
+}
+
+}  // namespace metaflow::base

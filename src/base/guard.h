@@ -1,0 +1,18 @@
+// A parent that outlives its child by a moment: so that whatever kills a scheduler, nothing that it started is left.
+#pragma once
+
+#include <functional>
+
+namespace metaflow::base {
+
+/// Forks. The child returns and goes on with the program, in a process group of its own. The parent, the guard, stays
+/// behind: it passes signals on, and when the child has ended, however, kills all descendants that are left (it is
+/// their subreaper: also those that have called setsid), and ends as the child did. If the guard is killed, the child
+/// gets a SIGTERM.
+///
+/// `killed`: called by the guard if a signal killed the child, to say so.
+///
+/// Only for a process with one thread. Throws Error{data_store} if it cannot fork.
+void continue_under_guard(const std::function<void(int signal)>& killed);
+
+}  // namespace metaflow::base

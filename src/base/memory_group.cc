@@ -1,0 +1,87 @@
+#include "base/memory_group.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+
+#include <fmt/format.h>
+
+#include "base/files.h"
+#include "base/text.h"
+
+namespace metaflow::base {
+
+namespace {
+
+/// Control files are written in place, by one write.
+bool write_control(const std::string& path, const std::string& text) {
+  const Fd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  return fd && ::write(fd.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
+}
+
+std::uint64_t number_in(const std::string& path) {
+  const auto text = read_file(path);
+  return text ? std::strtoull(std::string(text->text()).c_str(), nullptr, 10) : 0;
+}
+
+}  // namespace
+
+std::optional<MemoryGroupPath> own_memory_group() {
+  const auto groups = read_file("/proc/self/cgroup");
+  if (!groups) return std::nullopt;
+  std::optional<MemoryGroupPath> found;
+  for (const std::string& line : split(groups->text(), '\n')) {
+    const auto parts = split(line, ':');  // id:controllers:path
+    if (parts.size() < 3) continue;
+    const std::string path = parts[2] == "/" ? "" : parts[2];
+    if (parts[1].empty()) {
+      if (!found && exists("/sys/fs/cgroup/cgroup.controllers")) found = {"/sys/fs/cgroup" + path, true};
+    } else if (("," + parts[1] + ",").find(",memory,") != std::string::npos) {
+      found = {"/sys/fs/cgroup/memory" + path, false};  // version 1, where it is in use, has the controller
+    }
+  }
+  return found;
+}
+
+std::optional<MemoryGroup> MemoryGroup::make(const std::string& name, std::uint64_t limit) {
+  const auto own = own_memory_group();
+  if (!own) return std::nullopt;
+  const std::string path = own->directory + "/" + name;
+  if (::mkdir(path.c_str(), 0755) != 0) return std::nullopt;
+  MemoryGroup group(path, own->unified);  // removes it if the following fails
+  const bool limited =
+      write_control(path + (own->unified ? "/memory.max" : "/memory.limit_in_bytes"), std::to_string(limit));
+  if (!limited || ::access(group.processes_file().c_str(), W_OK) != 0) return std::nullopt;
+  // Swapping would only put it off. Not every kernel has the switch.
+  if (own->unified) {
+    write_control(path + "/memory.swap.max", "0");
+  } else {
+    write_control(path + "/memory.memsw.limit_in_bytes", std::to_string(limit));
+  }
+  return group;
+}
+
+MemoryGroup::MemoryGroup(MemoryGroup&& other) noexcept : path_(std::move(other.path_)), unified_(other.unified_) {
+  other.path_.clear();
+}
+
+MemoryGroup::~MemoryGroup() {
+  if (!path_.empty()) ::rmdir(path_.c_str());
+}
+
+std::uint64_t MemoryGroup::peak() const {
+  return number_in(path_ + (unified_ ? "/memory.peak" : "/memory.max_usage_in_bytes"));
+}
+
+bool MemoryGroup::killed() const {
+  const auto text = read_file(path_ + (unified_ ? "/memory.events" : "/memory.oom_control"));
+  if (!text) return false;
+  for (const std::string& line : split(text->text(), '\n')) {
+    if (line.starts_with("oom_kill ")) return std::atoi(line.c_str() + 9) > 0;
+  }
+  return false;
+}
+
+}  // namespace metaflow::base

@@ -1,0 +1,236 @@
+#include "cli/execution.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+
+#include <metaflow/error.h>
+#include <metaflow/version.h>
+
+#include "base/event_loop.h"
+#include "base/files.h"
+#include "base/guard.h"
+#include "base/process.h"
+#include "base/text.h"
+#include "compute/local/local_backend.h"
+#include "runtime/task/memory.h"
+
+namespace metaflow::cli {
+
+using runtime::ReportLine;
+
+void append_execution_options(std::vector<Option>& list, ExecutionOptions& options, const std::string& command) {
+  const std::string prefix = "METAFLOW_" + command + "_";
+  const std::vector<Option> own{
+      {.name = "--tag",
+       .metavar = "TEXT",
+       .help = "Annotate this run with the given tag. You can specify this option multiple times to attach multiple "
+               "tags in the run.",
+       .environment = prefix + "TAGS",
+       .multiple = true,
+       .set = append_text(options.tags)},
+      {.name = "--max-workers",
+       .metavar = "INTEGER",
+       .help = "Maximum number of parallel processes.",
+       .shown_default = "16",
+       .environment = prefix + "MAX_WORKERS",
+       .set = store_number("--max-workers", options.max_workers, 1)},
+      {.name = "--max-num-splits",
+       .metavar = "INTEGER",
+       .help = "Maximum number of splits allowed in a foreach. This is a safety check preventing bugs from triggering "
+               "thousands of steps inadvertently.",
+       .shown_default = "100",
+       .environment = prefix + "MAX_NUM_SPLITS",
+       .set = store_number("--max-num-splits", options.max_num_splits, 1)},
+      {.name = "--max-log-size",
+       .metavar = "INTEGER",
+       .help = "Maximum size of stdout and stderr captured in megabytes. If a step outputs more than this to "
+               "stdout/stderr, its output will be truncated.",
+       .shown_default = "10",
+       .environment = prefix + "MAX_LOG_SIZE",
+       .set = store_number("--max-log-size", options.max_log_size, 0)},
+      {.name = "--with",
+       .metavar = "TEXT",
+       .help = "Add a decorator to all steps. You can specify this option multiple times to attach multiple decorators "
+               "in steps.",
+       .environment = prefix + "DECOSPECS",
+       .multiple = true,
+       .set = append_text(options.with)},
+      {.name = "--run-id-file",
+       .metavar = "TEXT",
+       .help = "Write the ID of this run to the file specified.",
+       .environment = prefix + "RUN_ID_FILE",
+       .set = store_text(options.run_id_file)},
+      {.name = "--runner-attribute-file",
+       .metavar = "TEXT",
+       .help = "Write the metadata and pathspec of this run to the file specified. Used internally for Metaflow's "
+               "Runner API.",
+       .environment = prefix + "RUNNER_ATTRIBUTE_FILE",
+       .set = store_text(options.runner_attribute_file)},
+      {.name = "--namespace",
+       .metavar = "TEXT",
+       .help = "Change namespace from the default (your username) to the specified tag.",
+       .environment = prefix + "USER_NAMESPACE",
+       .set = [&options](const std::string& value) { options.name_space = value; }},
+      {.name = "--quiet",
+       .help = "Print what tasks print and what fails, and not when tasks start and finish.",
+       .set = store_flag(options.quiet)},
+      {.name = "--json", .help = "Print the run as JSON, one object per line.", .set = store_flag(options.json)},
+  };
+  list.insert(list.end(), own.begin(), own.end());
+}
+
+std::vector<std::string> system_tags(Context& context) {
+  return {"runtime:" + context.settings.get("RUNTIME_NAME", "dev"), "user:" + context.user(),
+          "metaflow_version:2.19.38+cpp" METAFLOW_CPP_VERSION, "language:c++"};
+}
+
+store::LocalMetadataWriter make_metadata_writer(Context& context) {
+  const store::Storage& storage = context.store().storage();
+  return {context.local_root(),        context.flow.name, context.user(),
+          std::string(storage.type()), storage.root(),    context.clock};
+}
+
+void write_parameters_task(Context& context, const graph::Graph& graph, store::LocalMetadataWriter& metadata,
+                           const store::TaskRef& task, store::TaskData data) {
+  store::FlowStore& store = context.store();
+  const std::int64_t now = context.clock.wall_microseconds();
+  store.begin_attempt(task, 0, now);
+  store.write_data(task, data);
+  store.mark_done(task, 0);
+  std::erase_if(data.artifacts, [](const auto& artifact) { return artifact.name == "_transition"; });
+  metadata.add_artifacts(task, data, now);
+  metadata.add_fields(task, 0,
+                      {{"start_step", graph.step(graph.start()).name, "graph_structure"},
+                       {"end_step", graph.step(graph.end()).name, "graph_structure"},
+                       {"attempt-done", "0", ""}});
+}
+
+Execution::Execution(Context& context, const ExecutionOptions& options)
+    : context_(context), options_(options), graph_(context.make_graph(options.with)) {
+  store::check_tags(options.tags);
+  context.echo("Validating your flow...\n    The graph looks good!\n");
+}
+
+Execution::~Execution() = default;
+
+void Execution::say(const std::string& text) {
+  reporter_->print({ReportLine::Kind::run, context_.clock.wall_microseconds(), {}, {}, text});
+  reporter_->flush();
+}
+
+void Execution::begin(const std::string& command, const std::string& origin,
+                      const std::vector<std::string>& more_tags) {
+  base::continue_under_guard([this](int signal) {
+    Context::echo_always(fmt::format(
+        "The scheduler of this run was killed by {}. Its tasks were stopped; what had finished is stored. To carry on: "
+        "{} resume\n",
+        base::signal_name(signal), context_.program));
+  });
+  runtime::cap_memory();
+  origin_ = origin;
+  store::FlowStore& store = context_.store(true);
+  base::make_directories(context_.local_root());
+  metadata_.emplace(make_metadata_writer(context_));
+  reporter_ = options_.json ? runtime::json_reporter() : runtime::text_reporter(::isatty(1) == 1, options_.quiet);
+
+  std::vector<std::string> tags = more_tags;
+  for (const std::string& tag : options_.tags) {
+    if (std::find(tags.begin(), tags.end(), tag) == tags.end()) tags.push_back(tag);
+  }
+  if (!origin.empty()) say("Gathering required information to resume run (this may take a bit of time)...");
+  run_ = metadata_->new_run(tags, system_tags(context_));
+  lease_.emplace(store.storage(), context_.flow.name, run_, "execute", context_.user(), run_, context_.clock);
+  journal_.emplace(store::journal_path(context_.local_root(), context_.flow.name, run_));
+  store::RunBegin begin{command,
+                        origin,
+                        lease_->self().host,
+                        ::getpid(),
+                        options_.max_workers,
+                        options_.name_space.value_or("user:" + context_.user()),
+                        context_.all_with(options_.with),
+                        tags};
+  journal_->run_begins(context_.clock.wall_microseconds(), begin);
+  journal_->flush();
+  if (!options_.run_id_file.empty()) base::write_output_file(options_.run_id_file, run_);
+  say(fmt::format("Workflow starting (run-id {}):", run_));
+}
+
+store::TaskRef Execution::new_parameters_task() {
+  metadata_->new_step(run_, "_parameters");
+  return {run_, "_parameters", metadata_->new_task(run_, "_parameters")};
+}
+
+void Execution::write_parameters(const store::TaskRef& task, store::TaskData data) {
+  write_parameters_task(context_, graph_, *metadata_, task, std::move(data));
+  if (options_.runner_attribute_file.empty()) return;
+  base::write_output_file(options_.runner_attribute_file,
+                          graph::Json{{"run_id", run_},
+                                      {"flow_name", context_.flow.name},
+                                      {"metadata", "local@" + base::absolute_path(context_.local_root() + "/..")}}
+                              .dump());
+}
+
+void Execution::make_latest() {
+  base::replace_file(fmt::format("{}/{}/latest_run", context_.local_root(), context_.flow.name), run_);
+}
+
+/// What tasks get besides what this process has. METAFLOW_SCHEDULER_PID: a task dies with its scheduler.
+std::vector<std::string> Execution::task_environment() {
+  const std::vector<std::string> own{"METAFLOW_USER=" + context_.user(), "METAFLOW_RUN_ID=" + run_,
+                                     "METAFLOW_SCHEDULER_PID=" + std::to_string(::getpid())};
+  std::vector<std::string> variables = own;
+  for (std::string& variable : base::own_environment()) {
+    const std::string name = variable.substr(0, variable.find('=') + 1);
+    const bool replaced =
+        std::any_of(own.begin(), own.end(), [&](const std::string& o) { return o.starts_with(name); });
+    if (!replaced) variables.push_back(std::move(variable));
+  }
+  return variables;
+}
+
+int Execution::execute(const store::TaskRef& parameters, runtime::Origin* origin) {
+  runtime::RunOptions run_options;
+  run_options.max_workers = options_.max_workers;
+  run_options.max_num_splits = options_.max_num_splits;
+  run_options.max_log_size = options_.max_log_size;
+  run_options.tags = options_.tags;
+  run_options.name_space = options_.name_space.value_or("user:" + context_.user());
+  run_options.with = context_.all_with(options_.with);
+  run_options.origin_run = origin_;
+  run_options.program = context_.program;
+
+  base::EventLoop loop(context_.clock);
+  base::SignalReader signals({SIGINT, SIGTERM, SIGHUP});
+  runtime::Run run({graph_, context_.store(), *metadata_, *journal_, loop, context_.clock, *reporter_}, run_options,
+                   parameters);
+  loop.watch(signals.fd(), [&] {
+    while (const int signal = signals.next()) {
+      run.interrupt(
+          signal == SIGINT
+              ? "Workflow interrupted. Please avoid pressing Ctrl+C again to let the workflow clean up process finish."
+              : fmt::format("Workflow interrupted by {}.", base::signal_name(signal)));
+    }
+  });
+  std::function<void()> renew = [&] {
+    lease_->renew();
+    loop.after(runtime::Lease::kRenewEvery, renew);
+  };
+  loop.after(runtime::Lease::kRenewEvery, renew);
+  compute::LocalBackend backend(loop, run, base::own_executable(), task_environment());
+  if (origin != nullptr) {
+    run.clone(*origin);
+    if (!run.interrupted()) {
+      say(fmt::format("{}/{} cloned!", context_.flow.name, origin->run()));
+      cloned_();
+      make_latest();
+      say(run.outlook());
+    }
+  }
+  run.execute(backend);
+  return 0;
+}
+
+}  // namespace metaflow::cli

@@ -1,0 +1,81 @@
+// What `run` and `resume` share: everything around a run that is executed here.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/command_line.h"
+#include "cli/context.h"
+#include "runtime/lease.h"
+#include "runtime/origin.h"
+#include "runtime/reporter.h"
+#include "runtime/run.h"
+
+namespace metaflow::cli {
+
+struct ExecutionOptions {
+  std::size_t max_workers = 16;
+  std::size_t max_num_splits = 100;
+  std::size_t max_log_size = 10;
+  std::vector<std::string> tags;
+  std::vector<std::string> with;
+  std::optional<std::string> name_space;
+  std::string run_id_file;
+  std::string runner_attribute_file;
+  bool json = false;
+  bool quiet = false;
+};
+
+/// `command`: as in METAFLOW_RUN_MAX_WORKERS.
+void append_execution_options(std::vector<Option>& list, ExecutionOptions& options, const std::string& command);
+
+std::vector<std::string> system_tags(Context& context);
+store::LocalMetadataWriter make_metadata_writer(Context& context);
+/// Stores the pseudo task `_parameters`, and makes it visible. `data`: what it is to hold.
+void write_parameters_task(Context& context, const graph::Graph& graph, store::LocalMetadataWriter& metadata,
+                           const store::TaskRef& task, store::TaskData data);
+
+/// One execution of the flow by this process. The members are to be called in this order.
+class Execution {
+ public:
+  /// Checks the options and the flow; nothing is written yet.
+  Execution(Context& context, const ExecutionOptions& options);
+  ~Execution();
+
+  const graph::Graph& graph() const { return graph_; }
+  const std::string& run() const { return run_; }
+  runtime::Reporter& reporter() { return *reporter_; }
+
+  /// Continues in a process of its own (base::continue_under_guard), then makes the run. `origin`: of resume.
+  void begin(const std::string& command, const std::string& origin, const std::vector<std::string>& more_tags);
+  /// The task `_parameters`, to be written.
+  store::TaskRef new_parameters_task();
+  void write_parameters(const store::TaskRef& task, store::TaskData data);
+  /// From now on `resume` continues this run.
+  void make_latest();
+  /// What to do when all was cloned, before anything is executed.
+  void on_cloned(std::function<void()> callback) { cloned_ = std::move(callback); }
+  /// Executes what is left to do, after what the origin has finished was cloned. The exit status.
+  int execute(const store::TaskRef& parameters, runtime::Origin* origin);
+
+  void say(const std::string& text);
+
+ private:
+  std::vector<std::string> task_environment();
+
+  Context& context_;
+  const ExecutionOptions& options_;
+  graph::Graph graph_;
+  std::string run_;
+  std::string origin_;
+  std::function<void()> cloned_;
+  std::unique_ptr<runtime::Reporter> reporter_;
+  std::optional<store::LocalMetadataWriter> metadata_;
+  std::optional<store::Journal> journal_;
+  std::optional<runtime::Lease> lease_;
+};
+
+}  // namespace metaflow::cli

@@ -1,0 +1,134 @@
+// resume: continues a run that has failed or was stopped.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+
+#include <metaflow/error.h>
+
+#include "base/files.h"
+#include "base/process.h"
+#include "base/text.h"
+#include "cli/commands.h"
+#include "cli/execution.h"
+#include "runtime/parameters.h"
+
+namespace metaflow::cli {
+
+namespace {
+
+struct Options {
+  ExecutionOptions execution;
+  std::string origin_run_id;
+  std::string step;
+};
+
+/// The run to continue: the one that was named, else the newest.
+std::string find_origin(Context& context, const std::string& named) {
+  std::string run = named;
+  if (run.empty()) {
+    const auto latest = base::read_file(fmt::format("{}/{}/latest_run", context.local_root(), context.flow.name));
+    if (latest) run = base::trim(latest->text());
+    if (run.empty())
+      throw Error(ErrorCode::invalid_command, "A previous run id was not found. Specify --origin-run-id.");
+  }
+  const auto runs = context.store().runs();
+  if (!store::valid_path_name(run) || std::find(runs.begin(), runs.end(), run) == runs.end()) {
+    throw Error(ErrorCode::not_found, fmt::format("Resume could not find run id {}", run),
+                fmt::format("The runs of {} are in {}.", context.flow.name, context.local_root()));
+  }
+  return run;
+}
+
+void check_step(const graph::Graph& graph, const std::string& step) {
+  if (step.empty() || graph.find(step) >= 0) return;
+  std::vector<std::string> names;
+  for (const graph::Step& known : graph.steps()) names.push_back(known.name);
+  std::sort(names.begin(), names.end());
+  throw Error(ErrorCode::invalid_command,
+              fmt::format("invalid step name {} specified, must be step present in current form of execution graph. "
+                          "Valid step names include: {}",
+                          step, base::join(names, ",")));
+}
+
+/// Below a run that `resume` made: whether all that could be cloned has been.
+std::string cloning_path(const std::string& flow, const std::string& run) {
+  return fmt::format("{}/{}/_meta/cloning.json", flow, run);
+}
+
+/// A run that died while it cloned has less than its origin has.
+void refuse_half_cloned(Context& context, const std::string& run) {
+  const auto text = store::get(context.store().storage(), cloning_path(context.flow.name, run));
+  if (!text) return;
+  const auto json = graph::Json::parse(text->text(), nullptr, false);
+  if (!json.is_object() || json.value("complete", true)) return;
+  throw Error(
+      ErrorCode::invalid_command,
+      fmt::format("Run {} was stopped while it cloned run {}, and executed nothing", run, json.value("origin", "?")),
+      fmt::format("Resume that one: --origin-run-id {}", json.value("origin", "?")));
+}
+
+/// The parameters of the origin. The graph is that of the program as it is now.
+store::TaskData origin_parameters(Context& context, const graph::Graph& graph, const std::string& origin) {
+  store::FlowStore& store = context.store();
+  for (const std::string& task : store.tasks(origin, "_parameters")) {
+    auto data = store.read_done({origin, "_parameters", task});
+    if (!data) continue;
+    runtime::replace_graph_info(*data, graph, store, context.file_name());
+    data->attempt = 0;
+    return std::move(*data);
+  }
+  throw Error(ErrorCode::data_missing, fmt::format("Run {} was stopped before its parameters were stored", origin),
+              "There is nothing to continue. Use run.");
+}
+
+int resume(Context& context, Options& options) {
+  Execution execution(context, options.execution);
+  check_step(execution.graph(), options.step);
+  const std::string origin_run = find_origin(context, options.origin_run_id);
+  const std::string& flow = context.flow.name;
+  store::Storage& storage = context.store().storage();
+
+  // Nobody may be at it, neither its own scheduler nor another resume.
+  for (const char* what : {"execute", "resume"})
+    runtime::Lease::refuse_if_held(storage, flow, origin_run, what, context.clock);
+  refuse_half_cloned(context, origin_run);
+  const auto info = context.metadata().run(flow, origin_run);
+  const auto dead = runtime::Lease::last_holder(storage, flow, origin_run, "execute");
+
+  execution.begin("resume", origin_run, info ? info->tags : std::vector<std::string>());
+  const runtime::Lease lease(storage, flow, origin_run, "resume", context.user(), execution.run(), context.clock);
+  if (dead && !dead->released && dead->is_of_this_machine()) {
+    // What tasks of a scheduler that was killed have left behind must not disturb.
+    base::kill_processes_with({"METAFLOW_RUN_ID=" + origin_run, "METAFLOW_SCHEDULER_PID=" + std::to_string(dead->pid)});
+  }
+  auto note = [&](bool complete) {
+    store::put(storage, cloning_path(flow, execution.run()),
+               graph::Json{{"origin", origin_run}, {"from_step", options.step}, {"complete", complete}}.dump());
+  };
+  note(false);
+  execution.say(fmt::format("Cloning {}/{}", flow, origin_run));
+  const store::TaskRef parameters = execution.new_parameters_task();
+  execution.write_parameters(parameters, origin_parameters(context, execution.graph(), origin_run));
+  runtime::Origin origin(execution.graph(), context.store(), origin_run, options.step);
+  execution.on_cloned([&] { note(true); });
+  return execution.execute(parameters, &origin);
+}
+
+}  // namespace
+
+Command resume_command(Context& context) {
+  auto options = std::make_shared<Options>();
+  Command command{.name = "resume", .help = "Resume execution of a previous run of this flow."};
+  command.options = {{.name = "--origin-run-id",
+                      .metavar = "TEXT",
+                      .help = "ID of the run that should be resumed. By default, the last run executed locally.",
+                      .environment = "METAFLOW_RESUME_ORIGIN_RUN_ID",
+                      .set = store_text(options->origin_run_id)}};
+  append_execution_options(command.options, options->execution, "RESUME");
+  command.arguments = {{.name = "STEP_TO_RERUN", .required = false, .set = store_text(options->step)}};
+  command.run = [&context, options] { return resume(context, *options); };
+  return command;
+}
+
+}  // namespace metaflow::cli

@@ -1,0 +1,167 @@
+#include "runtime/origin.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <memory>
+
+#include <metaflow/codec.h>
+#include <metaflow/error.h>
+
+#include "base/text.h"
+#include "runtime/task/artifacts.h"
+#include "store/foreach.h"
+#include "value/unpickler.h"
+
+namespace metaflow::runtime {
+
+using detail::Transition;
+using store::TaskData;
+using store::TaskRef;
+
+namespace {
+
+constexpr std::uint64_t kTypesUpTo = 1 << 20;  // values beyond this are not read to see whether they fit
+
+bool chooses_itself(const graph::Graph& graph, int step) {
+  const auto& next = graph.step(step).next;
+  return graph.step(step).transition == Transition::choose && std::find(next.begin(), next.end(), step) != next.end();
+}
+
+/// What our own tasks note in data.json stands in artifacts of tasks that Python executed.
+void add_details(const store::FlowStore& store, TaskData& data) {
+  if (data.has_details) return;
+  auto read = [&](const char* name) -> std::optional<Document> {
+    const store::ArtifactRecord* record = data.find(name);
+    if (record == nullptr) return std::nullopt;
+    return value::read_pickle(store.load_value(record->key, record->size, name));
+  };
+  const auto ok = read("_task_ok");
+  data.ok = ok && ok->root().kind() == Kind::boolean && ok->as<bool>();
+  if (const auto frames = read("_foreach_stack")) {
+    for (const ForeachFrame& frame : store::decode_frames(frames->root())) data.place.push_back(frame.index);
+  }
+  if (const auto iterations = read("_iteration_stack"); iterations && iterations->root().size() > 0)
+    data.iteration = iterations->as<std::vector<std::size_t>>().back();
+  if (const auto transition = read("_transition"); transition && transition->root().kind() == Kind::tuple) {
+    const Value& next = transition->root()[0];
+    for (std::size_t i = 0; i < next.size(); ++i) data.next.emplace_back(next[i].text());
+  }
+  if (const auto splits = read("_foreach_num_splits"); splits && splits->root().kind() == Kind::integer)
+    data.splits = splits->as<std::uint64_t>();
+}
+
+}  // namespace
+
+std::set<int> and_all_after(const graph::Graph& graph, int step) {
+  std::set<int> found{step};
+  std::vector<int> open{step};
+  while (!open.empty()) {
+    const int at = open.back();
+    open.pop_back();
+    for (int next : graph.step(at).next) {
+      if (found.insert(next).second) open.push_back(next);
+    }
+  }
+  return found;
+}
+
+Origin::Origin(const graph::Graph& graph, const store::FlowStore& store, std::string run, const std::string& from_step)
+    : graph_(graph), store_(store), run_(std::move(run)) {
+  const std::set<int> again = from_step.empty() ? std::set<int>() : and_all_after(graph, graph.find(from_step));
+  for (int step : graph.order()) {
+    if (!again.contains(step)) collect(step);
+  }
+}
+
+void Origin::collect(int step) {
+  const std::string& name = graph_.step(step).name;
+  for (std::string& task : store_.tasks(run_, name)) {
+    const TaskRef ref{run_, name, task};
+    std::optional<TaskData> data;
+    try {
+      data = store_.read_done(ref);
+      if (data) add_details(store_, *data);
+    } catch (const Error& error) {
+      // Damaged, by a power loss or so: a task like one that never finished, unless the store cannot be read at all.
+      if (error.code() != ErrorCode::data_store && error.code() != ErrorCode::data_missing &&
+          error.code() != ErrorCode::invalid_value)
+        throw;
+      continue;
+    }
+    if (!data || !data->ok) continue;
+    finished_[key(step, data->place, data->iteration.value_or(0))] = {std::move(task), data->attempt};
+  }
+}
+
+std::string Origin::key(int step, const std::vector<std::size_t>& indices, std::size_t iteration) const {
+  std::string text = fmt::format("{}/{}", step, fmt::join(indices, ","));
+  if (chooses_itself(graph_, step)) text += fmt::format("#{}", iteration);
+  return text;
+}
+
+const Origin::Finished* Origin::find(int step, const std::vector<std::size_t>& indices, std::size_t iteration) const {
+  const auto found = finished_.find(key(step, indices, iteration));
+  return found == finished_.end() ? nullptr : &found->second;
+}
+
+TaskData Origin::read(int index, const Finished& task) const {
+  const graph::Step& step = graph_.step(index);
+  const TaskRef ref{run_, step.name, task.task};
+  auto data = store_.read_attempt(ref, task.attempt);
+  if (!data)
+    throw Error(ErrorCode::data_missing,
+                fmt::format("Task {}/{} vanished while it was cloned", store_.flow(), ref.path()));
+  add_details(store_, *data);
+
+  std::vector<std::string> possible;
+  for (int next : step.next) possible.push_back(graph_.step(next).name);
+  const bool one_of = step.transition == Transition::choose;
+  const bool same =
+      one_of ? data->next.size() == 1 && std::find(possible.begin(), possible.end(), data->next[0]) != possible.end()
+             : data->next == possible;
+  const bool same_kind = (step.transition == Transition::foreach) == data->splits.has_value();
+  if (!same || !same_kind) {
+    auto words = [](const std::vector<std::string>& steps, bool fans_out) {
+      return steps.empty() ? std::string("ends the flow")
+                           : fmt::format("{} {}", fans_out ? "fans out to" : "goes on to", fmt::join(steps, ", "));
+    };
+    throw Error(ErrorCode::invalid_command,
+                fmt::format("Run {} does not fit the flow as it is now: its task {}/{} {}, where step {} {}{}", run_,
+                            step.name, task.task, words(data->next, data->splits.has_value()), step.name,
+                            one_of ? "chooses one of " + base::join(possible, ", ")
+                                   : words(possible, step.transition == Transition::foreach),
+                            one_of ? "" : " now"),
+                fmt::format("Was a step renamed? Execute it again with what comes after it: resume {}.", step.name));
+  }
+  return std::move(*data);
+}
+
+void Origin::check_types(int step, const Finished& task, const TaskData& data) const {
+  const FlowObject object(graph_.flow());
+  const auto& members = graph_.flow().members;
+  for (std::size_t m = 0; m < members.size(); ++m) {
+    const auto kind = members[m].ops->kind;
+    const store::ArtifactRecord* record = data.find(members[m].name);
+    if (record == nullptr || record->size > kTypesUpTo ||
+        (kind != detail::MemberKind::plain && kind != detail::MemberKind::parameter))
+      continue;
+    try {
+      const Document document = value::read_pickle(store_.load_value(record->key, record->size, record->name));
+      members[m].ops->decode(object.member(m), document.root(), detail::Place{nullptr, members[m].name, 0});
+    } catch (const Error& error) {
+      const std::string& name = graph_.step(step).name;
+      throw Error(ErrorCode::invalid_command,
+                  fmt::format("Run {} does not fit the flow as it is now: in its task {}/{}, {}", run_, name, task.task,
+                              error.message()),
+                  fmt::format("Was the type of a member changed? Execute the step again that sets it, with what comes "
+                              "after it: resume {}.",
+                              graph_.step(graph_.start()).name));
+    }
+  }
+}
+
+std::optional<std::string> Origin::find_damage(const TaskData& data) { return store_.find_damage(data, good_blobs_); }
+
+}  // namespace metaflow::runtime

@@ -1,0 +1,57 @@
+// The run that `resume` continues: which of its tasks need not be executed again.
+#pragma once
+
+#include <cstdint>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "graph/graph.h"
+#include "store/flow_store.h"
+
+namespace metaflow::runtime {
+
+/// The finished tasks of a run by where they stand in the graph. Keeps some hundred bytes per task. Not thread-safe.
+class Origin {
+ public:
+  struct Finished {
+    std::string task;
+    int attempt = 0;
+  };
+
+  /// Reads what the run left. `from_step`: execute this step again, and all that come after it; empty: none. Throws
+  /// Error{data_store} for a store that cannot be read.
+  Origin(const graph::Graph& graph, const store::FlowStore& store, std::string run, const std::string& from_step);
+
+  const std::string& run() const { return run_; }
+  /// How many tasks can be cloned.
+  std::size_t size() const { return finished_.size(); }
+
+  /// The finished task of a step at these items of the foreachs around it; `iteration` counts for a step that chooses
+  /// itself. Null: it is to be executed.
+  const Finished* find(int step, const std::vector<std::size_t>& indices, std::size_t iteration) const;
+
+  /// What that task left. Throws Error{invalid_command} if the flow is not any more the one that it was a task of.
+  store::TaskData read(int step, const Finished& task) const;
+  /// Throws Error{invalid_command} if what it left does not fit the members of the flow any more.
+  void check_types(int step, const Finished& task, const store::TaskData& data) const;
+  /// Why what it left cannot be trusted; nothing if it can.
+  std::optional<std::string> find_damage(const store::TaskData& data);
+
+ private:
+  void collect(int step);
+  std::string key(int step, const std::vector<std::size_t>& indices, std::size_t iteration) const;
+
+  const graph::Graph& graph_;
+  const store::FlowStore& store_;
+  std::string run_;
+  std::unordered_map<std::string, Finished> finished_;
+  std::unordered_set<std::string> good_blobs_;
+};
+
+/// `step` and every step that can come after it.
+std::set<int> and_all_after(const graph::Graph& graph, int step);
+
+}  // namespace metaflow::runtime

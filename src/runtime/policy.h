@@ -1,0 +1,32 @@
+// What a step's decorators say about its attempts.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "graph/decorators.h"
+
+namespace metaflow::runtime {
+
+/// How often a task is tried, and for how long. Attempts count from 0: the first `user_attempts()` call the step; what
+/// may follow is the last resort of catch, which only notes that the step failed.
+struct AttemptPolicy {
+  int retries = 0;               // user attempts after the first
+  int fallbacks = 0;             // last resorts: more than one, since they, too, are processes that may die
+  std::int64_t pause = 0;        // microseconds between user attempts
+  std::int64_t time_limit = 0;   // microseconds per user attempt; 0: none
+  std::optional<catch_> caught;  // what to do with the failure of the last user attempt
+
+  int user_attempts() const { return retries + 1; }
+  int attempts() const;
+  bool is_fallback(int attempt) const { return attempt > retries; }
+};
+
+AttemptPolicy policy_of(const std::vector<graph::Decorator>& decorators);
+
+/// "0 hours, 1 minutes, 30 seconds": Metaflow's words.
+std::string duration_in_words(std::int64_t microseconds);
+
+}  // namespace metaflow::runtime

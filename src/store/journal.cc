@@ -1,0 +1,173 @@
+#include "store/journal.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <iterator>
+#include <nlohmann/json.hpp>
+#include <unordered_map>
+
+#include <metaflow/error.h>
+
+#include "base/text.h"
+
+namespace metaflow::store {
+
+namespace {
+
+using base::json_quoted;
+using Json = nlohmann::json;
+
+constexpr std::string_view kAttemptEnds[] = {"running", "done", "failed", "stopped"};
+constexpr std::string_view kRunEnds[] = {"none", "done", "failed", "interrupted"};
+
+std::string step_and_task(const TaskRef& task) { return task.step + "/" + task.task; }
+
+template <class E, std::size_t N>
+E named(const std::string_view (&names)[N], const std::string& name) {
+  for (std::size_t i = 0; i < N; ++i) {
+    if (names[i] == name) return static_cast<E>(i);
+  }
+  return E{};
+}
+
+}  // namespace
+
+std::string_view name_of(AttemptEnd how) { return kAttemptEnds[static_cast<std::size_t>(how)]; }
+std::string_view name_of(RunEnd how) { return kRunEnds[static_cast<std::size_t>(how)]; }
+
+std::string journal_path(const std::string& local_root, const std::string& flow, const std::string& run) {
+  return fmt::format("{}/{}/{}/_meta/journal.jsonl", local_root, flow, run);
+}
+
+void Journal::run_begins(std::int64_t time, const RunBegin& run) {
+  const Json json{{"e", "run"},
+                  {"t", time},
+                  {"version", 1},
+                  {"command", run.command},
+                  {"origin", run.origin},
+                  {"host", run.host},
+                  {"pid", run.pid},
+                  {"max_workers", run.max_workers},
+                  {"namespace", run.name_space},
+                  {"with", run.with},
+                  {"tags", run.tags}};
+  text_ += json.dump() + "\n";
+}
+
+void Journal::run_ends(std::int64_t time, RunEnd how, std::string_view why) {
+  text_ += fmt::format("{{\"e\":\"over\",\"t\":{},\"how\":\"{}\",\"why\":{}}}\n", time, name_of(how), json_quoted(why));
+}
+
+void Journal::expect(std::int64_t time, std::string_view step, std::uint64_t tasks) {
+  text_ += fmt::format("{{\"e\":\"expect\",\"t\":{},\"step\":\"{}\",\"n\":{}}}\n", time, step, tasks);
+}
+
+void Journal::cloned(std::int64_t time, const TaskRef& task, const TaskRef& from) {
+  text_ += fmt::format("{{\"e\":\"clone\",\"t\":{},\"task\":\"{}\",\"from\":\"{}\"}}\n", time, step_and_task(task),
+                       from.path());
+}
+
+void Journal::attempt_begins(std::int64_t time, const AttemptBegin& attempt) {
+  auto out = std::back_inserter(text_);
+  fmt::format_to(out, "{{\"e\":\"start\",\"t\":{},\"task\":\"{}\",\"n\":{},\"where\":{}", time,
+                 step_and_task(attempt.task), attempt.attempt, json_quoted(attempt.where));
+  if (attempt.fallback) text_ += ",\"fallback\":true";
+  if (!attempt.inputs.empty()) fmt::format_to(out, ",\"in\":\"{}\"", attempt.inputs);
+  if (attempt.index) fmt::format_to(out, ",\"i\":{}", *attempt.index);
+  if (!attempt.split.empty()) fmt::format_to(out, ",\"split\":\"{}\"", attempt.split);
+  text_ += "}\n";
+}
+
+void Journal::attempt_ends(std::int64_t time, const TaskRef& task, int attempt, AttemptEnd how, const Usage& usage,
+                           std::string_view cause) {
+  auto out = std::back_inserter(text_);
+  fmt::format_to(out, "{{\"e\":\"end\",\"t\":{},\"task\":\"{}\",\"n\":{},\"how\":\"{}\",\"mem\":{},\"cpu\":{:.6f}",
+                 time, step_and_task(task), attempt, name_of(how), usage.peak_memory, usage.cpu_seconds);
+  if (usage.read > 0) fmt::format_to(out, ",\"rd\":{}", usage.read);
+  if (usage.written > 0) fmt::format_to(out, ",\"wr\":{}", usage.written);
+  if (!cause.empty()) fmt::format_to(out, ",\"cause\":{}", json_quoted(cause));
+  text_ += "}\n";
+}
+
+void Journal::flush() {
+  if (text_.empty()) return;
+  if (!file_) {
+    file_.reset(::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666));
+    if (!file_) base::throw_errno("write", path_, errno);
+  }
+  base::write_all(file_.get(), text_);
+  text_.clear();
+}
+
+std::optional<RunHistory> read_journal(const std::string& path, const std::string& run) {
+  const auto bytes = base::read_file(path);
+  if (!bytes) return std::nullopt;
+  RunHistory history;
+  std::unordered_map<std::string, std::size_t> open;  // "work/5/0": which attempt
+  auto ref = [&](const std::string& text) {
+    const std::size_t slash = text.find('/');
+    return TaskRef{run, text.substr(0, slash), slash == std::string::npos ? "" : text.substr(slash + 1)};
+  };
+  std::string_view text = bytes->text();
+  while (!text.empty()) {
+    const std::size_t end = text.find('\n');
+    if (end == std::string_view::npos) break;  // a line that is just being written
+    const std::string_view line = text.substr(0, end);
+    text.remove_prefix(end + 1);
+    if (base::is_deep_json(line)) continue;
+    try {
+      const Json json = Json::parse(line);
+      const std::string event = json.at("e");
+      const std::int64_t time = json.at("t");
+      if (event == "run") {
+        history.began = history.began == 0 ? time : history.began;
+        history.begin = {json.value("command", ""),
+                         json.value("origin", ""),
+                         json.value("host", ""),
+                         json.value("pid", std::int64_t{0}),
+                         json.value("max_workers", std::uint64_t{0}),
+                         json.value("namespace", ""),
+                         json.value("with", std::vector<std::string>{}),
+                         json.value("tags", std::vector<std::string>{})};
+      } else if (event == "over") {
+        history.ended = time;
+        history.how = named<RunEnd>(kRunEnds, json.at("how"));
+        history.why = json.value("why", "");
+      } else if (event == "expect") {
+        history.expected[json.at("step")] += json.at("n").get<std::uint64_t>();
+      } else if (event == "clone") {
+        const auto from = parse_task_ref(json.at("from").get<std::string>());
+        if (from) history.clones.push_back({ref(json.at("task")), *from});
+      } else if (event == "start") {
+        AttemptHistory attempt;
+        attempt.task = ref(json.at("task"));
+        attempt.attempt = json.at("n");
+        attempt.fallback = json.value("fallback", false);
+        attempt.where = json.value("where", "");
+        attempt.inputs = json.value("in", "");
+        if (json.contains("i")) attempt.index = json.at("i").get<std::size_t>();
+        attempt.split = json.value("split", "");
+        attempt.began = time;
+        open[fmt::format("{}/{}", step_and_task(attempt.task), attempt.attempt)] = history.attempts.size();
+        history.attempts.push_back(std::move(attempt));
+      } else if (event == "end") {
+        const auto found = open.find(fmt::format("{}/{}", json.at("task").get<std::string>(), json.at("n").get<int>()));
+        if (found == open.end()) continue;
+        AttemptHistory& attempt = history.attempts[found->second];
+        open.erase(found);
+        attempt.ended = time;
+        attempt.how = named<AttemptEnd>(kAttemptEnds, json.at("how"));
+        attempt.cause = json.value("cause", "");
+        attempt.usage = {json.value("mem", std::uint64_t{0}), json.value("cpu", 0.0),
+                         json.value("rd", std::uint64_t{0}), json.value("wr", std::uint64_t{0})};
+      }
+    } catch (const Json::exception&) {
+      // A power loss may have damaged a line; the others still tell what they tell.
+    }
+  }
+  return history;
+}
+
+}  // namespace metaflow::store
