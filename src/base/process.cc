@@ -106,6 +106,29 @@ Child start_process(const std::string& program, const std::vector<std::string>& 
   return child;
 }
 
+int run_in_foreground(const std::vector<std::string>& command, const std::vector<std::string>& environment) {
+  posix_spawnattr_t attributes;
+  ::posix_spawnattr_init(&attributes);
+  sigset_t all;
+  sigfillset(&all);
+  ::posix_spawnattr_setsigdefault(&attributes, &all);
+  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
+  ::signal(SIGINT, SIG_IGN);
+  ::signal(SIGQUIT, SIG_IGN);
+  const auto argv = c_strings(command, nullptr);
+  const auto envp = c_strings(environment, nullptr);
+  pid_t pid = 0;
+  const int error = ::posix_spawnp(&pid, command[0].c_str(), nullptr, &attributes, argv.data(), envp.data());
+  ::posix_spawnattr_destroy(&attributes);
+  if (error != 0) throw_errno("start", command[0], error);
+  int status = 0;
+  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  ::signal(SIGINT, SIG_DFL);
+  ::signal(SIGQUIT, SIG_DFL);
+  return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
 std::optional<Ending> reap(pid_t pid) {
   int status = 0;
   rusage usage{};
@@ -219,6 +242,16 @@ std::string own_executable() {
   const ssize_t length = ::readlink("/proc/self/exe", path.data(), path.size() - 1);
   if (length < 0) throw_errno("find", "this executable", errno);
   return {path.data(), static_cast<std::size_t>(length)};
+}
+
+void set_variable(std::vector<std::string>& environment, std::string variable) {
+  const std::string_view name = std::string_view(variable).substr(0, variable.find('=') + 1);
+  for (std::string& known : environment) {
+    if (!known.starts_with(name)) continue;
+    known = std::move(variable);
+    return;
+  }
+  environment.push_back(std::move(variable));
 }
 
 std::vector<std::string> own_environment() {

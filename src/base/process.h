@@ -25,6 +25,10 @@ struct Child {
 Child start_process(const std::string& program, const std::vector<std::string>& arguments,
                     const std::vector<std::string>& environment);
 
+/// Runs a program with this process's terminal, and waits for it: its exit status, or 128 and the signal's number.
+/// Ctrl-C is for the program. Throws Error{data_store} if it cannot be started.
+int run_in_foreground(const std::vector<std::string>& command, const std::vector<std::string>& environment);
+
 /// How a process ended and what it used.
 struct Ending {
   int exit_code = 0;  // when signal is 0
@@ -68,5 +72,7 @@ std::string own_executable();
 
 /// This process's environment, as NAME=value.
 std::vector<std::string> own_environment();
+/// Sets a variable (NAME=value) in such a list, instead of the one of that name that it has.
+void set_variable(std::vector<std::string>& environment, std::string variable);
 
 }  // namespace metaflow::base

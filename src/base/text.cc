@@ -6,8 +6,33 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <optional>
 
 namespace metaflow::base {
+
+std::vector<std::string> split_words(std::string_view text) {
+  std::vector<std::string> words;
+  std::optional<std::string> word;
+  char quote = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c == '\\' && quote != '\'' && i + 1 < text.size()) {
+      if (!word) word.emplace();
+      *word += text[++i];
+    } else if (quote != 0 ? c == quote : c == '"' || c == '\'') {
+      quote = quote != 0 ? '\0' : c;
+      if (!word) word.emplace();
+    } else if (quote == 0 && (c == ' ' || c == '\t')) {
+      if (word) words.push_back(std::move(*word));
+      word.reset();
+    } else {
+      if (!word) word.emplace();
+      *word += c;
+    }
+  }
+  if (word) words.push_back(std::move(*word));
+  return words;
+}
 
 std::vector<std::string> split(std::string_view text, char separator) {
   std::vector<std::string> parts;

@@ -11,6 +11,8 @@
 namespace metaflow::base {
 
 std::vector<std::string> split(std::string_view text, char separator);
+/// The words of a command: apart by blanks, together by quotes ('a b', "a b") or a backslash. Nothing else is special.
+std::vector<std::string> split_words(std::string_view text);
 std::string_view trim(std::string_view text);  // of white space on both ends
 
 template <class Range>

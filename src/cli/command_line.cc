@@ -108,10 +108,11 @@ class Parser {
     const std::size_t equals = word.find('=');
     const std::string name = word.substr(0, equals);
     for (const Option& option : command_.options) {
-      if (name != option.name && (option.off_name.empty() || name != option.off_name)) continue;
+      const bool named = name == option.name || (!option.short_name.empty() && name == option.short_name);
+      if (!named && (option.off_name.empty() || name != option.off_name)) continue;
       if (option.metavar.empty()) {
         if (equals != std::string::npos) fail(fmt::format("{} option does not take a value", name));
-        return set(option, name == option.name ? "1" : "0");
+        return set(option, named ? "1" : "0");
       }
       if (equals != std::string::npos) return set(option, word.substr(equals + 1));
       if (at_ + 1 == words_.size()) fail(fmt::format("{} option requires an argument", name));
@@ -255,8 +256,7 @@ std::string help_text(const Command& command, const std::string& path) {
   }
   std::vector<Definition> rows;
   for (const Option& option : command.options) {
-    if (option.hidden) continue;
-    std::string left = option.name;
+    std::string left = (option.short_name.empty() ? "" : option.short_name + ", ") + option.name;
     if (!option.off_name.empty()) left += " / " + option.off_name;
     if (!option.metavar.empty()) left += " " + option.metavar;
     std::string note = option.required ? "[required]" : "";

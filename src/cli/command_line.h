@@ -9,9 +9,10 @@ namespace metaflow::cli {
 
 /// One option. Its value comes from the command line, else from the environment variable, else it is not set at all.
 struct Option {
-  std::string name{};      // "--max-workers"
-  std::string off_name{};  // of a flag: what switches it off, "--not-quiet"
-  std::string metavar{};   // "INTEGER"; empty: a flag
+  std::string name{};        // "--max-workers"
+  std::string short_name{};  // "-o"
+  std::string off_name{};    // of a flag: what switches it off, "--not-quiet"
+  std::string metavar{};     // "INTEGER"; empty: a flag
   std::string help{};
   std::string shown_default{};
   std::string environment{};  // "METAFLOW_RUN_MAX_WORKERS"

@@ -179,15 +179,10 @@ void Execution::make_latest() {
 
 /// What tasks get besides what this process has. METAFLOW_SCHEDULER_PID: a task dies with its scheduler.
 std::vector<std::string> Execution::task_environment() {
-  const std::vector<std::string> own{"METAFLOW_USER=" + context_.user(), "METAFLOW_RUN_ID=" + run_,
-                                     "METAFLOW_SCHEDULER_PID=" + std::to_string(::getpid())};
-  std::vector<std::string> variables = own;
-  for (std::string& variable : base::own_environment()) {
-    const std::string name = variable.substr(0, variable.find('=') + 1);
-    const bool replaced =
-        std::any_of(own.begin(), own.end(), [&](const std::string& o) { return o.starts_with(name); });
-    if (!replaced) variables.push_back(std::move(variable));
-  }
+  std::vector<std::string> variables = base::own_environment();
+  base::set_variable(variables, "METAFLOW_USER=" + context_.user());
+  base::set_variable(variables, "METAFLOW_RUN_ID=" + run_);
+  base::set_variable(variables, "METAFLOW_SCHEDULER_PID=" + std::to_string(::getpid()));
   return variables;
 }
 
@@ -208,10 +203,8 @@ int Execution::execute(const store::TaskRef& parameters, runtime::Origin* origin
                    parameters);
   loop.watch(signals.fd(), [&] {
     while (const int signal = signals.next()) {
-      run.interrupt(
-          signal == SIGINT
-              ? "Workflow interrupted. Please avoid pressing Ctrl+C again to let the workflow clean up process finish."
-              : fmt::format("Workflow interrupted by {}.", base::signal_name(signal)));
+      run.interrupt(signal == SIGINT ? "Workflow interrupted. Its tasks are asked to stop; Ctrl-C again kills them."
+                                     : fmt::format("Workflow interrupted by {}.", base::signal_name(signal)));
     }
   });
   std::function<void()> renew = [&] {

@@ -67,7 +67,8 @@ Command top_command(Context& context) {
   };
   root.commands = {check_command(context),      dump_command(context),       Command{},
                    output_dot_command(context), output_raw_command(context), run_command(context),
-                   resume_command(context),     show_command(context),       version_command(context),
+                   resume_command(context),     debug_command(context),      status_command(context),
+                   timeline_command(context),   show_command(context),       version_command(context),
                    logs_command(context),       tag_command(context),        init_command(context)};
   // `help` prints what --help prints of the whole.
   Command help{.name = "help", .help = "Show all available commands."};

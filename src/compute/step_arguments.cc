@@ -70,6 +70,7 @@ std::vector<std::string> to_command_line(const StepArguments& a, const std::stri
   line.insert(line.end(), {"--retry-count", std::to_string(a.retry_count), "--max-user-code-retries",
                            std::to_string(a.max_user_code_retries)});
   if (!a.failure.empty()) line.insert(line.end(), {"--failure-type", a.failure_type, "--failure", a.failure});
+  if (!a.scratch.empty()) line.insert(line.end(), {"--scratch", a.scratch});
   line.insert(line.end(), {"--namespace", a.name_space});
   if (!a.origin_run_id.empty()) line.insert(line.end(), {"--origin-run-id", a.origin_run_id});
   for (const std::string& tag : a.tags) line.insert(line.end(), {"--tag", tag});
@@ -126,6 +127,8 @@ StepArguments parse_step_arguments(int argc, char** argv) {
       a.failure_type = value;
     } else if (name == "--failure") {
       a.failure = value;
+    } else if (name == "--scratch") {
+      a.scratch = value;
     } else if (name == "--namespace") {
       a.name_space = value;
     } else if (name == "--origin-run-id") {

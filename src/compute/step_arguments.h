@@ -25,6 +25,7 @@ struct StepArguments {
   // Of an attempt that comes after these: what the last one failed of, which is all there is to do.
   std::string failure_type;
   std::string failure;
+  std::string scratch;  // a directory for all that the task writes, which then is no part of the run; for `debug`
   std::string name_space;
   std::string origin_run_id;
   std::vector<std::string> tags;

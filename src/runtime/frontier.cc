@@ -140,9 +140,13 @@ void Frontier::split(const Ready& work, const TaskRef& task, const TaskData& dat
   split->branches = data.splits.value_or(0);
   if (split->branches == 0) throw failure(task, "it does not say over how many items it fans out.");
   if (split->branches > max_num_splits_) {
-    throw failure(task, fmt::format("Foreach in step {} yielded {} child steps which is more than the current maximum "
-                                    "of {} children. You can raise the maximum with the --max-num-splits option.",
-                                    step.name, split->branches, max_num_splits_));
+    // The task itself is good: `resume` goes on from it.
+    throw Error(
+        ErrorCode::step_failure,
+        fmt::format("Foreach in step {} (task-id {}) yielded {} child steps which is more than the current maximum "
+                    "of {} children. You can raise the maximum with the --max-num-splits option.",
+                    step.name, task.task, split->branches, max_num_splits_),
+        fmt::format("If that many are meant: resume --max-num-splits {}", split->branches));
   }
   expect_(step.next[0], split->branches);
   split->arrived.reserve(split->branches);

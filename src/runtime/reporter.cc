@@ -40,7 +40,7 @@ class TextReporter : public Reporter {
   TextReporter(bool terminal, bool quiet) : terminal_(terminal), quiet_(quiet) {}
 
   void print(const ReportLine& line) override {
-    if (quiet_ && line.kind == ReportLine::Kind::task) return;
+    if ((quiet_ || (terminal_ && line.minor)) && line.kind == ReportLine::Kind::task) return;
     clear_status();
     const std::string time = base::local_time(line.time);
     const std::string head = head_of(line);
@@ -59,18 +59,19 @@ class TextReporter : public Reporter {
     }
   }
 
-  void show_status(std::string text) override {
-    if (!terminal_ || text == status_) return;
+  void show_status(std::vector<std::string> lines) override {
+    if (!terminal_ || lines == status_) return;
     clear_status();
-    status_ = std::move(text);
+    status_ = std::move(lines);
   }
 
   void flush() override {
-    if (terminal_ && !status_.empty() && !shown_) {
+    if (terminal_ && !status_.empty() && shown_ == 0) {
       winsize size{};
       const bool known = ::ioctl(1, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
-      buffer_ += fmt::format("\033[2m{}\033[0m", status_.substr(0, known ? size.ws_col - 1U : 79U));
-      shown_ = true;
+      const std::size_t width = known ? size.ws_col - 1U : 79U;
+      for (const std::string& line : status_)
+        buffer_ += fmt::format("{}\033[2m{}\033[0m", shown_++ == 0 ? "" : "\n", line.substr(0, width));
     }
     if (buffer_.empty()) return;
     write_out(buffer_);
@@ -79,15 +80,16 @@ class TextReporter : public Reporter {
 
  private:
   void clear_status() {
-    if (shown_) buffer_ += "\r\033[K";
-    shown_ = false;
+    if (shown_ > 0) buffer_ += "\r\033[K";
+    for (; shown_ > 1; --shown_) buffer_ += "\033[A\033[K";
+    shown_ = 0;
   }
 
   bool terminal_;
   bool quiet_;
   std::string buffer_;
-  std::string status_;
-  bool shown_ = false;
+  std::vector<std::string> status_;
+  std::size_t shown_ = 0;  // lines of it that are on the terminal
 };
 
 class JsonReporter : public Reporter {
@@ -100,7 +102,7 @@ class JsonReporter : public Reporter {
     if (!line.where.empty()) buffer_ += fmt::format(R"(, "where": {})", base::json_quoted(line.where));
     buffer_ += fmt::format(", \"text\": {}}}\n", base::json_quoted(line.text));
   }
-  void show_status(std::string) override {}
+  void show_status(std::vector<std::string>) override {}
   void flush() override {
     write_out(buffer_);
     buffer_.clear();

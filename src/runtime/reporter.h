@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace metaflow::runtime {
 
@@ -21,6 +22,7 @@ struct ReportLine {
   std::string_view task;   // "17/start/1"; empty for kind run
   std::string_view where;  // "pid 4711"; may be empty
   std::string_view text;
+  bool minor = false;  // one of many of its kind, which the live view of a terminal stands for
 };
 
 /// Everything a run shows goes through here. Not thread-safe.
@@ -28,8 +30,8 @@ class Reporter {
  public:
   virtual ~Reporter() = default;
   virtual void print(const ReportLine& line) = 0;
-  /// A line that stays at the bottom of a terminal and changes; empty: none. Nothing where there is no terminal.
-  virtual void show_status(std::string text) = 0;
+  /// Lines that stay at the bottom of a terminal and change: the live view. Nothing where there is no terminal.
+  virtual void show_status(std::vector<std::string> lines) = 0;
   /// Writes out what was printed since the last time.
   virtual void flush() = 0;
 };

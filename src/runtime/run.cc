@@ -24,7 +24,9 @@ constexpr std::int64_t kSecond = 1'000'000;
 constexpr std::int64_t kGrace = 5 * kSecond;          // between asking tasks to stop and killing them
 constexpr std::int64_t kReportEvery = 300 * kSecond;  // Metaflow's progress lines
 constexpr std::int64_t kSyncEvery = 30 * kSecond;     // what a power loss can cost
-constexpr std::int64_t kStatusEvery = kSecond / 10;   // the line at the bottom of a terminal
+constexpr std::int64_t kStatusEvery = kSecond / 10;   // the live view
+constexpr std::size_t kLiveLines = 8;
+constexpr std::size_t kWide = 24;  // a step with more tasks is watched by the live view, not line by line
 constexpr std::size_t kInputsOnCommandLine = 100;
 constexpr std::size_t kClonesAtATime = 64;  // between looks at signals
 
@@ -61,13 +63,15 @@ Run::Run(RunServices services, RunOptions options, const TaskRef& parameters)
 }
 
 Run::~Run() {
-  for (auto timer : timers_) services_.loop.cancel(timer);
+  for (const Repeated& repeated : repeated_) services_.loop.cancel(repeated.timer);
+  if (patience_) services_.loop.cancel(*patience_);
 }
 
 void Run::say(ReportLine::Kind kind, std::string_view text) { services_.reporter.print({kind, now(), {}, {}, text}); }
 
 void Run::say(const Task& task, std::string_view text, ReportLine::Kind kind) {
-  services_.reporter.print({kind, now(), task.name, task.where, text});
+  const bool minor = kind == ReportLine::Kind::task && progress(task.work.step).expected > kWide;
+  services_.reporter.print({kind, now(), task.name, task.where, text, minor});
 }
 
 std::vector<compute::AttemptId> Run::running_ids() const {
@@ -81,7 +85,7 @@ void Run::execute(compute::Backend& backend) {
   try {
     execute_all();
   } catch (...) {  // the store, most likely: nothing may go on that nobody looks after
-    services_.reporter.show_status("");
+    services_.reporter.show_status({});
     services_.reporter.flush();
     backend.stop(running_ids(), compute::Stop::force);
     backend.end();
@@ -92,7 +96,10 @@ void Run::execute(compute::Backend& backend) {
 }
 
 void Run::execute_all() {
-  every_five_minutes();
+  repeat(kSecond, [this] { show_progress(); });  // also while nothing happens
+  repeat(kReportEvery, [this] {
+    for (const std::string& line : progress_report(services_.graph, progress_)) say(ReportLine::Kind::run, line);
+  });
   const std::string root = services_.store.storage().root();
   std::jthread syncing;
   std::int64_t synced_at = services_.clock.monotonic_microseconds();
@@ -112,7 +119,7 @@ void Run::execute_all() {
       synced_at = services_.clock.monotonic_microseconds();
     }
   }
-  services_.reporter.show_status("");
+  services_.reporter.show_status({});
 }
 
 void Run::conclude() {
@@ -124,8 +131,9 @@ void Run::conclude() {
   base::sync_file_system(services_.store.storage().root());
   if (stopping()) {
     if (stopped_tasks_ > 0) {
-      say(ReportLine::Kind::run, fmt::format("{} running task{} stopped because of it.", stopped_tasks_,
-                                             stopped_tasks_ == 1 ? " was" : "s were"));
+      say(ReportLine::Kind::run,
+          fmt::format("{} running task{} stopped{}.", stopped_tasks_, stopped_tasks_ == 1 ? " was" : "s were",
+                      interrupted_ ? "" : " because of it"));
     }
     say(ReportLine::Kind::run, "Flushing logs...");
     services_.reporter.flush();
@@ -186,6 +194,7 @@ void Run::adopt(const Ready& work, const Origin& origin, const Origin::Finished&
                                  {"attempt-done", "0", ""}});
   services_.journal.cloned(now(), ref, from);
   ++progress(work.step).done;
+  ++progress(work.step).cloned;
   follow(work, ref, data);
 }
 
@@ -283,7 +292,9 @@ void Run::start_attempt(Task task) {
       backend_->stop(std::span(&id, 1), compute::Stop::force);
     });
   }
-  ++progress(task.work.step).running;
+  StepProgress& at = progress(task.work.step);
+  ++at.running;
+  if (at.began == 0) at.began = services_.clock.monotonic_microseconds();
   running_.emplace(attempt.id, std::move(task));
   backend_->submit(std::span(&attempt, 1));
 }
@@ -391,6 +402,7 @@ void Run::attempt_failed(Task task, const compute::Verdict& verdict, const TaskD
 
   if (task.stopped) {
     ++stopped_tasks_;
+    say(task, "[KILLED BY ORCHESTRATOR]");
     task.log->note(store::Stream::err, "[KILLED BY ORCHESTRATOR]");
   } else {
     if (!threw) {
@@ -448,7 +460,7 @@ void Run::follow(const Ready& work, const TaskRef& task, const TaskData& data) {
     frontier_.follow(work, task, data);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::step_failure) throw;
-    if (!stopping()) fail(error.message());
+    if (!stopping()) fail(error.what());
   }
 }
 
@@ -475,17 +487,16 @@ void Run::stop_all() {
       fmt::format("Terminating {} active task{}...", running_.size(), running_.size() == 1 ? "" : "s"));
   for (auto& [id, task] : running_) {
     task.stopped = true;
-    say(task, "[KILLED BY ORCHESTRATOR]");
   }
   if (backend_ == nullptr) return;
   backend_->stop(running_ids(), compute::Stop::ask);
-  timers_.push_back(services_.loop.after(kGrace, [this] {
+  patience_ = services_.loop.after(kGrace, [this] {
     if (running_.empty()) return;
     say(ReportLine::Kind::run,
         fmt::format("Killing {} remaining tasks after having waited for 5 seconds -- some tasks may not exit cleanly",
                     running_.size()));
     backend_->stop(running_ids(), compute::Stop::force);
-  }));
+  });
 }
 
 // --- progress
@@ -494,42 +505,18 @@ void Run::show_progress() {
   const std::int64_t monotonic = services_.clock.monotonic_microseconds();
   if (monotonic - shown_at_ < kStatusEvery) return;
   shown_at_ = monotonic;
-  std::string status;
-  for (int index : services_.graph.order()) {
-    const Progress& at = progress(index);
-    if (at.running == 0 || at.expected < 2) continue;
-    status += fmt::format("{}{}: {} of {} done, {} running", status.empty() ? "" : "   ",
-                          services_.graph.step(index).name, at.done, at.expected, at.running);
-    if (at.failed > 0) status += fmt::format(", {} failed", at.failed);
-  }
-  services_.reporter.show_status(std::move(status));
+  services_.reporter.show_status(live_view(services_.graph, progress_, monotonic, kLiveLines));
 }
 
-void Run::every_five_minutes() {
-  timers_.push_back(services_.loop.after(kReportEvery, [this] {
-    std::vector<std::string> active;
-    std::vector<std::string> waiting;
-    std::size_t queued = 0;
-    for (int index : services_.graph.order()) {
-      const Progress& at = progress(index);
-      const std::string& name = services_.graph.step(index).name;
-      if (at.running > 0) active.push_back(fmt::format("{} ({} running; {} done)", name, at.running, at.done));
-      if (!at.started) waiting.push_back(name);
-      queued += at.expected - std::min(at.expected, at.running + at.done + at.failed);
-    }
-    auto tasks = [](std::size_t n) {
-      return n == 0 ? "No tasks are" : n == 1 ? "1 task is" : fmt::format("{} tasks are", n);
-    };
-    say(ReportLine::Kind::run,
-        fmt::format("{} running{}{}.", tasks(running_.size()), active.empty() ? "" : ": ", base::join(active, ", ")));
-    say(ReportLine::Kind::run, fmt::format("{} waiting in the queue.", tasks(queued)));
-    if (!waiting.empty()) {
-      say(ReportLine::Kind::run, waiting.size() == 1 ? fmt::format("{} step has not started", waiting[0])
-                                                     : fmt::format("{} steps have not started: {}.", waiting.size(),
-                                                                   base::join(waiting, ", ")));
-    }
-    every_five_minutes();
-  }));
+void Run::repeat(std::int64_t period, std::function<void()> what) {
+  arm(repeated_.emplace_back(Repeated{period, std::move(what), 0}));
+}
+
+void Run::arm(Repeated& repeated) {
+  repeated.timer = services_.loop.after(repeated.period, [this, &repeated] {
+    repeated.what();
+    arm(repeated);
+  });
 }
 
 }  // namespace metaflow::runtime

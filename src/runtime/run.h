@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -19,6 +20,7 @@
 #include "runtime/machine.h"
 #include "runtime/origin.h"
 #include "runtime/policy.h"
+#include "runtime/progress.h"
 #include "runtime/reporter.h"
 #include "runtime/task_log.h"
 #include "store/flow_store.h"
@@ -89,13 +91,11 @@ class Run : public compute::BackendEvents {
     Grant grant;  // of the machine
     std::optional<base::EventLoop::Timer> deadline;
   };
-  /// Tasks of a step, for those who watch.
-  struct Progress {
-    std::size_t running = 0;
-    std::size_t done = 0;
-    std::size_t failed = 0;
-    std::size_t expected = 0;  // as far as known
-    bool started = false;
+
+  struct Repeated {
+    std::int64_t period;
+    std::function<void()> what;
+    base::EventLoop::Timer timer;
   };
 
   void execute_all();
@@ -117,11 +117,12 @@ class Run : public compute::BackendEvents {
   void say(ReportLine::Kind kind, std::string_view text);
   void say(const Task& task, std::string_view text, ReportLine::Kind kind = ReportLine::Kind::task);
   void show_progress();
-  void every_five_minutes();
+  void arm(Repeated& repeated);
+  void repeat(std::int64_t period, std::function<void()> what);
   bool stopping() const { return failure_.has_value() || interrupted_.has_value(); }
   std::vector<compute::AttemptId> running_ids() const;
   std::int64_t now() const { return services_.clock.wall_microseconds(); }
-  Progress& progress(int step) { return progress_[static_cast<std::size_t>(step)]; }
+  StepProgress& progress(int step) { return progress_[static_cast<std::size_t>(step)]; }
   const AttemptPolicy& policy(int step) const { return policies_[static_cast<std::size_t>(step)]; }
 
   RunServices services_;
@@ -137,11 +138,12 @@ class Run : public compute::BackendEvents {
   std::map<base::EventLoop::Timer, Task> pausing_;  // to be tried again later
   std::map<compute::AttemptId, Task> running_;
   compute::AttemptId next_attempt_ = 1;
-  std::vector<Progress> progress_;  // per step
+  std::vector<StepProgress> progress_;  // per step
   std::optional<std::string> failure_;
   std::optional<std::string> interrupted_;
   std::size_t stopped_tasks_ = 0;
-  std::vector<base::EventLoop::Timer> timers_;
+  std::deque<Repeated> repeated_;
+  std::optional<base::EventLoop::Timer> patience_;  // with tasks that were asked to stop
   std::int64_t shown_at_ = 0;
 };
 

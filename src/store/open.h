@@ -8,7 +8,9 @@
 
 namespace metaflow::store {
 
-/// `type`: "local". Throws Error{invalid_command} for others.
-std::unique_ptr<Storage> open_storage(const std::string& type, const std::string& root);
+/// `type`: "local". Throws Error{invalid_command} for others. `scratch`: a directory that takes all that is written;
+/// empty: none.
+std::unique_ptr<Storage> open_storage(const std::string& type, const std::string& root,
+                                      const std::string& scratch = {});
 
 }  // namespace metaflow::store

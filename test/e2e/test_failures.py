@@ -198,7 +198,7 @@ def test_no_process_is_left_behind(cli, how, words, number):
     out, err = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "Workflow interrupted" in out
-    assert "1 running task was stopped because of it." in out
+    assert "1 running task was stopped." in out
     assert err.endswith("\nAborted!\n")
     assert processes_of(cli.directory) == []
 

@@ -94,7 +94,7 @@ void LocalBackend::submit(std::span<const Attempt> attempts) {
 
 void LocalBackend::start(const Attempt& attempt) {
   std::vector<std::string> environment = environment_;
-  environment.insert(environment.end(), attempt.environment.begin(), attempt.environment.end());
+  for (const std::string& variable : attempt.environment) base::set_variable(environment, variable);
   auto process = std::make_unique<Process>();
   process->id = attempt.id;
   process->memory_limit = attempt.memory_limit;

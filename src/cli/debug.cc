@@ -1,0 +1,218 @@
+// debug: executes one task of a run again, by itself, on its inputs.
+#include <fmt/format.h>
+#include <stdlib.h>
+
+#include <algorithm>
+#include <csignal>
+#include <filesystem>
+#include <memory>
+
+#include <metaflow/error.h>
+
+#include "base/files.h"
+#include "base/process.h"
+#include "base/text.h"
+#include "cli/commands.h"
+#include "compute/step_arguments.h"
+#include "runtime/task/artifacts.h"
+#include "runtime/task/memory.h"
+#include "store/journal.h"
+#include "store/open.h"
+
+namespace metaflow::cli {
+
+namespace {
+
+struct Options {
+  std::string path;
+  std::optional<std::size_t> attempt;
+  std::size_t attempt_number = 0;
+  bool gdb = false;
+  bool lldb = false;
+  bool perf = false;
+  bool valgrind = false;
+  std::string wrap;
+  std::string keep;
+};
+
+struct Found {
+  store::RunHistory run;
+  store::AttemptHistory attempt;
+};
+
+/// How the attempt was executed; for a clone, how what it is a clone of was.
+Found find_attempt(Context& context, store::TaskRef task, const Options& options) {
+  while (true) {
+    auto history =
+        store::read_journal(store::journal_path(context.local_root(), context.flow.name, task.run), task.run);
+    if (!history) {
+      throw Error(ErrorCode::invalid_command,
+                  fmt::format("Run {}/{} has no journal, so how {} was executed is not known", context.flow.name,
+                              task.run, task.path()),
+                  "It was executed by Python, or by an older version of this library.");
+    }
+    const auto clone = std::find_if(history->clones.begin(), history->clones.end(),
+                                    [&](const store::CloneHistory& c) { return c.task == task; });
+    if (clone != history->clones.end()) {
+      context.echo(fmt::format("{} is a clone of {}.\n", task.path(), clone->from.path()));
+      task = clone->from;
+      continue;
+    }
+    // The newest attempt that called the step.
+    for (auto at = history->attempts.rbegin(); at != history->attempts.rend(); ++at) {
+      const bool wanted = options.attempt ? at->attempt == static_cast<int>(*options.attempt) : !at->fallback;
+      if (at->task == task && wanted) {
+        store::AttemptHistory attempt = *at;
+        return {std::move(*history), std::move(attempt)};
+      }
+    }
+    throw Error(ErrorCode::not_found, fmt::format("Task {}/{} has no attempt{}", context.flow.name, task.path(),
+                                                  options.attempt ? fmt::format(" {}", *options.attempt) : ""));
+  }
+}
+
+compute::StepArguments arguments_of(Context& context, const Found& found, const std::string& scratch) {
+  const store::AttemptHistory& attempt = found.attempt;
+  compute::StepArguments arguments;
+  arguments.datastore = context.top.datastore;
+  arguments.datastore_root = context.local_root();
+  arguments.with = found.run.begin.with;
+  arguments.step = attempt.task.step;
+  arguments.run = attempt.task.run;
+  arguments.task = attempt.task.task;
+  arguments.split = attempt.split;
+  arguments.split_index = attempt.index;
+  arguments.retry_count = attempt.attempt;
+  arguments.max_user_code_retries = attempt.attempt + 1;  // what is thrown is to be seen, not to be caught
+  arguments.scratch = scratch;
+  arguments.name_space = found.run.begin.name_space;
+  arguments.origin_run_id = found.run.begin.origin;
+  arguments.tags = found.run.begin.tags;
+  arguments.inputs = compute::unpack_inputs(attempt.inputs);
+  return arguments;
+}
+
+std::vector<std::string> wrapper(const Options& options, const std::string& scratch) {
+  const int chosen =
+      int{options.gdb} + int{options.lldb} + int{options.perf} + int{options.valgrind} + int{!options.wrap.empty()};
+  if (chosen > 1)
+    throw Error(ErrorCode::usage, "Only one of --gdb, --lldb, --perf, --valgrind and --wrap can be given.");
+  if (options.gdb) return {"gdb", "-q", "-ex", "handle SIG62 nostop noprint pass", "--args"};
+  if (options.lldb) return {"lldb", "--"};
+  if (options.perf) return {"perf", "record", "-g", "-o", scratch + "/perf.data", "--"};
+  if (options.valgrind) return {"valgrind"};
+  return base::split_words(options.wrap);
+}
+
+/// What the step made of its artifacts, beside what they were in the run.
+void print_artifacts(Context& context, const store::TaskRef& task, int attempt, const std::string& scratch) {
+  const auto fresh = std::make_shared<store::FlowStore>(
+      store::open_storage(context.top.datastore, context.local_root(), scratch), context.flow.name);
+  const auto data = fresh->read_attempt(task, attempt);
+  if (!data || !data->ok) return;
+  const auto recorded =
+      context.store().is_done(task, attempt) ? context.store().read_attempt(task, attempt) : std::nullopt;
+  auto text = [&](const store::ArtifactRecord& artifact) {
+    constexpr std::uint64_t kLargest = 1 << 20;
+    if (artifact.size > kLargest) return fmt::format("< {} >", base::human_bytes(artifact.size));
+    return repr(runtime::StoredArtifact(fresh, artifact).read().root(), 200);
+  };
+  base::write_all(1, "The step finished. Its artifacts, which are no part of the run:\n");
+  for (const store::ArtifactRecord& artifact : data->artifacts) {
+    if (artifact.name.starts_with('_') || artifact.name == "name") continue;
+    const store::ArtifactRecord* before = recorded && recorded->ok ? recorded->find(artifact.name) : nullptr;
+    std::string note;
+    if (before != nullptr)
+      note = before->key == artifact.key ? "   (as in the run)" : "   (in the run: " + text(*before) + ")";
+    base::write_all(1, fmt::format("  {} = {}{}\n", artifact.name, text(artifact), note));
+  }
+}
+
+int debug(Context& context, const Options& options) {
+  const auto task = store::parse_task_ref(options.path);
+  if (!task)
+    throw Error(ErrorCode::invalid_command, fmt::format("'{}' is no run_id/step_name/task_id", options.path),
+                "A run that failed tells the one to give: ... debug RUN/STEP/TASK");
+  Found found = find_attempt(context, *task, options);
+
+  std::string scratch = options.keep;
+  if (scratch.empty()) {
+    std::string name = (std::filesystem::temp_directory_path() / "metaflow-debug-XXXXXX").string();
+    if (::mkdtemp(name.data()) == nullptr) base::throw_errno("make a directory like", name, errno);
+    scratch = name;
+  } else {
+    scratch = base::absolute_path(scratch);
+    base::make_directories(scratch);
+  }
+  std::string inputs_file;
+  if (found.attempt.inputs.empty())
+    inputs_file =
+        fmt::format("{}/{}/{}/inputs.txt", context.local_root(), context.flow.name, found.attempt.task.path());
+
+  std::vector<std::string> command = wrapper(options, scratch);
+  const bool wrapped = !command.empty();
+  command.push_back(base::own_executable());
+  const auto words = compute::to_command_line(arguments_of(context, found, scratch), inputs_file);
+  command.insert(command.end(), words.begin(), words.end());
+
+  std::vector<std::string> environment = base::own_environment();
+  base::set_variable(environment, "METAFLOW_USER=" + context.user());
+  base::set_variable(environment, "METAFLOW_RUN_ID=" + found.attempt.task.run);
+  const graph::Graph graph = context.make_graph(found.run.begin.with);
+  if (const int step = graph.find(found.attempt.task.step); step >= 0) {
+    if (const auto variables = graph::find_decorator<metaflow::environment>(graph.step(step).decorators)) {
+      for (const auto& [name, value] : variables->vars) base::set_variable(environment, name + "=" + value);
+    }
+  }
+  context.echo(fmt::format("Executing {} (attempt {}) again, on its inputs. What it writes goes to {}.\n",
+                           found.attempt.task.path(), found.attempt.attempt, scratch));
+  runtime::cap_memory();
+  const int status = base::run_in_foreground(command, environment);
+  if (status == 0) print_artifacts(context, found.attempt.task, found.attempt.attempt, scratch);
+  if (status > 128 && !wrapped)
+    context.echo_always(fmt::format("The task was killed by {}.\n", base::signal_name(status - 128)));
+  if (options.keep.empty() && !options.perf) {
+    std::error_code ignored;
+    std::filesystem::remove_all(scratch, ignored);
+  } else if (options.perf) {
+    context.echo(fmt::format("To see the profile: perf report -i {}/perf.data\n", scratch));
+  }
+  return status;
+}
+
+}  // namespace
+
+Command debug_command(Context& context) {
+  auto options = std::make_shared<Options>();
+  Command command{.name = "debug",
+                  .help =
+                      "Execute one task of a run again, by itself, on its inputs. The run is left as it is. With a "
+                      "program that was changed since, this tries the change."};
+  command.options = {
+      {.name = "--attempt",
+       .metavar = "INTEGER",
+       .help = "Which attempt. By default, the last one that called the step.",
+       .set =
+           [options](const std::string& value) {
+             store_number("--attempt", options->attempt_number, 0)(value);
+             options->attempt = options->attempt_number;
+           }},
+      {.name = "--gdb", .help = "Under gdb: type run.", .set = store_flag(options->gdb)},
+      {.name = "--lldb", .help = "Under lldb: type run.", .set = store_flag(options->lldb)},
+      {.name = "--perf", .help = "Under perf record.", .set = store_flag(options->perf)},
+      {.name = "--valgrind", .help = "Under valgrind.", .set = store_flag(options->valgrind)},
+      {.name = "--wrap",
+       .metavar = "TEXT",
+       .help = "Under any other program: --wrap 'strace -f'.",
+       .set = store_text(options->wrap)},
+      {.name = "--keep",
+       .metavar = "DIRECTORY",
+       .help = "Keep what the task writes in this directory.",
+       .set = store_text(options->keep)},
+  };
+  command.arguments = {{.name = "RUN_ID/STEP_NAME/TASK_ID", .set = store_text(options->path)}};
+  command.run = [&context, options] { return debug(context, *options); };
+  return command;
+}
+
+}  // namespace metaflow::cli

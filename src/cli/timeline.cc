@@ -1,0 +1,102 @@
+// timeline: a run as one page for a browser.
+#include <fmt/format.h>
+
+#include <memory>
+
+#include <metaflow/error.h>
+
+#include "base/files.h"
+#include "base/text.h"
+#include "cli/commands.h"
+#include "cli/history.h"
+#include "cli/timeline_page.h"
+
+namespace metaflow::cli {
+
+namespace {
+
+struct Options {
+  std::string run;
+  std::string output;
+};
+
+/// What the page shows. Times are in milliseconds since the run began. An attempt is a list, since there may be a
+/// hundred thousand: step, task, attempt, begin, end (-1: running), how, peak memory, cpu seconds, cause.
+graph::Json data_of(Context& context, const WatchedRun& run) {
+  const std::int64_t now = context.clock.wall_microseconds();
+  const graph::Graph graph = context.make_graph();
+  graph::Json steps = graph::Json::array();
+  for (const runtime::StepSummary& step : run.steps) {
+    graph::Json next = graph::Json::array();
+    std::string type = "linear";
+    if (const int index = graph.find(step.step); index >= 0) {
+      type = graph.type_of(index);
+      for (int target : graph.step(index).next) next.push_back(graph.step(target).name);
+    }
+    steps.push_back({{"name", step.step},
+                     {"type", type},
+                     {"next", next},
+                     {"tasks", step.expected},
+                     {"done", step.done},
+                     {"cloned", step.cloned},
+                     {"running", run.scheduler ? step.running : 0},
+                     {"failed", step.failed},
+                     {"memory", step.peak_memory},
+                     {"cpu", step.cpu_seconds}});
+  }
+  auto since = [&](std::int64_t time) { return (time - run.history.began) / 1000; };
+  graph::Json attempts = graph::Json::array();
+  for (const store::AttemptHistory& attempt : run.history.attempts) {
+    const bool running = attempt.how == store::AttemptEnd::running;
+    attempts.push_back({attempt.task.step, attempt.task.task, attempt.attempt, since(attempt.began),
+                        running ? -1 : since(attempt.ended), std::string(store::name_of(attempt.how)),
+                        attempt.usage.peak_memory, attempt.usage.cpu_seconds, attempt.cause});
+  }
+  return {{"flow", context.flow.name},
+          {"run", run.id},
+          {"state", run.state()},
+          {"why", run.history.why},
+          {"origin", run.history.begin.origin},
+          {"host", run.history.begin.host},
+          {"began", run.history.began / 1000},
+          {"duration", run.duration(now) / 1000},
+          {"steps", steps},
+          {"attempts", attempts}};
+}
+
+int timeline(Context& context, const Options& options) {
+  const WatchedRun run = watch_run(context, options.run);
+  std::string data = data_of(context, run).dump(-1, ' ', false, graph::Json::error_handler_t::replace);
+  // Inside of a script, "</" would end it, whatever it stands in.
+  for (std::size_t at = data.find("</"); at != std::string::npos; at = data.find("</", at + 3))
+    data.replace(at, 2, "<\\/");
+  std::string page(kTimelinePage);
+  const std::string_view mark = "/*DATA*/null";
+  page.replace(page.find(mark), mark.size(), data);
+  if (options.output.empty() || options.output == "-") {
+    base::write_all(1, page);
+    return 0;
+  }
+  base::write_output_file(options.output, page);
+  context.echo(fmt::format("Written to {}: open it in a browser.\n", options.output));
+  return 0;
+}
+
+}  // namespace
+
+Command timeline_command(Context& context) {
+  auto options = std::make_shared<Options>();
+  return {.name = "timeline",
+          .help =
+              "Write a run as one page of HTML: its graph, when which task was executed, what failed, what was slow. "
+              "By default, the newest run of this flow.",
+          .options = {{.name = "--output",
+                       .short_name = "-o",
+                       .metavar = "FILE",
+                       .help = "Where to write it; by default, to the standard output.",
+                       .set = store_text(options->output)}},
+          .arguments = {{.name = "RUN_ID", .required = false, .set = store_text(options->run)}},
+          .run = [&context, options] { return timeline(context, *options); }};
+}
+
+}  // namespace metaflow::cli

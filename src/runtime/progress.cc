@@ -1,0 +1,83 @@
+#include "runtime/progress.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "runtime/summary.h"
+
+namespace metaflow::runtime {
+
+namespace {
+
+constexpr std::size_t kBar = 20;
+constexpr std::int64_t kRateFrom = 1'000'000;  // a rate over less than a second says nothing
+
+std::string line_of(const std::string& name, std::size_t width, const StepProgress& at, std::int64_t now) {
+  const std::size_t over = at.done + at.failed;
+  const std::size_t filled = at.expected == 0 ? 0 : std::min(kBar, kBar * over / at.expected);
+  std::string line = fmt::format("{:<{}} [{}{}] {} of {}, {} running", name, width, std::string(filled, '#'),
+                                 std::string(kBar - filled, '-'), base::grouped(at.done), base::grouped(at.expected),
+                                 base::grouped(at.running));
+  if (at.failed > 0) line += fmt::format(", {} failed", base::grouped(at.failed));
+  const std::size_t executed = at.done - at.cloned;
+  const std::int64_t elapsed = now - at.began;
+  if (at.began == 0 || executed == 0 || elapsed < kRateFrom) return line;
+  const double rate = static_cast<double>(executed) / (static_cast<double>(elapsed) * 1e-6);
+  const auto left = static_cast<double>(at.expected - std::min(at.expected, over));
+  line += rate >= 10  ? fmt::format(", {:.0f}/s", rate)
+          : rate >= 1 ? fmt::format(", {:.1f}/s", rate)
+                      : fmt::format(", {:.1f}/min", rate * 60);
+  return line + fmt::format(", {} left", clock_time(static_cast<std::int64_t>(left / rate * 1e6)));
+}
+
+}  // namespace
+
+std::vector<std::string> live_view(const graph::Graph& graph, const std::vector<StepProgress>& progress,
+                                   std::int64_t now, std::size_t most) {
+  std::vector<int> shown;
+  std::size_t width = 0;
+  for (int index : graph.order()) {
+    const StepProgress& at = progress[static_cast<std::size_t>(index)];
+    if (at.expected < 2 || at.done + at.failed >= at.expected || (at.running == 0 && at.done == 0)) continue;
+    shown.push_back(index);
+    width = std::max(width, graph.step(index).name.size());
+  }
+  std::vector<std::string> lines;
+  for (int index : shown) {
+    if (lines.size() + 1 == most && shown.size() > most) {
+      lines.push_back(fmt::format("and {} more steps", shown.size() - lines.size()));
+      break;
+    }
+    lines.push_back(line_of(graph.step(index).name, width, progress[static_cast<std::size_t>(index)], now));
+  }
+  return lines;
+}
+
+std::vector<std::string> progress_report(const graph::Graph& graph, const std::vector<StepProgress>& progress) {
+  std::vector<std::string> active;
+  std::vector<std::string> waiting;
+  std::size_t queued = 0;
+  std::size_t running = 0;
+  for (int index : graph.order()) {
+    const StepProgress& at = progress[static_cast<std::size_t>(index)];
+    const std::string& name = graph.step(index).name;
+    if (at.running > 0) active.push_back(fmt::format("{} ({} running; {} done)", name, at.running, at.done));
+    if (!at.started) waiting.push_back(name);
+    queued += at.expected - std::min(at.expected, at.running + at.done + at.failed);
+    running += at.running;
+  }
+  auto tasks = [](std::size_t n) {
+    return n == 0 ? "No tasks are" : n == 1 ? "1 task is" : fmt::format("{} tasks are", n);
+  };
+  std::vector<std::string> lines{
+      fmt::format("{} running{}{}.", tasks(running), active.empty() ? "" : ": ", base::join(active, ", ")),
+      fmt::format("{} waiting in the queue.", tasks(queued))};
+  if (waiting.size() == 1) lines.push_back(fmt::format("{} step has not started", waiting[0]));
+  if (waiting.size() > 1)
+    lines.push_back(fmt::format("{} steps have not started: {}.", waiting.size(), base::join(waiting, ", ")));
+  return lines;
+}
+
+}  // namespace metaflow::runtime

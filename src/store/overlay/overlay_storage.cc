@@ -1,0 +1,44 @@
+#include "store/overlay/overlay_storage.h"
+
+#include <algorithm>
+
+namespace metaflow::store {
+
+std::vector<std::optional<base::SharedBytes>> OverlayStorage::get(std::span<const std::string> paths) {
+  auto contents = upper_->get(paths);
+  for (std::size_t i = 0; i < paths.size(); ++i) {
+    if (!contents[i]) contents[i] = store::get(*lower_, paths[i]);
+  }
+  return contents;
+}
+
+std::vector<std::optional<std::uint64_t>> OverlayStorage::sizes(std::span<const std::string> paths) {
+  auto sizes = upper_->sizes(paths);
+  const auto below = lower_->sizes(paths);
+  for (std::size_t i = 0; i < paths.size(); ++i) {
+    if (!sizes[i]) sizes[i] = below[i];
+  }
+  return sizes;
+}
+
+bool OverlayStorage::create(const Object& object) { return !exists(*lower_, object.path) && upper_->create(object); }
+
+bool OverlayStorage::copy(const std::string& from, const std::string& to) {
+  if (upper_->copy(from, to)) return true;
+  const auto content = store::get(*lower_, from);
+  if (!content) return false;
+  store::put(*upper_, to, content->text());
+  return true;
+}
+
+std::vector<Entry> OverlayStorage::list(const std::string& path) {
+  std::vector<Entry> entries = upper_->list(path);
+  for (Entry& entry : lower_->list(path)) {
+    const bool known =
+        std::any_of(entries.begin(), entries.end(), [&](const Entry& above) { return above.name == entry.name; });
+    if (!known) entries.push_back(std::move(entry));
+  }
+  return entries;
+}
+
+}  // namespace metaflow::store

@@ -1,0 +1,35 @@
+// A store on top of another: reads from both, writes to the upper one only. For a task that is executed to be looked
+// at.
+#pragma once
+
+#include <memory>
+
+#include "store/storage.h"
+
+namespace metaflow::store {
+
+class OverlayStorage : public Storage {
+ public:
+  OverlayStorage(std::unique_ptr<Storage> lower, std::unique_ptr<Storage> upper)
+      : lower_(std::move(lower)), upper_(std::move(upper)) {}
+
+  // To whoever asks, it is the lower one.
+  std::string_view type() const override { return lower_->type(); }
+  const std::string& root() const override { return lower_->root(); }
+
+  std::vector<std::optional<base::SharedBytes>> get(std::span<const std::string> paths) override;
+  std::vector<std::optional<std::uint64_t>> sizes(std::span<const std::string> paths) override;
+  void put(std::span<const Object> objects) override { upper_->put(objects); }
+  bool create(const Object& object) override;
+  bool copy(const std::string& from, const std::string& to) override;
+  std::vector<Entry> list(const std::string& path) override;
+  std::string save_blob(const std::string& directory, Pieces content, int spool_file) override {
+    return upper_->save_blob(directory, content, spool_file);
+  }
+
+ private:
+  std::unique_ptr<Storage> lower_;
+  std::unique_ptr<Storage> upper_;
+};
+
+}  // namespace metaflow::store
