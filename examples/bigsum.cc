@@ -1,7 +1,7 @@
 // The sum of a big random matrix.
 //
 //   bigsum run                      a matrix that any laptop holds
-//   bigsum run --size 80000         48 GB: needs a large machine
+//   bigsum run --size 80000         51.2 GB: needs a large machine
 //   bigsum run --blocks 8           sums blocks of rows side by side
 #include <metaflow/metaflow.h>
 
@@ -35,7 +35,7 @@ std::vector<double> random_matrix(std::size_t rows, std::size_t columns) {
 struct BigSum : mf::FlowSpec<BigSum> {
   static constexpr auto doc = "Sums a big random matrix.";
 
-  mf::Parameter<std::size_t> size{{.value = 2000, .help = "Rows and columns of the matrix; 80000 needs 48 GB."}};
+  mf::Parameter<std::size_t> size{{.value = 2000, .help = "Rows and columns of the matrix; 80000 needs 51.2 GB."}};
   mf::Parameter<std::size_t> blocks{{.value = 1, .help = "Blocks of rows to sum side by side."}};
   double sum = 0;
   double took = 0;

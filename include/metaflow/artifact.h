@@ -5,6 +5,7 @@
 #include <metaflow/detail/stored.h>
 
 #include <memory>
+#include <type_traits>
 #include <utility>
 
 namespace metaflow {
@@ -36,6 +37,13 @@ class Lazy {
   Lazy(T value) : state_(std::make_shared<State>()) {
     state_->value = std::move(value);
     state_->loaded.set_done();
+  }
+
+  /// Replaces the value: `report = {1, 2, 3}`. What was stored is not read.
+  template <class U = T>
+    requires(!std::is_same_v<std::remove_cvref_t<U>, Lazy> && std::is_convertible_v<U, T>)
+  Lazy& operator=(U&& value) {
+    return *this = Lazy(T(std::forward<U>(value)));
   }
 
   const T& operator*() const { return load(); }

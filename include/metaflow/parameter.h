@@ -5,6 +5,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace metaflow {
@@ -47,6 +48,41 @@ struct ParameterTypeOf<T> {
 template <class T>
   requires(OptionalLike<T>)
 struct ParameterTypeOf<T> : ParameterTypeOf<typename T::value_type> {};
+
+/// Whether `run`, or the `resume` to come, has an option or a setting of this name itself: no parameter can have it.
+/// Letter case does not count, and '_' is as '-'.
+constexpr bool reserved_option_name(std::string_view name) {
+  auto plain = [](char c) { return c == '_' ? '-' : c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
+  for (std::string_view reserved : {"params",
+                                    "with",
+                                    "tag",
+                                    "namespace",
+                                    "obj",
+                                    "tags",
+                                    "decospecs",
+                                    "run-id-file",
+                                    "max-num-splits",
+                                    "max-workers",
+                                    "max-log-size",
+                                    "user-namespace",
+                                    "run-id",
+                                    "task-id",
+                                    "runner-attribute-file",
+                                    "json",
+                                    "help",
+                                    "quiet",
+                                    "origin-run-id",
+                                    "clone-only",
+                                    "reentrant",
+                                    "resume-identifier",
+                                    "step-to-rerun"}) {
+    if (name.size() != reserved.size()) continue;
+    bool equal = true;
+    for (std::size_t i = 0; i < name.size(); ++i) equal = equal && plain(name[i]) == reserved[i];
+    if (equal) return true;
+  }
+  return false;
+}
 
 /// The untyped part of a Parameter.
 struct ParameterBase {

@@ -32,12 +32,6 @@ auto retry(Call call) {
   return result;
 }
 
-std::string directory_of(const std::string& path) {
-  const std::size_t slash = path.rfind('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
-
 std::string temporary_name(const std::string& directory) {
   static std::atomic<unsigned> counter{0};
   return fmt::format("{}/.mf-{}-{}.tmp", directory, ::getpid(), counter.fetch_add(1));
@@ -224,6 +218,7 @@ void replace_file(const std::string& path, std::string_view text) {
 }
 
 void write_output_file(const std::string& path, Parts parts) {
+  if (!exists(directory_of(path))) throw_errno("write", path, ENOENT);
   struct stat status {};
   if (::lstat(path.c_str(), &status) != 0 || S_ISREG(status.st_mode)) return replace_file(path, parts);
   const Fd fd(retry([&] { return ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666); }));
@@ -296,6 +291,12 @@ std::vector<std::string> list_directory(const std::string& path) {
   return names;
 }
 
+std::string directory_of(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
 std::string current_directory() {
   std::array<char, PATH_MAX> buffer;
   if (::getcwd(buffer.data(), buffer.size()) == nullptr) throw_errno("find", "the current directory", errno);
@@ -330,6 +331,7 @@ void sync_file_system(const std::string& path) {
 void write_all(int fd, std::string_view text) {
   while (!text.empty()) {
     const ssize_t n = retry([&] { return ::write(fd, text.data(), text.size()); });
+    if (n < 0 && errno == EPIPE && fd == 1) throw OutputClosed{};
     if (n < 0) throw_errno("write", "output", errno);
     text.remove_prefix(static_cast<std::size_t>(n));
   }

@@ -54,7 +54,8 @@ bool create_file(const std::string& path, std::string_view text);
 void replace_file(const std::string& path, Parts parts);
 void replace_file(const std::string& path, std::string_view text);
 
-/// Writes a file that the user named: like replace_file, but devices, pipes and links are written to, not replaced.
+/// Writes a file that the user named: like replace_file, but devices, pipes and links are written to, not replaced, and
+/// a missing directory is an error.
 void write_output_file(const std::string& path, Parts parts);
 void write_output_file(const std::string& path, std::string_view text);
 
@@ -95,13 +96,17 @@ void remove_file(const std::string& path);  // no error if missing
 /// The names in a directory, unsorted, without . and ..; empty if it does not exist.
 std::vector<std::string> list_directory(const std::string& path);
 
+/// The directory that a file is in: "a" of "a/b", "." of "b".
+std::string directory_of(const std::string& path);
 std::string current_directory();
 std::string absolute_path(const std::string& path);  // lexical; no links resolved
 
 /// Flushes the file system that holds this path to the disk. Errors are ignored: it is a promise about power loss only.
 void sync_file_system(const std::string& path);
 
-void write_all(int fd, std::string_view text);  // throws Error{data_store}
+/// Throws Error{data_store}; OutputClosed if it is the standard output, and nobody reads it any more (`| head`).
+void write_all(int fd, std::string_view text);
+struct OutputClosed {};
 
 /// "cannot write 'x': No space left on device" from errno, with a hint where one is known.
 [[noreturn]] void throw_errno(std::string_view operation, std::string_view path, int error);

@@ -48,6 +48,8 @@ TEST_F(Files, ReplaceLeavesReadersWhatTheyHave) {
 
 TEST_F(Files, AnOutputFileMayBeADeviceOrALink) {
   write_output_file("/dev/null", "gone");
+  EXPECT_THROW(write_output_file(path("nosuch/file"), "lost"), Error);
+  EXPECT_FALSE(exists(path("nosuch")));
   struct stat status {};
   ASSERT_EQ(::stat("/dev/null", &status), 0);
   EXPECT_TRUE(S_ISCHR(status.st_mode)) << "it is still a device";

@@ -54,7 +54,15 @@ Settings::Settings() {
 }
 
 void Settings::read(const std::string& path) {
-  const auto text = read_file(path);
+  std::optional<SharedBytes> text;
+  try {
+    text = read_file(path);
+  } catch (const Error& error) {
+    throw Error(
+        ErrorCode::invalid_command, "The configuration cannot be read: " + error.message(),
+        fmt::format("Make the file readable, or remove it{}.",
+                    path.ends_with("/.metaflow/config.json") ? "" : ", or set METAFLOW_HOME to another directory"));
+  }
   if (!text) return;
   if (is_deep_json(text->text())) {
     throw Error(ErrorCode::invalid_command,
@@ -64,7 +72,7 @@ void Settings::read(const std::string& path) {
     const auto json = nlohmann::json::parse(text->text());
     for (const auto& [name, value] : json.items()) {
       if (value.is_null()) continue;
-      values_.try_emplace(name, value.is_string() ? value.get<std::string>() : value.dump());
+      values_.try_emplace(name, Found{value.is_string() ? value.get<std::string>() : value.dump(), path});
     }
   } catch (const nlohmann::json::exception& error) {
     const std::string what = error.what();  // "[json.exception.parse_error.101] parse error at line 2, ..."
@@ -74,12 +82,17 @@ void Settings::read(const std::string& path) {
   }
 }
 
-std::optional<std::string> Settings::get(const std::string& name) const {
-  const std::string full = "METAFLOW_" + name;
-  if (std::string value = environment(full.c_str()); !value.empty()) return value;
-  const auto found = values_.find(full);
-  if (found == values_.end() || found->second.empty()) return std::nullopt;
+std::optional<Settings::Found> Settings::find(const std::string& variable) const {
+  if (std::string value = environment(variable.c_str()); !value.empty()) return Found{std::move(value)};
+  const auto found = values_.find(variable);
+  if (found == values_.end() || found->second.value.empty()) return std::nullopt;
   return found->second;
+}
+
+std::optional<std::string> Settings::get(const std::string& name) const {
+  auto found = find("METAFLOW_" + name);
+  if (!found) return std::nullopt;
+  return std::move(found->value);
 }
 
 std::string user_name(const Settings& settings) {

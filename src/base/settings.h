@@ -14,13 +14,19 @@ class Settings {
  public:
   Settings();
 
+  struct Found {
+    std::string value;
+    std::string file{};  // that it comes from; empty: the environment
+  };
+  /// The value of a variable by its whole name; nothing if it is not set (or set to nothing).
+  std::optional<Found> find(const std::string& variable) const;
   /// The value of METAFLOW_<name>; nothing if it is not set (or set to nothing).
   std::optional<std::string> get(const std::string& name) const;
   std::string get(const std::string& name, const std::string& otherwise) const { return get(name).value_or(otherwise); }
 
  private:
   void read(const std::string& path);
-  std::map<std::string, std::string> values_;  // from files; the first file that has a value wins
+  std::map<std::string, Found> values_;  // from files; the first file that has a value wins
 };
 
 /// Who runs this: METAFLOW_USER, SUDO_USER, USERNAME, USER, the password database.

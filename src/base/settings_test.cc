@@ -59,6 +59,26 @@ TEST_F(SettingsTest, EnvironmentThenProjectThenHome) {
   EXPECT_EQ(settings.get("D", "otherwise"), "otherwise");
 }
 
+TEST_F(SettingsTest, TellsWhichFileAValueIsFrom) {
+  create_file(root_ + "/home/.metaflowconfig/config.json", R"({"METAFLOW_A": 4})");
+  set("METAFLOW_B", "5");
+  const Settings settings;
+  EXPECT_EQ(settings.find("METAFLOW_A")->value, "4");
+  EXPECT_EQ(settings.find("METAFLOW_A")->file, root_ + "/home/.metaflowconfig/config.json");
+  EXPECT_EQ(settings.find("METAFLOW_B")->file, "");
+}
+
+TEST_F(SettingsTest, AFileThatCannotBeReadIsNamed) {
+  make_directories(root_ + "/home/.metaflowconfig/config.json");
+  try {
+    Settings settings;
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_THAT(error.message(), HasSubstr(".metaflowconfig/config.json"));
+    EXPECT_THAT(error.hint(), HasSubstr("METAFLOW_HOME"));
+  }
+}
+
 TEST_F(SettingsTest, Profiles) {
   create_file(root_ + "/home/.metaflowconfig/config.json", R"({"METAFLOW_A": "plain"})");
   create_file(root_ + "/home/.metaflowconfig/config_team.json", R"({"METAFLOW_A": "team"})");

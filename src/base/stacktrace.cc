@@ -209,6 +209,35 @@ bool is_machinery(const std::string& function, const std::string& module) {
   return false;
 }
 
+/// The name of a function as it is printed with its arguments, and if it is a template with what it returns:
+/// "metaflow::detail::decode" of "void metaflow::detail::decode<int>(...)".
+std::string_view qualified_name(std::string_view function) {
+  constexpr std::string_view kAnonymous = "(anonymous namespace)";
+  std::size_t begin = 0;
+  int depth = 0;
+  for (std::size_t i = 0; i < function.size(); ++i) {
+    const char c = function[i];
+    if (function.substr(i).starts_with(kAnonymous)) {
+      i += kAnonymous.size() - 1;
+    } else if (c == '<') {
+      ++depth;
+    } else if (c == '>') {
+      --depth;
+    } else if (depth == 0 && c == '(') {
+      return function.substr(begin, i - begin);
+    } else if (depth == 0 && c == ' ') {
+      begin = i + 1;
+    }
+  }
+  return function;
+}
+
+/// Whether a function is of this library, and not what a user adds to it (Codec).
+bool is_own(std::string_view function) {
+  const std::string_view name = qualified_name(function);
+  return name.starts_with("metaflow::") && !name.starts_with("metaflow::Codec<");
+}
+
 /// Runs of equal lines become one.
 std::vector<std::string> folded(const std::vector<std::string>& lines) {
   constexpr std::size_t kShown = 3;
@@ -226,6 +255,7 @@ std::vector<std::string> folded(const std::vector<std::string>& lines) {
 /// The frames of this library that call a step: where the user's part of a stack ends.
 bool calls_steps(const std::string& function) {
   return function.find("metaflow::detail::run_step<") != std::string::npos ||
+         function.find("metaflow::detail::run_with_item<") != std::string::npos ||
          function.find("mf_call_watched") != std::string::npos ||
          function.find("__libc_start_main") != std::string::npos || function == "_start";
 }
@@ -315,6 +345,15 @@ std::vector<std::string> describe(std::span<const CodeLocation> locations) {
   for (const auto& [module, addresses] : with_lines) lines[module] = lines_of(module, addresses);
 
   std::vector<std::string> text;
+  std::vector<std::string> own;  // this library's frames at the inner end: not shown if there are others
+  auto add = [&](std::string line) {
+    if (text.empty() && is_own(line)) {
+      own.push_back(std::move(line));
+    } else {
+      text.push_back(std::move(line));
+    }
+  };
+  auto result = [&] { return folded(text.empty() ? own : text); };
   for (const CodeLocation& location : locations) {
     const std::string function = tables.at(location.module).find(location.address);
     if (text.empty() && is_machinery(function, location.module)) continue;
@@ -323,18 +362,18 @@ std::vector<std::string> describe(std::span<const CodeLocation> locations) {
     if (at != known.end()) {
       // A step that the compiler inlined into the frame that calls it has a line of its own here, before that frame's.
       for (const std::string& line : at->second) {
-        if (calls_steps(line)) return folded(text);
-        text.push_back(line);
+        if (calls_steps(line)) return result();
+        add(line);
       }
     } else if (calls_steps(function)) {
       break;
     } else if (!function.empty()) {
-      text.push_back(function);
+      add(function);
     } else {
-      text.push_back(fmt::format("{}+{:#x}", location.module.substr(location.module.rfind('/') + 1), location.address));
+      add(fmt::format("{}+{:#x}", location.module.substr(location.module.rfind('/') + 1), location.address));
     }
   }
-  return folded(text);
+  return result();
 }
 
 }  // namespace metaflow::base

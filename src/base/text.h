@@ -62,7 +62,7 @@ std::string_view as_text(std::span<const std::byte> bytes);
 /// How many characters (code points) the UTF-8 text has.
 std::size_t characters(std::string_view text);
 
-/// How many edits turn one word into the other (Levenshtein): for "did you mean".
+/// How many edits turn one word into the other, two letters that changed places being one: for "did you mean".
 std::size_t edit_distance(std::string_view a, std::string_view b);
 
 }  // namespace metaflow::base

@@ -59,6 +59,7 @@ TEST(Text, DeepJson) {
 TEST(Text, EditDistance) {
   EXPECT_EQ(edit_distance("--max-worker", "--max-workers"), 1U);
   EXPECT_EQ(edit_distance("", "abc"), 3U);
+  EXPECT_EQ(edit_distance("rnu", "run"), 1U);
 }
 
 }  // namespace

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cstdlib>
 #include <set>
 
 #include <metaflow/error.h>
@@ -44,8 +43,8 @@ std::vector<std::string> similar_names(const std::vector<std::string>& names, st
 class Parser {
  public:
   Parser(const Command& command, std::string path, const std::vector<std::string>& words, std::size_t begin,
-         const Parser* outer = nullptr)
-      : command_(command), path_(std::move(path)), words_(words), at_(begin), outer_(outer) {}
+         const base::Settings& settings, const Parser* outer = nullptr)
+      : command_(command), path_(std::move(path)), words_(words), at_(begin), settings_(settings), outer_(outer) {}
 
   int run() {
     std::size_t argument = 0;
@@ -54,7 +53,7 @@ class Parser {
       const std::string& word = words_[at_];
       if (!only_arguments && word == "--") {
         only_arguments = true;
-      } else if (!only_arguments && word == "--help") {
+      } else if (!only_arguments && (word == "--help" || word == "-h")) {
         base::write_all(1, help_text(command_, path_));
         return 0;
       } else if (command_.forwards && !names_own(word)) {
@@ -125,17 +124,32 @@ class Parser {
       if (!option.off_name.empty()) names.push_back(option.off_name);
     }
     const auto similar = similar_names(names, name);
-    std::string hint;
-    for (const Parser* outer = outer_; outer != nullptr; outer = outer->outer_) {
-      for (const Option& option : outer->command_.options) {
-        if (name == option.name)
-          hint = fmt::format("  It goes before the command: {} {}{}{}{}", outer->path_, name,
-                             option.metavar.empty() ? "" : " ", option.metavar, path_.substr(outer->path_.size()));
-      }
-    }
+    std::string hint = place_of(name);
+    if (!hint.empty()) fail(fmt::format("no such option: {}{}", name, hint));
     if (similar.size() == 1) hint = fmt::format("  Did you mean {}?", similar[0]);
     if (similar.size() > 1) hint = fmt::format("  (Possible options: {})", base::join(similar, ", "));
     fail(fmt::format("no such option: {}{}", name, hint));
+  }
+
+  /// Of an option that is one of a group around the command, or of a command of the group: where it goes.
+  std::string place_of(const std::string& name) const {
+    auto shown = [](const Option& option) {
+      return option.name + (option.metavar.empty() ? "" : " ") + option.metavar;
+    };
+    for (const Parser* outer = outer_; outer != nullptr; outer = outer->outer_) {
+      for (const Option& option : outer->command_.options) {
+        if (name == option.name)
+          return fmt::format("  It goes before the command: {} {}{}", outer->path_, shown(option),
+                             path_.substr(outer->path_.size()));
+      }
+    }
+    for (const Command& command : command_.commands) {
+      for (const Option& option : command.options) {
+        if (!command.hidden && name == option.name)
+          return fmt::format("  It goes after the command: {} {} {}", path_, command.name, shown(option));
+      }
+    }
+    return {};
   }
 
   int run_command(const std::string& name, bool consume = true) {
@@ -143,7 +157,7 @@ class Parser {
       if (command.name != name) continue;
       complete();
       if (command_.run) command_.run();
-      return Parser(command, path_ + " " + name, words_, consume ? at_ + 1 : at_, this).run();
+      return Parser(command, path_ + " " + name, words_, consume ? at_ + 1 : at_, settings_, this).run();
     }
     std::vector<std::string> names;
     for (const Command& command : command_.commands) {
@@ -154,14 +168,15 @@ class Parser {
                      similar.empty() ? "" : " Did you mean " + base::join(similar, " or ") + "?"));
   }
 
-  /// Environment variables for what the command line left open; what is missing.
+  /// Environment variables and configuration files for what the command line left open; what is missing.
   void complete() {
     for (const Option& option : command_.options) {
       if (seen_options_.contains(option.name)) continue;
-      const char* value = option.environment.empty() ? nullptr : std::getenv(option.environment.c_str());
-      if (value != nullptr && *value != '\0') {
-        source_ = fmt::format(" (from {})", option.environment);
-        read_environment(option, value);
+      const auto found = option.environment.empty() ? std::nullopt : settings_.find(option.environment);
+      if (found) {
+        source_ = found->file.empty() ? fmt::format(" (from {})", option.environment)
+                                      : fmt::format(" (from {} in {})", option.environment, found->file);
+        read_environment(option, found->value);
         source_.clear();
       } else if (option.required) {
         fail(fmt::format("Missing option '{}'.", option.name));
@@ -190,6 +205,7 @@ class Parser {
   std::string path_;
   const std::vector<std::string>& words_;
   std::size_t at_;
+  const base::Settings& settings_;
   const Parser* outer_;  // of the group that the command is in
   std::string source_;   // of the value that is being set, if it is not the command line
   std::set<std::string> seen_options_;
@@ -277,8 +293,9 @@ std::string help_text(const Command& command, const std::string& path) {
   return text;
 }
 
-int execute(const Command& root, const std::string& program, const std::vector<std::string>& words) {
-  return Parser(root, program, words, 0).run();
+int execute(const Command& root, const std::string& program, const std::vector<std::string>& words,
+            const base::Settings& settings) {
+  return Parser(root, program, words, 0, settings).run();
 }
 
 std::function<void(const std::string&)> store_text(std::string& target) {
@@ -304,16 +321,29 @@ std::function<void(const std::string&)> append_text(std::vector<std::string>& ta
   return [&target](const std::string& value) { target.push_back(value); };
 }
 
+std::function<void(const std::string&)> store_file(const std::string& option, std::string& target) {
+  return [option, &target](const std::string& value) {
+    const std::string directory = base::directory_of(value);
+    if (!base::exists(directory)) {
+      throw Error(ErrorCode::usage,
+                  fmt::format("Invalid value for '{}': {}: there is no directory {}", option, value, directory));
+    }
+    target = value;
+  };
+}
+
 std::function<void(const std::string&)> store_number(const std::string& option, std::size_t& target,
                                                      std::size_t smallest) {
   return [option, &target, smallest](const std::string& value) {
-    const std::string_view digits = base::trim(value);
+    std::string_view digits = base::trim(value);
+    const bool negative = digits.size() > 1 && digits[0] == '-';
+    if (negative) digits.remove_prefix(1);
     std::size_t number = 0;
     const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), number);
     if (parsed.ec != std::errc() || parsed.ptr != digits.data() + digits.size()) {
       throw Error(ErrorCode::usage, fmt::format("Invalid value for '{}': {} is not a valid integer", option, value));
     }
-    if (number < smallest)
+    if (number < smallest || (negative && number > 0))
       throw Error(ErrorCode::usage,
                   fmt::format("Invalid value for '{}': {} is smaller than the minimum of {}", option, value, smallest));
     target = number;

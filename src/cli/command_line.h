@@ -5,9 +5,12 @@
 #include <string>
 #include <vector>
 
+#include "base/settings.h"
+
 namespace metaflow::cli {
 
-/// One option. Its value comes from the command line, else from the environment variable, else it is not set at all.
+/// One option. Its value comes from the command line, else from the environment variable, else from the configuration
+/// file that has this variable, else it is not set at all.
 struct Option {
   std::string name{};        // "--max-workers"
   std::string short_name{};  // "-o"
@@ -45,7 +48,8 @@ struct Command {
 
 /// Reads the words behind the program's name and runs the command. Returns its status. Throws Error{usage} whose
 /// message is what click prints, usage line included. `program`: for the usage line.
-int execute(const Command& root, const std::string& program, const std::vector<std::string>& words);
+int execute(const Command& root, const std::string& program, const std::vector<std::string>& words,
+            const base::Settings& settings);
 
 /// What --help prints.
 std::string help_text(const Command& command, const std::string& path);
@@ -56,6 +60,8 @@ std::function<void(const std::string&)> store_choice(const std::string& option, 
                                                      const std::vector<std::string>& choices);
 std::function<void(const std::string&)> store_flag(bool& target);
 std::function<void(const std::string&)> append_text(std::vector<std::string>& target);
+/// The path of a file that will be written: its directory exists.
+std::function<void(const std::string&)> store_file(const std::string& option, std::string& target);
 std::function<void(const std::string&)> store_number(const std::string& option, std::size_t& target,
                                                      std::size_t smallest);
 

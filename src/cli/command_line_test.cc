@@ -32,7 +32,7 @@ class CommandLine : public testing::Test {
     root.commands = {run};
   }
 
-  int told(const std::vector<std::string>& line) { return execute(root, "program", line); }
+  int told(const std::vector<std::string>& line) { return execute(root, "program", line, settings); }
   std::string refused(const std::vector<std::string>& line) {
     try {
       told(line);
@@ -43,6 +43,7 @@ class CommandLine : public testing::Test {
     return "nothing";
   }
 
+  base::Settings settings;
   Command root;
   std::size_t size = 0;
   std::vector<std::string> tags;
@@ -81,13 +82,16 @@ TEST_F(CommandLine, WhatIsWrongIsSaidWithTheUsage) {
             "Usage: program run [OPTIONS] [WORDS]...\nTry 'program run --help' for help.\n\n"
             "Error: no such option: --sizes  Did you mean --size?");
   EXPECT_THAT(refused({"rum"}), HasSubstr("No such command 'rum'. Did you mean run?"));
+  EXPECT_THAT(refused({"rnu"}), HasSubstr("No such command 'rnu'. Did you mean run?"));
   EXPECT_THAT(refused({}), HasSubstr("Missing command."));
   EXPECT_THAT(refused({"run", "--size"}), HasSubstr("--size option requires an argument"));
   EXPECT_THAT(refused({"run", "--size", "0"}), HasSubstr("--size"));
+  EXPECT_THAT(refused({"run", "--size", "-1"}), HasSubstr("-1 is smaller than the minimum of 1"));
   EXPECT_THAT(refused({"run", "--size", "5x"}), HasSubstr("5x"));
   EXPECT_THAT(refused({"run", "--mode", "c"}), HasSubstr("c"));
   EXPECT_THAT(refused({"run", "--sync=1"}), HasSubstr("does not take a value"));
   EXPECT_THAT(refused({"run", "--loud"}), HasSubstr("It goes before the command: program --loud run"));
+  EXPECT_THAT(refused({"--size", "5", "run"}), HasSubstr("It goes after the command: program run --size INTEGER"));
 }
 
 TEST_F(CommandLine, HelpListsWhatThereIs) {

@@ -17,7 +17,12 @@ namespace metaflow::cli {
 Context::Context(const detail::FlowDescription& description, std::string called_as)
     : flow(description), program(std::move(called_as)) {}
 
-void Context::echo_always(std::string_view text) { base::write_all(2, text); }
+void Context::echo_always(std::string_view text) {
+  try {
+    base::write_all(2, text);
+  } catch (const Error&) {  // nobody listens
+  }
+}
 
 void Context::echo(std::string_view text) const {
   if (!top.quiet) echo_always(text);
@@ -79,6 +84,7 @@ const std::string& Context::local_root(bool for_writing) {
                   "Work in a directory with a plain name, or set METAFLOW_DATASTORE_SYSROOT_LOCAL to one.");
     }
     if (is_new && for_writing) {
+      base::make_directories(*local_root_);
       echo(settings.get("DATASTORE_SYSROOT_LOCAL")
                ? fmt::format("Creating local datastore ({})\n", *local_root_)
                : fmt::format("Creating local datastore in current directory ({})\n", *local_root_));
@@ -98,8 +104,45 @@ store::LocalMetadataReader& Context::metadata() {
   return *metadata_;
 }
 
+std::string Context::root_hint() {
+  constexpr std::string_view kName = "/.metaflow";
+  const std::string& root = local_root();
+  if (!top.datastore_root.empty() && base::exists(root + "/.metaflow"))
+    return fmt::format("--datastore-root is the directory .metaflow itself: say --datastore-root {}/.metaflow", root);
+  const bool twice = root.ends_with("/.metaflow/.metaflow") && !base::exists(root);
+  if (top.datastore_root.empty() && twice) {
+    return fmt::format("METAFLOW_DATASTORE_SYSROOT_LOCAL is the directory that holds .metaflow: set it to {}",
+                       root.substr(0, root.size() - 2 * kName.size()));
+  }
+  return {};
+}
+
+namespace {
+
+/// The parts of RUN/STEP or RUN/STEP/TASK; the flow's name in front is left out, and `latest` is replaced by the run.
+std::vector<std::string> parts_of_path(Context& context, const std::string& path,
+                                       const std::vector<std::string>& runs) {
+  auto parts = base::split(path, '/');
+  auto is_run = [&](const std::string& name) { return std::find(runs.begin(), runs.end(), name) != runs.end(); };
+  if (parts.size() > 2 && parts[0] == context.flow.name && !is_run(parts[0])) parts.erase(parts.begin());
+  if (parts[0] == "latest" && !is_run(parts[0])) {
+    const auto latest = base::read_file(fmt::format("{}/{}/latest_run", context.local_root(), context.flow.name));
+    if (!latest) {
+      throw Error(ErrorCode::not_found,
+                  fmt::format("There is no latest run of {} in {}", context.flow.name, context.local_root()),
+                  context.root_hint());
+    }
+    parts[0] = base::trim(latest->text());
+  }
+  return parts;
+}
+
+}  // namespace
+
 std::vector<store::TaskRef> tasks_of_path(Context& context, const std::string& path) {
-  const auto parts = base::split(path, '/');
+  auto& store = context.store();
+  const auto runs = store.runs();
+  const auto parts = parts_of_path(context, path, runs);
   if (parts.size() != 2 && parts.size() != 3) {
     throw Error(ErrorCode::invalid_command, "input_path should either be run_id/step_name or run_id/step_name/task_id");
   }
@@ -107,13 +150,13 @@ std::vector<store::TaskRef> tasks_of_path(Context& context, const std::string& p
     if (!store::valid_path_name(part))
       throw Error(ErrorCode::invalid_command, fmt::format("'{}' is no run_id/step_name/task_id", path));
   }
-  auto& store = context.store();
   auto contains = [](const std::vector<std::string>& names, const std::string& name) {
     return std::find(names.begin(), names.end(), name) != names.end();
   };
-  if (!contains(store.runs(), parts[0])) {
+  if (!contains(runs, parts[0])) {
     throw Error(ErrorCode::not_found,
-                fmt::format("No run {}/{} found in {}", context.flow.name, parts[0], context.local_root()));
+                fmt::format("No run {}/{} found in {}", context.flow.name, parts[0], context.local_root()),
+                context.root_hint());
   }
   if (!contains(store.steps(parts[0]), parts[1])) {
     throw Error(ErrorCode::not_found, fmt::format("Run {}/{} has no step {}: it does not exist or has not started yet",
@@ -127,6 +170,10 @@ std::vector<store::TaskRef> tasks_of_path(Context& context, const std::string& p
   if (refs.empty() && parts.size() == 3) {
     throw Error(ErrorCode::not_found,
                 fmt::format("Step {}/{}/{} has no task {}", context.flow.name, parts[0], parts[1], parts[2]));
+  }
+  if (refs.empty()) {
+    throw Error(ErrorCode::invalid_command,
+                "No Tasks found at the given path -- either none exist or none have started yet");
   }
   return refs;
 }

@@ -47,6 +47,8 @@ class Context {
 
   /// The local .metaflow directory. `for_writing`: says so when it will be made.
   const std::string& local_root(bool for_writing = false);
+  /// For a run that is not found: what may be wrong with where it was looked for; empty if nothing is known.
+  std::string root_hint();
   store::FlowStore& store(bool for_writing = false);
   store::LocalMetadataReader& metadata();
 
@@ -62,8 +64,8 @@ class Context {
   std::unique_ptr<store::LocalMetadataReader> metadata_;
 };
 
-/// RUN/STEP or RUN/STEP/TASK, as `dump` and `logs` take it: the tasks it names, oldest first. Throws
-/// Error{invalid_command, not_found}.
+/// RUN/STEP or RUN/STEP/TASK, as `dump` and `logs` take it, maybe behind the flow's name, with `latest` for the run
+/// that was started last: the tasks it names, one at least, oldest first. Throws Error{invalid_command, not_found}.
 std::vector<store::TaskRef> tasks_of_path(Context& context, const std::string& path);
 
 /// "Invalid command:" and the message, indented: Metaflow's error block.

@@ -38,13 +38,43 @@ std::vector<store::ArtifactRecord> chosen(const store::TaskData& data, const Opt
   return records;
 }
 
-store::TaskData data_of(Context& context, const store::TaskRef& task) {
-  auto data = context.store().read_done(task);
-  if (data) return std::move(*data);
+using Tasks = std::vector<std::pair<store::TaskRef, std::vector<store::ArtifactRecord>>>;
+
+/// The tasks that have a finished attempt; the others are named. Throws Error{data_store} if none has.
+Tasks finished_tasks(Context& context, const Options& options, const std::vector<std::string>& names) {
+  const auto refs = tasks_of_path(context, options.path);
+  Tasks tasks;
+  for (const store::TaskRef& task : refs) {
+    if (const auto data = context.store().read_done(task)) {
+      tasks.emplace_back(task, chosen(*data, options, names));
+    } else if (refs.size() > 1) {
+      Context::echo_always(fmt::format("Task {} has no finished attempt: nothing to dump.\n", task.path()));
+    }
+  }
+  if (!tasks.empty()) return tasks;
   throw Error(
       ErrorCode::data_store,
-      fmt::format("No completed attempts of the task was found for task '{}/{}'", context.flow.name, task.path()),
+      fmt::format("No completed attempts of the task was found for task '{}/{}'", context.flow.name, refs[0].path()),
       "It is still running, or its process was killed; its output may say more: use logs.");
+}
+
+/// Names the artifacts that were asked for and are nowhere. Throws Error{not_found} if that is all of them.
+void check_found(Context& context, const Options& options, const std::vector<std::string>& names, const Tasks& tasks) {
+  auto missing = [&](const std::string& name) {
+    return std::none_of(tasks.begin(), tasks.end(), [&](const auto& task) {
+      return std::any_of(task.second.begin(), task.second.end(), [&](const auto& a) { return a.name == name; });
+    });
+  };
+  const auto lacking = static_cast<std::size_t>(std::count_if(names.begin(), names.end(), missing));
+  if (!names.empty() && lacking == names.size()) {
+    const bool hidden = !options.private_too && names[0].starts_with('_');
+    throw Error(ErrorCode::not_found,
+                fmt::format("There is no artifact {} in {}", base::join(names, ", "), options.path),
+                hidden ? "Names that begin with an underscore need --private." : "");
+  }
+  for (const std::string& name : names) {
+    if (missing(name)) context.echo(fmt::format("There is no artifact {} in {}\n", name, options.path));
+  }
 }
 
 void print_task(Context& context, const Options& options, const store::TaskRef& task,
@@ -53,7 +83,7 @@ void print_task(Context& context, const Options& options, const store::TaskRef& 
   const auto store = std::make_shared<store::FlowStore>(context.store());
   for (const auto& artifact : artifacts) {
     const runtime::StoredArtifact stored(store, artifact);
-    std::string text = "< artifact too large >";
+    std::string text = "< artifact too large: --max-value-size >";
     std::string type = artifact.type;
     if (artifact.size <= options.max_value_size || type.empty()) {
       const Document document = stored.read();
@@ -65,8 +95,7 @@ void print_task(Context& context, const Options& options, const store::TaskRef& 
 }
 
 /// {"17/start/1": {"x": 1}} as JSON, or as a pickle in a file, which is what Metaflow's dump --file writes.
-void write_all_tasks(Context& context, const Options& options,
-                     const std::vector<std::pair<store::TaskRef, std::vector<store::ArtifactRecord>>>& tasks) {
+void write_all_tasks(Context& context, const Options& options, const Tasks& tasks) {
   const auto store = std::make_shared<store::FlowStore>(context.store());
   if (options.json) {
     value::Json all = value::Json::object();
@@ -103,15 +132,8 @@ void write_all_tasks(Context& context, const Options& options,
 int dump(Context& context, const Options& options) {
   std::vector<std::string> names;
   if (!options.include.empty()) names = base::split(options.include, ',');
-  std::vector<std::pair<store::TaskRef, std::vector<store::ArtifactRecord>>> tasks;
-  for (const store::TaskRef& task : tasks_of_path(context, options.path))
-    tasks.emplace_back(task, chosen(data_of(context, task), options, names));
-  for (const std::string& name : names) {
-    const bool found = std::any_of(tasks.begin(), tasks.end(), [&](const auto& task) {
-      return std::any_of(task.second.begin(), task.second.end(), [&](const auto& a) { return a.name == name; });
-    });
-    if (!found) context.echo(fmt::format("There is no artifact {} in {}\n", name, options.path));
-  }
+  const Tasks tasks = finished_tasks(context, options, names);
+  check_found(context, options, names, tasks);
   if (options.json || !options.file.empty()) {
     write_all_tasks(context, options, tasks);
     if (!options.file.empty()) context.echo(fmt::format("Artifacts written to {}\n", options.file));
@@ -129,7 +151,7 @@ Command dump_command(Context& context) {
           .help =
               "Get data artifacts of a task or all tasks in a step. The format for input-path is either "
               "<run_id>/<step_name> or "
-              "<run_id>/<step_name>/<task_id>.",
+              "<run_id>/<step_name>/<task_id>; latest is the run that was started last.",
           .options = {{.name = "--private",
                        .help = "Show also private attributes.",
                        .set = store_flag(options->private_too)},
@@ -146,7 +168,7 @@ Command dump_command(Context& context) {
                       {.name = "--file",
                        .metavar = "TEXT",
                        .help = "Serialize artifacts in the given file, as a pickle (with --json as JSON).",
-                       .set = store_text(options->file)},
+                       .set = store_file("--file", options->file)},
                       {.name = "--json", .help = "Print the values as JSON.", .set = store_flag(options->json)}},
           .arguments = {{.name = "INPUT_PATH", .set = store_text(options->path)}},
           .run = [&context, options] { return dump(context, *options); }};

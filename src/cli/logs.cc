@@ -37,17 +37,25 @@ std::vector<Stream> streams(const Options& options) {
   return {options.out ? Stream::out : Stream::err};
 }
 
-std::vector<store::TaskRef> tasks_of(Context& context, const std::string& path) {
-  auto tasks = tasks_of_path(context, path);
-  if (tasks.empty())
-    throw Error(ErrorCode::invalid_command,
-                "No Tasks found at the given path -- either none exist or none have started yet");
-  return tasks;
-}
-
 int attempt_of(Context& context, const Options& options, const store::TaskRef& task) {
   if (options.attempt) return static_cast<int>(*options.attempt);
   return context.store().latest_attempt(task).value_or(0);
+}
+
+/// The tasks of the path; with --attempt those that have this attempt. Throws Error{not_found} if there are none.
+std::vector<store::TaskRef> tasks_of(Context& context, const Options& options) {
+  auto tasks = tasks_of_path(context, options.path);
+  if (!options.attempt) return tasks;
+  const store::TaskRef first = tasks[0];
+  std::erase_if(tasks, [&](const store::TaskRef& task) {
+    const auto latest = context.store().latest_attempt(task);
+    return !latest || static_cast<std::size_t>(*latest) < *options.attempt;
+  });
+  if (!tasks.empty()) return tasks;
+  const auto latest = context.store().latest_attempt(first);
+  throw Error(ErrorCode::not_found,
+              fmt::format("Task {}/{} has no attempt {}", context.flow.name, first.path(), *options.attempt),
+              latest ? fmt::format("Its latest attempt is {}.", *latest) : "It has not started yet.");
 }
 
 /// The lines of one stream, from the scheduler and from the task's own supervisor.
@@ -68,7 +76,7 @@ Lines read_lines(Context& context, const store::TaskRef& task, int attempt, Stre
 }
 
 int show(Context& context, const Options& options) {
-  for (const store::TaskRef& task : tasks_of(context, options.path)) {
+  for (const store::TaskRef& task : tasks_of(context, options)) {
     const int attempt = attempt_of(context, options, task);
     context.echo(fmt::format("Dumping logs of run_id={} step={} task_id={}\n", task.run, task.step, task.task));
     for (Stream stream : streams(options)) {
@@ -98,7 +106,7 @@ int show(Context& context, const Options& options) {
 }
 
 int scrub(Context& context, const Options& options) {
-  for (const store::TaskRef& task : tasks_of(context, options.path)) {
+  for (const store::TaskRef& task : tasks_of(context, options)) {
     const auto latest = context.store().latest_attempt(task);
     if (!latest) continue;
     int first = options.attempt ? attempt_of(context, options, task) : *latest;
@@ -149,10 +157,12 @@ std::vector<Option> stream_options(const std::shared_ptr<Options>& options, cons
 
 Command logs_command(Context& context) {
   auto options = std::make_shared<Options>();
-  Command show_logs{.name = "show",
-                    .help =
-                        "Show stdout/stderr produced by a task or all tasks in a step. The format for input-path is "
-                        "either <run_id>/<step_name> or <run_id>/<step_name>/<task_id>."};
+  Command show_logs{
+      .name = "show",
+      .help =
+          "Show stdout/stderr produced by a task or all tasks in a step. The format for input-path is "
+          "either <run_id>/<step_name> or <run_id>/<step_name>/<task_id>; latest is the run that was started "
+          "last."};
   show_logs.options = stream_options(options, "Show");
   show_logs.options.push_back({.name = "--timestamps",
                                .off_name = "--no-timestamps",

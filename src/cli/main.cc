@@ -4,6 +4,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 
 #include <metaflow/detail/description.h>
 #include <metaflow/error.h>
@@ -70,13 +71,17 @@ Command top_command(Context& context) {
                    resume_command(context),     debug_command(context),      status_command(context),
                    timeline_command(context),   show_command(context),       version_command(context),
                    logs_command(context),       tag_command(context),        init_command(context)};
-  // `help` prints what --help prints of the whole.
-  Command help{.name = "help", .help = "Show all available commands."};
-  root.commands[2] = help;
-  const std::string text = help_text(root, context.file_name());
-  root.commands[2].run = [text] {
-    base::write_all(1, text);
-    return 0;
+  // `help` prints what --help prints of the whole, `help run` what `run --help` prints.
+  auto words = std::make_shared<std::vector<std::string>>();
+  root.commands[2] = {
+      .name = "help",
+      .help = "Show all available commands.",
+      .arguments = {{.name = "COMMAND", .required = false, .multiple = true, .set = append_text(*words)}}};
+  auto whole = std::make_shared<Command>(root);
+  whole->run = nullptr;  // there is a banner already
+  root.commands[2].run = [&context, whole, words] {
+    words->push_back("--help");
+    return execute(*whole, context.file_name(), *words, context.settings);
   };
   return root;
 }
@@ -104,10 +109,14 @@ int run_step_command(const detail::FlowDescription& flow, int argc, char** argv)
 
 int run_commands(const detail::FlowDescription& flow, int argc, char** argv) {
   const std::string program = argc > 0 ? argv[0] : flow.name;
-  const std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
+  std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
+  for (std::string& word : words) {
+    if (!word.starts_with('-')) break;
+    if (word == "--version") word = "version";
+  }
   Context context(flow, program);
   // Usage lines name the file, as click does.
-  return execute(top_command(context), context.file_name(), words);
+  return execute(top_command(context), context.file_name(), words, context.settings);
 }
 
 }  // namespace
@@ -121,6 +130,8 @@ int detail::run_flow(const FlowDescription& flow, int argc, char** argv) {
     if (argc > 1 && std::strcmp(argv[1], "symbolize") == 0) return runtime::symbolize(argc, argv);
     ::signal(SIGPIPE, SIG_IGN);
     return cli::run_commands(flow, argc, argv);
+  } catch (const base::OutputClosed&) {
+    return 128 + SIGPIPE;  // what the shell says of a program that SIGPIPE has ended
   } catch (const Error& error) {
     const std::string what = error.what();
     if (error.code() == ErrorCode::usage) {

@@ -58,7 +58,8 @@ RunInfo find_run(Context& context, const Options& options) {
     }
     if (context.metadata().runs(context.flow.name).empty()) {
       throw Error(ErrorCode::invalid_command,
-                  fmt::format("No run found for {}. Please run the flow before tagging.", context.flow.name));
+                  fmt::format("No run found for {}. Please run the flow before tagging.", context.flow.name),
+                  context.root_hint());
     }
     throw Error(ErrorCode::invalid_command,
                 fmt::format("No run found for {} in namespace {}. You can switch the namespace using --namespace",
@@ -68,7 +69,8 @@ RunInfo find_run(Context& context, const Options& options) {
       store::valid_path_name(options.run_id) ? context.metadata().run(context.flow.name, options.run_id) : std::nullopt;
   if (!run)
     throw Error(ErrorCode::invalid_command,
-                fmt::format("No run {}/{} found for flow {}", context.flow.name, options.run_id, context.flow.name));
+                fmt::format("No run {}/{} found for flow {}", context.flow.name, options.run_id, context.flow.name),
+                context.root_hint());
   if (!in_namespace(*run, name_space)) {
     throw Error(ErrorCode::invalid_command,
                 fmt::format("No run {}/{} found in namespace {}. You can switch the namespace using --namespace",
@@ -122,7 +124,11 @@ std::string path_of(Context& context, const RunInfo& run) { return fmt::format("
 int edit(Context& context, const Options& options, const std::vector<std::string>& add,
          const std::vector<std::string>& remove) {
   RunInfo run = find_run(context, options);
+  const std::set<std::string> before = as_set(run.tags);
   run.tags = context.metadata().edit_tags(context.flow.name, run.id, add, remove);
+  for (const std::string& tag : remove) {
+    if (!before.contains(tag)) context.echo(fmt::format("There was no tag {} to remove.\n", tag));
+  }
   context.echo("Operation successful. New tags:\n");
   base::write_all(1, context.top.quiet ? line_of({path_of(context, run)}, as_set(run.system_tags), as_set(run.tags))
                                        : std::string(kTitle) + columns(shown_tags(run, false)));
@@ -148,7 +154,8 @@ std::vector<RunInfo> runs_to_list(Context& context, const Options& options) {
   std::vector<RunInfo> runs = context.metadata().runs(context.flow.name);
   if (runs.empty()) {
     throw Error(ErrorCode::invalid_command,
-                fmt::format("Cannot list tags because the flow {} has never been run.", context.flow.name));
+                fmt::format("Cannot list tags because the flow {} has never been run.", context.flow.name),
+                context.root_hint());
   }
   const std::string name_space = options.my_runs ? "user:" + context.user() : options.name_space.value_or("");
   std::erase_if(runs, [&](const RunInfo& run) { return !in_namespace(run, name_space); });

@@ -77,6 +77,7 @@ FlowDescription describe(const FlowTable& flow, const GraphSayings& said) {
     if (table.cases != nullptr) step.cases.assign(table.cases, table.cases + shape.target_count);
     step.run = table.run;
     step.choose = table.choose;
+    step.enumerator = table.enumerator;
     step.doc = said.steps()[i].doc();
     step.decorators = said.steps()[i].decorators();
   }

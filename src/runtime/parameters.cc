@@ -20,17 +20,6 @@ using value::Json;
 
 namespace {
 
-bool is_reserved(const std::string& name) {
-  std::string plain = base::lower(name);
-  std::replace(plain.begin(), plain.end(), '_', '-');
-  for (std::string_view reserved : {"params", "with", "tag", "namespace", "obj", "tags", "decospecs", "run-id-file",
-                                    "max-num-splits", "max-workers", "max-log-size", "user-namespace", "run-id",
-                                    "task-id", "runner-attribute-file", "json", "help"}) {
-    if (plain == reserved) return true;
-  }
-  return false;
-}
-
 std::string_view type_word(ParameterType type) {
   switch (type) {
     case ParameterType::integer: return "integer";
@@ -146,7 +135,7 @@ std::vector<ParameterOption> parameter_options(const detail::FlowDescription& fl
       throw Error(ErrorCode::invalid_flow,
                   fmt::format("Parameter name '{}' is not valid: letters, digits, '_' and '-' only.", option.option));
     }
-    if (is_reserved(option.option)) {
+    if (detail::reserved_option_name(option.option)) {
       throw Error(ErrorCode::invalid_flow,
                   fmt::format("Parameter name '{}' is a reserved word. Please use a different name for your parameter.",
                               option.option));

@@ -356,6 +356,43 @@ TEST(Codec, TypesOfPayloadsAreNamed) {
   EXPECT_EQ(type(std::chrono::system_clock::now()), "<class 'datetime.datetime'>");
 }
 
+TEST(Codec, ALazyIsAssignedLikeItsValue) {
+  Lazy<std::vector<int>> list;
+  list = {1, 2, 3};
+  EXPECT_THAT(*list, testing::ElementsAre(1, 2, 3));
+  const Lazy<std::vector<int>> other = list;
+  list = std::vector<int>{4};
+  EXPECT_THAT(*list, testing::ElementsAre(4));
+  list = other;
+  EXPECT_EQ(list->size(), 3U);
+  list = {};
+  EXPECT_TRUE(list->empty());
+  list.edit().push_back(5);
+  EXPECT_THAT(*list, testing::ElementsAre(5));
+  Lazy<std::string> text;
+  text = "a text";
+  EXPECT_EQ(*text, "a text");
+  Lazy<Point> point;
+  point = {1, 2};
+  EXPECT_EQ(point->x, 1);
+  Lazy<double> number;
+  number = 2;
+  EXPECT_EQ(*number, 2.0);
+}
+
+TEST(Codec, ADurationIsPrintedAsPythonRoundsIt) {
+  auto text = [](std::int64_t nanoseconds) {
+    return text_of(read(pickled(std::chrono::nanoseconds(nanoseconds))).root());
+  };
+  EXPECT_EQ(text(1'500), "datetime.timedelta(microseconds=2)");
+  EXPECT_EQ(text(2'500), "datetime.timedelta(microseconds=2)");
+  EXPECT_EQ(text(2'501), "datetime.timedelta(microseconds=3)");
+  EXPECT_EQ(text(499), "datetime.timedelta(0)");
+  EXPECT_EQ(text(999'999'999), "datetime.timedelta(seconds=1)");
+  EXPECT_EQ(text(-1'500), "datetime.timedelta(days=-1, seconds=86399, microseconds=999998)");
+  EXPECT_EQ(text(-500), "datetime.timedelta(0)");
+}
+
 // What has no counterpart in Python is no artifact.
 static_assert(!detail::Storable<std::multimap<int, int>> && !detail::Storable<std::multiset<int>>);
 static_assert(!detail::Storable<int*> && !detail::Storable<const char*> && !detail::Storable<std::string_view>);

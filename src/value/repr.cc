@@ -269,8 +269,12 @@ class Printer {
 
   void timedelta(const Value& value) {
     constexpr std::int64_t kDay = 86'400'000'000;
-    std::int64_t days = value.microseconds() / kDay;
-    std::int64_t rest = value.microseconds() % kDay;
+    // Python rounds to microseconds, a half to the even one.
+    const std::int64_t below = value.nanoseconds_below();
+    const bool up = below > 500 || (below == 500 && value.microseconds() % 2 != 0);
+    const std::int64_t microseconds = value.microseconds() + (up && value.microseconds() < INT64_MAX ? 1 : 0);
+    std::int64_t days = microseconds / kDay;
+    std::int64_t rest = microseconds % kDay;
     if (rest < 0) {
       rest += kDay;
       --days;

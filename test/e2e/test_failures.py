@@ -63,9 +63,29 @@ def test_cause_is_named(cli, client, how, words):
     assert not run.successful and not run.finished and not task.successful
 
 
+@pytest.mark.parametrize("speed, name", [(1, "medium (1)"), (1000, "1000"), (-3, "-3"), (5, "5")])
+def test_a_choice_without_a_case_is_named(cli, speed, name):
+    result = cli("undecided", "run", "--speed", speed)
+    assert result.status == 1, result
+    said(result, f"Switch condition variable 'speed' has value {name} which is not in the available cases: [slow, fast]")
+
+
+def test_a_parameter_of_an_enum_is_given_as_a_number(cli):
+    result = cli("undecided", "run", "--speed", 9)
+    assert result.status == 0 and "[drive/2] Task finished successfully." in result.lines, result
+    assert cli("undecided", "run", "--speed", "fast").status == 2
+
+
 @pytest.mark.parametrize("how", ["throw", "segv", "abort", "noexcept"])
 def test_stack_names_the_step(cli, how):
     said(fails(cli, how), "Misbehave::middle()")
+
+
+def test_stack_begins_and_ends_with_what_the_user_wrote(cli):
+    said(fails(cli, "library"), "    thrown in Misbehave::middle()")
+    _, result = cli.fail("failing", "--where", "work")
+    assert "(anonymous namespace)::Failing::fail() const" in result.out, result
+    assert "metaflow::" not in result.out, result
 
 
 def test_stack_has_lines(cli):

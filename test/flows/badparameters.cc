@@ -6,7 +6,7 @@ namespace mf = metaflow;
 namespace {
 
 struct Reserved : mf::FlowSpec<Reserved> {
-  mf::Parameter<int> max_workers{{.value = 1}};
+  mf::Parameter<int> workers{{.value = 1, .name = "max_workers"}};
   void start() {}
   static auto graph() { return mf::graph(mf::step<&Reserved::start>()); }
 };

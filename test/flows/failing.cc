@@ -1,6 +1,8 @@
 // Fails where and how it is told to; an artifact tells how far it came.
 #include <metaflow/metaflow.h>
 
+#include <signal.h>
+
 #include <cstdio>
 #include <map>
 #include <stdexcept>
@@ -49,6 +51,7 @@ struct Failing : mf::FlowSpec<Failing> {
     if (*what == "custom") throw Overheated("98 degrees\nat the second line");
     if (*what == "metaflow") throw mf::Error(mf::ErrorCode::invalid_value, "the value is odd", "Try an even one.");
     if (*what == "int") throw 42;
+    if (*what == "kill") ::raise(SIGKILL);
     if (*what == "text") throw "a text";
     if (*what == "standard") std::map<int, int>().at(1);
     if (*what == "not UTF-8") throw std::runtime_error("byte \xff");

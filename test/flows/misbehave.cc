@@ -67,6 +67,7 @@ struct Misbehave : mf::FlowSpec<Misbehave> {
     if (what == "throw") throw_from_below("boom");
     if (what == "throw_int") throw 42;
     if (what == "throw_mf") throw mf::Error(mf::ErrorCode::invalid_value, "a message", "and a hint");
+    if (what == "library") before = mf::current().input<int>();  // there is no foreach here
     if (what == "segv") *nowhere = 1;
     if (what == "abort") std::abort();
     if (what == "fpe") ::raise(SIGFPE);

@@ -79,7 +79,8 @@ void take_command_line(std::string_view input) {
   for (const std::string& word : words) {
     if (word == "--help" || word == "-h") return;  // prints
   }
-  succeeds({ErrorCode::usage}, [&] { (void)cli::execute(root, "flow", words); });
+  static const base::Settings settings;
+  succeeds({ErrorCode::usage}, [&] { (void)cli::execute(root, "flow", words, settings); });
 }
 
 void take_step_arguments(std::string_view input) {

@@ -229,6 +229,11 @@ constexpr bool reserved_artifact_name(std::string_view name) {
   return false;
 }
 
+template <class T>
+inline constexpr bool kIsParameter = false;
+template <class T>
+inline constexpr bool kIsParameter<Parameter<T>> = true;
+
 constexpr MemberMistake mistake_of_name(std::string_view name) {
   if (reserved_artifact_name(name)) return MemberMistake::reserved_name;
   if (name[0] == '_') return MemberMistake::underscore;
@@ -245,10 +250,12 @@ template <class Flow, class... Ts>
 consteval MemberFinding find_member_mistake(TypeList<Ts...>) {
   const MemberMistake types[] = {mistake_of_type<Ts>()..., MemberMistake::none};
   const bool transient[] = {kIsTransient<Ts>..., false};
+  const bool parameter[] = {kIsParameter<std::remove_const_t<Ts>>..., false};
   for (std::size_t i = 0; i < sizeof...(Ts); ++i) {
     const MemberMistake of_name = mistake_of_name(kMemberNames<Flow>.names[i]);
     if (types[i] != MemberMistake::none) return {types[i], i};
     if (!transient[i] && of_name != MemberMistake::none) return {of_name, i};
+    if (parameter[i] && reserved_option_name(kMemberNames<Flow>.names[i])) return {MemberMistake::reserved_option, i};
   }
   return {};
 }

@@ -5,6 +5,7 @@
 #include <metaflow/detail/table.h>
 #include <metaflow/inputs.h>
 
+#include <array>
 #include <memory>
 
 namespace metaflow::detail {
@@ -199,6 +200,23 @@ bool case_holds(const V& value, const C& wanted) {
   }
 }
 
+/// "medium" of Kind::medium, looked for among the values 0 to 15; empty if there is no name to be found.
+template <class E>
+std::string_view name_of_enumerator([[maybe_unused]] E value) {
+  if constexpr (requires { E{0}; }) {  // its range is that of a type: every number may be looked at
+    constexpr std::size_t kProbed = 16;
+    static constexpr auto kNames = []<std::size_t... I>(std::index_sequence<I...>) {
+      return std::array<std::string_view, kProbed>{name_of_constant<static_cast<E>(I)>()...};
+    }(std::make_index_sequence<kProbed>{});
+    const auto number = static_cast<unsigned long long>(value);
+    if (number < kProbed) {
+      const std::string_view name = kNames[number];
+      if (!name.empty() && (name[0] < '0' || name[0] > '9')) return name;
+    }
+  }
+  return {};
+}
+
 /// The index of the case that holds.
 template <class V, class Choice>
 struct Chooser;
@@ -212,6 +230,13 @@ struct Chooser<V, Choose<Variable, Whens...>> {
     ((chosen < 0 && case_holds(value, Whens::kValue) ? chosen = i : 0, ++i), ...);
     return chosen;
   }
+  static std::string_view enumerator(const void* member) {
+    if constexpr (std::is_enum_v<typename ChoiceOf<V>::type>) {
+      return name_of_enumerator(ChoiceOf<V>::of(*static_cast<const V*>(member)));
+    } else {
+      return {};
+    }
+  }
 };
 
 template <class Flow, class S, class Item>
@@ -224,6 +249,7 @@ consteval StepTable step_table() {
   if constexpr (T::kKind == Transition::choose) {
     table.choose = Chooser<VariableOf<T::kVariable>, T>::choose;
     table.cases = Chooser<VariableOf<T::kVariable>, T>::kCases;
+    table.enumerator = Chooser<VariableOf<T::kVariable>, T>::enumerator;
   }
   return table;
 }

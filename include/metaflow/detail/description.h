@@ -39,7 +39,8 @@ struct StepDescription {
   std::string doc;
   std::vector<Decorator> decorators;
   void (*run)(const StepCall& call) = nullptr;
-  int (*choose)(const void* member) = nullptr;  // index of the case that holds; -1: none
+  int (*choose)(const void* member) = nullptr;                   // index of the case that holds; -1: none
+  std::string_view (*enumerator)(const void* member) = nullptr;  // of choose: the name of the value, if known
 };
 
 struct FlowDescription {

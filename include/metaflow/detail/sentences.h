@@ -134,6 +134,7 @@ enum class MemberMistake : std::uint8_t {
   alternatives,
   too_many_members,
   reserved_name,
+  reserved_option,
   underscore,
   not_ascii,
 };
@@ -161,6 +162,8 @@ consteval bool wrong_member() {
     static_assert(fine,
                   "metaflow: the name of this data member is a Python keyword or used by Metaflow, so Python could not "
                   "read it; rename it");
+  } else if constexpr (M == MemberMistake::reserved_option) {
+    static_assert(fine, "metaflow: a parameter cannot have the name of an option that run has itself; rename it");
   } else if constexpr (M == MemberMistake::underscore) {
     static_assert(fine,
                   "metaflow: the name of an artifact cannot start with an underscore: such names are Metaflow's own");

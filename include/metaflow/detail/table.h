@@ -53,9 +53,10 @@ struct StepCall {
 
 struct StepTable {
   void (*run)(const StepCall& call) = nullptr;
-  int variable = -1;                            // index of the member that foreach or choose looks at
-  int (*choose)(const void* member) = nullptr;  // index of the case that holds; -1: none
-  const std::string_view* cases = nullptr;      // of choose, one per target
+  int variable = -1;                                             // index of the member that foreach or choose looks at
+  int (*choose)(const void* member) = nullptr;                   // index of the case that holds; -1: none
+  const std::string_view* cases = nullptr;                       // of choose, one per target
+  std::string_view (*enumerator)(const void* member) = nullptr;  // of choose: the name of the value, if known
 };
 
 struct FlowTable {

@@ -264,11 +264,13 @@ class Task {
           detail::Pickler pickler;
           flow_.members[variable].ops->encode(object_.member(variable), pickler);
           pickler.finish();
+          std::string text = repr(value::read_back(pickler).root(), 100);
+          const std::string_view name = step_.enumerator(object_.member(variable));
+          if (!name.empty()) text = fmt::format("{} ({})", name, text);
           throw Error(
               ErrorCode::invalid_flow,
               fmt::format("Switch condition variable '{}' has value {} which is not in the available cases: [{}]",
-                          flow_.members[variable].name, repr(value::read_back(pickler).root(), 100),
-                          base::join(step_.cases, ", ")));
+                          flow_.members[variable].name, text, base::join(step_.cases, ", ")));
         }
         return std::string(
             flow_.steps[static_cast<std::size_t>(step_.node.targets[static_cast<std::size_t>(chosen)])].node.name);

@@ -1,0 +1,14 @@
+// expect: metaflow: a parameter cannot have the name of an option that run has itself; rename it
+// names: json
+#include <metaflow/metaflow.h>
+
+namespace mf = metaflow;
+
+struct Sweep : mf::FlowSpec<Sweep> {
+  mf::Parameter<bool> json{{.value = false}};
+  void start() {}
+  void end() {}
+  static auto graph() { return mf::graph(mf::step<&Sweep::start>(mf::next<&Sweep::end>), mf::step<&Sweep::end>()); }
+};
+
+int main(int argc, char** argv) { return mf::run<Sweep>(argc, argv); }
