@@ -272,6 +272,7 @@ std::string help_text(const Command& command, const std::string& path) {
   }
   std::vector<Definition> rows;
   for (const Option& option : command.options) {
+    if (option.hidden) continue;
     std::string left = (option.short_name.empty() ? "" : option.short_name + ", ") + option.name;
     if (!option.off_name.empty()) left += " / " + option.off_name;
     if (!option.metavar.empty()) left += " " + option.metavar;
