@@ -17,6 +17,7 @@ BENCHMARKS = {
     "trivial": tasks.trivial,
     "foreach": tasks.foreach,
     "join": tasks.join,
+    "resume": tasks.resume,
     "chain": tasks.chain,
     "array": arrays.array,
     "parallel": other.parallel,
@@ -51,7 +52,7 @@ def machine():
 def main():
     parser = argparse.ArgumentParser(prog="dev/bench", description="Measures us and our peers, prints a table.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"which ones: {', '.join(BENCHMARKS)}; default: all")
-    parser.add_argument("--long", action="store_true", help="also a foreach of 100,000: some minutes more")
+    parser.add_argument("--long", action="store_true", help="also a foreach of 100,000, and its resume: some minutes more")
     parser.add_argument("--room", metavar="DIR", help="where flows store what they are measured with; default: in the build directory")
     parser.add_argument("--build", required=True, help=argparse.SUPPRESS)
     parser.add_argument("--python", required=True, help=argparse.SUPPRESS)

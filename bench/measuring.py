@@ -18,7 +18,7 @@ class Measured:
 
 
 class MemoryWatch:
-    """Reads the high-water mark of a process while it lives."""
+    """Reads the high-water mark of a process, and of its children, while it lives."""
 
     def __init__(self, pid):
         self.peak = 0
@@ -28,13 +28,22 @@ class MemoryWatch:
 
     def _watch(self):
         while not self._stop.wait(0.02):
-            try:
-                with open(f"/proc/{self._pid}/status") as status:
-                    for line in status:
-                        if line.startswith("VmHWM"):
-                            self.peak = max(self.peak, int(line.split()[1]) * 1024)
-            except OSError:
-                return
+            for pid in (self._pid, *self._children()):
+                try:
+                    with open(f"/proc/{pid}/status") as status:
+                        for line in status:
+                            if line.startswith("VmHWM:"):
+                                self.peak = max(self.peak, int(line.split()[1]) * 1024)
+                except OSError:
+                    pass
+
+    def _children(self):
+        """A run is executed by a child: its scheduler."""
+        try:
+            with open(f"/proc/{self._pid}/task/{self._pid}/children") as children:
+                return children.read().split()
+        except OSError:
+            return []
 
     def end(self):
         self._stop.set()

@@ -139,6 +139,25 @@ def join(context, table):
         table.row(f"join over {n}: peak memory per input", peak / n, unit=size)
 
 
+def resume(context, table):
+    """`resume` of a run in which all but the last step has finished: it clones."""
+    with context.room() as room:
+        counts = [1000, 10_000] + ([100_000] if context.long else [])
+        cpu, wall, peak = {}, {}, {}
+        for n in counts:
+            where = room.fresh()
+            program, limit = context.program("trivial_bench"), ("--max-num-splits", n)
+            measure([program, "run", "--n", n, *limit, "--max-workers", 2], env=store(where))
+            cloned = measure([program, "resume", "end", *limit], env=store(where), memory=True)
+            cpu[n], wall[n], peak[n] = cloned.cpu / n, cloned.wall / n, cloned.peak
+        for n in counts:
+            table.row(f"resume of {n} finished tasks: CPU per clone", cpu[n], "of 1000", cpu[1000],
+                      budget=Budget("<= 0.3 ms CPU", ours=0.3e-3))
+        for n in counts[1:]:
+            table.row(f"resume of {n} finished tasks: wall per clone", wall[n], "of 1000", wall[1000])
+            table.row(f"resume of {n} finished tasks: memory per clone", (peak[n] - peak[1000]) / (n - 1000), unit=size)
+
+
 def chain(context, table):
     with context.room() as room:
         bench = Bench(context, room)
