@@ -105,8 +105,8 @@ void Run::execute_all() {
   std::int64_t synced_at = services_.clock.monotonic_microseconds();
   while (true) {
     launch();
+    services_.journal.flush();  // first: who has read that something began finds it there
     services_.reporter.flush();
-    services_.journal.flush();
     if (running_.empty() && (stopping() || pausing_.empty())) {
       // Launching may have ended the run, or failed to start what was there.
       if (stopping() || (frontier_.empty() && again_.empty())) break;

@@ -54,6 +54,7 @@ struct Failing : mf::FlowSpec<Failing> {
     if (*what == "kill") ::raise(SIGKILL);
     if (*what == "text") throw "a text";
     if (*what == "standard") std::map<int, int>().at(1);
+    if (*what == "markup") throw std::runtime_error("</script><img src=x onerror=alert(1)>");
     if (*what == "not UTF-8") throw std::runtime_error("byte \xff");
     throw std::runtime_error("no reason");
   }

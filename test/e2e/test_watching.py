@@ -1,0 +1,219 @@
+"""Watching a run: status, timeline, the live view of a terminal, --quiet."""
+
+import html
+import json
+import os
+import pty
+import re
+import shutil
+import signal
+import subprocess
+
+import pytest
+
+from test_failures import processes_of
+
+
+def lines_of_table(result):
+    """{step: [cells]} of what status prints."""
+    rows = {}
+    for line in result.out.splitlines()[2:]:
+        if not line.startswith("  "):
+            break
+        step, *cells = line.split("  ")[1:]
+        rows[step.strip()] = [cell.strip() for cell in cells if cell.strip()]
+    return rows
+
+
+def test_status_of_a_run_that_is_done(cli):
+    run_id = cli.run("sweep", "--n", 5)
+    result = cli("sweep", "status")
+    assert result.status == 0
+    assert result.out.startswith(f"Sweep/{run_id}: done, after 0:00:0")
+    rows = lines_of_table(result)
+    assert list(rows) == ["start", "work", "join", "end"]
+    assert rows["work"][:5] == ["5", "5", "-", "-", "-"]  # tasks, done, cloned, running, failed
+    assert rows["work"][6].endswith("MB") and rows["work"][7].endswith("ms")
+    assert "resume" not in result.out and "Failed" not in result.out
+
+
+def test_status_of_a_run_that_failed(cli):
+    run_id, _ = cli.fail("misbehave", "--how", "throw")
+    result = cli("misbehave", "status", run_id)
+    assert f"Misbehave/{run_id}: failed" in result.out
+    assert f"  {run_id}/middle/2: (anonymous namespace)::OwnException: boom\n" in result.out
+    assert f"resume --origin-run-id {run_id}" in result.out
+    as_json = json.loads(cli("misbehave", "status", run_id, "--json").out)
+    assert as_json["state"] == "failed" and as_json["why"] == "Step middle (task-id 2) failed."
+    assert as_json["failures"] == [
+        {"task": f"{run_id}/middle/2", "attempt": 0, "cause": "(anonymous namespace)::OwnException: boom"}
+    ]
+    steps = {step["step"]: step for step in as_json["steps"]}
+    assert (steps["start"]["done"], steps["middle"]["failed"], steps["end"]["tasks"]) == (1, 1, 0)
+    assert steps["start"]["peak_memory"] > 1_000_000 and steps["start"]["cpu_seconds"] > 0
+
+
+def started(cli, *arguments):
+    """A run that has come to its middle step."""
+    process = subprocess.Popen(
+        [cli.path("misbehave"), "run", *arguments], cwd=cli.directory, env=cli.environment,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    )
+    for line in process.stdout:
+        if "middle/2" in line and "Task is starting" in line:
+            return process
+    raise AssertionError("the run did not get to its middle step")
+
+
+def scheduler_of(guard):
+    return int(subprocess.run(["pgrep", "-P", str(guard)], capture_output=True, text=True, check=True).stdout)
+
+
+def test_status_of_a_run_in_another_terminal(cli):
+    process = started(cli, "--how", "sleep")
+    result = cli("misbehave", "status")
+    assert ": running, for 0:00:0" in result.out
+    assert lines_of_table(result)["middle"][:4] == ["1", "-", "-", "1"]
+    assert re.search(r"Running longest:\n  \d+/middle/2 for 0:00:\d\d \(pid \d+\)\n", result.out)
+
+    os.kill(scheduler_of(process.pid), signal.SIGKILL)
+    process.wait(timeout=60)
+    result = cli("misbehave", "status")
+    assert ": scheduler died, after 0:00:0" in result.out
+    assert "Running longest" not in result.out
+    assert "To carry on:" in result.out
+    assert processes_of(cli.directory) == []
+
+
+def test_status_of_a_resumed_run(cli):
+    run_id, _ = cli.fail("misbehave", "--how", "throw")
+    assert cli("misbehave", "resume").status == 1  # it fails again
+    as_json = json.loads(cli("misbehave", "status", "--json").out)
+    assert as_json["origin"] == run_id
+    assert {step["step"]: step["cloned"] for step in as_json["steps"]}["start"] == 1
+
+
+def test_status_says_what_it_cannot_tell(cli):
+    result = cli("sweep", "status")
+    assert result.status == 1 and "Flow Sweep has no run in" in result.err
+    cli.run("sweep")
+    assert "No run Sweep/17 found" in cli("sweep", "status", 17).err
+    cli.run_python("maze")
+    result = cli("maze", "status")
+    assert result.status == 1 and "has no journal" in result.err and "Python" in result.err
+
+
+# --- the page
+
+
+def page_of(cli, program, *arguments):
+    result = cli(program, "timeline", *arguments, "-o", "run.html")
+    assert result.status == 0, result
+    return (cli.directory / "run.html").read_text()
+
+
+def rendered(cli):
+    """The page as a browser has made it: what its script has put in."""
+    browser = shutil.which("chromium")
+    if browser is None:
+        pytest.skip("needs the program chromium")
+    result = subprocess.run(
+        [browser, "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=3000", "--dump-dom",
+         f"--user-data-dir={cli.directory}/chromium", f"file://{cli.directory}/run.html"],
+        capture_output=True, text=True, timeout=120,
+    )
+    return result.stdout
+
+
+def test_timeline_needs_no_network(cli):
+    cli.run("nested")
+    page = page_of(cli, "nested")
+    addresses = re.findall(r"https?://[^\"' ]+", page)
+    assert set(addresses) == {"http://www.w3.org/2000/svg"}  # the name of a name space
+    assert "<link" not in page and "src=" not in page and "@import" not in page
+    assert cli("nested", "timeline").out == page  # without -o: to the standard output
+
+
+def test_timeline_in_a_browser(cli):
+    run_id, _ = cli.fail("misbehave", "--how", "throw")
+    page_of(cli, "misbehave", run_id)
+    shown = html.unescape(rendered(cli))
+    assert f"<title>Misbehave/{run_id}</title>" in shown
+    assert ">failed</span>" in shown
+    assert "<td>middle/2</td>" in shown and "<td>(anonymous namespace)::OwnException: boom</td>" in shown
+    assert re.search(r'<canvas width="[1-9]\d+" height="[1-9]\d+"', shown)  # it has been drawn on
+    assert shown.count("<rect") == 3  # a box per step of the graph
+    assert '<h2 id="failed-title">Failed attempts</h2>' in shown
+
+
+def test_timeline_shows_text_as_text(cli):
+    """What a task said cannot become part of the page."""
+    run_id, _ = cli.fail("failing", "--where", "start", "--what", "markup")
+    page = page_of(cli, "failing", run_id)
+    assert "</script><img" not in page
+    assert "<img" not in rendered(cli).split("<script>")[0]
+
+
+# --- a terminal
+
+
+def on_terminal(cli, program, *arguments):
+    """What a program writes to a terminal of 100 columns."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(cli.directory)
+        os.execve(cli.path(program), [str(cli.path(program)), *map(str, arguments)], {**cli.environment, "COLUMNS": "100"})
+    text = b""
+    while True:
+        try:
+            piece = os.read(terminal, 65536)
+        except OSError:
+            break
+        if not piece:
+            break
+        text += piece
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    return text.decode()
+
+
+def test_terminal_counts_the_tasks_of_a_wide_step(cli):
+    text = on_terminal(cli, "sweep", "run", "--n", 300, "--max-num-splits", 300)
+    assert "start/1" in text and "join/302" in text
+    assert not re.search(r"work/\d+ ", text)  # not 600 lines about starts and ends
+    assert re.search(r"work \[#*-*\] \d+ of 300, \d+ running", text)
+    # What stays is what was printed; the live view is wiped.
+    assert "of 300" not in text.rsplit("\033[K", 1)[1]
+    # A pipe gets every line.
+    result = cli("sweep", "run", "--n", 300, "--max-num-splits", 300)
+    assert sum("Task finished successfully." in line for line in result.lines) == 303 and "running" not in result.out
+
+
+def test_quiet(cli):
+    result = cli("sweep", "run", "--quiet", "--n", 3)
+    assert result.lines == [
+        "Workflow starting (run-id RUN):",
+        "[end/6] The minimum of 3 points is -0.475866 at 1.333333.",
+        "Done!",
+    ]
+    _, result = cli.fail("misbehave", "--quiet", "--how", "throw")
+    assert "[middle/2] Task failed." in result.lines  # a failure is told
+
+
+def test_ctrl_c_on_a_terminal_reaches_the_run(cli):
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(cli.directory)
+        os.execve(cli.path("misbehave"), ["misbehave", "run", "--how", "sleep"], cli.environment)
+    text = b""
+    pressed = False
+    while True:
+        try:
+            text += os.read(terminal, 65536)
+        except OSError:
+            break
+        if not pressed and b"middle/2" in text:
+            os.write(terminal, b"\x03")
+            pressed = True
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1
+    assert text.count(b"Workflow interrupted.") == 1 and b"Aborted!" in text
+    assert processes_of(cli.directory) == []
