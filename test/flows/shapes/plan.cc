@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -33,7 +34,13 @@ std::string here(int rounds) {
     separator = ',';
   }
   if (separator == ':') text += ":";
-  return text + ":" + std::to_string(mf::current().retry_count) + ":" + std::to_string(rounds) + ":";
+  return text + ":" + std::to_string(mf::current().retry_count) + ":" + std::to_string(rounds);
+}
+
+bool fits(std::string pattern, std::string place) {
+  std::replace(pattern.begin(), pattern.end(), ':', '/');
+  std::replace(place.begin(), place.end(), ':', '/');
+  return ::fnmatch(pattern.c_str(), place.c_str(), FNM_PATHNAME | FNM_LEADING_DIR) == 0;
 }
 
 [[noreturn]] void die(int number) {
@@ -95,7 +102,7 @@ std::vector<Deed> deeds(int rounds) {
     words >> pattern >> deed.name;
     std::getline(words, deed.argument);
     deed.argument = filled_in(trim(deed.argument));
-    if (!pattern.empty() && ::fnmatch((pattern + ":*").c_str(), here(rounds).c_str(), 0) == 0) found.push_back(deed);
+    if (!pattern.empty() && fits(pattern, here(rounds))) found.push_back(deed);
   }
   return found;
 }
