@@ -1,7 +1,6 @@
-// SmallForeach with another type for the artifact `data`, and one artifact more, as after an edit.
+// SmallForeach with another type for the artifact `data`, as after an edit.
 #include <metaflow/metaflow.h>
 
-#include <string>
 #include <vector>
 
 namespace mf = metaflow;
@@ -15,7 +14,6 @@ struct Retyped : mf::FlowSpec<Retyped> {
   std::vector<int> x;
   int item = 0;
   int data = 0;  // a text in SmallForeach
-  std::string fresh = "new since then";
 
   void start() { data = 1; }
   void foreach_split() { x = *items; }
