@@ -55,7 +55,6 @@ Run::Run(RunServices services, RunOptions options, const TaskRef& parameters)
   for (const graph::Step& step : services.graph.steps()) {
     policies_.push_back(policy_of(step.decorators));
     requests_.push_back(local_request(step.decorators));
-    if (requests_.back()) machine_.check(step.name, *requests_.back());
   }
   frontier_.begin(parameters);
 }

@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <sstream>
@@ -84,9 +85,12 @@ void check_run_id_file(const std::string& path) {
   if (id != mf::current().run_id) throw Mishap("the file with the run id has '" + id + "'");
 }
 
-void make_file_and_wait(const std::string& path) {
-  std::ofstream(path).put('x');
-  wait_for_ever();
+/// Returns when as many tasks of the step have called it.
+void meet(int count) {
+  const std::string directory = mf::current().run_id + "-" + mf::current().step_name;
+  std::filesystem::create_directory(directory);
+  std::ofstream(directory + "/" + mf::current().task_id).put('x');
+  while (std::distance(std::filesystem::directory_iterator(directory), {}) < count) ::usleep(1000);
 }
 
 }  // namespace
@@ -136,8 +140,8 @@ bool done(const Deed& deed) {
     sigset_t all;
     ::sigfillset(&all);
     ::sigprocmask(SIG_SETMASK, &all, nullptr);
-  } else if (deed.name == "file_and_block") {
-    make_file_and_wait(argument);
+  } else if (deed.name == "meet") {
+    meet(std::stoi(argument));
   } else if (deed.name == "lines") {
     print_lines(std::stoi(argument));
   } else if (deed.name == "memory") {
