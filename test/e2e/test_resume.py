@@ -1,6 +1,7 @@
 """resume: what is cloned, what is executed, and that what comes out is what a run gives in which nothing fails."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -41,16 +42,18 @@ def finished(run):
     return {at for at, task in places(run).items() if task.finished}
 
 
-def check_resumed(client, flow, origin_id, resumed_id, whole, names=None):
-    """The resumed run is as good as `whole`, and executed just what had not finished."""
+def check_resumed(client, flow, origin_id, resumed_id, whole, killed=False):
+    """The resumed run is as good as `whole`, and executed just what had not finished. If the scheduler was killed, a task
+    can be finished of which the client does not know it yet."""
     origin, resumed = client.Run(f"{flow}/{origin_id}"), client.Run(f"{flow}/{resumed_id}")
     assert resumed.successful and resumed.finished
     found, before = places(resumed), places(origin)
-    names = names or ("lineage", "frames", "item", "joined", "x", "condition", "rounds", "data")
+    names = ("lineage", "frames", "item", "joined", "x", "condition", "rounds", "data")
     assert {at: content(task, names) for at, task in found.items()} == {
         at: content(task, names) for at, task in places(whole).items()
     }
-    assert {at for at, task in found.items() if is_clone(task)} == finished(origin)
+    clones = {at for at, task in found.items() if is_clone(task)}
+    assert finished(origin) <= clones if killed else finished(origin) == clones
     for at, task in found.items():
         assert task.metadata_dict["origin-run-id"] == origin_id
         assert task.successful and task.finished and task.finished_at >= task.created_at
@@ -292,6 +295,63 @@ def test_we_resume_a_finished_run_of_python(cli, client):
     assert resumed["end"].task["lineage"].data == "().foreach_join.end"
 
 
+@pytest.mark.parametrize("at", ["loop_body:1::2", "loop_body:0::1", "join:::0"])
+def test_python_resumes_our_recursion(cli, client, at):
+    rules = plan("* set_data in C++", f"{at.replace('::', ':*:').replace(':*::', ':*:*:')} throw on purpose")
+    origin_id, _ = cli.fail("recursive_switch_in_foreach", "--items", "A1,B3", env=rules)
+    flow = "RecursiveSwitchInForeach"
+    run = resume_in_python(cli, client, flow, "recursive_switch_in_foreach", "--origin-run-id", origin_id)
+    check_recursion(run, client.Run(f"{flow}/{origin_id}"), "in C++", "in Python")
+
+
+@pytest.mark.parametrize("at", ["loop_body:1::3", "exit_item_loop:0::1"])
+def test_we_resume_a_recursion_of_python(cli, client, at):
+    result = cli.python("recursive_switch_in_foreach", "run", "--run-id-file", "run-id", "--items", '["A1", "B3"]', env=plan(f"{at} throw"))
+    assert result.status == 1 and "on purpose" in result.out + result.err, result
+    origin = client.Run("RecursiveSwitchInForeach/" + (cli.directory / "run-id").read_text())
+    resumed_id, _ = cli.resume("recursive_switch_in_foreach", env=plan("* set_data in C++"))
+    check_recursion(client.Run(f"RecursiveSwitchInForeach/{resumed_id}"), origin, "in Python", "in C++")
+
+
+def check_recursion(run, origin, before, after):
+    def spot(task):
+        return task.path_components[2], task.index, task["rounds"].data
+
+    assert run.successful and run["join"].task["joined"].data == ["A1", "B3"]
+    found = {spot(task): task for step in run for task in step}
+    for item, rounds in enumerate((1, 3)):
+        assert [r for r in range(1, 9) if ("loop_body", item, r) in found] == list(range(1, rounds + 1))
+    cloned = {spot(task) for step in origin for task in step if task.finished}
+    assert {at for at, task in found.items() if is_clone(task)} == cloned and len(cloned) >= 3
+    assert all(task["data"].data == (before if at in cloned else after) for at, task in found.items())
+
+
+@pytest.mark.parametrize("at", ["foreach_split_z:0,1", "foreach_inner:0,0,1"])
+def test_we_resume_nested_foreachs_of_python(cli, client, at):
+    """Where the items are, a task behind one of Python knows from its artifacts. (foreach_split_z took two attempts.)"""
+    result = cli.python("nested_foreach", "run", "--run-id-file", "run-id", "--items", '["a"]', env=plan(f"{at} throw"))
+    assert result.status == 1 and "on purpose" in result.out + result.err, result
+    origin = client.Run("NestedForeach/" + (cli.directory / "run-id").read_text())
+    resumed = client.Run("NestedForeach/" + cli.resume("nested_foreach", env=plan("* set_data in C++"))[0])
+    assert resumed.successful and resumed.finished
+
+    def spot(task):
+        return task.path_components[2], tuple(frame.index for frame in task["_foreach_stack"].data)
+
+    cloned = {spot(task) for step in origin for task in step if task.finished}
+    for task in (task for step in resumed for task in step):
+        step, indices = spot(task)
+        assert is_clone(task) == ((step, indices) in cloned)
+        assert task["data"].data == ("in Python" if is_clone(task) else "in C++")
+        if not is_clone(task):
+            z = "fg" if any(s == "foreach_split_z" and i == indices[:2] for s, i in cloned) else "fghijk"
+            ranges = [("x", "a"), ("y", "de"), ("z", z)]
+            expected = [f"{name} {len(items)} {i} {items[i]}" for (name, items), i in zip(ranges, indices)]
+            assert task["frames"].data == expected
+            if step.startswith("foreach_split") and indices or step == "foreach_inner":
+                assert task["item"].data == ranges[len(indices) - 1][1][indices[-1]]
+
+
 # --- what does not fit
 
 
@@ -315,6 +375,13 @@ def test_renamed_step(cli, client):
     resumed = client.Run("SmallForeach/" + cli.resume("renamed", "foreach_split")[0])
     assert resumed.successful and resumed["end"].task["joined"].data == [1, 2, 3]
     assert resumed.origin_pathspec == f"SmallForeach/{origin_id}" and is_clone(resumed["start"].task)
+
+
+def test_renamed_step_that_had_not_finished(cli, client):
+    """Nothing to be cloned has it, so it does not matter."""
+    cli.fail("small_foreach", env=plan("foreach_split throw x"))
+    resumed = client.Run("SmallForeach/" + cli.resume("renamed")[0])
+    assert resumed.successful and is_clone(resumed["start"].task) and len(list(resumed["foreach_body"])) == 3
 
 
 def test_changed_type_of_a_member(cli, client):
@@ -362,8 +429,6 @@ def scheduler_of(cli, flow, run):
 
 
 def kill_scheduler(cli, process, flow, run):
-    import os
-
     os.kill(scheduler_of(cli, flow, run), signal.SIGKILL)
     out, err = process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL and "The scheduler of this run was killed by SIGKILL" in err
@@ -410,7 +475,7 @@ def test_no_finished_task_is_executed_again_whenever_the_scheduler_is_killed(cli
             process.communicate(timeout=60)
             assert process.returncode == 0, "it was faster"
         resumed_id, _ = cli.resume("foreach", "--origin-run-id", origin_id)
-        check_resumed(client, "Foreach", origin_id, resumed_id, whole)
+        check_resumed(client, "Foreach", origin_id, resumed_id, whole, killed=True)
 
 
 def test_tasks_of_a_killed_scheduler_do_not_disturb(cli, client):
@@ -422,7 +487,7 @@ def test_tasks_of_a_killed_scheduler_do_not_disturb(cli, client):
     kill_scheduler(cli, process, "Linear", run_id)
     cli.resume("linear")
     with pytest.raises(ProcessLookupError):
-        __import__("os").kill(task, 0)
+        os.kill(task, 0)
 
 
 def test_killed_while_it_cloned(cli, client):
