@@ -59,8 +59,8 @@ def check_resumed(client, flow, origin_id, resumed_id, whole, killed=False):
         assert task.successful and task.finished and task.finished_at >= task.created_at
         if is_clone(task):
             assert task.origin_pathspec == before[at].pathspec
-            assert task["pathspec"].data == before[at]["pathspec"].data
-            assert {a.id: a.sha for a in task} == {a.id: a.sha for a in before[at]}
+            if before[at].finished:
+                assert {a.id: a.sha for a in task} == {a.id: a.sha for a in before[at]}
         else:
             assert task.origin_pathspec is None
             assert task["origin"].data == origin_id and task["pathspec"].data == task.pathspec
