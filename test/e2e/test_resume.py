@@ -164,7 +164,7 @@ def test_resumed_again_and_again(cli, client):
     whole = client.Run("Foreach/" + cli.run("foreach"))
     ids = [cli.fail("foreach", env=plan("foreach_split throw x"))[0]]
     for at in ("foreach_inner_first:1", "foreach_inner_second:0", "end"):
-        resumed_id, result = cli.resume("foreach", env=rule(at), status=1)
+        resumed_id, result = cli.resume("foreach", "--max-workers", 1, env=rule(at), status=1)
         assert f"Cloning Foreach/{ids[-1]}" in result.out
         ids.append(resumed_id)
     last, _ = cli.resume("foreach")
