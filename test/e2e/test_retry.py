@@ -168,17 +168,17 @@ def test_a_failure_elsewhere_ends_the_pauses(cli):
 
 
 def test_timeout_is_caught(cli, client):
-    with_ = ["--with", "timeout:seconds=0.3", "--with", "catch:var=caught"]
+    with_ = ["--with", "timeout:seconds=1", "--with", "catch:var=caught"]
     run = client.Run("Linear/" + cli.run("linear", *with_, env=plan("start set_data in time", "start block")))
     assert run.successful
     caught = run["start"].task["caught"].data
     assert caught.type == TIMED_OUT
-    assert caught.exception == "Step start timed out after 0 hours, 0 minutes, 0.3 seconds"
+    assert caught.exception == "Step start timed out after 0 hours, 0 minutes, 1 seconds"
     assert attempts(run["start"].task)[0] == 2 and run["start"].task.finished
 
 
 def test_timeout_in_a_foreach_is_caught(cli, client):
-    more = ["--with", "timeout:seconds=0.3", "--items", "a"]
+    more = ["--with", "timeout:seconds=1", "--items", "a"]
     run = client.Run("Tries/" + cli.run("tries", *more, env=plan("inner:0,1 block")))
     assert run.successful
     tasks = {at[1]: task for at, task in places(run).items() if at[0] == "inner"}
@@ -189,25 +189,25 @@ def test_timeout_in_a_foreach_is_caught(cli, client):
 
 def test_timeout_counts_per_attempt(cli, client):
     """The second attempt has the whole time again, and ends."""
-    run_id = cli.run("linear", "--with", "timeout:seconds=0.3", "--with", f"retry:{NO_PAUSE}", env=plan("a::0 block"))
+    run_id = cli.run("linear", "--with", "timeout:seconds=1", "--with", f"retry:{NO_PAUSE}", env=plan("a::0 block"))
     task = client.Run(f"Linear/{run_id}")["a"].task
     assert task["attempt"].data == 1 and task.successful
     stderr = client.Task(task.pathspec, attempt=0).stderr
-    assert "Step a timed out after 0 hours, 0 minutes, 0.3 seconds" in stderr
+    assert "Step a timed out after 0 hours, 0 minutes, 1 seconds" in stderr
 
 
 def test_timeout_names_the_place(cli):
-    _, result = cli.fail("linear", "--with", "timeout:seconds=0.3", env=plan("a block"))
+    _, result = cli.fail("linear", "--with", "timeout:seconds=1", env=plan("a block"))
     shown = lines_of(result, "a/2")
-    assert "Step a timed out after 0 hours, 0 minutes, 0.3 seconds" in shown
+    assert "Step a timed out after 0 hours, 0 minutes, 1 seconds" in shown
     assert any("wait_for_ever" in line or "shapes::done" in line for line in shown), shown
 
 
 def test_timeout_of_a_task_that_blocks_all_signals(cli, client):
-    run_id = cli.run("linear", "--with", "timeout:seconds=0.2", "--with", "catch:var=caught", env=plan("a block_signals;a block"))
+    run_id = cli.run("linear", "--with", "timeout:seconds=1", "--with", "catch:var=caught", env=plan("a block_signals;a block"))
     caught = client.Run(f"Linear/{run_id}")["a"].task["caught"].data
     assert caught.type == TIMED_OUT
-    assert caught.exception.endswith("0.2 seconds, and was killed since it did not end by itself")
+    assert caught.exception.endswith("1 seconds, and was killed since it did not end by itself")
 
 
 # --- what is refused
