@@ -15,6 +15,7 @@
 #include "base/process.h"
 #include "base/text.h"
 #include "compute/local/local_backend.h"
+#include "runtime/machine.h"
 #include "runtime/task/memory.h"
 
 namespace metaflow::cli {
@@ -111,6 +112,7 @@ void write_parameters_task(Context& context, const graph::Graph& graph, store::L
 Execution::Execution(Context& context, const ExecutionOptions& options)
     : context_(context), options_(options), graph_(context.make_graph(options.with)) {
   store::check_tags(options.tags);
+  runtime::check_local_requests(graph_);
   context.echo("Validating your flow...\n    The graph looks good!\n");
 }
 

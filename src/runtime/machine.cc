@@ -86,6 +86,16 @@ bool Machine::fits(const Request& request) const {
   return request.cpus <= free_cpus_ + kAlmost && request.memory <= free_memory_ && request.gpus <= free_gpus_.size();
 }
 
+void check_local_requests(const graph::Graph& graph) {
+  std::optional<Machine> machine;
+  for (const graph::Step& step : graph.steps()) {
+    const auto request = local_request(step.decorators);
+    if (!request) continue;
+    if (!machine) machine.emplace();
+    machine->check(step.name, *request);
+  }
+}
+
 Grant Machine::take(const Request& request) {
   Grant grant{request, {}, true};
   free_cpus_ -= request.cpus;

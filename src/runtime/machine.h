@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "graph/decorators.h"
+#include "graph/graph.h"
 
 namespace metaflow::runtime {
 
@@ -53,5 +54,8 @@ class Machine {
   std::uint64_t free_memory_;
   std::vector<std::string> free_gpus_;
 };
+
+/// Throws Error{invalid_command} if a step asks for more than this machine will ever have.
+void check_local_requests(const graph::Graph& graph);
 
 }  // namespace metaflow::runtime

@@ -39,8 +39,16 @@ void add_details(const store::FlowStore& store, TaskData& data) {
   };
   const auto ok = read("_task_ok");
   data.ok = ok && ok->root().kind() == Kind::boolean && ok->as<bool>();
+  // Python hands a range on with the other artifacts; behind an inner join it has lost it.
+  auto add_items_of = [&](const std::string& variable) {
+    const store::ArtifactRecord* range = data.find(variable);
+    data.items.push_back({variable, range != nullptr ? range->key : "", range != nullptr ? range->size : 0, ""});
+  };
   if (const auto frames = read("_foreach_stack")) {
-    for (const ForeachFrame& frame : store::decode_frames(frames->root())) data.place.push_back(frame.index);
+    for (const ForeachFrame& frame : store::decode_frames(frames->root())) {
+      data.place.push_back(frame.index);
+      add_items_of(frame.variable);
+    }
   }
   if (const auto iterations = read("_iteration_stack"); iterations && iterations->root().size() > 0)
     data.iteration = iterations->as<std::vector<std::size_t>>().back();
@@ -50,6 +58,8 @@ void add_details(const store::FlowStore& store, TaskData& data) {
   }
   if (const auto splits = read("_foreach_num_splits"); splits && splits->root().kind() == Kind::integer)
     data.splits = splits->as<std::uint64_t>();
+  if (const auto variable = read("_foreach_var"); data.splits && variable && variable->root().kind() == Kind::text)
+    add_items_of(std::string(variable->root().text()));
 }
 
 }  // namespace

@@ -57,7 +57,6 @@ Run::Run(RunServices services, RunOptions options, const TaskRef& parameters)
   for (const graph::Step& step : services.graph.steps()) {
     policies_.push_back(policy_of(step.decorators));
     requests_.push_back(local_request(step.decorators));
-    if (requests_.back()) machine_.check(step.name, *requests_.back());
   }
   frontier_.begin(parameters);
 }
@@ -159,7 +158,8 @@ void Run::clone(Origin& origin) {
       frontier_.defer(std::move(work));
       continue;
     }
-    const TaskData data = origin.read(work.step, *finished);
+    TaskData data = origin.read(work.step, *finished);
+    find_items(work.position, data);
     if (const auto damage = origin.find_damage(data)) {
       say(ReportLine::Kind::run, fmt::format("Task {}/{}/{} is executed again instead of cloned: {}.", origin.run(),
                                              services_.graph.step(work.step).name, finished->task, *damage));
@@ -177,6 +177,18 @@ void Run::clone(Origin& origin) {
   frontier_.restore();
   services_.reporter.flush();
   services_.journal.flush();
+}
+
+/// Behind an inner join, a task in Python has lost what the outer foreachs go over; the tasks that split know.
+void Run::find_items(const Position& position, TaskData& data) const {
+  if (data.has_details || data.items.size() < data.place.size()) return;
+  std::size_t at = data.place.size();
+  for (const Position* p = &position; p->split != nullptr && at > 0; p = &p->split->outer) {
+    if (services_.graph.step(p->split->step).transition != detail::Transition::foreach) continue;
+    if (!data.items[--at].key.empty()) continue;
+    const std::optional<TaskData> split = services_.store.read_done(p->split->task);
+    if (split && split->items.size() > at) data.items[at] = split->items[at];
+  }
 }
 
 void Run::adopt(const Ready& work, const Origin& origin, const Origin::Finished& finished, const TaskData& data) {

@@ -111,6 +111,7 @@ class Run : public compute::BackendEvents {
   bool try_again(Task& task);
   void commit(const store::TaskRef& task, int attempt, const store::TaskData& data);
   void follow(const Ready& work, const store::TaskRef& task, const store::TaskData& data);
+  void find_items(const Position& position, store::TaskData& data) const;
   void adopt(const Ready& work, const Origin& origin, const Origin::Finished& finished, const store::TaskData& data);
   void fail(const std::string& why);
   void stop_all();

@@ -92,10 +92,10 @@ void FlowStore::clone_attempt(const TaskRef& from, const TaskData& data, const T
     return storage_->copy(attempt_path(from, data.attempt, name), attempt_path(to, 0, name));
   };
   bool copied = copy("attempt.json");
-  if (data.attempt == 0) {
+  if (data.attempt == 0 && data.has_details) {
     copied = copy("data.json") && copied;
   } else {
-    TaskData first = data;
+    TaskData first = data;  // what Python does not note is in `data` by now
     first.attempt = 0;
     write_data(to, first);
   }

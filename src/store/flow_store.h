@@ -53,7 +53,8 @@ class FlowStore {
   void write_data(const TaskRef& task, const TaskData& data);
   void mark_done(const TaskRef& task, int attempt);
 
-  /// Another task with what a finished attempt left, as its attempt 0; no blob is copied.
+  /// Another task with what a finished attempt left, as its attempt 0; no blob is copied. `data` has the
+  /// details also if Python wrote it.
   void clone_attempt(const TaskRef& from, const TaskData& data, const TaskRef& to);
   /// Why a value that a task left cannot be trusted (it is missing, or was cut off); nothing if all can. Keys that were
   /// found good are remembered in `good`.

@@ -76,6 +76,12 @@ std::string save_item_table(FlowStore& store, const std::vector<detail::ItemSpan
 }
 
 Document read_foreach_item(const FlowStore& store, const ItemSource& source, std::size_t index) {
+  if (source.key.empty()) {
+    throw Error(ErrorCode::data_missing,
+                fmt::format("The items of the foreach over '{}' are not among the artifacts that this task got from "
+                            "tasks in Python",
+                            source.variable));
+  }
   const base::SharedBytes payload = store.load_value(source.key, source.size, source.variable);
   auto out_of_range = [&](std::size_t size) {
     return Error(ErrorCode::data_store, fmt::format("Item {} of the foreach over '{}' is not there: it has {} items",

@@ -90,6 +90,14 @@ class Cli:
         assert result.status == 0, result
         return id_file.read_text()
 
+    def resume(self, program, *arguments, status=0, **more):
+        """`resume` of the flow; gives back the id of the new run (nothing if it did not begin) and what it printed."""
+        id_file = self.directory / "resumed-id"
+        id_file.unlink(missing_ok=True)
+        result = self(program, "resume", "--run-id-file", id_file, *arguments, **more)
+        assert result.status == status, result
+        return id_file.read_text() if id_file.exists() else None, result
+
     def fail(self, program, *arguments, **more):
         """`run`, which must fail after it has begun; gives back the run id and what it printed."""
         id_file = self.directory / "run-id"

@@ -165,7 +165,7 @@ void LocalMetadataWriter::clone_artifacts(const TaskRef& task, const TaskRef& or
                                         fmt::format("{}/0_artifact_{}.json", to, artifact.name));
     if (!linked) others.artifacts.push_back(artifact);
   }
-  add_artifacts(task, others, coarse(finished));
+  add_artifacts(task, others, finished);
 }
 
 // --- reading
