@@ -39,10 +39,12 @@ Json parse(const base::SharedBytes& text, const std::string& path) {
   if (base::is_deep_json(text.text()))
     throw Error(ErrorCode::data_store, fmt::format("'{}' is damaged: it is nested too deeply", path));
   try {
-    return Json::parse(text.text());
+    Json json = Json::parse(text.text());
+    if (json.is_object()) return json;
   } catch (const Json::exception& error) {
     throw Error(ErrorCode::data_store, fmt::format("'{}' is damaged: {}", path, error.what()));
   }
+  throw Error(ErrorCode::data_store, fmt::format("'{}' is damaged: it holds no JSON object", path));
 }
 
 std::int64_t created_of(const Json& json) {
