@@ -21,7 +21,7 @@ struct Attempt {
   AttemptId id = 0;
   StepArguments step;                    // what to execute
   std::string inputs_file;               // the inputs by file, if they are too many for a command line
-  std::vector<std::string> environment;  // NAME=value, besides what every task gets
+  std::vector<std::string> environment;  // NAME=value, besides what every task gets; the last counts
   std::uint64_t memory_limit = 0;        // bytes, hard; 0: none of its own
 };
 

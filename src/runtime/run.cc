@@ -339,12 +339,13 @@ compute::Attempt Run::describe_attempt(const Task& task) {
     attempt.inputs_file = fmt::format("{}/{}/{}/inputs.txt", storage.root(), services_.store.flow(), task.ref.path());
     base::create_file(attempt.inputs_file, compute::pack_inputs(attempt.step.inputs));
   }
-  if (const auto variables = graph::find_decorator<environment>(step.decorators)) {
-    for (const auto& [name, value] : variables->vars) attempt.environment.push_back(name + "=" + value);
-  }
   if (task.grant.granted) {
     for (std::string& variable : machine_.environment(task.grant)) attempt.environment.push_back(std::move(variable));
     if (task.grant.request.enforce) attempt.memory_limit = task.grant.request.memory;
+  }
+  // Last: what the user sets counts.
+  if (const auto variables = graph::find_decorator<environment>(step.decorators)) {
+    for (const auto& [name, value] : variables->vars) attempt.environment.push_back(name + "=" + value);
   }
   return attempt;
 }

@@ -182,7 +182,7 @@ def test_terminal_counts_the_tasks_of_a_wide_step(cli):
     assert not re.search(r"work/\d+ ", text)  # not 600 lines about starts and ends
     assert re.search(r"work \[#*-*\] \d+ of 300, \d+ running", text)
     # What stays is what was printed; the live view is wiped.
-    assert "of 300" not in text.rsplit("\033[K", 1)[1]
+    assert "running" not in text.rsplit("\033[K", 1)[1]
     # A pipe gets every line.
     result = cli("sweep", "run", "--n", 300, "--max-num-splits", 300)
     assert sum("Task finished successfully." in line for line in result.lines) == 303 and "running" not in result.out
