@@ -217,7 +217,7 @@ int Execution::execute(const store::TaskRef& parameters, runtime::Origin* origin
   compute::LocalBackend backend(loop, run, base::own_executable(), task_environment());
   if (origin != nullptr) {
     run.clone(*origin);
-    if (!run.interrupted()) {
+    if (!run.stopping()) {
       say(fmt::format("{}/{} cloned!", context_.flow.name, origin->run()));
       cloned_();
       make_latest();

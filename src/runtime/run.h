@@ -69,7 +69,8 @@ class Run : public compute::BackendEvents {
 
   /// Stops the run: from a signal. The second time it does not wait.
   void interrupt(const std::string& why);
-  bool interrupted() const { return interrupted_.has_value(); }
+  /// It has failed, or was interrupted: nothing more is started.
+  bool stopping() const { return failure_.has_value() || interrupted_.has_value(); }
 
   void on_started(compute::AttemptId attempt, const std::string& where) override;
   void on_output(compute::AttemptId attempt, store::Stream stream, std::string_view bytes) override;
@@ -120,7 +121,6 @@ class Run : public compute::BackendEvents {
   void show_progress();
   void arm(Repeated& repeated);
   void repeat(std::int64_t period, std::function<void()> what);
-  bool stopping() const { return failure_.has_value() || interrupted_.has_value(); }
   std::vector<compute::AttemptId> running_ids() const;
   std::int64_t now() const { return services_.clock.wall_microseconds(); }
   StepProgress& progress(int step) { return progress_[static_cast<std::size_t>(step)]; }

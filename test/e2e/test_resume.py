@@ -194,7 +194,9 @@ def test_more_splits_are_allowed_when_resumed(cli, client):
     assert "yielded 101 child steps which is more than the current maximum of 100 children" in result.err
     _, result = cli.resume("small_foreach", status=1)
     assert "yielded 101 child steps" in result.err
-    resumed_id, _ = cli.resume("small_foreach", "--origin-run-id", origin_id, "--max-num-splits", 101)
+    # It ended while it cloned, so what is resumed is still the origin.
+    resumed_id, result = cli.resume("small_foreach", "--max-num-splits", 101)
+    assert f"Cloning SmallForeach/{origin_id}" in result.out
     resumed = client.Run(f"SmallForeach/{resumed_id}")
     assert resumed["foreach_join"].task["joined"].data == list(range(101))
     assert {place(t)[0] for t in places(resumed).values() if is_clone(t)} == {"start", "foreach_split"}
