@@ -86,6 +86,9 @@ bool link_open_file(int fd, const std::string& path);
 bool link_file(const std::string& existing, const std::string& path);
 
 void append_file(const std::string& path, std::string_view text);  // made if missing
+/// For appending again and again.
+Fd open_to_append(const std::string& path);
+void append(const Fd& fd, const std::string& path, std::string_view text);
 void make_directories(const std::string& path);
 /// False if it exists already. The parent must exist or is made.
 bool make_directory(const std::string& path);

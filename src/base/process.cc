@@ -21,6 +21,7 @@
 
 #include <metaflow/error.h>
 
+#include "base/failure_points.h"
 #include "base/text.h"
 
 namespace metaflow::base {
@@ -54,7 +55,7 @@ double seconds(const timeval& time) {
 
 std::pair<Fd, Fd> make_pipe() {
   std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) throw_errno("create", "a pipe", errno);
+  if (fails_at("start") || ::pipe2(ends.data(), O_CLOEXEC) != 0) throw_errno("create", "a pipe", errno);
   return {Fd(ends[0]), Fd(ends[1])};
 }
 
