@@ -192,6 +192,7 @@ class Disturbed:
         self.process.stdout.close()
         self.status = self.process.wait(PATIENCE)
         self.err = (chain.directory / "stderr").read_text()
+        self.hit = self.hit and self.status != 0  # else it was over
         if target == "point":
             self.hit = self.status != 0
             self.guard_killed = self.status == -signal.SIGKILL and "was killed by SIGKILL" not in self.err
@@ -202,12 +203,13 @@ class Disturbed:
         if self.target == "guard":
             self.guard_killed = self.hit = self.process.poll() is None and kill(guard)
             return
-        found = processes(self.mark)
-        if self.target == "task":
-            tasks = [pid for pid, words in found.items() if b"step" in words]
-            if tasks:
-                self.hit = kill(self.chain.random.choice(tasks))
+        if self.target == "task":  # the next that there is
+            while not self.hit and self.process.poll() is None:
+                tasks = [pid for pid, words in processes(self.mark).items() if b"step" in words]
+                if tasks:
+                    self.hit = kill(self.chain.random.choice(tasks))
             return
+        found = processes(self.mark)
         if self.target == "scheduler":
             scheduler = child_of(guard)
             if scheduler is not None:
@@ -406,12 +408,18 @@ def chaos(programs, directory, kills, seed, say=lambda text: None):
     return figures
 
 
+def scratch():
+    """In memory, if possible: thousands of files are made and removed."""
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    return pathlib.Path(tempfile.mkdtemp(prefix="metaflow-chaos-", dir=memory))
+
+
 def main():
     kills = int(sys.argv[1]) if len(sys.argv) > 1 else 300
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else random.SystemRandom().randrange(1_000_000)
     build = pathlib.Path(os.environ["METAFLOW_BUILD"]).resolve()
     print(f"{kills} kills, seed {seed}", flush=True)
-    directory = pathlib.Path(tempfile.mkdtemp(prefix="metaflow-chaos-"))
+    directory = scratch()
     programs = [(build / "flows/chaos_flow", "Chaos")]
     try:
         figures = chaos(programs, directory, kills, seed, lambda text: print(text, flush=True))
