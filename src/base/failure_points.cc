@@ -112,7 +112,7 @@ const bool kFromEnvironment = [] {
 bool detail::hit_failure_point(std::string_view point) {
   State& at = state();
   const Setting& setting = at.setting;
-  if (setting.point != point && setting.point != "*") return false;
+  if (setting.point != point && (setting.point != "*" || point == "output")) return false;
   const std::string_view where = at.step.empty() ? std::string_view("scheduler") : at.step;
   const bool here = setting.where.empty() || setting.where == where || (setting.where == "task" && !at.step.empty());
   if (!here) return false;

@@ -5,7 +5,7 @@
 //
 // The N-th call (the first, if N is not given) of this point in a process fails with this error; with `sticky` every
 // later one, too. WHERE is `scheduler` (every process that is not a task), `task`, or the name of a step: calls of
-// other processes are neither counted nor failed. POINT `*` is all of them. ERRNO is ENOSPC, EIO, EMFILE, EROFS,
+// other processes are neither counted nor failed. POINT `*` is all but output. ERRNO is ENOSPC, EIO, EMFILE, EROFS,
 // EACCES, ENOENT or EINTR (not sticky); `none`, which fails nothing; or KILL: the process is gone at this point.
 // METAFLOW_FAIL_LOG=FILE: every call that was hit is noted there, a line "WHERE POINT" each.
 //

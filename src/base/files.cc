@@ -14,6 +14,7 @@
 #include <climits>
 #include <cstdio>
 #include <cstring>
+#include <memory>
 
 #include <fmt/format.h>
 
@@ -126,6 +127,14 @@ std::optional<SharedBytes> read_file(const std::string& path) {
   }
   text.resize(got);
   return SharedBytes(std::move(text));
+}
+
+std::optional<SharedBytes> try_read_file(const std::string& path) {
+  try {
+    return read_file(path);
+  } catch (const Error&) {
+    return std::nullopt;
+  }
 }
 
 bool link_open_file(int fd, const std::string& path) {
@@ -277,6 +286,13 @@ void make_directories(const std::string& path) {
 
 bool exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
 
+std::optional<bool> is_directory(const std::string& path) {
+  struct stat status {};
+  if (!fails_at("examine") && ::stat(path.c_str(), &status) == 0) return S_ISDIR(status.st_mode);
+  if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
+  throw_errno("examine", path, errno);
+}
+
 std::optional<std::uint64_t> file_size(const std::string& path) {
   struct stat status {};
   if (!fails_at("examine") && ::stat(path.c_str(), &status) == 0) return static_cast<std::uint64_t>(status.st_size);
@@ -295,11 +311,16 @@ std::vector<std::string> list_directory(const std::string& path) {
     if (errno == ENOENT || errno == ENOTDIR) return names;
     throw_errno("list", path, errno);
   }
-  while (const dirent* entry = ::readdir(directory)) {
+  const std::unique_ptr<DIR, int (*)(DIR*)> owner(directory, &::closedir);
+  while (true) {
+    errno = 0;
+    const dirent* entry = fails_at("list") ? nullptr : ::readdir(directory);
+    if (entry == nullptr) break;
     const std::string_view name = entry->d_name;
     if (name != "." && name != "..") names.emplace_back(name);
   }
-  ::closedir(directory);
+  // Half a list would be taken for all of it. (ENOENT: it was removed meanwhile.)
+  if (errno != 0 && errno != ENOENT) throw_errno("list", path, errno);
   return names;
 }
 
