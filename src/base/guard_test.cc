@@ -66,10 +66,9 @@ void leave_a_daemon(Guarded& self) {
   const pid_t child = ::fork();
   if (child == 0) {
     ::setsid();
-    if (::fork() == 0) {
-      self.tell(::getpid());
-      wait_for_ever();
-    }
+    const pid_t daemon = ::fork();
+    if (daemon == 0) wait_for_ever();
+    self.tell(daemon);
     ::_exit(0);
   }
   ::waitpid(child, nullptr, 0);
@@ -105,7 +104,9 @@ TEST(Guard, NothingIsLeft) {
     });
     const int daemon = program.hear();
     EXPECT_GT(daemon, 0);
-    if (killed) EXPECT_EQ(program.hear(), -SIGKILL);
+    if (killed) {
+      EXPECT_EQ(program.hear(), -SIGKILL);
+    }
     program.status();
     EXPECT_EQ(program.hear(), 0);
     EXPECT_EQ(start_of_process(daemon), 0U);

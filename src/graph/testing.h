@@ -4,6 +4,7 @@
 #include <metaflow/detail/description.h>
 
 #include <initializer_list>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -15,7 +16,7 @@ namespace metaflow::graph {
 struct TestStep {
   std::string_view name;
   detail::Transition transition = detail::Transition::none;
-  std::vector<int> next;
+  std::vector<int> next = {};
   bool join = false;
 };
 
@@ -32,7 +33,7 @@ class TestGraph {
  private:
   static detail::FlowDescription describe(std::initializer_list<TestStep> steps) {
     detail::FlowDescription description;
-    description.name = "F";
+    description.name = std::string(1, 'F');
     for (const TestStep& step : steps) {
       detail::StepDescription described;
       described.node = {step.name, step.transition, step.next, step.join, false};

@@ -1,5 +1,6 @@
 #include "runtime/lease.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
@@ -41,7 +42,7 @@ class LeaseTest : public testing::Test {
       return error.what();
     }
   }
-  std::string path(int number) const { return "F/17/_meta/lease_execute." + std::to_string(number) + ".json"; }
+  std::string path(int number) const { return fmt::format("F/17/_meta/lease_execute.{}.json", number); }
   Json stored(int number) { return Json::parse(store::get(storage_, path(number))->text()); }
   /// Changes what the store says of a holder.
   template <class Change>

@@ -16,13 +16,15 @@ constexpr std::int64_t kSecond = 1'000'000;
 
 class Progress : public testing::Test {
  protected:
-  Progress() : at(3) {}
+  Progress() : at(4) {}
   std::vector<std::string> view(std::int64_t now = 0, std::size_t most = 8) {
     return live_view(*graph_, at, now, most);
   }
 
-  const graph::TestGraph graph_{
-      {"start", Transition::foreach, {1}}, {"work", Transition::linear, {2}}, {"join", Transition::none, {}, true}};
+  const graph::TestGraph graph_{{"start", Transition::foreach, {1}},
+                                {"work", Transition::linear, {2}},
+                                {"join", Transition::linear, {3}, true},
+                                {"end"}};
   std::vector<StepProgress> at;
 };
 
@@ -65,7 +67,7 @@ TEST_F(Progress, WhatWasClonedIsNoSpeed) {
 TEST_F(Progress, OnlySoManyLines) {
   for (StepProgress& step : at) step = {.running = 1, .done = 1, .expected = 4};
   EXPECT_EQ(view(0, 3).size(), 3U);
-  EXPECT_THAT(view(0, 2), ElementsAre("start [#####---------------] 1 of 4, 1 running", "and 2 more steps"));
+  EXPECT_THAT(view(0, 2), ElementsAre("start [#####---------------] 1 of 4, 1 running", "and 3 more steps"));
   EXPECT_EQ(view(0, 8)[1], "work  [#####---------------] 1 of 4, 1 running") << "names are aligned";
 }
 
@@ -74,7 +76,7 @@ TEST_F(Progress, ReportInMetaflowsWords) {
   at[1] = {.running = 2, .done = 1, .expected = 10, .started = true};
   EXPECT_THAT(progress_report(*graph_, at),
               ElementsAre("2 tasks are running: work (2 running; 1 done).", "7 tasks are waiting in the queue.",
-                          "join step has not started"));
+                          "2 steps have not started: join, end."));
 }
 
 }  // namespace

@@ -20,7 +20,8 @@ POINTS = ["create", "write", "publish", "replace", "link", "append", "mkdir", "o
 ERRORS = ["ENOSPC", "EIO", "EMFILE", "EROFS"]
 # Where the operation is one that need not succeed.
 HARMLESS = {"link", "sync"}
-SAMPLES = 4 if SANITIZED else 9  # of the calls of one point, in the scheduler; of a step's tasks there are few
+LOOKS = {"open", "read", "examine", "list"}  # at the limits of the machine, at descendants: the scheduler can do without
+SAMPLES = 4 if SANITIZED else 7  # of the calls of one point, in the scheduler; of a step's tasks there are few
 FLOW = ("sweep", "Sweep", "--n", 2)
 
 
@@ -123,7 +124,7 @@ def test_every_operation_fails_once(place, where, error):
                 cli.complete()
                 failures += 1
             else:
-                assert point in HARMLESS or where == "scheduler", (detail, result)
+                assert point in HARMLESS or where == "scheduler" and (point in LOOKS or not released(cli)), (detail, result)
             assert not difference(cli.whole(), reference), detail
     assert failures > 0
 
@@ -171,6 +172,12 @@ def test_resume_fails(place, error):
                 assert result.status == 0, (detail, result)
                 assert not difference(cli.whole(), reference), detail
     check_left(cli, "")
+
+
+def released(cli):
+    """Whether the scheduler could give its lease back: the one thing it writes that need not be there."""
+    (lease,) = (cli.store() / (cli.store() / "latest_run").read_text() / "_meta").glob("lease_execute.*")
+    return json.loads(lease.read_text())["released"]
 
 
 # --- what becomes of the store itself
