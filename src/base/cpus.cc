@@ -17,15 +17,15 @@ namespace {
 /// quota / period of a control group; 0 if it has none.
 double quota_of(const std::string& group, bool unified) {
   if (unified) {
-    const auto text = read_file(group + "/cpu.max");  // "200000 100000" or "max 100000"
+    const auto text = try_read_file(group + "/cpu.max");  // "200000 100000" or "max 100000"
     if (!text) return 0;
     const auto parts = split(trim(text->text()), ' ');
     if (parts.size() != 2 || parts[0] == "max") return 0;
     const double period = std::atof(parts[1].c_str());
     return period > 0 ? std::atof(parts[0].c_str()) / period : 0;
   }
-  const auto quota = read_file(group + "/cpu.cfs_quota_us");
-  const auto period = read_file(group + "/cpu.cfs_period_us");
+  const auto quota = try_read_file(group + "/cpu.cfs_quota_us");
+  const auto period = try_read_file(group + "/cpu.cfs_period_us");
   if (!quota || !period) return 0;
   const double q = std::atof(std::string(quota->text()).c_str());
   const double p = std::atof(std::string(period->text()).c_str());
@@ -34,7 +34,7 @@ double quota_of(const std::string& group, bool unified) {
 
 double cgroup_quota() {
   double smallest = 0;
-  const auto groups = read_file("/proc/self/cgroup");
+  const auto groups = try_read_file("/proc/self/cgroup");
   if (!groups) return 0;
   for (const std::string& line : split(groups->text(), '\n')) {
     const auto parts = split(line, ':');

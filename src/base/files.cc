@@ -14,10 +14,13 @@
 #include <climits>
 #include <cstdio>
 #include <cstring>
+#include <memory>
 
 #include <fmt/format.h>
 
 #include <metaflow/error.h>
+
+#include "base/failure_points.h"
 
 namespace metaflow::base {
 
@@ -25,10 +28,13 @@ namespace {
 
 constexpr std::size_t kMapFrom = 64 * 1024;
 
+/// A system call, which is made again if a signal interrupts it. `point`: of base/failure_points.h.
 template <class Call>
-auto retry(Call call) {
-  auto result = call();
-  while (result < 0 && errno == EINTR) result = call();
+auto retry(std::string_view point, Call call) {
+  using Result = decltype(call());
+  auto once = [&] { return fails_at(point) ? Result{-1} : call(); };
+  Result result = once();
+  while (result < 0 && errno == EINTR) result = once();
   return result;
 }
 
@@ -47,7 +53,7 @@ void write_parts(int fd, Parts parts, const std::string& path) {
       const std::size_t from = i == next ? skip : 0;
       chunk[count] = {const_cast<std::byte*>(parts[i].data()) + from, parts[i].size() - from};
     }
-    const ssize_t written = retry([&] { return ::writev(fd, chunk.data(), static_cast<int>(count)); });
+    const ssize_t written = retry("write", [&] { return ::writev(fd, chunk.data(), static_cast<int>(count)); });
     if (written < 0) throw_errno("write", path, errno);
     auto left = static_cast<std::size_t>(written);
     while (next < parts.size() && left >= parts[next].size() - skip) {
@@ -60,7 +66,7 @@ void write_parts(int fd, Parts parts, const std::string& path) {
 }
 
 int open_nameless(const std::string& directory) {
-  return retry([&] { return ::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0666); });
+  return retry("create", [&] { return ::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0666); });
 }
 
 bool nameless_unsupported(int error) {
@@ -93,17 +99,17 @@ void throw_errno(std::string_view operation, std::string_view path, int error) {
 }
 
 std::optional<SharedBytes> read_file(const std::string& path) {
-  const Fd fd(retry([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC); }));
+  const Fd fd(retry("open", [&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC); }));
   if (!fd) {
     if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
     throw_errno("open", path, errno);
   }
   struct stat status {};
-  if (::fstat(fd.get(), &status) != 0) throw_errno("examine", path, errno);
+  if (fails_at("examine") || ::fstat(fd.get(), &status) != 0) throw_errno("examine", path, errno);
   if (S_ISDIR(status.st_mode)) throw_errno("read", path, EISDIR);
   const auto size = static_cast<std::size_t>(status.st_size);
   if (size >= kMapFrom) {
-    void* mapped = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd.get(), 0);
+    void* mapped = fails_at("map") ? MAP_FAILED : ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd.get(), 0);
     if (mapped == MAP_FAILED) throw_errno("map", path, errno);
     std::shared_ptr<const void> owner(mapped, [size](const void* p) { ::munmap(const_cast<void*>(p), size); });
     return SharedBytes({static_cast<const std::byte*>(mapped), size}, std::move(owner));
@@ -112,7 +118,7 @@ std::optional<SharedBytes> read_file(const std::string& path) {
   std::string text(size == 0 ? 4096 : size + 1, '\0');
   std::size_t got = 0;
   while (true) {
-    const ssize_t n = retry([&] { return ::read(fd.get(), text.data() + got, text.size() - got); });
+    const ssize_t n = retry("read", [&] { return ::read(fd.get(), text.data() + got, text.size() - got); });
     if (n < 0 && errno == ESRCH) return std::nullopt;  // in /proc, of a process that has just gone
     if (n < 0) throw_errno("read", path, errno);
     if (n == 0) break;
@@ -123,10 +129,19 @@ std::optional<SharedBytes> read_file(const std::string& path) {
   return SharedBytes(std::move(text));
 }
 
+std::optional<SharedBytes> try_read_file(const std::string& path) {
+  try {
+    return read_file(path);
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
 bool link_open_file(int fd, const std::string& path) {
   std::array<char, 32> link;
   std::snprintf(link.data(), link.size(), "/proc/self/fd/%d", fd);
-  if (::linkat(AT_FDCWD, link.data(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) == 0) return true;
+  if (!fails_at("publish") && ::linkat(AT_FDCWD, link.data(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) == 0)
+    return true;
   if (errno == EEXIST) return false;
   const int error = errno;
   if (error == ENOENT && !exists(directory_of(path))) {
@@ -144,7 +159,7 @@ SpoolFile::SpoolFile(const std::string& directory) : directory_(directory) {
   }
   if (!fd_ && (nameless_unsupported(errno) || ::access("/proc/self/fd", F_OK) != 0)) {
     temporary_ = temporary_name(directory);
-    fd_.reset(retry([&] { return ::open(temporary_.c_str(), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0666); }));
+    fd_.reset(retry("create", [&] { return ::open(temporary_.c_str(), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0666); }));
   }
   if (!fd_) throw_errno("create a file in", directory, errno);
 }
@@ -156,7 +171,7 @@ SpoolFile::~SpoolFile() {
 void SpoolFile::write(std::span<const std::byte> bytes, std::uint64_t offset) {
   while (!bytes.empty()) {
     const ssize_t n =
-        retry([&] { return ::pwrite(fd_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset)); });
+        retry("write", [&] { return ::pwrite(fd_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset)); });
     if (n < 0) throw_errno("write a file in", directory_, errno);
     bytes = bytes.subspan(static_cast<std::size_t>(n));
     offset += static_cast<std::uint64_t>(n);
@@ -165,7 +180,7 @@ void SpoolFile::write(std::span<const std::byte> bytes, std::uint64_t offset) {
 
 bool SpoolFile::publish(const std::string& path) {
   if (temporary_.empty()) return link_open_file(fd_.get(), path);
-  if (::link(temporary_.c_str(), path.c_str()) == 0) return true;
+  if (!fails_at("publish") && ::link(temporary_.c_str(), path.c_str()) == 0) return true;
   if (errno == EEXIST) return false;
   if (errno == ENOENT) make_directories(directory_of(path));
   // A file system without hard links: rename, which may replace the same content.
@@ -195,7 +210,7 @@ void replace_file(const std::string& path, Parts parts) {
   const std::string directory = directory_of(path);
   const std::string temporary = temporary_name(directory);
   auto open = [&] {
-    return retry([&] { return ::open(temporary.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666); });
+    return retry("create", [&] { return ::open(temporary.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666); });
   };
   Fd fd(open());
   if (!fd && errno == ENOENT) {
@@ -205,7 +220,7 @@ void replace_file(const std::string& path, Parts parts) {
   if (!fd) throw_errno("create", path, errno);
   try {
     write_parts(fd.get(), parts, path);
-    if (::rename(temporary.c_str(), path.c_str()) != 0) throw_errno("replace", path, errno);
+    if (fails_at("replace") || ::rename(temporary.c_str(), path.c_str()) != 0) throw_errno("replace", path, errno);
   } catch (...) {
     ::unlink(temporary.c_str());
     throw;
@@ -221,7 +236,7 @@ void write_output_file(const std::string& path, Parts parts) {
   if (!exists(directory_of(path))) throw_errno("write", path, ENOENT);
   struct stat status {};
   if (::lstat(path.c_str(), &status) != 0 || S_ISREG(status.st_mode)) return replace_file(path, parts);
-  const Fd fd(retry([&] { return ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666); }));
+  const Fd fd(retry("create", [&] { return ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666); }));
   if (!fd) throw_errno("open", path, errno);
   write_parts(fd.get(), parts, path);
 }
@@ -232,21 +247,27 @@ void write_output_file(const std::string& path, std::string_view text) {
 }
 
 bool link_file(const std::string& existing, const std::string& path) {
-  return ::link(existing.c_str(), path.c_str()) == 0 || errno == EEXIST;
+  return (!fails_at("link") && ::link(existing.c_str(), path.c_str()) == 0) || errno == EEXIST;
 }
 
-void append_file(const std::string& path, std::string_view text) {
-  const Fd fd(retry([&] { return ::open(path.c_str(), O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0666); }));
+Fd open_to_append(const std::string& path) {
+  Fd fd(retry("append", [&] { return ::open(path.c_str(), O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0666); }));
   if (!fd) throw_errno("open", path, errno);
+  return fd;
+}
+
+void append(const Fd& fd, const std::string& path, std::string_view text) {
   while (!text.empty()) {
-    const ssize_t n = retry([&] { return ::write(fd.get(), text.data(), text.size()); });
+    const ssize_t n = retry("append", [&] { return ::write(fd.get(), text.data(), text.size()); });
     if (n < 0) throw_errno("write", path, errno);
     text.remove_prefix(static_cast<std::size_t>(n));
   }
 }
 
+void append_file(const std::string& path, std::string_view text) { append(open_to_append(path), path, text); }
+
 bool make_directory(const std::string& path) {
-  if (::mkdir(path.c_str(), 0777) == 0) return true;
+  if (!fails_at("mkdir") && ::mkdir(path.c_str(), 0777) == 0) return true;
   if (errno == EEXIST) return false;
   if (errno == ENOENT && path != directory_of(path)) {
     make_directories(directory_of(path));
@@ -256,7 +277,7 @@ bool make_directory(const std::string& path) {
 }
 
 void make_directories(const std::string& path) {
-  if (::mkdir(path.c_str(), 0777) == 0 || errno == EEXIST) return;
+  if ((!fails_at("mkdir") && ::mkdir(path.c_str(), 0777) == 0) || errno == EEXIST) return;
   const std::string parent = directory_of(path);
   if (errno != ENOENT || parent == path) throw_errno("make the directory", path, errno);
   make_directories(parent);
@@ -265,29 +286,41 @@ void make_directories(const std::string& path) {
 
 bool exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
 
+std::optional<bool> is_directory(const std::string& path) {
+  struct stat status {};
+  if (!fails_at("examine") && ::stat(path.c_str(), &status) == 0) return S_ISDIR(status.st_mode);
+  if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
+  throw_errno("examine", path, errno);
+}
+
 std::optional<std::uint64_t> file_size(const std::string& path) {
   struct stat status {};
-  if (::stat(path.c_str(), &status) == 0) return static_cast<std::uint64_t>(status.st_size);
+  if (!fails_at("examine") && ::stat(path.c_str(), &status) == 0) return static_cast<std::uint64_t>(status.st_size);
   if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
   throw_errno("examine", path, errno);
 }
 
 void remove_file(const std::string& path) {
-  if (::unlink(path.c_str()) != 0 && errno != ENOENT) throw_errno("remove", path, errno);
+  if ((fails_at("remove") || ::unlink(path.c_str()) != 0) && errno != ENOENT) throw_errno("remove", path, errno);
 }
 
 std::vector<std::string> list_directory(const std::string& path) {
   std::vector<std::string> names;
-  DIR* directory = ::opendir(path.c_str());
+  DIR* directory = fails_at("list") ? nullptr : ::opendir(path.c_str());
   if (directory == nullptr) {
     if (errno == ENOENT || errno == ENOTDIR) return names;
     throw_errno("list", path, errno);
   }
-  while (const dirent* entry = ::readdir(directory)) {
+  const std::unique_ptr<DIR, int (*)(DIR*)> owner(directory, &::closedir);
+  while (true) {
+    errno = 0;
+    const dirent* entry = fails_at("list") ? nullptr : ::readdir(directory);
+    if (entry == nullptr) break;
     const std::string_view name = entry->d_name;
     if (name != "." && name != "..") names.emplace_back(name);
   }
-  ::closedir(directory);
+  // Half a list would be taken for all of it. (ENOENT: it was removed meanwhile.)
+  if (errno != 0 && errno != ENOENT) throw_errno("list", path, errno);
   return names;
 }
 
@@ -325,12 +358,12 @@ std::string absolute_path(const std::string& path) {
 
 void sync_file_system(const std::string& path) {
   const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (fd) ::syncfs(fd.get());
+  if (fd && !fails_at("sync")) ::syncfs(fd.get());
 }
 
 void write_all(int fd, std::string_view text) {
   while (!text.empty()) {
-    const ssize_t n = retry([&] { return ::write(fd, text.data(), text.size()); });
+    const ssize_t n = retry("output", [&] { return ::write(fd, text.data(), text.size()); });
     if (n < 0 && errno == EPIPE && fd == 1) throw OutputClosed{};
     if (n < 0) throw_errno("write", "output", errno);
     text.remove_prefix(static_cast<std::size_t>(n));

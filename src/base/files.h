@@ -46,6 +46,9 @@ using Parts = std::span<const std::span<const std::byte>>;
 /// The whole file; nothing if it does not exist. Files from 64 KiB on are mapped.
 std::optional<SharedBytes> read_file(const std::string& path);
 
+/// Where one can do without (in /proc, for instance): nothing if it cannot be read, whatever the reason.
+std::optional<SharedBytes> try_read_file(const std::string& path);
+
 /// Makes a file that must not exist. False, and nothing changed, if it does. Missing directories are made.
 bool create_file(const std::string& path, Parts parts);
 bool create_file(const std::string& path, std::string_view text);
@@ -86,10 +89,15 @@ bool link_open_file(int fd, const std::string& path);
 bool link_file(const std::string& existing, const std::string& path);
 
 void append_file(const std::string& path, std::string_view text);  // made if missing
+/// For appending again and again.
+Fd open_to_append(const std::string& path);
+void append(const Fd& fd, const std::string& path, std::string_view text);
 void make_directories(const std::string& path);
 /// False if it exists already. The parent must exist or is made.
 bool make_directory(const std::string& path);
 bool exists(const std::string& path);
+/// Nothing if there is no such thing.
+std::optional<bool> is_directory(const std::string& path);
 std::optional<std::uint64_t> file_size(const std::string& path);
 void remove_file(const std::string& path);  // no error if missing
 

@@ -22,14 +22,14 @@ bool write_control(const std::string& path, const std::string& text) {
 }
 
 std::uint64_t number_in(const std::string& path) {
-  const auto text = read_file(path);
+  const auto text = try_read_file(path);
   return text ? std::strtoull(std::string(text->text()).c_str(), nullptr, 10) : 0;
 }
 
 }  // namespace
 
 std::optional<MemoryGroupPath> own_memory_group() {
-  const auto groups = read_file("/proc/self/cgroup");
+  const auto groups = try_read_file("/proc/self/cgroup");
   if (!groups) return std::nullopt;
   std::optional<MemoryGroupPath> found;
   for (const std::string& line : split(groups->text(), '\n')) {
@@ -76,7 +76,7 @@ std::uint64_t MemoryGroup::peak() const {
 }
 
 bool MemoryGroup::killed() const {
-  const auto text = read_file(path_ + (unified_ ? "/memory.events" : "/memory.oom_control"));
+  const auto text = try_read_file(path_ + (unified_ ? "/memory.events" : "/memory.oom_control"));
   if (!text) return false;
   for (const std::string& line : split(text->text(), '\n')) {
     if (line.starts_with("oom_kill ")) return std::atoi(line.c_str() + 9) > 0;

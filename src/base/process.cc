@@ -21,6 +21,7 @@
 
 #include <metaflow/error.h>
 
+#include "base/failure_points.h"
 #include "base/text.h"
 
 namespace metaflow::base {
@@ -31,8 +32,9 @@ constexpr std::uint64_t kBlock = 512;  // of getrusage(2)
 
 /// The fields of /proc/PID/stat behind the name, which may hold anything: state, parent, ... ; none if there is no such
 /// process.
-std::vector<std::string> stat_fields(const std::string& pid) {
-  const auto stat = read_file("/proc/" + pid + "/stat");
+std::vector<std::string> stat_fields(const std::string& pid,
+                                     std::optional<SharedBytes> (*read)(const std::string&) = read_file) {
+  const auto stat = read("/proc/" + pid + "/stat");
   if (!stat) return {};
   const std::size_t end = stat->text().rfind(')');
   if (end == std::string_view::npos || end + 2 >= stat->size()) return {};
@@ -54,7 +56,7 @@ double seconds(const timeval& time) {
 
 std::pair<Fd, Fd> make_pipe() {
   std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) throw_errno("create", "a pipe", errno);
+  if (fails_at("start") || ::pipe2(ends.data(), O_CLOEXEC) != 0) throw_errno("create", "a pipe", errno);
   return {Fd(ends[0]), Fd(ends[1])};
 }
 
@@ -161,13 +163,22 @@ void become_subreaper() { ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); }
 
 namespace {
 
+/// What can be listed: who clears up after a run does not fail the run.
+std::vector<std::string> list_system_directory(const std::string& path) {
+  try {
+    return list_directory(path);
+  } catch (const Error&) {
+    return {};
+  }
+}
+
 /// The children of this process. The kernel lists them where it was built so; else every process is asked for its
 /// parent.
 std::vector<pid_t> children() {
   std::vector<pid_t> found;
   bool listed = false;
-  for (const std::string& thread : list_directory("/proc/self/task")) {
-    const auto text = read_file("/proc/self/task/" + thread + "/children");
+  for (const std::string& thread : list_system_directory("/proc/self/task")) {
+    const auto text = try_read_file("/proc/self/task/" + thread + "/children");
     if (!text) continue;
     listed = true;
     for (const std::string& pid : split(text->text(), ' ')) {
@@ -175,10 +186,10 @@ std::vector<pid_t> children() {
     }
   }
   if (listed) return found;
-  for (const std::string& name : list_directory("/proc")) {
+  for (const std::string& name : list_system_directory("/proc")) {
     const int pid = std::atoi(name.c_str());
     if (pid <= 0) continue;
-    const auto fields = stat_fields(name);
+    const auto fields = stat_fields(name, try_read_file);
     if (fields.size() > 1 && std::atoi(fields[1].c_str()) == ::getpid()) found.push_back(pid);
   }
   return found;

@@ -42,7 +42,7 @@ _Unwind_Reason_Code add_frame(_Unwind_Context* context, void* argument) {
 class SymbolTable {
  public:
   explicit SymbolTable(const std::string& path) {
-    auto file = read_file(path);
+    auto file = try_read_file(path);
     if (!file) return;
     image_ = std::move(*file);
     const auto* header = at<ElfW(Ehdr)>(0);

@@ -2,10 +2,29 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+#include <vector>
+
 #include <limits>
 
 namespace metaflow::base {
 namespace {
+
+TEST(Text, WordsOfACommand) {
+  const auto words = [](std::string_view text) { return split_words(text); };
+  using Words = std::vector<std::string>;
+  EXPECT_EQ(words(""), Words{});
+  EXPECT_EQ(words(" \t "), Words{});
+  EXPECT_EQ(words("gdb --args  x"), (Words{"gdb", "--args", "x"}));
+  EXPECT_EQ(words("a 'b c' \"d e\""), (Words{"a", "b c", "d e"}));
+  EXPECT_EQ(words("a'b c'd"), (Words{"ab cd"})) << "quotes join";
+  EXPECT_EQ(words("'' \"\""), (Words{"", ""})) << "an empty word is one";
+  EXPECT_EQ(words(R"(a\ b \"c "d\"e")"), (Words{"a b", "\"c", "d\"e"}));
+  EXPECT_EQ(words(R"('a\b')"), (Words{"a\\b"})) << "in single quotes a backslash is one";
+  EXPECT_EQ(words("a\\"), (Words{"a\\"})) << "nothing follows it";
+  EXPECT_EQ(words("'open end"), (Words{"open end"}));
+  EXPECT_EQ(words("$HOME *.cc a;b"), (Words{"$HOME", "*.cc", "a;b"})) << "nothing else is special";
+}
 
 TEST(Text, SplitKeepsEmptyParts) {
   EXPECT_EQ(split("a//b", '/'), (std::vector<std::string>{"a", "", "b"}));

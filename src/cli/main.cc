@@ -1,6 +1,7 @@
 // The command line of a flow: finds out which command, runs it, prints its errors.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
@@ -9,6 +10,7 @@
 #include <metaflow/detail/description.h>
 #include <metaflow/error.h>
 
+#include "base/failure_points.h"
 #include "base/files.h"
 #include "base/process.h"
 #include "base/text.h"
@@ -101,6 +103,8 @@ bool is_step(int argc, char** argv) {
 }
 
 int run_step_command(const detail::FlowDescription& flow, int argc, char** argv) {
+  char** const step = std::find_if(argv, argv + argc, [](const char* word) { return std::strcmp(word, "step") == 0; });
+  base::failure_points_in_task(step + 1 < argv + argc ? step[1] : "");
   base::prefer_as_oom_victim();
   if (const char* scheduler = std::getenv("METAFLOW_SCHEDULER_PID")) base::die_with_parent(std::atoi(scheduler));
   runtime::obey_memory_limit();

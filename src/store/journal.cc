@@ -1,9 +1,7 @@
 #include "store/journal.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 
-#include <cerrno>
 #include <iterator>
 #include <nlohmann/json.hpp>
 #include <unordered_map>
@@ -93,11 +91,8 @@ void Journal::attempt_ends(std::int64_t time, const TaskRef& task, int attempt, 
 
 void Journal::flush() {
   if (text_.empty()) return;
-  if (!file_) {
-    file_.reset(::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666));
-    if (!file_) base::throw_errno("write", path_, errno);
-  }
-  base::write_all(file_.get(), text_);
+  if (!file_) file_ = base::open_to_append(path_);
+  base::append(file_, path_, text_);
   text_.clear();
 }
 

@@ -126,6 +126,20 @@ TEXTS = {
         json.dumps({"name": "x", "sha": "0" * 40, "type": "metaflow.artifact", "content_type": "gzip+pickle-v4",
                     "ds_type": "local", "location": ":root:/x", "ts_epoch": 5}),
     ],
+    "journal": [
+        '{"e":"run","t":100,"version":1,"command":"resume","origin":"16","host":"h","pid":4711,"max_workers":8,"namespace":"user:me","with":["retry"],"tags":["a"]}\n'
+        '{"e":"expect","t":101,"step":"work","n":2}\n{"e":"clone","t":103,"task":"start/1","from":"16/start/9"}\n'
+        '{"e":"start","t":110,"task":"work/2","n":0,"where":"pid 5","in":"17/start/1","i":3,"split":"17/start/1"}\n'
+        '{"e":"end","t":120,"task":"work/2","n":0,"how":"done","mem":1000,"cpu":0.250000,"rd":7,"wr":8}\n'
+        '{"e":"over","t":130,"how":"failed","why":"Step work failed."}\n',
+        '{"e":"start","t":110,"task":"work/2","n":1,"where":"","fallback":true}\n{"e":"end","t":1,"task":"work/2","n":1,"how":"stopped","mem":-1,"cpu":1e400,"cause":"x"}\n{"e":"sta',
+        '\n[]\n{"e":1}\n{"e":"over","t":"x"}\nnull\n{"e":"expect","t":1e300,"step":5,"n":-2}\n',
+    ],
+    "lease": [
+        '{"user": "me", "host": "h", "boot": "b", "pid_space": "pid:[1]", "pid": 1, "pid_began": 5, "run": "17", "since": 1, "renewed": 9000000000000000, "released": false}',
+        '{"user": "me", "host": "h", "boot": "b", "pid_space": "", "pid": -1, "pid_began": 1e99, "run": 17, "since": 1, "renewed": -9223372036854775808, "released": 0}',
+        "{}", "",
+    ],
     "settings": ['{"METAFLOW_DEFAULT_DATASTORE": "local", "METAFLOW_X": 1, "METAFLOW_Y": null, "METAFLOW_Z": ["a"]}', "[]"],
     "decorator": [
         "resources:cpu=4,memory=8000", "resources", "resources:gpu=1, cpu=2.5", 'environment:vars={"A": "1", "B": "x,y=z"}',

@@ -13,6 +13,8 @@ std::span<const Reader> readers() {
       Reader{"log", take_log},
       Reader{"data_json", take_data_json},
       Reader{"metadata", take_metadata},
+      Reader{"journal", take_journal},
+      Reader{"lease", take_lease},
       Reader{"settings", take_settings},
       Reader{"decorator", take_decorator},
       Reader{"parameter", take_parameter},

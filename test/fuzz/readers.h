@@ -22,6 +22,8 @@ void take_gzip(std::string_view input);
 void take_log(std::string_view input);
 void take_data_json(std::string_view input);
 void take_metadata(std::string_view input);
+void take_journal(std::string_view input);
+void take_lease(std::string_view input);
 void take_settings(std::string_view input);
 void take_decorator(std::string_view input);
 void take_parameter(std::string_view input);

@@ -11,6 +11,10 @@
 #include "base/settings.h"
 #include "base/text.h"
 #include "readers.h"
+#include "runtime/lease.h"
+#include "runtime/summary.h"
+#include "store/journal.h"
+#include "store/local/local_storage.h"
 #include "store/local/local_metadata.h"
 #include "store/mflog.h"
 #include "store/task_data.h"
@@ -90,6 +94,37 @@ void take_metadata(std::string_view input) {
   look([&] { (void)reader.artifacts("Flow", task, -1); });
   look([&] { (void)reader.artifacts("Flow", task, 0); });
   succeeds({ErrorCode::data_store, ErrorCode::tagging}, [&] { (void)reader.edit_tags("Flow", "1", {"new"}, {"old"}); });
+}
+
+void take_journal(std::string_view input) {
+  static const Directory directory;
+  directory.write("journal.jsonl", input);
+  const auto history = store::read_journal(directory.path() + "/journal.jsonl", "1");
+  require(history.has_value(), "there is a journal");
+  for (const auto& attempt : history->attempts) require(attempt.task.run == "1", "its attempts are of the run");
+  (void)runtime::summarise(*history, {"start", "work"});
+  // What is written behind it is read, if it ends with a whole line.
+  if (!input.empty() && !input.ends_with('\n')) return;
+  store::Journal more(directory.path() + "/journal.jsonl");
+  more.cloned(1, {"1", "work", "2"}, {"0", "work", "3"});
+  more.flush();
+  const auto again = store::read_journal(directory.path() + "/journal.jsonl", "1");
+  require(again->clones.size() == history->clones.size() + 1, "an event is read as written");
+}
+
+void take_lease(std::string_view input) {
+  static const Directory directory;
+  base::SystemClock clock;
+  base::make_directories(directory.path() + "/Flow/1/_meta");
+  directory.write("Flow/1/_meta/lease_execute.0.json", input);
+  store::LocalStorage storage(directory.path());
+  const auto last = runtime::Lease::last_holder(storage, "Flow", "1", "execute");
+  const auto holder = runtime::Lease::holder(storage, "Flow", "1", "execute", clock);
+  require(last || !holder, "who holds it held it last");
+  const bool free = succeeds({ErrorCode::invalid_command},
+                             [&] { runtime::Lease::refuse_if_held(storage, "Flow", "1", "execute", clock); });
+  require(free == !holder, "who holds it is refused for");
+  if (last) (void)last->name();
 }
 
 void take_settings(std::string_view input) {

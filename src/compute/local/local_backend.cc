@@ -24,7 +24,7 @@ constexpr std::size_t kBufferSize = 64 * 1024;
 
 /// Where the kernel has put the core file of a process; empty if that is not to be known.
 std::string place_of_core(pid_t pid) {
-  const auto text = base::read_file("/proc/sys/kernel/core_pattern");
+  const auto text = base::try_read_file("/proc/sys/kernel/core_pattern");
   if (!text) return {};
   const std::string pattern(base::trim(text->text()));
   if (pattern.starts_with('|')) {

@@ -42,7 +42,7 @@ bool is_sanitized() {
 thread_local std::size_t failed_allocation = 0;
 
 std::uint64_t number_in(const std::string& path) {
-  const auto text = base::read_file(path);
+  const auto text = base::try_read_file(path);
   if (!text) return 0;
   return std::strtoull(std::string(text->text()).c_str(), nullptr, 10);  // "max" is 0
 }

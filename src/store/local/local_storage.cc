@@ -1,7 +1,5 @@
 #include "store/local/local_storage.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <atomic>
 #include <exception>
@@ -58,9 +56,8 @@ bool LocalStorage::copy(const std::string& from, const std::string& to) {
 std::vector<Entry> LocalStorage::list(const std::string& path) {
   std::vector<Entry> entries;
   for (std::string& name : base::list_directory(full(path))) {
-    struct stat status {};
-    const bool directory = ::stat((full(path) + "/" + name).c_str(), &status) == 0 && S_ISDIR(status.st_mode);
-    entries.push_back({std::move(name), directory});
+    const auto directory = base::is_directory(full(path) + "/" + name);
+    if (directory) entries.push_back({std::move(name), *directory});
   }
   return entries;
 }

@@ -1,0 +1,143 @@
+#include "base/failure_points.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <csignal>
+#include <charconv>
+#include <cstdlib>
+#include <iterator>
+#include <string>
+
+#include <metaflow/error.h>
+
+#include "base/text.h"
+
+namespace metaflow::base {
+
+namespace detail {
+bool failure_points_armed = false;
+}  // namespace detail
+
+namespace {
+
+constexpr std::string_view kPoints[] = {"open",   "read",    "map",     "examine", "list",   "create",
+                                        "write",  "publish", "replace", "link",    "append", "mkdir",
+                                        "remove", "sync",    "start",   "output",  "*"};
+
+constexpr int kKill = -1;
+
+struct Named {
+  std::string_view name;
+  int error;
+};
+constexpr Named kErrors[] = {{"ENOSPC", ENOSPC}, {"EIO", EIO},       {"EMFILE", EMFILE},
+                             {"EROFS", EROFS},   {"EACCES", EACCES}, {"ENOENT", ENOENT},
+                             {"EINTR", EINTR},   {"KILL", kKill},    {"none", 0}};
+
+struct Setting {
+  std::string where;  // empty: everywhere
+  std::string point;
+  int error = 0;
+  std::uint64_t number = 1;
+  bool sticky = false;
+};
+
+struct State {
+  Setting setting;
+  std::string step;  // empty: the scheduler
+  std::atomic<std::uint64_t> calls{0};
+};
+
+State& state() {
+  static State* const the_state = new State;  // also while other static objects are destroyed
+  return *the_state;
+}
+
+Setting parse(std::string_view text) {
+  const auto refuse = [&] {
+    return Error(ErrorCode::usage, fmt::format("METAFLOW_FAIL_AT: '{}' is no setting", text));
+  };
+  const auto parts = split(text, ':');
+  if (parts.size() < 2 || parts.size() > 4) throw refuse();
+  Setting setting;
+  const std::size_t dot = parts[0].find('.');
+  if (dot != std::string::npos) setting.where = parts[0].substr(0, dot);
+  setting.point = dot == std::string::npos ? parts[0] : parts[0].substr(dot + 1);
+  if (std::find(std::begin(kPoints), std::end(kPoints), setting.point) == std::end(kPoints)) throw refuse();
+  const auto* error =
+      std::find_if(std::begin(kErrors), std::end(kErrors), [&](const Named& known) { return known.name == parts[1]; });
+  if (error == std::end(kErrors)) throw refuse();
+  setting.error = error->error;
+  if (parts.size() > 2) {
+    const char* const end = parts[2].data() + parts[2].size();
+    const auto parsed = std::from_chars(parts[2].data(), end, setting.number);
+    if (parsed.ec != std::errc() || parsed.ptr != end || setting.number == 0) throw refuse();
+  }
+  setting.sticky = parts.size() > 3;
+  if (setting.sticky && (parts[3] != "sticky" || setting.error == EINTR)) throw refuse();  // would be tried for ever
+  return setting;
+}
+
+void note(std::string_view where, std::string_view point) {
+  const char* const path = std::getenv("METAFLOW_FAIL_LOG");
+  if (path == nullptr) return;
+  const int fd = ::open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+  if (fd < 0) return;
+  const std::string line = fmt::format("{} {}\n", where, point);
+  [[maybe_unused]] const ssize_t written = ::write(fd, line.data(), line.size());
+  ::close(fd);
+}
+
+/// Before main: a process has one setting, whatever it does first.
+const bool kFromEnvironment = [] {
+  const char* const text = std::getenv("METAFLOW_FAIL_AT");
+  if (text == nullptr || *text == '\0') return false;
+  try {
+    set_failure_point(text);
+  } catch (const Error& error) {
+    const std::string line = fmt::format("{}\n", error.what());
+    [[maybe_unused]] const ssize_t written = ::write(2, line.data(), line.size());
+    ::_exit(2);  // a test that tests nothing would pass
+  }
+  return true;
+}();
+
+}  // namespace
+
+bool detail::hit_failure_point(std::string_view point) {
+  State& at = state();
+  const Setting& setting = at.setting;
+  if (setting.point != point && (setting.point != "*" || point == "output")) return false;
+  const std::string_view where = at.step.empty() ? std::string_view("scheduler") : at.step;
+  const bool here = setting.where.empty() || setting.where == where || (setting.where == "task" && !at.step.empty());
+  if (!here) return false;
+  const std::uint64_t call = at.calls.fetch_add(1) + 1;
+  if (setting.sticky ? call < setting.number : call != setting.number) return false;
+  note(where, point);
+  if (setting.error == 0) return false;
+  if (setting.error == kKill) ::raise(SIGKILL);
+  errno = setting.error;
+  return true;
+}
+
+void failure_points_in_task(std::string_view step) {
+  if (!detail::failure_points_armed) return;
+  state().step = step;
+  state().calls = 0;
+}
+
+void set_failure_point(std::string_view setting) {
+  detail::failure_points_armed = false;
+  if (setting.empty()) return;
+  state().setting = parse(setting);
+  state().step.clear();
+  state().calls = 0;
+  detail::failure_points_armed = true;
+}
+
+}  // namespace metaflow::base

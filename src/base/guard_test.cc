@@ -1,0 +1,164 @@
+#include "base/guard.h"
+
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <functional>
+
+#include "base/process.h"
+
+namespace metaflow::base {
+namespace {
+
+/// A program under a guard, as a child of the test. Both can tell numbers through a pipe, which is at its end when
+/// nobody of them is left.
+class Guarded {
+ public:
+  explicit Guarded(const std::function<void(Guarded&)>& program) {
+    EXPECT_EQ(::pipe(ends_.data()), 0);
+    guard = ::fork();
+    if (guard == 0) {
+      ::close(ends_[0]);
+      const rlimit none{0, 0};
+      ::setrlimit(RLIMIT_CORE, &none);
+      continue_under_guard([this](int signal) { tell(-signal); });
+      program(*this);
+      ::_exit(0);
+    }
+    ::close(ends_[1]);
+  }
+  ~Guarded() { ::close(ends_[0]); }
+
+  void tell(int number) { [[maybe_unused]] const ssize_t n = ::write(ends_[1], &number, sizeof number); }
+  /// The next number; 0 if all processes are gone.
+  int hear() {
+    pollfd waiting{ends_[0], POLLIN, 0};
+    if (::poll(&waiting, 1, 60'000) != 1) return -1'000;
+    int number = 0;
+    return ::read(ends_[0], &number, sizeof number) == sizeof number ? number : 0;
+  }
+  int status() {
+    int status = 0;
+    while (::waitpid(guard, &status, 0) < 0 && errno == EINTR) {
+    }
+    return status;
+  }
+
+  pid_t guard = 0;
+
+ private:
+  std::array<int, 2> ends_{};
+};
+
+[[noreturn]] void wait_for_ever() {
+  while (true) ::pause();
+}
+
+/// A process of its own session that holds the pipe, and whose parent is gone.
+void leave_a_daemon(Guarded& self) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::setsid();
+    const pid_t daemon = ::fork();
+    if (daemon == 0) wait_for_ever();
+    self.tell(daemon);
+    ::_exit(0);
+  }
+  ::waitpid(child, nullptr, 0);
+}
+
+TEST(Guard, EndsAsItsChildDoes) {
+  for (int code : {0, 1, 42}) {
+    Guarded program([&](Guarded&) { ::_exit(code); });
+    const int status = program.status();
+    EXPECT_TRUE(WIFEXITED(status));
+    EXPECT_EQ(WEXITSTATUS(status), code);
+  }
+}
+
+TEST(Guard, SaysWhichSignalKilledItsChild) {
+  for (int signal : {SIGKILL, SIGSEGV, SIGTERM}) {
+    Guarded program([&](Guarded&) {
+      ::signal(signal, SIG_DFL);  // a sanitizer has its own
+      ::raise(signal);
+    });
+    EXPECT_EQ(program.hear(), -signal);
+    const int status = program.status();
+    EXPECT_TRUE(WIFSIGNALED(status));
+    EXPECT_EQ(WTERMSIG(status), signal);
+  }
+}
+
+TEST(Guard, NothingIsLeft) {
+  for (const bool killed : {false, true}) {
+    Guarded program([&](Guarded& self) {
+      leave_a_daemon(self);
+      if (killed) ::raise(SIGKILL);
+    });
+    const int daemon = program.hear();
+    EXPECT_GT(daemon, 0);
+    if (killed) {
+      EXPECT_EQ(program.hear(), -SIGKILL);
+    }
+    program.status();
+    EXPECT_EQ(program.hear(), 0);
+    EXPECT_EQ(start_of_process(daemon), 0U);
+  }
+}
+
+TEST(Guard, PassesSignalsOn) {
+  Guarded program([](Guarded& self) {
+    static Guarded* told;
+    told = &self;
+    ::signal(SIGTERM, [](int number) {
+      told->tell(number);
+      ::_exit(7);
+    });
+    self.tell(1);
+    wait_for_ever();
+  });
+  EXPECT_EQ(program.hear(), 1);
+  ::kill(program.guard, SIGTERM);
+  EXPECT_EQ(program.hear(), SIGTERM);
+  EXPECT_EQ(WEXITSTATUS(program.status()), 7);
+}
+
+TEST(Guard, TheChildIsToldWhenItsGuardDies) {
+  Guarded program([](Guarded& self) {
+    static Guarded* told;
+    told = &self;
+    ::signal(SIGTERM, [](int number) {
+      told->tell(number);
+      ::_exit(0);
+    });
+    self.tell(::getpid());
+    wait_for_ever();
+  });
+  EXPECT_GT(program.hear(), 0);
+  ::kill(program.guard, SIGKILL);
+  EXPECT_EQ(program.hear(), SIGTERM);
+  EXPECT_EQ(program.hear(), 0);
+  EXPECT_EQ(WTERMSIG(program.status()), SIGKILL);
+}
+
+TEST(Guard, TheChildHasAGroupAndItsSignalsAsBefore) {
+  Guarded program([](Guarded& self) {
+    sigset_t blocked;
+    ::sigprocmask(SIG_BLOCK, nullptr, &blocked);
+    self.tell(::getpgrp() == ::getpid() ? 1 : 2);
+    self.tell(sigismember(&blocked, SIGTERM) == 0 && sigismember(&blocked, SIGCHLD) == 0 ? 1 : 2);
+  });
+  EXPECT_EQ(program.hear(), 1);
+  EXPECT_EQ(program.hear(), 1);
+  program.status();
+}
+
+}  // namespace
+}  // namespace metaflow::base

@@ -1,0 +1,49 @@
+// What the tests of the scheduler share: graphs without a flow behind them.
+#pragma once
+
+#include <metaflow/detail/description.h>
+
+#include <initializer_list>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "graph/graph.h"
+
+namespace metaflow::graph {
+
+struct TestStep {
+  std::string_view name;
+  detail::Transition transition = detail::Transition::none;
+  std::vector<int> next = {};
+  bool join = false;
+};
+
+/// Keeps the description that a graph refers to.
+class TestGraph {
+ public:
+  TestGraph(std::initializer_list<TestStep> steps) : description_(describe(steps)), graph_(description_) {}
+  TestGraph(const TestGraph&) = delete;
+  TestGraph& operator=(const TestGraph&) = delete;
+
+  const Graph& operator*() const { return graph_; }
+  const Graph* operator->() const { return &graph_; }
+
+ private:
+  static detail::FlowDescription describe(std::initializer_list<TestStep> steps) {
+    detail::FlowDescription description;
+    description.name = std::string(1, 'F');
+    for (const TestStep& step : steps) {
+      detail::StepDescription described;
+      described.node = {step.name, step.transition, step.next, step.join, false};
+      description.steps.push_back(std::move(described));
+    }
+    return description;
+  }
+
+  detail::FlowDescription description_;
+  Graph graph_;
+};
+
+}  // namespace metaflow::graph

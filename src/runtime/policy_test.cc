@@ -1,0 +1,52 @@
+#include "runtime/policy.h"
+
+#include <gtest/gtest.h>
+
+#include "store/flow_store.h"
+
+namespace metaflow::runtime {
+namespace {
+
+AttemptPolicy policy(const std::vector<std::string>& specs) {
+  std::vector<graph::Decorator> decorators;
+  for (const std::string& spec : specs) decorators.push_back(graph::parse_decorator(spec));
+  return policy_of(decorators);
+}
+
+TEST(Policy, WithoutDecoratorsOneAttempt) {
+  const AttemptPolicy plain = policy({});
+  EXPECT_EQ(plain.attempts(), 1);
+  EXPECT_EQ(plain.time_limit, 0);
+  EXPECT_EQ(plain.pause, 0);
+  EXPECT_FALSE(plain.is_fallback(0));
+}
+
+TEST(Policy, Retry) {
+  const AttemptPolicy again = policy({"retry:times=3,minutes_between_retries=0.5"});
+  EXPECT_EQ(again.user_attempts(), 4);
+  EXPECT_EQ(again.attempts(), 4);
+  EXPECT_EQ(again.pause, 30'000'000);
+}
+
+TEST(Policy, CatchAddsLastResortsThatAreNoAttemptsOfTheUser) {
+  const AttemptPolicy caught = policy({"retry:times=1", "catch"});
+  EXPECT_EQ(caught.user_attempts(), 2);
+  EXPECT_EQ(caught.attempts(), 5);
+  EXPECT_FALSE(caught.is_fallback(1));
+  EXPECT_TRUE(caught.is_fallback(2));
+}
+
+TEST(Policy, NeverMoreAttemptsThanMetaflowCounts) {
+  EXPECT_EQ(policy({"retry:times=4", "catch"}).attempts(), store::kMaxAttempts);
+}
+
+TEST(Policy, TimeLimitsAddUp) { EXPECT_EQ(policy({"timeout:seconds=1,minutes=1,hours=1"}).time_limit, 3'661'000'000); }
+
+TEST(Policy, DurationsInMetaflowsWords) {
+  EXPECT_EQ(duration_in_words(90'000'000), "0 hours, 1 minutes, 30 seconds");
+  EXPECT_EQ(duration_in_words(3'600'000'000), "1 hours, 0 minutes, 0 seconds");
+  EXPECT_EQ(duration_in_words(1'500'000), "0 hours, 0 minutes, 1.5 seconds");
+}
+
+}  // namespace
+}  // namespace metaflow::runtime

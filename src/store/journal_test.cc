@@ -1,0 +1,152 @@
+#include "store/journal.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include <metaflow/error.h>
+
+#include "base/failure_points.h"
+
+namespace metaflow::store {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+class JournalTest : public testing::Test {
+ protected:
+  JournalTest() {
+    std::string name = testing::TempDir() + "journal_XXXXXX";
+    directory_ = ::mkdtemp(name.data());
+    path_ = directory_ + "/journal.jsonl";
+  }
+  ~JournalTest() override { std::filesystem::remove_all(directory_); }
+
+  /// A run of two tasks, the second of which fails.
+  void write() {
+    Journal journal(path_);
+    journal.run_begins(100, {"resume", "16", "host", 4711, 8, "user:me", {"retry"}, {"a", "b \"c\""}});
+    journal.expect(101, "work", 2);
+    journal.expect(102, "work", 1);
+    journal.cloned(103, {"17", "start", "1"}, {"16", "start", "9"});
+    journal.attempt_begins(110, {{"17", "work", "2"}, 0, false, "pid 5", "17/start/1", 3, "17/start/1"});
+    journal.attempt_begins(111, {{"17", "work", "3"}, 1, true, "pid 6", "", {}, ""});
+    journal.attempt_ends(120, {"17", "work", "2"}, 0, AttemptEnd::done, {1000, 0.25, 7, 8}, "");
+    journal.attempt_ends(121, {"17", "work", "3"}, 1, AttemptEnd::failed, {}, "it \"threw\"\n\\");
+    journal.run_ends(130, RunEnd::failed, "Step work failed.");
+    journal.flush();
+  }
+  std::string text() { return std::string(base::read_file(path_)->text()); }
+  RunHistory read() { return *read_journal(path_, "17"); }
+
+  std::string directory_;
+  std::string path_;
+};
+
+TEST_F(JournalTest, RoundTrip) {
+  write();
+  const RunHistory history = read();
+  EXPECT_EQ(history.begin.command, "resume");
+  EXPECT_EQ(history.begin.origin, "16");
+  EXPECT_EQ(history.begin.pid, 4711);
+  EXPECT_EQ(history.begin.max_workers, 8U);
+  EXPECT_THAT(history.begin.with, ElementsAre("retry"));
+  EXPECT_THAT(history.begin.tags, ElementsAre("a", "b \"c\""));
+  EXPECT_EQ(history.began, 100);
+  EXPECT_EQ(history.ended, 130);
+  EXPECT_EQ(history.how, RunEnd::failed);
+  EXPECT_EQ(history.why, "Step work failed.");
+  EXPECT_EQ(history.expected.at("work"), 3U);
+  ASSERT_EQ(history.clones.size(), 1U);
+  EXPECT_EQ(history.clones[0].task, (TaskRef{"17", "start", "1"}));
+  EXPECT_EQ(history.clones[0].from, (TaskRef{"16", "start", "9"}));
+  ASSERT_EQ(history.attempts.size(), 2U);
+  const AttemptHistory& first = history.attempts[0];
+  EXPECT_EQ(first.task, (TaskRef{"17", "work", "2"}));
+  EXPECT_EQ(first.where, "pid 5");
+  EXPECT_EQ(first.inputs, "17/start/1");
+  EXPECT_EQ(first.index, 3U);
+  EXPECT_EQ(first.split, "17/start/1");
+  EXPECT_EQ(first.began, 110);
+  EXPECT_EQ(first.ended, 120);
+  EXPECT_EQ(first.how, AttemptEnd::done);
+  EXPECT_EQ(first.usage.peak_memory, 1000U);
+  EXPECT_EQ(first.usage.cpu_seconds, 0.25);
+  EXPECT_EQ(first.usage.read, 7U);
+  EXPECT_EQ(first.usage.written, 8U);
+  const AttemptHistory& second = history.attempts[1];
+  EXPECT_TRUE(second.fallback);
+  EXPECT_EQ(second.attempt, 1);
+  EXPECT_FALSE(second.index);
+  EXPECT_EQ(second.how, AttemptEnd::failed);
+  EXPECT_EQ(second.cause, "it \"threw\"\n\\");
+}
+
+TEST_F(JournalTest, ThereIsNone) { EXPECT_FALSE(read_journal(path_, "17")); }
+
+TEST_F(JournalTest, CutAnywhereItTellsWhatItTold) {
+  write();
+  const std::string whole = text();
+  std::size_t attempts = 0;
+  for (std::size_t size = 0; size <= whole.size(); ++size) {
+    base::replace_file(path_, whole.substr(0, size));
+    const RunHistory history = read();
+    EXPECT_GE(history.attempts.size(), attempts) << size;
+    attempts = history.attempts.size();
+    const bool over = size == whole.size();
+    EXPECT_EQ(history.how, over ? RunEnd::failed : RunEnd::none) << size;
+  }
+  EXPECT_EQ(attempts, 2U);
+}
+
+TEST_F(JournalTest, ALineBehindOneThatWasCutIsReadIfItIsALineOfItsOwn) {
+  write();
+  const std::string whole = text();
+  const std::size_t line = whole.find("\"e\":\"expect\"");
+  base::replace_file(path_, whole.substr(0, line) + "\n" + whole.substr(whole.find('\n', line) + 1));
+  EXPECT_EQ(read().expected.at("work"), 1U);
+  EXPECT_EQ(read().attempts.size(), 2U);
+}
+
+TEST_F(JournalTest, DamagedLinesAreLeftOut) {
+  write();
+  const std::string whole = text();
+  for (const std::string& damage :
+       {std::string("\n"), std::string("null\n"), std::string("[1]\n"), std::string("{}\n"),
+        std::string(400, '\0') + "\n", std::string(R"({"e":"start","t":"x"})") + "\n",
+        std::string(R"({"e":"start","t":1,"task":5,"n":0})") + "\n",
+        std::string(R"({"e":"end","t":1,"task":"nobody/1","n":0,"how":"done"})") + "\n",
+        std::string(R"({"e":"of a version to come","t":1})") + "\n", std::string(100'000, '[') + "\n"}) {
+    base::replace_file(path_, damage + whole);
+    EXPECT_EQ(read().attempts.size(), 2U) << damage.substr(0, 50);
+    EXPECT_EQ(read().how, RunEnd::failed);
+  }
+}
+
+TEST_F(JournalTest, ItIsContinued) {
+  write();
+  Journal journal(path_);
+  journal.expect(200, "work", 5);
+  journal.flush();
+  journal.flush();
+  EXPECT_EQ(read().expected.at("work"), 8U);
+}
+
+TEST_F(JournalTest, WhatCannotBeWrittenNamesTheJournal) {
+  Journal journal(path_);
+  journal.expect(1, "work", 1);
+  base::set_failure_point("append:ENOSPC:2");
+  try {
+    journal.flush();
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::data_store);
+    EXPECT_THAT(error.what(), HasSubstr("journal.jsonl': No space left on device"));
+  }
+  base::set_failure_point("");
+}
+
+}  // namespace
+}  // namespace metaflow::store

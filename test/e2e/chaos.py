@@ -1,0 +1,436 @@
+"""Kills a flow at random instants, resumes it until it has succeeded, and compares what it left with an undisturbed run.
+
+For test_chaos.py, and a program of its own (dev/chaos): chaos.py KILLS [SEED]. A chain is a run, or a resume, that is killed one to
+four times and then left in peace. The instants come from the seed; what happens at them also depends on the machine."""
+
+import collections
+import json
+import os
+import pathlib
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+
+RUN_DIRECTORY = re.compile(r"\d{16}")
+PATIENCE = 60  # seconds, for what must happen at once
+
+
+# --- what the official client sees
+
+
+def use_store(directory):
+    """Metaflow's own client, looking at the store in this directory."""
+    os.environ["METAFLOW_USER"] = "tester"
+    import metaflow
+    from metaflow.client import core
+    from metaflow.client.filecache import FileCache
+
+    (directory / ".metaflow").mkdir(exist_ok=True)
+    metaflow.metadata(f"local@{directory}")
+    metaflow.namespace(None)
+    core.filecache = FileCache(cache_dir=str(directory / "client_cache"))
+    return metaflow
+
+
+_DIFFER = {"script_name"}
+_values = {}  # what a key stood for: contents are addressed by content
+
+
+def value_of(artifact):
+    if artifact.sha not in _values:
+        _values[artifact.sha] = repr(artifact.data)
+    return artifact.sha, _values[artifact.sha]
+
+
+_UNLISTED = ("_task_ok", "_success", "_foreach_stack", "_exception")  # the client has them, and does not list them
+
+
+def artifacts_of(task):
+    found = {artifact.id: value_of(artifact) for artifact in task if artifact.id not in _DIFFER}
+    for name in _UNLISTED:
+        if name in task:
+            found[name] = value_of(task[name])
+    return found
+
+
+def snapshot(run):
+    """Every artifact of every task of a run, by step and position."""
+    found = {}
+    for step in run:
+        tasks = collections.defaultdict(list)
+        for task in step:
+            assert task.finished and task.successful, f"{task} is not finished"
+            artifacts = artifacts_of(task)
+            tasks[artifacts.get("_foreach_stack", ("",))[0]].append(artifacts)
+        found[step.id] = {
+            place: sorted(tasks_there, key=lambda artifacts: sorted(artifacts.items()))
+            for place, tasks_there in tasks.items()
+        }
+    return found
+
+
+def difference(a, b):
+    """In words; empty if there is none."""
+    if a.keys() != b.keys():
+        return f"steps {sorted(a.keys() ^ b.keys())}"
+    for step in a:
+        if a[step] != b[step]:
+            return f"step {step}: {a[step]}\n--- and\n{b[step]}"
+    return ""
+
+
+def look_at(run):
+    """What a run that was stopped left must be understood, and nothing that was not finished be shown as such."""
+    finished = 0
+    for step in run:
+        for task in step:
+            artifacts = artifacts_of(task)
+            assert task.stdout is not None and task.stderr is not None
+            if task.successful:
+                assert task.finished and artifacts["_task_ok"][1] == "True", f"{task}: {artifacts}"
+                finished += 1
+            if task.finished:
+                assert task.successful, f"{task}: finished, and not successful"
+    assert not run.successful or run["end"].task.successful
+    return finished
+
+
+# --- what is in the store
+
+
+def finished_positions(run_directory):
+    """The tasks of a run that are marked as done: (step, place, pass)."""
+    found = set()
+    for done in run_directory.glob("*/*/*.DONE.lock"):
+        attempt = int(done.name.split(".")[0])
+        task = done.parent
+        if (task / f"{attempt + 1}.attempt.json").exists() or task.parent.name == "_parameters":
+            continue
+        data = json.loads((task / f"{attempt}.data.json").read_text())
+        own = data["cpp"]
+        if not own.get("ok", True):
+            continue
+        found.add((task.parent.name, "".join(f"{index}," for index in own.get("place", [])), own.get("iteration") or 0))
+    return found
+
+
+# --- processes
+
+
+def processes(mark):
+    """Every process with this variable in its environment: {pid: command line}. Zombies have none."""
+    found = {}
+    for entry in pathlib.Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            if mark in (entry / "environ").read_bytes().split(b"\0"):
+                words = (entry / "cmdline").read_bytes().split(b"\0")
+                if words[0]:
+                    found[int(entry.name)] = words
+        except OSError:
+            pass
+    return found
+
+
+def child_of(pid):
+    for entry in pathlib.Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1]) == pid:
+                return int(entry.name)
+        except (OSError, IndexError):
+            pass
+    return None
+
+
+def kill(pid):
+    try:
+        os.kill(pid, signal.SIGKILL)
+        return True
+    except ProcessLookupError:
+        return False
+
+
+def wait_until(what, words):
+    deadline = time.monotonic() + PATIENCE
+    while not what():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"after {PATIENCE} s: {words}")
+        time.sleep(0.002)
+
+
+class Disturbed:
+    """One execution of the program that is killed, perhaps. `target`: scheduler, guard, task, all, point."""
+
+    def __init__(self, chain, words, target, instant):
+        self.chain = chain
+        self.target = target
+        self.mark = f"METAFLOW_CHAOS_MARK={uuid.uuid4()}".encode()
+        env = {**chain.environment, "METAFLOW_CHAOS_MARK": self.mark.split(b"=")[1].decode()}
+        if target == "point":  # the scheduler is gone at its n-th operation on files
+            env["METAFLOW_FAIL_AT"] = f"scheduler.*:KILL:{instant}"
+        self.hit = False
+        self.guard_killed = False
+        self.lines = []
+        with open(chain.directory / "stderr", "wb") as err:
+            self.process = subprocess.Popen(
+                [chain.program, *words], cwd=chain.directory, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=err
+            )
+        if target and target != "point" and isinstance(instant, float):
+            time.sleep(instant)  # the instant itself: there is nothing to be waited for
+            self._kill()
+        for number, line in enumerate(self.process.stdout, 1):
+            self.lines.append(line.decode())
+            if target and target != "point" and number == instant:
+                self._kill()
+        self.process.stdout.close()
+        self.status = self.process.wait(PATIENCE)
+        self.err = (chain.directory / "stderr").read_text()
+        self.hit = self.hit and self.status != 0  # else it was over
+        if target == "point":
+            self.hit = self.status != 0
+            self.guard_killed = self.status == -signal.SIGKILL and "was killed by SIGKILL" not in self.err
+        self._nothing_is_left()
+
+    def _kill(self):
+        guard = self.process.pid
+        if self.target == "guard":
+            self.guard_killed = self.hit = self.process.poll() is None and kill(guard)
+            return
+        if self.target == "task":  # the next that there is
+            while not self.hit and self.process.poll() is None:
+                tasks = [pid for pid, words in processes(self.mark).items() if b"step" in words]
+                if tasks:
+                    self.hit = kill(self.chain.random.choice(tasks))
+            return
+        found = processes(self.mark)
+        if self.target == "scheduler":
+            scheduler = child_of(guard)
+            if scheduler is not None:
+                self.hit = kill(scheduler)
+            return
+        order = list(found)
+        self.chain.random.shuffle(order)
+        self.guard_killed = self.hit = sum([kill(pid) for pid in order]) > 0
+
+    def _nothing_is_left(self):
+        """A guard that lives takes all with it. Else the scheduler does, and with both gone the tasks die by themselves; what tasks
+        have left behind is for resume."""
+        own = str(self.chain.program).encode()
+        if self.guard_killed:
+            wait_until(lambda: not [w for w in processes(self.mark).values() if w[0] == own], "a process of the run is left")
+        else:
+            left = processes(self.mark)
+            assert not left, f"processes are left: {left}"
+
+    def __repr__(self):
+        return f"{self.target}, status {self.status}\n--- stdout\n{''.join(self.lines)}\n--- stderr\n{self.err}"
+
+
+# --- chains
+
+
+class Chain:
+    """A flow that is killed, and resumed until it has succeeded, in a directory of its own."""
+
+    def __init__(self, program, flow, directory, seed, reference, figures, keep=False):
+        self.program = program
+        self.flow = flow
+        self.directory = directory
+        self.random = random.Random(seed)
+        self.reference = reference
+        self.figures = figures
+        directory.mkdir()
+        self.log = directory / "executed"
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(directory),
+            "USER": "tester",
+            "METAFLOW_CHAOS_LOG": str(self.log),
+        }
+        self.finished = set()  # tasks that may not be executed any more
+        self.runs = set()
+        self.marks = []
+
+    def store(self):
+        return self.directory / ".metaflow" / self.flow
+
+    def command(self):
+        return ["resume"] if (self.store() / "latest_run").exists() else ["run"]
+
+    def disturb(self, target, instant):
+        """True if it was killed in time."""
+        words = self.command()
+        if words == ["run"]:
+            self.finished = set()  # there is nothing yet that a resume could find
+        disturbed = Disturbed(self, words, target, instant)
+        self.marks.append(disturbed.mark)
+        self._check_run(words[0], disturbed)
+        self.figures["kills " + target] += disturbed.hit
+        self.figures["kills in " + words[0]] += disturbed.hit
+        if disturbed.status == 0:
+            self._check_end(disturbed)
+            return None
+        assert disturbed.hit, disturbed
+        self._check_words(disturbed)
+        return disturbed.hit
+
+    def finish(self):
+        words = self.command()
+        if words == ["run"]:
+            self.finished = set()
+        last = Disturbed(self, words, "", 0)
+        self.figures["resumes that succeeded"] += words == ["resume"]
+        self._check_run(words[0], last)
+        assert last.status == 0, last
+        self._check_end(last)
+
+    def _check_words(self, disturbed):
+        said = "".join(disturbed.lines) + disturbed.err
+        assert "Internal error" not in said and "terminate called" not in said, disturbed
+        if disturbed.status == -signal.SIGKILL and not disturbed.guard_killed:
+            assert "The scheduler of this run was killed by SIGKILL" in disturbed.err, disturbed
+        elif disturbed.target == "task":
+            assert disturbed.status == 1 and "Task was killed by SIGKILL" in said and "Workflow failed." in said, disturbed
+
+    def _check_run(self, command, disturbed):
+        """Of the run that this execution made, if it came to that."""
+        there = {path.name for path in self.store().glob("*") if RUN_DIRECTORY.fullmatch(path.name)}
+        new = there - self.runs
+        self.runs = there
+        assert len(new) <= 1, new
+        for run in new:
+            executed = collections.Counter()
+            for line in self.log.read_text().splitlines() if self.log.exists() else []:
+                run_id, step, *place, number = line.split(" ")
+                if run_id == run:
+                    executed[(step, place[0] if place else "", int(number))] += 1
+            again = self.finished & executed.keys()
+            assert not again, f"finished before, and executed again: {sorted(again)}\n{disturbed}"
+            twice = [position for position, count in executed.items() if count > 1]
+            assert not twice, f"executed twice in one run: {twice}\n{disturbed}"
+            self.figures["tasks executed"] += sum(executed.values())
+            self.finished |= finished_positions(self.store() / run)
+            client = use_store(self.directory)
+            if (self.store() / run / "_meta" / "_self.json").exists() and (self.store() / "_meta" / "_self.json").exists():
+                look_at(client.Run(f"{self.flow}/{run}"))
+        if command == "resume":
+            self.figures["tasks cloned"] += sum("Cloning previously run task" in line for line in disturbed.lines)
+
+    def _check_end(self, last):
+        client = use_store(self.directory)
+        run = client.Flow(self.flow).latest_run
+        assert run.successful, last
+        assert (self.store() / "latest_run").read_text() == run.id
+        what = difference(snapshot(run), self.reference)
+        assert not what, f"another result: {what}"
+        for mark in self.marks:
+            left = processes(mark)
+            assert not left, f"left by what was killed: {left}"
+        for name in self.store().rglob("*"):
+            if name.name.startswith("."):
+                assert re.fullmatch(r"\.mf-\d+-\d+\.tmp", name.name), f"{name} is left"
+                self.figures["temporary files left"] += 1
+        status = subprocess.run([self.program, "status", run.id], cwd=self.directory, env=self.environment, capture_output=True, timeout=60)
+        assert status.returncode == 0, status
+
+
+def undisturbed(program, flow, directory):
+    """The results, the number of lines, the seconds and the operations on files of the scheduler, of a run and of a resume of it."""
+    directory.mkdir()
+    environment = {"PATH": os.environ["PATH"], "HOME": str(directory), "USER": "tester", "METAFLOW_FAIL_AT": "scheduler.*:none:1:sticky"}
+    found = {}
+    for command in ("run", "resume"):
+        log = directory / f"{command}_operations"
+        begin = time.monotonic()
+        out = subprocess.run(
+            [program, command], cwd=directory, env={**environment, "METAFLOW_FAIL_LOG": str(log)}, stdin=subprocess.DEVNULL, capture_output=True, timeout=120,
+        )
+        assert out.returncode == 0, out
+        found[command] = (out.stdout.count(b"\n"), time.monotonic() - begin, log.read_text().count("\n"))
+    return snapshot(use_store(directory).Flow(flow).latest_run), found
+
+
+TARGETS = ["scheduler", "scheduler", "guard", "task", "all", "point", "point", "point"]
+
+
+def chaos(programs, directory, kills, seed, say=lambda text: None):
+    """`programs`: [(path, name of the flow)]. Gives back what happened, counted."""
+    figures = collections.Counter()
+    begin = time.monotonic()
+    references = [undisturbed(program, flow, directory / f"undisturbed_{flow}") for program, flow in programs]
+    done = chains = 0
+    while done < kills:
+        choice = random.Random(f"{seed}/{chains}")
+        which = chains % len(programs)
+        program, flow = programs[which]
+        reference, scale = references[which]
+        place = directory / f"chain_{chains}"
+        chain = Chain(program, flow, place, f"{seed}/{chains}/kills", reference, figures)
+        for _ in range(choice.randint(1, 4)):
+            lines, seconds, operations = scale[chain.command()[0]]
+            target = choice.choice(TARGETS)
+            if target == "point":
+                instant = choice.randint(1, operations)
+            elif target == "task" or choice.random() < 0.5:
+                instant = choice.randint(1, lines)
+            else:
+                instant = choice.random() * seconds
+            try:
+                hit = chain.disturb(target, instant)
+            except AssertionError as error:
+                raise AssertionError(f"seed {seed}, chain {chains}, {target} at {instant}, in {place}: {error}") from error
+            if hit is None:
+                figures["runs that were not hit"] += 1
+                break
+            done += hit
+        else:
+            try:
+                chain.finish()
+            except AssertionError as error:
+                raise AssertionError(f"seed {seed}, chain {chains}, at its end, in {place}: {error}") from error
+        for mark in chain.marks:
+            for pid in processes(mark):
+                kill(pid)
+        shutil.rmtree(place)
+        chains += 1
+        if chains % 20 == 0:
+            say(f"{done} kills in {chains} chains, {time.monotonic() - begin:.0f} s")
+    figures["kills"] = done
+    figures["chains"] = chains
+    figures["seconds"] = round(time.monotonic() - begin)
+    return figures
+
+
+def scratch():
+    """In memory, if possible: thousands of files are made and removed."""
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    return pathlib.Path(tempfile.mkdtemp(prefix="metaflow-chaos-", dir=memory))
+
+
+def main():
+    kills = int(sys.argv[1]) if len(sys.argv) > 1 else 300
+    seed = int(sys.argv[2]) if len(sys.argv) > 2 else random.SystemRandom().randrange(1_000_000)
+    build = pathlib.Path(os.environ["METAFLOW_BUILD"]).resolve()
+    print(f"{kills} kills, seed {seed}", flush=True)
+    directory = scratch()
+    programs = [(build / "flows/chaos_flow", "Chaos")]
+    try:
+        figures = chaos(programs, directory, kills, seed, lambda text: print(text, flush=True))
+    except AssertionError as error:
+        print(error, file=sys.stderr)
+        return 1
+    for name in sorted(figures):
+        print(f"{figures[name]:8,}  {name}")
+    shutil.rmtree(directory)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
