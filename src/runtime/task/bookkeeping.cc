@@ -64,7 +64,7 @@ void add_bookkeeping(FlowStore& store, const TaskFacts& facts, const TaskData& i
   data.ok = facts.ok;
 }
 
-void add_split(std::shared_ptr<FlowStore> store, const std::string& step, const std::string& variable,
+void add_split(const std::shared_ptr<FlowStore>& store, const std::string& step, const std::string& variable,
                const std::vector<detail::ItemSpan>& items, TaskData& data) {
   const auto range =
       std::find_if(data.artifacts.begin(), data.artifacts.end(), [&](const auto& a) { return a.name == variable; });

@@ -32,7 +32,7 @@ void add_bookkeeping(store::FlowStore& store, const TaskFacts& facts, const stor
 /// Adds what a foreach notes of its range, and to `data` how many items there are and where. `items`: where they stand
 /// in the payload of the range, if it is not an array. Throws Error{invalid_flow} for a range that cannot be fanned out
 /// over.
-void add_split(std::shared_ptr<store::FlowStore> store, const std::string& step, const std::string& variable,
+void add_split(const std::shared_ptr<store::FlowStore>& store, const std::string& step, const std::string& variable,
                const std::vector<detail::ItemSpan>& items, store::TaskData& data);
 
 }  // namespace metaflow::runtime
