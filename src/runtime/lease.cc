@@ -10,6 +10,7 @@
 #include <metaflow/error.h>
 
 #include "base/files.h"
+#include "base/json.h"
 #include "base/process.h"
 #include "base/text.h"
 
@@ -60,9 +61,16 @@ std::optional<LeaseHolder> from_json(std::string_view text) {
   const Json json = base::is_deep_json(text) ? Json() : Json::parse(text, nullptr, false);
   if (!json.is_object()) return std::nullopt;
   try {
-    return LeaseHolder{json.at("user"),    json.at("host"),      json.at("boot"), json.at("pid_space"),
-                       json.at("pid"),     json.at("pid_began"), json.at("run"),  json.at("since"),
-                       json.at("renewed"), json.at("released")};
+    return LeaseHolder{json.at("user"),
+                       json.at("host"),
+                       json.at("boot"),
+                       json.at("pid_space"),
+                       base::whole_number<std::int64_t>(json.at("pid")),
+                       base::whole_number<std::uint64_t>(json.at("pid_began")),
+                       json.at("run"),
+                       base::whole_number<std::int64_t>(json.at("since")),
+                       base::whole_number<std::int64_t>(json.at("renewed")),
+                       json.at("released")};
   } catch (const Json::exception&) {
     return std::nullopt;
   }
@@ -88,7 +96,7 @@ bool is_alive(const LeaseHolder& holder, base::Clock& clock) {
   if (holder.host == self.host && holder.boot != self.boot) return false;  // the machine was started anew
   if (holder.boot == self.boot && holder.pid_space == self.pid_space)
     return base::start_of_process(static_cast<pid_t>(holder.pid)) == holder.pid_began;
-  return clock.wall_microseconds() - holder.renewed < Lease::kExpires;
+  return holder.renewed > clock.wall_microseconds() - Lease::kExpires;
 }
 
 [[noreturn]] void refuse(const LeaseHolder& holder, const std::string& flow, const std::string& run,

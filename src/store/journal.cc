@@ -8,6 +8,7 @@
 
 #include <metaflow/error.h>
 
+#include "base/json.h"
 #include "base/text.h"
 
 namespace metaflow::store {
@@ -15,6 +16,7 @@ namespace metaflow::store {
 namespace {
 
 using base::json_quoted;
+using base::whole_number;
 using Json = nlohmann::json;
 
 constexpr std::string_view kAttemptEnds[] = {"running", "done", "failed", "stopped"};
@@ -115,14 +117,14 @@ std::optional<RunHistory> read_journal(const std::string& path, const std::strin
     try {
       const Json json = Json::parse(line);
       const std::string event = json.at("e");
-      const std::int64_t time = json.at("t");
+      const auto time = whole_number<std::int64_t>(json.at("t"));
       if (event == "run") {
         history.began = history.began == 0 ? time : history.began;
         history.begin = {json.value("command", ""),
                          json.value("origin", ""),
                          json.value("host", ""),
-                         json.value("pid", std::int64_t{0}),
-                         json.value("max_workers", std::uint64_t{0}),
+                         whole_number(json, "pid", std::int64_t{0}),
+                         whole_number(json, "max_workers", std::uint64_t{0}),
                          json.value("namespace", ""),
                          json.value("with", std::vector<std::string>{}),
                          json.value("tags", std::vector<std::string>{})};
@@ -131,32 +133,33 @@ std::optional<RunHistory> read_journal(const std::string& path, const std::strin
         history.how = named<RunEnd>(kRunEnds, json.at("how"));
         history.why = json.value("why", "");
       } else if (event == "expect") {
-        history.expected[json.at("step")] += json.at("n").get<std::uint64_t>();
+        history.expected[json.at("step")] += whole_number<std::uint64_t>(json.at("n"));
       } else if (event == "clone") {
         const auto from = parse_task_ref(json.at("from").get<std::string>());
         if (from) history.clones.push_back({ref(json.at("task")), *from});
       } else if (event == "start") {
         AttemptHistory attempt;
         attempt.task = ref(json.at("task"));
-        attempt.attempt = json.at("n");
+        attempt.attempt = whole_number<int>(json.at("n"));
         attempt.fallback = json.value("fallback", false);
         attempt.where = json.value("where", "");
         attempt.inputs = json.value("in", "");
-        if (json.contains("i")) attempt.index = json.at("i").get<std::size_t>();
+        if (json.contains("i")) attempt.index = whole_number<std::size_t>(json.at("i"));
         attempt.split = json.value("split", "");
         attempt.began = time;
         open[fmt::format("{}/{}", step_and_task(attempt.task), attempt.attempt)] = history.attempts.size();
         history.attempts.push_back(std::move(attempt));
       } else if (event == "end") {
-        const auto found = open.find(fmt::format("{}/{}", json.at("task").get<std::string>(), json.at("n").get<int>()));
+        const auto found =
+            open.find(fmt::format("{}/{}", json.at("task").get<std::string>(), whole_number<int>(json.at("n"))));
         if (found == open.end()) continue;
         AttemptHistory& attempt = history.attempts[found->second];
         open.erase(found);
         attempt.ended = time;
         attempt.how = named<AttemptEnd>(kAttemptEnds, json.at("how"));
         attempt.cause = json.value("cause", "");
-        attempt.usage = {json.value("mem", std::uint64_t{0}), json.value("cpu", 0.0),
-                         json.value("rd", std::uint64_t{0}), json.value("wr", std::uint64_t{0})};
+        attempt.usage = {whole_number(json, "mem", std::uint64_t{0}), json.value("cpu", 0.0),
+                         whole_number(json, "rd", std::uint64_t{0}), whole_number(json, "wr", std::uint64_t{0})};
       }
     } catch (const Json::exception&) {
       // A power loss may have damaged a line; the others still tell what they tell.

@@ -8,6 +8,7 @@
 
 #include <metaflow/error.h>
 
+#include "base/json.h"
 #include "base/text.h"
 
 namespace metaflow::store {
@@ -90,14 +91,14 @@ TaskData task_data_from_json(std::string_view text, std::string_view path) {
                   fmt::format("'{}' has version {} of the format; this program reads versions 1.x", path, version),
                   "Update the program's Metaflow library.");
     }
-    data.attempt = json.value("attempt", 0);
+    data.attempt = base::whole_number(json, "attempt", 0);
     const auto& info = json.at("info");
     for (const auto& [name, key] : json.at("objects").items()) {
       ArtifactRecord artifact{name, key.get<std::string>(), 0, "", ""};
       if (!base::is_hex_key(artifact.key)) throw damaged("the key of '" + name + "' is not one");
       const auto details = info.find(name);
       if (details != info.end()) {
-        artifact.size = details->value("size", std::uint64_t{0});
+        artifact.size = base::whole_number(*details, "size", std::uint64_t{0});
         artifact.type = details->value("type", "");
         artifact.encoding = details->value("encoding", "pickle-v4");
       }
@@ -111,13 +112,15 @@ TaskData task_data_from_json(std::string_view text, std::string_view path) {
       data.ok = details->value("ok", true);
       data.failure = details->value("failure", "");
       for (const auto& step : details->at("next")) data.next.push_back(step.get<std::string>());
-      if (details->contains("splits")) data.splits = details->at("splits").get<std::uint64_t>();
-      if (details->contains("place")) data.place = details->at("place").get<std::vector<std::size_t>>();
-      if (details->contains("iteration")) data.iteration = details->at("iteration").get<std::size_t>();
+      if (details->contains("splits")) data.splits = base::whole_number<std::uint64_t>(details->at("splits"));
+      if (details->contains("place")) {
+        for (const auto& index : details->at("place")) data.place.push_back(base::whole_number<std::size_t>(index));
+      }
+      if (details->contains("iteration")) data.iteration = base::whole_number<std::size_t>(details->at("iteration"));
       if (details->contains("items")) {
         for (const auto& source : details->at("items")) {
           data.items.push_back({source.at(0).get<std::string>(), source.at(1).get<std::string>(),
-                                source.at(2).get<std::uint64_t>(), source.at(3).get<std::string>()});
+                                base::whole_number<std::uint64_t>(source.at(2)), source.at(3).get<std::string>()});
         }
       }
     }

@@ -118,7 +118,8 @@ TEXTS = {
         "[MFLOG|0|2026-11-22T12:26:36.522123Z|runtime|1795366132157650]text\n[!MFLOG|0|2026-11-22T12:26:36.5Z|task|1]kept\nplain\n",
         "[MFLOG|0|2026-11-22T12:26:36.522123Z|runtime\n[MFLOG|0|x|y|z]\n[MFLOG|0|]\n\n[MFLOG|1|2026-11-22T12:26:36.522123Z|a|b]c",
     ],
-    "data_json": [json.dumps(DATA_JSON), json.dumps({**DATA_JSON, "version": "2.0"}), json.dumps({"objects": {}, "info": {}})],
+    "data_json": [json.dumps(DATA_JSON), json.dumps({**DATA_JSON, "version": "2.0"}), json.dumps({"objects": {}, "info": {}}),
+                  json.dumps({**DATA_JSON, "cpp": {"next": [], "splits": 1e300, "place": [1e99], "iteration": -1.5}}), json.dumps({**DATA_JSON, "attempt": 1e300})],
     "metadata": [
         json.dumps(SELF),
         json.dumps({"field_name": "attempt-done", "type": "attempt-done", "value": "0", "tags": ["attempt_id:0"], "ts_epoch": 1}),
@@ -137,7 +138,8 @@ TEXTS = {
     ],
     "lease": [
         '{"user": "me", "host": "h", "boot": "b", "pid_space": "pid:[1]", "pid": 1, "pid_began": 5, "run": "17", "since": 1, "renewed": 9000000000000000, "released": false}',
-        '{"user": "me", "host": "h", "boot": "b", "pid_space": "", "pid": -1, "pid_began": 1e99, "run": 17, "since": 1, "renewed": -9223372036854775808, "released": 0}',
+        '{"user": "me", "host": "h", "boot": "b", "pid_space": "", "pid": -1, "pid_began": 5, "run": "17", "since": -9223372036854775808, "renewed": 9223372036854775807, "released": false}',
+        '{"user": "me", "host": "h", "boot": "b", "pid_space": "", "pid": 1e300, "pid_began": 1e99, "run": "17", "since": 1, "renewed": 1, "released": false}',
         "{}", "",
     ],
     "settings": ['{"METAFLOW_DEFAULT_DATASTORE": "local", "METAFLOW_X": 1, "METAFLOW_Y": null, "METAFLOW_Z": ["a"]}', "[]"],

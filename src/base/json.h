@@ -1,0 +1,22 @@
+// Reading JSON that something else may have written, or damaged.
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+namespace metaflow::base {
+
+/// A whole number. Throws nlohmann::json::exception for anything else, also for 1e300, which get<int>() would convert
+/// without a look at what comes out.
+template <class T>
+T whole_number(const nlohmann::json& json) {
+  return static_cast<T>(json.get_ref<const nlohmann::json::number_integer_t&>());
+}
+
+/// The same of a member, which may be missing.
+template <class T>
+T whole_number(const nlohmann::json& json, const char* name, T missing) {
+  const auto member = json.find(name);
+  return member == json.end() ? missing : whole_number<T>(*member);
+}
+
+}  // namespace metaflow::base
