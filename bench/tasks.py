@@ -143,13 +143,15 @@ def resume(context, table):
     """`resume` of a run in which all but the last step has finished: it clones."""
     with context.room() as room:
         counts = [1000, 10_000] + ([100_000] if context.long else [])
-        cpu, wall, peak = {}, {}, {}
-        for n in counts:
+        times = {n: [] for n in counts}
+        for n in [*counts, 1000, 1000]:  # the first one may meet a file system that was just emptied
             where = room.fresh()
             program, limit = context.program("trivial_bench"), ("--max-num-splits", n)
             measure([program, "run", "--n", n, *limit, "--max-workers", 2], env=store(where))
-            cloned = measure([program, "resume", "end", *limit], env=store(where), memory=True)
-            cpu[n], wall[n], peak[n] = cloned.cpu / n, cloned.wall / n, cloned.peak
+            times[n].append(measure([program, "resume", "end", *limit], env=store(where), memory=True))
+        cpu = {n: least(times[n]) / n for n in counts}
+        wall = {n: middle(times[n]) / n for n in counts}
+        peak = {n: times[n][-1].peak for n in counts}
         for n in counts:
             table.row(f"resume of {n} finished tasks: CPU per clone", cpu[n], "of 1000", cpu[1000],
                       budget=Budget("<= 0.3 ms CPU", ours=0.3e-3))
