@@ -120,10 +120,9 @@ std::string Context::root_hint() {
 namespace {
 
 /// The parts of RUN/STEP or RUN/STEP/TASK; the flow's name in front is left out, and `latest` is replaced by the run.
-std::vector<std::string> parts_of_path(Context& context, const std::string& path,
-                                       const std::vector<std::string>& runs) {
+std::vector<std::string> parts_of_path(Context& context, const std::string& path) {
   auto parts = base::split(path, '/');
-  auto is_run = [&](const std::string& name) { return std::find(runs.begin(), runs.end(), name) != runs.end(); };
+  auto is_run = [&](const std::string& name) { return context.store().has_run(name); };
   if (parts.size() > 2 && parts[0] == context.flow.name && !is_run(parts[0])) parts.erase(parts.begin());
   if (parts[0] == "latest" && !is_run(parts[0])) {
     const auto latest = base::read_file(fmt::format("{}/{}/latest_run", context.local_root(), context.flow.name));
@@ -141,8 +140,7 @@ std::vector<std::string> parts_of_path(Context& context, const std::string& path
 
 std::vector<store::TaskRef> tasks_of_path(Context& context, const std::string& path) {
   auto& store = context.store();
-  const auto runs = store.runs();
-  const auto parts = parts_of_path(context, path, runs);
+  const auto parts = parts_of_path(context, path);
   if (parts.size() != 2 && parts.size() != 3) {
     throw Error(ErrorCode::invalid_command, "input_path should either be run_id/step_name or run_id/step_name/task_id");
   }
@@ -153,7 +151,7 @@ std::vector<store::TaskRef> tasks_of_path(Context& context, const std::string& p
   auto contains = [](const std::vector<std::string>& names, const std::string& name) {
     return std::find(names.begin(), names.end(), name) != names.end();
   };
-  if (!contains(runs, parts[0])) {
+  if (!store.has_run(parts[0])) {
     throw Error(ErrorCode::not_found,
                 fmt::format("No run {}/{} found in {}", context.flow.name, parts[0], context.local_root()),
                 context.root_hint());

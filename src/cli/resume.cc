@@ -32,8 +32,7 @@ std::string find_origin(Context& context, const std::string& named) {
     if (run.empty())
       throw Error(ErrorCode::invalid_command, "A previous run id was not found. Specify --origin-run-id.");
   }
-  const auto runs = context.store().runs();
-  if (!store::valid_path_name(run) || std::find(runs.begin(), runs.end(), run) == runs.end()) {
+  if (!context.store().has_run(run)) {
     throw Error(ErrorCode::not_found, fmt::format("Resume could not find run id {}", run),
                 fmt::format("The runs of {} are in {}.", context.flow.name, context.local_root()));
   }

@@ -198,9 +198,10 @@ void Run::adopt(const Ready& work, const Origin& origin, const Origin::Finished&
       {ReportLine::Kind::task, now(), ref.path(), {}, fmt::format("Cloning previously run task {}", from.path())});
   services_.store.clone_attempt(from, data, ref);
   services_.metadata.clone_artifacts(ref, from, visible(data), now());
+  // The run first: Metaflow's client does not read a task that has the task of its origin alone.
   services_.metadata.add_fields(ref, 0,
-                                {{"origin-task-id", from.task, ""},
-                                 {"origin-run-id", from.run, ""},
+                                {{"origin-run-id", from.run, ""},
+                                 {"origin-task-id", from.task, ""},
                                  {"attempt", "0", ""},
                                  {"attempt_ok", "True", "internal_attempt_status"},
                                  {"attempt-done", "0", ""}});

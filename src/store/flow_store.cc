@@ -136,10 +136,10 @@ std::optional<base::SharedBytes> FlowStore::read_log(const TaskRef& task, int at
   return get(*storage_, attempt_path(task, attempt, fmt::format("{}_{}.log", name_of(source), name_of(stream))));
 }
 
-std::vector<std::string> FlowStore::directories(const std::string& path, std::string_view except) const {
+std::vector<std::string> FlowStore::directories(const std::string& path) const {
   std::vector<std::string> names;
   for (Entry& entry : storage_->list(path)) {
-    if (entry.is_directory && entry.name != "_meta" && entry.name != except && !entry.name.starts_with('.'))
+    if (entry.is_directory && entry.name != "_meta" && !entry.name.starts_with('.'))
       names.push_back(std::move(entry.name));
   }
   // Numbers by value, then the rest.
@@ -153,10 +153,14 @@ std::vector<std::string> FlowStore::directories(const std::string& path, std::st
   return names;
 }
 
-std::vector<std::string> FlowStore::runs() const { return directories(flow_, "data"); }
-std::vector<std::string> FlowStore::steps(const std::string& run) const { return directories(flow_ + "/" + run, ""); }
+bool FlowStore::has_run(const std::string& run) const {
+  // Asked of this run alone: there may be many.
+  return valid_path_name(run) && run != "data" && run != "_meta" && !storage_->list(flow_ + "/" + run).empty();
+}
+
+std::vector<std::string> FlowStore::steps(const std::string& run) const { return directories(flow_ + "/" + run); }
 std::vector<std::string> FlowStore::tasks(const std::string& run, const std::string& step) const {
-  return directories(flow_ + "/" + run + "/" + step, "");
+  return directories(flow_ + "/" + run + "/" + step);
 }
 
 }  // namespace metaflow::store

@@ -67,14 +67,14 @@ class FlowStore {
 
   // --- what there is
 
-  std::vector<std::string> runs() const;
+  bool has_run(const std::string& run) const;
   std::vector<std::string> steps(const std::string& run) const;
   std::vector<std::string> tasks(const std::string& run, const std::string& step) const;
 
  private:
   std::string task_path(const TaskRef& task) const { return flow_ + "/" + task.path(); }
   std::string attempt_path(const TaskRef& task, int attempt, std::string_view name) const;
-  std::vector<std::string> directories(const std::string& path, std::string_view except) const;
+  std::vector<std::string> directories(const std::string& path) const;
 
   std::shared_ptr<Storage> storage_;
   std::string flow_;

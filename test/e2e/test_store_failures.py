@@ -3,6 +3,7 @@ plainly, readers understand what is left, and resume completes the run. docs/fai
 
 import collections
 import errno
+import itertools
 import json
 import os
 import pathlib
@@ -172,6 +173,28 @@ def test_resume_fails(place, error):
                 assert result.status == 0, (detail, result)
                 assert not difference(cli.whole(), reference), detail
     check_left(cli, "")
+
+
+@pytest.mark.skipif(SANITIZED, reason="a kill -9 leaves nothing to a sanitizer")
+@pytest.mark.parametrize("command", ["run", "resume"])
+def test_killed_at_every_operation(place, command):
+    """Between any two files that the scheduler writes the official client understands what there is."""
+    cli = Place(place)
+    cli.run_flow()
+    words = [FLOW[0], "resume", "--origin-run-id", (cli.store() / "latest_run").read_text()] if command == "resume" else [FLOW[0], "run", *FLOW[2:]]
+    before = cli.directory / "before"
+    shutil.copytree(cli.directory / ".metaflow", before)
+    seen = collections.Counter()
+    for number in itertools.count(1):
+        shutil.rmtree(cli.directory / ".metaflow")
+        shutil.copytree(before, cli.directory / ".metaflow")
+        if cli(*words, env={"METAFLOW_FAIL_AT": f"scheduler.*:KILL:{number}"}).status == 0:
+            break  # it has fewer
+        client = use_store(cli.directory)
+        for run in cli.store().iterdir():
+            if not (before / FLOW[1] / run.name).exists() and (run / "_meta" / "_self.json").exists():
+                seen[look_at(client.Run(f"{FLOW[1]}/{run.name}"))] += 1
+    assert len(seen) > 3, seen
 
 
 def released(cli):
