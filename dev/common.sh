@@ -21,7 +21,7 @@ need_packages() {
   as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 
-build_packages=(g++ cmake ninja-build nlohmann-json3-dev libfmt-dev nettle-dev zlib1g-dev)
+build_packages=(g++ cmake ninja-build nlohmann-json3-dev libfmt-dev nettle-dev zlib1g-dev libcurl4-openssl-dev)
 test_packages=(clang-16 libclang-rt-16-dev libgtest-dev libgmock-dev pkg-config git python3 python3-venv binutils procps gdb chromium)
 check_packages=(git clang-16 clang-format-16 clang-tidy-16)
 bench_packages=(libbenchmark-dev libtbb-dev make parallel python3 python3-venv)
