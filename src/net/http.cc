@@ -49,12 +49,12 @@ struct HttpClient::Impl {
   static int on_timer(CURLM*, long wait, void* self);
   void wake_after(milliseconds wait);
   void add(Entry& entry);
-  void remove(Id id);
+  void remove(Id id, bool fine = false);
   void catch_up();
   void collect();
   void deliver();
   CURL* take_handle();
-  void keep_handle(CURL* easy);
+  void keep_handle(CURL* easy, bool fine);
 
   const Curl& curl_;
   HttpOptions options_;
@@ -154,8 +154,9 @@ CURL* HttpClient::Impl::take_handle() {
   return easy;
 }
 
-void HttpClient::Impl::keep_handle(CURL* easy) {
-  if (spare_.size() >= 64) {
+/// For the next transfer. Only after a transfer that went well: others may leave a handle whose buffers cannot be set.
+void HttpClient::Impl::keep_handle(CURL* easy, bool fine) {
+  if (!fine || spare_.size() >= 64) {
     curl_.easy_cleanup(easy);
     return;
   }
@@ -190,7 +191,7 @@ void HttpClient::Impl::add(Entry& entry) {
   wake_after(milliseconds(0));
 }
 
-void HttpClient::Impl::remove(Id id) {
+void HttpClient::Impl::remove(Id id, bool fine) {
   const auto found = transfers_.find(id);
   CURL* easy = found->second.transfer->easy();
   if (found->second.added) {
@@ -198,7 +199,7 @@ void HttpClient::Impl::remove(Id id) {
     curl_.multi_remove_handle(multi_, easy);
   }
   transfers_.erase(found);
-  keep_handle(easy);
+  keep_handle(easy, fine);
 }
 
 void HttpClient::Impl::cancel(Id id) {
@@ -272,11 +273,12 @@ void HttpClient::Impl::collect() {
     if (message->msg != CURLMSG_DONE) continue;
     Transfer& transfer = Transfer::of(curl_, message->easy_handle);
     const Id id = transfer.id();
+    const bool fine = message->data.result == CURLE_OK;
     if (!transfer.cancelled()) {
       Response response = transfer.result(message->data.result);
       over_.push_back({id, std::move(transfers_.at(id).done), std::move(response)});
     }
-    remove(id);
+    remove(id, fine);
   }
 }
 

@@ -77,7 +77,7 @@ struct Response;
 struct Request {
   std::string method = "GET";
   /// Sent as it is: already encoded, dots in the path are kept. http, https, or nothing else.
-  std::string url;
+  std::string url{};
   /// A name in any case. An empty value is sent as such. Host, Content-Length and the like are added by themselves;
   /// Content-Type is not.
   Headers headers{};
@@ -118,7 +118,7 @@ struct Failure {
   Cause cause = Cause::other;
   /// "Cannot connect to 127.0.0.1:9000: Connection refused"; for sinks the exception's words. Never has a query, a
   /// header or a password in it.
-  std::string text;
+  std::string text{};
   /// False: the server has not seen the request. True: it may have acted upon it.
   bool may_have_arrived = true;
 };

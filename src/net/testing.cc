@@ -81,7 +81,7 @@ void TestServer::serve(int fd, int connection) {
     const ssize_t count = ::recv(fd, chunk.data(), chunk.size(), 0);
     if (count <= 0) return false;
     buffer.append(chunk, 0, static_cast<std::size_t>(count));
-    return true;
+    return buffer[0] != '\x16';  // somebody wants TLS
   };
   bool open = true;
   while (open) {
