@@ -31,7 +31,7 @@ class AwsCredentialProvider {
   const AwsKeys& keys();
   /// When they end, in seconds since 1970; 0: never. What they sign ends then, too. After keys().
   std::int64_t expires() const { return current_ ? current_->expires : 0; }
-  const std::string& source() const { return current_->source; }
+  std::string source() const { return current_ ? current_->source : "nowhere"; }
   /// The server did not accept them: look again.
   void forget() { current_.reset(); }
 

@@ -16,8 +16,8 @@ bool is_transient(const Response& response) {
       case Cause::connect:
       case Cause::timeout:
       case Cause::reset:
-      case Cause::truncated:
-      case Cause::other: return true;
+      case Cause::truncated: return true;
+      case Cause::other: return response.failure->may_have_arrived;  // else the request itself is wrong
       case Cause::tls:  // a certificate does not get better
       case Cause::sink:
       case Cause::body: return false;
