@@ -132,6 +132,7 @@ TEST_P(StorageTest, BlobsAreNamedByTheSha1OfTheirContent) {
 TEST_P(StorageTest, BlobsInPieces) {
   const std::array pieces{base::as_bytes("he"), base::as_bytes(""), base::as_bytes("llo")};
   EXPECT_EQ(storage_->save_blob("F/data", pieces, -1), "aaf4c61ddcc5e8a2dabede0f3b482cd9aea9434d");
+  EXPECT_EQ(text("F/data/aa/aaf4c61ddcc5e8a2dabede0f3b482cd9aea9434d"), "hello");
 }
 
 TEST_P(StorageTest, OddNames) {

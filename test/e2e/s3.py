@@ -266,7 +266,10 @@ class Proxy(Server):
             return fault
 
     def serve(self, handler):
-        body = handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
+        length = int(handler.headers.get("Content-Length", 0))
+        body = handler.rfile.read(length)
+        if len(body) < length:  # the client is gone
+            return self.close(handler)
         headers = {name.lower(): value for name, value in handler.headers.items()}
         self.check_signature(handler, headers, body)
         fault = self.choose()
