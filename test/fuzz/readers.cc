@@ -20,6 +20,9 @@ std::span<const Reader> readers() {
       Reader{"parameter", take_parameter},
       Reader{"command_line", take_command_line},
       Reader{"step_arguments", take_step_arguments},
+      Reader{"xml", take_xml},
+      Reader{"aws_config", take_aws_config},
+      Reader{"header", take_header},
   };
   return kReaders;
 }

@@ -22,6 +22,13 @@ constexpr std::int64_t kMostSkew = 4 * 60;
 
 bool is_https(const std::string& endpoint) { return !endpoint.starts_with("http://"); }
 
+/// Whether an error of this name may be gone with the next try.
+bool passes(std::string_view code) {
+  static constexpr std::string_view kPassing[] = {"RequestTimeout", "SlowDown",           "OperationAborted",
+                                                  "InternalError",  "ServiceUnavailable", "ConditionalRequestConflict"};
+  return std::find(std::begin(kPassing), std::end(kPassing), code) != std::end(kPassing);
+}
+
 std::string hash_of(const std::optional<net::Body>& body) {
   if (!body) return net::sha256_hex(std::string_view());
   net::Sha256 hash;
@@ -233,17 +240,15 @@ void S3Client::launch(const TransferPtr& transfer) {
 void S3Client::over(const TransferPtr& transfer, net::Response&& plain) {
   active_.erase(transfer->id);
   S3Response response{std::move(plain)};
-  if (!response.ok() && !response.body.empty()) {
+  if (!response.failure && !response.body.empty() && (!response.ok() || transfer->request.method != "GET")) {
     if (const auto xml = net::parse_xml(response.body); xml && xml->name == "Error") {
       response.code = xml->text_of("Code");
       response.message = xml->text_of("Message");
+      // Some operations begin to answer with 200 before they know how they end.
+      if (response.ok()) response.status = passes(response.code) ? 500 : 400;
     }
   }
-  static constexpr std::string_view kPassing[] = {
-      "RequestTimeout",    "SlowDown", "OperationAborted", "InternalError", "ConditionalRequestConflict",
-      "ServiceUnavailable"};
-  const bool transient = net::is_transient(response) ||
-                         std::find(std::begin(kPassing), std::end(kPassing), response.code) != std::end(kPassing);
+  const bool transient = net::is_transient(response) || passes(response.code);
   if (transient) {
     // A gateway's 5xx says nothing about what happened behind it.
     const bool unknown = response.failure ? response.failure->may_have_arrived : response.status >= 500;

@@ -67,16 +67,6 @@ bool is_missing(const S3Response& response) {
   return response.status == 404 && response.code != "NoSuchBucket" && response.code != "NoSuchUpload";
 }
 
-/// A part of an answer of 200: some operations begin to answer before they know how they end.
-bool has_error(S3Response& response) {
-  if (!response.ok()) return true;
-  const auto xml = net::parse_xml(response.body);
-  if (!xml || xml->name != "Error") return false;
-  response.code = xml->text_of("Code");
-  response.message = xml->text_of("Message");
-  return true;
-}
-
 /// Memory for what comes: a buffer, or a mapped file that may be larger than the memory.
 struct Destination {
   explicit Destination(std::uint64_t size) : size(size) {
@@ -405,7 +395,7 @@ void S3Storage::complete_upload(const std::shared_ptr<Upload>& upload) {
   complete.headers = {{"Content-Type", "application/xml"}};
   complete.body = net::text_body(text + "</CompleteMultipartUpload>");
   client_.start(std::move(complete), [this, upload](S3Response&& response) {
-    if (!has_error(response)) {
+    if (response.ok()) {
       upload->id.clear();
       return;
     }
@@ -465,9 +455,9 @@ bool S3Storage::copy(const std::string& from, const std::string& to) {
   copy.headers.emplace_back("x-amz-copy-source",
                             net::percent_encode("/" + location_.bucket + "/" + key_of(from), true));
   copy.body = net::Body{};
-  S3Response response = client_.perform(std::move(copy));
+  const S3Response response = client_.perform(std::move(copy));
   if (is_missing(response)) return false;
-  if (has_error(response)) fail("copy", from, response);
+  if (!response.ok()) fail("copy", from, response);
   return true;
 }
 
