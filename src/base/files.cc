@@ -300,10 +300,6 @@ std::optional<std::uint64_t> file_size(const std::string& path) {
   throw_errno("examine", path, errno);
 }
 
-void remove_file(const std::string& path) {
-  if ((fails_at("remove") || ::unlink(path.c_str()) != 0) && errno != ENOENT) throw_errno("remove", path, errno);
-}
-
 std::vector<std::string> list_directory(const std::string& path) {
   std::vector<std::string> names;
   DIR* directory = fails_at("list") ? nullptr : ::opendir(path.c_str());

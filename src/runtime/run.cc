@@ -419,7 +419,7 @@ void Run::attempt_failed(Task task, const compute::Verdict& verdict, const TaskD
     say(task, "[KILLED BY ORCHESTRATOR]");
     task.log->note(store::Stream::err, "[KILLED BY ORCHESTRATOR]");
   } else {
-    if (!threw) {
+    if (!threw && !verdict.timed_out) {  // that one has said so itself
       say(task, cause, ReportLine::Kind::failure);
       task.log->note(store::Stream::err, cause);
     }

@@ -175,6 +175,19 @@ def test_resume_fails(place, error):
     check_left(cli, "")
 
 
+@pytest.mark.parametrize("error", ["EIO", "EMFILE"])
+def test_a_large_value_cannot_be_mapped(place, error):
+    """It is by s06, and by end."""
+    cli = Place(place)
+    result = cli("chain", "run", env={"METAFLOW_FAIL_AT": f"task.map:{error}"})
+    check_words(result, error, error)
+    assert "Step s06 (task-id 7) failed." in result.err, result
+    assert "Cannot map '" in result.out
+    assert cli("chain", "resume").status == 0
+    run = use_store(cli.directory).Flow("Chain").latest_run
+    assert run.successful and run["s06"].task.data.array.sum() == 1
+
+
 @pytest.mark.skipif(SANITIZED, reason="a kill -9 leaves nothing to a sanitizer")
 @pytest.mark.parametrize("command", ["run", "resume"])
 def test_killed_at_every_operation(place, command):

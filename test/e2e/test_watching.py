@@ -154,6 +154,22 @@ def test_timeline_shows_text_as_text(cli):
     assert "<img" not in rendered(cli).split("<script>")[0]
 
 
+@pytest.mark.parametrize("name", ["status", "timeline"])
+def test_a_journal_that_was_cut_off(cli, name):
+    """By a kill -9 or a power loss, at any byte: what is left is shown."""
+    run_id = cli.run("sweep", "--n", 2)
+    journal = cli.directory / ".metaflow" / "Sweep" / run_id / "_meta" / "journal.jsonl"
+    whole = journal.read_bytes()
+    first = whole.index(b"\n") + 1  # what began
+    for size in [0, first // 2, first, *range(first + 7, len(whole), max(1, len(whole) // 40))]:
+        journal.write_bytes(whole[:size])
+        result = cli("sweep", name, run_id)
+        if result.status == 0:
+            assert size >= first and run_id in result.out, (size, result)
+        else:
+            assert size < first and f"The journal of run Sweep/{run_id} does not say" in result.err, (size, result)
+
+
 # --- a terminal
 
 

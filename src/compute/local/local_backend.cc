@@ -13,6 +13,7 @@
 
 #include "base/files.h"
 #include "base/text.h"
+#include "compute/local/core_file.h"
 
 namespace metaflow::compute {
 
@@ -22,23 +23,7 @@ namespace {
 
 constexpr std::size_t kBufferSize = 64 * 1024;
 
-/// Where the kernel has put the core file of a process; empty if that is not to be known.
-std::string place_of_core(pid_t pid) {
-  const auto text = base::try_read_file("/proc/sys/kernel/core_pattern");
-  if (!text) return {};
-  const std::string pattern(base::trim(text->text()));
-  if (pattern.starts_with('|')) {
-    return pattern.find("systemd-coredump") != std::string::npos
-               ? fmt::format("see `coredumpctl info {}`", pid)
-               : fmt::format("it was given to `{}`", pattern.substr(1));
-  }
-  const std::string directory =
-      pattern.starts_with('/') ? pattern.substr(0, pattern.rfind('/')) : base::current_directory();
-  const std::string with_pid = fmt::format("{}/core.{}", directory, pid);
-  return base::exists(with_pid) ? with_pid : "in " + directory;
-}
-
-Verdict verdict_of(const base::Ending& ending, pid_t pid, std::uint64_t memory_limit, const base::MemoryGroup* group) {
+Verdict verdict_of(const base::Ending& ending, std::uint64_t memory_limit, const base::MemoryGroup* group) {
   Verdict verdict;
   verdict.usage = {group != nullptr ? std::max(group->peak(), ending.peak_memory) : ending.peak_memory,
                    ending.user_seconds + ending.system_seconds, ending.read, ending.written};
@@ -63,7 +48,6 @@ Verdict verdict_of(const base::Ending& ending, pid_t pid, std::uint64_t memory_l
   } else {
     verdict.cause = fmt::format("Task was killed by {} (peak memory {}).", base::signal_name(ending.signal), peak);
   }
-  if (ending.dumped_core) verdict.cause += fmt::format(" Its core file: {}.", place_of_core(pid));
   return verdict;
 }
 
@@ -169,8 +153,12 @@ void LocalBackend::on_ended(Process& process) {
   Process& ended = *done.mapped();
   // What a failed attempt has left behind must not disturb the next one.
   if (ending->signal != 0 || ending->exit_code != 0) ::kill(-ended.child.pid, SIGKILL);
-  const Verdict verdict =
-      verdict_of(*ending, ended.child.pid, ended.memory_limit, ended.group ? &*ended.group : nullptr);
+  Verdict verdict = verdict_of(*ending, ended.memory_limit, ended.group ? &*ended.group : nullptr);
+  if (const auto pattern = base::try_read_file("/proc/sys/kernel/core_pattern"); ending->dumped_core && pattern) {
+    const auto name = std::string_view(program_).substr(program_.rfind('/') + 1);
+    verdict.cause += fmt::format(" Its core file: {}.",
+                                 place_of_core(pattern->text(), base::current_directory(), name, ended.child.pid));
+  }
   ended.group.reset();
   events_.on_finished(done.key(), verdict);
 }
