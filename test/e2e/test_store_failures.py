@@ -13,12 +13,10 @@ import time
 
 import pytest
 from chaos import difference, look_at, scratch, snapshot, use_store
-from conftest import Cli
-
-SANITIZED = os.environ.get("METAFLOW_SANITIZED") == "1"
+from conftest import SANITIZED, Cli
 
 POINTS = ["create", "write", "publish", "replace", "link", "append", "mkdir", "open", "read", "examine", "list", "sync", "start"]
-ERRORS = ["ENOSPC", "EIO", "EMFILE", "EROFS"]
+ERRORS = ["ENOSPC"] if SANITIZED else ["ENOSPC", "EIO", "EMFILE", "EROFS"]  # the same code
 # Where the operation is one that need not succeed.
 HARMLESS = {"link", "sync"}
 LOOKS = {"open", "read", "examine", "list"}  # at the limits of the machine, at descendants: the scheduler can do without
@@ -333,12 +331,8 @@ def test_a_journal_that_a_power_loss_cut_off(cli, cut):
     run = cli.run("sweep", "--n", 3)
     path = cli.directory / ".metaflow/Sweep" / run / "_meta/journal.jsonl"
     path.write_bytes(path.read_bytes()[:cut])
-    for command in (["status", run], ["timeline", run, "--output", "page.html"], ["resume"]):
-        result = cli("sweep", *command)
-        if command[0] == "timeline" and result.status != 0:
-            assert "Internal error" not in result.err, result
-        else:
-            assert result.status == 0, result
+    result = cli("sweep", "resume")  # status and timeline: test_watching
+    assert result.status == 0, result
 
 
 def test_a_run_whose_parameters_were_lost_says_so(cli):
