@@ -1,5 +1,6 @@
 // The command line of a flow: finds out which command, runs it, prints its errors.
 #include <fmt/format.h>
+#include <sys/prctl.h>
 
 #include <algorithm>
 #include <csignal>
@@ -108,7 +109,9 @@ int run_step_command(const detail::FlowDescription& flow, int argc, char** argv)
   base::prefer_as_oom_victim();
   if (const char* scheduler = std::getenv("METAFLOW_SCHEDULER_PID")) base::die_with_parent(std::atoi(scheduler));
   runtime::obey_memory_limit();
-  return runtime::execute_task(flow, compute::parse_step_arguments(argc, argv), base::own_executable());
+  const std::vector<std::string> command = base::own_command();
+  if (command.size() > 1) ::prctl(PR_SET_NAME, flow.name.c_str());  // else tools show the name of the loader
+  return runtime::execute_task(flow, compute::parse_step_arguments(argc, argv), command);
 }
 
 int run_commands(const detail::FlowDescription& flow, int argc, char** argv) {
