@@ -16,6 +16,7 @@
 #include "base/process.h"
 #include "base/text.h"
 #include "cli/commands.h"
+#include "cli/supervise.h"
 #include "compute/step_arguments.h"
 #include "runtime/task/failure.h"
 #include "runtime/task/memory.h"
@@ -137,6 +138,7 @@ int detail::run_flow(const FlowDescription& flow, int argc, char** argv) {
     if (cli::is_step(argc, argv)) return cli::run_step_command(flow, argc, argv);
     if (argc > 1 && std::strcmp(argv[1], "symbolize") == 0) return runtime::symbolize(argc, argv);
     ::signal(SIGPIPE, SIG_IGN);
+    if (argc > 1 && std::strcmp(argv[1], "supervise") == 0) return cli::run_supervise_command(flow, argc, argv);
     return cli::run_commands(flow, argc, argv);
   } catch (const base::OutputClosed&) {
     return 128 + SIGPIPE;  // what the shell says of a program that SIGPIPE has ended
