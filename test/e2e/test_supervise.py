@@ -15,11 +15,11 @@ TASK = "90"
 class Attempt:
     """An attempt of the middle step of a run whose first step is done."""
 
-    def __init__(self, cli, how, program="misbehave", flow="Misbehave"):
+    def __init__(self, cli, how, *words):
         # The run ends at this step, before it does anything.
-        self.cli, self.program = cli, program
-        self.run_id, _ = cli.fail(program, "--how", how, env={"METAFLOW_FAIL_AT": "middle.*:EIO:1:sticky"})
-        self.directory = cli.directory / ".metaflow" / flow / self.run_id / "middle" / TASK
+        self.cli = cli
+        self.run_id, _ = cli.fail("misbehave", "--how", how, *words, env={"METAFLOW_FAIL_AT": "middle.*:EIO:1:sticky"})
+        self.directory = cli.directory / ".metaflow/Misbehave" / self.run_id / "middle" / TASK
 
     def words(self, *options, with_=()):
         return [
@@ -30,12 +30,12 @@ class Attempt:
         ]
 
     def supervise(self, *options, with_=(), **more):
-        return self.cli(self.program, *self.words(*options, with_=with_), **more)
+        return self.cli("misbehave", *self.words(*options, with_=with_), **more)
 
     def start(self, *options):
         """Returns when the step has said what it is about to do."""
         process = subprocess.Popen(
-            [*map(str, [self.cli.path(self.program), *self.words(*options)])],
+            [*map(str, [self.cli.path("misbehave"), *self.words(*options)])],
             cwd=self.cli.directory,
             env=self.cli.environment,
             stdin=subprocess.DEVNULL,
@@ -134,6 +134,13 @@ def test_a_log_has_a_limit(cli):
     result = attempt.supervise("--max-log-size", "0")
     assert result.status == 0 and result.out.count("\n") == 1001
     assert attempt.log("stdout").endswith("[TRUNCATED - MAXIMUM LOG FILE SIZE REACHED]\n")
+
+
+def test_no_room_for_a_long_log(cli):
+    attempt = Attempt(cli, "flood", "--lines", "20000")
+    result = attempt.supervise(env={"TMPDIR": "/proc/nowhere"})
+    assert result.status == 0 and attempt.done and result.out.count("\n") == 20001
+    assert "The task's log is kept no further" in result.err
 
 
 def test_the_log_is_there_while_the_step_runs(cli):

@@ -72,7 +72,7 @@ class Supervisor {
     schedule_upload();
     while (!(ending_ && drained_)) loop_.run_once();
     base::kill_descendants();
-    log_.finish([](std::string_view, std::int64_t) {});
+    keep([&] { log_.finish([](std::string_view, std::int64_t) {}); });
 
     judge(killed_before);
     offer_logs();
@@ -113,8 +113,20 @@ class Supervisor {
     if (count <= 0) return close(stream);
     const std::string_view bytes(buffer_.data(), static_cast<std::size_t>(count));
     echo(stream, bytes);
-    log_.add(stream, bytes, [](std::string_view, std::int64_t) {});
+    keep([&] { log_.add(stream, bytes, [](std::string_view, std::int64_t) {}); });
     if (ending_) await_silence();
+  }
+
+  /// A long log is spooled to a file. Where there is no room for that, the task goes on; its output is only shown.
+  template <class F>
+  void keep(F with_log) {
+    if (!keeping_) return;
+    try {
+      with_log();
+    } catch (const Error& error) {
+      keeping_ = false;
+      say(fmt::format("The task's log is kept no further: {}", error.what()));
+    }
   }
 
   void close(Stream stream) {
@@ -146,12 +158,14 @@ class Supervisor {
   }
 
   void offer_logs() {
-    for (const Stream stream : {Stream::out, Stream::err}) {
-      std::uint64_t& offered = offered_[static_cast<std::size_t>(stream)];
-      if (log_.size(stream) == offered) continue;
-      offered = log_.size(stream);
-      upload_->offer(stream, log_.content(stream));
-    }
+    keep([&] {
+      for (const Stream stream : {Stream::out, Stream::err}) {
+        std::uint64_t& offered = offered_[static_cast<std::size_t>(stream)];
+        if (log_.size(stream) == offered) continue;
+        offered = log_.size(stream);
+        upload_->offer(stream, log_.content(stream));
+      }
+    });
   }
 
   void on_signals() {
@@ -279,6 +293,7 @@ class Supervisor {
   std::optional<LogUpload> upload_;
   std::array<std::uint64_t, 2> offered_{};
   std::array<bool, 2> mute_{};
+  bool keeping_ = true;
   std::int64_t begun_ = 0;
   std::optional<base::Ending> ending_;
   bool drained_ = false;  // all that the step wrote was read, or is given up
