@@ -22,7 +22,8 @@ need_packages() {
 }
 
 build_packages=(g++ cmake ninja-build nlohmann-json3-dev libfmt-dev nettle-dev zlib1g-dev)
-test_packages=(ccache clang-16 libclang-rt-16-dev libgtest-dev libgmock-dev pkg-config git python3 python3-venv binutils procps gdb chromium)
+test_packages=(ccache clang-16 libclang-rt-16-dev libgtest-dev libgmock-dev pkg-config git python3 python3-venv binutils procps gdb chromium
+               libcurl4 ca-certificates busybox-static musl curl wget)
 check_packages=(git clang-16 clang-format-16 clang-tidy-16)
 bench_packages=(libbenchmark-dev libtbb-dev make parallel python3 python3-venv)
 

@@ -20,6 +20,9 @@ std::span<const Reader> readers() {
       Reader{"parameter", take_parameter},
       Reader{"command_line", take_command_line},
       Reader{"step_arguments", take_step_arguments},
+      Reader{"elf", take_elf},
+      Reader{"loader_cache", take_loader_cache},
+      Reader{"exit_report", take_exit_report},
   };
   return kReaders;
 }

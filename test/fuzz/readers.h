@@ -29,6 +29,9 @@ void take_decorator(std::string_view input);
 void take_parameter(std::string_view input);
 void take_command_line(std::string_view input);
 void take_step_arguments(std::string_view input);
+void take_elf(std::string_view input);
+void take_loader_cache(std::string_view input);
+void take_exit_report(std::string_view input);
 
 /// Aborts, saying what, unless it holds.
 void require(bool holds, std::string_view what);

@@ -1,4 +1,4 @@
-#include "compute/local/core_file.h"
+#include "compute/core_file.h"
 
 #include <fmt/format.h>
 
