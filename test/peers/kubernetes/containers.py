@@ -1,6 +1,7 @@
 """Runs containers: as processes with namespaces and roots of their own where that is permitted, or pretended, for load tests."""
 
 import asyncio
+import fnmatch
 import itertools
 import json
 import os
@@ -87,9 +88,8 @@ class Images:
 
     def find(self, image):
         """The tree of an image, or nothing when there is no such image."""
-        name = pathlib.PurePath(image)
         for pattern, kind in self.table:
-            if name.match(pattern) or image == pattern:
+            if fnmatch.fnmatch(image, pattern) or fnmatch.fnmatch(image.rpartition("/")[2], pattern):
                 return self._tree(kind) if kind else None
         return None
 

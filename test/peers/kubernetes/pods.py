@@ -85,7 +85,7 @@ class PodWorker:
             if grace:
                 container.kill(signal.SIGTERM)
         if grace and self._running:
-            await asyncio.sleep(grace)
+            await asyncio.wait([container.ended for container in self._running.values()], timeout=grace)
         for container in list(self._running.values()):
             container.kill(signal.SIGKILL)
 
@@ -231,9 +231,10 @@ class PodWorker:
 
     async def _run_once(self, state, init):
         tree = await self._pull(state, init)
+        environment = await self._configure(state, init)
         log = self._open_log(state, tree)
         try:
-            container = await self._start(state, tree, log, init)
+            container = await self._start(state, tree, environment, log)
         except StartError as error:
             text = f"failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: {error}: unknown"
             state.container_id = f"containerd://{'0' * 63}{state.restarts % 10}"
@@ -313,9 +314,8 @@ class PodWorker:
         self._kubelet.logs.setdefault(self.uid, {}).setdefault(state.name, []).append(log)
         return log
 
-    async def _start(self, state, tree, log, init):
-        """Starts a container; waits while something that it refers to is missing."""
-        spec, kubelet = state.spec, self._kubelet
+    async def _configure(self, state, init):
+        """The environment of a container; waits while something that it refers to is missing."""
         while True:
             pod = self.pod
             if pod is None or self._stopping.is_set():
@@ -323,22 +323,24 @@ class PodWorker:
             try:
                 if not init and self.rule is not None and self.rule["action"] == "create-container-error":
                     raise ConfigError(self.rule.get("message", 'secret "removed" not found'))
-                resolver = kubelet.resolver(pod)
-                environment = resolver.environment(spec)
-                break
+                environment = self._kubelet.resolver(pod).environment(state.spec)
+                self._kubelet.event(pod, "Normal", "Created", f"Created container: {state.name}", state.name, init)
+                return environment
             except ConfigError as error:
                 state.wait("CreateContainerConfigError", str(error))
-                kubelet.event(pod, "Warning", "Failed", f"Error: {error}", state.name, init)
+                self._kubelet.event(pod, "Warning", "Failed", f"Error: {error}", state.name, init)
                 self._write()
             await self._sleep(10)
-        kubelet.event(pod, "Normal", "Created", f"Created container: {state.name}", state.name, init)
+
+    async def _start(self, state, tree, environment, log):
+        spec, pod = state.spec, self.pod
         if tree["kind"] == "simulated":
-            return kubelet.runtime.simulate(log)
+            return self._kubelet.runtime.simulate(log)
         security = {**pod["spec"].get("securityContext", {}), **spec.get("securityContext", {})}
-        command = resolver.command(spec, environment)
+        command = self._kubelet.resolver(pod).command(spec, environment)
         if not command:
             raise StartError("no command specified")
-        return await kubelet.runtime.start(
+        return await self._kubelet.runtime.start(
             tree,
             {
                 "command": command,

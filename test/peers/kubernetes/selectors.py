@@ -122,3 +122,8 @@ def selector(resource, query):
     by_label = parse_labels(query.get("labelSelector", ""))
     by_field = parse_fields(resource, query.get("fieldSelector", ""))
     return lambda obj: by_label(obj["metadata"].get("labels") or {}) and by_field(obj)
+
+
+def is_set(query, key):
+    """Whether a parameter is true: anything but 0 and false is."""
+    return key in query and query[key].lower() not in ("0", "false")

@@ -9,6 +9,7 @@ from aiohttp import web
 from . import discovery, errors, logs, resources
 from .access import Request, User
 from .resources import ACCESS_REVIEWS, NAMESPACES, PODS
+from .selectors import is_set
 from .verbs import parse_body
 from .watches import Watch
 
@@ -53,7 +54,7 @@ def verb_of(method, target, query):
     if method == "GET":
         if target.name:
             return "get"
-        return "watch" if query.get("watch") in ("true", "1") else "list"
+        return "watch" if is_set(query, "watch") else "list"
     verb = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete" if target.name else "deletecollection"}.get(method)
     named = {"create": target.subresource == "eviction" or not target.name, "update": bool(target.name), "patch": bool(target.name)}
     if verb is None or not named.get(verb, True) or verb not in target.resource.verbs:
@@ -84,7 +85,7 @@ class ApiServer:
 
     def cut_watches(self, plural=None):
         """Breaks the connections of watches: how many."""
-        cut = [request for request, resource in self._watches.items() if plural in (None, resource)]
+        cut = [request for request, resource in self._watches.values() if plural in (None, resource)]
         for request in cut:
             if request.transport is not None:
                 request.transport.abort()
@@ -274,7 +275,7 @@ class ApiServer:
             if error.code != 410:
                 raise
         response = await self._stream(request, "application/json")
-        self._watches[request] = target.resource.plural
+        self._watches[id(request)] = (request, target.resource.plural)
         self.most_watches = max(self.most_watches, self.open_watches)
         try:
             await watch.run(send, rule if rule is not None and rule["action"] in ("expire", "cut", "garbage", "stall") else None)
@@ -284,7 +285,7 @@ class ApiServer:
         except ConnectionResetError:
             pass
         finally:
-            del self._watches[request]
+            del self._watches[id(request)]
         return response
 
     async def _log(self, request, target, query):
@@ -304,7 +305,7 @@ class ApiServer:
         if not cluster.scheduler.nodes[spec["nodeName"]].ready:
             raise errors.ApiError(500, "InternalError", f'Get "https://127.0.0.1:10250/containerLogs/{target.namespace}/{target.name}/{name}": dial tcp 127.0.0.1:10250: connect: connection refused', {})
         files = cluster.kubelet.logs.get(pod["metadata"]["uid"], {}).get(name, [])
-        if query.get("previous") in ("true", "1"):
+        if is_set(query, "previous"):
             if len(files) < 2:
                 raise errors.bad_request(f'previous terminated container "{name}" in pod "{target.name}" not found')
             files = files[:-1]
@@ -317,7 +318,7 @@ class ApiServer:
         return await self._send_log(request, files[-1], query)
 
     async def _send_log(self, request, file, query):
-        timestamps = query.get("timestamps") in ("true", "1")
+        timestamps = is_set(query, "timestamps")
         limit = int(query["limitBytes"]) if query.get("limitBytes") else None
         size = file.path.stat().st_size
         text = b"".join(logs.shown(entry, timestamps) for entry in logs.select(file.read(), query))[:limit]
@@ -325,7 +326,7 @@ class ApiServer:
         try:
             if text:
                 await response.write(text)
-            if query.get("follow") in ("true", "1") and limit is None:
+            if is_set(query, "follow") and limit is None:
                 async for entry in file.follow(size):
                     await response.write(logs.shown(entry, timestamps))
             await response.write_eof()

@@ -6,7 +6,7 @@ import random
 import time
 
 from . import errors
-from .selectors import selector
+from .selectors import is_set, selector
 from .store import Watcher
 
 _BOOKMARK_SECONDS = 60
@@ -31,7 +31,7 @@ class Watch:
         selected = selector(resource, query)
         self._selected = lambda obj: (not namespace or obj["metadata"].get("namespace") == namespace) and (not name or obj["metadata"]["name"] == name) and selected(obj)
         self._query = query
-        self._bookmarks = query.get("allowWatchBookmarks") in ("true", "1")
+        self._bookmarks = is_set(query, "allowWatchBookmarks")
         seconds = int(query.get("timeoutSeconds") or 0)
         self._end = time.monotonic() + (seconds or random.uniform(1800, 3600))
         self._pace = pace
@@ -58,7 +58,7 @@ class Watch:
     def start_version(self):
         """The version after which changes are told, or nothing: then what is there comes first. Refuses what is forgotten."""
         asked = self._query.get("resourceVersion", "")
-        if self._query.get("sendInitialEvents") == "true" or asked in ("", "0"):
+        if is_set(self._query, "sendInitialEvents") or asked in ("", "0"):
             return None
         if not asked.isdigit():
             raise errors.bad_request(f'invalid resource version "{asked}": strconv.ParseUint: parsing "{asked}": invalid syntax')
@@ -80,7 +80,7 @@ class Watch:
         with watcher:
             if version is None:
                 initial = self._initial()
-                if self._query.get("sendInitialEvents") == "true" and self._bookmarks:
+                if is_set(self._query, "sendInitialEvents") and self._bookmarks:
                     initial += self._bookmark({"k8s.io/initial-events-end": "true"})
                 await send(initial)
             await self._follow(watcher, send, rule)
