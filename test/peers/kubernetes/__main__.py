@@ -21,9 +21,17 @@ def parse_arguments():
     parser.add_argument("--port", type=int, default=0, help="the port on 127.0.0.1; 0, the default, takes a free one")
     parser.add_argument("--state", type=pathlib.Path, required=True, help="a directory for kubeconfigs, certificates, logs and what containers need")
     parser.add_argument("--plain", action="store_true", help="HTTP without TLS")
-    parser.add_argument("--pace", type=float, default=0.05, help="how long a second of the cluster's own doings takes: 1 is as slow as a real one; default: 0.05")
+    parser.add_argument(
+        "--pace", type=float, default=0.05, help="how long a second of the cluster's own doings takes: 1 is as slow as a real one; default: 0.05"
+    )
     parser.add_argument("--scenario", type=pathlib.Path, help="a JSON file: nodes, images, namespaces, rules, simulation")
-    parser.add_argument("--manifests", type=pathlib.Path, action="append", default=[], help="a file of manifests to create; each service account in it gets a kubeconfig")
+    parser.add_argument(
+        "--manifests",
+        type=pathlib.Path,
+        action="append",
+        default=[],
+        help="a file of manifests to create; each service account in it gets a kubeconfig",
+    )
     parser.add_argument("--history", type=int, default=20000, help="how many changes of each resource are remembered")
     return parser.parse_args()
 

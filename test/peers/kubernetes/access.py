@@ -28,7 +28,9 @@ _DISCOVERY_PATHS = ("/api", "/api/*", "/apis", "/apis/*", "/openapi", "/openapi/
 
 
 def service_account(namespace, name):
-    return User(f"system:serviceaccount:{namespace}:{name}", ("system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated"))
+    return User(
+        f"system:serviceaccount:{namespace}:{name}", ("system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated")
+    )
 
 
 @dataclass
@@ -86,7 +88,11 @@ class Access:
             self.used.setdefault(user.name, set()).add((request.resource.group, request.target, request.verb))
             return
         where = f'in the namespace "{request.namespace}"' if request.namespace else "at the cluster scope"
-        refusal = errors.forbidden(request.resource, request.name, f'User "{user.name}" cannot {request.verb} resource "{request.target}" in API group "{request.resource.group}" {where}')
+        refusal = errors.forbidden(
+            request.resource,
+            request.name,
+            f'User "{user.name}" cannot {request.verb} resource "{request.target}" in API group "{request.resource.group}" {where}',
+        )
         self._deny(user, refusal.message)
         raise refusal
 
@@ -133,7 +139,13 @@ class Access:
     def unused(self, user_name, role):
         """What a role grants and that user never used: [(group, resource, verb)]."""
         used = self.used.get(user_name, set())
-        granted = {(group, resource, verb) for rule in role.get("rules", ()) for group in rule.get("apiGroups", ()) for resource in rule.get("resources", ()) for verb in rule["verbs"]}
+        granted = {
+            (group, resource, verb)
+            for rule in role.get("rules", ())
+            for group in rule.get("apiGroups", ())
+            for resource in rule.get("resources", ())
+            for verb in rule["verbs"]
+        }
         return sorted(granted - used)
 
 
@@ -167,7 +179,23 @@ class Certificates:
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
         self.ca = directory / "ca.crt"
-        self._openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "ca.key", "-out", "ca.crt", "-days", "30", "-subj", "/CN=kubernetes")
+        self._openssl(
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-keyout",
+            "ca.key",
+            "-out",
+            "ca.crt",
+            "-days",
+            "30",
+            "-subj",
+            "/CN=kubernetes",
+        )
         self.server = self.make("server", "/CN=kube-apiserver", "subjectAltName=DNS:localhost,DNS:kubernetes,DNS:kubernetes.default.svc,IP:127.0.0.1")
 
     def _openssl(self, *arguments):
@@ -177,9 +205,39 @@ class Certificates:
 
     def make(self, name, subject, extension="extendedKeyUsage=clientAuth"):
         """A certificate and its key: two paths."""
-        self._openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", subject)
+        self._openssl(
+            "req",
+            "-new",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-keyout",
+            f"{name}.key",
+            "-out",
+            f"{name}.csr",
+            "-subj",
+            subject,
+        )
         (self.directory / f"{name}.ext").write_text(extension + "\n")
-        self._openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", "30", "-extfile", f"{name}.ext", "-out", f"{name}.crt")
+        self._openssl(
+            "x509",
+            "-req",
+            "-in",
+            f"{name}.csr",
+            "-CA",
+            "ca.crt",
+            "-CAkey",
+            "ca.key",
+            "-CAcreateserial",
+            "-days",
+            "30",
+            "-extfile",
+            f"{name}.ext",
+            "-out",
+            f"{name}.crt",
+        )
         return self.directory / f"{name}.crt", self.directory / f"{name}.key"
 
     def server_context(self):

@@ -33,7 +33,12 @@ class Admin:
 
     def get_counts(self, _body, _query):
         """How many requests there were of each kind: {"list pods": 3}."""
-        return {"requests": self.server.counts, "statuses": self.server.statuses, "openWatches": self.server.open_watches, "mostWatches": self.server.most_watches}
+        return {
+            "requests": self.server.counts,
+            "statuses": self.server.statuses,
+            "openWatches": self.server.open_watches,
+            "mostWatches": self.server.most_watches,
+        }
 
     def delete_counts(self, _body, _query):
         self.server.counts = {}
@@ -62,7 +67,11 @@ class Admin:
 
     def get_running(self, _body, _query):
         """The containers whose processes are there."""
-        return {"containers": [{"pod": "/".join(worker.key), "containers": worker.running()} for worker in self._cluster.kubelet.workers() if worker.running()]}
+        return {
+            "containers": [
+                {"pod": "/".join(worker.key), "containers": worker.running()} for worker in self._cluster.kubelet.workers() if worker.running()
+            ]
+        }
 
     # Misbehaviour.
 

@@ -44,8 +44,14 @@ class Cluster:
         self.images = Images(directory, [(entry["image"], entry["root"]) for entry in scenario.get("images", ())])
         self.runtime = Runtime(directory, self.permissions, self.images)
         self.runtime.simulation.update(scenario.get("simulation", {}))
-        service = {"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": str(service_port), "KUBERNETES_SERVICE_PORT_HTTPS": str(service_port)}
-        self.kubelet = Kubelet(self.store, self.verbs, self.events, self.scheduler, self.runtime, self.permissions, pace, directory, self.images, self.access, service)
+        service = {
+            "KUBERNETES_SERVICE_HOST": "127.0.0.1",
+            "KUBERNETES_SERVICE_PORT": str(service_port),
+            "KUBERNETES_SERVICE_PORT_HTTPS": str(service_port),
+        }
+        self.kubelet = Kubelet(
+            self.store, self.verbs, self.events, self.scheduler, self.runtime, self.permissions, pace, directory, self.images, self.access, service
+        )
         for name in ("default", "kube-system", *scenario.get("namespaces", ())):
             self.verbs.prepare_namespace(name)
 

@@ -18,7 +18,36 @@ from . import quantities
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # What debian:bookworm-slim has not, of what a machine that builds and tests has.
-_NOT_IN_SLIM = ("bin/curl", "bin/wget", "bin/openssl", "bin/python3", "bin/python3.11", "bin/nc", "bin/xz", "bin/zstd", "bin/gdb", "local", "share/ca-certificates", "lib/ssl")
+_NOT_IN_SLIM = (
+    "bin/curl",
+    "bin/wget",
+    "bin/openssl",
+    "bin/python3",
+    "bin/python3.11",
+    "bin/nc",
+    "bin/xz",
+    "bin/zstd",
+    "bin/gdb",
+    "local",
+    "share/ca-certificates",
+    "lib/ssl",
+)
+
+
+# An image is looked up by its whole name, then by its name without registry and repository.
+_IMAGES = (
+    ("*/no-such*", None),
+    ("debian*", "debian"),
+    ("ubuntu*", "debian-full"),
+    ("python*", "debian-full"),
+    ("curlimages/curl*", "debian-full"),
+    ("busybox*", "busybox"),
+    ("alpine*", "busybox"),
+    ("*distroless*", "empty"),
+    ("scratch*", "empty"),
+    ("simulated*", "simulated"),
+)
+_GROUP_PREFIX = "metaflow-kubernetes-"
 
 
 class StartError(Exception):
@@ -49,13 +78,14 @@ class Permissions:
     @staticmethod
     def _memory_controller():
         """The directory under which control groups for memory can be made, and the version of their interface."""
-        name = f"metaflow-kubernetes-{os.getpid()}"
+        name = f"{_GROUP_PREFIX}{os.getpid()}"
         for base, version in (("/sys/fs/cgroup", 2), ("/sys/fs/cgroup/unified", 2), ("/sys/fs/cgroup/memory", 1)):
             path = pathlib.Path(base, name)
             controllers = pathlib.Path(base, "cgroup.controllers")
             if version == 2 and not (controllers.exists() and "memory" in controllers.read_text().split()):
                 continue
             try:
+                _sweep(pathlib.Path(base))
                 path.mkdir()
                 if version == 2:
                     pathlib.Path(base, "cgroup.subtree_control").write_text("+memory")
@@ -72,8 +102,23 @@ class Permissions:
         return {"root": self.root, "isolated": self.isolated, "memory": f"cgroup v{self.memory[1]}" if self.memory else None}
 
     def close(self):
-        if self.memory and self.memory[0].exists():
-            self.memory[0].rmdir()
+        if self.memory:
+            for group in (*self.memory[0].glob("*/"), self.memory[0]):
+                try:
+                    group.rmdir()
+                except OSError:
+                    pass  # the next server sweeps it
+
+
+def _sweep(base):
+    """Removes the groups that a server left which was killed."""
+    for path in base.glob(f"{_GROUP_PREFIX}*"):
+        if not pathlib.Path("/proc", path.name.removeprefix(_GROUP_PREFIX)).exists():
+            for group in (*path.glob("*/"), path):
+                try:
+                    group.rmdir()
+                except OSError:
+                    pass  # somebody else was faster, or something still runs there
 
 
 class Images:
@@ -83,8 +128,7 @@ class Images:
         self._directory = directory
         self._busybox = shutil.which("busybox")
         self._applets = None
-        self.table = [*table, ("*/no-such*", None), ("*no-such:*", None), ("debian*", "debian"), ("ubuntu*", "debian-full"), ("python*", "debian-full"), ("curlimages/curl*", "debian-full"), ("busybox*", "busybox"),
-                      ("alpine*", "busybox"), ("*distroless*", "empty"), ("scratch*", "empty"), ("empty*", "empty"), ("simulated*", "simulated")]  # fmt: skip
+        self.table = [*table, *_IMAGES]
 
     def find(self, image):
         """The tree of an image, or nothing when there is no such image."""
@@ -224,7 +268,9 @@ class Runtime:
     def _connect(self):
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         path = pathlib.Path(__file__).with_name("zygote.py")
-        self._zygote = subprocess.Popen([sys.executable, "-I", "-S", str(path), str(theirs.fileno())], pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
+        self._zygote = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(path), str(theirs.fileno())], pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
+        )
         theirs.close()
         ours.setblocking(False)
         self._channel = ours
@@ -299,7 +345,11 @@ class Runtime:
             "tree": tree,
             "rootDirectory": str(directory / "root"),
             "readOnlyRoot": container.get("readOnlyRoot", False),
-            "files": {"/etc/hostname": container["hostName"] + "\n", "/etc/hosts": f"127.0.0.1 localhost {container['hostName']}\n", **({} if tree["kind"] == "debian" else {"/etc/passwd": "root:x:0:0:root:/root:/bin/sh\n"})},
+            "files": {
+                "/etc/hostname": container["hostName"] + "\n",
+                "/etc/hosts": f"127.0.0.1 localhost {container['hostName']}\n",
+                **({} if tree["kind"] == "debian" else {"/etc/passwd": "root:x:0:0:root:/root:/bin/sh\n"}),
+            },
             "mounts": mounts,
             "hostName": container["hostName"],
             "controlGroup": [str(group)] if group else [],

@@ -138,7 +138,16 @@ def pod_of(job_object, index=None, failures=0):
         "generateName": prefix,
         "namespace": metadata["namespace"],
         "labels": labels,
-        "ownerReferences": [{"apiVersion": "batch/v1", "kind": "Job", "name": metadata["name"], "uid": metadata["uid"], "controller": True, "blockOwnerDeletion": True}],
+        "ownerReferences": [
+            {
+                "apiVersion": "batch/v1",
+                "kind": "Job",
+                "name": metadata["name"],
+                "uid": metadata["uid"],
+                "controller": True,
+                "blockOwnerDeletion": True,
+            }
+        ],
         "finalizers": [TRACKING],
     }
     if annotations:

@@ -19,13 +19,27 @@ def _resources(group):
     for resource in ALL:
         if resource.group != group:
             continue
-        entry = {"name": resource.plural, "singularName": resource.kind.lower(), "namespaced": resource.namespaced, "kind": resource.kind, "verbs": sorted(resource.verbs)}
+        entry = {
+            "name": resource.plural,
+            "singularName": resource.kind.lower(),
+            "namespaced": resource.namespaced,
+            "kind": resource.kind,
+            "verbs": sorted(resource.verbs),
+        }
         if resource.short_names:
             entry["shortNames"] = list(resource.short_names)
         entries.append(entry)
         for subresource in resource.subresources:
             verbs = {"log": ["get"], "eviction": ["create"], "status": ["get"]}[subresource]
-            entries.append({"name": f"{resource.plural}/{subresource}", "singularName": "", "namespaced": resource.namespaced, "kind": resource.kind, "verbs": verbs})
+            entries.append(
+                {
+                    "name": f"{resource.plural}/{subresource}",
+                    "singularName": "",
+                    "namespaced": resource.namespaced,
+                    "kind": resource.kind,
+                    "verbs": verbs,
+                }
+            )
     return entries
 
 
@@ -37,7 +51,10 @@ def _openapi(group):
             prefix = f"/apis/{group}/v1" if group else "/api/v1"
             middle = "/namespaces/{namespace}" if resource.namespaced else ""
             kind = {"group": group, "kind": resource.kind, "version": "v1"}
-            operation = {"x-kubernetes-group-version-kind": kind, "parameters": [{"name": "fieldValidation", "in": "query"}, {"name": "dryRun", "in": "query"}]}
+            operation = {
+                "x-kubernetes-group-version-kind": kind,
+                "parameters": [{"name": "fieldValidation", "in": "query"}, {"name": "dryRun", "in": "query"}],
+            }
             paths[f"{prefix}{middle}/{resource.plural}"] = {"post": operation}
             paths[f"{prefix}{middle}/{resource.plural}/{{name}}"] = {"patch": operation}
     return {"openapi": "3.0.0", "info": {"title": "Kubernetes", "version": VERSION["gitVersion"]}, "paths": paths}

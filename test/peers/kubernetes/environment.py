@@ -156,7 +156,11 @@ class Resolver:
         return files
 
     def _fields(self, source, mode):
-        return {item["path"]: (field_value(self._pod, item["fieldRef"]["fieldPath"]).encode(), item.get("mode", mode)) for item in source.get("items", ()) if "fieldRef" in item}
+        return {
+            item["path"]: (field_value(self._pod, item["fieldRef"]["fieldPath"]).encode(), item.get("mode", mode))
+            for item in source.get("items", ())
+            if "fieldRef" in item
+        }
 
     @staticmethod
     def _fill(directory, files):

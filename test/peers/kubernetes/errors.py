@@ -85,7 +85,9 @@ def expired(message, metadata=None):
 
 
 def unsupported_media_type(accepted):
-    return ApiError(415, "UnsupportedMediaType", "the body of the request was in an unknown format - accepted media types include: " + ", ".join(accepted))
+    return ApiError(
+        415, "UnsupportedMediaType", "the body of the request was in an unknown format - accepted media types include: " + ", ".join(accepted)
+    )
 
 
 def internal(message):
@@ -106,11 +108,15 @@ def required(field, why=""):
 
 
 def invalid_value(field, value, why):
-    return Cause(field, "FieldValueInvalid", f"Invalid value: {value if isinstance(value, str) and value.startswith('core.') else quote(value)}: {why}")
+    return Cause(
+        field, "FieldValueInvalid", f"Invalid value: {value if isinstance(value, str) and value.startswith('core.') else quote(value)}: {why}"
+    )
 
 
 def unsupported_value(field, value, supported):
-    return Cause(field, "FieldValueNotSupported", f"Unsupported value: {quote(value)}: supported values: {', '.join(quote(s) for s in sorted(supported))}")
+    return Cause(
+        field, "FieldValueNotSupported", f"Unsupported value: {quote(value)}: supported values: {', '.join(quote(s) for s in sorted(supported))}"
+    )
 
 
 def missing_reference(field, value):

@@ -41,7 +41,14 @@ class Recorder:
             "reportingInstance": "default-scheduler-test" if scheduler else host,
         }
         if scheduler:
-            event.update({"eventTime": now_micro(), "firstTimestamp": None, "lastTimestamp": None, "action": "Binding" if reason == "Scheduled" else "Scheduling"})
+            event.update(
+                {
+                    "eventTime": now_micro(),
+                    "firstTimestamp": None,
+                    "lastTimestamp": None,
+                    "action": "Binding" if reason == "Scheduled" else "Scheduling",
+                }
+            )
         else:
             event.update({"eventTime": None, "firstTimestamp": now(), "lastTimestamp": now(), "count": 1})
         while True:

@@ -28,7 +28,10 @@ def verdict_of(spec, pod):
         if "onExitCodes" in rule:
             found = _matching_container(rule, pod)
             if found:
-                return rule["action"], f"Container {found[0]} for pod {name} failed with exit code {found[1]} matching {rule['action']} rule at index {number}"
+                return (
+                    rule["action"],
+                    f"Container {found[0]} for pod {name} failed with exit code {found[1]} matching {rule['action']} rule at index {number}",
+                )
         else:
             found = _matching_condition(rule, pod)
             if found:

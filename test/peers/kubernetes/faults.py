@@ -5,10 +5,30 @@ import re
 
 from . import selectors
 
-_REQUEST_FIELDS = {"verb", "resource", "name", "namespace", "user", "action", "nth", "every", "first", "times", "code", "reason", "message", "retryAfter", "seconds", "bytes", "events"}
+_REQUEST_FIELDS = {
+    "verb",
+    "resource",
+    "name",
+    "namespace",
+    "user",
+    "action",
+    "nth",
+    "every",
+    "first",
+    "times",
+    "code",
+    "reason",
+    "message",
+    "retryAfter",
+    "seconds",
+    "bytes",
+    "events",
+}
 _POD_FIELDS = {"pods", "action", "nth", "every", "first", "times", "after", "message", "exitCode", "evictAfter"}
 REQUEST_ACTIONS = ("status", "drop", "lose", "slow", "reset", "expire", "cut", "garbage", "stall")
-POD_ACTIONS = ("oom", "evict", "preempt", "node-pressure", "vanish", "unschedulable", "image-pull", "invalid-image", "create-container-error", "exit", "node-lost", "node-rebooted", "never-start")  # fmt: skip
+ACTIONS_BEFORE_START = ("unschedulable", "image-pull", "invalid-image", "create-container-error", "never-start")
+ACTIONS_WHILE_RUNNING = ("oom", "exit", "evict", "preempt", "node-pressure", "vanish", "node-lost", "node-rebooted")
+POD_ACTIONS = ACTIONS_BEFORE_START + ACTIONS_WHILE_RUNNING
 
 
 class Rule:
@@ -38,7 +58,14 @@ class Rule:
         """Whether it is this one's turn. Called once for each that matches."""
         self.seen += 1
         text = self.text
-        if "nth" in text and self.seen != text["nth"] or "every" in text and self.seen % text["every"] or "first" in text and self.seen > text["first"]:
+        if (
+            "nth" in text
+            and self.seen != text["nth"]
+            or "every" in text
+            and self.seen % text["every"]
+            or "first" in text
+            and self.seen > text["first"]
+        ):
             return False
         if "times" in text and self.done >= text["times"]:
             return False
@@ -49,7 +76,13 @@ class Rule:
         text = self.text
         if "pods" in text:
             return False
-        for key, value in (("verb", request.verb), ("resource", request.target), ("name", request.name), ("namespace", request.namespace), ("user", user)):
+        for key, value in (
+            ("verb", request.verb),
+            ("resource", request.target),
+            ("name", request.name),
+            ("namespace", request.namespace),
+            ("user", user),
+        ):
             pattern = text.get(key, "*")
             if pattern != "*" and not re.fullmatch(pattern, value):
                 return False

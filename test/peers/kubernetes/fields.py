@@ -12,7 +12,15 @@ def _fields(value):
 
 
 def _entry(manager, api_version, fields, **more):
-    return {"manager": manager, "operation": "Update", "apiVersion": api_version, "time": store.now(), "fieldsType": "FieldsV1", "fieldsV1": fields, **more}
+    return {
+        "manager": manager,
+        "operation": "Update",
+        "apiVersion": api_version,
+        "time": store.now(),
+        "fieldsType": "FieldsV1",
+        "fieldsV1": fields,
+        **more,
+    }
 
 
 def created(obj, manager):

@@ -118,7 +118,15 @@ class JobController:
             return None
         metadata = job["metadata"]
         finalizers = [f for f in metadata.get("finalizers", []) if f != finalizer] + [finalizer]
-        job = {**job, "metadata": {**metadata, "finalizers": finalizers, "deletionTimestamp": metadata.get("deletionTimestamp") or now(), "deletionGracePeriodSeconds": 0}}
+        job = {
+            **job,
+            "metadata": {
+                **metadata,
+                "finalizers": finalizers,
+                "deletionTimestamp": metadata.get("deletionTimestamp") or now(),
+                "deletionGracePeriodSeconds": 0,
+            },
+        }
         return self._store.replace(JOBS, job)
 
     def _release(self, pod):
@@ -200,7 +208,10 @@ class JobController:
             conditions.append(target)
         status["conditions"] = conditions
         if counted or target is not None and target not in job["status"].get("conditions", ()):
-            uncounted = {"succeeded": [p["metadata"]["uid"] for p in counted if _phase(p) == "Succeeded"], "failed": [p["metadata"]["uid"] for p in counted if _phase(p) != "Succeeded"]}
+            uncounted = {
+                "succeeded": [p["metadata"]["uid"] for p in counted if _phase(p) == "Succeeded"],
+                "failed": [p["metadata"]["uid"] for p in counted if _phase(p) != "Succeeded"],
+            }
             counted_uids = {pod["metadata"]["uid"] for pod in counted}
             self._numbers(status, [pod for pod in pods if pod["metadata"]["uid"] not in counted_uids])
             job = self._write(job, {**status, "uncountedTerminatedPods": {k: v for k, v in uncounted.items() if v}})
@@ -255,7 +266,10 @@ class JobController:
             if action == "Ignore":
                 continue
             status["failed"] = status.get("failed", 0) + 1
-            self._last_failures.setdefault(job["metadata"]["uid"], {})[index] = (time.monotonic(), self._failures_of_index(pod) + 1 if indexed else status["failed"])
+            self._last_failures.setdefault(job["metadata"]["uid"], {})[index] = (
+                time.monotonic(),
+                self._failures_of_index(pod) + 1 if indexed else status["failed"],
+            )
             if "backoffLimitPerIndex" in spec and (action == "FailIndex" or self._failures_of_index(pod) >= spec["backoffLimitPerIndex"]):
                 failed_indexes.add(index)
         if indexed:
@@ -315,8 +329,9 @@ class JobController:
                 self._delete_pod(job, pod)
         return self._pods_of(job)
 
-    def _delete_pod(self, job, pod):
-        self._verbs.delete_pod(pod)
+    def _delete_pod(self, job, pod, counted=True):
+        """Deletes a pod. One that is no longer wanted, though nothing failed, is not counted among the failed ones."""
+        self._verbs.delete_pod(pod if counted else self._release(pod))
         self._events.record(job, "Normal", "SuccessfulDelete", f"Deleted pod: {pod['metadata']['name']}", _COMPONENT)
 
     def _finish(self, job, status, target):
@@ -344,7 +359,7 @@ class JobController:
     def _suspend(self, job, status, pods):
         for pod in pods:
             if not _is_over(pod) and not _is_terminating(pod):
-                self._delete_pod(job, pod)
+                self._delete_pod(job, pod, counted=False)
         if not find_condition({"status": status}, "Suspended"):
             status.pop("startTime", None)
             self._set_suspended(job, status, True)
@@ -373,7 +388,9 @@ class JobController:
             done = parse_indexes(status.get("completedIndexes", "")) | parse_indexes(status.get("failedIndexes", ""))
             busy = {int(pod["metadata"]["labels"][defaults.INDEX]) for pod in occupied}
             # What ended and is not counted yet keeps its index.
-            busy |= {int(p["metadata"]["labels"][defaults.INDEX]) for p in pods if _is_over(p) and defaults.TRACKING in p["metadata"].get("finalizers", ())}
+            busy |= {
+                int(p["metadata"]["labels"][defaults.INDEX]) for p in pods if _is_over(p) and defaults.TRACKING in p["metadata"].get("finalizers", ())
+            }
             wanted = min(spec["parallelism"], spec["completions"] - len(done))
             free = (index for index in range(spec["completions"]) if index not in done and index not in busy)
         else:
@@ -384,7 +401,7 @@ class JobController:
             free = iter(lambda: None, 0)
         if len(active) > wanted:
             for pod in sorted(active, key=lambda p: (_phase(p) == "Running", p["metadata"]["creationTimestamp"]))[: len(active) - wanted]:
-                self._delete_pod(job, pod)
+                self._delete_pod(job, pod, counted=False)
             return
         missing = min(wanted - len(occupied), _PODS_PER_SYNC)
         if missing < wanted - len(occupied):

@@ -120,14 +120,18 @@ class Kubelet:
             if pod is None:
                 continue
             self._events.record(pod, "Warning", "NodeNotReady", "Node is not ready", "node-controller")
-            conditions = [{**c, "status": "False"} if c["type"] == "Ready" and c["status"] == "True" else c for c in pod["status"].get("conditions", ())]
+            conditions = [
+                {**c, "status": "False"} if c["type"] == "Ready" and c["status"] == "True" else c for c in pod["status"].get("conditions", ())
+            ]
             self.store.replace(PODS, {**pod, "status": {**pod["status"], "conditions": conditions}})
             if evict_after is not None:
                 asyncio.get_running_loop().call_later(evict_after, self._give_up, worker)
 
     def _give_up(self, worker):
         if worker.frozen and worker.pod is not None:
-            self._events.record(worker.pod, "Normal", "TaintManagerEviction", f"Marking for deletion Pod {worker.key[0]}/{worker.key[1]}", "taint-eviction-controller")
+            self._events.record(
+                worker.pod, "Normal", "TaintManagerEviction", f"Marking for deletion Pod {worker.key[0]}/{worker.key[1]}", "taint-eviction-controller"
+            )
             worker.disrupt("DeletionByTaintManager", "Taint manager: deleting due to NoExecute taint")
 
     def recover_node(self, name, rebooted=False):

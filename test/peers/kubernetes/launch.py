@@ -29,7 +29,9 @@ class Peer:
             command.append("--plain")
         self._errors = open(self.directory / "errors.log", "wb")
         # It ends when its standard input does.
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, env={**os.environ, "PYTHONPATH": str(_TEST)})
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, env={**os.environ, "PYTHONPATH": str(_TEST)}
+        )
         self.url = self.process.stdout.readline().decode().strip()
         if not self.url:
             self.process.wait()

@@ -35,7 +35,12 @@ def json_patch(value, operations):
             value = _apply(value, operation)
         except (KeyError, IndexError, ValueError, TypeError):
             kind, path = operation.get("op"), operation.get("path")
-            raise errors.ApiError(422, "Invalid", f"the server rejected our request due to an error in our request: {kind} operation does not apply: doc is missing path: {path}", {}) from None
+            raise errors.ApiError(
+                422,
+                "Invalid",
+                f"the server rejected our request due to an error in our request: {kind} operation does not apply: doc is missing path: {path}",
+                {},
+            ) from None
     return value
 
 

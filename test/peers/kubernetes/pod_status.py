@@ -35,13 +35,23 @@ class ContainerState:
 
     def end(self, code, reason, message="", started=None, finished=None):
         started = started or (self.running or {}).get("startedAt") or now()
-        self.terminated = {"exitCode": code, "reason": reason, **({"message": message} if message else {}), "startedAt": started, "finishedAt": finished or now()}
+        self.terminated = {
+            "exitCode": code,
+            "reason": reason,
+            **({"message": message} if message else {}),
+            "startedAt": started,
+            "finishedAt": finished or now(),
+        }
         if self.container_id:
             self.terminated["containerID"] = self.container_id
         self.waiting = self.running = None
 
     def status(self, init):
-        state = {"terminated": self.terminated} if self.terminated else {"running": self.running} if self.running else {"waiting": self.waiting or {"reason": "ContainerCreating"}}
+        state = (
+            {"terminated": self.terminated}
+            if self.terminated
+            else {"running": self.running} if self.running else {"waiting": self.waiting or {"reason": "ContainerCreating"}}
+        )
         ran = bool(self.container_id)
         image = self.spec["image"]
         status = {
@@ -58,7 +68,10 @@ class ContainerState:
         status["started"] = bool(self.running)
         mounts = self.spec.get("volumeMounts")
         if mounts:
-            status["volumeMounts"] = [{"name": m["name"], "mountPath": m["mountPath"], **({"readOnly": True, "recursiveReadOnly": "Disabled"} if m.get("readOnly") else {})} for m in mounts]
+            status["volumeMounts"] = [
+                {"name": m["name"], "mountPath": m["mountPath"], **({"readOnly": True, "recursiveReadOnly": "Disabled"} if m.get("readOnly") else {})}
+                for m in mounts
+            ]
         return status
 
 

@@ -12,6 +12,9 @@ from .pod_status import ContainerState
 from .resources import PODS
 from .store import now
 
+_RUNC_FAILED = (
+    "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process"
+)
 _INVALID_IMAGE = 'Failed to apply default image tag "{image}": couldn\'t parse image name "{image}": invalid reference format'
 
 
@@ -94,7 +97,14 @@ class PodWorker:
         pod = self.pod
         if pod is None:
             return
-        condition = {"type": "DisruptionTarget", "status": "True", "lastProbeTime": None, "lastTransitionTime": now(), "reason": reason, "message": message}
+        condition = {
+            "type": "DisruptionTarget",
+            "status": "True",
+            "lastProbeTime": None,
+            "lastTransitionTime": now(),
+            "reason": reason,
+            "message": message,
+        }
         conditions = [c for c in pod["status"].get("conditions", ()) if c["type"] != "DisruptionTarget"] + [condition]
         pod = self._kubelet.store.replace(PODS, {**pod, "status": {**pod["status"], "conditions": conditions}})
         if delete:
@@ -167,7 +177,9 @@ class PodWorker:
         for state in self.init + self.main:
             state.wait("PodInitializing" if self.init else "ContainerCreating")
         self._write()
-        self._later(pod["spec"].get("activeDeadlineSeconds"), self.fail, "DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
+        self._later(
+            pod["spec"].get("activeDeadlineSeconds"), self.fail, "DeadlineExceeded", "Pod was active on the node longer than the specified deadline"
+        )
         await self._accident_before()
         await self._make_volumes(pod)
         await self._sleep(0.5)
@@ -221,9 +233,18 @@ class PodWorker:
                 return good
             await self._sleep(1)
             state.last = {"terminated": state.terminated}
-            message = f"back-off {min(10 * 2**state.restarts, 300)}s restarting failed container={state.name} pod={self.key[1]}_{self.key[0]}({self.uid})"
+            message = (
+                f"back-off {min(10 * 2**state.restarts, 300)}s restarting failed container={state.name} pod={self.key[1]}_{self.key[0]}({self.uid})"
+            )
             if state.restarts:
-                self._kubelet.event(self.pod, "Warning", "BackOff", f"Back-off restarting failed container {state.name} in pod {self.key[1]}_{self.key[0]}({self.uid})", state.name, init)
+                self._kubelet.event(
+                    self.pod,
+                    "Warning",
+                    "BackOff",
+                    f"Back-off restarting failed container {state.name} in pod {self.key[1]}_{self.key[0]}({self.uid})",
+                    state.name,
+                    init,
+                )
                 state.wait("CrashLoopBackOff", message)
                 self._write()
                 await self._sleep(min(10 * 2 ** (state.restarts - 1), 300))
@@ -236,7 +257,7 @@ class PodWorker:
         try:
             container = await self._start(state, tree, environment, log)
         except StartError as error:
-            text = f"failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: {error}: unknown"
+            text = f"{_RUNC_FAILED}: {error}: unknown"
             state.container_id = f"containerd://{'0' * 63}{state.restarts % 10}"
             state.end(128, "StartError", text, started="1970-01-01T00:00:00Z")
             self._kubelet.event(self.pod, "Warning", "Failed", f"Error: {text}", state.name, init)
@@ -299,7 +320,10 @@ class PodWorker:
                 if state.running:
                     state.end(137, "Error")
             self._sandbox = False
-            self._write("Failed" if self._verdict or not all(s.terminated and s.terminated["exitCode"] == 0 for s in self.init + self.main) else "Succeeded", **self._verdict)
+            self._write(
+                "Failed" if self._verdict or not all(s.terminated and s.terminated["exitCode"] == 0 for s in self.init + self.main) else "Succeeded",
+                **self._verdict,
+            )
         pod = self.pod
         if pod is not None and "deletionTimestamp" in pod["metadata"] and pod["metadata"]["deletionGracePeriodSeconds"]:
             self._kubelet.verbs.delete_pod(pod, 0)

@@ -45,8 +45,11 @@ def check_pod(store, pod):
                 for key, value in _use_of(other).items():
                     used[key] = used.get(key, 0) + value
         use = _use_of(pod)
-        over = [key for key, hard in sorted(quota["spec"].get("hard", {}).items()) if key in use and used.get(key, 0) + use[key] > quantities.amount(hard)]
+        over = [
+            key for key, hard in sorted(quota["spec"].get("hard", {}).items()) if key in use and used.get(key, 0) + use[key] > quantities.amount(hard)
+        ]
         if over:
-            hard = quota["spec"]["hard"]
-            texts = [",".join(f"{key}={show(key)}" for key in over) for show in (lambda k: quantities.text(use[k]), lambda k: quantities.text(used.get(k, 0)), lambda k: hard[k])]
-            raise forbidden(PODS, name, f"exceeded quota: {quota_name}, requested: {texts[0]}, used: {texts[1]}, limited: {texts[2]}")
+            requested = ",".join(f"{key}={quantities.text(use[key])}" for key in over)
+            before = ",".join(f"{key}={quantities.text(used.get(key, 0))}" for key in over)
+            limited = ",".join(f"{key}={quota['spec']['hard'][key]}" for key in over)
+            raise forbidden(PODS, name, f"exceeded quota: {quota_name}, requested: {requested}, used: {before}, limited: {limited}")

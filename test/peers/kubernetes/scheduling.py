@@ -22,13 +22,31 @@ class Node:
     def object(self):
         """The node as the API shows it."""
         status = "True" if self.ready else "Unknown"
-        condition = {"type": "Ready", "status": status, "lastHeartbeatTime": now(), "lastTransitionTime": now(), "reason": "KubeletReady" if self.ready else "NodeStatusUnknown", "message": "kubelet is posting ready status" if self.ready else "Kubelet stopped posting node status."}
+        condition = {
+            "type": "Ready",
+            "status": status,
+            "lastHeartbeatTime": now(),
+            "lastTransitionTime": now(),
+            "reason": "KubeletReady" if self.ready else "NodeStatusUnknown",
+            "message": "kubelet is posting ready status" if self.ready else "Kubelet stopped posting node status.",
+        }
         return {
             "kind": "Node",
             "apiVersion": "v1",
             "metadata": {"name": self.name, "labels": self.labels},
             "spec": {"taints": self.taints} if self.taints else {},
-            "status": {"capacity": self.capacity, "allocatable": self.capacity, "conditions": [condition], "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}], "nodeInfo": {"kubeletVersion": "v1.32.13", "operatingSystem": "linux", "containerRuntimeVersion": "containerd://1.7.27", "architecture": self.labels.get("kubernetes.io/arch", "")}},
+            "status": {
+                "capacity": self.capacity,
+                "allocatable": self.capacity,
+                "conditions": [condition],
+                "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}],
+                "nodeInfo": {
+                    "kubeletVersion": "v1.32.13",
+                    "operatingSystem": "linux",
+                    "containerRuntimeVersion": "containerd://1.7.27",
+                    "architecture": self.labels.get("kubernetes.io/arch", ""),
+                },
+            },
         }
 
     def lacks(self, requests):
@@ -131,7 +149,9 @@ class Scheduler:
         reasons, helpless = {}, 0
         spec = pod["spec"]
         for node in self.nodes.values():
-            taint = next((t for t in self._all_taints(node) if t["effect"] != "PreferNoSchedule" and not _tolerates(spec.get("tolerations", ()), t)), None)
+            taint = next(
+                (t for t in self._all_taints(node) if t["effect"] != "PreferNoSchedule" and not _tolerates(spec.get("tolerations", ()), t)), None
+            )
             if taint is not None:
                 # A node that is not ready is tolerated for a while by what runs there, and yet takes nothing new.
                 found = [f"node(s) had untolerated taint {{{taint['key']}: {taint.get('value', '')}}}"]
@@ -148,7 +168,8 @@ class Scheduler:
         total = len(self.nodes)
         texts = ", ".join(sorted(f"{count} {reason}" for reason, count in reasons.items()))
         victims = ", ".join(
-            ([f"{total - helpless} No preemption victims found for incoming pod"] if helpless < total else []) + ([f"{helpless} Preemption is not helpful for scheduling"] if helpless else [])
+            ([f"{total - helpless} No preemption victims found for incoming pod"] if helpless < total else [])
+            + ([f"{helpless} Preemption is not helpful for scheduling"] if helpless else [])
         )
         return None, f"0/{total} nodes are available: {texts}. preemption: 0/{total} nodes are available: {victims}."
 
@@ -162,14 +183,30 @@ class Scheduler:
         node.take(requests)
         self._bound[uid] = (node, requests)
         self._put_condition(pod, {"type": "PodScheduled", "status": "True", "lastProbeTime": None, "lastTransitionTime": now()}, node.name)
-        self._events.record(pod, "Normal", "Scheduled", f"Successfully assigned {pod['metadata']['namespace']}/{pod['metadata']['name']} to {node.name}", "default-scheduler")
+        self._events.record(
+            pod,
+            "Normal",
+            "Scheduled",
+            f"Successfully assigned {pod['metadata']['namespace']}/{pod['metadata']['name']} to {node.name}",
+            "default-scheduler",
+        )
 
     def _refuse(self, pod, message):
         previous = next((c for c in pod["status"].get("conditions", ()) if c["type"] == "PodScheduled"), {})
         if previous.get("message") == message:
             return
         since = previous.get("lastTransitionTime") or now()
-        self._put_condition(pod, {"type": "PodScheduled", "status": "False", "lastProbeTime": None, "lastTransitionTime": since, "reason": "Unschedulable", "message": message})
+        self._put_condition(
+            pod,
+            {
+                "type": "PodScheduled",
+                "status": "False",
+                "lastProbeTime": None,
+                "lastTransitionTime": since,
+                "reason": "Unschedulable",
+                "message": message,
+            },
+        )
         self._events.record(pod, "Warning", "FailedScheduling", message, "default-scheduler")
 
     def _put_condition(self, pod, condition, node=None):

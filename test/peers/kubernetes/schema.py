@@ -17,7 +17,15 @@ RELEASE = "v1.32.0"
 _QUANTITY = re.compile(r"[+-]?[0-9.]+([eEinumkKMGTP]*[-+]?[0-9]*)")
 _QUANTITY_ERROR = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
-_GO_TYPES = {("integer", "int32"): "int32", ("integer", "int64"): "int64", ("integer", None): "int64", ("number", "double"): "float64", ("boolean", None): "bool", ("string", None): "string", ("string", "byte"): "[]uint8"}
+_GO_TYPES = {
+    ("integer", "int32"): "int32",
+    ("integer", "int64"): "int64",
+    ("integer", None): "int64",
+    ("number", "double"): "float64",
+    ("boolean", None): "bool",
+    ("string", None): "string",
+    ("string", "byte"): "[]uint8",
+}
 
 
 def load():
@@ -71,7 +79,10 @@ class Schema:
         except _Mistake as mistake:
             raise errors.bad_request(f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: {mistake}') from None
         if unknown:
-            raise errors.bad_request(f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: strict decoding error: ' + ", ".join(unknown))
+            raise errors.bad_request(
+                f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: strict decoding error: '
+                + ", ".join(unknown)
+            )
         missing = [field for field in missing if field not in optional]
         if missing:
             raise errors.invalid(resource, obj.get("metadata", {}).get("name", ""), [errors.required(field) for field in missing])
@@ -90,10 +101,14 @@ class Schema:
             return value
         if "properties" not in schema:
             if schema.get("format") == "date-time" and not (isinstance(value, str) and _TIME.fullmatch(value)):
-                raise _Mistake(f"parsing time {errors.quote(value)} as \"2006-01-02T15:04:05Z07:00\": cannot parse {errors.quote(value)} as \"2006\"")
+                raise _Mistake(f'parsing time {errors.quote(value)} as "2006-01-02T15:04:05Z07:00": cannot parse {errors.quote(value)} as "2006"')
             return value
         if not isinstance(value, dict):
-            raise _Mistake(f"json: cannot unmarshal {_json_type(value)} into Go value of type {_short(definition)}" if not path else f"json: cannot unmarshal {_json_type(value)} into Go struct field {path} of type {_short(definition)}")
+            raise _Mistake(
+                f"json: cannot unmarshal {_json_type(value)} into Go value of type {_short(definition)}"
+                if not path
+                else f"json: cannot unmarshal {_json_type(value)} into Go struct field {path} of type {_short(definition)}"
+            )
         properties = schema["properties"]
         result = {}
         for key, item in value.items():

@@ -113,7 +113,12 @@ class ApiServer:
     @staticmethod
     def _json(body, status=200, headers=None):
         data = json.dumps(body, separators=(",", ":")).encode()
-        response = web.Response(body=data, status=status, content_type="application/json", headers={"Audit-Id": str(uuid.uuid4()), "Cache-Control": "no-cache, private", **(headers or {})})
+        response = web.Response(
+            body=data,
+            status=status,
+            content_type="application/json",
+            headers={"Audit-Id": str(uuid.uuid4()), "Cache-Control": "no-cache, private", **(headers or {})},
+        )
         if len(data) > _COMPRESS_FROM:
             response.enable_compression()
         return response
@@ -168,7 +173,9 @@ class ApiServer:
             code = rule.get("code", 500)
             if code == 429 and "message" not in rule.text:
                 # The real server answers in plain text when it has too much to do.
-                return web.Response(status=429, text="Too many requests, please try again later.\n", headers={"Retry-After": str(rule.get("retryAfter", 1))})
+                return web.Response(
+                    status=429, text="Too many requests, please try again later.\n", headers={"Retry-After": str(rule.get("retryAfter", 1))}
+                )
             raise self._refusal(code, rule)
         return None
 
@@ -178,7 +185,10 @@ class ApiServer:
             401: ("Unauthorized", "Unauthorized"),
             403: ("Forbidden", "forbidden"),
             404: ("NotFound", "the server could not find the requested resource"),
-            409: ("Conflict", "Operation cannot be fulfilled: the object has been modified; please apply your changes to the latest version and try again"),
+            409: (
+                "Conflict",
+                "Operation cannot be fulfilled: the object has been modified; please apply your changes to the latest version and try again",
+            ),
             410: ("Expired", "The resourceVersion for the provided list is too old."),
             429: ("TooManyRequests", "too many requests"),
             500: ("InternalError", "Internal error occurred: etcdserver: leader changed"),
@@ -194,7 +204,9 @@ class ApiServer:
         if rule["action"] == "lose":
             raise Drop
         if rule["action"] == "reset":
-            stream = web.StreamResponse(status=response.status, headers={"Content-Type": "application/json", "Content-Length": str(len(response.body))})
+            stream = web.StreamResponse(
+                status=response.status, headers={"Content-Type": "application/json", "Content-Length": str(len(response.body))}
+            )
             await stream.prepare(request)
             await stream.write(response.body[: rule.get("bytes", len(response.body) // 2)])
             raise Drop
@@ -242,8 +254,16 @@ class ApiServer:
         review = self._cluster.schema.decode(ACCESS_REVIEWS, body, optional=("metadata",))
         asked = review["spec"].get("resourceAttributes", {})
         resource = resources.BY_PATH.get((asked.get("group", ""), "v1", asked.get("resource", "")))
-        allowed = resource is not None and self._cluster.access.allowed(user, Request(asked.get("verb", ""), resource, asked.get("subresource", ""), asked.get("namespace", ""), asked.get("name", "")))
-        return {"kind": ACCESS_REVIEWS.kind, "apiVersion": ACCESS_REVIEWS.api_version, "metadata": {"creationTimestamp": None}, "spec": review["spec"], "status": {"allowed": bool(allowed)}}
+        allowed = resource is not None and self._cluster.access.allowed(
+            user, Request(asked.get("verb", ""), resource, asked.get("subresource", ""), asked.get("namespace", ""), asked.get("name", ""))
+        )
+        return {
+            "kind": ACCESS_REVIEWS.kind,
+            "apiVersion": ACCESS_REVIEWS.api_version,
+            "metadata": {"creationTimestamp": None},
+            "spec": review["spec"],
+            "status": {"allowed": bool(allowed)},
+        }
 
     def _evict(self, target):
         pod = self._cluster.store.find(PODS, target.namespace, target.name)
@@ -303,7 +323,12 @@ class ApiServer:
         if not spec.get("nodeName"):
             return web.Response(content_type="text/plain", body=b"")
         if not cluster.scheduler.nodes[spec["nodeName"]].ready:
-            raise errors.ApiError(500, "InternalError", f'Get "https://127.0.0.1:10250/containerLogs/{target.namespace}/{target.name}/{name}": dial tcp 127.0.0.1:10250: connect: connection refused', {})
+            raise errors.ApiError(
+                500,
+                "InternalError",
+                f'Get "https://127.0.0.1:10250/containerLogs/{target.namespace}/{target.name}/{name}": dial tcp 127.0.0.1:10250: connect: connection refused',
+                {},
+            )
         files = cluster.kubelet.logs.get(pod["metadata"]["uid"], {}).get(name, [])
         if is_set(query, "previous"):
             if len(files) < 2:
@@ -313,7 +338,9 @@ class ApiServer:
             states = status.get("initContainerStatuses", []) + status.get("containerStatuses", [])
             waiting = next((s["state"].get("waiting") for s in states if s["name"] == name), None)
             if waiting is not None:
-                raise errors.bad_request(f'container "{name}" in pod "{target.name}" is waiting to start: {_WAITING_TEXTS.get(waiting["reason"], waiting["reason"])}')
+                raise errors.bad_request(
+                    f'container "{name}" in pod "{target.name}" is waiting to start: {_WAITING_TEXTS.get(waiting["reason"], waiting["reason"])}'
+                )
             return web.Response(content_type="text/plain", body=b"")
         return await self._send_log(request, files[-1], query)
 

@@ -3,28 +3,34 @@
 import re
 
 from . import quantities
-from .errors import (
-    Cause,
-    duplicate_value,
-    forbidden_field,
-    invalid,
-    invalid_value,
-    missing_reference,
-    required,
-    unsupported_value,
-)
+from .errors import Cause, duplicate_value, forbidden_field, invalid, invalid_value, missing_reference, required, unsupported_value
 
 _LABEL_PART = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN = rf"{_LABEL_PART}(\.{_LABEL_PART})*"
-_SUBDOMAIN_TEXT = f"a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '{_SUBDOMAIN}')"
-_LABEL_TEXT = f"a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '{_LABEL_PART}')"
+_SUBDOMAIN_TEXT = (
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an "
+    f"alphanumeric character (e.g. 'example.com', regex used for validation is '{_SUBDOMAIN}')"
+)
+_LABEL_TEXT = (
+    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric "
+    f"character (e.g. 'my-name',  or '123-abc', regex used for validation is '{_LABEL_PART}')"
+)
 _VALUE = r"(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?"
-_VALUE_TEXT = f"a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '{_VALUE}')"
+_VALUE_TEXT = (
+    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an "
+    f"alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '{_VALUE}')"
+)
 _NAME = r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
-_NAME_TEXT = f"name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '{_NAME}')"
+_NAME_TEXT = (
+    "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. "
+    f"'MyName',  or 'my.name',  or '123-abc', regex used for validation is '{_NAME}')"
+)
 _ENV_TEXT = "a valid environment variable name must consist only of printable ASCII characters other than '='"
 _KEY = r"[-._a-zA-Z0-9]+"
-_KEY_TEXT = f"a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '{_KEY}')"
+_KEY_TEXT = (
+    "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', "
+    f"regex used for validation is '{_KEY}')"
+)
 _ANNOTATIONS_LIMIT = 256 * 1024
 _SECRET_LIMIT = 1024 * 1024
 
@@ -114,7 +120,17 @@ def _environment(container, field):
         if variable.get("value"):
             causes.append(invalid_value(f"{place}.valueFrom", "", "may not be specified when `value` is not empty"))
         if len(source) != 1:
-            causes.append(invalid_value(f"{place}.valueFrom", "", "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef` or `secretKeyRef`" if not source else "may not have more than one field specified at a time"))
+            causes.append(
+                invalid_value(
+                    f"{place}.valueFrom",
+                    "",
+                    (
+                        "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef` or `secretKeyRef`"
+                        if not source
+                        else "may not have more than one field specified at a time"
+                    ),
+                )
+            )
         for kind in ("secretKeyRef", "configMapKeyRef"):
             if kind in source and not source[kind].get("name"):
                 causes.append(required(f"{place}.valueFrom.{kind}.name"))
@@ -186,7 +202,9 @@ def pod_spec(spec, field, restart_policies):
     elif policy not in restart_policies:
         causes.append(unsupported_value(f"{field}.restartPolicy", policy, restart_policies))
     if spec["terminationGracePeriodSeconds"] < 0:
-        causes.append(invalid_value(f"{field}.terminationGracePeriodSeconds", spec["terminationGracePeriodSeconds"], "must be greater than or equal to 0"))
+        causes.append(
+            invalid_value(f"{field}.terminationGracePeriodSeconds", spec["terminationGracePeriodSeconds"], "must be greater than or equal to 0")
+        )
     deadline = spec.get("activeDeadlineSeconds")
     if deadline is not None and not 1 <= deadline <= 2147483647:
         causes.append(invalid_value(f"{field}.activeDeadlineSeconds", deadline, "must be between 1 and 2147483647, inclusive"))
@@ -207,7 +225,13 @@ def _failure_policy(spec):
     causes = []
     names = {container["name"] for kind in ("containers", "initContainers") for container in spec["template"]["spec"].get(kind, ())}
     if spec["template"]["spec"].get("restartPolicy") != "Never":
-        causes.append(invalid_value("spec.template.spec.restartPolicy", spec["template"]["spec"].get("restartPolicy"), "only \"Never\" is supported when podFailurePolicy is specified"))
+        causes.append(
+            invalid_value(
+                "spec.template.spec.restartPolicy",
+                spec["template"]["spec"].get("restartPolicy"),
+                'only "Never" is supported when podFailurePolicy is specified',
+            )
+        )
     for index, rule in enumerate(spec["podFailurePolicy"]["rules"]):
         field = f"spec.podFailurePolicy.rules[{index}]"
         if rule["action"] not in ("FailJob", "FailIndex", "Ignore", "Count"):
@@ -215,7 +239,17 @@ def _failure_policy(spec):
         if rule["action"] == "FailIndex" and "backoffLimitPerIndex" not in spec:
             causes.append(invalid_value(f"{field}.action", "FailIndex", "requires the backoffLimitPerIndex to be set"))
         if ("onExitCodes" in rule) == bool(rule.get("onPodConditions")):
-            causes.append(invalid_value(field, "", "specifying one of OnExitCodes and OnPodConditions is required" if "onExitCodes" not in rule else "specifying both OnExitCodes and OnPodConditions is not supported"))
+            causes.append(
+                invalid_value(
+                    field,
+                    "",
+                    (
+                        "specifying one of OnExitCodes and OnPodConditions is required"
+                        if "onExitCodes" not in rule
+                        else "specifying both OnExitCodes and OnPodConditions is not supported"
+                    ),
+                )
+            )
         codes = rule.get("onExitCodes")
         if codes:
             if codes["operator"] not in ("In", "NotIn"):
@@ -223,7 +257,13 @@ def _failure_policy(spec):
             if codes["operator"] == "In" and 0 in codes["values"]:
                 causes.append(invalid_value(f"{field}.onExitCodes.values[{codes['values'].index(0)}]", 0, "must not be 0 for the In operator"))
             if codes.get("containerName") and codes["containerName"] not in names:
-                causes.append(invalid_value(f"{field}.onExitCodes.containerName", codes["containerName"], "must be one of the container or initContainer names in the pod template"))
+                causes.append(
+                    invalid_value(
+                        f"{field}.onExitCodes.containerName",
+                        codes["containerName"],
+                        "must be one of the container or initContainer names in the pod template",
+                    )
+                )
     return causes
 
 
@@ -233,7 +273,15 @@ def job(obj):
     name = obj["metadata"].get("name", "")
     if len(name) > 63 and _matches(_SUBDOMAIN, name):
         causes.append(invalid_value("spec.template.labels", name, "must be no more than 63 characters"))
-    for field in ("parallelism", "completions", "activeDeadlineSeconds", "backoffLimit", "ttlSecondsAfterFinished", "backoffLimitPerIndex", "maxFailedIndexes"):
+    for field in (
+        "parallelism",
+        "completions",
+        "activeDeadlineSeconds",
+        "backoffLimit",
+        "ttlSecondsAfterFinished",
+        "backoffLimitPerIndex",
+        "maxFailedIndexes",
+    ):
         value = spec.get(field)
         if value is not None and value < 0:
             causes.append(invalid_value(f"spec.{field}", value, "must be greater than or equal to 0"))
@@ -244,13 +292,17 @@ def job(obj):
         if "completions" not in spec:
             causes.append(required("spec.completions", "when completion mode is Indexed"))
         if spec["parallelism"] > 100000:
-            causes.append(invalid_value("spec.parallelism", spec["parallelism"], "must be less than or equal to 100000 when completion mode is Indexed"))
+            causes.append(
+                invalid_value("spec.parallelism", spec["parallelism"], "must be less than or equal to 100000 when completion mode is Indexed")
+            )
     else:
         for field in ("backoffLimitPerIndex", "maxFailedIndexes", "successPolicy"):
             if field in spec:
                 causes.append(invalid_value(f"spec.{field}", spec[field], "requires indexed completion mode"))
     if "backoffLimitPerIndex" in spec and spec["template"]["spec"].get("restartPolicy") == "OnFailure":
-        causes.append(invalid_value("spec.template.spec.restartPolicy", "OnFailure", "only \"Never\" is supported when backoffLimitPerIndex is specified"))
+        causes.append(
+            invalid_value("spec.template.spec.restartPolicy", "OnFailure", 'only "Never" is supported when backoffLimitPerIndex is specified')
+        )
     if "maxFailedIndexes" in spec and "backoffLimitPerIndex" not in spec:
         causes.append(required("spec.backoffLimitPerIndex", "when maxFailedIndexes is specified"))
     if spec["podReplacementPolicy"] not in ("TerminatingOrFailed", "Failed"):
@@ -307,8 +359,17 @@ def check_update(resource, previous, obj):
             if field not in _JOB_MUTABLE and previous["spec"].get(field) != obj["spec"].get(field):
                 value = obj["spec"].get(field)
                 causes.append(invalid_value(f"spec.{field}", _go(value) if field == "template" else value, "field is immutable"))
-    if resource.plural == "pods" and {k: v for k, v in previous["spec"].items() if k not in _POD_MUTABLE} != {k: v for k, v in obj["spec"].items() if k not in _POD_MUTABLE}:
-        causes.append(forbidden_field("spec", "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"))
+    if resource.plural == "pods" and {k: v for k, v in previous["spec"].items() if k not in _POD_MUTABLE} != {
+        k: v for k, v in obj["spec"].items() if k not in _POD_MUTABLE
+    }:
+        causes.append(
+            forbidden_field(
+                "spec",
+                "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,"
+                "`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was "
+                "previously negative)",
+            )
+        )
     if resource.plural in ("secrets", "configmaps"):
         if previous.get("immutable") and any(previous.get(f) != obj.get(f) for f in ("data", "binaryData", "immutable")):
             causes.append(forbidden_field("data", "field is immutable when `immutable` is set"))

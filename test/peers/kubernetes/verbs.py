@@ -12,11 +12,15 @@ from .store import key_of, now, suffix
 _BODY_TYPES = ("application/json", "application/yaml", "application/vnd.kubernetes.protobuf")
 _BODY_LIMIT = 3 * 1024 * 1024
 _ETCD_LIMIT = 1536 * 1024
-_ORPHAN_WARNING = '299 - "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning"'
+_ORPHAN_WARNING = (
+    '299 - "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them '
+    'or set propagationPolicy=Orphan to suppress this warning"'
+)
 _LIST_TOO_OLD = (
-    "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token "
-    "in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, "
-    "or deleted between the time the first chunk was returned and now may show up in the list."
+    "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, "
+    "or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an "
+    "inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in "
+    "the list."
 )
 
 
@@ -48,9 +52,15 @@ def parse_body(resource, content_type, data):
         text = data[:100].decode("utf-8", "replace")
         first = text[1:2] if text.startswith("{") else text[:1]
         place = "beginning of object key string" if text.startswith("{") else "beginning of value"
-        raise errors.bad_request(f"the object provided is unrecognized (must be of type {resource.kind}): couldn't get version/kind; json parse error: invalid character '{first}' looking for {place} ({text})") from None
+        raise errors.bad_request(
+            f"the object provided is unrecognized (must be of type {resource.kind}): couldn't get version/kind; "
+            f"json parse error: invalid character '{first}' looking for {place} ({text})"
+        ) from None
     if duplicates:
-        raise errors.bad_request(f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: strict decoding error: ' + ", ".join(f'duplicate field "{d}"' for d in duplicates))
+        raise errors.bad_request(
+            f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: strict decoding error: '
+            + ", ".join(f'duplicate field "{d}"' for d in duplicates)
+        )
     return body
 
 
@@ -83,13 +93,22 @@ class Verbs:
                 raise errors.expired(_LIST_TOO_OLD, {"continue": _continue_token(-1, start)})
             version = version if version > 0 else self.store.version
         elif asked and int(asked) > self.store.version:
-            raise errors.ApiError(504, "Timeout", f"Too large resource version: {asked}, current: {self.store.version}", {"causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}], "retryAfterSeconds": 1})
+            raise errors.ApiError(
+                504,
+                "Timeout",
+                f"Too large resource version: {asked}, current: {self.store.version}",
+                {"causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}], "retryAfterSeconds": 1},
+            )
         elif asked and query.get("resourceVersionMatch") == "Exact":
             version = int(asked)
             objects = table.at(version)
             if objects is None:
                 raise errors.expired("The resourceVersion for the provided list is too old.")
-        keys = sorted(key for key in objects if (not namespace or key[0] == namespace) and (not start or "/".join(key).lstrip("/") > start if not namespace else key[1] > start))
+        keys = sorted(
+            key
+            for key in objects
+            if (not namespace or key[0] == namespace) and (not start or "/".join(key).lstrip("/") > start if not namespace else key[1] > start)
+        )
         items, metadata = [], {"resourceVersion": str(version)}
         for number, key in enumerate(keys):
             if limit and len(items) == limit:
@@ -108,8 +127,11 @@ class Verbs:
         if resource.namespaced and self.store.get(NAMESPACES, "", namespace) is None:
             raise errors.not_found(NAMESPACES, namespace)
         if body.get("kind", resource.kind) != resource.kind or body.get("apiVersion", resource.api_version) != resource.api_version:
-            group, _, version = body.get("apiVersion", "").rpartition("/")
-            raise errors.bad_request(f"{body.get('kind')} in version \"{version}\" cannot be handled as a {resource.kind}: no kind \"{body.get('kind')}\" is registered for version \"{(group + '/' if group else '') + version}\"")
+            kind, version = body.get("kind"), body.get("apiVersion", "")
+            raise errors.bad_request(
+                f'{kind} in version "{version.rpartition("/")[2]}" cannot be handled as a {resource.kind}: '
+                f'no kind "{kind}" is registered for version "{version}"'
+            )
         obj = self.schema.decode(resource, body, optional=("spec.selector", "spec.template.spec.restartPolicy"))
         given = obj.setdefault("metadata", {})
         if given.get("resourceVersion"):
@@ -187,7 +209,9 @@ class Verbs:
         if version and version != previous["metadata"]["resourceVersion"]:
             raise errors.modified(resource, name)
         if given.get("uid", previous["metadata"]["uid"]) != previous["metadata"]["uid"]:
-            raise errors.conflict(resource, name, f"Precondition failed: UID in precondition: {given['uid']}, UID in object meta: {previous['metadata']['uid']}")
+            raise errors.conflict(
+                resource, name, f"Precondition failed: UID in precondition: {given['uid']}, UID in object meta: {previous['metadata']['uid']}"
+            )
         metadata = dict(previous["metadata"])
         for key in ("labels", "annotations", "finalizers", "ownerReferences"):
             metadata.pop(key, None)
@@ -216,7 +240,9 @@ class Verbs:
         for key, label in (("uid", "UID"), ("resourceVersion", "ResourceVersion")):
             wanted = options.get("preconditions", {}).get(key)
             if wanted and wanted != obj["metadata"][key]:
-                raise errors.conflict(resource, name, f"Precondition failed: {label} in precondition: {wanted}, {label} in object meta: {obj['metadata'][key]}")
+                raise errors.conflict(
+                    resource, name, f"Precondition failed: {label} in precondition: {wanted}, {label} in object meta: {obj['metadata'][key]}"
+                )
         policy = options.get("propagationPolicy") or query.get("propagationPolicy")
         if policy not in (None, "Background", "Foreground", "Orphan"):
             raise errors.invalid(DELETE_OPTIONS, "", [errors.unsupported_value("propagationPolicy", policy, ("Background", "Foreground", "Orphan"))])
@@ -236,14 +262,23 @@ class Verbs:
         metadata = obj["metadata"]
         if not metadata.get("finalizers"):
             return self.store.remove(resource, obj)
-        return self.store.replace(resource, {**obj, "metadata": {**metadata, "deletionTimestamp": metadata.get("deletionTimestamp") or now(), "deletionGracePeriodSeconds": 0}})
+        return self.store.replace(
+            resource,
+            {**obj, "metadata": {**metadata, "deletionTimestamp": metadata.get("deletionTimestamp") or now(), "deletionGracePeriodSeconds": 0}},
+        )
 
     @staticmethod
     def _deleted(resource, obj):
         details = {"name": obj["metadata"]["name"]}
         if resource.group:
             details["group"] = resource.group
-        return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": {**details, "kind": resource.plural, "uid": obj["metadata"]["uid"]}}
+        return {
+            "kind": "Status",
+            "apiVersion": "v1",
+            "metadata": {},
+            "status": "Success",
+            "details": {**details, "kind": resource.plural, "uid": obj["metadata"]["uid"]},
+        }
 
     def delete_pod(self, pod, grace=None):
         """Asks a pod to end; it goes when its containers ended. With no time to give, or when it is nowhere yet, it goes at once."""
@@ -264,7 +299,12 @@ class Verbs:
         items = [obj for obj in self.store.all(resource, namespace or None) if selected(obj)]
         for obj in items:
             self.delete(resource, *key_of(obj), options, query)
-        return {"kind": f"{resource.kind}List", "apiVersion": resource.api_version, "metadata": {"resourceVersion": str(self.store.version)}, "items": items}
+        return {
+            "kind": f"{resource.kind}List",
+            "apiVersion": resource.api_version,
+            "metadata": {"resourceVersion": str(self.store.version)},
+            "items": items,
+        }
 
     def prepare_namespace(self, name):
         """What every namespace has from its beginning."""

@@ -29,7 +29,11 @@ class Watch:
         self._namespace = namespace
         self._table = store.table(resource)
         selected = selector(resource, query)
-        self._selected = lambda obj: (not namespace or obj["metadata"].get("namespace") == namespace) and (not name or obj["metadata"]["name"] == name) and selected(obj)
+        self._selected = (
+            lambda obj: (not namespace or obj["metadata"].get("namespace") == namespace)
+            and (not name or obj["metadata"]["name"] == name)
+            and selected(obj)
+        )
         self._query = query
         self._bookmarks = is_set(query, "allowWatchBookmarks")
         seconds = int(query.get("timeoutSeconds") or 0)

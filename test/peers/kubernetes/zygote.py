@@ -21,7 +21,19 @@ MS_READ_ONLY, MS_NO_SUID, MS_NO_DEV, MS_REMOUNT, MS_BIND, MS_RECURSIVE, MS_PRIVA
 _PR_SET_PDEATHSIG = 1
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 # What a container gets of the host's /etc, to look up users and to start programs.
-_SETTINGS = ("passwd", "group", "nsswitch.conf", "ld.so.cache", "ld.so.conf", "os-release", "debian_version", "resolv.conf", "services", "protocols", "localtime")
+_SETTINGS = (
+    "passwd",
+    "group",
+    "nsswitch.conf",
+    "ld.so.cache",
+    "ld.so.conf",
+    "os-release",
+    "debian_version",
+    "resolv.conf",
+    "services",
+    "protocols",
+    "localtime",
+)
 
 
 def clone(flags):

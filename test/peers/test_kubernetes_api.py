@@ -5,7 +5,8 @@ import json
 import pytest
 from kubernetes.client.exceptions import ApiException
 from kubernetes.watch import Watch
-from kubernetes_client import ROLE, Client, Peer, job_body
+
+from .kubernetes_client import ROLE, Client, Peer, job_body
 
 JOBS = "/apis/batch/v1/namespaces/default/jobs"
 JSON = {"Content-Type": "application/json"}
@@ -13,7 +14,9 @@ JSON = {"Content-Type": "application/json"}
 
 @pytest.fixture(scope="module")
 def peer(tmp_path_factory):
-    with Peer(tmp_path_factory.mktemp("kubernetes"), {"images": [{"image": "quick*", "root": "simulated"}], "simulation": {"seconds": 0}}, [ROLE]) as peer:
+    with Peer(
+        tmp_path_factory.mktemp("kubernetes"), {"images": [{"image": "quick*", "root": "simulated"}], "simulation": {"seconds": 0}}, [ROLE]
+    ) as peer:
         yield peer
         assert peer.errors() == ""
 
@@ -51,7 +54,9 @@ def test_strange_bodies(call):
     message = "the object provided is unrecognized (must be of type Job): couldn't get version/kind; json parse error: invalid character 'n' looking for beginning of object key string ({not json)"
     assert call("POST", JOBS, b"{not json")[2] == refusal(400, "BadRequest", message)
     accepted = "application/json, application/yaml, application/vnd.kubernetes.protobuf"
-    assert call("POST", JOBS, b"x", "text/plain")[2] == refusal(415, "UnsupportedMediaType", f"the body of the request was in an unknown format - accepted media types include: {accepted}")
+    assert call("POST", JOBS, b"x", "text/plain")[2] == refusal(
+        415, "UnsupportedMediaType", f"the body of the request was in an unknown format - accepted media types include: {accepted}"
+    )
     assert call("PUT", JOBS, {})[2] == refusal(405, "MethodNotAllowed", "the server does not allow this method on the requested resource", {})
     assert call("GET", "/apis/batch/v1/nothing")[0] == 404
 
@@ -63,9 +68,18 @@ def test_strange_bodies(call):
         ({"container": {"comand": ["true"]}}, 'strict decoding error: unknown field "spec.template.spec.containers[0].comand"'),
         ({"spec": {"parallelism": "2"}}, "json: cannot unmarshal string into Go struct field JobSpec.spec.parallelism of type int32"),
         ({"spec": {"parallelism": 1.5}}, "json: cannot unmarshal number 1.5 into Go struct field JobSpec.spec.parallelism of type int32"),
-        ({"container": {"env": [{"name": "N", "value": 1}]}}, "json: cannot unmarshal number into Go struct field EnvVar.spec.template.spec.containers.env.value of type string"),
-        ({"container": {"command": "true"}}, "json: cannot unmarshal string into Go struct field Container.spec.template.spec.containers.command of type []string"),
-        ({"container": {"resources": {"requests": {"cpu": "one"}}}}, "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"),
+        (
+            {"container": {"env": [{"name": "N", "value": 1}]}},
+            "json: cannot unmarshal number into Go struct field EnvVar.spec.template.spec.containers.env.value of type string",
+        ),
+        (
+            {"container": {"command": "true"}},
+            "json: cannot unmarshal string into Go struct field Container.spec.template.spec.containers.command of type []string",
+        ),
+        (
+            {"container": {"resources": {"requests": {"cpu": "one"}}}},
+            "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'",
+        ),
     ],
 )
 def test_wrong_form(call, change, message):
@@ -104,7 +118,9 @@ def test_not_found_and_conflicts(call):
     assert call("DELETE", f"{JOBS}/absent")[2] == refusal(404, "NotFound", 'jobs.batch "absent" not found', absent)
     nowhere = call("POST", "/apis/batch/v1/namespaces/nope/jobs", job("h2"))[2]
     assert nowhere == refusal(404, "NotFound", 'namespaces "nope" not found', {"name": "nope", "kind": "namespaces"})
-    assert call("GET", "/api/v1/namespaces/default/pods/absent/log")[2] == refusal(404, "NotFound", 'pods "absent" not found', {"name": "absent", "kind": "pods"})
+    assert call("GET", "/api/v1/namespaces/default/pods/absent/log")[2] == refusal(
+        404, "NotFound", 'pods "absent" not found', {"name": "absent", "kind": "pods"}
+    )
 
     status, _, created = call("POST", JOBS, job("h1", {"suspend": True}))
     assert status == 201 and created["status"] == {} and created["metadata"]["generation"] == 1
@@ -115,21 +131,43 @@ def test_not_found_and_conflicts(call):
     assert call("PATCH", f"{JOBS}/h1", stale, merge)[2] == refusal(409, "Conflict", message, {**absent, "name": "h1"})
     status, _, changed = call("PATCH", f"{JOBS}/h1", {"spec": {"activeDeadlineSeconds": 100}}, merge)
     assert status == 200 and changed["metadata"]["generation"] == 2 and changed["spec"]["activeDeadlineSeconds"] == 100
-    status, _, answer = call("PATCH", f"{JOBS}/h1", {"spec": {"template": {"spec": {"containers": [{"name": "main", "image": "other"}]}}}}, "application/strategic-merge-patch+json")
-    assert status == 422 and answer["message"].startswith('Job.batch "h1" is invalid: spec.template: Invalid value: core.PodTemplateSpec{') and answer["message"].endswith(": field is immutable")
-    status, _, answer = call("DELETE", f"{JOBS}/h1", {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background", "preconditions": {"uid": "another"}})
+    status, _, answer = call(
+        "PATCH",
+        f"{JOBS}/h1",
+        {"spec": {"template": {"spec": {"containers": [{"name": "main", "image": "other"}]}}}},
+        "application/strategic-merge-patch+json",
+    )
+    assert (
+        status == 422
+        and answer["message"].startswith('Job.batch "h1" is invalid: spec.template: Invalid value: core.PodTemplateSpec{')
+        and answer["message"].endswith(": field is immutable")
+    )
+    status, _, answer = call(
+        "DELETE", f"{JOBS}/h1", {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background", "preconditions": {"uid": "another"}}
+    )
     assert status == 409 and "Precondition failed: UID in precondition: another, UID in object meta: " in answer["message"]
     uid = created["metadata"]["uid"]
     deleted = call("DELETE", f"{JOBS}/h1", {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"})
     assert deleted[0] == 200
-    assert deleted[2] == {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": {"name": "h1", "group": "batch", "kind": "jobs", "uid": uid}}
+    assert deleted[2] == {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Success",
+        "details": {"name": "h1", "group": "batch", "kind": "jobs", "uid": uid},
+    }
 
 
 def test_dry_run(call):
     status, _, answer = call("POST", f"{JOBS}?dryRun=All", job("h2", pod={"serviceAccountName": "no-such-sa"}))
     assert status == 201 and "resourceVersion" not in answer["metadata"] and answer["metadata"]["uid"]
     assert call("GET", f"{JOBS}/h2")[0] == 404
-    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "psa"}, "spec": {"serviceAccountName": "no-such-sa", "containers": [{"name": "a", "image": "debian"}]}}
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "psa"},
+        "spec": {"serviceAccountName": "no-such-sa", "containers": [{"name": "a", "image": "debian"}]},
+    }
     message = 'pods "psa" is forbidden: error looking up service account default/no-such-sa: serviceaccount "no-such-sa" not found'
     assert call("POST", "/api/v1/namespaces/default/pods", pod)[2] == refusal(403, "Forbidden", message, {"name": "psa", "kind": "pods"})
 
@@ -145,10 +183,20 @@ def test_pods_are_kept_unless_told(call, cluster):
 
 
 def test_selectors(call):
-    assert call("GET", f"{JOBS}?labelSelector=a%3D%3D%3Db%21")[2] == refusal(400, "BadRequest", "unable to parse requirement: found '=', expected: identifier")
+    assert call("GET", f"{JOBS}?labelSelector=a%3D%3D%3Db%21")[2] == refusal(
+        400, "BadRequest", "unable to parse requirement: found '=', expected: identifier"
+    )
     for name, labels in (("s1", {"a": "1"}), ("s2", {"a": "2", "b": "x"}), ("s3", {"b": "y"})):
         call("POST", JOBS, {**job(name, {"suspend": True}), "metadata": {"name": name, "labels": {**labels, "select": "yes"}}})
-    for selector, names in [("select", "s1 s2 s3"), ("a=1", "s1"), ("a!=1,select", "s2 s3"), ("a%20in%20(1,2)", "s1 s2"), ("b%20notin%20(x),select", "s1 s3"), ("!a,select", "s3"), ("a,b", "s2")]:
+    for selector, names in [
+        ("select", "s1 s2 s3"),
+        ("a=1", "s1"),
+        ("a!=1,select", "s2 s3"),
+        ("a%20in%20(1,2)", "s1 s2"),
+        ("b%20notin%20(x),select", "s1 s3"),
+        ("!a,select", "s3"),
+        ("a,b", "s2"),
+    ]:
         listed = call("GET", f"{JOBS}?labelSelector={selector}")[2]
         assert [item["metadata"]["name"] for item in listed["items"]] == names.split(), selector
     assert [i["metadata"]["name"] for i in call("GET", f"{JOBS}?fieldSelector=metadata.name%3Ds2")[2]["items"]] == ["s2"]
@@ -181,7 +229,9 @@ def test_pages(peer, call):
     assert {page["metadata"]["resourceVersion"] for page in (first, second, third)} == {first["metadata"]["resourceVersion"]}
     peer.tell("POST", "/compact")
     status, _, answer = call("GET", f"{secrets}?limit=2&continue={first['metadata']['continue']}")
-    assert (status, answer["reason"], answer["code"]) == (410, "Expired", 410) and answer["message"].startswith("The provided continue parameter is too old")
+    assert (status, answer["reason"], answer["code"]) == (410, "Expired", 410) and answer["message"].startswith(
+        "The provided continue parameter is too old"
+    )
     rest = call("GET", f"{secrets}?continue={answer['metadata']['continue']}")[2]
     assert [item["metadata"]["name"] for item in rest["items"]] == ["page-2", "page-33", "page-4"]
 
@@ -217,7 +267,12 @@ def test_watch_events(call, watch):
     last = call("DELETE", f"{configmaps}/w")
     assert last[0] == 200
     _, events = watch(f"{configmaps}?watch=1&resourceVersion={version}&labelSelector=x%3Din&timeoutSeconds=1&allowWatchBookmarks=true")
-    assert [(e["type"], e["object"]["metadata"].get("labels", {}).get("n")) for e in events] == [("ADDED", "in"), ("MODIFIED", "in2"), ("DELETED", "out"), ("BOOKMARK", None)]
+    assert [(e["type"], e["object"]["metadata"].get("labels", {}).get("n")) for e in events] == [
+        ("ADDED", "in"),
+        ("MODIFIED", "in2"),
+        ("DELETED", "out"),
+        ("BOOKMARK", None),
+    ]
     assert events[0]["object"]["kind"] == "ConfigMap"
     _, events = watch("/api/v1/namespaces?watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true&timeoutSeconds=1")
     kinds = [e["type"] for e in events]
@@ -298,7 +353,10 @@ def test_role(peer, context):
     assert json.loads(refused.value.body) == refusal(403, "Forbidden", message, {"name": name, "kind": "secrets"})
     with pytest.raises(ApiException) as refused:
         scheduler.batch.list_namespaced_job("default")
-    assert f'jobs.batch is forbidden: User "{user}" cannot list resource "jobs" in API group "batch" in the namespace "default"' in json.loads(refused.value.body)["message"]
+    assert (
+        f'jobs.batch is forbidden: User "{user}" cannot list resource "jobs" in API group "batch" in the namespace "default"'
+        in json.loads(refused.value.body)["message"]
+    )
     assert [entry["message"] for entry in peer.tell("GET", f"/denied?user={user}")["denied"]][-2] == message
 
 

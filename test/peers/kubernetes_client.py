@@ -1,13 +1,10 @@
 """What the tests of the Kubernetes peer share: the official client on it, and waiting by watches."""
 
 import pathlib
-import sys
 
 from kubernetes import client, config, watch
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-
-from peers.kubernetes.launch import Peer  # noqa: E402
+from .kubernetes.launch import Peer
 
 ROLE = pathlib.Path(__file__).resolve().parents[2] / "docs" / "kubernetes" / "rbac.yaml"
 
@@ -16,7 +13,12 @@ def job_body(name, command, *, image="debian:bookworm-slim", container=None, pod
     """A job of one container, as a client sends it."""
     main = {"name": "main", "image": image, "command": command, **(container or {})}
     template = {"metadata": {"labels": {"case": name}}, "spec": {"restartPolicy": "Never", "containers": [main], **(pod or {})}}
-    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name, "labels": {"case": name}}, "spec": {"backoffLimit": 0, "template": template, **spec}}
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": name, "labels": {"case": name}},
+        "spec": {"backoffLimit": 0, "template": template, **spec},
+    }
 
 
 class Client:
@@ -53,11 +55,15 @@ class Client:
         return self._until(self.core.list_namespaced_pod, condition, seconds, label_selector=f"job-name={job}")
 
     def event_until(self, name, reason, seconds=30):
-        return self._until(self.core.list_namespaced_event, lambda _, event: event["reason"] == reason, seconds, field_selector=f"involvedObject.name={name}")
+        return self._until(
+            self.core.list_namespaced_event, lambda _, event: event["reason"] == reason, seconds, field_selector=f"involvedObject.name={name}"
+        )
 
     def finished(self, name, seconds=30):
         """The job when it is over."""
-        return self.job_until(name, lambda _, job: any(c["type"] in ("Complete", "Failed") for c in job.get("status", {}).get("conditions", ())), seconds)
+        return self.job_until(
+            name, lambda _, job: any(c["type"] in ("Complete", "Failed") for c in job.get("status", {}).get("conditions", ())), seconds
+        )
 
     def waiting(self, job, reason, seconds=30):
         """The pod when its container waits for that reason."""
@@ -69,6 +75,18 @@ class Client:
 
     def running(self, job, seconds=30):
         return self.pod_until(job, lambda _, pod: pod["status"].get("phase") == "Running", seconds)
+
+    def job_gone(self, name, seconds=30):
+        """Waits until a job is deleted."""
+        listed = self.batch.list_namespaced_job(self.namespace, field_selector=f"metadata.name={name}")
+        events = watch.Watch().stream(
+            self.batch.list_namespaced_job,
+            self.namespace,
+            field_selector=f"metadata.name={name}",
+            resource_version=listed.metadata.resource_version,
+            timeout_seconds=seconds,
+        )
+        return not listed.items or any(event["type"] == "DELETED" for event in events)
 
     def gone(self, job, seconds=30):
         """The pod as it was last seen when it was deleted."""
