@@ -316,7 +316,7 @@ def test_indexed_in_turns(cluster, tmp_path):
 def test_pod_failure_policy(cluster):
     rules = [
         {"action": "FailJob", "onExitCodes": {"containerName": "main", "operator": "In", "values": [42]}},
-        {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+        {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]},
     ]
     cluster.submit("podfailurepolicy", ["sh", "-c", "exit 42"], backoffLimit=6, podFailurePolicy={"rules": rules})
     job = cluster.finished("podfailurepolicy")

@@ -313,6 +313,23 @@ def test_nothing_outlives_a_pod(peer, cluster):
     assert b"sleep\x004321\x00" not in commands
 
 
+def test_without_namespaces(tmp_path):
+    """Plain processes, with the places of volumes replaced."""
+    with Peer(tmp_path / "peer", {"isolated": False}) as peer:
+        cluster = Client(peer.kubeconfig)
+        mount = {"volumeMounts": [{"name": "mf", "mountPath": "/mf"}]}
+        fetch = {"name": "fetch", "image": "debian", "command": ["cp", "/bin/echo", "/mf/flow"], **mount}
+        pod = {"initContainers": [fetch], "volumes": [{"name": "mf", "emptyDir": {}}], "terminationGracePeriodSeconds": 0}
+        cluster.submit("plain", ["/mf/flow", "a", "b"], container={**mount, "workingDir": "/mf"}, pod=pod)
+        cluster.finished("plain")
+        assert cluster.log("plain", container="main") == "a b\n"
+        cluster.submit("killed", FOREVER, pod={"terminationGracePeriodSeconds": 0})
+        cluster.running("killed")
+        cluster.batch.delete_namespaced_job("killed", "default", propagation_policy="Foreground")
+        assert cluster.job_gone("killed") and cluster.pods("killed") == []
+        assert peer.errors() == ""
+
+
 # Load.
 
 

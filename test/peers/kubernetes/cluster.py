@@ -40,7 +40,7 @@ class Cluster:
         self.jobs = JobController(self.store, self.verbs, self.events, pace)
         nodes = [Node(**node) for node in scenario.get("nodes", [_DEFAULT_NODE])]
         self.scheduler = Scheduler(self.store, self.events, self.faults, nodes, pace)
-        self.permissions = Permissions()
+        self.permissions = Permissions(scenario.get("isolated", True))
         self.images = Images(directory, [(entry["image"], entry["root"]) for entry in scenario.get("images", ())])
         self.runtime = Runtime(directory, self.permissions, self.images)
         self.runtime.simulation.update(scenario.get("simulation", {}))

@@ -30,7 +30,7 @@ class Peer:
         self._errors = open(self.directory / "errors.log", "wb")
         # It ends when its standard input does.
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, env={**os.environ, "PYTHONPATH": str(_TEST)}
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(_TEST), os.environ.get("PYTHONPATH")]))}
         )
         self.url = self.process.stdout.readline().decode().strip()
         if not self.url:

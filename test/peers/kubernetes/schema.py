@@ -70,12 +70,12 @@ class Schema:
     def properties(self, definition):
         return self.definitions[definition].get("properties", {})
 
-    def decode(self, resource, body, definition=None, optional=()):
+    def decode(self, resource, body, optional=""):
         """The object without its nulls; refuses what has unknown fields, wrong types, or misses what is required. Of what is required,
-        'optional' may be missing."""
+        what matches the regular expression 'optional' may be missing."""
         unknown, missing = [], []
         try:
-            obj = self._object(definition or resource.definition, body, "", unknown, missing)
+            obj = self._object(resource.definition, body, "", unknown, missing)
         except _Mistake as mistake:
             raise errors.bad_request(f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: {mistake}') from None
         if unknown:
@@ -83,7 +83,7 @@ class Schema:
                 f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: strict decoding error: '
                 + ", ".join(unknown)
             )
-        missing = [field for field in missing if field not in optional]
+        missing = [field for field in missing if not re.fullmatch(optional, field)]
         if missing:
             raise errors.invalid(resource, obj.get("metadata", {}).get("name", ""), [errors.required(field) for field in missing])
         return obj

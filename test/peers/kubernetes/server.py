@@ -251,7 +251,7 @@ class ApiServer:
 
     def _review(self, body, user):
         """May I?"""
-        review = self._cluster.schema.decode(ACCESS_REVIEWS, body, optional=("metadata",))
+        review = self._cluster.schema.decode(ACCESS_REVIEWS, body, optional="metadata")
         asked = review["spec"].get("resourceAttributes", {})
         resource = resources.BY_PATH.get((asked.get("group", ""), "v1", asked.get("resource", "")))
         allowed = resource is not None and self._cluster.access.allowed(

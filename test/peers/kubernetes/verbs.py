@@ -12,6 +12,8 @@ from .store import key_of, now, suffix
 _BODY_TYPES = ("application/json", "application/yaml", "application/vnd.kubernetes.protobuf")
 _BODY_LIMIT = 3 * 1024 * 1024
 _ETCD_LIMIT = 1536 * 1024
+# What the schema requires, and the server fills in or has a better message for.
+_DEFAULTED = r"spec\.template\.spec\.restartPolicy|spec\.podFailurePolicy\.rules\[\d+\]\.onPodConditions\[\d+\]\.status"
 _ORPHAN_WARNING = (
     '299 - "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them '
     'or set propagationPolicy=Orphan to suppress this warning"'
@@ -132,7 +134,7 @@ class Verbs:
                 f'{kind} in version "{version.rpartition("/")[2]}" cannot be handled as a {resource.kind}: '
                 f'no kind "{kind}" is registered for version "{version}"'
             )
-        obj = self.schema.decode(resource, body, optional=("spec.selector", "spec.template.spec.restartPolicy"))
+        obj = self.schema.decode(resource, body, optional=_DEFAULTED)
         given = obj.setdefault("metadata", {})
         if given.get("resourceVersion"):
             raise errors.bad_request("resourceVersion should not be set on objects to be created")

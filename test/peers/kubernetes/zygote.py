@@ -173,11 +173,13 @@ def _become(box, stdout, stderr, report):
             os.makedirs(box["workingDirectory"])
     os.chdir(box["workingDirectory"])
     os.umask(0o022)
-    if box["group"] is not None and os.getuid() == 0:
-        os.setgroups([])
-        os.setgid(box["group"])
-    if box["user"] is not None and os.getuid() == 0:
-        os.setuid(box["user"])
+    # In a user namespace of one user there is nobody else to be.
+    if box["newUsers"] is None and os.getuid() == 0:
+        if box["group"] is not None:
+            os.setgroups([])
+            os.setgid(box["group"])
+        if box["user"] is not None:
+            os.setuid(box["user"])
     path = _executable(box["command"], box["environment"])
     for number in range(1, signal.NSIG):
         if number not in (signal.SIGKILL, signal.SIGSTOP, 32, 33):
