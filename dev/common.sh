@@ -22,7 +22,8 @@ need_packages() {
 }
 
 build_packages=(g++ cmake ninja-build nlohmann-json3-dev libfmt-dev nettle-dev zlib1g-dev libcurl4-openssl-dev)
-test_packages=(clang-16 libclang-rt-16-dev libgtest-dev libgmock-dev pkg-config git python3 python3-venv binutils procps gdb chromium)
+test_packages=(clang-16 libclang-rt-16-dev libgtest-dev libgmock-dev pkg-config git python3 python3-venv binutils procps gdb chromium
+               openssl radosgw ceph-mon ceph-osd ceph-common)
 check_packages=(git clang-16 clang-format-16 clang-tidy-16)
 bench_packages=(libbenchmark-dev libtbb-dev make parallel python3 python3-venv)
 
