@@ -69,6 +69,7 @@ class Artifact {
   std::string flow_;
   std::string name_;
   std::string key_;
+  std::string place_;  // of the blob, "s3://bucket/prefix"; empty: the local store
   Time created_at_;
 };
 

@@ -37,7 +37,7 @@ void Context::begin() {
   // An option has been checked; a setting, which may be meant for flows in Python, has not.
   for (const auto& [option, setting, value] : {std::tuple("--metadata", "DEFAULT_METADATA", &top.metadata),
                                                std::tuple("--datastore", "DEFAULT_DATASTORE", &top.datastore)}) {
-    if (*value == "local") continue;
+    if (*value == "local" || (value == &top.datastore && *value == "s3")) continue;
     throw Error(ErrorCode::invalid_command,
                 fmt::format("METAFLOW_{} is '{}', which flows in C++ do not support yet", setting, *value),
                 fmt::format("Say {} local, or set METAFLOW_{} to local.", option, setting));
@@ -64,7 +64,7 @@ graph::Graph Context::make_graph(const std::vector<std::string>& more) {
 const std::string& Context::local_root(bool for_writing) {
   if (!local_root_) {
     bool is_new = false;
-    if (top.datastore_root.empty()) {
+    if (top.datastore_root.empty() || top.datastore != "local") {
       local_root_ = base::local_root(settings, is_new);
     } else {
       local_root_ = base::absolute_path(top.datastore_root);
@@ -93,9 +93,21 @@ const std::string& Context::local_root(bool for_writing) {
   return *local_root_;
 }
 
+std::string Context::datastore_root(bool for_writing) {
+  const std::string& local = local_root(for_writing);  // where the metadata is, in any case
+  if (top.datastore == "local") return local;
+  const std::string root = top.datastore_root.empty() ? settings.get("DATASTORE_SYSROOT_S3", "") : top.datastore_root;
+  if (root.empty()) {
+    throw Error(ErrorCode::invalid_command, "It is not known where in S3 runs are to be kept",
+                "Set METAFLOW_DATASTORE_SYSROOT_S3 to s3://bucket/prefix, or say --datastore-root s3://bucket/prefix.");
+  }
+  return root;
+}
+
 store::FlowStore& Context::store(bool for_writing) {
   if (!store_)
-    store_ = std::make_unique<store::FlowStore>(store::open_storage(top.datastore, local_root(for_writing)), flow.name);
+    store_ =
+        std::make_unique<store::FlowStore>(store::open_storage(top.datastore, datastore_root(for_writing)), flow.name);
   return *store_;
 }
 
@@ -107,6 +119,7 @@ store::LocalMetadataReader& Context::metadata() {
 std::string Context::root_hint() {
   constexpr std::string_view kName = "/.metaflow";
   const std::string& root = local_root();
+  if (top.datastore != "local") return {};
   if (!top.datastore_root.empty() && base::exists(root + "/.metaflow"))
     return fmt::format("--datastore-root is the directory .metaflow itself: say --datastore-root {}/.metaflow", root);
   const bool twice = root.ends_with("/.metaflow/.metaflow") && !base::exists(root);
@@ -153,7 +166,7 @@ std::vector<store::TaskRef> tasks_of_path(Context& context, const std::string& p
   };
   if (!store.has_run(parts[0])) {
     throw Error(ErrorCode::not_found,
-                fmt::format("No run {}/{} found in {}", context.flow.name, parts[0], context.local_root()),
+                fmt::format("No run {}/{} found in {}", context.flow.name, parts[0], context.datastore_root()),
                 context.root_hint());
   }
   if (!contains(store.steps(parts[0]), parts[1])) {

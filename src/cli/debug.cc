@@ -75,7 +75,7 @@ compute::StepArguments arguments_of(Context& context, const Found& found, const 
   const store::AttemptHistory& attempt = found.attempt;
   compute::StepArguments arguments;
   arguments.datastore = context.top.datastore;
-  arguments.datastore_root = context.local_root();
+  arguments.datastore_root = context.datastore_root();
   arguments.with = found.run.begin.with;
   arguments.step = attempt.task.step;
   arguments.run = attempt.task.run;
@@ -107,7 +107,7 @@ std::vector<std::string> wrapper(const Options& options, const std::string& scra
 /// What the step made of its artifacts, beside what they were in the run.
 void print_artifacts(Context& context, const store::TaskRef& task, int attempt, const std::string& scratch) {
   const auto fresh = std::make_shared<store::FlowStore>(
-      store::open_storage(context.top.datastore, context.local_root(), scratch), context.flow.name);
+      store::open_storage(context.top.datastore, context.datastore_root(), scratch), context.flow.name);
   const auto data = fresh->read_attempt(task, attempt);
   if (!data || !data->ok) return;
   const auto recorded =

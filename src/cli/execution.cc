@@ -198,6 +198,7 @@ int Execution::execute(const store::TaskRef& parameters, runtime::Origin* origin
   run_options.with = context_.all_with(options_.with);
   run_options.origin_run = origin_;
   run_options.program = context_.program;
+  run_options.local_root = context_.local_root();
 
   base::EventLoop loop(context_.clock);
   base::SignalReader signals({SIGINT, SIGTERM, SIGHUP});

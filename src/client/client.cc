@@ -11,10 +11,19 @@
 
 namespace metaflow::client {
 
-const store::FlowStore& Connection::flow(const std::string& name) {
-  auto& flow = flows_[name];
-  if (!flow) flow = std::make_unique<store::FlowStore>(store::open_storage("local", root_), name);
+const store::FlowStore& Connection::flow(const std::string& name, const std::string& place) {
+  auto& flow = flows_[{name, place}];
+  if (!flow) {
+    const bool local = place.empty();
+    flow = std::make_unique<store::FlowStore>(store::open_storage(local ? "local" : "s3", local ? root_ : place), name);
+  }
   return *flow;
+}
+
+std::string place_of(const store::ArtifactInfo& artifact) {
+  constexpr std::string_view kRoot = ":root:";
+  const bool in_s3 = artifact.datastore == "s3" && artifact.location.starts_with(kRoot);
+  return in_s3 ? artifact.location.substr(kRoot.size()) : std::string();
 }
 
 bool Connection::sees(const store::RunInfo& run) const {
@@ -275,7 +284,8 @@ std::vector<std::string> neighbours_in_graph(Connection& connection, const std::
       std::find_if(artifacts.begin(), artifacts.end(), [](const auto& a) { return a.name == "_graph_info"; });
   std::vector<std::string> names;
   if (info == artifacts.end()) return names;
-  const Document document = value::read_pickle(connection.flow(flow).load_value(info->key, 0, "_graph_info"));
+  const Document document =
+      value::read_pickle(connection.flow(flow, place_of(*info)).load_value(info->key, 0, "_graph_info"));
   const auto steps = document.root().find("steps");
   if (!steps) return names;
   for (std::size_t i = 0; i < steps->size(); ++i) {

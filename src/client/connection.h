@@ -20,15 +20,20 @@ class Connection {
   const std::string& root() const { return root_; }
   const std::string& name_space() const { return name_space_; }
   store::LocalMetadataReader& metadata() { return metadata_; }
-  const store::FlowStore& flow(const std::string& name);
+  /// The objects of a flow. `place`: "s3://bucket/prefix"; empty: beside the metadata.
+  const store::FlowStore& flow(const std::string& name, const std::string& place = {});
   bool sees(const store::RunInfo& run) const;
 
  private:
   std::string root_;
   std::string name_space_;
   store::LocalMetadataReader metadata_;
-  std::map<std::string, std::unique_ptr<store::FlowStore>> flows_;
+  std::map<std::pair<std::string, std::string>, std::unique_ptr<store::FlowStore>> flows_;  // by name and place
 };
+
+/// Where an artifact's blob is, for Connection::flow. A local store may have been moved with its metadata; others are
+/// where they were.
+std::string place_of(const store::ArtifactInfo& artifact);
 
 inline Time time_of(std::int64_t microseconds) { return Time(std::chrono::microseconds(microseconds)); }
 

@@ -15,14 +15,14 @@ namespace metaflow::client {
 
 Document Artifact::value() const {
   try {
-    return value::read_pickle(connection_->flow(flow_).load_value(key_, 0, name_));
+    return value::read_pickle(connection_->flow(flow_, place_).load_value(key_, 0, name_));
   } catch (const Error& error) {
     if (error.code() != ErrorCode::invalid_value) throw;
     throw error.prefixed(fmt::format("artifact '{}': ", name_));
   }
 }
 
-std::uint64_t Artifact::size() const { return connection_->flow(flow_).load_value(key_, 0, name_).size(); }
+std::uint64_t Artifact::size() const { return connection_->flow(flow_, place_).load_value(key_, 0, name_).size(); }
 
 // --- Task
 
@@ -50,6 +50,7 @@ std::vector<Artifact> Task::artifacts(bool all) const {
     artifact.connection_ = connection_;
     artifact.flow_ = flow_;
     artifact.name_ = std::move(info.name);
+    artifact.place_ = place_of(info);
     artifact.key_ = std::move(info.key);
     artifact.created_at_ = time_of(info.created);
     artifacts.push_back(std::move(artifact));
@@ -99,8 +100,15 @@ std::vector<LogLine> Task::lines(bool error) const {
   std::vector<std::string_view> logs;
   const int attempt = current_attempt();
   const store::Stream stream = error ? store::Stream::err : store::Stream::out;
+  std::string type;
+  std::string place;
+  for (const auto& field : connection_->metadata().fields(flow_, {run_, step_, id_})) {
+    if (field.name == "ds-type") type = field.value;
+    if (field.name == "ds-root") place = field.value;
+  }
+  if (type != "s3") place.clear();
   for (store::LogSource source : {store::LogSource::runtime, store::LogSource::task}) {
-    if (auto log = connection_->flow(flow_).read_log({run_, step_, id_}, attempt, source, stream))
+    if (auto log = connection_->flow(flow_, place).read_log({run_, step_, id_}, attempt, source, stream))
       memory.push_back(std::move(*log));
   }
   for (const auto& log : memory) logs.push_back(log.text());

@@ -100,7 +100,7 @@ void Run::execute_all() {
   repeat(kReportEvery, [this] {
     for (const std::string& line : progress_report(services_.graph, progress_)) say(ReportLine::Kind::run, line);
   });
-  const std::string root = services_.store.storage().root();
+  const std::string root = options_.local_root;
   std::jthread syncing;
   std::int64_t synced_at = services_.clock.monotonic_microseconds();
   while (true) {
@@ -128,7 +128,7 @@ void Run::conclude() {
                                                     : store::RunEnd::done;
   services_.journal.run_ends(now(), how, interrupted_ ? *interrupted_ : failure_.value_or(""));
   services_.journal.flush();
-  base::sync_file_system(services_.store.storage().root());
+  base::sync_file_system(options_.local_root);
   if (stopping()) {
     if (stopped_tasks_ > 0) {
       say(ReportLine::Kind::run,
@@ -338,7 +338,8 @@ compute::Attempt Run::describe_attempt(const Task& task) {
   attempt.step.origin_run_id = options_.origin_run;
   attempt.step.tags = options_.tags;
   if (attempt.step.inputs.size() > kInputsOnCommandLine) {
-    attempt.inputs_file = fmt::format("{}/{}/{}/inputs.txt", storage.root(), services_.store.flow(), task.ref.path());
+    attempt.inputs_file =
+        fmt::format("{}/{}/{}/inputs.txt", options_.local_root, services_.store.flow(), task.ref.path());
     base::create_file(attempt.inputs_file, compute::pack_inputs(attempt.step.inputs));
   }
   if (task.grant.granted) {

@@ -38,6 +38,7 @@ struct RunOptions {
   std::vector<std::string> with;  // --with, for the tasks
   std::string origin_run;         // of resume
   std::string program;            // how the user called it, for what is told to try
+  std::string local_root;         // the .metaflow directory of this machine
 };
 
 /// What a run needs from outside. Everything outlives the run.

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 
 #include <metaflow/error.h>
@@ -15,6 +16,7 @@
 #include "store/local/link_pool.h"
 #include "store/local/local_storage.h"
 #include "store/memory/memory_storage.h"
+#include "store/s3/s3_storage.h"
 
 namespace metaflow::store {
 namespace {
@@ -28,15 +30,31 @@ std::string fresh_directory() {
   return ::mkdtemp(name.data());
 }
 
+/// A new place in the server that METAFLOW_TEST_S3 names, "s3://bucket/prefix"; nothing if it is not set.
+std::unique_ptr<S3Storage> s3_for_test() {
+  const char* root = std::getenv("METAFLOW_TEST_S3");
+  if (root == nullptr) return nullptr;
+  const base::Settings settings;
+  const net::AwsConfig config(net::own_variables());
+  const std::string place = fresh_directory();
+  std::filesystem::remove(place);
+  return std::make_unique<S3Storage>(root + place, s3_options(settings, config), config);
+}
+
 class StorageTest : public testing::TestWithParam<std::string> {
  protected:
   StorageTest() {
     if (GetParam() == "local") {
       directory_ = fresh_directory();
       storage_ = std::make_unique<LocalStorage>(directory_ + "/.metaflow");
+    } else if (GetParam() == "s3") {
+      storage_ = s3_for_test();
     } else {
       storage_ = std::make_unique<MemoryStorage>();
     }
+  }
+  void SetUp() override {
+    if (!storage_) GTEST_SKIP() << "no S3 server: METAFLOW_TEST_S3 is not set (test/e2e/test_s3.py does)";
   }
   ~StorageTest() override {
     if (!directory_.empty()) std::filesystem::remove_all(directory_);
@@ -55,7 +73,7 @@ class StorageTest : public testing::TestWithParam<std::string> {
   std::unique_ptr<Storage> storage_;
 };
 
-INSTANTIATE_TEST_SUITE_P(All, StorageTest, testing::Values("local", "memory"),
+INSTANTIATE_TEST_SUITE_P(All, StorageTest, testing::Values("local", "memory", "s3"),
                          [](const auto& type) { return type.param; });
 
 TEST_P(StorageTest, WhatIsPutCanBeGot) {
@@ -114,12 +132,60 @@ TEST_P(StorageTest, BlobsAreNamedByTheSha1OfTheirContent) {
 TEST_P(StorageTest, BlobsInPieces) {
   const std::array pieces{base::as_bytes("he"), base::as_bytes(""), base::as_bytes("llo")};
   EXPECT_EQ(storage_->save_blob("F/data", pieces, -1), "aaf4c61ddcc5e8a2dabede0f3b482cd9aea9434d");
+  EXPECT_EQ(text("F/data/aa/aaf4c61ddcc5e8a2dabede0f3b482cd9aea9434d"), "hello");
 }
 
 TEST_P(StorageTest, OddNames) {
-  const std::string path = "F/tag \"q'\xC3\xBC\n[1]*?/x";
+  const std::string path = "F/tag \"q'\xC3\xBC+%2B&=#[1]*?/x";
   put(*storage_, path, "1");
   EXPECT_EQ(text(path), "1");
+  ASSERT_EQ(storage_->list("F").size(), 1U);
+  EXPECT_EQ("F/" + storage_->list("F")[0].name + "/x", path);
+}
+
+TEST_P(StorageTest, LineEndsInNames) {
+  put(*storage_, "F/a\nb", "1");
+  EXPECT_EQ(text("F/a\nb"), "1");
+  EXPECT_EQ(storage_->list("F").at(0).name, "a\nb");
+}
+
+TEST_P(StorageTest, WhatIsThereIsNotMadeAgain) {
+  EXPECT_TRUE(create(*storage_, "F/lease", "mine"));
+  EXPECT_FALSE(create(*storage_, "F/lease", "other"));
+  EXPECT_EQ(text("F/lease"), "mine");
+}
+
+TEST_P(StorageTest, Copies) {
+  EXPECT_FALSE(storage_->copy("F/nothing", "F/b"));
+  put(*storage_, "F/a +%", "content");
+  EXPECT_TRUE(storage_->copy("F/a +%", "F/b"));
+  EXPECT_EQ(text("F/b"), "content");
+}
+
+TEST_P(StorageTest, ListsOfManyPages) {
+  std::vector<std::string> paths;
+  std::vector<Object> objects;
+  for (int i = 0; i < 1234; ++i) paths.push_back("F/1/" + std::to_string(i));
+  for (const std::string& path : paths) objects.push_back({path, {}});
+  storage_->put(objects);
+  EXPECT_EQ(storage_->list("F/1").size(), 1234U);
+  EXPECT_EQ(storage_->list("F").size(), 1U);
+}
+
+TEST_P(StorageTest, LargeObjectsAreWhole) {
+  // Above the sizes from which on S3 reads and writes in parts, and reads into a mapped file.
+  std::string content(70U << 20U, '\0');
+  for (std::size_t i = 0; i < content.size(); i += 997) content[i] = static_cast<char>(i * 31 >> 7U);
+  for (const std::size_t size : {S3Storage::kPart - 1, S3Storage::kPart, S3Storage::kPart + 1, S3Storage::kWholeUpTo,
+                                 S3Storage::kWholeUpTo + 1, std::uint64_t{content.size()}}) {
+    const auto all = base::as_bytes(content).first(size);
+    const std::array pieces{all.first(12'345), all.subspan(12'345)};
+    const std::string key = storage_->save_blob("F/data", pieces, -1);
+    const auto got = get(*storage_, blob_path("F/data", key));
+    ASSERT_TRUE(got);
+    EXPECT_TRUE(got->text() == std::string_view(content).substr(0, size)) << size;
+    EXPECT_EQ(storage_->save_blob("F/data", std::span(&all, 1), -1), key);
+  }
 }
 
 TEST(LocalStorage, LargeBlobsHaveTheSameKeyHoweverTheyCome) {

@@ -157,6 +157,15 @@ TEXTS = {
                   '{"low": 1, "more": [0.5]}', "/data/raw.bin", "null"],
     "command_line": ["run\n--text\nx\n--max-workers=4\n--needed\ny", "--quiet\n--with\nresources:cpu=4\nshow\n--no\na\nb\n--\n--yes",
                      "tag\nx", "tag\nrun\n--tag\na\n--tag=b\n--needed=", "--metadata\nlocal\nrum", "show\n--ye"],
+    "xml": [
+        '<?xml version="1.0" encoding="UTF-8"?>\n<ListBucketResult xmlns="http://s3.amazonaws.com/doc/"><Name>b</Name><EncodingType>url</EncodingType>'
+        "<Contents><Key>a+b%2F&amp;&#65;&#x1F600;</Key><Size>12</Size></Contents><CommonPrefixes><Prefix>p/</Prefix></CommonPrefixes><IsTruncated>false</IsTruncated></ListBucketResult>",
+        "<Error><Code>NoSuchKey</Code><Message><![CDATA[<x>]]></Message><!-- --></Error>", "<a:b c='>' d=\"'\"/>",
+    ],
+    "aws_config": [
+        "[default]\nregion = eu-west-1\ns3 =\n  endpoint_url = http://x # y\n[profile  a b]\nrole_arn=r\n[sso-session 'x y']\n; z\n= v\n[", "x = y\n[\n[]\na\n b=c",
+    ],
+    "header": ["120", "Sun, 06 Nov 1994 08:49:37 GMT", "2026-11-23T01:18:43.5Z", "https://u:p@h:1/p?q#f", "bucket/a//b/", "%zz%4"],
     "step_arguments": [
         "--quiet\n--datastore\nlocal\n--datastore-root\n/x/.metaflow\n--with\nresources:cpu=1\nstep\njoin\n--run-id\n17\n--task-id\n9\n"
         "--input-paths\n17/work/:1,2,3\n--split-path\n17/start/1\n--split-index\n3\n--retry-count\n1\n--tag\na\n--namespace\nuser:me",

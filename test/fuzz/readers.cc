@@ -23,6 +23,9 @@ std::span<const Reader> readers() {
       Reader{"elf", take_elf},
       Reader{"loader_cache", take_loader_cache},
       Reader{"exit_report", take_exit_report},
+      Reader{"xml", take_xml},
+      Reader{"aws_config", take_aws_config},
+      Reader{"header", take_header},
   };
   return kReaders;
 }

@@ -32,6 +32,9 @@ void take_step_arguments(std::string_view input);
 void take_elf(std::string_view input);
 void take_loader_cache(std::string_view input);
 void take_exit_report(std::string_view input);
+void take_xml(std::string_view input);
+void take_aws_config(std::string_view input);
+void take_header(std::string_view input);
 
 /// Aborts, saying what, unless it holds.
 void require(bool holds, std::string_view what);

@@ -45,7 +45,8 @@ class Task {
         object_(flow),
         loaded_(flow.members.size()) {
     const std::string& root = arguments.scratch.empty() ? arguments.datastore_root : arguments.scratch;
-    value::set_spool_directory(fmt::format("{}/{}", root, store_->blob_directory()));
+    const bool in_files = !arguments.scratch.empty() || arguments.datastore == "local";
+    if (in_files) value::set_spool_directory(fmt::format("{}/{}", root, store_->blob_directory()));
   }
 
   int run() {

@@ -1,0 +1,92 @@
+// Objects in S3, for what a step reads and writes besides its artifacts. Many at once, with as many connections as that
+// takes:
+//
+//   mf::S3 s3("s3://my-bucket/prices");
+//   s3.put("2026/01.csv", text);
+//   for (const mf::S3Object& object : s3.get_many(s3.names("2026"))) parse(object.text());
+//   auto header = s3.get_range("2026/all.bin", 0, 64);
+//
+// Keys, region and server are found as docs/s3.md says; nothing needs to be configured in the flow. Every function
+// throws Error{data_store} if S3 cannot be reached or refuses, and tries again before it does. Not thread-safe; give
+// every thread one of its own.
+#pragma once
+
+#include <metaflow/error.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace metaflow {
+
+/// What was read. Cheap to copy; the bytes live as long as a copy does. Large ones are mapped from a file.
+class S3Object {
+ public:
+  const std::string& name() const { return name_; }
+  std::span<const std::byte> bytes() const { return bytes_; }
+  std::string_view text() const { return {reinterpret_cast<const char*>(bytes_.data()), bytes_.size()}; }
+  std::size_t size() const { return bytes_.size(); }
+
+ private:
+  friend class S3;
+  std::string name_;
+  std::span<const std::byte> bytes_;
+  std::shared_ptr<const void> owner_;
+};
+
+/// What list() finds.
+struct S3Entry {
+  std::string name;  // as get() takes it
+  bool is_prefix = false;
+  std::uint64_t size = 0;  // of an object
+};
+
+class S3 {
+ public:
+  /// All names are relative to this: "s3://bucket" or "s3://bucket/prefix". Nothing is asked for yet. Throws
+  /// Error{invalid_command} if it is none.
+  explicit S3(const std::string& root);
+  ~S3();
+  S3(S3&&) noexcept;
+  S3& operator=(S3&&) noexcept;
+
+  /// Throws Error{not_found} if it does not exist.
+  S3Object get(const std::string& name);
+  /// At most `size` bytes from `offset` on; fewer, or none, if the object ends before. Throws Error{not_found}.
+  S3Object get_range(const std::string& name, std::uint64_t offset, std::uint64_t size);
+  /// All at once, in this order. Throws Error{not_found} if one does not exist.
+  std::vector<S3Object> get_many(const std::vector<std::string>& names);
+  /// Nothing for those that do not exist.
+  std::vector<std::optional<S3Object>> try_get_many(const std::vector<std::string>& names);
+  /// Into a file, which is made or replaced.
+  void get_file(const std::string& name, const std::string& path);
+
+  /// The size; nothing if it does not exist.
+  std::optional<std::uint64_t> size(const std::string& name);
+  std::vector<std::optional<std::uint64_t>> sizes(const std::vector<std::string>& names);
+
+  /// Writes an object, or replaces it.
+  void put(const std::string& name, std::string_view text);
+  void put(const std::string& name, std::span<const std::byte> bytes);
+  void put_many(const std::vector<std::pair<std::string, std::string_view>>& objects);
+  void put_file(const std::string& name, const std::string& path);
+
+  /// What is directly below a prefix ("" for all), objects and prefixes, sorted.
+  std::vector<S3Entry> list(const std::string& prefix = {});
+  /// The objects below a prefix, however deep, sorted.
+  std::vector<S3Entry> list_all(const std::string& prefix = {});
+  /// Their names.
+  std::vector<std::string> names(const std::string& prefix = {});
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace metaflow

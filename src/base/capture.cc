@@ -1,0 +1,78 @@
+#include "base/capture.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+
+#include <metaflow/error.h>
+
+#include "base/process.h"
+#include "base/text.h"
+
+namespace metaflow::base {
+
+namespace {
+
+constexpr std::size_t kMostOutput = 16U << 20U;
+
+std::string find_program(const std::string& name) {
+  if (name.find('/') != std::string::npos) return name;
+  const char* path = std::getenv("PATH");
+  for (const std::string& directory : split(path != nullptr ? path : "/usr/local/bin:/usr/bin:/bin", ':')) {
+    const std::string file = (directory.empty() ? "." : directory) + "/" + name;
+    if (::access(file.c_str(), X_OK) == 0) return file;
+  }
+  throw Error(ErrorCode::data_store, fmt::format("Cannot start {}: there is no such program in PATH", name));
+}
+
+/// Reads what is there; closes at the end.
+void read_more(Fd& fd, std::string& text) {
+  std::array<char, 65536> buffer;
+  const ssize_t count = ::read(fd.get(), buffer.data(), buffer.size());
+  if (count > 0) text.append(buffer.data(), static_cast<std::size_t>(count));
+  if (count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR)) fd.reset();
+}
+
+}  // namespace
+
+Captured run_captured(const std::vector<std::string>& command, const std::vector<std::string>& environment,
+                      std::chrono::milliseconds limit) {
+  using std::chrono::steady_clock;
+  Child child = start_process(find_program(command.at(0)), std::vector<std::string>(command.begin() + 1, command.end()),
+                              environment);
+  Captured captured;
+  auto give_up = [&](const std::string& why) {
+    ::kill(-child.pid, SIGKILL);
+    while (::waitpid(child.pid, nullptr, 0) < 0 && errno == EINTR) {
+    }
+    throw Error(ErrorCode::data_store, fmt::format("{} {}", command[0], why));
+  };
+  auto wait = [&](std::span<pollfd> fds, steady_clock::time_point until) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - steady_clock::now()).count();
+    if (left <= 0 || (::poll(fds.data(), fds.size(), static_cast<int>(left)) == 0))
+      give_up(fmt::format("did not end within {}", human_seconds(static_cast<double>(limit.count()) / 1e3)));
+  };
+  const auto deadline = steady_clock::now() + limit;
+  while (child.out || child.err) {
+    std::array<pollfd, 2> fds{pollfd{child.out.get(), POLLIN, 0}, pollfd{child.err.get(), POLLIN, 0}};
+    wait(fds, deadline);
+    if (fds[0].revents != 0) read_more(child.out, captured.out);
+    if (fds[1].revents != 0) read_more(child.err, captured.err);
+    if (captured.out.size() + captured.err.size() > kMostOutput) give_up("prints too much");
+  }
+  std::optional<Ending> ending;
+  while (!(ending = reap(child.pid))) {
+    pollfd ended{child.pidfd.get(), POLLIN, 0};
+    wait(std::span(&ended, 1), deadline);
+  }
+  captured.exit_code = ending->signal != 0 ? 128 + ending->signal : ending->exit_code;
+  return captured;
+}
+
+}  // namespace metaflow::base

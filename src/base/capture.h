@@ -1,0 +1,21 @@
+// Programs that are run for what they print.
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+namespace metaflow::base {
+
+struct Captured {
+  int exit_code = 0;  // 128 and the signal's number for one that a signal ended
+  std::string out;
+  std::string err;
+};
+
+/// Runs a program, found by PATH if its name has no '/', with an empty standard input, until it has ended and closed
+/// its output. Throws Error{data_store} if it cannot be started, takes longer than this, or prints more than 16 MiB.
+Captured run_captured(const std::vector<std::string>& command, const std::vector<std::string>& environment,
+                      std::chrono::milliseconds limit);
+
+}  // namespace metaflow::base

@@ -1,0 +1,69 @@
+// Where AWS keys come from, in the order that the official tools have: environment, the profile (a role to assume,
+// single sign-on, keys, a program), a web identity, the container's endpoint, the machine's metadata service.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "base/clock.h"
+#include "net/aws_config.h"
+#include "net/http.h"
+#include "net/sigv4.h"
+
+namespace metaflow::net {
+
+struct AwsCredentials {
+  AwsKeys keys;
+  std::int64_t expires = 0;  // seconds since 1970; 0: never
+  std::string source;        // for messages: "the environment", "profile 'x'"
+};
+
+/// The keys, found when first asked for and renewed before they expire. Not thread-safe.
+class AwsCredentialProvider {
+ public:
+  /// All must outlive it. Drives the client while it asks a service for keys.
+  AwsCredentialProvider(HttpClient& http, base::Clock& clock, const AwsConfig& config)
+      : http_(http), clock_(clock), config_(config) {}
+
+  /// Keys that are good for a while: renewed from 15 minutes before their end. Throws Error{invalid_command} if there
+  /// are none, which says where was looked, or what kept them from being renewed.
+  const AwsKeys& keys();
+  /// When they end, in seconds since 1970; 0: never. What they sign ends then, too. After keys().
+  std::int64_t expires() const { return current_ ? current_->expires : 0; }
+  std::string source() const { return current_ ? current_->source : "nowhere"; }
+  /// The server did not accept them: look again.
+  void forget() { current_.reset(); }
+
+  /// The configured region, or that of the machine if its keys are used; nothing if unknown.
+  std::optional<std::string> region();
+
+ private:
+  AwsCredentials find();
+  std::optional<AwsCredentials> from_environment() const;
+  std::optional<AwsCredentials> from_profile(const std::string& profile, int depth);
+  AwsCredentials assume_role(const std::string& profile, const std::string& role, int depth);
+  std::optional<AwsCredentials> from_web_identity();
+  AwsCredentials assume_with_web_identity(const std::string& token_file, const std::string& role,
+                                          const std::string& session, const std::string& source);
+  std::optional<AwsCredentials> from_sso(const std::string& profile);
+  std::optional<AwsCredentials> from_process(const std::string& profile);
+  std::optional<AwsCredentials> from_container();
+  std::optional<AwsCredentials> from_machine();
+  std::optional<std::string> machine_metadata(const std::string& path);
+  AwsCredentials ask_sts(Request request, const std::string& action, const std::string& source);
+  std::string sts_endpoint() const;
+  std::int64_t now() const { return clock_.wall_microseconds() / 1'000'000; }
+
+  HttpClient& http_;
+  base::Clock& clock_;
+  const AwsConfig& config_;
+  std::optional<AwsCredentials> current_;
+  std::int64_t next_try_ = 0;  // seconds since 1970, after a renewal that failed
+  bool machines_ = false;      // the keys are those of the machine
+};
+
+/// "2026-11-23T01:18:43Z", also with a fraction or an offset of zero, in seconds since 1970; nothing if it is none.
+std::optional<std::int64_t> parse_iso_time(std::string_view text);
+
+}  // namespace metaflow::net

@@ -1,0 +1,136 @@
+#include "net/aws_sso.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <nettle/sha1.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include <metaflow/error.h>
+
+#include "base/clock.h"
+#include "base/files.h"
+#include "base/text.h"
+
+namespace metaflow::net {
+
+using std::chrono::milliseconds;
+using Json = nlohmann::json;
+
+namespace {
+
+constexpr std::int64_t kRenewBefore = 15 * 60;
+
+std::string text_of(const Json& json, const char* name) {
+  const auto found = json.find(name);
+  return found == json.end() || !found->is_string() ? std::string() : found->get<std::string>();
+}
+
+/// A file that only its owner can read, in the place of another. Best effort: the next login makes a new one.
+void replace_private_file(const std::string& path, const std::string& text) {
+  const std::string temporary = fmt::format("{}.{}.tmp", path, ::getpid());
+  {
+    const base::Fd fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+    if (!fd) return;
+    if (::write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) {
+      ::unlink(temporary.c_str());
+      return;
+    }
+  }
+  if (::rename(temporary.c_str(), path.c_str()) != 0) ::unlink(temporary.c_str());
+}
+
+std::string sha1_hex(std::string_view text) {
+  sha1_ctx context;
+  sha1_init(&context);
+  sha1_update(&context, text.size(), reinterpret_cast<const std::uint8_t*>(text.data()));
+  std::array<std::byte, SHA1_DIGEST_SIZE> digest;
+  sha1_digest(&context, digest.size(), reinterpret_cast<std::uint8_t*>(digest.data()));
+  return base::hex(digest);
+}
+
+std::string endpoint_of(const AwsConfig& config, const std::string& service, const char* host,
+                        const std::string& region) {
+  if (auto url = config.endpoint(service)) return *url;
+  return fmt::format("https://{}.{}.amazonaws.com", host, region);
+}
+
+}  // namespace
+
+AwsCredentials sso_credentials(HttpClient& http, const AwsConfig& config, const std::string& profile,
+                               std::int64_t now) {
+  const std::string source = fmt::format("single sign-on (profile '{}')", profile);
+  const auto session = config.setting(profile, "sso_session");
+  auto setting = [&](const char* key) -> std::string {
+    if (session) {
+      if (const IniSection* section = config.section("sso-session " + *session)) {
+        if (const auto found = section->find(key); found != section->end()) return found->second;
+      }
+    }
+    return config.setting(profile, key).value_or("");
+  };
+  auto fail = [&](const std::string& why) {
+    return Error(ErrorCode::invalid_command, fmt::format("Cannot get AWS credentials from {}: {}", source, why),
+                 fmt::format("Log in: aws sso login --profile {}", profile));
+  };
+  const std::string start_url = setting("sso_start_url");
+  const std::string region = setting("sso_region");
+  if (start_url.empty() || region.empty()) throw fail("sso_start_url or sso_region is missing");
+
+  const std::string cache_key = session ? *session : start_url;
+  const std::string path = fmt::format("{}/.aws/sso/cache/{}.json", config.home(), sha1_hex(cache_key));
+  const auto file = base::try_read_file(path);
+  Json token = file ? Json::parse(file->text(), nullptr, false) : Json();
+  if (!token.is_object() || text_of(token, "accessToken").empty()) throw fail("there is no login");
+
+  const std::int64_t ends = parse_iso_time(text_of(token, "expiresAt")).value_or(0);
+  if (ends - kRenewBefore <= now && !text_of(token, "refreshToken").empty() &&
+      parse_iso_time(text_of(token, "registrationExpiresAt")).value_or(0) > now) {
+    const Json form{{"clientId", text_of(token, "clientId")},
+                    {"clientSecret", text_of(token, "clientSecret")},
+                    {"grantType", "refresh_token"},
+                    {"refreshToken", text_of(token, "refreshToken")}};
+    const Response response = http.fetch({.method = "POST",
+                                          .url = endpoint_of(config, "sso_oidc", "oidc", region) + "/token",
+                                          .headers = {{"Content-Type", "application/json"}},
+                                          .body = text_body(form.dump()),
+                                          .total_timeout = milliseconds(30'000)});
+    const Json fresh = response.ok() ? Json::parse(response.body, nullptr, false) : Json();
+    if (fresh.is_object() && !text_of(fresh, "accessToken").empty()) {
+      token["accessToken"] = text_of(fresh, "accessToken");
+      const Json seconds = fresh.value("expiresIn", Json(0));
+      const std::int64_t lasts = seconds.is_number_integer() ? seconds.get<std::int64_t>() : 0;
+      token["expiresAt"] = base::utc_time((now + lasts) * 1'000'000).substr(0, 19) + "Z";
+      // The old one may be worthless from now on: other tools must find the new one.
+      if (!text_of(fresh, "refreshToken").empty()) token["refreshToken"] = text_of(fresh, "refreshToken");
+      replace_private_file(path, token.dump());
+    } else if (ends <= now) {
+      throw fail("the login has expired, and could not be renewed");
+    }
+  } else if (ends <= now) {
+    throw fail("the login has expired");
+  }
+
+  const Response response = http.fetch(
+      {.url = fmt::format("{}/federation/credentials?role_name={}&account_id={}",
+                          endpoint_of(config, "sso", "portal.sso", region), percent_encode(setting("sso_role_name")),
+                          percent_encode(setting("sso_account_id"))),
+       .headers = {{"x-amz-sso_bearer_token", text_of(token, "accessToken")}},
+       .total_timeout = milliseconds(30'000)});
+  if (!response.ok())
+    throw fail(response.failure ? response.failure->text : fmt::format("the answer is {}", response.status));
+  const Json answer = Json::parse(response.body, nullptr, false);
+  const Json keys = answer.is_object() ? answer.value("roleCredentials", Json()) : Json();
+  if (!keys.is_object() || text_of(keys, "accessKeyId").empty() || text_of(keys, "secretAccessKey").empty())
+    throw fail("the answer has no credentials");
+  const Json expiration = keys.value("expiration", Json(0));
+  return {{text_of(keys, "accessKeyId"), text_of(keys, "secretAccessKey"), text_of(keys, "sessionToken")},
+          expiration.is_number_integer() ? expiration.get<std::int64_t>() / 1000 : 0,
+          source};
+}
+
+}  // namespace metaflow::net

@@ -1,0 +1,90 @@
+#include "net/retry.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cmath>
+#include <ctime>
+#include <random>
+
+namespace metaflow::net {
+
+bool is_transient(const Response& response) {
+  if (response.failure) {
+    switch (response.failure->cause) {
+      case Cause::resolve:
+      case Cause::connect:
+      case Cause::timeout:
+      case Cause::reset:
+      case Cause::truncated: return true;
+      case Cause::other: return response.failure->may_have_arrived;  // else the request itself is wrong
+      case Cause::tls:  // a certificate does not get better
+      case Cause::sink:
+      case Cause::body: return false;
+    }
+  }
+  switch (response.status) {
+    case 408:
+    case 429:
+    case 500:
+    case 502:
+    case 503:
+    case 504: return true;
+    default: return false;
+  }
+}
+
+std::optional<std::int64_t> parse_http_date(std::string_view text) {
+  std::tm time{};
+  const std::string zero_ended(text);
+  // The names are English whatever the locale: strptime would follow that.
+  char month[4] = {};
+  if (std::sscanf(zero_ended.c_str(), "%*3s, %2d %3s %4d %2d:%2d:%2d GMT", &time.tm_mday, month, &time.tm_year,
+                  &time.tm_hour, &time.tm_min, &time.tm_sec) != 6)
+    return std::nullopt;
+  constexpr std::string_view kMonths = "JanFebMarAprMayJunJulAugSepOctNovDec";
+  const std::size_t found = kMonths.find(month);
+  if (found == std::string_view::npos || found % 3 != 0) return std::nullopt;
+  time.tm_mon = static_cast<int>(found / 3);
+  time.tm_year -= 1900;
+  return ::timegm(&time);
+}
+
+std::optional<std::int64_t> retry_after(const Response& response, std::int64_t now) {
+  const auto value = response.header("retry-after");
+  if (!value) return std::nullopt;
+  std::int64_t seconds = 0;
+  const auto [end, error] = std::from_chars(value->data(), value->data() + value->size(), seconds);
+  if (error == std::errc() && end == value->data() + value->size())
+    return std::clamp<std::int64_t>(seconds, 0, 1'000'000) * 1'000'000;
+  const auto date = parse_http_date(*value);
+  if (!date) return std::nullopt;
+  return std::max<std::int64_t>(*date * 1'000'000 - now, 0);
+}
+
+bool RetryBudget::take() {
+  if (tokens_ < 1) return false;
+  tokens_ -= 1;
+  return true;
+}
+
+void RetryBudget::give_back() { tokens_ = std::min(tokens_ + 0.1, most_); }
+
+std::optional<std::int64_t> Retry::next_pause(std::optional<std::int64_t> server) {
+  ++tries_;
+  if (tries_ >= options_.tries || !budget_.take()) return std::nullopt;
+  const double limit = std::min(static_cast<double>(options_.longest_pause),
+                                static_cast<double>(options_.first_pause) * std::ldexp(1.0, std::min(tries_ - 1, 40)));
+  const auto pause = static_cast<std::int64_t>(limit * random_());
+  if (!server) return pause;
+  // What the server asked for, and a little more, so that not all come back at the same instant.
+  return std::min(*server, options_.longest_wait) + pause;
+}
+
+std::function<double()> jitter() {
+  return [engine = std::mt19937_64(std::random_device{}())]() mutable {
+    return static_cast<double>(engine() >> 11U) * 0x1p-53;
+  };
+}
+
+}  // namespace metaflow::net

@@ -1,0 +1,278 @@
+// What the S3 store does when the server, or the way to it, is not as it should be. (That it is a Storage:
+// storage_test.cc.)
+#include "store/s3/s3_storage.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <map>
+
+#include <metaflow/error.h>
+
+#include "base/text.h"
+#include "net/testing.h"
+
+namespace metaflow::store {
+namespace {
+
+using net::Received;
+using net::Reply;
+using net::TestServer;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Not;
+
+std::string error_xml(const std::string& code, const std::string& more = {}) {
+  return "<?xml version=\"1.0\"?><Error><Code>" + code + "</Code><Message>words</Message>" + more + "</Error>";
+}
+
+/// A server that answers as the test says, and the store on it.
+class S3Test : public testing::Test {
+ protected:
+  S3Test() : server_([this](const Received& request) { return answer_(request); }) {}
+
+  S3Storage& storage() {
+    if (!storage_) {
+      net::AwsConfig config([this](const std::string& name) -> std::optional<std::string> {
+        const auto found = variables_.find(name);
+        return found == variables_.end() ? std::nullopt : std::optional(found->second);
+      });
+      S3Options options{.endpoint = server_.url()};
+      options.retry = {.tries = 4, .first_pause = 1'000, .longest_pause = 2'000, .longest_wait = 1'000'000};
+      storage_.emplace("s3://bucket/root/", std::move(options), std::move(config));
+    }
+    return *storage_;
+  }
+  std::string failure(const std::function<void()>& action) {
+    try {
+      action();
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::data_store);
+      return error.what();
+    }
+    return "none";
+  }
+  std::vector<std::string> requests() {
+    std::vector<std::string> lines;
+    for (const Received& request : server_.received()) lines.push_back(request.method + " " + request.target);
+    return lines;
+  }
+
+  std::map<std::string, std::string> variables_{{"AWS_ACCESS_KEY_ID", "KEY"},
+                                                {"AWS_SECRET_ACCESS_KEY", "topsecret"},
+                                                {"HOME", "/nonexistent"},
+                                                {"AWS_EC2_METADATA_DISABLED", "true"}};
+  std::function<Reply(const Received&)> answer_ = [](const Received&) { return Reply{}; };
+  TestServer server_;
+  std::optional<S3Storage> storage_;
+};
+
+TEST_F(S3Test, WhatPassesIsTriedAgain) {
+  int count = 0;
+  answer_ = [&](const Received&) -> Reply {
+    switch (++count) {
+      case 1: return {.status = 503, .headers = {{"Retry-After", "0"}}, .body = error_xml("SlowDown")};
+      case 2: return {.reset = true};
+      case 3: return {.status = 400, .body = error_xml("RequestTimeout")};
+      default: return {.headers = {{"ETag", "\"e\""}}, .body = "content"};
+    }
+  };
+  EXPECT_EQ(get(storage(), "x")->text(), "content");
+  EXPECT_EQ(count, 4);
+  count = 100;
+  answer_ = [&](const Received&) -> Reply { return {.status = 500, .body = error_xml("InternalError")}; };
+  const std::string error = failure([&] { get(storage(), "x"); });
+  EXPECT_THAT(error, HasSubstr("Cannot read 's3://bucket/root/x': 500 InternalError: words"));
+}
+
+TEST_F(S3Test, WhatDoesNotPassIsNot) {
+  answer_ = [&](const Received&) -> Reply { return {.status = 403, .body = error_xml("AccessDenied")}; };
+  const std::string error = failure([&] { put(storage(), "x", "1"); });
+  EXPECT_EQ(requests().size(), 1U);
+  EXPECT_THAT(error, HasSubstr("AccessDenied"));
+  EXPECT_THAT(error, HasSubstr("come from the environment"));
+  EXPECT_THAT(error, Not(HasSubstr("topsecret")));
+  answer_ = [&](const Received&) -> Reply { return {.status = 404, .body = error_xml("NoSuchBucket")}; };
+  EXPECT_THAT(failure([&] { get(storage(), "x"); }), HasSubstr("METAFLOW_DATASTORE_SYSROOT_S3"));
+}
+
+TEST_F(S3Test, TheBucketsRegion) {
+  answer_ = [&](const Received& request) -> Reply {
+    const bool right = request.headers.at("authorization").find("/eu-x-1/s3/") != std::string::npos;
+    if (right) return {.body = "here"};
+    return {.status = 400, .body = error_xml("AuthorizationHeaderMalformed", "<Region>eu-x-1</Region>")};
+  };
+  EXPECT_EQ(get(storage(), "x")->text(), "here");
+  EXPECT_EQ(get(storage(), "x")->text(), "here");
+  EXPECT_EQ(requests().size(), 3U) << "it is remembered";
+}
+
+TEST_F(S3Test, ARegionIsNoHost) {
+  answer_ = [&](const Received&) -> Reply {
+    return {.status = 301, .headers = {{"x-amz-bucket-region", "evil.example/"}}};
+  };
+  EXPECT_THAT(failure([&] { get(storage(), "x"); }), HasSubstr("301"));
+  EXPECT_EQ(requests().size(), 1U);
+}
+
+TEST_F(S3Test, AClockThatIsWrong) {
+  answer_ = [&](const Received& request) -> Reply {
+    if (request.headers.at("x-amz-date").starts_with("20010203T0405")) return {.body = "good"};
+    return {.status = 403, .headers = {{"Date", "Sat, 03 Feb 2001 04:05:06 GMT"}}};  // a HEAD's has no words
+  };
+  EXPECT_TRUE(exists(storage(), "x"));
+  EXPECT_EQ(requests().size(), 2U);
+}
+
+TEST_F(S3Test, KeysThatHaveExpired) {
+  int asked = 0;
+  TestServer container([&](const Received&) {
+    return Reply{.body = R"({"AccessKeyId": "K)" + std::to_string(++asked) +
+                         R"(", "SecretAccessKey": "s", "Token": "t", "Expiration": "2999-01-01T00:00:00Z"})"};
+  });
+  variables_ = {{"HOME", "/nonexistent"}, {"AWS_CONTAINER_CREDENTIALS_FULL_URI", container.url("/")}};
+  answer_ = [&](const Received& request) -> Reply {
+    if (request.headers.at("authorization").find("Credential=K1/") != std::string::npos)
+      return {.status = 400, .body = error_xml("ExpiredToken")};
+    return {.body = "good"};
+  };
+  EXPECT_EQ(get(storage(), "x")->text(), "good");
+  EXPECT_EQ(asked, 2);
+}
+
+TEST_F(S3Test, OursOrSomebodyElses) {
+  // The first answer is lost, the second says that it is there: it is ours if it has our content.
+  std::string stored;
+  bool lost = false;
+  answer_ = [&](const Received& request) -> Reply {
+    if (request.method == "HEAD") return {.status = 404};
+    if (request.method == "GET") return {.body = stored};
+    EXPECT_EQ(request.headers.at("if-none-match"), "*");
+    if (!stored.empty()) return {.status = 412, .body = error_xml("PreconditionFailed")};
+    stored = request.body;
+    if (lost) return {.reset = true};
+    return {};
+  };
+  EXPECT_TRUE(create(storage(), "lease", "me"));
+  EXPECT_FALSE(create(storage(), "lease", "me")) << "it was there before";
+  stored.clear();
+  lost = true;
+  EXPECT_TRUE(create(storage(), "lease", "me"));
+}
+
+TEST_F(S3Test, AServerWithoutConditions) {
+  bool there = false;
+  answer_ = [&](const Received& request) -> Reply {
+    if (request.method == "HEAD") return {.status = there ? 200 : 404};
+    if (request.headers.contains("if-none-match")) return {.status = 501, .body = error_xml("NotImplemented")};
+    there = true;
+    return {};
+  };
+  EXPECT_TRUE(create(storage(), "lease", "me"));
+  EXPECT_FALSE(create(storage(), "lease", "you"));
+}
+
+TEST_F(S3Test, PartsThatFailAreCleanedUp) {
+  answer_ = [&](const Received& request) -> Reply {
+    if (request.target.ends_with("?uploads="))
+      return {.body = "<InitiateMultipartUploadResult><UploadId>id+/=</UploadId></InitiateMultipartUploadResult>"};
+    if (request.method == "PUT") return {.status = 400, .body = error_xml("EntityTooSmall")};
+    return {.status = 204};
+  };
+  const std::string large(S3Storage::kWholeUpTo + 1, 'x');
+  EXPECT_THAT(failure([&] { put(storage(), "x", large); }), HasSubstr("EntityTooSmall"));
+  EXPECT_EQ(requests().back(), "DELETE /bucket/root/x?uploadId=id%2B%2F%3D");
+}
+
+TEST_F(S3Test, AnErrorThatCallsItselfSuccess) {
+  int completed = 0;
+  answer_ = [&](const Received& request) -> Reply {
+    if (request.target.ends_with("?uploads=")) return {.body = "<R><UploadId>u</UploadId></R>"};
+    if (request.method == "PUT") return {.headers = {{"ETag", "\"1\""}}};
+    if (request.method == "POST") {
+      ++completed;
+      EXPECT_THAT(request.body, HasSubstr("<PartNumber>2</PartNumber><ETag>\"1\"</ETag>"));
+      return {.body = completed < 3 ? error_xml("InternalError") : "<R/>"};
+    }
+    return {};
+  };
+  const std::string large(S3Storage::kWholeUpTo + 1, 'x');
+  put(storage(), "x", large);
+  EXPECT_EQ(completed, 3);
+  answer_ = [&](const Received&) -> Reply { return {.body = error_xml("InternalError")}; };
+  EXPECT_THAT(failure([&] { storage().copy("a", "b"); }), HasSubstr("InternalError"));
+}
+
+TEST_F(S3Test, AnObjectThatIsWrittenWhileItIsRead) {
+  const std::string old(S3Storage::kPart + 1000, 'o');
+  const std::string fresh(S3Storage::kPart + 2000, 'n');
+  int count = 0;
+  answer_ = [&](const Received& request) -> Reply {
+    const std::string& content = ++count == 1 ? old : fresh;
+    const auto range = base::split(request.headers.at("range").substr(6), '-');
+    const std::size_t begin = std::stoull(range[0]);
+    const std::string part = content.substr(begin, std::stoull(range[1]) - begin + 1);
+    return {.status = 206,
+            .headers = {{"ETag", content == old ? "old" : "new"},
+                        {"Content-Range", "bytes " + range[0] + "-x/" + std::to_string(content.size())}},
+            .body = part};
+  };
+  EXPECT_TRUE(get(storage(), "x")->text() == fresh);
+}
+
+TEST_F(S3Test, BlobsAreThereBeforeWhatRefersToThem) {
+  answer_ = [&](const Received&) -> Reply { return {.pause = std::chrono::milliseconds(5)}; };
+  for (const char* value : {"1", "2", "3"}) {
+    const auto piece = base::as_bytes(value);
+    storage().save_blob("F/data", std::span(&piece, 1), -1);
+  }
+  put(storage(), "F/data.json", "{}");
+  const auto lines = requests();
+  ASSERT_EQ(lines.size(), 4U);
+  EXPECT_EQ(lines.back(), "PUT /bucket/root/F/data.json");
+  EXPECT_EQ(server_.received()[0].headers.at("x-amz-meta-metaflow-user-attributes"),
+            R"({"cas_raw": true, "cas_version": 1})");
+  EXPECT_FALSE(server_.received()[3].headers.contains("x-amz-meta-metaflow-user-attributes"));
+}
+
+TEST_F(S3Test, PlacesInS3) {
+  EXPECT_EQ(parse_s3_url("s3://b/p/q/").prefix, "p/q");
+  EXPECT_EQ(parse_s3_url("s3://b").prefix, "");
+  EXPECT_EQ(parse_s3_url("s3://b//p").prefix, "p");
+  for (const char* url : {"", "b/p", "s3://", "s3:///p", "http://b/p", "s3://b@evil/p", "/tmp/x"})
+    EXPECT_THROW(parse_s3_url(url), Error) << url;
+  EXPECT_EQ(storage().root(), "s3://bucket/root");
+}
+
+TEST_F(S3Test, AmazonsOwnHosts) {
+  net::AwsConfig config([this](const std::string& name) -> std::optional<std::string> {
+    const auto found = variables_.find(name);
+    return found == variables_.end() ? std::nullopt : std::optional(found->second);
+  });
+  base::SystemClock clock;
+  S3Client client({.region = "eu-x-1"}, clock, config);
+  EXPECT_THAT(client.presign("GET", "bucket", "a b", 60),
+              testing::StartsWith("https://bucket.s3.eu-x-1.amazonaws.com/a%20b?X-Amz-Algorithm="));
+  EXPECT_THAT(client.presign("GET", "dotted.bucket", "k", 60),
+              testing::StartsWith("https://s3.eu-x-1.amazonaws.com/dotted.bucket/k?"));
+}
+
+TEST(S3ServerTest, PresignedUrls) {
+  const char* root = std::getenv("METAFLOW_TEST_S3");
+  if (root == nullptr) GTEST_SKIP() << "no S3 server: METAFLOW_TEST_S3 is not set (test/e2e/test_s3.py does)";
+  const base::Settings settings;
+  const net::AwsConfig config(net::own_variables());
+  S3Storage storage(root, s3_options(settings, config), config);
+  const std::string key = storage.key_of("presigned/a b+c'\xC3\xBC");
+  const std::string& bucket = storage.location().bucket;
+  net::HttpClient http;
+  const std::string write = storage.client().presign("PUT", bucket, key, 60);
+  EXPECT_TRUE(http.fetch({.method = "PUT", .url = write, .body = net::text_body("content")}).ok());
+  const std::string read = storage.client().presign("GET", bucket, key, 60);
+  EXPECT_EQ(http.fetch({.url = read}).body, "content");
+  EXPECT_EQ(storage.client().keys_expire(), 0);
+}
+
+}  // namespace
+}  // namespace metaflow::store

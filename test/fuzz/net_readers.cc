@@ -1,0 +1,36 @@
+// What servers answer, and AWS's configuration files.
+#include "net/aws_config.h"
+#include "net/aws_credentials.h"
+#include "net/retry.h"
+#include "net/sigv4.h"
+#include "net/xml.h"
+#include "readers.h"
+#include "store/s3/s3_client.h"
+
+namespace metaflow::fuzz {
+
+void take_xml(std::string_view input) {
+  const auto root = net::parse_xml(input);
+  if (!root) return;
+  require(!root->name.empty(), "an element has a name");
+  (void)root->text_of("Contents/Key");
+  (void)root->text_of("//");
+  const auto again = net::parse_xml("<a>" + net::xml_escape(root->text) + "</a>");
+  require(again && again->text == root->text, "text is read as written");
+}
+
+void take_aws_config(std::string_view input) { (void)net::parse_ini(input); }
+
+void take_header(std::string_view input) {
+  const std::string text(input);
+  const net::Response response{.headers = {{"retry-after", text}}};
+  const auto wait = net::retry_after(response, 0);
+  require(!wait || *wait >= 0, "nobody waits for the past");
+  (void)net::parse_iso_time(input);
+  (void)net::printable_url(input);
+  require(net::percent_decode(net::percent_encode(input)) == input, "text is decoded as encoded");
+  succeeds({ErrorCode::invalid_command}, [&] { (void)store::parse_s3_url(text); });
+  succeeds({ErrorCode::invalid_command}, [&] { (void)store::parse_s3_url("s3://" + text); });
+}
+
+}  // namespace metaflow::fuzz
