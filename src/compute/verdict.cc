@@ -14,7 +14,7 @@ namespace metaflow::compute {
 
 namespace {
 
-std::string place_of_core(pid_t pid) {
+std::string where_core_is(pid_t pid) {
   const auto pattern = base::try_read_file("/proc/sys/kernel/core_pattern");
   if (!pattern) return "where the kernel puts it";
   const std::string program = base::own_executable();
@@ -50,7 +50,7 @@ Verdict verdict_of(const base::Ending& ending, pid_t pid, const MemoryFacts& mem
   } else {
     verdict.cause = fmt::format("Task was killed by {} (peak memory {}).", base::signal_name(ending.signal), peak);
   }
-  if (ending.dumped_core) verdict.cause += fmt::format(" Its core file: {}.", place_of_core(pid));
+  if (ending.dumped_core) verdict.cause += fmt::format(" Its core file: {}.", where_core_is(pid));
   return verdict;
 }
 

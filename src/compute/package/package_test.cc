@@ -78,7 +78,7 @@ TEST(Package, IsAddressedByItsContent) {
   EXPECT_EQ(first.sha256, sha256_hex(first.bytes.text()));
   base::replace_file(path, "two");
   EXPECT_NE(first.sha256, make_package(plan).sha256);
-  base::remove_file(path);
+  std::filesystem::remove(path);
   EXPECT_THROW(make_package(plan), Error);
 }
 
