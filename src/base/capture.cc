@@ -44,8 +44,8 @@ void read_more(Fd& fd, std::string& text) {
 Captured run_captured(const std::vector<std::string>& command, const std::vector<std::string>& environment,
                       std::chrono::milliseconds limit) {
   using std::chrono::steady_clock;
-  Child child = start_process(find_program(command.at(0)), std::vector<std::string>(command.begin() + 1, command.end()),
-                              environment);
+  Child child = start_process({find_program(command.at(0))},
+                              std::vector<std::string>(command.begin() + 1, command.end()), environment);
   Captured captured;
   auto give_up = [&](const std::string& why) {
     ::kill(-child.pid, SIGKILL);

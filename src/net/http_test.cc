@@ -121,13 +121,14 @@ TEST(Http, ManyAtATimeOnFewConnections) {
   TestServer server([](const Received& request) { return Reply{.body = request.target, .pause = milliseconds(5)}; });
   HttpClient http({.connections_per_host = 4});
   std::vector<std::string> bodies(50);
+  auto path = [](std::size_t i) { return std::string(1, '/').append(std::to_string(i)); };
   for (std::size_t i = 0; i < bodies.size(); ++i) {
-    http.start({.url = server.url("/" + std::to_string(i)), .connect_timeout = milliseconds(30)},
+    http.start({.url = server.url(path(i)), .connect_timeout = milliseconds(30)},
                [&, i](Response&& answer) { bodies[i] = answer.body; });
   }
   EXPECT_EQ(http.in_flight(), 50U);
   http.finish();
-  for (std::size_t i = 0; i < bodies.size(); ++i) EXPECT_EQ(bodies[i], "/" + std::to_string(i));
+  for (std::size_t i = 0; i < bodies.size(); ++i) EXPECT_EQ(bodies[i], path(i));
   EXPECT_LE(server.connections(), 4);
 }
 
@@ -190,6 +191,21 @@ TEST(Http, DrivenByALoop) {
   }
   while (answers < 100) loop.run_once();
   EXPECT_TRUE(http.fetch({.url = server.url("/")}).ok()) << "it can still drive itself";
+}
+
+TEST(Http, GoneWhileTheLoopWaitsForIt) {
+  TestServer server([](const Received&) { return Reply{.pause = milliseconds(20)}; });
+  base::SystemClock clock;
+  base::EventLoop loop(clock);
+  {
+    HttpClient http;
+    http.attach(loop);
+    for (int i = 0; i < 3; ++i) http.start({.url = server.url("/")}, [](Response&&) { FAIL(); });
+    loop.run_once();
+  }
+  bool other = false;
+  loop.after(30'000, [&] { other = true; });
+  while (!other) loop.run_once();
 }
 
 TEST(Http, AStreamComesPieceByPieceUntilItIsCancelled) {

@@ -16,10 +16,10 @@ namespace metaflow::runtime {
 
 namespace {
 
-using compute::kubernetes::PodRequest;
-using compute::kubernetes::SecurityContext;
-using compute::kubernetes::Toleration;
 using graph::Json;
+using kube::PodRequest;
+using kube::SecurityContext;
+using kube::Toleration;
 
 constexpr std::int64_t kLongest = 5 * 24 * 3600;  // seconds: Metaflow's time limit where a step has none
 constexpr std::int64_t kShortest = 60;            // below it a pod hardly starts

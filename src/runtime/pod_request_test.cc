@@ -9,7 +9,7 @@
 namespace metaflow::runtime {
 namespace {
 
-using compute::kubernetes::PodRequest;
+using kube::PodRequest;
 
 /// Settings with these variables, which are gone when the test ends.
 class PodRequests : public testing::Test {

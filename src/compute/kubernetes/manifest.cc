@@ -10,7 +10,7 @@
 
 #include "base/text.h"
 
-namespace metaflow::compute::kubernetes {
+namespace metaflow::kube {
 
 namespace {
 
@@ -250,4 +250,4 @@ std::string architecture_of(std::uint16_t elf_machine) {
               fmt::format("This program is for ELF machine {}, which Kubernetes has no name for", elf_machine));
 }
 
-}  // namespace metaflow::compute::kubernetes
+}  // namespace metaflow::kube

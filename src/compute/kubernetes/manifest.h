@@ -11,7 +11,7 @@
 
 #include "compute/kubernetes/pod_request.h"
 
-namespace metaflow::compute::kubernetes {
+namespace metaflow::kube {
 
 using Json = nlohmann::ordered_json;
 
@@ -61,4 +61,4 @@ Json secret_manifest(const std::string& name, const std::string& run_key,
 /// Kubernetes' name of this machine's architecture for an ELF machine number. Throws Error{kubernetes} for others.
 std::string architecture_of(std::uint16_t elf_machine);
 
-}  // namespace metaflow::compute::kubernetes
+}  // namespace metaflow::kube

@@ -5,7 +5,7 @@
 
 #include <metaflow/error.h>
 
-namespace metaflow::compute::kubernetes {
+namespace metaflow::kube {
 namespace {
 
 const JobIdentity kIdentity{"BigSum", "17", "a_step_with_a_long_name", "4", 1, "alice"};
@@ -97,4 +97,4 @@ TEST(Manifest, Architectures) {
 }
 
 }  // namespace
-}  // namespace metaflow::compute::kubernetes
+}  // namespace metaflow::kube

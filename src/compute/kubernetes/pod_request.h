@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-namespace metaflow::compute::kubernetes {
+namespace metaflow::kube {
 
 struct Toleration {
   std::string key{};
@@ -53,4 +53,4 @@ struct PodRequest {
   std::int64_t time_limit = 0;  // seconds that the pod may take
 };
 
-}  // namespace metaflow::compute::kubernetes
+}  // namespace metaflow::kube

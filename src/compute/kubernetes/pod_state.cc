@@ -11,7 +11,7 @@
 #include "compute/kubernetes/manifest.h"
 #include "compute/package/bootstrap.h"
 
-namespace metaflow::compute::kubernetes {
+namespace metaflow::kube {
 
 namespace {
 
@@ -112,7 +112,7 @@ void end_of_task(PodState& state, const Json& terminated) {
     state.cause = fmt::format("The container could not be started: {}", one_line(text(terminated, "message")));
   } else if (reason == "Unknown" || reason == "ContainerStatusUnknown") {
     end_by_cluster(state, "its node was restarted or lost");
-  } else if (state.exit_code == kImageUnfit || state.exit_code == kPackageMissing ||
+  } else if (state.exit_code == compute::kImageUnfit || state.exit_code == compute::kPackageMissing ||
              state.exit_code == kNotExecutable || state.exit_code == kNotFound) {
     state.by = EndedBy::bootstrap;
     state.cause = fmt::format("The flow could not be started in its container (exit code {}): {}", state.exit_code,
@@ -191,4 +191,4 @@ std::string cause_of_vanished_pod(std::string_view node) {
              : fmt::format("The pod is gone from node {}: it was deleted, evicted, or its node was lost.", node);
 }
 
-}  // namespace metaflow::compute::kubernetes
+}  // namespace metaflow::kube

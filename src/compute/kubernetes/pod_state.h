@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-namespace metaflow::compute::kubernetes {
+namespace metaflow::kube {
 
 enum class PodPhase : std::uint8_t { pending, running, ended };
 
@@ -39,4 +39,4 @@ PodState state_of_pod(const nlohmann::ordered_json& pod);
 /// The sentence for a pod that is gone and left no status.
 std::string cause_of_vanished_pod(std::string_view node);
 
-}  // namespace metaflow::compute::kubernetes
+}  // namespace metaflow::kube

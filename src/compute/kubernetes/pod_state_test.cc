@@ -4,7 +4,7 @@
 
 #include "compute/kubernetes/manifest.h"
 
-namespace metaflow::compute::kubernetes {
+namespace metaflow::kube {
 namespace {
 
 /// A pod as the API server tells of it; `state` is that of the task's container.
@@ -129,4 +129,4 @@ TEST(PodState, ForeignAnswersAreSurvived) {
 }
 
 }  // namespace
-}  // namespace metaflow::compute::kubernetes
+}  // namespace metaflow::kube
