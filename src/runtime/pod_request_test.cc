@@ -86,10 +86,11 @@ TEST_F(PodRequests, SettingsFillWhatIsNotGiven) {
 
 TEST_F(PodRequests, FormsOfTheCommandLine) {
   const PodRequest pod =
-      of({"kubernetes:namespace=ml,node_selector=a=b,c=d,use_tmpfs=true,memory=1000,"
+      of({"kubernetes:namespace=ml,node_selector=a=b,use_tmpfs=true,memory=1000,"
           "security_context={\"run_as_user\":1000,\"privileged\":false}",
           "timeout:minutes=10"});
   EXPECT_EQ(pod.name_space, "ml");
+  EXPECT_EQ(pod.node_selector.at("a"), "b");
   EXPECT_EQ(pod.tmpfs_size, 500);
   EXPECT_EQ(pod.security_context.run_as_user, 1000);
   EXPECT_EQ(pod.security_context.privileged, false);
