@@ -1,4 +1,4 @@
-// expect: metaflow: the project of a flow is a name of lowercase letters, digits and underscores, at most 128: static constexpr auto project = "risk"
+// expect: metaflow: the project of a flow is a name of lowercase letters, digits and underscores, at most 128
 // names: Risk
 #include <metaflow/metaflow.h>
 
