@@ -1,0 +1,1 @@
+"""Stand-ins for the services that a run talks to, for tests only."""
