@@ -1,4 +1,5 @@
-// What servers answer, and AWS's configuration files.
+// What servers answer, and the configuration files of AWS and of Kubernetes.
+#include "compute/kubernetes/kubeconfig.h"
 #include "net/aws_config.h"
 #include "net/aws_credentials.h"
 #include "net/retry.h"
@@ -31,6 +32,19 @@ void take_header(std::string_view input) {
   require(net::percent_decode(net::percent_encode(input)) == input, "text is decoded as encoded");
   succeeds({ErrorCode::invalid_command}, [&] { (void)store::parse_s3_url(text); });
   succeeds({ErrorCode::invalid_command}, [&] { (void)store::parse_s3_url("s3://" + text); });
+}
+
+void take_kubeconfig(std::string_view input) {
+  kube::Kubeconfig config;
+  if (!succeeds({ErrorCode::invalid_command}, [&] { config = kube::parse_kubeconfig(input, "/nowhere/config"); }))
+    return;
+  succeeds({ErrorCode::invalid_command}, [&] { (void)kube::choose_context(config, {}); });
+  for (const auto& [name, context] : config.contexts) {
+    succeeds({ErrorCode::invalid_command}, [&] {
+      const kube::Access access = kube::choose_context(config, name);
+      require(access.cluster.server.starts_with("http"), "a server is a URL");
+    });
+  }
 }
 
 }  // namespace metaflow::fuzz

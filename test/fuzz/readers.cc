@@ -23,6 +23,7 @@ std::span<const Reader> readers() {
       Reader{"xml", take_xml},
       Reader{"aws_config", take_aws_config},
       Reader{"header", take_header},
+      Reader{"kubeconfig", take_kubeconfig},
   };
   return kReaders;
 }
