@@ -96,6 +96,7 @@ HttpClient::Impl::~Impl() {
   if (loop_ != nullptr) {
     loop_->unwatch(epoll_.get());
     if (timer_) loop_->cancel(*timer_);
+    timer_.reset();  // what is cleaned up below may still ask for another one
     loop_ = nullptr;
   }
   for (auto& [id, entry] : transfers_) {

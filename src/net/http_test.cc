@@ -192,6 +192,21 @@ TEST(Http, DrivenByALoop) {
   EXPECT_TRUE(http.fetch({.url = server.url("/")}).ok()) << "it can still drive itself";
 }
 
+TEST(Http, GoneWhileTheLoopWaitsForIt) {
+  TestServer server([](const Received&) { return Reply{.pause = milliseconds(20)}; });
+  base::SystemClock clock;
+  base::EventLoop loop(clock);
+  {
+    HttpClient http;
+    http.attach(loop);
+    for (int i = 0; i < 3; ++i) http.start({.url = server.url("/")}, [](Response&&) { FAIL(); });
+    loop.run_once();
+  }
+  bool other = false;
+  loop.after(30'000, [&] { other = true; });
+  while (!other) loop.run_once();
+}
+
 TEST(Http, AStreamComesPieceByPieceUntilItIsCancelled) {
   TestServer server([](const Received& request) {
     if (request.target != "/watch") return Reply{};
