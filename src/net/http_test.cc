@@ -1,5 +1,6 @@
 #include "net/http.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -122,12 +123,12 @@ TEST(Http, ManyAtATimeOnFewConnections) {
   HttpClient http({.connections_per_host = 4});
   std::vector<std::string> bodies(50);
   for (std::size_t i = 0; i < bodies.size(); ++i) {
-    http.start({.url = server.url("/" + std::to_string(i)), .connect_timeout = milliseconds(30)},
+    http.start({.url = server.url(fmt::format("/{}", i)), .connect_timeout = milliseconds(30)},
                [&, i](Response&& answer) { bodies[i] = answer.body; });
   }
   EXPECT_EQ(http.in_flight(), 50U);
   http.finish();
-  for (std::size_t i = 0; i < bodies.size(); ++i) EXPECT_EQ(bodies[i], "/" + std::to_string(i));
+  for (std::size_t i = 0; i < bodies.size(); ++i) EXPECT_EQ(bodies[i], fmt::format("/{}", i));
   EXPECT_LE(server.connections(), 4);
 }
 

@@ -169,6 +169,12 @@ TEXTS = {
         " args: [a], env: [{name: A, value: b}], provideClusterInfo: true}}}, {name: v, user: {tokenFile: t, auth-provider: {name: gcp}}}]",
         '{"current-context": "a", "contexts": [{"name": "a", "context": {"cluster": "c"}}], "clusters": [{"name": "c", "cluster": {"server": "https://x"}}]}',
     ],
+    "kubernetes_answer": [
+        '{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"7","continue":"c"},"items":[{"metadata":{"name":"a","labels":{"x/owner":"me"}}},{}]}',
+        '{"type":"ERROR","object":{"kind":"Status","code":410,"reason":"Expired"}}\n{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"9"}}}\n',
+        '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"token":"t","expirationTimestamp":"2026-11-23T01:18:43Z"}}',
+        '{"items":[{"items":[{}]},[{}],1],"items":{}}',
+    ],
     "step_arguments": [
         "--quiet\n--datastore\nlocal\n--datastore-root\n/x/.metaflow\n--with\nresources:cpu=1\nstep\njoin\n--run-id\n17\n--task-id\n9\n"
         "--input-paths\n17/work/:1,2,3\n--split-path\n17/start/1\n--split-index\n3\n--retry-count\n1\n--tag\na\n--namespace\nuser:me",

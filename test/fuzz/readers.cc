@@ -24,6 +24,7 @@ std::span<const Reader> readers() {
       Reader{"aws_config", take_aws_config},
       Reader{"header", take_header},
       Reader{"kubeconfig", take_kubeconfig},
+      Reader{"kubernetes_answer", take_kubernetes_answer},
   };
   return kReaders;
 }
