@@ -56,7 +56,8 @@ class Storage {
   virtual std::vector<Entry> list(const std::string& path) = 0;
 
   /// Stores one raw blob (cas_raw) by content, as `directory`/kk/key; gives back the key. What is there already is not
-  /// written again. `spool_file`: an open file without a name that holds just this content, or -1.
+  /// written again. `spool_file`: an open file without a name that holds just this content, or -1. A remote store may
+  /// only begin here: the blob is there when the next other call has returned, which throws if it could not be written.
   virtual std::string save_blob(const std::string& directory, Pieces content, int spool_file) = 0;
 };
 

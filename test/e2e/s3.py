@@ -209,6 +209,21 @@ def expected_signature(method, url, headers, authorization):
     return auth.signature(auth.string_to_sign(request, auth.canonical_request(request)), request)
 
 
+def expected_presignature(method, url):
+    """What botocore computes for a presigned URL."""
+    import botocore.auth
+    import botocore.awsrequest
+    import botocore.credentials
+
+    bare, _, _ = url.partition("&X-Amz-Signature=")
+    query = urllib.parse.parse_qs(urllib.parse.urlsplit(bare).query)
+    _, _, region, service, _ = query["X-Amz-Credential"][0].split("/")
+    request = botocore.awsrequest.AWSRequest(method=method, url=bare)
+    request.context["timestamp"] = query["X-Amz-Date"][0]
+    auth = botocore.auth.S3SigV4QueryAuth(botocore.credentials.Credentials(KEY, SECRET), service, region)
+    return auth.signature(auth.string_to_sign(request, auth.canonical_request(request)), request)
+
+
 class Proxy(Server):
     """Passes requests on to a server, and makes some of them fail; every one whose signature is not the one that botocore computes is
     refused. `faults`: their names, of which one meets a request out of `one_in`. `certificate`: speaks TLS."""
@@ -330,6 +345,11 @@ class Proxy(Server):
 
     def check_signature(self, handler, headers, body):
         authorization = headers.get("authorization", "")
+        if not authorization and "&X-Amz-Signature=" in handler.path:
+            good = handler.path.endswith("=" + expected_presignature(handler.command, self.url + handler.path))
+            with self.lock:
+                self.wrong_signatures += [] if good else [f"{handler.command} {handler.path.partition('?')[0]} (presigned)"]
+            return
         wanted = expected_signature(handler.command, self.url + handler.path, headers, authorization) if authorization else ""
         payload = headers.get("x-amz-content-sha256")
         good = wanted and authorization.endswith(f"Signature={wanted}")
