@@ -195,13 +195,18 @@ void KubernetesApi::create(Id id, std::shared_ptr<Creation> creation) {
   call.repeat_conflict = true;
   const Call words{.verb = call.verb, .object = call.object};
   go_on(id, std::move(call), [this, id, words, creation](CallAnswer&& answer) {
-    if (answer.failure && answer.failure->reason == "AlreadyExists" && !creation->owner.empty()) {
-      if (creation->resource == Resource::secrets) {
+    if (answer.failure && !creation->owner.empty()) {
+      const bool exists = answer.failure->reason == "AlreadyExists";
+      // What a quota or a name is refused for may be the very object whose creation got no answer.
+      const bool perhaps = answer.may_be_repeated && !answer.failure->transient;
+      if (creation->resource == Resource::secrets && exists) {
         claim_secret(id, creation, std::move(*answer.failure));
-      } else {
-        look_at_existing(id, creation, std::move(*answer.failure));
+        return;
       }
-      return;
+      if (creation->resource != Resource::secrets && (exists || perhaps)) {
+        look_at_existing(id, creation, std::move(*answer.failure));
+        return;
+      }
     }
     operations_.erase(id);
     Answer given{.failure = std::move(answer.failure)};
@@ -223,24 +228,26 @@ bool KubernetesApi::is_ours(const Creation& creation, const Json& existing) cons
          text_at(existing, {"metadata", "deletionTimestamp"}).empty();
 }
 
-/// An object of that name is there: what we sent and heard nothing of, or what another process of ours did, or a
-/// stranger's.
-void KubernetesApi::look_at_existing(Id id, std::shared_ptr<Creation> creation, ApiFailure exists) {
+/// An object of that name may be there: what we sent and heard nothing of, or what another process of ours did, or a
+/// stranger's. `refusal`: of the last creation.
+void KubernetesApi::look_at_existing(Id id, std::shared_ptr<Creation> creation, ApiFailure refusal) {
   go_on(id, call_of("get", "GET", creation->resource, creation->name),
-        [this, id, creation, exists = std::move(exists)](CallAnswer&& answer) mutable {
-          if (answer.failure && answer.failure->status == 404 && creation->tries < kMostCreations) {
+        [this, id, creation, refusal = std::move(refusal)](CallAnswer&& answer) mutable {
+          const bool absent = answer.failure && answer.failure->status == 404;
+          if (absent && refusal.reason == "AlreadyExists" && creation->tries < kMostCreations) {
             create(id, creation);  // gone meanwhile
             return;
           }
           operations_.erase(id);
           Answer given{.failure = std::move(answer.failure)};
-          given.uncertain = given.failure.has_value();
+          given.uncertain = given.failure && !absent;
+          if (absent) given.failure = std::move(refusal);
           if (!given.failure) {
             auto object = parse_object(answer.body);
             if (object && is_ours(*creation, *object)) {
               given.object = std::move(*object);
             } else {
-              given.failure = std::move(exists);
+              given.failure = std::move(refusal);
             }
           }
           if (creation->done) creation->done(std::move(given));

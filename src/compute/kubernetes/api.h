@@ -111,7 +111,7 @@ class KubernetesApi {
   Id begin(Call call, Done done);
   void go_on(Id id, Call call, Transport::Done done);
   void create(Id id, std::shared_ptr<Creation> creation);
-  void look_at_existing(Id id, std::shared_ptr<Creation> creation, ApiFailure exists);
+  void look_at_existing(Id id, std::shared_ptr<Creation> creation, ApiFailure refusal);
   void claim_secret(Id id, std::shared_ptr<Creation> creation, ApiFailure exists);
   void next_page(Id id, std::shared_ptr<Listing> listing);
   void take_page(Id id, const std::shared_ptr<Listing>& listing, CallAnswer&& answer);

@@ -164,6 +164,20 @@ TEST_F(KubernetesApiTest, LostAnswerOfACreation) {
   EXPECT_THAT(requests(), ElementsAre(StartsWith("POST"), StartsWith("POST"), "GET " + std::string(kJobs) + "/j"));
 }
 
+TEST_F(KubernetesApiTest, RefusedForWhatItDidItself) {
+  // The first creation got no answer, and used up the quota.
+  answers(
+      {{.reset = true}, status_reply(403, "Forbidden", "exceeded quota"), object_reply(object_named("j", "9", "me"))});
+  EXPECT_FALSE(create(object_named("j", "", "me")).failure);
+  // Or somebody else did.
+  api_.reset();  // so that the connection that is lost is a new one: libcurl repeats by itself on others
+  answers({{.reset = true}, status_reply(403, "Forbidden", "exceeded quota"), status_reply(404, "NotFound", "no")});
+  const Answer answer = create(object_named("j", "", "me"));
+  ASSERT_TRUE(answer.failure);
+  EXPECT_EQ(answer.failure->message, "exceeded quota");
+  EXPECT_FALSE(answer.uncertain);
+}
+
 TEST_F(KubernetesApiTest, NameThatIsTaken) {
   answers({status_reply(409, "AlreadyExists", "exists"), object_reply(object_named("j", "9", "somebody else"))});
   EXPECT_EQ(create(object_named("j", "", "me")).failure->reason, "AlreadyExists");
