@@ -44,8 +44,8 @@ std::string find_program(const std::string& name) {
 Captured run_captured(const std::vector<std::string>& command, const std::vector<std::string>& environment,
                       std::chrono::milliseconds limit) {
   using std::chrono::steady_clock;
-  Child child = start_process(find_program(command.at(0)), std::vector<std::string>(command.begin() + 1, command.end()),
-                              environment);
+  Child child = start_process({find_program(command.at(0))},
+                              std::vector<std::string>(command.begin() + 1, command.end()), environment);
   Captured captured;
   auto give_up = [&](const std::string& why) {
     ::kill(-child.pid, SIGKILL);

@@ -115,7 +115,7 @@ Ending wait_for(const Child& child) {
 }
 
 TEST(Process, HasItsArgumentsItsEnvironmentAndAnEmptyInput) {
-  const Child child = start_process("/bin/sh", {"-c", "cat; echo \"$1 $NAME\"; echo bad >&2; exit 3", "sh", "a b"},
+  const Child child = start_process({"/bin/sh"}, {"-c", "cat; echo \"$1 $NAME\"; echo bad >&2; exit 3", "sh", "a b"},
                                     {"PATH=/usr/bin:/bin", "NAME=value"});
   const Ending ending = wait_for(child);
   EXPECT_EQ(ending.exit_code, 3);
@@ -127,13 +127,13 @@ TEST(Process, HasItsArgumentsItsEnvironmentAndAnEmptyInput) {
 
 TEST(Process, SignalsHaveTheirDefaults) {
   ::signal(SIGPIPE, SIG_IGN);
-  const Child child = start_process("/bin/sh", {"-c", "kill -PIPE $$; echo still here"}, {"PATH=/usr/bin:/bin"});
+  const Child child = start_process({"/bin/sh"}, {"-c", "kill -PIPE $$; echo still here"}, {"PATH=/usr/bin:/bin"});
   EXPECT_EQ(wait_for(child).signal, SIGPIPE);
   ::signal(SIGPIPE, SIG_DFL);
 }
 
 TEST(Process, LeadsAGroup) {
-  const Child child = start_process("/bin/sh", {"-c", "sleep 1000 & wait"}, {"PATH=/usr/bin:/bin"});
+  const Child child = start_process({"/bin/sh"}, {"-c", "sleep 1000 & wait"}, {"PATH=/usr/bin:/bin"});
   EXPECT_EQ(::getpgid(child.pid), child.pid);
   EXPECT_EQ(::kill(-child.pid, SIGKILL), 0);
   EXPECT_EQ(wait_for(child).signal, SIGKILL);

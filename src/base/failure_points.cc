@@ -25,9 +25,8 @@ bool failure_points_armed = false;
 
 namespace {
 
-constexpr std::string_view kPoints[] = {"open",   "read",    "map",     "examine", "list",   "create",
-                                        "write",  "publish", "replace", "link",    "append", "mkdir",
-                                        "remove", "sync",    "start",   "output",  "*"};
+constexpr std::string_view kPoints[] = {"open",    "read", "map",    "examine", "list", "create", "write",  "publish",
+                                        "replace", "link", "append", "mkdir",   "sync", "start",  "output", "*"};
 
 constexpr int kKill = -1;
 

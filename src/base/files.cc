@@ -109,6 +109,10 @@ std::optional<SharedBytes> read_file(const std::string& path) {
   if (S_ISDIR(status.st_mode)) throw_errno("read", path, EISDIR);
   const auto size = static_cast<std::size_t>(status.st_size);
   if (size >= kMapFrom) {
+    // A fault on a page that is not in memory reads all around it, megabytes if the disk is set so; reading brings in
+    // little, and the begin is what is looked at first. An error would come again with the fault.
+    char first = 0;
+    [[maybe_unused]] const ssize_t n = ::pread(fd.get(), &first, 1, 0);
     void* mapped = fails_at("map") ? MAP_FAILED : ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd.get(), 0);
     if (mapped == MAP_FAILED) throw_errno("map", path, errno);
     std::shared_ptr<const void> owner(mapped, [size](const void* p) { ::munmap(const_cast<void*>(p), size); });
@@ -298,10 +302,6 @@ std::optional<std::uint64_t> file_size(const std::string& path) {
   if (!fails_at("examine") && ::stat(path.c_str(), &status) == 0) return static_cast<std::uint64_t>(status.st_size);
   if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
   throw_errno("examine", path, errno);
-}
-
-void remove_file(const std::string& path) {
-  if ((fails_at("remove") || ::unlink(path.c_str()) != 0) && errno != ENOENT) throw_errno("remove", path, errno);
 }
 
 std::vector<std::string> list_directory(const std::string& path) {

@@ -99,7 +99,6 @@ bool exists(const std::string& path);
 /// Nothing if there is no such thing.
 std::optional<bool> is_directory(const std::string& path);
 std::optional<std::uint64_t> file_size(const std::string& path);
-void remove_file(const std::string& path);  // no error if missing
 
 /// The names in a directory, unsorted, without . and ..; empty if it does not exist.
 std::vector<std::string> list_directory(const std::string& path);

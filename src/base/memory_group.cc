@@ -42,6 +42,9 @@ std::optional<MemoryGroupPath> own_memory_group() {
       found = {"/sys/fs/cgroup/memory" + path, false};  // version 1, where it is in use, has the controller
     }
   }
+  // In a container the file may name a path of the host, while its own group is what is mounted.
+  if (found && !exists(found->directory))
+    found->directory = found->unified ? "/sys/fs/cgroup" : "/sys/fs/cgroup/memory";
   return found;
 }
 
@@ -71,17 +74,27 @@ MemoryGroup::~MemoryGroup() {
   if (!path_.empty()) ::rmdir(path_.c_str());
 }
 
-std::uint64_t MemoryGroup::peak() const {
-  return number_in(path_ + (unified_ ? "/memory.peak" : "/memory.max_usage_in_bytes"));
+std::uint64_t MemoryGroup::peak() const { return peak_memory({path_, unified_}); }
+
+bool MemoryGroup::killed() const { return oom_kills({path_, unified_}) > 0; }
+
+std::uint64_t oom_kills(const MemoryGroupPath& group) {
+  const auto text = try_read_file(group.directory + (group.unified ? "/memory.events" : "/memory.oom_control"));
+  if (!text) return 0;
+  for (const std::string& line : split(text->text(), '\n')) {
+    if (line.starts_with("oom_kill ")) return std::strtoull(line.c_str() + 9, nullptr, 10);
+  }
+  return 0;
 }
 
-bool MemoryGroup::killed() const {
-  const auto text = try_read_file(path_ + (unified_ ? "/memory.events" : "/memory.oom_control"));
-  if (!text) return false;
-  for (const std::string& line : split(text->text(), '\n')) {
-    if (line.starts_with("oom_kill ")) return std::atoi(line.c_str() + 9) > 0;
-  }
-  return false;
+std::uint64_t peak_memory(const MemoryGroupPath& group) {
+  return number_in(group.directory + (group.unified ? "/memory.peak" : "/memory.max_usage_in_bytes"));
+}
+
+std::uint64_t memory_limit(const MemoryGroupPath& group) {
+  constexpr std::uint64_t kNone = std::uint64_t{1} << 60;  // version 1 says a number near 2^63, version 2 "max"
+  const std::uint64_t limit = number_in(group.directory + (group.unified ? "/memory.max" : "/memory.limit_in_bytes"));
+  return limit < kNone ? limit : 0;
 }
 
 }  // namespace metaflow::base

@@ -37,4 +37,11 @@ struct MemoryGroupPath {
 };
 std::optional<MemoryGroupPath> own_memory_group();
 
+/// How many processes of a group the kernel has killed for lack of memory, and the most memory that they had together,
+/// in bytes. 0 where that is not counted.
+std::uint64_t oom_kills(const MemoryGroupPath& group);
+std::uint64_t peak_memory(const MemoryGroupPath& group);
+/// Its limit in bytes; 0: none.
+std::uint64_t memory_limit(const MemoryGroupPath& group);
+
 }  // namespace metaflow::base

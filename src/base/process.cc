@@ -2,8 +2,10 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <link.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/auxv.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -41,11 +43,11 @@ std::vector<std::string> stat_fields(const std::string& pid,
   return split(stat->text().substr(end + 2), ' ');
 }
 
-std::vector<char*> c_strings(const std::vector<std::string>& texts, const std::string* first) {
+std::vector<char*> c_strings(const std::vector<std::string>& texts, const std::vector<std::string>& more = {}) {
   std::vector<char*> pointers;
-  pointers.reserve(texts.size() + 2);
-  if (first != nullptr) pointers.push_back(const_cast<char*>(first->c_str()));
+  pointers.reserve(texts.size() + more.size() + 1);
   for (const std::string& text : texts) pointers.push_back(const_cast<char*>(text.c_str()));
+  for (const std::string& text : more) pointers.push_back(const_cast<char*>(text.c_str()));
   pointers.push_back(nullptr);
   return pointers;
 }
@@ -78,7 +80,7 @@ struct SpawnAttributes {
 
 }  // namespace
 
-Child start_process(const std::string& program, const std::vector<std::string>& arguments,
+Child start_process(const std::vector<std::string>& command, const std::vector<std::string>& arguments,
                     const std::vector<std::string>& environment) {
   static const SpawnAttributes kAttributes;
   Child child;
@@ -89,8 +91,9 @@ Child start_process(const std::string& program, const std::vector<std::string>& 
   ::posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
   ::posix_spawn_file_actions_adddup2(&actions, out_write.get(), 1);
   ::posix_spawn_file_actions_adddup2(&actions, err_write.get(), 2);
-  const auto argv = c_strings(arguments, &program);
-  const auto envp = c_strings(environment, nullptr);
+  const std::string& program = command[0];
+  const auto argv = c_strings(command, arguments);
+  const auto envp = c_strings(environment);
   const int error =
       ::posix_spawn(&child.pid, program.c_str(), &actions, &kAttributes.attributes, argv.data(), envp.data());
   ::posix_spawn_file_actions_destroy(&actions);
@@ -117,8 +120,8 @@ int run_in_foreground(const std::vector<std::string>& command, const std::vector
   ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
   ::signal(SIGINT, SIG_IGN);
   ::signal(SIGQUIT, SIG_IGN);
-  const auto argv = c_strings(command, nullptr);
-  const auto envp = c_strings(environment, nullptr);
+  const auto argv = c_strings(command);
+  const auto envp = c_strings(environment);
   pid_t pid = 0;
   const int error = ::posix_spawnp(&pid, command[0].c_str(), nullptr, &attributes, argv.data(), envp.data());
   ::posix_spawnattr_destroy(&attributes);
@@ -248,11 +251,77 @@ void prefer_as_oom_victim() {
     const ssize_t written = ::write(fd.get(), "500", 3);
 }
 
-std::string own_executable() {
+namespace {
+
+constexpr const char* kImage = "/proc/self/exe";
+
+std::optional<std::string> image_path() {
   std::array<char, PATH_MAX> path;
-  const ssize_t length = ::readlink("/proc/self/exe", path.data(), path.size() - 1);
-  if (length < 0) throw_errno("find", "this executable", errno);
-  return {path.data(), static_cast<std::size_t>(length)};
+  const ssize_t length = ::readlink(kImage, path.data(), path.size() - 1);
+  if (length < 0) return std::nullopt;
+  return std::string(path.data(), static_cast<std::size_t>(length));
+}
+
+/// Only a hint, so that the usual program need not look at its memory: whoever is called so may yet be no loader.
+bool is_named_like_a_loader(std::string_view path) {
+  const std::string_view name = path.substr(path.rfind('/') + 1);
+  return name.starts_with("ld-") || name.starts_with("ld.so") || name.starts_with("ld64.so");
+}
+
+/// The file that the main program, the first object that is loaded, was mapped from.
+std::optional<std::string> mapped_program() {
+  std::uintptr_t inside = 0;
+  ::dl_iterate_phdr(
+      [](dl_phdr_info* info, std::size_t, void* found) {
+        *static_cast<std::uintptr_t*>(found) = reinterpret_cast<std::uintptr_t>(info->dlpi_phdr);
+        return 1;
+      },
+      &inside);
+  const auto maps = try_read_file("/proc/self/maps");
+  if (!maps) return std::nullopt;
+  for (const std::string& line : split(maps->text(), '\n')) {  // begin-end permissions offset device inode path
+    char* rest = nullptr;
+    const std::uintptr_t begin = std::strtoull(line.c_str(), &rest, 16);
+    if (*rest != '-') continue;
+    const std::uintptr_t end = std::strtoull(rest + 1, nullptr, 16);
+    const std::size_t path = line.find('/');
+    if (inside >= begin && inside < end && path != std::string::npos) return line.substr(path);
+  }
+  return std::nullopt;
+}
+
+/// Without /proc: what the kernel was told to execute; a loader puts its program's name there.
+std::string told_program() {
+  const auto* const told = reinterpret_cast<const char*>(::getauxval(AT_EXECFN));
+  if (told == nullptr || *told == '\0') throw_errno("find", "this executable", ENOENT);
+  return absolute_path(told);
+}
+
+}  // namespace
+
+std::string own_executable() {
+  const auto image = image_path();
+  if (!image) return told_program();
+  if (!is_named_like_a_loader(*image)) return *image;
+  return mapped_program().value_or(*image);
+}
+
+std::string own_image() {
+  const auto image = image_path();
+  return image && !is_named_like_a_loader(*image) ? kImage : own_executable();
+}
+
+std::vector<std::string> own_command() {
+  const auto image = image_path();
+  if (image && !is_named_like_a_loader(*image)) return {*image};
+  const std::string program = own_executable();
+  if (image && *image == program) return {program};
+  // In a package the loader is lib/ld.so and the program bin/flow.
+  const std::string libraries = directory_of(directory_of(program)) + "/lib";
+  const std::string bundled = libraries + "/ld.so";
+  if (image ? *image != bundled : !exists(bundled)) return image ? std::vector{*image, program} : std::vector{program};
+  const char* const more = std::getenv("LD_LIBRARY_PATH");  // --library-path would hide it
+  return {bundled, "--library-path", more != nullptr && *more != '\0' ? libraries + ":" + more : libraries, program};
 }
 
 void set_variable(std::vector<std::string>& environment, std::string variable) {

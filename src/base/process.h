@@ -21,8 +21,9 @@ struct Child {
 };
 
 /// Starts a program: standard input is empty, the other two are pipes, signals have their defaults, the process leads a
-/// group of its own. `environment`: all of it. Throws Error{data_store} if it cannot be started.
-Child start_process(const std::string& program, const std::vector<std::string>& arguments,
+/// group of its own. `command`: the words that start it, the first being its path. `environment`: all of it. Throws
+/// Error{data_store} if it cannot be started.
+Child start_process(const std::vector<std::string>& command, const std::vector<std::string>& arguments,
                     const std::vector<std::string>& environment);
 
 /// Runs a program with this process's terminal, and waits for it: its exit status, or 128 and the signal's number.
@@ -67,8 +68,13 @@ std::uint64_t start_of_process(pid_t pid);
 /// The kernel prefers this process when memory runs out.
 void prefer_as_oom_victim();
 
-/// The path of this executable.
+/// The file of this program; not that of the loader, where the program was started as an argument of one.
 std::string own_executable();
+/// The same, for reading: also when the file was replaced since this process began.
+std::string own_image();
+/// The words that start this program again: its path. Where it was started through a loader, as a package does
+/// (docs/decisions/bundled-loader.md), that loader, the directories of its libraries, and the path.
+std::vector<std::string> own_command();
 
 /// This process's environment, as NAME=value.
 std::vector<std::string> own_environment();

@@ -35,7 +35,7 @@ TEST(Process, AProcessIsNamedByItsIdAndItsBegin) {
 
 TEST(Process, OnlyProcessesWithAllTheVariablesAreKilled) {
   const std::string mark = "METAFLOW_PROCESS_TEST=" + std::to_string(::getpid());
-  auto start = [&](const std::string& other) { return start_process("/bin/sleep", {"1000"}, {mark, other}); };
+  auto start = [&](const std::string& other) { return start_process({"/bin/sleep"}, {"1000"}, {mark, other}); };
   const Child a = start("KIND=a");
   const Child b = start("KIND=b");
   EXPECT_EQ(kill_processes_with({mark, "KIND=a"}), 1U);

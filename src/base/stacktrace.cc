@@ -19,13 +19,12 @@
 #include <fmt/format.h>
 
 #include "base/files.h"
+#include "base/process.h"
 #include "base/text.h"
 
 namespace metaflow::base {
 
 namespace {
-
-constexpr const char* kOwnExecutable = "/proc/self/exe";
 
 _Unwind_Reason_Code add_frame(_Unwind_Context* context, void* argument) {
   auto* stack = static_cast<RawStack*>(argument);
@@ -167,7 +166,7 @@ std::map<std::uint64_t, std::vector<std::string>> lines_of(const std::string& mo
   const auto program = find_program("addr2line");
   if (!program || addresses.empty()) return found;
   // /proc/self would be addr2line's own.
-  const std::string file = module == kOwnExecutable ? fmt::format("/proc/{}/exe", ::getpid()) : module;
+  const std::string file = module == "/proc/self/exe" ? fmt::format("/proc/{}/exe", ::getpid()) : module;
   std::vector<std::string> command{*program, "-a", "-i", "-f", "-e", file};
   for (std::uint64_t address : addresses) command.push_back(fmt::format("{:#x}", address));
   std::uint64_t current = 0;
@@ -328,7 +327,7 @@ std::vector<CodeLocation> locate(const RawStack& stack) {
           return 0;
         },
         &search);
-    if (search.found.module.empty()) search.found.module = kOwnExecutable;
+    if (search.found.module.empty()) search.found.module = own_image();
     locations.push_back(std::move(search.found));
   }
   return locations;

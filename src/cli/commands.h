@@ -20,5 +20,6 @@ Command init_command(Context& context);
 Command dump_command(Context& context);
 Command logs_command(Context& context);
 Command tag_command(Context& context);
+Command package_command(Context& context);
 
 }  // namespace metaflow::cli

@@ -47,7 +47,8 @@ class Context {
 
   /// Where the objects of runs are: the local .metaflow directory, or s3://bucket/prefix.
   std::string datastore_root(bool for_writing = false);
-  /// The local .metaflow directory, which has the metadata wherever the objects are. `for_writing`: says so when it will be made.
+  /// The local .metaflow directory, which has the metadata wherever the objects are. `for_writing`: says so when it
+  /// will be made.
   const std::string& local_root(bool for_writing = false);
   /// For a run that is not found: what may be wrong with where it was looked for; empty if nothing is known.
   std::string root_hint();

@@ -151,7 +151,8 @@ int debug(Context& context, const Options& options) {
 
   std::vector<std::string> command = wrapper(options, scratch);
   const bool wrapped = !command.empty();
-  command.push_back(base::own_executable());
+  const std::vector<std::string> own = base::own_command();
+  command.insert(command.end(), own.begin(), own.end());
   const auto words = compute::to_command_line(arguments_of(context, found, scratch), inputs_file);
   command.insert(command.end(), words.begin(), words.end());
 

@@ -215,7 +215,7 @@ int Execution::execute(const store::TaskRef& parameters, runtime::Origin* origin
     loop.after(runtime::Lease::kRenewEvery, renew);
   };
   loop.after(runtime::Lease::kRenewEvery, renew);
-  compute::LocalBackend backend(loop, run, base::own_executable(), task_environment());
+  compute::LocalBackend backend(loop, run, base::own_command(), task_environment());
   if (origin != nullptr) {
     run.clone(*origin);
     if (!run.stopping()) {

@@ -1,5 +1,6 @@
 // The command line of a flow: finds out which command, runs it, prints its errors.
 #include <fmt/format.h>
+#include <sys/prctl.h>
 
 #include <algorithm>
 #include <csignal>
@@ -15,6 +16,7 @@
 #include "base/process.h"
 #include "base/text.h"
 #include "cli/commands.h"
+#include "cli/supervise.h"
 #include "compute/step_arguments.h"
 #include "runtime/task/failure.h"
 #include "runtime/task/memory.h"
@@ -72,7 +74,8 @@ Command top_command(Context& context) {
                    output_dot_command(context), output_raw_command(context), run_command(context),
                    resume_command(context),     debug_command(context),      status_command(context),
                    timeline_command(context),   show_command(context),       version_command(context),
-                   logs_command(context),       tag_command(context),        init_command(context)};
+                   logs_command(context),       tag_command(context),        package_command(context),
+                   init_command(context)};
   // `help` prints what --help prints of the whole, `help run` what `run --help` prints.
   auto words = std::make_shared<std::vector<std::string>>();
   root.commands[2] = {
@@ -108,7 +111,9 @@ int run_step_command(const detail::FlowDescription& flow, int argc, char** argv)
   base::prefer_as_oom_victim();
   if (const char* scheduler = std::getenv("METAFLOW_SCHEDULER_PID")) base::die_with_parent(std::atoi(scheduler));
   runtime::obey_memory_limit();
-  return runtime::execute_task(flow, compute::parse_step_arguments(argc, argv), base::own_executable());
+  const std::vector<std::string> command = base::own_command();
+  if (command.size() > 1) ::prctl(PR_SET_NAME, flow.name.c_str());  // else tools show the name of the loader
+  return runtime::execute_task(flow, compute::parse_step_arguments(argc, argv), command);
 }
 
 int run_commands(const detail::FlowDescription& flow, int argc, char** argv) {
@@ -133,6 +138,7 @@ int detail::run_flow(const FlowDescription& flow, int argc, char** argv) {
     if (cli::is_step(argc, argv)) return cli::run_step_command(flow, argc, argv);
     if (argc > 1 && std::strcmp(argv[1], "symbolize") == 0) return runtime::symbolize(argc, argv);
     ::signal(SIGPIPE, SIG_IGN);
+    if (argc > 1 && std::strcmp(argv[1], "supervise") == 0) return cli::run_supervise_command(flow, argc, argv);
     return cli::run_commands(flow, argc, argv);
   } catch (const base::OutputClosed&) {
     return 128 + SIGPIPE;  // what the shell says of a program that SIGPIPE has ended

@@ -37,6 +37,12 @@ WatchedRun watch_run(Context& context, const std::string& wanted) {
                 fmt::format("Run {}/{} has no journal, from which this is told", context.flow.name, run.id),
                 "It was executed by Python, or by an older version of this library. The clients can read it.");
   }
+  if (history->began == 0) {
+    throw Error(ErrorCode::data_missing,
+                fmt::format("The journal of run {}/{} does not say how it began, perhaps after a power loss",
+                            context.flow.name, run.id),
+                "The clients can read the run, and resume can carry on.");
+  }
   run.history = std::move(*history);
   const graph::Graph graph = context.make_graph();
   std::vector<std::string> order;

@@ -18,7 +18,7 @@ bool is_transient(const Response& response) {
       case Cause::reset:
       case Cause::truncated: return true;
       case Cause::other: return response.failure->may_have_arrived;  // else the request itself is wrong
-      case Cause::tls:  // a certificate does not get better
+      case Cause::tls:                                               // a certificate does not get better
       case Cause::sink:
       case Cause::body: return false;
     }

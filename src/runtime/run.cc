@@ -10,6 +10,7 @@
 
 #include "base/files.h"
 #include "base/text.h"
+#include "runtime/outcome.h"
 #include "runtime/task/task.h"
 
 namespace metaflow::runtime {
@@ -384,7 +385,7 @@ void Run::on_finished(compute::AttemptId attempt, const compute::Verdict& verdic
     services_.reporter.print({ReportLine::Kind::output, time, task.name, task.where, text});
   });
   const std::optional<TaskData> data = services_.store.read_attempt(task.ref, task.attempt);
-  if (verdict.exited_well && data && data->ok) {
+  if (outcome_of(verdict.exited, verdict.exited_well, data ? &*data : nullptr) == Outcome::done) {
     succeeded(task, *data, verdict.usage);
   } else {
     attempt_failed(std::move(task), verdict, data ? &*data : nullptr);
@@ -402,7 +403,7 @@ void Run::succeeded(Task& task, const TaskData& data, const store::Usage& usage)
 }
 
 void Run::attempt_failed(Task task, const compute::Verdict& verdict, const TaskData* data) {
-  const bool threw = verdict.exited && data != nullptr && !data->ok;
+  const bool threw = outcome_of(verdict.exited, verdict.exited_well, data) == Outcome::threw;
   std::string cause = threw ? data->failure : verdict.cause;
   task.failure_type = CaughtException::kProcessDied;
   if (verdict.timed_out || task.out_of_time) {
@@ -420,7 +421,7 @@ void Run::attempt_failed(Task task, const compute::Verdict& verdict, const TaskD
     say(task, "[KILLED BY ORCHESTRATOR]");
     task.log->note(store::Stream::err, "[KILLED BY ORCHESTRATOR]");
   } else {
-    if (!threw) {
+    if (!threw && !verdict.timed_out) {  // that one has said so itself
       say(task, cause, ReportLine::Kind::failure);
       task.log->note(store::Stream::err, cause);
     }

@@ -102,16 +102,17 @@ void TaskLog::line(Lines& lines, std::string_view raw, const Show& show) {
   }
   show(without_trailing_space(text), stamp);
   if (lines.cut) return;
-  std::string kept = store::format_log_line(stamp, "runtime", text);
+  std::string kept = store::format_log_line(stamp, name_of(source_), text);
   if (lines.kept.size() + kept.size() > limit_) {
     lines.cut = true;
-    kept = store::format_log_line(stamp, "runtime", "[TRUNCATED - MAXIMUM LOG FILE SIZE REACHED]");
+    kept = store::format_log_line(stamp, name_of(source_), "[TRUNCATED - MAXIMUM LOG FILE SIZE REACHED]");
   }
   lines.kept.append(kept);
 }
 
 void TaskLog::note(Stream stream, std::string_view text) {
-  streams_[static_cast<std::size_t>(stream)].kept.append(store::format_log_line(stamps_->next(), "runtime", text));
+  streams_[static_cast<std::size_t>(stream)].kept.append(
+      store::format_log_line(stamps_->next(), name_of(source_), text));
 }
 
 void TaskLog::save(store::FlowStore& store, const store::TaskRef& task, int attempt) {
@@ -120,7 +121,7 @@ void TaskLog::save(store::FlowStore& store, const store::TaskRef& task, int atte
     if (kept.size() == 0) continue;
     const base::SharedBytes content = kept.bytes();
     const auto bytes = content.bytes();
-    store.write_log(task, attempt, store::LogSource::runtime, stream, store::Pieces(&bytes, 1));
+    store.write_log(task, attempt, source_, stream, store::Pieces(&bytes, 1));
   }
 }
 

@@ -31,7 +31,9 @@ class GrowingText {
 class TaskLog {
  public:
   /// `limit`: bytes that are kept per stream; what follows is shown and not kept. `stamps`: unique times for the lines.
-  TaskLog(base::Stamps& stamps, std::uint64_t limit) : stamps_(&stamps), limit_(limit) {}
+  /// `source`: who keeps it, the scheduler or a supervisor elsewhere.
+  TaskLog(base::Stamps& stamps, std::uint64_t limit, store::LogSource source = store::LogSource::runtime)
+      : stamps_(&stamps), limit_(limit), source_(source) {}
 
   /// A line to be shown: without newline, valid UTF-8. `time`: when it was written.
   using Show = std::function<void(std::string_view text, std::int64_t time)>;
@@ -43,6 +45,9 @@ class TaskLog {
   void note(store::Stream stream, std::string_view text);
 
   void save(store::FlowStore& store, const store::TaskRef& task, int attempt);
+  /// What is kept of a stream so far: its size, and all of it. It may be used after more was added.
+  std::uint64_t size(store::Stream stream) const { return streams_[static_cast<std::size_t>(stream)].kept.size(); }
+  base::SharedBytes content(store::Stream stream) { return streams_[static_cast<std::size_t>(stream)].kept.bytes(); }
 
  private:
   struct Lines {
@@ -54,6 +59,7 @@ class TaskLog {
 
   base::Stamps* stamps_;
   std::uint64_t limit_;
+  store::LogSource source_;
   std::array<Lines, 2> streams_;
 };
 

@@ -136,6 +136,17 @@ std::optional<base::SharedBytes> FlowStore::read_log(const TaskRef& task, int at
   return get(*storage_, attempt_path(task, attempt, fmt::format("{}_{}.log", name_of(source), name_of(stream))));
 }
 
+void FlowStore::write_exit_report(const TaskRef& task, int attempt, const ExitReport& report) {
+  put(*storage_, attempt_path(task, attempt, "exit.json"), to_json(report));
+}
+
+std::optional<ExitReport> FlowStore::read_exit_report(const TaskRef& task, int attempt) const {
+  const std::string path = attempt_path(task, attempt, "exit.json");
+  const auto text = get(*storage_, path);
+  if (!text) return std::nullopt;
+  return exit_report_from_json(text->text(), path);
+}
+
 std::vector<std::string> FlowStore::directories(const std::string& path) const {
   std::vector<std::string> names;
   for (Entry& entry : storage_->list(path)) {

@@ -8,6 +8,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "store/exit_report.h"
 #include "store/storage.h"
 #include "store/task_data.h"
 
@@ -64,6 +65,10 @@ class FlowStore {
 
   void write_log(const TaskRef& task, int attempt, LogSource source, Stream stream, Pieces content);
   std::optional<base::SharedBytes> read_log(const TaskRef& task, int attempt, LogSource source, Stream stream) const;
+
+  /// How an attempt ended elsewhere; nothing if its supervisor did not come to write it.
+  void write_exit_report(const TaskRef& task, int attempt, const ExitReport& report);
+  std::optional<ExitReport> read_exit_report(const TaskRef& task, int attempt) const;
 
   // --- what there is
 

@@ -239,7 +239,7 @@ TEST(LinkPool, TheFirstFileMayBeRemoved) {
   const std::string directory = fresh_directory();
   LinkPool pool;
   pool.create(directory + "/a", "same");
-  base::remove_file(directory + "/a");
+  std::filesystem::remove(directory + "/a");
   pool.create(directory + "/b", "same");
   EXPECT_EQ(base::read_file(directory + "/b")->text(), "same");
   pool.create(directory + "/c", "same");

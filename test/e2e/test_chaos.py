@@ -1,15 +1,14 @@
 """Whatever is killed, whenever: resume completes the run, executes nothing again that had finished, and leaves nothing behind. dev/chaos
 does the same three hundred times and more."""
 
-import os
 import shutil
 
 import chaos
 import pytest
-from conftest import BUILD
+from conftest import BUILD, SANITIZED
 
 
-@pytest.mark.skipif(os.environ.get("METAFLOW_SANITIZED") == "1", reason="the sanitizers take too long for it")
+@pytest.mark.skipif(SANITIZED, reason="the sanitizers take too long for it")
 @pytest.mark.parametrize("seed", [1, 2])
 def test_kills_at_random_instants(seed):
     directory = chaos.scratch()

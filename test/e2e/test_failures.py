@@ -11,9 +11,9 @@ import sys
 import time
 
 import pytest
+from conftest import SANITIZED
 
 
-SANITIZED = os.environ.get("METAFLOW_SANITIZED") == "1"
 
 
 def fails(cli, how, *arguments, **more):

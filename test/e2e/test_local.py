@@ -4,9 +4,9 @@ import os
 import re
 
 import pytest
+from conftest import SANITIZED
 from shapes import plan
 
-SANITIZED = os.environ.get("METAFLOW_SANITIZED") == "1"
 CORES = len(os.sched_getaffinity(0))
 
 

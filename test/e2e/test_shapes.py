@@ -1,7 +1,7 @@
 """What holds for every shape of graph, and for each of them alone: the scenarios of Metaflow's own core tests.
 
 Elsewhere: joins and merges in detail (test_joins), tags, namespaces and current() (test_client), parameters (transcripts), logs
-(test_logs), signals (test_failures), a foreach over 1200 items (test_graphs), retries (test_retry), resume (test_resume)."""
+(test_logs), signals (test_failures), a wide foreach (test_graphs), retries (test_retry), resume (test_resume)."""
 
 import itertools
 import random

@@ -12,13 +12,13 @@ struct Chain : mf::FlowSpec<Chain> {
   int depth = 0;
   std::vector<std::string> way;
   mf::Lazy<std::string> lazy;     // set in start, read in end
-  mf::Array<double> array;        // set in start, changed in s06
+  mf::Array<double> array;        // set in start, changed in s06; so large that it is mapped
   std::vector<double> untouched;  // set in start
   std::string note{"never changed"};
 
   void start() {
     lazy.edit() = std::string(2000, 'z');
-    array = mf::Array<double>::zeros({100, 10});
+    array = mf::Array<double>::zeros({100, 100});
     untouched.assign(1000, 0.5);
   }
   void s01() { step(); }

@@ -11,6 +11,7 @@ import gzip
 import json
 import pathlib
 import pickle
+import struct
 import sys
 
 import numpy
@@ -142,6 +143,11 @@ TEXTS = {
         '{"user": "me", "host": "h", "boot": "b", "pid_space": "", "pid": 1e300, "pid_began": 1e99, "run": "17", "since": 1, "renewed": 1, "released": false}',
         "{}", "",
     ],
+    "exit_report": [
+        '{"version": 1, "stage": "step", "committed": false, "exited": false, "exit_code": 0, "signal": 9, "timed_out": false, "stopped_by": 15, "oom_kills": 1, '
+        '"cause": "x", "mem": 1000, "cpu": 0.5, "rd": 1, "wr": 2, "began": 1795366132157650, "ended": 1795366132157651}',
+        '{"stage": "commit", "committed": true, "exited": true, "exit_code": 1e300, "signal": -1}', '{"stage": "never"}', "[]",
+    ],
     "settings": ['{"METAFLOW_DEFAULT_DATASTORE": "local", "METAFLOW_X": 1, "METAFLOW_Y": null, "METAFLOW_Z": ["a"]}', "[]"],
     "decorator": [
         "resources:cpu=4,memory=8000", "resources", "resources:gpu=1, cpu=2.5", 'environment:vars={"A": "1", "B": "x,y=z"}',
@@ -183,6 +189,27 @@ TEXTS = {
 }
 
 
+def elf():
+    """A program of one segment: an interpreter, a library, a RUNPATH."""
+    names = b"\0libc.so.6\0$ORIGIN/lib:/opt\0"
+    interpreter = b"/lib64/ld-linux-x86-64.so.2\0"
+    at = 64 + 3 * 56
+    entries = [(5, at + len(interpreter)), (1, 1), (29, 11), (0, 0)]
+    dynamic_at = at + len(interpreter) + len(names)
+    dynamic = b"".join(struct.pack("<QQ", *entry) for entry in entries)
+    size = dynamic_at + len(dynamic)
+    header = b"\x7fELF\2\1\1" + bytes(9) + struct.pack("<HHIQQQIHHHHHH", 3, 62, 1, 0, 64, 0, 0, 64, 56, 3, 64, 0, 0)
+    segments = [(1, 0, size), (3, at, len(interpreter)), (2, dynamic_at, len(dynamic))]
+    table = b"".join(struct.pack("<IIQQQQQQ", kind, 5, begin, begin, begin, length, length, 1) for kind, begin, length in segments)
+    return header + table + interpreter + names + dynamic
+
+
+def loader_cache(with_old):
+    names = b"liba.so.1\0/lib/liba.so.1\0"
+    new = b"glibc-ld.so.cache1.1" + struct.pack("<II20x", 1, len(names)) + struct.pack("<iIIIQ", 1, 72, 82, 0, 0) + names
+    return (b"ld.so-1.7.0\0" + struct.pack("<I16x", 1) if with_old else b"") + new
+
+
 def write(path, content):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
@@ -201,6 +228,10 @@ def main(directory):
     stored = gzip.compress(b"stored", 0, mtime=0)
     for name, content in (("packed", packed), ("stored", stored), ("cut_off", packed[:-9]), ("two_members", stored + packed)):
         write(directory / "gzip" / name, content)
+    write(directory / "elf" / "program", elf())
+    write(directory / "elf" / "cut_off", elf()[:-20])
+    for with_old in (False, True):
+        write(directory / "loader_cache" / f"{'old' if with_old else 'new'}", loader_cache(with_old))
     for reader, texts in TEXTS.items():
         for number, text in enumerate(texts):
             write(directory / reader / f"sample-{number}", text.encode())

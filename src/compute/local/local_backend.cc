@@ -12,7 +12,7 @@
 #include <metaflow/error.h>
 
 #include "base/files.h"
-#include "base/text.h"
+#include "compute/verdict.h"
 
 namespace metaflow::compute {
 
@@ -22,58 +22,13 @@ namespace {
 
 constexpr std::size_t kBufferSize = 64 * 1024;
 
-/// Where the kernel has put the core file of a process; empty if that is not to be known.
-std::string place_of_core(pid_t pid) {
-  const auto text = base::try_read_file("/proc/sys/kernel/core_pattern");
-  if (!text) return {};
-  const std::string pattern(base::trim(text->text()));
-  if (pattern.starts_with('|')) {
-    return pattern.find("systemd-coredump") != std::string::npos
-               ? fmt::format("see `coredumpctl info {}`", pid)
-               : fmt::format("it was given to `{}`", pattern.substr(1));
-  }
-  const std::string directory =
-      pattern.starts_with('/') ? pattern.substr(0, pattern.rfind('/')) : base::current_directory();
-  const std::string with_pid = fmt::format("{}/core.{}", directory, pid);
-  return base::exists(with_pid) ? with_pid : "in " + directory;
-}
-
-Verdict verdict_of(const base::Ending& ending, pid_t pid, std::uint64_t memory_limit, const base::MemoryGroup* group) {
-  Verdict verdict;
-  verdict.usage = {group != nullptr ? std::max(group->peak(), ending.peak_memory) : ending.peak_memory,
-                   ending.user_seconds + ending.system_seconds, ending.read, ending.written};
-  if (ending.signal == 0) {
-    verdict.exited = true;
-    verdict.exited_well = ending.exit_code == 0;
-    verdict.cause = fmt::format("Task ended with exit status {} before its step was finished.", ending.exit_code);
-    if (ending.exit_code == 0) verdict.cause += " Did it call exit()?";
-    return verdict;
-  }
-  const std::string peak = base::human_bytes(verdict.usage.peak_memory);
-  verdict.timed_out = ending.signal == timeout_signal();
-  if (ending.signal == SIGSEGV) {
-    verdict.cause = fmt::format("Task failed with a segmentation fault (SIGSEGV, peak memory {}).", peak);
-  } else if (ending.signal == SIGKILL && group != nullptr && group->killed()) {
-    verdict.cause =
-        fmt::format("Task ran out of memory: it may have {} (resources and local:enforce), and had {} at its peak.",
-                    base::human_bytes(memory_limit), peak);
-  } else if (ending.signal == SIGKILL) {
-    verdict.cause = fmt::format(
-        "Task was killed by SIGKILL, by somebody or by the kernel for lack of memory (peak memory {}).", peak);
-  } else {
-    verdict.cause = fmt::format("Task was killed by {} (peak memory {}).", base::signal_name(ending.signal), peak);
-  }
-  if (ending.dumped_core) verdict.cause += fmt::format(" Its core file: {}.", place_of_core(pid));
-  return verdict;
-}
-
 }  // namespace
 
-LocalBackend::LocalBackend(base::EventLoop& loop, BackendEvents& events, std::string program,
+LocalBackend::LocalBackend(base::EventLoop& loop, BackendEvents& events, std::vector<std::string> command,
                            std::vector<std::string> environment)
     : loop_(loop),
       events_(events),
-      program_(std::move(program)),
+      command_(std::move(command)),
       environment_(std::move(environment)),
       buffer_(kBufferSize, '\0') {
   base::become_subreaper();
@@ -105,7 +60,7 @@ void LocalBackend::start(const Attempt& attempt) {
     environment.push_back(fmt::format("METAFLOW_MEMORY_LIMIT={}", attempt.memory_limit));
   }
   try {
-    process->child = base::start_process(program_, to_command_line(attempt.step, attempt.inputs_file), environment);
+    process->child = base::start_process(command_, to_command_line(attempt.step, attempt.inputs_file), environment);
   } catch (const Error& error) {
     loop_.after(0, [this, id = attempt.id, cause = std::string(error.what())] {
       Verdict verdict;
@@ -169,8 +124,12 @@ void LocalBackend::on_ended(Process& process) {
   Process& ended = *done.mapped();
   // What a failed attempt has left behind must not disturb the next one.
   if (ending->signal != 0 || ending->exit_code != 0) ::kill(-ended.child.pid, SIGKILL);
-  const Verdict verdict =
-      verdict_of(*ending, ended.child.pid, ended.memory_limit, ended.group ? &*ended.group : nullptr);
+  MemoryFacts memory{.limit = ended.memory_limit};
+  if (ended.group) {
+    memory.peak = ended.group->peak();
+    memory.killed = ended.group->killed();
+  }
+  const Verdict verdict = verdict_of(*ending, ended.child.pid, memory);
   ended.group.reset();
   events_.on_finished(done.key(), verdict);
 }

@@ -14,9 +14,10 @@ namespace metaflow::compute {
 
 class LocalBackend : public Backend {
  public:
-  /// `program`: the executable, which knows the command `step`. `environment`: of every task, without what attempts
-  /// add.
-  LocalBackend(base::EventLoop& loop, BackendEvents& events, std::string program, std::vector<std::string> environment);
+  /// `command`: the words that start the flow, which knows the command `step` (base::own_command). `environment`: of
+  /// every task, without what attempts add.
+  LocalBackend(base::EventLoop& loop, BackendEvents& events, std::vector<std::string> command,
+               std::vector<std::string> environment);
   ~LocalBackend() override;
 
   void submit(std::span<const Attempt> attempts) override;
@@ -44,7 +45,7 @@ class LocalBackend : public Backend {
 
   base::EventLoop& loop_;
   BackendEvents& events_;
-  std::string program_;
+  std::vector<std::string> command_;
   std::vector<std::string> environment_;
   std::string buffer_;
   std::map<AttemptId, std::unique_ptr<Process>> processes_;

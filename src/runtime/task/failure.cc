@@ -141,8 +141,10 @@ Failure describe_current_exception() {
 
 namespace {
 
+constexpr std::size_t kLongestCommand = 8;  // of base::own_command
 constexpr std::array kFatal{SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
-std::array<char, 4096> program_path{};
+/// Never freed: a static destructor may crash.
+const std::vector<std::string>* own_command = nullptr;
 posix_spawn_file_actions_t output_to_error;
 
 /// Text made without allocation.
@@ -191,7 +193,8 @@ void locate_frames(const base::RawStack& stack, Frames& frames) {
             const auto& segment = info->dlpi_phdr[p];
             const std::uintptr_t begin = info->dlpi_addr + segment.p_vaddr;
             if (segment.p_type != PT_LOAD || s.address < begin || s.address >= begin + segment.p_memsz) continue;
-            *s.line << (info->dlpi_name != nullptr && *info->dlpi_name != '\0' ? info->dlpi_name : program_path.data())
+            *s.line << (info->dlpi_name != nullptr && *info->dlpi_name != '\0' ? info->dlpi_name
+                                                                               : own_command->back().c_str())
                     << "+";
             s.line->hex(s.address - info->dlpi_addr);
             s.found = true;
@@ -209,12 +212,13 @@ void print_stack() {
   static Frames frames;
   const base::RawStack stack = base::capture_stack();
   locate_frames(stack, frames);
-  static std::array<char*, 52> argv{};
+  static std::array<char*, kLongestCommand + std::tuple_size_v<decltype(frames.lines)> + 2> argv{};
   static char command[] = "symbolize";
-  argv[0] = program_path.data();
-  argv[1] = command;
-  for (std::size_t i = 0; i < frames.count; ++i) argv[2 + i] = frames.lines[i].text();
-  argv[2 + frames.count] = nullptr;
+  std::size_t words = 0;
+  for (const std::string& word : *own_command) argv[words++] = const_cast<char*>(word.c_str());
+  argv[words++] = command;
+  for (std::size_t i = 0; i < frames.count; ++i) argv[words++] = frames.lines[i].text();
+  argv[words] = nullptr;
   // posix_spawn: it shares memory with its child instead of copying it, and allocates nothing.
   pid_t pid = 0;
   if (::posix_spawn(&pid, argv[0], &output_to_error, nullptr, argv.data(), environ) == 0) {
@@ -262,10 +266,11 @@ void on_timeout(int number) {
 
 }  // namespace
 
-void install_crash_handler(const std::string& program) {
+void install_crash_handler(const std::vector<std::string>& command) {
   ::posix_spawn_file_actions_init(&output_to_error);
   ::posix_spawn_file_actions_adddup2(&output_to_error, 2, 1);
-  std::snprintf(program_path.data(), program_path.size(), "%s", program.c_str());
+  if (command.empty() || command.size() > kLongestCommand) return;
+  own_command = new std::vector<std::string>(command);
   // A stack of its own: a stack overflow leaves no room on the other.
   static constexpr std::size_t kSize = 128 * 1024;
   void* memory = ::mmap(nullptr, kSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -29,9 +29,9 @@ void call_watched(void (*f)(void*), void* argument);
 Failure describe_current_exception();
 
 /// Makes fatal signals (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT) print a stack before the process dies of them.
-/// `program`: how to run this program again (the stack is looked up by a new process: the dying one cannot be trusted
-/// with memory).
-void install_crash_handler(const std::string& program);
+/// `command`: the words that start this program again, its path the last of them (the stack is looked up by a new
+/// process: the dying one cannot be trusted with memory).
+void install_crash_handler(const std::vector<std::string>& command);
 
 /// Ends this process after so many microseconds: it says so, prints the stack of this thread, and dies of
 /// compute::timeout_signal().

@@ -428,8 +428,8 @@ class Task {
 }  // namespace
 
 int execute_task(const detail::FlowDescription& flow, const compute::StepArguments& arguments,
-                 const std::string& program) {
-  install_crash_handler(program);
+                 const std::vector<std::string>& command) {
+  install_crash_handler(command);
   std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);  // lines are shown live, and not lost with a process that dies
   try {
     Task task(flow, arguments);

@@ -11,9 +11,9 @@ namespace metaflow::runtime {
 inline constexpr int kTaskSucceeded = 0;
 inline constexpr int kTaskThrew = 1;
 
-/// `program`: the path of this executable. Returns the exit status; what went wrong has been written to the standard
-/// error stream.
+/// `command`: the words that start this program again (base::own_command). Returns the exit status; what went wrong has
+/// been written to the standard error stream.
 int execute_task(const detail::FlowDescription& flow, const compute::StepArguments& arguments,
-                 const std::string& program);
+                 const std::vector<std::string>& command);
 
 }  // namespace metaflow::runtime

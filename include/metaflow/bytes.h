@@ -1,0 +1,15 @@
+// Text that is no text: bytes in Python.
+#pragma once
+
+#include <string>
+#include <utility>
+
+namespace metaflow {
+
+/// Text that need not be UTF-8; bytes in Python.
+struct Bytes : std::string {
+  using std::string::string;
+  Bytes(std::string text) : std::string(std::move(text)) {}
+};
+
+}  // namespace metaflow

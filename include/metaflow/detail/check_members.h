@@ -1,0 +1,287 @@
+// What is wrong with the class of a flow and with its members (check.h).
+#pragma once
+
+#include <metaflow/array.h>
+#include <metaflow/artifact.h>
+#include <metaflow/codec.h>
+#include <metaflow/detail/sentences.h>
+#include <metaflow/detail/step.h>
+#include <metaflow/parameter.h>
+
+#include <type_traits>
+
+namespace metaflow {
+
+template <class Flow>
+struct FlowSpec;
+
+}  // namespace metaflow
+
+namespace metaflow::detail {
+
+/// A name that is to stand in a message.
+template <std::size_t N>
+consteval FixedString<N + 1> fixed(std::string_view text) {
+  FixedString<N + 1> fixed;
+  for (std::size_t i = 0; i < N; ++i) fixed.text[i] = text[i];
+  // Compilers write such an argument as numbers, and not as text, unless its end has been assigned and all is ASCII.
+  fixed.text[N] = '\0';
+  for (char& c : fixed.text) {
+    if (static_cast<unsigned char>(c) >= 128) c = '?';
+  }
+  return fixed;
+}
+
+template <std::size_t I, class First, class... Rest>
+struct TypeAt : TypeAt<I - 1, Rest...> {};
+template <class First, class... Rest>
+struct TypeAt<0, First, Rest...> {
+  using type = First;
+};
+
+template <class T>
+struct PointedTo {
+  using type = void;
+  using Class = void;
+};
+template <class T, class C>
+struct PointedTo<T C::*> {
+  using type = T;
+  using Class = C;
+};
+
+/// Whether a pointer to member is one to something that the flow has.
+template <class Flow, class Class>
+concept IsOf = std::is_base_of_v<Class, Flow>;
+
+// --- the class
+
+template <class Flow>
+consteval std::string_view flow_name() {
+  if constexpr (requires { std::string_view(Flow::flow_name); }) {
+    return Flow::flow_name;
+  } else {
+    constexpr std::string_view kType = spelling_of_type<Flow>();
+    return identifier_before(kType, kType.size());
+  }
+}
+
+constexpr bool ascii(std::string_view name) {
+  for (char c : name) {
+    if (static_cast<unsigned char>(c) >= 128) return false;
+  }
+  return true;
+}
+
+constexpr bool valid_flow_name(std::string_view name) {
+  if (name.size() < 2 || (name[0] >= '0' && name[0] <= '9') || !ascii(name)) return false;
+  for (char c : name) {
+    if (!is_identifier_char(c)) return false;
+  }
+  return true;
+}
+
+template <class Flow>
+consteval bool has_name() {
+  constexpr std::string_view kType = spelling_of_type<Flow>();
+  return !kType.ends_with('>') || requires { std::string_view(Flow::flow_name); };
+}
+
+template <class T>
+inline constexpr bool kIsGraph = false;
+template <class... Steps>
+inline constexpr bool kIsGraph<Graph<Steps...>> = true;
+
+template <class Flow, class List>
+inline constexpr bool kListsMembers = false;
+template <class Flow, auto... Pointers>
+  requires(std::is_member_object_pointer_v<decltype(Pointers)> && ...) &&
+              (IsOf<Flow, typename PointedTo<decltype(Pointers)>::Class> && ...)
+inline constexpr bool kListsMembers<Flow, Members<Pointers...>> = true;
+
+template <class Flow>
+consteval FlowMistake mistake_of_members() {
+  if constexpr (ListsItsMembers<Flow>) {
+    return kListsMembers<Flow, ListedMembers<Flow>> ? FlowMistake::none : FlowMistake::bad_list;
+  } else {
+    switch (kLayout<Flow>.obstacle) {
+      case Obstacle::too_many: return FlowMistake::too_many_members;
+      case Obstacle::reference: return FlowMistake::reference;
+      case Obstacle::base_with_data: return FlowMistake::base_with_data;
+      case Obstacle::none: break;
+    }
+    return FlowMistake::none;
+  }
+}
+
+template <class Flow>
+consteval FlowMistake mistake_of_flow() {
+  if constexpr (!std::is_convertible_v<Flow*, FlowSpec<Flow>*>) {
+    return FlowMistake::not_derived;
+  } else if constexpr (!std::is_aggregate_v<Flow> && !ListsItsMembers<Flow>) {
+    return FlowMistake::no_aggregate;
+  } else if constexpr (!requires { Flow{}; }) {
+    return FlowMistake::not_default;
+  } else if constexpr (mistake_of_members<Flow>() != FlowMistake::none) {
+    return mistake_of_members<Flow>();
+  } else if constexpr (!has_name<Flow>()) {
+    return FlowMistake::unnamed_template;
+  } else if constexpr (!valid_flow_name(flow_name<Flow>())) {
+    return FlowMistake::bad_name;
+  } else if constexpr (!requires { Flow::graph(); }) {
+    return FlowMistake::no_graph;
+  } else if constexpr (!kIsGraph<GraphOf<Flow>> && !std::is_same_v<GraphOf<Flow>, NotAGraph>) {
+    return FlowMistake::foreign_graph;
+  } else {
+    return FlowMistake::none;
+  }
+}
+
+// --- members
+
+template <class T>
+inline constexpr bool kIsArray = false;
+template <class T>
+inline constexpr bool kIsArray<Array<T>> = true;
+
+template <class T>
+struct Unwrapped {
+  using type = T;
+};
+template <class T>
+struct Unwrapped<Parameter<T>> {
+  using type = T;
+};
+template <class T>
+struct Unwrapped<Lazy<T>> {
+  using type = T;
+};
+
+template <class T>
+struct Reason {
+  using type = T;
+};
+
+template <class T>
+consteval auto find_culprit();
+template <class Whole, class... Parts>
+consteval auto first_culprit(TypeList<Parts...>) {
+  return Reason<Whole>{};
+}
+template <class Whole, class First, class... Rest>
+consteval auto first_culprit(TypeList<First, Rest...>) {
+  if constexpr (!Storable<First>) {
+    return find_culprit<First>();
+  } else {
+    return first_culprit<Whole>(TypeList<Rest...>{});
+  }
+}
+
+/// The part of a type that cannot be stored which is the reason why it cannot be.
+template <class T>
+consteval auto find_culprit() {
+  if constexpr (!std::is_same_v<T, typename Unwrapped<T>::type>) {
+    return find_culprit<typename Unwrapped<T>::type>();
+  } else if constexpr (MapLike<T>) {
+    return first_culprit<T>(TypeList<typename T::key_type, typename T::mapped_type>{});
+  } else if constexpr (Iterable<T> || OptionalLike<T>) {
+    return first_culprit<T>(TypeList<typename T::value_type>{});
+  } else if constexpr (PlainAggregate<T> || ListsItsMembers<T>) {
+    return first_culprit<T>(MemberTypes<T>{});
+  } else {
+    return Reason<T>{};
+  }
+}
+template <class T>
+using Culprit = typename decltype(find_culprit<std::remove_const_t<T>>())::type;
+
+template <class T>
+consteval MemberMistake mistake_of_type() {
+  if constexpr (kIsTransient<T> || Storable<std::remove_const_t<T>>) {
+    return MemberMistake::none;
+  } else {
+    using C = Culprit<T>;
+    if constexpr (std::is_array_v<C>) {
+      return MemberMistake::c_array;
+    } else if constexpr (kIsArray<C>) {
+      return MemberMistake::array_element;
+    } else if constexpr (kHasTwinAlternatives<C>) {
+      return MemberMistake::alternatives;
+    } else if constexpr (std::is_aggregate_v<C>) {
+      return kLayout<C>.obstacle == Obstacle::too_many ? MemberMistake::too_many_members : MemberMistake::unstorable;
+    } else {
+      return MemberMistake::unstorable;
+    }
+  }
+}
+
+constexpr bool reserved_artifact_name(std::string_view name) {
+  // Python's keywords, which would break the whole task for the Python client, and names that Metaflow uses itself.
+  for (std::string_view reserved :
+       {"False",  "None",   "True",    "and",      "as",       "assert",        "async",
+        "await",  "break",  "class",   "continue", "def",      "del",           "elif",
+        "else",   "except", "finally", "for",      "from",     "global",        "if",
+        "import", "in",     "is",      "lambda",   "nonlocal", "not",           "or",
+        "pass",   "raise",  "return",  "try",      "while",    "with",          "yield",
+        "name",   "index",  "input",   "next",     "cmd",      "foreach_stack", "merge_artifacts"}) {
+    if (name == reserved) return true;
+  }
+  return false;
+}
+
+template <class T>
+inline constexpr bool kIsParameter = false;
+template <class T>
+inline constexpr bool kIsParameter<Parameter<T>> = true;
+
+constexpr MemberMistake mistake_of_name(std::string_view name) {
+  if (reserved_artifact_name(name)) return MemberMistake::reserved_name;
+  if (name[0] == '_') return MemberMistake::underscore;
+  if (!ascii(name)) return MemberMistake::not_ascii;
+  return MemberMistake::none;
+}
+
+struct MemberFinding {
+  MemberMistake mistake = MemberMistake::none;
+  std::size_t member = 0;
+};
+
+template <class Flow, class... Ts>
+consteval MemberFinding find_member_mistake(TypeList<Ts...>) {
+  const MemberMistake types[] = {mistake_of_type<Ts>()..., MemberMistake::none};
+  const bool transient[] = {kIsTransient<Ts>..., false};
+  const bool parameter[] = {kIsParameter<std::remove_const_t<Ts>>..., false};
+  for (std::size_t i = 0; i < sizeof...(Ts); ++i) {
+    const MemberMistake of_name = mistake_of_name(kMemberNames<Flow>.names[i]);
+    if (types[i] != MemberMistake::none) return {types[i], i};
+    if (!transient[i] && of_name != MemberMistake::none) return {of_name, i};
+    if (parameter[i] && reserved_option_name(kMemberNames<Flow>.names[i])) return {MemberMistake::reserved_option, i};
+  }
+  return {};
+}
+
+template <class Flow, class... Ts>
+consteval bool check_members(TypeList<Ts...> types) {
+  constexpr MemberFinding kFound = find_member_mistake<Flow>(types);
+  if constexpr (kFound.mistake == MemberMistake::none) {
+    return true;
+  } else {
+    constexpr std::string_view kName = kMemberNames<Flow>.names[kFound.member];
+    using Type = typename TypeAt<kFound.member, Ts...>::type;
+    return wrong_member<kFound.mistake, fixed<kName.size()>(kName), Type, Culprit<Type>>();
+  }
+}
+
+/// The index of the member that this pointer names, among those of the flow; -1: none.
+template <class Flow, auto Pointer>
+consteval int member_index() {
+  if constexpr (IsOf<Flow, typename PointedTo<std::remove_const_t<decltype(Pointer)>>::Class>) {
+    constexpr std::string_view kName = name_of_constant<Pointer>();
+    for (std::size_t i = 0; i < MemberTypes<Flow>::size; ++i) {
+      if (kMemberNames<Flow>.names[i] == kName) return static_cast<int>(i);
+    }
+  }
+  return -1;
+}
+
+}  // namespace metaflow::detail

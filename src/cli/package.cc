@@ -1,0 +1,100 @@
+// package list, package save: what goes to other machines.
+#include <fmt/format.h>
+
+#include <metaflow/error.h>
+
+#include "base/files.h"
+#include "base/text.h"
+#include "cli/commands.h"
+#include "compute/package/package.h"
+
+namespace metaflow::cli {
+
+namespace {
+
+using compute::PackagePlan;
+using graph::Json;
+
+struct Options {
+  std::vector<std::string> libraries;
+  bool json = false;
+  bool code = false;
+  std::string file;
+};
+
+int list(const Options& options) {
+  const PackagePlan package = compute::plan_own_package(options.libraries);
+  const std::string machine = compute::machine_name(package.machine);
+  if (options.json) {
+    Json files = Json::array();
+    for (const auto& file : package.files)
+      files.push_back({{"name", file.name}, {"source", file.source}, {"size", file.size}});
+    const Json all{{"machine", machine},
+                   {"static", package.is_static},
+                   {"files", files},
+                   {"size", package.size()},
+                   {"of_host", package.of_host}};
+    base::write_all(1, all.dump() + "\n");
+    return 0;
+  }
+  std::size_t width = 0;
+  for (const auto& file : package.files) width = std::max(width, file.name.size());
+  std::string text;
+  for (const auto& file : package.files)
+    text += fmt::format("{:>10}  {:{}}  {}\n", base::human_bytes(file.size), file.name, width, file.source);
+  text += fmt::format("{:>10}  in {} files for {}, before compression\n", base::human_bytes(package.size()),
+                      package.files.size(), machine);
+  if (package.is_static)
+    text += "The program is static: it opens no libraries, so it cannot use what is opened when it is needed.\n";
+  if (!package.of_host.empty())
+    text += fmt::format("Not in it, expected on the machine that executes: {}\n", base::join(package.of_host, ", "));
+  if (!package.has_roots)
+    text += "No certificate authorities were found here (on Debian: ca-certificates), so none are in it.\n";
+  base::write_all(1, text);
+  return 0;
+}
+
+int save(Context& context, const Options& options) {
+  if (options.code) {
+    std::string text;
+    for (const std::string& step : graph::to_text(context.make_graph())) text += step + "\n";
+    base::write_output_file(options.file,
+                            compute::make_code_archive(context.file_name() + ".txt", text, context.user()));
+    return 0;
+  }
+  const compute::Package package = compute::make_package(compute::plan_own_package(options.libraries));
+  base::write_output_file(options.file, package.bytes.text());
+  base::write_all(1, fmt::format("{}  {}\n", package.sha256, options.file));
+  return 0;
+}
+
+}  // namespace
+
+Command package_command(Context& context) {
+  auto options = std::make_shared<Options>();
+  const Option library{.name = "--library",
+                       .metavar = "TEXT",
+                       .help =
+                           "A shared library that the flow opens itself (dlopen), by its name or path. May be "
+                           "repeated.",
+                       .environment = "METAFLOW_PACKAGE_LIBRARIES",
+                       .multiple = true,
+                       .set = append_text(options->libraries)};
+  Command group{.name = "package", .help = "Commands related to the package for other machines."};
+  group.commands = {
+      {.name = "list",
+       .help = "List the files in the package.",
+       .options = {library, {.name = "--json", .help = "Print the list as JSON.", .set = store_flag(options->json)}},
+       .run = [options] { return list(*options); }},
+      {.name = "save",
+       .help = "Write the package to a file; print its SHA-256.",
+       .options = {library,
+                   {.name = "--code",
+                    .help = "Instead, the small archive that Metaflow's Python client shows as Task.code.",
+                    .set = store_flag(options->code)}},
+       .arguments = {{.name = "FILE", .set = store_file("FILE", options->file)}},
+       .run = [&context, options] { return save(context, *options); }}};
+  return group;
+}
+
+}  // namespace metaflow::cli

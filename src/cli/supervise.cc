@@ -1,0 +1,83 @@
+#include "cli/supervise.h"
+
+#include <sys/prctl.h>
+
+#include <charconv>
+#include <cstdlib>
+#include <cstring>
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <metaflow/error.h>
+
+#include "base/files.h"
+#include "base/process.h"
+#include "compute/package/package.h"
+#include "compute/step_arguments.h"
+#include "runtime/supervisor/supervisor.h"
+#include "store/open.h"
+
+namespace metaflow::cli {
+
+namespace {
+
+constexpr std::int64_t kSecond = 1'000'000;
+constexpr std::int64_t kMegabyte = 1'000'000;
+
+std::int64_t whole(std::string_view option, std::string_view text) {
+  std::int64_t number = 0;
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), number);
+  constexpr std::int64_t kMost = 1'000'000'000;
+  if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size() || number < 0 || number > kMost)
+    throw Error(ErrorCode::usage, fmt::format("Invalid value for '{}': {} is not a valid integer", option, text));
+  return number;
+}
+
+/// An image without certificate authorities gets those of the machine that the flow comes from.
+void trust_as_packaged() {
+  constexpr const char* kVariable = "SSL_CERT_FILE";
+  if (std::getenv(kVariable) != nullptr || base::exists("/etc/ssl/certs/ca-certificates.crt")) return;
+  const std::string roots = compute::packaged_certificate_authorities();
+  if (!roots.empty()) ::setenv(kVariable, roots.c_str(), 1);
+}
+
+}  // namespace
+
+int run_supervise_command(const detail::FlowDescription& flow, int argc, char** argv) {
+  runtime::Supervision what;
+  int at = 2;
+  for (; at < argc && std::strcmp(argv[at], "--") != 0; at += 2) {
+    const std::string_view option = argv[at];
+    if (at + 1 == argc) throw Error(ErrorCode::usage, fmt::format("{} option requires an argument", option));
+    const std::int64_t value = whole(option, argv[at + 1]);
+    if (option == "--time-limit") {
+      what.time_limit = value * kSecond;
+    } else if (option == "--grace") {
+      what.grace = value * kSecond;
+    } else if (option == "--max-log-size") {
+      what.max_log_size = static_cast<std::uint64_t>(value * kMegabyte);
+    } else {
+      throw Error(ErrorCode::usage, fmt::format("no such option: {}", option));
+    }
+  }
+  if (at >= argc) throw Error(ErrorCode::usage, "supervise: the step's arguments are missing; they stand behind --");
+  what.command = base::own_command();
+  if (what.command.size() > 1) ::prctl(PR_SET_NAME, flow.name.c_str());  // else tools show the loader's name
+  what.step.assign(argv + at + 1, argv + argc);
+  what.arguments = compute::parse_step_arguments(argc - at, argv + at);
+  trust_as_packaged();
+  what.environment = base::own_environment();
+  base::set_variable(what.environment, "METAFLOW_RUN_ID=" + what.arguments.run);
+  base::set_variable(what.environment, fmt::format("METAFLOW_SCHEDULER_PID={}", ::getpid()));
+  what.memory = base::own_memory_group();
+  what.open = [&] {
+    return std::make_unique<store::FlowStore>(
+        store::open_storage(what.arguments.datastore, what.arguments.datastore_root, what.arguments.scratch),
+        flow.name);
+  };
+  base::SystemClock clock;
+  return runtime::supervise(what, clock);
+}
+
+}  // namespace metaflow::cli

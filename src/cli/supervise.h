@@ -1,0 +1,11 @@
+// The hidden command `supervise`, which is what a container of a remote task executes.
+#pragma once
+
+#include <metaflow/detail/description.h>
+
+namespace metaflow::cli {
+
+/// supervise [--time-limit SECONDS] [--grace SECONDS] [--max-log-size MB] -- STEP'S ARGUMENTS. Returns the exit status.
+int run_supervise_command(const detail::FlowDescription& flow, int argc, char** argv);
+
+}  // namespace metaflow::cli

@@ -1,0 +1,136 @@
+#include "compute/package/package.h"
+
+#include <nettle/sha2.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <metaflow/error.h>
+
+#include "base/files.h"
+#include "base/process.h"
+#include "base/text.h"
+#include "compute/package/archive.h"
+
+namespace metaflow::compute {
+
+namespace {
+
+constexpr const char* kProgram = "bin/flow";
+constexpr const char* kLoader = "lib/ld.so";
+constexpr const char* kRoots = "etc/ca-certificates.crt";
+
+/// Libraries that flows open when they need them.
+constexpr std::array kOpenedByFlows{"libcurl.so.4"};
+
+}  // namespace
+
+std::uint64_t PackagePlan::size() const {
+  std::uint64_t sum = 0;
+  for (const PackageFile& file : files) sum += file.size;
+  return sum;
+}
+
+PackagePlan plan_package(const std::string& program, const std::vector<std::string>& opened,
+                         const LibraryPlaces& places) {
+  const Closure closure = find_closure(program, opened, places);
+  PackagePlan plan;
+  plan.machine = closure.program.machine;
+  plan.is_static = closure.loader.empty();
+  plan.of_host = closure.of_host;
+  if (uname_machine(plan.machine).empty()) {
+    throw Error(ErrorCode::invalid_command,
+                fmt::format("'{}' is for {}, which packages do not know", program, machine_name(plan.machine)));
+  }
+  auto add = [&](const std::string& name, const std::string& source, bool executable) {
+    plan.files.push_back({name, source, base::file_size(source).value_or(0), executable});
+  };
+  add(kProgram, program, true);
+  if (!plan.is_static) add(kLoader, closure.loader, true);
+  for (const Library& library : closure.libraries) add("lib/" + library.name, library.path, true);
+  const std::string roots = find_certificate_authorities();
+  plan.has_roots = !roots.empty();
+  if (plan.has_roots) add(kRoots, roots, false);
+  std::sort(plan.files.begin(), plan.files.end(),
+            [](const PackageFile& a, const PackageFile& b) { return a.name < b.name; });
+  return plan;
+}
+
+PackagePlan plan_own_package(const std::vector<std::string>& declared) {
+  std::vector<std::string> opened{kOpenedByFlows.begin(), kOpenedByFlows.end()};
+  opened.insert(opened.end(), declared.begin(), declared.end());
+  return plan_package(base::own_executable(), opened, library_places());
+}
+
+std::string find_certificate_authorities() {
+  if (const char* chosen = std::getenv("SSL_CERT_FILE"); chosen != nullptr && *chosen != '\0') {
+    if (base::exists(chosen)) return chosen;
+    throw Error(
+        ErrorCode::invalid_command,
+        fmt::format("SSL_CERT_FILE names '{}', which does not exist, so the package lacks certificate authorities",
+                    chosen));
+  }
+  for (const char* known : {"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
+                            "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem"}) {
+    if (base::exists(known)) return known;
+  }
+  return {};
+}
+
+Package make_package(const PackagePlan& plan) {
+  Archive archive;
+  for (const PackageFile& file : plan.files) {
+    const auto content = base::read_file(file.source);
+    if (!content)
+      throw Error(ErrorCode::invalid_command, fmt::format("'{}' vanished while it was packaged", file.source));
+    archive.add(file.name, content->bytes(), file.executable);
+  }
+  std::string bytes = archive.finish();
+  std::string digest = sha256_hex(bytes);
+  return {base::SharedBytes(std::move(bytes)), std::move(digest)};
+}
+
+std::string make_code_archive(const std::string& name, std::string_view text, const std::string& user) {
+  using Json = nlohmann::json;
+  Archive archive;
+  archive.add(".mf_install", Json{{"version", 1}, {"module_files", Json::array()}}.dump());
+  archive.add(".mf_meta/INFO",
+              Json{{"script", name}, {"environment_type", "local"}, {"user", user}, {"language", "c++"}}.dump());
+  archive.add(name, text);
+  return archive.finish();
+}
+
+std::string code_package_field(std::string_view datastore, std::string_view key, std::string_view location) {
+  using Json = nlohmann::json;
+  const Json form{{"version", 0}, {"archive_format", "tgz"}, {"mfcontent_version", 1}};
+  return Json{{"ds_type", datastore}, {"sha", key}, {"location", location}, {"metadata", form.dump()}}.dump();
+}
+
+std::vector<std::string> start_command(const std::string& directory, bool is_static) {
+  const std::string program = directory + "/" + kProgram;
+  if (is_static) return {program};
+  return {directory + "/" + kLoader, "--library-path", directory + "/lib", program};
+}
+
+std::string packaged_certificate_authorities() {
+  const std::string program = base::own_executable();
+  const std::string root = base::directory_of(base::directory_of(program));
+  if (program != root + "/" + kProgram) return {};
+  const std::string roots = root + "/" + kRoots;
+  return base::exists(roots) ? roots : std::string();
+}
+
+std::string sha256_hex(std::string_view bytes) {
+  sha256_ctx context;
+  ::nettle_sha256_init(&context);
+  ::nettle_sha256_update(&context, bytes.size(), reinterpret_cast<const std::uint8_t*>(bytes.data()));
+  std::array<std::byte, SHA256_DIGEST_SIZE> digest;
+  ::nettle_sha256_digest(&context, digest.size(), reinterpret_cast<std::uint8_t*>(digest.data()));
+  return base::hex(digest);
+}
+
+}  // namespace metaflow::compute

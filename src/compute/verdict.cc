@@ -1,0 +1,67 @@
+#include "compute/verdict.h"
+
+#include <signal.h>
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "base/files.h"
+#include "base/text.h"
+#include "compute/core_file.h"
+
+namespace metaflow::compute {
+
+namespace {
+
+std::string where_core_is(pid_t pid) {
+  const auto pattern = base::try_read_file("/proc/sys/kernel/core_pattern");
+  if (!pattern) return "where the kernel puts it";
+  const std::string program = base::own_executable();
+  return place_of_core(pattern->text(), base::current_directory(),
+                       std::string_view(program).substr(program.rfind('/') + 1), pid);
+}
+
+}  // namespace
+
+Verdict verdict_of(const base::Ending& ending, pid_t pid, const MemoryFacts& memory) {
+  Verdict verdict;
+  verdict.usage = {std::max(memory.peak, ending.peak_memory), ending.user_seconds + ending.system_seconds, ending.read,
+                   ending.written};
+  if (ending.signal == 0) {
+    verdict.exited = true;
+    verdict.exited_well = ending.exit_code == 0;
+    verdict.cause = fmt::format("Task ended with exit status {} before its step was finished.", ending.exit_code);
+    if (ending.exit_code == 0) verdict.cause += " Did it call exit()?";
+    return verdict;
+  }
+  const std::string peak = base::human_bytes(verdict.usage.peak_memory);
+  verdict.timed_out = ending.signal == timeout_signal();
+  if (ending.signal == SIGSEGV) {
+    verdict.cause = fmt::format("Task failed with a segmentation fault (SIGSEGV, peak memory {}).", peak);
+  } else if (ending.signal == SIGKILL && memory.killed) {
+    verdict.cause = "Task ran out of memory: it ";
+    if (memory.limit > 0)
+      verdict.cause += fmt::format("may have {} ({}), and ", base::human_bytes(memory.limit), memory.limited_by);
+    verdict.cause += fmt::format("had {} at its peak.", peak);
+  } else if (ending.signal == SIGKILL) {
+    verdict.cause = fmt::format(
+        "Task was killed by SIGKILL, by somebody or by the kernel for lack of memory (peak memory {}).", peak);
+  } else {
+    verdict.cause = fmt::format("Task was killed by {} (peak memory {}).", base::signal_name(ending.signal), peak);
+  }
+  if (ending.dumped_core) verdict.cause += fmt::format(" Its core file: {}.", where_core_is(pid));
+  return verdict;
+}
+
+Verdict verdict_of(const store::ExitReport& report) {
+  Verdict verdict;
+  verdict.exited = report.exited;
+  verdict.exited_well = report.committed && report.exited && report.exit_code == 0;
+  verdict.cause = report.cause;
+  verdict.timed_out = report.timed_out;
+  verdict.usage = report.usage;
+  return verdict;
+}
+
+}  // namespace metaflow::compute

@@ -1,0 +1,86 @@
+#include "runtime/supervisor/log_upload.h"
+
+#include <chrono>
+#include <cmath>
+#include <exception>
+
+namespace metaflow::runtime {
+
+namespace {
+
+constexpr int kTries = 3;  // at the end; the store has tried each of them several times
+constexpr std::chrono::milliseconds kPause{500};
+
+}  // namespace
+
+std::int64_t upload_pause(std::int64_t running) {
+  const double seconds = static_cast<double>(running) * 1e-6;
+  return static_cast<std::int64_t>((0.25 + 30 / (1 + std::exp(9 - 0.01 * seconds))) * 1e6);
+}
+
+LogUpload::LogUpload(Open open, store::TaskRef task, int attempt)
+    : open_(std::move(open)), task_(std::move(task)), attempt_(attempt), thread_([this] { work(); }) {}
+
+LogUpload::~LogUpload() {
+  if (thread_.joinable()) finish();
+}
+
+void LogUpload::offer(store::Stream stream, base::SharedBytes content) {
+  const std::lock_guard lock(mutex_);
+  waiting_[static_cast<std::size_t>(stream)] = std::move(content);
+  changed_.notify_all();
+}
+
+bool LogUpload::busy() const {
+  const std::lock_guard lock(mutex_);
+  return writing_ || waiting_[0] || waiting_[1];
+}
+
+std::optional<std::string> LogUpload::finish() {
+  {
+    const std::lock_guard lock(mutex_);
+    ending_ = true;
+    changed_.notify_all();
+  }
+  thread_.join();
+  return failure_;
+}
+
+void LogUpload::work() {
+  std::unique_ptr<store::FlowStore> store;
+  std::unique_lock lock(mutex_);
+  int tries = 0;
+  while (true) {
+    changed_.wait(lock, [&] { return ending_ || waiting_[0] || waiting_[1]; });
+    if (!waiting_[0] && !waiting_[1]) return;
+    auto taken = std::move(waiting_);
+    waiting_ = {};
+    writing_ = true;
+    lock.unlock();
+    std::optional<std::string> failure;
+    try {
+      if (store == nullptr) store = open_();
+      for (const store::Stream stream : {store::Stream::out, store::Stream::err}) {
+        auto& content = taken[static_cast<std::size_t>(stream)];
+        if (!content) continue;
+        const auto bytes = content->bytes();
+        store->write_log(task_, attempt_, store::LogSource::task, stream, store::Pieces(&bytes, 1));
+        content.reset();
+      }
+    } catch (const std::exception& error) {
+      failure = error.what();
+    }
+    lock.lock();
+    writing_ = false;
+    failure_ = std::move(failure);
+    if (!failure_) continue;
+    if (ending_ && ++tries >= kTries) return;
+    // What was not written waits again, unless something newer does.
+    for (std::size_t i = 0; i < taken.size(); ++i) {
+      if (!waiting_[i]) waiting_[i] = std::move(taken[i]);
+    }
+    changed_.wait_for(lock, kPause, [&] { return ending_ && tries == 0; });
+  }
+}
+
+}  // namespace metaflow::runtime

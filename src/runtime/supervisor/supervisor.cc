@@ -1,0 +1,309 @@
+#include "runtime/supervisor/supervisor.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+
+#include <fmt/format.h>
+
+#include <metaflow/error.h>
+
+#include "base/event_loop.h"
+#include "base/process.h"
+#include "base/text.h"
+#include "compute/verdict.h"
+#include "runtime/outcome.h"
+#include "runtime/supervisor/log_upload.h"
+#include "runtime/task/task.h"
+#include "runtime/task_log.h"
+#include "store/exit_report.h"
+
+namespace metaflow::runtime {
+
+using store::ExitReport;
+using store::Stage;
+using store::Stream;
+
+namespace {
+
+constexpr std::size_t kBufferSize = 64 * 1024;
+// After the process has ended, its pipes may be held open by what it has left behind.
+constexpr std::int64_t kIdle = 200'000;       // nothing came for so long: all is read
+constexpr std::int64_t kLongest = 2'000'000;  // not waited longer for, however much comes
+
+constexpr bool is_end(int signal) {
+  return signal == SIGTERM || signal == SIGINT || signal == SIGHUP || signal == SIGQUIT;
+}
+
+class Supervisor {
+ public:
+  Supervisor(const Supervision& what, base::Clock& clock)
+      : what_(what),
+        clock_(clock),
+        task_{what.arguments.run, what.arguments.step, what.arguments.task},
+        attempt_(what.arguments.retry_count),
+        signals_({SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2}),
+        loop_(clock),
+        stamps_(clock),
+        log_(stamps_, what.max_log_size, store::LogSource::task),
+        buffer_(kBufferSize, '\0') {
+    base::become_subreaper();
+    loop_.watch(signals_.fd(), [this] { on_signals(); });
+  }
+
+  int run() {
+    report_.began = clock_.wall_microseconds();
+    const std::uint64_t killed_before = what_.memory ? base::oom_kills(*what_.memory) : 0;
+    try {
+      store_ = what_.open();
+      if (const auto status = status_of_earlier_try()) return *status;
+      store_->begin_attempt(task_, attempt_, report_.began);
+      child_ = base::start_process(what_.command, what_.step, what_.environment);
+    } catch (const Error& error) {
+      return fail(fmt::format("The attempt could not be begun: {}", error.what()));
+    }
+    report_.stage = Stage::step;
+    begun_ = clock_.monotonic_microseconds();
+    upload_.emplace(what_.open, task_, attempt_);
+    watch_child();
+    schedule_upload();
+    while (!(ending_ && drained_)) loop_.run_once();
+    base::kill_descendants();
+    keep([&] { log_.finish([](std::string_view, std::int64_t) {}); });
+
+    judge(killed_before);
+    offer_logs();
+    if (const auto failure = upload_->finish()) say(fmt::format("The task's log could not be stored: {}", *failure));
+    return commit();
+  }
+
+ private:
+  /// A container that is started again after its node was lost may find that the work was done.
+  std::optional<int> status_of_earlier_try() {
+    if (!store_->is_done(task_, attempt_)) return std::nullopt;
+    const auto data = store_->read_attempt(task_, attempt_);
+    if (!data) return std::nullopt;
+    say(fmt::format("Attempt {} of {} has finished before; it is not executed again.", attempt_, task_.path()));
+    return data->ok ? kTaskSucceeded : kTaskThrew;
+  }
+
+  // --- while the step runs
+
+  void watch_child() {
+    loop_.watch(child_.pidfd.get(), [this] { on_ended(); });
+    loop_.watch(child_.out.get(), [this] { on_readable(Stream::out); });
+    loop_.watch(child_.err.get(), [this] { on_readable(Stream::err); });
+    if (what_.time_limit > 0) {
+      loop_.after(what_.time_limit, [this] {
+        if (ending_) return;
+        report_.timed_out = true;
+        stop(SIGTERM);
+      });
+    }
+  }
+
+  base::Fd& pipe(Stream stream) { return stream == Stream::out ? child_.out : child_.err; }
+
+  void on_readable(Stream stream) {
+    const ssize_t count = ::read(pipe(stream).get(), buffer_.data(), buffer_.size());
+    if (count < 0 && (errno == EINTR || errno == EAGAIN)) return;
+    if (count <= 0) return close(stream);
+    const std::string_view bytes(buffer_.data(), static_cast<std::size_t>(count));
+    echo(stream, bytes);
+    keep([&] { log_.add(stream, bytes, [](std::string_view, std::int64_t) {}); });
+    if (ending_) await_silence();
+  }
+
+  /// A long log is spooled to a file. Where there is no room for that, the task goes on; its output is only shown.
+  template <class F>
+  void keep(F with_log) {
+    if (!keeping_) return;
+    try {
+      with_log();
+    } catch (const Error& error) {
+      keeping_ = false;
+      say(fmt::format("The task's log is kept no further: {}", error.what()));
+    }
+  }
+
+  void close(Stream stream) {
+    loop_.unwatch(pipe(stream).get());
+    pipe(stream).reset();
+    drained_ = !child_.out && !child_.err;
+  }
+
+  /// For whoever looks at the container's own output.
+  void echo(Stream stream, std::string_view bytes) {
+    bool& mute = mute_[static_cast<std::size_t>(stream)];
+    if (mute) return;
+    try {
+      base::write_all(stream == Stream::out ? STDOUT_FILENO : STDERR_FILENO, bytes);
+    } catch (const base::OutputClosed&) {
+      mute = true;
+    } catch (const Error&) {
+      mute = true;
+    }
+  }
+
+  void say(const std::string& text) { echo(Stream::err, text + "\n"); }
+
+  void schedule_upload() {
+    loop_.after(upload_pause(clock_.monotonic_microseconds() - begun_), [this] {
+      if (!upload_->busy()) offer_logs();
+      schedule_upload();
+    });
+  }
+
+  void offer_logs() {
+    keep([&] {
+      for (const Stream stream : {Stream::out, Stream::err}) {
+        std::uint64_t& offered = offered_[static_cast<std::size_t>(stream)];
+        if (log_.size(stream) == offered) continue;
+        offered = log_.size(stream);
+        upload_->offer(stream, log_.content(stream));
+      }
+    });
+  }
+
+  void on_signals() {
+    while (const int signal = signals_.next()) {
+      if (signal == SIGCHLD) {
+        reap_orphans();
+      } else if (is_end(signal)) {
+        if (report_.stopped_by == 0) report_.stopped_by = signal;
+        if (child_.pid > 0 && !ending_) stop(signal);
+      } else if (child_.pid > 0 && !ending_) {
+        ::kill(-child_.pid, signal);
+      }
+    }
+  }
+
+  /// Passes the signal on; whoever ignores it is killed later.
+  void stop(int signal) {
+    ::kill(-child_.pid, signal);
+    if (patience_) return;
+    patience_ = loop_.after(what_.grace, [this] {
+      if (!ending_) ::kill(-child_.pid, SIGKILL);
+    });
+  }
+
+  /// All but the step itself, whose end is told with what it used.
+  void reap_orphans() {
+    while (true) {
+      siginfo_t info{};
+      if (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0) return;
+      if (info.si_pid == child_.pid) return;  // on_ended() is called for it, and calls this again
+      ::waitpid(info.si_pid, nullptr, WNOHANG);
+    }
+  }
+
+  void on_ended() {
+    ending_ = base::reap(child_.pid);
+    if (!ending_) return;
+    loop_.unwatch(child_.pidfd.get());
+    reap_orphans();
+    loop_.after(kLongest, [this] { drained_ = true; });
+    await_silence();
+  }
+
+  void await_silence() {
+    if (silence_) loop_.cancel(*silence_);
+    silence_ = loop_.after(kIdle, [this] { drained_ = true; });
+  }
+
+  // --- when it has ended
+
+  void judge(std::uint64_t killed_before) {
+    compute::MemoryFacts memory;
+    if (what_.memory) {
+      const std::uint64_t killed = base::oom_kills(*what_.memory);
+      report_.oom_kills = killed > killed_before ? killed - killed_before : 0;
+      // The peak of the group counts cached files, too: only of interest where that was too much.
+      if (report_.oom_kills > 0)
+        memory = {base::memory_limit(*what_.memory), "resources", base::peak_memory(*what_.memory), true};
+    }
+    const compute::Verdict verdict = compute::verdict_of(*ending_, child_.pid, memory);
+    report_.exited = verdict.exited;
+    report_.exit_code = ending_->exit_code;
+    report_.signal = ending_->signal;
+    report_.usage = verdict.usage;
+    report_.timed_out = report_.timed_out || verdict.timed_out;
+    report_.cause = verdict.cause;
+    if (report_.timed_out && !verdict.timed_out) {
+      report_.cause = fmt::format("Task was stopped after its time of {} was up.",
+                                  base::human_seconds(static_cast<double>(what_.time_limit) * 1e-6));
+    } else if (report_.stopped_by != 0 && ending_->signal != 0 && report_.oom_kills == 0) {
+      report_.cause = fmt::format("Task was stopped: its container got a {}.", base::signal_name(report_.stopped_by));
+    }
+  }
+
+  int commit() {
+    report_.stage = Stage::commit;
+    try {
+      const auto data = store_->read_attempt(task_, attempt_);
+      const Outcome outcome =
+          outcome_of(report_.exited, report_.exited && report_.exit_code == 0, data ? &*data : nullptr);
+      if (outcome != Outcome::died) {
+        store_->mark_done(task_, attempt_);
+        report_.committed = true;
+      }
+      if (outcome == Outcome::done) report_.cause.clear();
+      if (outcome == Outcome::threw) report_.cause = data->failure;
+      if (outcome != Outcome::done) report_.stage = Stage::step;
+      if (outcome == Outcome::died) say(report_.cause);
+      write_report();
+      if (report_.signal != 0) return 128 + report_.signal;
+      return outcome != Outcome::done && report_.exit_code == 0 ? kTaskThrew : report_.exit_code;
+    } catch (const Error& error) {
+      return fail(fmt::format("The task has ended, but what it left could not be committed: {}", error.what()));
+    }
+  }
+
+  int fail(const std::string& why) {
+    report_.cause = why;
+    say(why);
+    if (store_ != nullptr) write_report();
+    return kStoreFailed;
+  }
+
+  /// Who waits for the attempt can do without it: the container's own status, and DONE.lock, decide.
+  void write_report() {
+    report_.ended = clock_.wall_microseconds();
+    try {
+      store_->write_exit_report(task_, attempt_, report_);
+    } catch (const Error& error) {
+      say(fmt::format("How the task ended could not be stored: {}", error.what()));
+    }
+  }
+
+  const Supervision& what_;
+  base::Clock& clock_;
+  const store::TaskRef task_;
+  const int attempt_;
+  base::SignalReader signals_;
+  base::EventLoop loop_;
+  base::Stamps stamps_;
+  TaskLog log_;
+  std::string buffer_;
+  std::unique_ptr<store::FlowStore> store_;
+  base::Child child_;
+  std::optional<LogUpload> upload_;
+  std::array<std::uint64_t, 2> offered_{};
+  std::array<bool, 2> mute_{};
+  bool keeping_ = true;
+  std::int64_t begun_ = 0;
+  std::optional<base::Ending> ending_;
+  bool drained_ = false;  // all that the step wrote was read, or is given up
+  std::optional<base::EventLoop::Timer> silence_;
+  std::optional<base::EventLoop::Timer> patience_;
+  ExitReport report_;
+};
+
+}  // namespace
+
+int supervise(const Supervision& what, base::Clock& clock) { return Supervisor(what, clock).run(); }
+
+}  // namespace metaflow::runtime

@@ -1,0 +1,39 @@
+// How an attempt ended elsewhere, in its supervisor's words: N.exit.json beside the attempt. docs/format.md describes
+// it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "store/journal.h"
+
+namespace metaflow::store {
+
+/// What an attempt was at when it ended.
+enum class Stage : std::uint8_t {
+  bootstrap,  // the step's process was not started
+  step,       // it was; a step that ended well is past this
+  commit,     // the process had ended, and what it left was being made visible
+};
+
+struct ExitReport {
+  Stage stage = Stage::bootstrap;
+  bool committed = false;  // DONE.lock is there
+  bool exited = false;     // the process ended by itself, with exit_code; else signal killed it
+  int exit_code = 0;
+  int signal = 0;
+  bool timed_out = false;
+  int stopped_by = 0;           // the signal that asked the whole container to stop; 0: none did
+  std::uint64_t oom_kills = 0;  // processes of the container that the kernel killed for lack of memory
+  std::string cause;            // of a failure, one sentence for people
+  Usage usage;
+  std::int64_t began = 0;  // microseconds since 1970
+  std::int64_t ended = 0;
+};
+
+std::string to_json(const ExitReport& report);
+/// Throws Error{data_store} if the text is damaged.
+ExitReport exit_report_from_json(std::string_view text, std::string_view path);
+
+}  // namespace metaflow::store
