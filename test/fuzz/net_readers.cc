@@ -1,7 +1,7 @@
 // What servers answer, and the configuration files of AWS and of Kubernetes.
-#include "compute/kubernetes/exec_plugin.h"
-#include "compute/kubernetes/kubeconfig.h"
-#include "compute/kubernetes/objects.h"
+#include "compute/kubernetes/client/exec_plugin.h"
+#include "compute/kubernetes/client/kubeconfig.h"
+#include "compute/kubernetes/client/objects.h"
 #include "net/aws_config.h"
 #include "net/aws_credentials.h"
 #include "net/retry.h"

@@ -13,8 +13,8 @@
 #include <metaflow/error.h>
 
 #include "base/text.h"
-#include "compute/kubernetes/api.h"
-#include "compute/kubernetes/watch.h"
+#include "compute/kubernetes/client/api.h"
+#include "compute/kubernetes/client/watch.h"
 
 namespace {
 

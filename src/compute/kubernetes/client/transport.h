@@ -17,9 +17,9 @@
 
 #include "base/clock.h"
 #include "base/event_loop.h"
-#include "compute/kubernetes/credentials.h"
-#include "compute/kubernetes/kubeconfig.h"
-#include "compute/kubernetes/token_bucket.h"
+#include "compute/kubernetes/client/credentials.h"
+#include "compute/kubernetes/client/kubeconfig.h"
+#include "compute/kubernetes/client/token_bucket.h"
 #include "net/http.h"
 #include "net/retry.h"
 

@@ -12,7 +12,7 @@
 
 #include "base/event_loop.h"
 #include "base/process.h"
-#include "compute/kubernetes/kubeconfig.h"
+#include "compute/kubernetes/client/kubeconfig.h"
 
 namespace metaflow::kube {
 

@@ -1,4 +1,4 @@
-#include "compute/kubernetes/watch.h"
+#include "compute/kubernetes/client/watch.h"
 
 #include <fmt/format.h>
 

@@ -11,7 +11,7 @@
 
 namespace metaflow::kube {
 
-using Json = nlohmann::json;
+using Json = nlohmann::ordered_json;
 
 /// A JSON object; nothing if the text is none.
 std::optional<Json> parse_object(std::string_view text);

@@ -1,4 +1,4 @@
-#include "compute/kubernetes/objects.h"
+#include "compute/kubernetes/client/objects.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -6,7 +6,7 @@
 #include <stdexcept>
 #include <vector>
 
-#include "compute/kubernetes/token_bucket.h"
+#include "compute/kubernetes/client/token_bucket.h"
 
 namespace metaflow::kube {
 namespace {

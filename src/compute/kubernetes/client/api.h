@@ -13,8 +13,8 @@
 #include <string>
 #include <string_view>
 
-#include "compute/kubernetes/objects.h"
-#include "compute/kubernetes/transport.h"
+#include "compute/kubernetes/client/objects.h"
+#include "compute/kubernetes/client/transport.h"
 #include "net/sigv4.h"
 
 namespace metaflow::kube {

@@ -12,8 +12,8 @@
 
 #include "base/clock.h"
 #include "base/event_loop.h"
-#include "compute/kubernetes/exec_plugin.h"
-#include "compute/kubernetes/kubeconfig.h"
+#include "compute/kubernetes/client/exec_plugin.h"
+#include "compute/kubernetes/client/kubeconfig.h"
 #include "net/http.h"
 
 namespace metaflow::kube {

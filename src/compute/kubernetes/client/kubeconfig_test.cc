@@ -1,4 +1,4 @@
-#include "compute/kubernetes/kubeconfig.h"
+#include "compute/kubernetes/client/kubeconfig.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "compute/kubernetes/api.h"
+#include "compute/kubernetes/client/api.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -8,7 +8,7 @@
 #include <mutex>
 #include <stdexcept>
 
-#include "compute/kubernetes/testing.h"
+#include "compute/kubernetes/client/testing.h"
 
 namespace metaflow::kube {
 namespace {

@@ -1,4 +1,4 @@
-#include "compute/kubernetes/token_bucket.h"
+#include "compute/kubernetes/client/token_bucket.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,4 +1,4 @@
-#include "compute/kubernetes/kubeconfig.h"
+#include "compute/kubernetes/client/kubeconfig.h"
 
 #include <fmt/format.h>
 #include <nettle/base64.h>

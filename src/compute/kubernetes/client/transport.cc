@@ -1,4 +1,4 @@
-#include "compute/kubernetes/transport.h"
+#include "compute/kubernetes/client/transport.h"
 
 #include <fmt/format.h>
 

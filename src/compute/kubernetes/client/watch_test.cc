@@ -1,4 +1,4 @@
-#include "compute/kubernetes/watch.h"
+#include "compute/kubernetes/client/watch.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -7,7 +7,7 @@
 #include <mutex>
 #include <stdexcept>
 
-#include "compute/kubernetes/testing.h"
+#include "compute/kubernetes/client/testing.h"
 
 namespace metaflow::kube {
 namespace {

@@ -1,4 +1,4 @@
-#include "compute/kubernetes/credentials.h"
+#include "compute/kubernetes/client/credentials.h"
 
 #include <fmt/format.h>
 

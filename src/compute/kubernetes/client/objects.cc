@@ -1,4 +1,4 @@
-#include "compute/kubernetes/objects.h"
+#include "compute/kubernetes/client/objects.h"
 
 #include "base/text.h"
 

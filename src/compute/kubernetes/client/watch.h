@@ -10,7 +10,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
-#include "compute/kubernetes/api.h"
+#include "compute/kubernetes/client/api.h"
 
 namespace metaflow::kube {
 

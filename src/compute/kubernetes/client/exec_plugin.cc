@@ -1,4 +1,4 @@
-#include "compute/kubernetes/exec_plugin.h"
+#include "compute/kubernetes/client/exec_plugin.h"
 
 #include <fmt/format.h>
 #include <signal.h>

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "compute/kubernetes/api.h"
+#include "compute/kubernetes/client/api.h"
 #include "net/testing.h"
 
 namespace metaflow::kube {

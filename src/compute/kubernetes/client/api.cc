@@ -1,4 +1,4 @@
-#include "compute/kubernetes/api.h"
+#include "compute/kubernetes/client/api.h"
 
 #include <fmt/format.h>
 
