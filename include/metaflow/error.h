@@ -26,6 +26,7 @@ enum class ErrorCode {
   out_of_memory,      // an allocation failed
   step_failure,       // a task of the run failed
   item_failure,       // an item of parallel_map failed
+  kubernetes,         // a request to Kubernetes cannot be made, or was refused
   interrupted,        // Ctrl-C or SIGTERM
   internal,           // a defect of this library
 };

@@ -146,14 +146,30 @@ def test_life_of_a_job(client):
     client.until(lambda line: line.get("id") == jobs and "Complete" in [c["type"] for c in status(line).get("conditions", [])])
     assert client.changes(jobs)[0] == ("ADDED", "life-1") and set(client.changes(jobs)[1:]) == {("MODIFIED", "life-1")}
     assert client.call("get", name="life-1")["object"]["status"]["succeeded"] == 1
-    events = client.call("list", resource="events", fields="involvedObject.kind=Job,involvedObject.name=life-1")
-    assert events["names"]
+    assert client.call("list", resource="events", eventsOf=created["metadata"]["uid"])["names"]
     assert "failure" not in client.call("delete", name="life-1")
     client.until(lambda line: line.get("id") == jobs and line.get("change") == "DELETED")
     client.until(lambda line: line.get("id") == pods and line.get("change") == "DELETED")
     assert "failure" not in client.call("delete", name="life-1"), "what is gone is deleted"
     gone = client.call("get", name="life-1")["failure"]
     assert (gone["status"], gone["reason"]) == (404, "NotFound")
+
+
+def test_deletion_in_the_foreground(client):
+    """The job is there until its pod is gone, which takes its time."""
+    body = job("foreground-1", image="busybox", suspend=False)
+    body["spec"]["template"]["spec"]["containers"][0]["command"] = ["sh", "-c", "trap 'sleep 0.3; exit 0' TERM; while true; do sleep 0.05; done"]
+    jobs = client.begin("watch", resource="jobs", labels="set=foreground")
+    pods = client.begin("watch", resource="pods", labels="set=foreground")
+    client.call("create", object=body)
+    running = client.until(lambda line: line.get("id") == pods and status(line).get("phase") == "Running")
+    pod = running["object"]["metadata"]["name"]
+    assert client.call("list", resource="events", eventsOf=running["object"]["metadata"]["uid"])["names"]
+    assert "failure" not in client.call("delete", name="foreground-1", foreground=True)
+    client.until(lambda line: line.get("id") == jobs and "deletionTimestamp" in line.get("object", {}).get("metadata", {}))
+    client.until(lambda line: line.get("id") == jobs and line.get("change") == "DELETED")
+    assert client.call("get", resource="pods", name=pod)["failure"]["status"] == 404
+    assert client.changes(pods)[-1] in [("MODIFIED", pod), ("DELETED", pod)]
 
 
 def test_log_as_it_is_written(client):
@@ -167,6 +183,16 @@ def test_log_as_it_is_written(client):
     client.until(lambda line: line.get("id") == log and "uncertain" in line)
     pieces = [line["piece"] for line in client.lines if line.get("id") == log and "piece" in line]
     assert "".join(pieces) == "line 1\nline 2\nline 3\n"
+
+    def lines_since(time):
+        identity = client.begin("log", name=pod, timestamps=True, sinceTime=time)
+        client.until(lambda line: line.get("id") == identity and "uncertain" in line)
+        text = "".join(line["piece"] for line in client.lines if line.get("id") == identity and "piece" in line)
+        return [tuple(line.split(" ", 1)) for line in text.splitlines()]
+
+    lines = lines_since("")
+    assert [text for _, text in lines] == ["line 1", "line 2", "line 3"]
+    assert lines_since(lines[1][0]) == lines[1:], "a log goes on from its last timestamp"
     assert client.call("log", name="nobody")["failure"]["text"].startswith("Cannot get the log of pod nobody in namespace default: ")
 
 

@@ -92,18 +92,24 @@ class Program {
     const std::string verb = command.at("do");
     const kube::Resource resource = resource_named(command.value("resource", "jobs"));
     const std::string name = command.value("name", "");
-    const kube::Selection selection{command.value("labels", ""), command.value("fields", "")};
+    const kube::Selection selection = command.contains("eventsOf")
+                                          ? kube::events_of(command.at("eventsOf").get<std::string>())
+                                          : kube::Selection{command.value("labels", ""), command.value("fields", "")};
     if (verb == "create") {
       api_.create(resource, command.at("object"), answer(id));
     } else if (verb == "get") {
       api_.get(resource, name, answer(id));
     } else if (verb == "delete") {
-      api_.remove(resource, name, answer(id));
+      api_.remove(resource, name, answer(id),
+                  command.value("foreground", false) ? kube::Propagation::foreground : kube::Propagation::background);
     } else if (verb == "patch") {
       api_.patch(resource, name, command.at("object"), answer(id));
     } else if (verb == "log") {
       api_.read_log(
-          {.pod = name, .follow = command.value("follow", false)},
+          {.pod = name,
+           .follow = command.value("follow", false),
+           .timestamps = command.value("timestamps", false),
+           .since_time = command.value("sinceTime", "")},
           [id](std::string_view piece) {
             print({{"id", id}, {"piece", piece}});
           },

@@ -43,6 +43,24 @@ ApiFailure no_answer(const Call& call, const std::string& what) {
           .hint = "Check that the server of the kubeconfig is a Kubernetes API server, and no login page before it."};
 }
 
+/// The answer of a call that gives an object. `words`: of the call.
+Answer answer_with_object(const Call& words, CallAnswer&& answer) {
+  Answer given{.failure = std::move(answer.failure)};
+  if (given.failure) {
+    given.uncertain = answer.may_have_been_done;
+  } else if (auto object = parse_object(answer.body)) {
+    given.object = std::move(*object);
+    if (words.resource == name_of(Resource::secrets)) given.object.erase("data");
+  } else {
+    given.failure = no_answer(words, "the answer is no JSON object");
+    given.uncertain = true;
+  }
+  return given;
+}
+
+/// What of a call its messages need.
+Call words_of(const Call& call) { return {.verb = call.verb, .resource = call.resource, .object = call.object}; }
+
 }  // namespace
 
 struct KubernetesApi::Creation {
@@ -79,9 +97,7 @@ std::string_view kind_of(Resource resource) {
   return name;
 }
 
-Selection events_of(std::string_view kind, std::string_view name) {
-  return {.fields = fmt::format("involvedObject.kind={},involvedObject.name={}", kind, name)};
-}
+Selection events_of(std::string_view uid) { return {.fields = fmt::format("involvedObject.uid={}", uid)}; }
 
 KubernetesApi::KubernetesApi(base::EventLoop& loop, base::Clock& clock, Access access, ApiOptions options,
                              std::function<double()> random)
@@ -128,18 +144,10 @@ void KubernetesApi::go_on(Id id, Call call, Transport::Done done) {
 /// An operation of one call, whose answer is an object.
 KubernetesApi::Id KubernetesApi::begin(Call call, Done done) {
   const Id id = next_id_++;
-  const Call words{.verb = call.verb, .object = call.object};
+  const Call words = words_of(call);
   go_on(id, std::move(call), [this, id, words, done = std::move(done)](CallAnswer&& answer) {
     operations_.erase(id);
-    Answer given{.failure = std::move(answer.failure)};
-    if (given.failure) {
-      given.uncertain = answer.may_be_repeated;
-    } else if (auto object = parse_object(answer.body)) {
-      given.object = std::move(*object);
-    } else {
-      given.failure = no_answer(words, "the answer is no JSON object");
-      given.uncertain = true;
-    }
+    Answer given = answer_with_object(words, std::move(answer));
     if (done) done(std::move(given));
   });
   return id;
@@ -149,9 +157,12 @@ KubernetesApi::Id KubernetesApi::get(Resource resource, const std::string& name,
   return begin(call_of("get", "GET", resource, name), std::move(done));
 }
 
-KubernetesApi::Id KubernetesApi::remove(Resource resource, const std::string& name, Done done) {
+KubernetesApi::Id KubernetesApi::remove(Resource resource, const std::string& name, Done done,
+                                        Propagation propagation) {
   Call call = call_of("delete", "DELETE", resource, name);
-  call.body = R"({"apiVersion":"v1","kind":"DeleteOptions","propagationPolicy":"Background"})";
+  call.body = dump({{"apiVersion", "v1"},
+                    {"kind", "DeleteOptions"},
+                    {"propagationPolicy", propagation == Propagation::foreground ? "Foreground" : "Background"}});
   call.content_type = kJson;
   call.repeat_conflict = true;
   return begin(std::move(call), [done = std::move(done)](Answer&& answer) {
@@ -193,12 +204,12 @@ void KubernetesApi::create(Id id, std::shared_ptr<Creation> creation) {
   call.body = creation->body;
   call.content_type = kJson;
   call.repeat_conflict = true;
-  const Call words{.verb = call.verb, .object = call.object};
+  const Call words = words_of(call);
   go_on(id, std::move(call), [this, id, words, creation](CallAnswer&& answer) {
     if (answer.failure && !creation->owner.empty()) {
       const bool exists = answer.failure->reason == "AlreadyExists";
       // What a quota or a name is refused for may be the very object whose creation got no answer.
-      const bool perhaps = answer.may_be_repeated && !answer.failure->transient;
+      const bool perhaps = answer.may_have_been_done && !answer.failure->transient;
       if (creation->resource == Resource::secrets && exists) {
         claim_secret(id, creation, std::move(*answer.failure));
         return;
@@ -209,16 +220,7 @@ void KubernetesApi::create(Id id, std::shared_ptr<Creation> creation) {
       }
     }
     operations_.erase(id);
-    Answer given{.failure = std::move(answer.failure)};
-    given.uncertain = given.failure && answer.may_be_repeated;
-    if (!given.failure) {
-      if (auto object = parse_object(answer.body)) {
-        given.object = std::move(*object);
-      } else {
-        given.failure = no_answer(words, "the answer is no JSON object");
-        given.uncertain = true;
-      }
-    }
+    Answer given = answer_with_object(words, std::move(answer));
     if (creation->done) creation->done(std::move(given));
   });
 }
@@ -264,13 +266,14 @@ void KubernetesApi::claim_secret(Id id, std::shared_ptr<Creation> creation, ApiF
   call.body = dump(operations);
   call.content_type = kJsonPatch;
   call.repeat_conflict = true;
-  go_on(id, std::move(call), [this, id, creation, exists = std::move(exists)](CallAnswer&& answer) mutable {
+  const Call words = words_of(call);
+  go_on(id, std::move(call), [this, id, words, creation, exists = std::move(exists)](CallAnswer&& answer) mutable {
     if (answer.failure && answer.failure->status == 404 && creation->tries < kMostCreations) {
       create(id, creation);
       return;
     }
     operations_.erase(id);
-    Answer given{.failure = std::move(answer.failure)};
+    Answer given = answer_with_object(words, std::move(answer));
     given.uncertain = given.failure && given.failure->status != 422;
     if (given.failure && given.failure->status == 422) given.failure = std::move(exists);  // somebody else's
     if (creation->done) creation->done(std::move(given));
@@ -341,6 +344,8 @@ KubernetesApi::Id KubernetesApi::read_log(const LogQuery& query, std::function<v
   if (query.previous) words.emplace_back("previous", "true");
   if (query.tail_lines) words.emplace_back("tailLines", std::to_string(*query.tail_lines));
   if (query.limit_bytes) words.emplace_back("limitBytes", std::to_string(*query.limit_bytes));
+  if (query.timestamps) words.emplace_back("timestamps", "true");
+  if (!query.since_time.empty()) words.emplace_back("sinceTime", query.since_time);
   Call call = call_of("get", "GET", Resource::pods, query.pod);
   call.resource = "pods/log";
   call.object = "the log of " + call.object;

@@ -1,8 +1,16 @@
-// The objects of a namespace of a Kubernetes cluster: jobs, pods with their logs, events, secrets.
+// The objects of a namespace of a Kubernetes cluster: jobs, pods with their logs, events, secrets. What a backend does:
 //
-//   KubernetesApi api(loop, clock, find_access(own_variables()), {.name_space = "flows", .owner_label = "x/attempt"});
-//   api.create(Resource::jobs, manifest, [](Answer&& answer) { if (answer.failure) throw answer.failure->error(); });
-//   Watch watch(api, Resource::pods, {.labels = "x/run=17"}, {.on_change = ...});
+//   KubernetesApi api(loop, clock, find_access(net::own_variables()), {.name_space = "n", .owner_label = "x/attempt"});
+//   Watch pods(api, Resource::pods, {.labels = "x/run=17"},
+//              {.on_change = [&](Change change, Json&& pod) { take(change, pod); },
+//               .on_failure = [](const ApiFailure& failure) { throw failure.error(); }});
+//   api.create(Resource::jobs, manifest, [&](Answer&& answer) {  // a lost answer does not make two of it
+//     if (answer.failure) give_up(answer.failure->text);         // after minutes of tries, or refused
+//   });
+//   api.list(Resource::events, events_of(uid), {.on_object = [&](Json&& event) { explain(event); }, .done = ...});
+//   api.read_log({.pod = name, .tail_lines = 100}, [&](std::string_view piece) { show(piece); }, ...);
+//   api.remove(Resource::jobs, name, {});  // with its pods
+//   while (!over) loop.run_once();
 #pragma once
 
 #include <cstdint>
@@ -37,12 +45,12 @@ struct Selection {
   std::string labels{};  // "a=b,c"
   std::string fields{};  // "status.phase!=Running"
 };
-/// The events about an object: "Job", "Pod".
-Selection events_of(std::string_view kind, std::string_view name);
+/// The events about an object, told by its uid from others of the same name before and after it.
+Selection events_of(std::string_view uid);
 
 struct Answer {
   std::optional<ApiFailure> failure{};
-  Json object{};
+  Json object{};  // of a secret: without what it holds
   /// With a failure: it may have been done all the same.
   bool uncertain = false;
 };
@@ -66,7 +74,15 @@ struct LogQuery {
   bool previous = false;            // of the container's life before
   std::optional<int> tail_lines{};  // the last ones only
   std::optional<std::uint64_t> limit_bytes{};
+  /// Each line begins with the time when it was written, and a space: "2026-11-23T04:16:21.123456789Z text".
+  bool timestamps = false;
+  /// What was written then or later. A log that broke off goes on from the last timestamp; lines of that very time come
+  /// once more.
+  std::string since_time{};
 };
+
+/// What becomes of the pods of a job that is deleted. Foreground: the job is there until they are gone.
+enum class Propagation : std::uint8_t { background, foreground };
 
 /// Calls of the API, driven by the loop. Not thread-safe. What a callback throws comes out of the loop. Callbacks come
 /// from the loop, never from within the functions here; they may call these, and must not destroy this.
@@ -84,8 +100,8 @@ class KubernetesApi {
   /// quicker (ApiOptions::owner_label). Secrets, which may not be read, are told by a conditional patch.
   Id create(Resource resource, Json object, Done done);
   Id get(Resource resource, const std::string& name, Done done);
-  /// With all that belongs to it, in the background. What is not there is as good as deleted.
-  Id remove(Resource resource, const std::string& name, Done done);
+  /// What is not there is as good as deleted. Not more than begun when it calls back: pods have time to end.
+  Id remove(Resource resource, const std::string& name, Done done, Propagation propagation = Propagation::background);
   /// `patch`: RFC 7386.
   Id patch(Resource resource, const std::string& name, const Json& patch, Done done);
   /// In pages, object by object.

@@ -84,6 +84,8 @@ TEST_F(KubernetesApiTest, Verbs) {
   EXPECT_EQ(received[1].headers.at("authorization"), "Bearer secret");
   EXPECT_EQ(api().counters().calls, 4U);
   EXPECT_EQ(api().counters().by_kind.at("create jobs"), 1U);
+  EXPECT_FALSE(wait([&](auto done) { api().remove(Resource::jobs, "j", done, Propagation::foreground); }).failure);
+  EXPECT_THAT(requests().back(), HasSubstr(R"("propagationPolicy":"Foreground")"));
 }
 
 TEST_F(KubernetesApiTest, Refusals) {
@@ -212,7 +214,9 @@ TEST_F(KubernetesApiTest, SecretsAreClaimedWithoutReading) {
   Json secret = object_named("s", "", "me");
   secret["data"] = {{"k", "dg=="}};
   answers({status_reply(409, "AlreadyExists", "exists"), object_reply(object_named("s"))});
-  EXPECT_FALSE(create(secret, Resource::secrets).failure);
+  const Answer claimed = create(secret, Resource::secrets);
+  EXPECT_FALSE(claimed.failure);
+  EXPECT_EQ(text_at(claimed.object, {"metadata", "uid"}), "uid-s");
   EXPECT_THAT(
       requests().back(),
       "PATCH /api/v1/namespaces/n/secrets/s "
@@ -220,6 +224,15 @@ TEST_F(KubernetesApiTest, SecretsAreClaimedWithoutReading) {
   EXPECT_EQ(server_.received().back().headers.at("content-type"), "application/json-patch+json");
   answers({status_reply(409, "AlreadyExists", "exists"), status_reply(422, "Invalid", "test failed")});
   EXPECT_EQ(create(secret, Resource::secrets).failure->reason, "AlreadyExists");
+}
+
+TEST_F(KubernetesApiTest, AnswersDoNotHoldSecrets) {
+  Json secret = object_named("s", "", "me");
+  secret["data"] = {{"k", "dg=="}};
+  answers({object_reply(secret)});
+  const Answer created = create(secret, Resource::secrets);
+  EXPECT_FALSE(created.failure);
+  EXPECT_EQ(created.object, object_named("s", "", "me"));
 }
 
 Reply page(const std::vector<std::string>& names, const std::string& more) {
@@ -238,6 +251,19 @@ TEST_F(KubernetesApiTest, ListsInPages) {
   EXPECT_THAT(names, ElementsAre("a", "b", "c"));
   EXPECT_THAT(requests(), ElementsAre("GET /api/v1/namespaces/n/pods?labelSelector=a%3Db&limit=2",
                                       "GET /api/v1/namespaces/n/pods?continue=more&labelSelector=a%3Db&limit=2"));
+}
+
+TEST_F(KubernetesApiTest, EventsOfOneObject) {
+  answers({object_reply({{"metadata", {{"resourceVersion", "5"}}}, {"items", {{{"reason", "FailedScheduling"}}}}})});
+  std::vector<std::string> reasons;
+  bool over = false;
+  api().list(Resource::events, events_of("u-1"),
+             {.on_object = [&](Json&& event) { reasons.push_back(text_at(event, {"reason"})); },
+              .done = [&](ListEnd&&) { over = true; }});
+  run_until([&] { return over; });
+  EXPECT_THAT(reasons, ElementsAre("FailedScheduling"));
+  EXPECT_THAT(requests(),
+              ElementsAre("GET /api/v1/namespaces/n/events?fieldSelector=involvedObject.uid%3Du-1&limit=250"));
 }
 
 TEST_F(KubernetesApiTest, ListThatExpiresBeginsAgain) {
@@ -289,6 +315,14 @@ TEST_F(KubernetesApiTest, Logs) {
   EXPECT_FALSE(answer.failure);
   EXPECT_EQ(text, "first second");
   EXPECT_THAT(requests(), ElementsAre("GET /api/v1/namespaces/n/pods/p/log?container=main&follow=true&tailLines=5"));
+  (void)wait([&](auto done) {
+    api().read_log(
+        {.pod = "p", .previous = true, .limit_bytes = 7, .timestamps = true, .since_time = "2026-11-23T04:16:21.1Z"},
+        [](std::string_view) {}, done);
+  });
+  EXPECT_THAT(requests().back(),
+              "GET /api/v1/namespaces/n/pods/p/"
+              "log?limitBytes=7&previous=true&sinceTime=2026-11-23T04%3A16%3A21.1Z&timestamps=true");
   // What broke off is not begun again by itself: it would be told twice.
   answers({{.pieces = {"first "}, .cut_off_after = 3}});
   const Answer cut = wait([&](auto done) {
@@ -297,7 +331,7 @@ TEST_F(KubernetesApiTest, Logs) {
   });
   ASSERT_TRUE(cut.failure);
   EXPECT_TRUE(cut.failure->transient);
-  EXPECT_THAT(requests(), SizeIs(2));
+  EXPECT_THAT(requests(), SizeIs(3));
   answers({status_reply(400, "BadRequest", "container \"main\" is waiting to start")});
   const Answer early = wait([&](auto done) {
     api().read_log(

@@ -191,7 +191,7 @@ void Transport::answered(Id id, net::Response&& response) {
   leave_place(entry);
   if (response.ok()) {
     entry.retry.succeeded();
-    finish(id, {.body = std::move(response.body), .may_be_repeated = entry.arrived});
+    finish(id, {.body = std::move(response.body), .may_have_been_done = entry.arrived});
     return;
   }
   if (response.status == 429) ++counters_.refused;
@@ -225,7 +225,7 @@ void Transport::fail(Id id, ApiFailure failure, std::optional<std::int64_t> serv
     }
   }
   const bool arrived = entry.arrived;
-  finish(id, {.failure = std::move(failure), .may_be_repeated = arrived});
+  finish(id, {.failure = std::move(failure), .may_have_been_done = arrived});
 }
 
 void Transport::finish(Id id, CallAnswer&& answer) {

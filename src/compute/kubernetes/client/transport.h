@@ -34,7 +34,7 @@ struct ApiFailure {
   std::string hint{};      // what to try; may be empty
   bool transient = false;  // another try may succeed
 
-  Error error() const { return Error(ErrorCode::invalid_command, text, hint); }
+  Error error() const { return Error(ErrorCode::kubernetes, text, hint); }
 };
 
 struct TransportOptions {
@@ -75,7 +75,7 @@ struct CallAnswer {
   std::optional<ApiFailure> failure{};
   std::string body{};
   /// An earlier try got no answer, but may have been carried out.
-  bool may_be_repeated = false;
+  bool may_have_been_done = false;
 };
 
 /// Calls of one cluster as one user, driven by the loop. Not thread-safe. Callbacks come from the loop, never from
