@@ -193,11 +193,11 @@ KubernetesApi::Id KubernetesApi::create(Resource resource, Json object, Done don
       if (const auto found = object.find(key); found != object.end()) creation->data[key] = std::move(*found);
     }
   }
-  create(id, std::move(creation));
+  create(id, creation);
   return id;
 }
 
-void KubernetesApi::create(Id id, std::shared_ptr<Creation> creation) {
+void KubernetesApi::create(Id id, const std::shared_ptr<Creation>& creation) {
   ++creation->tries;
   Call call = call_of("create", "POST", creation->resource, {});
   call.object = words_for(creation->resource, creation->name);
@@ -232,7 +232,7 @@ bool KubernetesApi::is_ours(const Creation& creation, const Json& existing) cons
 
 /// An object of that name may be there: what we sent and heard nothing of, or what another process of ours did, or a
 /// stranger's. `refusal`: of the last creation.
-void KubernetesApi::look_at_existing(Id id, std::shared_ptr<Creation> creation, ApiFailure refusal) {
+void KubernetesApi::look_at_existing(Id id, const std::shared_ptr<Creation>& creation, ApiFailure refusal) {
   go_on(id, call_of("get", "GET", creation->resource, creation->name),
         [this, id, creation, refusal = std::move(refusal)](CallAnswer&& answer) mutable {
           const bool absent = answer.failure && answer.failure->status == 404;
@@ -241,22 +241,19 @@ void KubernetesApi::look_at_existing(Id id, std::shared_ptr<Creation> creation, 
             return;
           }
           operations_.erase(id);
-          Answer given{.failure = std::move(answer.failure)};
-          given.uncertain = given.failure && !absent;
-          if (absent) given.failure = std::move(refusal);
-          if (!given.failure) {
-            auto object = parse_object(answer.body);
-            if (object && is_ours(*creation, *object)) {
-              given.object = std::move(*object);
-            } else {
-              given.failure = std::move(refusal);
-            }
+          Answer given;
+          if (answer.failure && !absent) {
+            given = {.failure = std::move(answer.failure), .uncertain = true};
+          } else if (auto object = parse_object(answer.body); !absent && object && is_ours(*creation, *object)) {
+            given.object = std::move(*object);
+          } else {
+            given.failure = std::move(refusal);
           }
           if (creation->done) creation->done(std::move(given));
         });
 }
 
-void KubernetesApi::claim_secret(Id id, std::shared_ptr<Creation> creation, ApiFailure exists) {
+void KubernetesApi::claim_secret(Id id, const std::shared_ptr<Creation>& creation, ApiFailure exists) {
   Call call = call_of("patch", "PATCH", Resource::secrets, creation->name);
   Json operations = Json::array();
   operations.push_back(
@@ -287,7 +284,7 @@ KubernetesApi::Id KubernetesApi::list(Resource resource, const Selection& select
   return id;
 }
 
-void KubernetesApi::next_page(Id id, std::shared_ptr<Listing> listing) {
+void KubernetesApi::next_page(Id id, const std::shared_ptr<Listing>& listing) {
   Call call = call_of("list", "GET", listing->resource, {});
   net::Query query{{"limit", std::to_string(options_.page)}};
   if (!listing->continue_token.empty()) query.emplace_back("continue", listing->continue_token);

@@ -126,10 +126,10 @@ class KubernetesApi {
   Call call_of(std::string verb, std::string method, Resource resource, const std::string& name) const;
   Id begin(Call call, Done done);
   void go_on(Id id, Call call, Transport::Done done);
-  void create(Id id, std::shared_ptr<Creation> creation);
-  void look_at_existing(Id id, std::shared_ptr<Creation> creation, ApiFailure refusal);
-  void claim_secret(Id id, std::shared_ptr<Creation> creation, ApiFailure exists);
-  void next_page(Id id, std::shared_ptr<Listing> listing);
+  void create(Id id, const std::shared_ptr<Creation>& creation);
+  void look_at_existing(Id id, const std::shared_ptr<Creation>& creation, ApiFailure refusal);
+  void claim_secret(Id id, const std::shared_ptr<Creation>& creation, ApiFailure exists);
+  void next_page(Id id, const std::shared_ptr<Listing>& listing);
   void take_page(Id id, const std::shared_ptr<Listing>& listing, CallAnswer&& answer);
   void end_list(Id id, const std::shared_ptr<Listing>& listing, ListEnd&& end);
   bool is_ours(const Creation& creation, const Json& existing) const;

@@ -104,7 +104,7 @@ void ExecPluginRun::start() {
   std::vector<std::string> environment = base::own_environment();
   for (const auto& [name, value] : plugin.environment) base::set_variable(environment, name + "=" + value);
   base::set_variable(environment, "KUBERNETES_EXEC_INFO=" + exec_info(access_));
-  child_ = base::start_process(base::find_program(plugin.command), plugin.arguments, environment);
+  child_ = base::start_process({base::find_program(plugin.command)}, plugin.arguments, environment);
   loop_.watch(child_.out.get(), [this] { read(child_.out, out_); });
   loop_.watch(child_.err.get(), [this] { read(child_.err, err_); });
   loop_.watch(child_.pidfd.get(), [this] { ended(); });

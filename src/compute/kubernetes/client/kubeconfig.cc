@@ -23,8 +23,8 @@ Error wrong(const std::string& file, const std::string& what, const std::string&
 /// One mapping of the file, with words for messages: "user 'x'".
 class Section {
  public:
-  Section(YAML::Node node, std::string where, const std::string& file)
-      : node_(std::move(node)), where_(std::move(where)), file_(file) {
+  Section(const YAML::Node& node, std::string where, const std::string& file)
+      : node_(node), where_(std::move(where)), file_(file) {
     if (node_.IsDefined() && !node_.IsNull() && !node_.IsMap()) throw wrong(file_, where_ + " is no mapping");
   }
 

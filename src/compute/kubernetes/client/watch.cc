@@ -36,7 +36,7 @@ struct Watch::State : std::enable_shared_from_this<Watch::State> {
         resource(what),
         selection(std::move(which)),
         handler(std::move(to)),
-        options(std::move(how)),
+        options(how),
         budget(std::numeric_limits<double>::max()) {
     options.retry.tries = std::numeric_limits<int>::max();
   }
@@ -79,7 +79,7 @@ struct Watch::State : std::enable_shared_from_this<Watch::State> {
 };
 
 Watch::Watch(KubernetesApi& api, Resource resource, Selection selection, WatchHandler handler, WatchOptions options)
-    : state_(std::make_shared<State>(api, resource, std::move(selection), std::move(handler), std::move(options))) {
+    : state_(std::make_shared<State>(api, resource, std::move(selection), std::move(handler), options)) {
   state_->start_list();
 }
 
