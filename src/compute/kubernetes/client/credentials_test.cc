@@ -122,7 +122,7 @@ TEST_F(KubernetesCredentialsTest, TokenFileIsReadAgain) {
   EXPECT_TRUE(credentials_->refused(get().identity.generation));
   EXPECT_THAT(headers(), ElementsAre(Pair("Authorization", "Bearer three")));
   // One that has gone does not take the last one with it.
-  base::remove_file(home_ + "/token");
+  std::filesystem::remove(home_ + "/token");
   clock_.seconds += 60;
   EXPECT_THAT(headers(), ElementsAre(Pair("Authorization", "Bearer three")));
 }
