@@ -72,7 +72,7 @@ TEST_F(KubernetesApiTest, Verbs) {
   EXPECT_FALSE(get("j").failure);
   EXPECT_FALSE(wait([&](auto done) { api().remove(Resource::jobs, "j", done); }).failure);
   EXPECT_FALSE(wait([&](auto done) { api().patch(Resource::pods, "p", {{"a", nullptr}}, done); }).failure);
-  const auto received = server_.received();
+  const auto received = server_->received();
   EXPECT_THAT(
       requests(),
       ElementsAre(StartsWith("POST " + std::string(kJobs) + " {\"metadata\""), "GET " + std::string(kJobs) + "/j",
@@ -221,7 +221,7 @@ TEST_F(KubernetesApiTest, SecretsAreClaimedWithoutReading) {
       requests().back(),
       "PATCH /api/v1/namespaces/n/secrets/s "
       R"([{"op":"test","path":"/metadata/labels/x~1owner","value":"me"},{"op":"add","path":"/data","value":{"k":"dg=="}}])");
-  EXPECT_EQ(server_.received().back().headers.at("content-type"), "application/json-patch+json");
+  EXPECT_EQ(server_->received().back().headers.at("content-type"), "application/json-patch+json");
   answers({status_reply(409, "AlreadyExists", "exists"), status_reply(422, "Invalid", "test failed")});
   EXPECT_EQ(create(secret, Resource::secrets).failure->reason, "AlreadyExists");
 }
@@ -380,7 +380,7 @@ TEST_F(KubernetesApiTest, SomeAtATimeAndNotTooFast) {
   int over = 0;
   for (int i = 0; i < 20; ++i) api().get(Resource::jobs, "j", [&](Answer&&) { ++over; });
   run_until([&] { return over == 20; });
-  EXPECT_LE(server_.connections(), 2);
+  EXPECT_LE(server_->connections(), 2);
   EXPECT_GE(api().counters().delayed, 1U);
   EXPECT_EQ(api().transport().in_flight(), 0U);
 }

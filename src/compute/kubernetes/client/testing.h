@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -34,8 +35,8 @@ inline Json object_named(const std::string& name, const std::string& version = "
 class ApiTest : public testing::Test {
  protected:
   explicit ApiTest(std::function<net::Reply(const net::Received&)> handler)
-      : loop_(clock_), server_(std::move(handler)) {
-    access_.cluster.server = server_.url();
+      : loop_(clock_), server_(std::make_unique<net::TestServer>(std::move(handler))) {
+    access_.cluster.server = server_->url();
     access_.cluster.proxy = "";
     access_.source = "context 'test' of /k";
     options_ = {.name_space = "n", .owner_label = "x/owner"};
@@ -47,6 +48,9 @@ class ApiTest : public testing::Test {
       pauses_.push_back(pause);
     };
   }
+
+  /// The handler belongs to a derived class, whose members go before this one's.
+  void TearDown() override { server_.reset(); }
 
   KubernetesApi& api() {
     if (!api_) api_.emplace(loop_, clock_, access_, options_, [this] { return random_; });
@@ -69,14 +73,14 @@ class ApiTest : public testing::Test {
   /// "GET /path", "POST /path {body}" of all that came.
   std::vector<std::string> requests() {
     std::vector<std::string> lines;
-    for (const net::Received& request : server_.received())
+    for (const net::Received& request : server_->received())
       lines.push_back(request.method + " " + request.target + (request.body.empty() ? "" : " " + request.body));
     return lines;
   }
 
   base::SystemClock clock_;
   base::EventLoop loop_;
-  net::TestServer server_;
+  std::unique_ptr<net::TestServer> server_;
   Access access_;
   ApiOptions options_;
   double random_ = 0.5;
