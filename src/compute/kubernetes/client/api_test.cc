@@ -374,8 +374,8 @@ TEST_F(KubernetesApiTest, CredentialsThatCannotBeHad) {
 
 TEST_F(KubernetesApiTest, SomeAtATimeAndNotTooFast) {
   options_.transport.calls_at_a_time = 2;
-  options_.transport.calls_per_second = 1000;
-  options_.transport.burst = 3;
+  options_.transport.calls_per_second = 200;
+  options_.transport.burst = 1;
   answers({object_reply(object_named("j"))});
   int over = 0;
   for (int i = 0; i < 20; ++i) api().get(Resource::jobs, "j", [&](Answer&&) { ++over; });
