@@ -36,7 +36,7 @@ else()
 endif()
 # Archives here too, if this machine has them.
 set(METAFLOW_PC_WITH "")
-foreach(library ${METAFLOW_NETTLE_LIBRARY} ${METAFLOW_ZLIB_LIBRARY})
+foreach(library ${METAFLOW_NETTLE_LIBRARY} ${METAFLOW_YAML_LIBRARY} ${METAFLOW_ZLIB_LIBRARY})
   get_filename_component(directory ${library} DIRECTORY)
   get_filename_component(file ${library} NAME)
   if(NOT directory IN_LIST CMAKE_CXX_IMPLICIT_LINK_DIRECTORIES)
