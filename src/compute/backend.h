@@ -23,6 +23,8 @@ struct Attempt {
   std::string inputs_file;               // the inputs by file, if they are too many for a command line
   std::vector<std::string> environment;  // NAME=value, besides what every task gets; the last counts
   std::uint64_t memory_limit = 0;        // bytes, hard; 0: none of its own
+  /// Microseconds that the step may take; 0: as long as it likes. It ends itself; a backend kills one that does not.
+  std::int64_t time_limit = 0;
 };
 
 /// How an attempt ended.
@@ -33,8 +35,14 @@ struct Verdict {
   bool exited = false;
   /// For people, one sentence: "Task was killed by SIGTERM (peak memory 3.1 MB)."
   std::string cause;
-  /// The attempt ended itself because its time was up.
+  /// The attempt ended because its time was up: by itself, or, if `killed_late`, since it did not.
   bool timed_out = false;
+  bool killed_late = false;
+  /// Its supervisor elsewhere has made visible what it left, and has stored its log.
+  bool committed = false;
+  bool log_stored = false;
+  /// Another attempt would end in the same way: the image does not exist, the cluster does not let us.
+  bool hopeless = false;
   store::Usage usage;
 };
 
@@ -44,6 +52,8 @@ class BackendEvents {
   virtual ~BackendEvents() = default;
   /// The attempt runs; `where` goes into its lines: "pid 4711".
   virtual void on_started(AttemptId attempt, const std::string& where) = 0;
+  /// Something that people should know of attempts of one step that go on: "Pod is pending: Unschedulable: ..."
+  virtual void on_notice(std::span<const AttemptId> attempts, std::string_view text) = 0;
   /// A piece of its output, not necessarily whole lines.
   virtual void on_output(AttemptId attempt, store::Stream stream, std::string_view bytes) = 0;
   /// It has ended; all its output has been told.
@@ -61,7 +71,8 @@ class Backend {
   virtual void submit(std::span<const Attempt> attempts) = 0;
   /// Stops attempts that have not finished. They are told as finished when they have.
   virtual void stop(std::span<const AttemptId> attempts, Stop how) = 0;
-  /// The run is over and no attempt is left: nothing that belongs to it may remain.
+  /// The run is over and no attempt is left: nothing that belongs to it may remain. May wait a few seconds; throws
+  /// nothing.
   virtual void end() = 0;
 };
 

@@ -60,6 +60,8 @@ Verdict verdict_of(const store::ExitReport& report) {
   verdict.exited_well = report.committed && report.exited && report.exit_code == 0;
   verdict.cause = report.cause;
   verdict.timed_out = report.timed_out;
+  verdict.committed = report.committed;
+  verdict.log_stored = report.stage != store::Stage::bootstrap;
   verdict.usage = report.usage;
   return verdict;
 }

@@ -278,8 +278,7 @@ void Run::start_task(Ready work) {
                      .log = {},
                      .failure_type = {},
                      .failure = {},
-                     .grant = {},
-                     .deadline = {}});
+                     .grant = {}});
 }
 
 void Run::start_attempt(Task task) {
@@ -296,16 +295,6 @@ void Run::start_attempt(Task task) {
 
   if (requests_[step]) task.grant = machine_.take(*requests_[step]);
   const compute::Attempt attempt = describe_attempt(task);
-  const AttemptPolicy& limits = policies_[step];
-  if (limits.time_limit > 0 && !limits.is_fallback(task.attempt)) {
-    // The attempt ends itself when its time is up. This is for one that cannot.
-    task.deadline = services_.loop.after(limits.time_limit + kGrace, [this, id = attempt.id] {
-      Task& late = running_.at(id);
-      late.deadline.reset();
-      late.out_of_time = true;
-      backend_->stop(std::span(&id, 1), compute::Stop::force);
-    });
-  }
   StepProgress& at = progress(task.work.step);
   ++at.running;
   if (at.began == 0) at.began = services_.clock.monotonic_microseconds();
@@ -333,6 +322,8 @@ compute::Attempt Run::describe_attempt(const Task& task) {
   if (limits.is_fallback(task.attempt)) {
     attempt.step.failure_type = task.failure_type;
     attempt.step.failure = task.failure;
+  } else {
+    attempt.time_limit = limits.time_limit;
   }
   attempt.step.name_space = options_.name_space;
   attempt.step.branch = options_.branch;
@@ -367,6 +358,17 @@ void Run::on_started(compute::AttemptId attempt, const std::string& where) {
               task.work.split_index, task.work.joined_split});
 }
 
+void Run::on_notice(std::span<const compute::AttemptId> attempts, std::string_view text) {
+  const Task& first = running_.at(attempts.front());
+  constexpr std::size_t kFew = 3;
+  if (attempts.size() <= kFew && progress(first.work.step).expected <= kWide) {
+    for (const compute::AttemptId attempt : attempts) say(running_.at(attempt), text);
+  } else {
+    say(ReportLine::Kind::run, fmt::format("{} task{} of step {}: {}", attempts.size(),
+                                           attempts.size() == 1 ? "" : "s", first.ref.step, text));
+  }
+}
+
 void Run::on_output(compute::AttemptId attempt, store::Stream stream, std::string_view bytes) {
   Task& task = running_.at(attempt);
   task.log->add(stream, bytes, [&](std::string_view text, std::int64_t time) {
@@ -380,24 +382,23 @@ void Run::on_finished(compute::AttemptId attempt, const compute::Verdict& verdic
   auto node = running_.extract(attempt);
   Task& task = node.mapped();
   --progress(task.work.step).running;
-  if (task.deadline) services_.loop.cancel(*task.deadline);
   machine_.give_back(task.grant);
   task.log->finish([&](std::string_view text, std::int64_t time) {
     services_.reporter.print({ReportLine::Kind::output, time, task.name, task.where, text});
   });
   const std::optional<TaskData> data = services_.store.read_attempt(task.ref, task.attempt);
   if (outcome_of(verdict.exited, verdict.exited_well, data ? &*data : nullptr) == Outcome::done) {
-    succeeded(task, *data, verdict.usage);
+    succeeded(task, *data, verdict);
   } else {
     attempt_failed(std::move(task), verdict, data ? &*data : nullptr);
   }
 }
 
-void Run::succeeded(Task& task, const TaskData& data, const store::Usage& usage) {
-  task.log->save(services_.store, task.ref, task.attempt);
-  commit(task.ref, task.attempt, data);
+void Run::succeeded(Task& task, const TaskData& data, const compute::Verdict& verdict) {
+  save_log(task, verdict);
+  commit(task.ref, task.attempt, data, verdict);
   ++progress(task.work.step).done;
-  services_.journal.attempt_ends(now(), task.ref, task.attempt, AttemptEnd::done, usage, "");
+  services_.journal.attempt_ends(now(), task.ref, task.attempt, AttemptEnd::done, verdict.usage, "");
   if (data.splits) say(task, fmt::format("Foreach yields {} child steps.", *data.splits));
   say(task, "Task finished successfully.");
   follow(task.work, task.ref, data);
@@ -407,22 +408,23 @@ void Run::attempt_failed(Task task, const compute::Verdict& verdict, const TaskD
   const bool threw = outcome_of(verdict.exited, verdict.exited_well, data) == Outcome::threw;
   std::string cause = threw ? data->failure : verdict.cause;
   task.failure_type = CaughtException::kProcessDied;
-  if (verdict.timed_out || task.out_of_time) {
+  if (verdict.timed_out) {
     cause =
         fmt::format("Step {} timed out after {}", task.ref.step, duration_in_words(policy(task.work.step).time_limit));
-    if (task.out_of_time) cause += ", and was killed since it did not end by itself";
+    if (verdict.killed_late) cause += ", and was killed since it did not end by itself";
     task.failure_type = CaughtException::kTimedOut;
   } else if (!threw && data != nullptr && data->ok) {
     cause += " Its step had finished: it died in exit(), perhaps in a static destructor.";
   }
   task.failure = cause;
 
+  if (verdict.log_stored) task.log.emplace(log_stamps_, options_.max_log_size * 1'000'000);  // for what we note
   if (task.stopped) {
     ++stopped_tasks_;
     say(task, "[KILLED BY ORCHESTRATOR]");
     task.log->note(store::Stream::err, "[KILLED BY ORCHESTRATOR]");
   } else {
-    if (!threw && !verdict.timed_out) {  // that one has said so itself
+    if (!threw && (!verdict.timed_out || verdict.killed_late)) {  // that one has said so itself
       say(task, cause, ReportLine::Kind::failure);
       task.log->note(store::Stream::err, cause);
     }
@@ -430,11 +432,11 @@ void Run::attempt_failed(Task task, const compute::Verdict& verdict, const TaskD
     task.log->note(store::Stream::err, "Task failed.");
   }
   task.log->save(services_.store, task.ref, task.attempt);
-  if (threw) commit(task.ref, task.attempt, *data);  // what it had set when it threw; marked as not ok
+  if (threw) commit(task.ref, task.attempt, *data, verdict);  // what it had set when it threw; marked as not ok
   services_.journal.attempt_ends(now(), task.ref, task.attempt, task.stopped ? AttemptEnd::stopped : AttemptEnd::failed,
                                  verdict.usage, cause);
   if (task.stopped) return void(++progress(task.work.step).failed);
-  if (!stopping() && try_again(task)) return;
+  if (!stopping() && try_again(task, verdict)) return;
   ++progress(task.work.step).failed;
   if (stopping()) return;  // the first failure is the one to tell
   say(task, fmt::format("To execute it again, by itself: {} debug {}", options_.program, task.ref.path()),
@@ -443,13 +445,12 @@ void Run::attempt_failed(Task task, const compute::Verdict& verdict, const TaskD
 }
 
 /// Makes the next attempt of a task, if it may have one.
-bool Run::try_again(Task& task) {
+bool Run::try_again(Task& task, const compute::Verdict& verdict) {
   const AttemptPolicy& limits = policy(task.work.step);
+  if (verdict.hopeless) return false;
   if (task.attempt + 1 >= limits.attempts()) return false;
   ++task.attempt;
   task.stopped = false;
-  task.out_of_time = false;
-  task.deadline.reset();
   if (limits.pause == 0 || limits.is_fallback(task.attempt)) {
     again_.push_back(std::move(task));
     return true;
@@ -466,10 +467,15 @@ bool Run::try_again(Task& task) {
 }
 
 /// Makes what the attempt left visible. Its process has ended, so nothing can go wrong with it any more.
-void Run::commit(const TaskRef& task, int attempt, const TaskData& data) {
-  services_.store.mark_done(task, attempt);
+void Run::commit(const TaskRef& task, int attempt, const TaskData& data, const compute::Verdict& verdict) {
+  if (!verdict.committed) services_.store.mark_done(task, attempt);
   services_.metadata.add_artifacts(task, visible(data), now());
   services_.metadata.add_fields(task, attempt, {{"attempt-done", std::to_string(attempt), ""}});
+}
+
+/// What the attempt's supervisor has stored elsewhere was only shown here.
+void Run::save_log(Task& task, const compute::Verdict& verdict) {
+  if (!verdict.log_stored) task.log->save(services_.store, task.ref, task.attempt);
 }
 
 void Run::follow(const Ready& work, const TaskRef& task, const TaskData& data) {

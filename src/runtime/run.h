@@ -75,6 +75,7 @@ class Run : public compute::BackendEvents {
   bool stopping() const { return failure_.has_value() || interrupted_.has_value(); }
 
   void on_started(compute::AttemptId attempt, const std::string& where) override;
+  void on_notice(std::span<const compute::AttemptId> attempts, std::string_view text) override;
   void on_output(compute::AttemptId attempt, store::Stream stream, std::string_view bytes) override;
   void on_finished(compute::AttemptId attempt, const compute::Verdict& verdict) override;
 
@@ -88,11 +89,9 @@ class Run : public compute::BackendEvents {
     std::string where;           // "pid 4711"
     std::optional<TaskLog> log;  // of the attempt
     bool stopped = false;        // because of another task, or the user
-    bool out_of_time = false;    // stopped because it ignored the end of its time
     std::string failure_type;    // of the attempt before
     std::string failure;
     Grant grant;  // of the machine
-    std::optional<base::EventLoop::Timer> deadline;
   };
 
   struct Repeated {
@@ -109,10 +108,11 @@ class Run : public compute::BackendEvents {
   void start_attempt(Task task);
   store::TaskRef new_task(int step);
   compute::Attempt describe_attempt(const Task& task);
-  void succeeded(Task& task, const store::TaskData& data, const store::Usage& usage);
+  void succeeded(Task& task, const store::TaskData& data, const compute::Verdict& verdict);
   void attempt_failed(Task task, const compute::Verdict& verdict, const store::TaskData* data);
-  bool try_again(Task& task);
-  void commit(const store::TaskRef& task, int attempt, const store::TaskData& data);
+  bool try_again(Task& task, const compute::Verdict& verdict);
+  void commit(const store::TaskRef& task, int attempt, const store::TaskData& data, const compute::Verdict& verdict);
+  void save_log(Task& task, const compute::Verdict& verdict);
   void follow(const Ready& work, const store::TaskRef& task, const store::TaskData& data);
   void find_items(const Position& position, store::TaskData& data) const;
   void adopt(const Ready& work, const Origin& origin, const Origin::Finished& finished, const store::TaskData& data);

@@ -1,6 +1,5 @@
 #include "compute/kubernetes/manifest.h"
 
-#include <elf.h>
 #include <fmt/format.h>
 #include <nettle/sha2.h>
 
@@ -17,7 +16,6 @@ namespace {
 constexpr std::size_t kKeyBytes = 8;         // of a hash in names: 64 bits
 constexpr std::size_t kLongestPart = 12;     // of flow and step in the name of a job, which pods make longer
 constexpr int kGraceSeconds = 30;            // to stop the step and to upload its logs
-constexpr int kKeptSeconds = 7 * 24 * 3600;  // a finished job stays for who wants to look
 
 std::string hash_of(std::string_view text) {
   sha256_ctx context;
@@ -138,6 +136,8 @@ Json annotations_of(const JobIdentity& identity, const std::map<std::string, std
 
 Json container_of(const PodRequest& request, const Delivery& delivery, const Variables& environment, Json mounts) {
   Json env = variables(environment);
+  if (request.tmpfs_size && request.tmpfs_tempdir)
+    env.push_back({{"name", "METAFLOW_TEMPDIR"}, {"value", request.tmpfs_path}});
   env.push_back(from_field("METAFLOW_KUBERNETES_NAMESPACE", "metadata.namespace"));
   env.push_back(from_field("METAFLOW_KUBERNETES_POD_NAMESPACE", "metadata.namespace"));
   env.push_back(from_field("METAFLOW_KUBERNETES_POD_NAME", "metadata.name"));
@@ -183,14 +183,16 @@ std::string run_key(std::string_view flow, std::string_view run, std::string_vie
   return hash_of(fmt::format("{}\n{}\n{}", store, flow, run));
 }
 
-std::string job_name(const JobIdentity& identity, std::string_view store) {
-  const std::string whole = fmt::format("{}\n{}\n{}\n{}\n{}\n{}", store, identity.flow, identity.run, identity.step,
-                                        identity.task, identity.attempt);
+std::string job_name(const JobIdentity& identity, std::string_view store, int tries) {
+  std::string whole = fmt::format("{}\n{}\n{}\n{}\n{}\n{}", store, identity.flow, identity.run, identity.step,
+                                  identity.task, identity.attempt);
+  if (tries > 0) whole += fmt::format("\n{}", tries);
   return fmt::format("mf-{}-{}-{}", dns_part(identity.flow), dns_part(identity.step), hash_of(whole));
 }
 
 Json job_manifest(const JobIdentity& identity, const std::string& name, const std::string& run_key,
-                  const PodRequest& request, const Delivery& delivery, const Variables& environment) {
+                  const PodRequest& request, const Delivery& delivery, const Variables& environment,
+                  std::int64_t kept_seconds) {
   const Json labels = labels_of(request.labels, run_key);
   const Json annotations = annotations_of(identity, request.annotations);
   Volumes volumes = volumes_of(request);
@@ -224,7 +226,7 @@ Json job_manifest(const JobIdentity& identity, const std::string& name, const st
            {{"backoffLimit", 0},
             {"completions", 1},
             {"parallelism", 1},
-            {"ttlSecondsAfterFinished", kKeptSeconds},
+            {"ttlSecondsAfterFinished", kept_seconds},
             {"template", {{"metadata", {{"labels", labels}, {"annotations", annotations}}}, {"spec", pod}}}}}};
 }
 
@@ -235,19 +237,6 @@ Json secret_manifest(const std::string& name, const std::string& run_key,
           {"type", "Opaque"},
           {"metadata", {{"name", name}, {"labels", labels_of({}, run_key)}}},
           {"stringData", texts}};
-}
-
-std::string architecture_of(std::uint16_t elf_machine) {
-  switch (elf_machine) {
-    case EM_X86_64: return "amd64";
-    case EM_AARCH64: return "arm64";
-    case EM_PPC64: return "ppc64le";
-    case EM_S390: return "s390x";
-    case EM_RISCV: return "riscv64";
-    default: break;
-  }
-  throw Error(ErrorCode::kubernetes,
-              fmt::format("This program is for ELF machine {}, which Kubernetes has no name for", elf_machine));
 }
 
 }  // namespace metaflow::kube

@@ -27,7 +27,8 @@ struct JobIdentity {
 
 /// The same for the same attempt, so that a submission whose answer was lost cannot become two jobs; fit for a name and
 /// for a label. `store`: where the run is stored, since two stores may have runs of the same id.
-std::string job_name(const JobIdentity& identity, std::string_view store);
+/// `tries`: jobs that the attempt had before, whose task did not begin.
+std::string job_name(const JobIdentity& identity, std::string_view store, int tries = 0);
 /// What is common to the jobs of a run: the value of kRunLabel, and of the name of its secret.
 std::string run_key(std::string_view flow, std::string_view run, std::string_view store);
 
@@ -50,15 +51,14 @@ struct Delivery {
 
 using Variables = std::vector<std::pair<std::string, std::string>>;
 
-/// batch/v1 Job with one pod that is tried once: retries are the scheduler's.
+/// batch/v1 Job with one pod that is tried once: retries are the scheduler's. `kept_seconds`: until the cluster deletes
+/// the job after it has ended.
 Json job_manifest(const JobIdentity& identity, const std::string& name, const std::string& run_key,
-                  const PodRequest& request, const Delivery& delivery, const Variables& environment);
+                  const PodRequest& request, const Delivery& delivery, const Variables& environment,
+                  std::int64_t kept_seconds);
 
 /// core/v1 Secret with texts.
 Json secret_manifest(const std::string& name, const std::string& run_key,
                      const std::map<std::string, std::string>& texts);
-
-/// Kubernetes' name of this machine's architecture for an ELF machine number. Throws Error{kubernetes} for others.
-std::string architecture_of(std::uint16_t elf_machine);
 
 }  // namespace metaflow::kube

@@ -1,6 +1,5 @@
 #include "compute/kubernetes/manifest.h"
 
-#include <elf.h>
 #include <gtest/gtest.h>
 
 #include <metaflow/error.h>
@@ -20,6 +19,7 @@ TEST(Manifest, NamesAreThoseOfTheAttempt) {
   other.attempt = 2;
   EXPECT_NE(job_name(other, "s3://b/metaflow"), name);
   EXPECT_NE(job_name(kIdentity, "s3://c/metaflow"), name);
+  EXPECT_NE(job_name(kIdentity, "s3://b/metaflow", 1), name);
   EXPECT_TRUE(job_name({"_Ä", "1", "start", "1", 0, ""}, "").starts_with("mf-flow-start-"))
       << "no letter is left of the flow";
 }
@@ -27,7 +27,7 @@ TEST(Manifest, NamesAreThoseOfTheAttempt) {
 TEST(Manifest, TheLeast) {
   const Json job =
       job_manifest(kIdentity, "mf-x", "k", PodRequest{.image = "debian:12", .time_limit = 100},
-                   Delivery{.command = {"/flow", "supervise"}, .architecture = "amd64", .secret = ""}, {{"A", "b"}});
+                   Delivery{.command = {"/flow", "supervise"}, .architecture = "amd64", .secret = ""}, {{"A", "b"}}, 60);
   EXPECT_EQ(job["spec"]["backoffLimit"], 0);
   EXPECT_EQ(job["metadata"]["annotations"]["metaflow/attempt"], "1");
   EXPECT_EQ(job["metadata"]["labels"], job["spec"]["template"]["metadata"]["labels"]);
@@ -71,7 +71,7 @@ TEST(Manifest, Everything) {
   delivery.fetcher_image = "curlimages/curl";
   delivery.fetcher_command = {"sh", "-c", "fetch"};
   delivery.fetcher_environment = {{"MF_SHA256", "00"}};
-  const Json job = job_manifest(kIdentity, "mf-x", "k", request, delivery, {});
+  const Json job = job_manifest(kIdentity, "mf-x", "k", request, delivery, {}, 60);
   EXPECT_EQ(job["metadata"]["namespace"], "ml");
   EXPECT_EQ(job["metadata"]["labels"]["team"], "risk");
   const Json& pod = job["spec"]["template"]["spec"];
@@ -88,12 +88,6 @@ TEST(Manifest, Everything) {
   EXPECT_EQ(container["envFrom"].dump(), R"([{"secretRef":{"name":"mysecret"}}])")
       << "the link is for the fetcher alone";
   EXPECT_EQ(pod["initContainers"][0]["envFrom"].dump(), R"([{"secretRef":{"name":"mf-k"}}])");
-}
-
-TEST(Manifest, Architectures) {
-  EXPECT_EQ(architecture_of(EM_X86_64), "amd64");
-  EXPECT_EQ(architecture_of(EM_AARCH64), "arm64");
-  EXPECT_THROW(architecture_of(EM_386), Error);
 }
 
 }  // namespace
