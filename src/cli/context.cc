@@ -10,6 +10,7 @@
 
 #include "base/files.h"
 #include "base/text.h"
+#include "graph/project.h"
 #include "store/open.h"
 
 namespace metaflow::cli {
@@ -33,6 +34,10 @@ const std::string& Context::user() {
   return *user_;
 }
 
+std::string Context::project_branch() {
+  return flow.project.empty() ? "" : graph::project_branch(top.branch, top.production, user());
+}
+
 void Context::begin() {
   // An option has been checked; a setting, which may be meant for flows in Python, has not.
   for (const auto& [option, setting, value] : {std::tuple("--metadata", "DEFAULT_METADATA", &top.metadata),
@@ -43,6 +48,7 @@ void Context::begin() {
                 fmt::format("Say {} local, or set METAFLOW_{} to local.", option, setting));
   }
   echo(fmt::format("Metaflow {} executing {} for user:{}\n", kVersionText, flow.name, user()));
+  if (!flow.project.empty()) echo(fmt::format("Project: {}, Branch: {}\n", flow.project, project_branch()));
 }
 
 std::vector<std::string> Context::all_with(const std::vector<std::string>& more) {
