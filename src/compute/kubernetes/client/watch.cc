@@ -2,9 +2,12 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <exception>
 #include <limits>
+#include <optional>
+#include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "base/text.h"
 

@@ -1,14 +1,12 @@
 // What happens to objects of one kind, told as it happens, for as long as somebody wants to know.
 #pragma once
 
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
-#include <exception>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
-#include <unordered_map>
-#include <unordered_set>
 
 #include "compute/kubernetes/client/api.h"
 
@@ -17,8 +15,8 @@ namespace metaflow::kube {
 enum class Change : std::uint8_t { added, modified, deleted };
 
 struct WatchHandler {
-  /// An object appeared, changed, or went. Of one that went while nobody looked only name, namespace, uid and
-  /// resourceVersion in `metadata` are known.
+  /// An object appeared, changed, or went. Of one that went while nobody looked only name, uid and resourceVersion in
+  /// `metadata` are known.
   std::function<void(Change, Json&&)> on_change{};
   /// Everything that is there has been told; after each list.
   std::function<void()> on_synced{};
