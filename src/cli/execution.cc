@@ -15,6 +15,7 @@
 #include "base/process.h"
 #include "base/text.h"
 #include "compute/local/local_backend.h"
+#include "compute/router.h"
 #include "runtime/machine.h"
 #include "runtime/task/memory.h"
 
@@ -118,6 +119,7 @@ Execution::Execution(Context& context, const ExecutionOptions& options)
     : context_(context), options_(options), graph_(context.make_graph(options.with)) {
   store::check_tags(options.tags);
   runtime::check_local_requests(graph_);
+  remote_.emplace(context, graph_);
   context.echo("Validating your flow...\n    The graph looks good!\n");
 }
 
@@ -222,7 +224,12 @@ int Execution::execute(const store::TaskRef& parameters, runtime::Origin* origin
     loop.after(runtime::Lease::kRenewEvery, renew);
   };
   loop.after(runtime::Lease::kRenewEvery, renew);
-  compute::LocalBackend backend(loop, run, base::own_command(), task_environment());
+  compute::Router backend(std::make_unique<compute::LocalBackend>(loop, run, base::own_command(), task_environment()));
+  if (remote_->any()) {
+    Remote::Backend made = remote_->make(loop, run, run_, options_.max_log_size);
+    run.mark_remote(remote_->steps(), made.code_package);
+    backend.add(std::move(made.backend), remote_->steps());
+  }
   if (origin != nullptr) {
     run.clone(*origin);
     if (!run.stopping()) {

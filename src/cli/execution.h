@@ -9,6 +9,7 @@
 
 #include "cli/command_line.h"
 #include "cli/context.h"
+#include "cli/remote.h"
 #include "runtime/lease.h"
 #include "runtime/origin.h"
 #include "runtime/reporter.h"
@@ -69,6 +70,7 @@ class Execution {
   Context& context_;
   const ExecutionOptions& options_;
   graph::Graph graph_;
+  std::optional<Remote> remote_;
   std::string run_;
   std::string origin_;
   std::function<void()> cloned_;

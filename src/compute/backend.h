@@ -20,7 +20,6 @@ using AttemptId = std::uint64_t;
 struct Attempt {
   AttemptId id = 0;
   StepArguments step;                    // what to execute
-  std::string inputs_file;               // the inputs by file, if they are too many for a command line
   std::vector<std::string> environment;  // NAME=value, besides what every task gets; the last counts
   std::uint64_t memory_limit = 0;        // bytes, hard; 0: none of its own
   /// Microseconds that the step may take; 0: as long as it likes. It ends itself; a backend kills one that does not.
@@ -69,7 +68,8 @@ class Backend {
   virtual ~Backend() = default;
   /// Starts attempts. One that cannot be started is told as finished, later, from the loop.
   virtual void submit(std::span<const Attempt> attempts) = 0;
-  /// Stops attempts that have not finished. They are told as finished when they have.
+  /// Stops attempts that have not finished; ignores those that it does not know. They are told as finished when they
+  /// have.
   virtual void stop(std::span<const AttemptId> attempts, Stop how) = 0;
   /// The run is over and no attempt is left: nothing that belongs to it may remain. May wait a few seconds; throws
   /// nothing.

@@ -17,7 +17,7 @@ namespace metaflow::compute {
 /// Not thread-safe; lives in the scheduler's event loop.
 class Notices {
  public:
-  static constexpr std::int64_t kGather = 500'000;        // microseconds in which the same of several is one notice
+  static constexpr std::int64_t kGather = 500'000;          // microseconds in which the same of several is one notice
   static constexpr std::int64_t kRepeatEvery = 60'000'000;  // while something still waits
 
   Notices(base::EventLoop& loop, base::Clock& clock, BackendEvents& events)

@@ -267,7 +267,7 @@ std::optional<PodRequest> pod_request(const std::string& step, const std::vector
       image, settings.text("CONTAINER_REGISTRY", all_settings.get("DEFAULT_CONTAINER_REGISTRY", "")));
   pod.image_pull_policy = given_or(asked->image_pull_policy, settings.text("IMAGE_PULL_POLICY"));
   pod.image_pull_secrets = given_or(asked->image_pull_secrets, settings.list("IMAGE_PULL_SECRETS"));
-  pod.name_space = given_or(asked->namespace_, settings.text("NAMESPACE", defaults.name_space));
+  pod.name_space = given_or(asked->namespace_, settings.text("NAMESPACE"));
   pod.service_account = given_or(asked->service_account, settings.text("SERVICE_ACCOUNT"));
   pod.secrets = asked->secrets;
   for (std::string& secret : settings.list("SECRETS")) {

@@ -48,7 +48,7 @@ TEST_F(PodRequests, Defaults) {
   EXPECT_EQ(pod.cpu, 1);
   EXPECT_EQ(pod.memory, 4096);
   EXPECT_EQ(pod.disk, 10240);
-  EXPECT_EQ(pod.name_space, "default");
+  EXPECT_EQ(pod.name_space, "");
   EXPECT_EQ(pod.image, "debian:bookworm-slim");
   EXPECT_FALSE(pod.guaranteed);
   EXPECT_EQ(pod.time_limit, 5 * 24 * 3600);

@@ -62,6 +62,12 @@ Run::Run(RunServices services, RunOptions options, const TaskRef& parameters)
   frontier_.begin(parameters);
 }
 
+void Run::mark_remote(const std::vector<std::string>& steps, std::string code_package) {
+  remote_.assign(services_.graph.steps().size(), false);
+  for (const std::string& step : steps) remote_[static_cast<std::size_t>(services_.graph.find(step))] = true;
+  code_package_ = std::move(code_package);
+}
+
 Run::~Run() {
   for (const Repeated& repeated : repeated_) services_.loop.cancel(repeated.timer);
   if (patience_) services_.loop.cancel(*patience_);
@@ -291,6 +297,8 @@ void Run::start_attempt(Task task) {
   if (!options_.origin_run.empty() && task.attempt == 0) fields.push_back({"origin-run-id", options_.origin_run, ""});
   if (std::string path = frontier_.execution_path(task.work.position); !path.empty() && task.attempt == 0)
     fields.push_back({"foreach-execution-path", std::move(path), ""});
+  if (!remote_.empty() && remote_[step] && task.attempt == 0 && !code_package_.empty())
+    fields.push_back({"code-package", code_package_, ""});
   services_.metadata.add_fields(task.ref, task.attempt, fields);
 
   if (requests_[step]) task.grant = machine_.take(*requests_[step]);
@@ -330,9 +338,9 @@ compute::Attempt Run::describe_attempt(const Task& task) {
   attempt.step.origin_run_id = options_.origin_run;
   attempt.step.tags = options_.tags;
   if (attempt.step.inputs.size() > kInputsOnCommandLine) {
-    attempt.inputs_file =
-        fmt::format("{}/{}/{}/inputs.txt", options_.local_root, services_.store.flow(), task.ref.path());
-    base::create_file(attempt.inputs_file, compute::pack_inputs(attempt.step.inputs));
+    services_.store.write_inputs(task.ref, compute::pack_inputs(attempt.step.inputs));
+    attempt.step.inputs_stored = true;
+    attempt.step.inputs.clear();
   }
   if (task.grant.granted) {
     for (std::string& variable : machine_.environment(task.grant)) attempt.environment.push_back(std::move(variable));
@@ -364,8 +372,8 @@ void Run::on_notice(std::span<const compute::AttemptId> attempts, std::string_vi
   if (attempts.size() <= kFew && progress(first.work.step).expected <= kWide) {
     for (const compute::AttemptId attempt : attempts) say(running_.at(attempt), text);
   } else {
-    say(ReportLine::Kind::run, fmt::format("{} task{} of step {}: {}", attempts.size(),
-                                           attempts.size() == 1 ? "" : "s", first.ref.step, text));
+    say(ReportLine::Kind::run, fmt::format("{} task{} of step {}: {}", attempts.size(), attempts.size() == 1 ? "" : "s",
+                                           first.ref.step, text));
   }
 }
 

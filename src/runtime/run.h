@@ -65,6 +65,10 @@ class Run : public compute::BackendEvents {
   /// After cloning, what was and what is to come: "2 tasks cloned (start, work). Next: work (3 tasks)."
   std::string outlook() const;
 
+  /// These steps are executed elsewhere. `code_package`: the value of the field that shows clients the code; empty:
+  /// none.
+  void mark_remote(const std::vector<std::string>& steps, std::string code_package);
+
   /// Executes what is left. Throws Error{step_failure} when a task failed and Error{interrupted} when stopped; no
   /// attempt is left then.
   void execute(compute::Backend& backend);
@@ -133,6 +137,8 @@ class Run : public compute::BackendEvents {
   std::string run_id_;
   std::vector<AttemptPolicy> policies_;           // per step
   std::vector<std::optional<Request>> requests_;  // per step: of those that the machine has to have room for
+  std::vector<bool> remote_;                      // per step: executed elsewhere
+  std::string code_package_;
   Machine machine_;
   Frontier frontier_;
   base::Stamps log_stamps_;

@@ -20,12 +20,12 @@ using compute::Verdict;
 namespace {
 
 constexpr std::int64_t kSecond = 1'000'000;
-constexpr std::int64_t kLogEnd = 5 * kSecond;     // between a pod's end and that of its log
+constexpr std::int64_t kLogEnd = 5 * kSecond;  // between a pod's end and that of its log
 constexpr std::int64_t kSweepEvery = 15 * kSecond;
 constexpr std::int64_t kPodDue = 10 * kSecond;    // after its job, a pod is there
 constexpr std::int64_t kFarewell = 15 * kSecond;  // for deletions, at the end of a run
 constexpr std::int64_t kBetweenTries = 10 * kSecond;
-constexpr int kMostTries = 3;                     // of what goes wrong before a task begins
+constexpr int kMostTries = 3;  // of what goes wrong before a task begins
 constexpr std::int64_t kShortestRenewal = 60 * kSecond;
 
 std::string label(const Json& object, const char* name) { return text_at(object, {"metadata", "labels", name}); }
@@ -41,7 +41,7 @@ KubernetesBackend::KubernetesBackend(base::EventLoop& loop, base::Clock& clock, 
       access_(std::move(access)),
       options_(std::move(options)),
       run_key_(run_key(store.flow(), options_.run, store.storage().root())),
-      secret_(options_.flow_in_image.empty() ? "mf-" + run_key_ : ""),
+      secret_(options_.flow_in_image.empty() ? secret_name(run_key_) : ""),
       notices_(loop, clock, events) {}
 
 KubernetesBackend::~KubernetesBackend() {
@@ -97,9 +97,8 @@ void KubernetesBackend::prepare(Place& place, const std::string& name_space) {
   WatchHandler handler;
   handler.on_change = [this](Change change, Json&& pod) { on_pod(change, pod); };
   handler.on_failure = [this, &place](const ApiFailure& failure) { fail_all(place, failure); };
-  place.watch = std::make_unique<Watch>(*place.api, Resource::pods,
-                                        Selection{.labels = fmt::format("{}={}", kRunLabel, run_key_)},
-                                        std::move(handler));
+  place.watch = std::make_unique<Watch>(
+      *place.api, Resource::pods, Selection{.labels = fmt::format("{}={}", kRunLabel, run_key_)}, std::move(handler));
   if (secret_.empty()) {
     place.ready = true;
     return;
@@ -148,11 +147,10 @@ void KubernetesBackend::submit(std::span<const compute::Attempt> attempts) {
 
 Json KubernetesBackend::manifest_of(const Entry& entry) const {
   const compute::Attempt& attempt = entry.attempt;
-  const JobIdentity identity{store_.flow(),       options_.run,       attempt.step.step, attempt.step.task,
-                             attempt.step.retry_count, options_.user};
+  const JobIdentity identity{
+      store_.flow(), options_.run, attempt.step.step, attempt.step.task, attempt.step.retry_count, options_.user};
   std::vector<std::string> arguments{"supervise", "--max-log-size", std::to_string(options_.max_log_size), "--"};
-  for (std::string& word : compute::to_command_line(attempt.step, attempt.inputs_file))
-    arguments.push_back(std::move(word));
+  for (std::string& word : compute::to_command_line(attempt.step)) arguments.push_back(std::move(word));
 
   Delivery delivery;
   delivery.architecture = options_.architecture;
@@ -187,9 +185,8 @@ void KubernetesBackend::create_job(Id id) {
   entry->job = job_name({store_.flow(), options_.run, step.step, step.task, step.retry_count, options_.user},
                         store_.storage().root(), entry->tries);
   by_job_[entry->job] = id;
-  entry->place->api->create(
-      Resource::jobs, manifest_of(*entry),
-      [this, id, job = entry->job](Answer&& answer) { on_created(id, job, std::move(answer)); });
+  entry->place->api->create(Resource::jobs, manifest_of(*entry),
+                            [this, id, job = entry->job](Answer&& answer) { on_created(id, job, std::move(answer)); });
 }
 
 void KubernetesBackend::on_created(Id id, const std::string& job, Answer&& answer) {
@@ -350,7 +347,10 @@ void KubernetesBackend::sweep(Place& place) {
                   {.on_object = [this, &place](Json&& event) { explain(place, event); }});
   auto there = std::make_shared<std::unordered_map<std::string, bool>>();
   place.api->list(Resource::jobs, Selection{.labels = fmt::format("{}={}", kRunLabel, run_key_)},
-                  {.on_object = [there](Json&& job) { (*there)[text_at(job, {"metadata", "name"})] = true; },
+                  {.on_object =
+                       [there](Json&& job) {
+                         (*there)[text_at(job, {"metadata", "name"})] = true;
+                       },
                    .on_restart = [there] { there->clear(); },
                    .done =
                        [this, &place, there, now](ListEnd&& end) {
@@ -472,8 +472,7 @@ bool KubernetesBackend::try_again(Entry& entry, const Verdict& verdict, bool beg
 /// The log of a task that was not followed, as its supervisor has stored it.
 void KubernetesBackend::show_stored_log(const Entry& entry) {
   for (const store::Stream stream : {store::Stream::out, store::Stream::err}) {
-    const auto log =
-        store_.read_log(task_of(entry), entry.attempt.step.retry_count, store::LogSource::task, stream);
+    const auto log = store_.read_log(task_of(entry), entry.attempt.step.retry_count, store::LogSource::task, stream);
     if (!log) continue;
     std::string text;
     for (const store::LogLine& line : store::merge_logs({log->text()})) {

@@ -35,13 +35,13 @@ struct KubernetesOptions {
   std::map<std::string, PodRequest> requests{};  // by step
   Variables environment{};                       // of every container
   compute::StoredPackage package{};
-  std::string fetcher_image{};                   // of the init container; empty: the task's container fetches itself
-  std::string flow_in_image{};                   // the flow's path in the image; then nothing is fetched
-  std::string architecture{};                    // "amd64"; empty: any
-  std::int64_t job_seconds = 7 * 24 * 3600;      // that a finished job is kept by the cluster
-  std::int64_t patience = 600'000'000;           // microseconds, with what only people can cure
-  std::uint64_t max_log_size = 10;               // MB per stream
-  std::size_t streams = 64;                      // logs that are followed at a time
+  std::string fetcher_image{};               // of the init container; empty: the task's container fetches itself
+  std::string flow_in_image{};               // the flow's path in the image; then nothing is fetched
+  std::string architecture{};                // "amd64"; empty: any
+  std::int64_t job_seconds = 7 * 24 * 3600;  // that a finished job is kept by the cluster
+  std::int64_t patience = 600'000'000;       // microseconds, with what only people can cure
+  std::uint64_t max_log_size = 10;           // MB per stream
+  std::size_t streams = 64;                  // logs that are followed at a time
 };
 
 /// Not thread-safe; lives in the scheduler's event loop.
@@ -63,8 +63,8 @@ class KubernetesBackend : public compute::Backend {
   struct Place {
     std::unique_ptr<KubernetesApi> api;
     std::unique_ptr<Watch> watch;
-    bool ready = false;        // what jobs refer to is there
-    std::vector<Id> waiting;   // for that
+    bool ready = false;                             // what jobs refer to is there
+    std::vector<Id> waiting;                        // for that
     std::optional<base::EventLoop::Timer> renewal;  // of the link to the package
     std::optional<base::EventLoop::Timer> sweep;    // for jobs without a pod
   };
@@ -74,9 +74,9 @@ class KubernetesBackend : public compute::Backend {
     compute::Attempt attempt;
     const PodRequest* request = nullptr;
     Place* place = nullptr;
-    int tries = 0;     // earlier jobs, whose task did not begin
+    int tries = 0;  // earlier jobs, whose task did not begin
     std::string job;
-    std::string uid;   // of the job; empty: its creation was not answered
+    std::string uid;  // of the job; empty: its creation was not answered
     bool announced = false;
     std::int64_t created = 0;  // when the job was; monotonic
     std::string pod;
@@ -84,12 +84,12 @@ class KubernetesBackend : public compute::Backend {
     bool running = false;
     std::optional<PodState> ended;
     std::unique_ptr<PodLog> log;
-    bool shown = false;   // its output, at least a part
+    bool shown = false;                           // its output, at least a part
     std::optional<base::EventLoop::Timer> timer;  // the end of patience, of a pause, of waiting for the log's end
-    bool hopeless = false;  // the timer is that of patience
+    bool hopeless = false;                        // the timer is that of patience
     bool stopping = false;
-    bool removed = false;   // the job's deletion was answered
-    bool forced = false;    // nothing more is waited for
+    bool removed = false;  // the job's deletion was answered
+    bool forced = false;   // nothing more is waited for
   };
 
   Place& place_of(const PodRequest& request);

@@ -13,9 +13,9 @@ namespace metaflow::kube {
 
 namespace {
 
-constexpr std::size_t kKeyBytes = 8;         // of a hash in names: 64 bits
-constexpr std::size_t kLongestPart = 12;     // of flow and step in the name of a job, which pods make longer
-constexpr int kGraceSeconds = 30;            // to stop the step and to upload its logs
+constexpr std::size_t kKeyBytes = 8;      // of a hash in names: 64 bits
+constexpr std::size_t kLongestPart = 12;  // of flow and step in the name of a job, which pods make longer
+constexpr int kGraceSeconds = 30;         // to stop the step and to upload its logs
 
 std::string hash_of(std::string_view text) {
   sha256_ctx context;
@@ -138,6 +138,14 @@ Json container_of(const PodRequest& request, const Delivery& delivery, const Var
   Json env = variables(environment);
   if (request.tmpfs_size && request.tmpfs_tempdir)
     env.push_back({{"name", "METAFLOW_TEMPDIR"}, {"value", request.tmpfs_path}});
+  const std::string threads = std::to_string(std::max(1, static_cast<int>(request.cpu)));
+  for (const char* pool :
+       {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "NUMEXPR_NUM_THREADS"}) {
+    const bool is_set = std::any_of(environment.begin(), environment.end(),
+                                    [&](const auto& variable) { return variable.first == pool; });
+    if (!is_set) env.push_back({{"name", pool}, {"value", threads}});
+  }
+  env.push_back({{"name", "METAFLOW_TASK_CPUS"}, {"value", quantity(request.cpu)}});
   env.push_back(from_field("METAFLOW_KUBERNETES_NAMESPACE", "metadata.namespace"));
   env.push_back(from_field("METAFLOW_KUBERNETES_POD_NAMESPACE", "metadata.namespace"));
   env.push_back(from_field("METAFLOW_KUBERNETES_POD_NAME", "metadata.name"));
@@ -182,6 +190,8 @@ Json fetcher_of(const PodRequest& request, const Delivery& delivery) {
 std::string run_key(std::string_view flow, std::string_view run, std::string_view store) {
   return hash_of(fmt::format("{}\n{}\n{}", store, flow, run));
 }
+
+std::string secret_name(const std::string& run_key) { return "mf-" + run_key; }
 
 std::string job_name(const JobIdentity& identity, std::string_view store, int tries) {
   std::string whole = fmt::format("{}\n{}\n{}\n{}\n{}\n{}", store, identity.flow, identity.run, identity.step,

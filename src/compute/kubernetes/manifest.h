@@ -32,6 +32,9 @@ std::string job_name(const JobIdentity& identity, std::string_view store, int tr
 /// What is common to the jobs of a run: the value of kRunLabel, and of the name of its secret.
 std::string run_key(std::string_view flow, std::string_view run, std::string_view store);
 
+/// Of the secret of a run.
+std::string secret_name(const std::string& run_key);
+
 inline constexpr const char* kRunLabel = "metaflow/run";
 inline constexpr const char* kContainer = "task";   // the container that executes the attempt
 inline constexpr const char* kFetcher = "package";  // the init container that fetches the package

@@ -25,9 +25,9 @@ TEST(Manifest, NamesAreThoseOfTheAttempt) {
 }
 
 TEST(Manifest, TheLeast) {
-  const Json job =
-      job_manifest(kIdentity, "mf-x", "k", PodRequest{.image = "debian:12", .time_limit = 100},
-                   Delivery{.command = {"/flow", "supervise"}, .architecture = "amd64", .secret = ""}, {{"A", "b"}}, 60);
+  const Json job = job_manifest(kIdentity, "mf-x", "k", PodRequest{.image = "debian:12", .time_limit = 100},
+                                Delivery{.command = {"/flow", "supervise"}, .architecture = "amd64", .secret = ""},
+                                {{"A", "b"}}, 60);
   EXPECT_EQ(job["spec"]["backoffLimit"], 0);
   EXPECT_EQ(job["metadata"]["annotations"]["metaflow/attempt"], "1");
   EXPECT_EQ(job["metadata"]["labels"], job["spec"]["template"]["metadata"]["labels"]);

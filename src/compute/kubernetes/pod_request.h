@@ -34,7 +34,7 @@ struct PodRequest {
   std::string image{};
   std::string image_pull_policy{};
   std::vector<std::string> image_pull_secrets{};
-  std::string name_space{"default"};
+  std::string name_space{};  // empty: that of the context
   std::string service_account{};
   std::vector<std::string> secrets{};  // whose keys become environment variables
   std::map<std::string, std::string> node_selector{};

@@ -62,7 +62,7 @@ void LocalBackend::start(const Attempt& attempt) {
     environment.push_back(fmt::format("METAFLOW_MEMORY_LIMIT={}", attempt.memory_limit));
   }
   try {
-    process->child = base::start_process(command_, to_command_line(attempt.step, attempt.inputs_file), environment);
+    process->child = base::start_process(command_, to_command_line(attempt.step), environment);
   } catch (const Error& error) {
     loop_.after(0, [this, id = attempt.id, cause = std::string(error.what())] {
       Verdict verdict;
