@@ -61,8 +61,10 @@ Remote::Remote(Context& context, const graph::Graph& graph) : context_(context),
     if (request.name_space.empty()) request.name_space = access_->name_space.empty() ? "default" : access_->name_space;
   }
   flow_in_image_ = context.settings.get("KUBERNETES_FLOW_IN_IMAGE", "");
-  if (flow_in_image_.empty())
-    plan_ = compute::plan_own_package(base::split(context.settings.get("PACKAGE_LIBRARIES", ""), ' '));
+  if (!flow_in_image_.empty()) return;
+  std::vector<std::string> libraries = base::split(context.settings.get("PACKAGE_LIBRARIES", ""), ' ');
+  std::erase(libraries, "");
+  plan_ = compute::plan_own_package(libraries);
 }
 
 std::vector<std::string> Remote::steps() const {
