@@ -165,7 +165,9 @@ void Execution::begin(const std::string& command, const std::string& origin,
                 "It is of another service, perhaps. Give each service a datastore root of its own.");
   }
   lease_.emplace(store.storage(), context_.flow.name, run_, "execute", context_.user(), run_, context_.clock);
-  journal_.emplace(store::journal_path(context_.local_root(), context_.flow.name, run_));
+  const std::string journal = store::journal_path(context_.local_root(), context_.flow.name, run_);
+  base::make_directories(base::directory_of(journal));
+  journal_.emplace(journal);
   store::RunBegin begin{command,
                         origin,
                         lease_->self().host,
@@ -218,6 +220,7 @@ int Execution::execute(const store::TaskRef& parameters, runtime::Origin* origin
   run_options.name_space = options_.name_space.value_or("user:" + context_.user());
   run_options.with = context_.all_with(options_.with);
   run_options.origin_run = origin_;
+  run_options.origin_is_known = origin_is_known_;
   run_options.program = context_.program;
   run_options.local_root = context_.local_root();
 

@@ -36,7 +36,8 @@ void append_execution_options(std::vector<Option>& list, ExecutionOptions& optio
 
 std::vector<std::string> system_tags(Context& context);
 
-/// What is written of a run besides its objects, where --metadata says, and the connection to the service if that is it.
+/// What is written of a run besides its objects, where --metadata says, and the connection to the service if that is
+/// it.
 class RunMetadata {
  public:
   /// `tell`: of trouble with the service. The loop outlives it.
@@ -75,6 +76,8 @@ class Execution {
   void make_latest();
   /// What to do when all was cloned, before anything is executed.
   void on_cloned(std::function<void()> callback) { cloned_ = std::move(callback); }
+  /// The provider of the metadata does not know the origin, which another one has kept.
+  void origin_is_unknown() { origin_is_known_ = false; }
   /// Executes what is left to do, after what the origin has finished was cloned. The exit status.
   int execute(const store::TaskRef& parameters, runtime::Origin* origin);
 
@@ -88,6 +91,7 @@ class Execution {
   graph::Graph graph_;
   std::string run_;
   std::string origin_;
+  bool origin_is_known_ = true;
   std::function<void()> cloned_;
   std::unique_ptr<runtime::Reporter> reporter_;
   std::optional<base::EventLoop> loop_;

@@ -216,13 +216,13 @@ void Run::adopt(const Ready& work, const Origin& origin, const Origin::Finished&
       {ReportLine::Kind::task, now(), ref.path(), {}, fmt::format("Cloning previously run task {}", from.path())});
   services_.store.clone_attempt(from, data, ref);
   services_.metadata.clone_artifacts(ref, from, visible(data), now());
-  // The run first: Metaflow's client does not read a task that has the task of its origin alone.
-  services_.metadata.add_fields(ref, 0,
-                                {{"origin-run-id", from.run, ""},
-                                 {"origin-task-id", from.task, ""},
-                                 {"attempt", "0", ""},
-                                 {"attempt_ok", "True", "internal_attempt_status"},
-                                 {"attempt-done", "0", ""}});
+  std::vector<store::Field> fields{
+      {"attempt", "0", ""}, {"attempt_ok", "True", "internal_attempt_status"}, {"attempt-done", "0", ""}};
+  // Metaflow's client looks up what a clone refers to. The run first: it does not read a task that has the task of its
+  // origin alone.
+  if (options_.origin_is_known)
+    fields.insert(fields.begin(), {{"origin-run-id", from.run, ""}, {"origin-task-id", from.task, ""}});
+  services_.metadata.add_fields(ref, 0, fields);
   services_.journal.cloned(now(), ref, from);
   ++progress(work.step).done;
   ++progress(work.step).cloned;

@@ -37,6 +37,7 @@ struct RunOptions {
   std::string name_space;         // of the client inside tasks
   std::vector<std::string> with;  // --with, for the tasks
   std::string origin_run;         // of resume
+  bool origin_is_known = true;    // to the provider of the metadata: clones may refer to it
   std::string program;            // how the user called it, for what is told to try
   std::string local_root;         // the .metaflow directory of this machine
 };

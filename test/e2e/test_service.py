@@ -117,7 +117,7 @@ def test_a_run(with_service, service):
     assert all(task["parents"] == [f"Sweep/{run}/start/2"] for task in work.values())
     check_all_is_there(with_service, service, "Sweep", run)
     kept = [path.name for path in (with_service.directory / ".metaflow").rglob("_meta/*")]
-    assert sorted(set(kept)) == ["execute.json", "journal.jsonl"], "the metadata is not here"
+    assert sorted(kept) == ["journal.jsonl", "lease_execute.0.json"], "the metadata is not here"
 
 
 def test_commands_after_a_run(with_service):
@@ -184,7 +184,7 @@ def test_one_fault_of_each_request(with_service, service, kind):
         service.faults = Faults([kind], one_in=1, only=only, pause=0.02)
         service.faults.left = 2
         run = with_service.run("linear")
-        assert kind == "busy_database" or service.faults.counts[kind] == 2, only
+        assert kind == "busy_database" or service.faults.counts[kind] > 0, only
         service.faults = Faults()
         check_all_is_there(with_service, service, "Linear", run)
 
@@ -198,7 +198,7 @@ def test_a_run_whose_registration_was_not_answered(with_service, service):
 
 
 def test_resume(with_service, service):
-    failed, _ = with_service.fail("small_foreach", "--tag", "mine", env=plan("join throw not yet"))
+    failed, _ = with_service.fail("small_foreach", "--tag", "mine", env=plan("foreach_join throw not yet"))
     before = read(with_service, f"SmallForeach/{failed}")
     assert not before["successful"]
     assert any(task["exception"] and "not yet" in task["exception"] for task in before["tasks"].values())
@@ -208,7 +208,6 @@ def test_resume(with_service, service):
     assert found["successful"] and found["user_tags"] == ["mine"] and found["origin"] == f"SmallForeach/{failed}", result
     clones = {path: task for path, task in found["tasks"].items() if "origin-task-id" in task["metadata"]}
     assert clones and all(task["ok"] for task in clones.values())
-    assert {path.split("/")[0] for path in clones} == {"start", "work"} or len(clones) > 1
     assert {step: sorted(tasks) for step, tasks in registered(service, resumed).items()} == stored(with_service, "SmallForeach", resumed)
 
 
@@ -228,7 +227,9 @@ def test_resume_with_another_provider(with_service):
     local, _ = with_service.resume("linear", env={"METAFLOW_DEFAULT_METADATA": "local"})
     assert len(local) == 16
     again, result = with_service.resume("linear", "--origin-run-id", local)
-    assert read(with_service, f"Linear/{again}")["successful"], result
+    found = read(with_service, f"Linear/{again}")
+    assert found["successful"], result
+    assert not any("origin-task-id" in task["metadata"] for task in found["tasks"].values()), "the service does not have it"
 
 
 def test_failure_and_retry(with_service, service):
@@ -273,11 +274,11 @@ def test_a_service_that_is_away_for_a_while(with_service):
         with_service.environment.update(first.environment)
         process = subprocess.Popen(
             [with_service.path("small_foreach"), "run"], cwd=with_service.directory, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            env={**with_service.environment, **plan("work meet 3")},
+            env={**with_service.environment, **plan("foreach_inner meet 3")},
         )  # fmt: skip
-        wait_until((with_service.directory / "1-work").exists)
-        wait_until(lambda: len(list((with_service.directory / "1-work").iterdir())) == 2)
-    (with_service.directory / "1-work" / "let_go").touch()
+        wait_until((with_service.directory / "1-foreach_inner").exists)
+        wait_until(lambda: len(list((with_service.directory / "1-foreach_inner").iterdir())) == 2)
+    (with_service.directory / "1-foreach_inner" / "let_go").touch()
     lines = []
     reader = threading.Thread(target=lambda: lines.extend(process.stdout))
     reader.start()

@@ -15,9 +15,8 @@ namespace {
 
 constexpr std::size_t kMostOutboxes = 256;     // with more tasks that have something to tell, no further ones begin
 constexpr std::size_t kLongestLocation = 255;  // of an artifact, in the service's database
-constexpr std::int64_t kFirstHeartbeat = 1'000'000;  // after the task began: most are over by then
-constexpr std::int64_t kPeriod = 10'000'000;
-constexpr const char* kOldest = "2.0.4";  // that knows heartbeats
+constexpr std::int64_t kFirstHeartbeat = 1'000'000;  // after the beginning: most tasks are over by then
+constexpr const char* kOldest = "2.0.4";             // that knows heartbeats
 
 bool is_number(const std::string& id) {
   return !id.empty() && std::all_of(id.begin(), id.end(), [](char c) { return c >= '0' && c <= '9'; });
@@ -87,7 +86,7 @@ std::string ServiceMetadataWriter::new_run(const std::vector<std::string>& tags,
                                        {"ts_epoch", clock_.wall_microseconds() / 1000}});
   std::string run = id_in(answer.json, "run_number");
   if (!valid_path_name(run)) throw client_.error("register " + what, answer);
-  heartbeats_.start(fmt::format("/flows/{}/runs/{}", options_.flow, run), kPeriod);
+  heartbeats_.start(fmt::format("/flows/{}/runs/{}", options_.flow, run), kFirstHeartbeat);
   client_.be_patient();
   return run;
 }

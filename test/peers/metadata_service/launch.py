@@ -57,6 +57,10 @@ class MetadataService:
             self.loop.run_until_complete(begin())
             self.loop.run_forever()
             self.loop.run_until_complete(self.runner.cleanup())
+            left = asyncio.all_tasks(self.loop)
+            for task in left:
+                task.cancel()
+            self.loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
             self.loop.close()
 
         self.thread = threading.Thread(target=serve, daemon=True)
