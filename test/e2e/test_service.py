@@ -59,10 +59,6 @@ def read(cli, path):
     return json.loads(done.out)
 
 
-def tasks_in(service, run, step=None):
-    return [str(task["task_id"]) for task in service.tables.find_tasks("", run, step)]
-
-
 def registered(service, run):
     """The tasks that the service has of a run, by step."""
     found = collections.defaultdict(list)
@@ -100,6 +96,14 @@ def wait_until(what, seconds=60):
     while not what():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def started(cli, flow, env):
+    """A run that goes on while the test looks at it."""
+    return subprocess.Popen(
+        [cli.path(flow), "run"], cwd=cli.directory, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        env={**cli.environment, **env},
+    )  # fmt: skip
 
 
 def test_a_run(with_service, service):
@@ -247,10 +251,7 @@ def test_failure_and_retry(with_service, service):
 
 def test_heartbeats(with_service, service):
     """Of a task while it runs, of the run until it ends; none of a task that is over."""
-    process = subprocess.Popen(
-        [with_service.path("linear"), "run"], cwd=with_service.directory, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        env={**with_service.environment, **plan("a meet 2")},
-    )  # fmt: skip
+    process = started(with_service, "linear", plan("a meet 2"))
     try:
         wait_until(lambda: registered(service, "1")["a"])
         task = registered(service, "1")["a"][0]
@@ -272,23 +273,23 @@ def test_a_service_that_is_away_for_a_while(with_service):
     with MetadataService() as first:
         port, tables = first.port, first.tables
         with_service.environment.update(first.environment)
-        process = subprocess.Popen(
-            [with_service.path("small_foreach"), "run"], cwd=with_service.directory, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            env={**with_service.environment, **plan("foreach_inner meet 3")},
-        )  # fmt: skip
-        wait_until((with_service.directory / "1-foreach_inner").exists)
-        wait_until(lambda: len(list((with_service.directory / "1-foreach_inner").iterdir())) == 2)
-    (with_service.directory / "1-foreach_inner" / "let_go").touch()
+        process = started(with_service, "small_foreach", plan("foreach_inner meet 4"))
+        place = with_service.directory / "1-foreach_inner"
+        wait_until(lambda: process.poll() is not None or place.exists() and len(list(place.iterdir())) == 3)
+    (place / "let_go").touch()
     lines = []
     reader = threading.Thread(target=lambda: lines.extend(process.stdout))
     reader.start()
-    wait_until(lambda: any(b"The run goes on" in line for line in lines))
-    with MetadataService(port=port) as second:
-        second.service.tables.__dict__.update(tables.__dict__)
-        assert process.wait(60) == 0, lines
-        reader.join()
-        assert any(b"answers again" in line for line in lines)
-        check_all_is_there(with_service, second, "SmallForeach", "1")
+    try:
+        wait_until(lambda: any(b"The run goes on" in line for line in lines))
+        with MetadataService(port=port) as second:
+            second.service.tables.__dict__.update(tables.__dict__)
+            assert process.wait(60) == 0, lines
+            reader.join()
+            assert any(b"answers again" in line for line in lines)
+            check_all_is_there(with_service, second, "SmallForeach", "1")
+    finally:
+        process.kill()
 
 
 def test_a_service_that_refuses_in_the_middle(with_service, service):
@@ -317,10 +318,7 @@ class Refusal(Faults):
 def test_interrupted_while_the_service_is_away(with_service):
     with MetadataService() as service:
         with_service.environment.update(service.environment)
-        process = subprocess.Popen(
-            [with_service.path("linear"), "run"], cwd=with_service.directory, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            env={**with_service.environment, **plan("a meet 2")},
-        )  # fmt: skip
+        process = started(with_service, "linear", plan("a meet 2"))
         wait_until((with_service.directory / "1-a").exists)
     lines = []
     reader = threading.Thread(target=lambda: lines.extend(process.stdout))
@@ -349,7 +347,6 @@ def test_keys(cli):
         assert cli("linear", "run", env=env).status == 0
         for path in (cli.directory / ".metaflow").rglob("*"):
             assert path.is_dir() or secret.encode() not in path.read_bytes()
-    (cli.directory / "home").mkdir()
     bad = cli("linear", "run", env={"METAFLOW_SERVICE_HEADERS": f'{{"x": "{secret}\\n"}}'})
     assert bad.status == 1 and "METAFLOW_SERVICE_HEADERS" in bad.err and secret not in bad.err
     bad = cli("linear", "run", env={"METAFLOW_SERVICE_HEADERS": f"x-api-key: {secret}"})
