@@ -16,6 +16,7 @@ import pytest
 import s3
 from conftest import SANITIZED
 from shapes import plan
+from test_client_library import run_lines, told
 from test_s3 import make_bucket
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "peers"))
@@ -234,6 +235,30 @@ def test_resume_with_another_provider(with_service):
     found = read(with_service, f"Linear/{again}")
     assert found["successful"], result
     assert not any("origin-task-id" in task["metadata"] for task in found["tasks"].values()), "the service does not have it"
+
+
+def test_the_client_library(with_service, service, client):
+    """client.h tells what Metaflow's client tells, of runs of C++ and of Python."""
+    client.metadata(f"service@{service.url}")
+    ours = client.Run(f"Nested/{with_service.run('nested')}")
+    assert told(with_service, "run", ours.pathspec) == run_lines(ours)
+    pythons = client.Run(f"Maze/{with_service.run_python('maze')}")
+    assert told(with_service, "run", pythons.pathspec) == run_lines(pythons)
+    assert told(with_service, "flows") == ["Maze", "Nested"]
+    missing = with_service("read_runs", "run", "Nested/77")
+    assert missing.status == 1 and "Nested/77 in the metadata service" in missing.out
+
+
+def test_resume_of_a_run_of_python_and_the_other_way_round(with_service, service):
+    assert with_service.python("linear", "run", "--run-id-file", "id", env=plan("end throw x")).status == 1
+    origin = (with_service.directory / "id").read_text()
+    ours, result = with_service.resume("linear", "--origin-run-id", origin)
+    found = read(with_service, f"Linear/{ours}")
+    assert found["successful"] and any("origin-task-id" in task["metadata"] for task in found["tasks"].values()), result
+    failed, _ = with_service.fail("linear", env=plan("end throw x"))
+    done = with_service.python("linear", "resume", "--origin-run-id", failed, "--run-id-file", "id")
+    assert done.status == 0, done
+    assert read(with_service, f"Linear/{(with_service.directory / 'id').read_text()}")["successful"]
 
 
 def test_failure_and_retry(with_service, service):

@@ -15,7 +15,9 @@ using Json = nlohmann::json;
 namespace {
 
 constexpr std::size_t kInFlight = 16;
-constexpr std::size_t kInBackground = 4;     // of those
+constexpr std::size_t kInBackground = 4;  // of those
+constexpr int kTriesBeforeTelling = 3;
+constexpr std::int64_t kSilence = 60'000'000;
 constexpr std::size_t kWordsOfServer = 300;  // what is repeated of an answer
 
 /// Statuses of which it is not known whether the request was carried out behind the server or gateway that says so.
@@ -195,6 +197,7 @@ void ServiceClient::over(const TransferPtr& transfer, net::Response&& plain) {
   if (request.background) --active_in_background_;
   ServiceAnswer answer{std::move(plain)};
   if (!answer.failure) answer.json = parse(answer);
+  answer.tries = transfer->tries;
   const bool lost = answer.failure ? answer.failure->may_have_arrived : leaves_it_open(answer.status);
   const bool transient = net::is_transient(answer) || (request.is_registered && answer.status == 400);
   if (!request.background) tell(answer, transient);
@@ -212,18 +215,24 @@ void ServiceClient::over(const TransferPtr& transfer, net::Response&& plain) {
     }
   }
   if (!transient) transfer->retry.succeeded();
-  answer.tries = transfer->tries;
   answer.after_lost_answer = transfer->lost;
   answer.may_have_arrived = lost || transfer->lost;
   launch();
   transfer->done(std::move(answer));
 }
 
+/// One that the next try cures is not worth a word, and a service that comes and goes is worth one per minute.
 void ServiceClient::tell(const ServiceAnswer& answer, bool trouble) {
   const bool in_run = retry_ == &options_.patient;
   if (trouble == in_trouble_ || !in_run || !tell_) return;
-  in_trouble_ = trouble;
-  if (!trouble) return tell_("The metadata service answers again.");
+  if (!trouble) {
+    in_trouble_ = false;
+    return tell_("The metadata service answers again.");
+  }
+  const std::int64_t now = clock_.monotonic_microseconds();
+  if (answer.tries < kTriesBeforeTelling || now < silent_until_) return;
+  in_trouble_ = true;
+  silent_until_ = now + kSilence;
   tell_(fmt::format("The metadata service {} has a problem ({}). The run goes on, and tells it what it missed later.",
                     url(), answer.failure ? answer.failure->text : fmt::format("status {}", answer.status)));
 }

@@ -80,7 +80,7 @@ class ServiceClient {
 
   /// From now on requests are tried for longer.
   void be_patient() { retry_ = &options_.patient; }
-  /// What is told during a run, in a line, when requests begin to fail in passing and when they succeed again.
+  /// What is told during a run, in a line, when requests fail again and again and when they succeed again.
   void on_trouble(std::function<void(const std::string&)> tell) { tell_ = std::move(tell); }
 
   /// "Cannot register a run at the metadata service http://host:8080: ..."
@@ -107,6 +107,7 @@ class ServiceClient {
   const net::RetryOptions* retry_;
   std::function<void(const std::string&)> tell_;
   bool in_trouble_ = false;
+  std::int64_t silent_until_ = 0;
   std::deque<TransferPtr> waiting_;
   std::deque<TransferPtr> background_;
   std::unordered_map<base::EventLoop::Timer, TransferPtr> paused_;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <tuple>
 
 #include "base/text.h"
 #include "store/service/task_ids.h"
@@ -58,8 +59,6 @@ bool may_be_there(const std::string& run) {
   return run.size() < 10 || (run.size() == 10 && run <= "2147483647");
 }
 
-bool oldest_first(const auto& a, const auto& b) { return a.created < b.created; }
-
 }  // namespace
 
 /// Null if there is no such thing.
@@ -83,7 +82,9 @@ std::vector<Json> ServiceMetadataReader::list(const std::string& path) {
 std::vector<ObjectInfo> ServiceMetadataReader::objects(const std::string& path, const char* id) {
   std::vector<ObjectInfo> infos;
   for (const Json& row : list(path)) infos.push_back({id_in(row, id), created_of(row)});
-  std::stable_sort(infos.begin(), infos.end(), oldest_first<ObjectInfo, ObjectInfo>);
+  std::sort(infos.begin(), infos.end(), [](const ObjectInfo& a, const ObjectInfo& b) {  // by time, then by number
+    return std::tuple(a.created, a.id.size(), a.id) < std::tuple(b.created, b.id.size(), b.id);
+  });
   return infos;
 }
 
@@ -131,7 +132,9 @@ std::vector<FieldInfo> ServiceMetadataReader::fields(const std::string& flow, co
     }
     infos.push_back(std::move(info));
   }
-  std::stable_sort(infos.begin(), infos.end(), oldest_first<FieldInfo, FieldInfo>);
+  std::reverse(infos.begin(), infos.end());  // the service lists the newest first, also within a millisecond
+  std::stable_sort(infos.begin(), infos.end(),
+                   [](const FieldInfo& a, const FieldInfo& b) { return a.created < b.created; });
   return infos;
 }
 
