@@ -18,7 +18,7 @@ class ServiceMetadataReader : public Metadata {
  public:
   /// The clock outlives it. Nothing is asked yet.
   ServiceMetadataReader(ServiceOptions options, base::Clock& clock)
-      : clock_(clock), loop_(clock), client_(std::move(options), loop_, clock) {}
+      : loop_(clock), client_(std::move(options), loop_, clock) {}
 
   std::vector<std::string> flows() override;
   std::vector<RunInfo> runs(const std::string& flow) override;
@@ -36,7 +36,6 @@ class ServiceMetadataReader : public Metadata {
   std::vector<nlohmann::json> list(const std::string& path);
   std::vector<ObjectInfo> objects(const std::string& path, const char* id);
 
-  base::Clock& clock_;
   base::EventLoop loop_;
   ServiceClient client_;
 };
