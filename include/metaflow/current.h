@@ -45,6 +45,13 @@ struct Current {
   std::vector<std::string> parameter_names;
   std::vector<ForeachFrame> foreach_stack;  // outermost first
 
+  // Of a flow that belongs to a project (FlowSpec); else empty and false.
+  std::string project_name;
+  std::string branch_name;        // "user.me", with --branch "test.B", with --production "prod", with both "prod.B"
+  std::string project_flow_name;  // "risk.user.me.BigSum"
+  bool is_user_branch = false;    // neither --branch nor --production was given
+  bool is_production = false;
+
   /// The cores that parallel_map uses: what the step asked for with `resources`, at most what affinity and control
   /// groups give.
   unsigned cpus() const;

@@ -29,6 +29,7 @@ namespace metaflow {
 ///
 /// A flow may say more about itself:
 ///   static constexpr auto doc = "...";         // for `show` and the clients
+///   static constexpr auto project = "...";     // flows and runs that belong together: current().project_name
 ///   static constexpr auto flow_name = "...";   // if it should not be the name of the struct; a template needs it
 ///   static auto artifacts() { return mf::members<&F::a, &F::b>; }   // if it is not an aggregate
 template <class Flow>

@@ -10,6 +10,7 @@
 
 #include "base/files.h"
 #include "base/text.h"
+#include "graph/project.h"
 #include "store/open.h"
 
 namespace metaflow::cli {
@@ -33,6 +34,10 @@ const std::string& Context::user() {
   return *user_;
 }
 
+std::string Context::project_branch() {
+  return flow.project.empty() ? "" : graph::project_branch(top.branch, top.production, user());
+}
+
 void Context::begin() {
   // An option has been checked; a setting, which may be meant for flows in Python, has not.
   for (const auto& [option, setting, value, other] :
@@ -44,6 +49,7 @@ void Context::begin() {
                 fmt::format("Say {0} local or {0} {1}, or set METAFLOW_{2} to one of them.", option, other, setting));
   }
   echo(fmt::format("Metaflow {} executing {} for user:{}\n", kVersionText, flow.name, user()));
+  if (!flow.project.empty()) echo(fmt::format("Project: {}, Branch: {}\n", flow.project, project_branch()));
 }
 
 std::vector<std::string> Context::all_with(const std::vector<std::string>& more) {

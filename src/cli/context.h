@@ -23,6 +23,8 @@ struct TopOptions {
   std::string datastore = "local";
   std::string datastore_root;
   std::vector<std::string> with;
+  std::string branch;       // of a flow with a project
+  bool production = false;  // of a flow with a project
 };
 
 class Context {
@@ -40,6 +42,9 @@ class Context {
   void begin();
 
   const std::string& user();
+  /// The branch of the project that runs of now belong to: "user.me"; empty for a flow without a project. Throws
+  /// Error{invalid_command}.
+  std::string project_branch();
   /// The graph with the decorators of --with (`more`: those of the command) and of METAFLOW_DEFAULT_DECOSPECS.
   graph::Graph make_graph(const std::vector<std::string>& more = {});
   /// All --with in the order in which they count.

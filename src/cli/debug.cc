@@ -86,6 +86,7 @@ compute::StepArguments arguments_of(Context& context, const Found& found, const 
   arguments.max_user_code_retries = attempt.attempt + 1;  // what is thrown is to be seen, not to be caught
   arguments.scratch = scratch;
   arguments.name_space = found.run.begin.name_space;
+  arguments.branch = found.run.begin.branch;
   arguments.origin_run_id = found.run.begin.origin;
   arguments.tags = found.run.begin.tags;
   arguments.inputs = compute::unpack_inputs(attempt.inputs);

@@ -86,8 +86,13 @@ void append_execution_options(std::vector<Option>& list, ExecutionOptions& optio
 }
 
 std::vector<std::string> system_tags(Context& context) {
-  return {"runtime:" + context.settings.get("RUNTIME_NAME", "dev"), "user:" + context.user(),
-          "metaflow_version:2.19.38+cpp" METAFLOW_CPP_VERSION, "language:c++"};
+  std::vector<std::string> tags{"runtime:" + context.settings.get("RUNTIME_NAME", "dev"), "user:" + context.user(),
+                                "metaflow_version:2.19.38+cpp" METAFLOW_CPP_VERSION, "language:c++"};
+  if (!context.flow.project.empty()) {
+    tags.push_back("project:" + context.flow.project);
+    tags.push_back("project_branch:" + context.project_branch());
+  }
+  return tags;
 }
 
 RunMetadata::RunMetadata(Context& context, base::EventLoop& loop, std::function<void(const std::string&)> tell) {
@@ -175,7 +180,8 @@ void Execution::begin(const std::string& command, const std::string& origin,
                         options_.max_workers,
                         options_.name_space.value_or("user:" + context_.user()),
                         context_.all_with(options_.with),
-                        tags};
+                        tags,
+                        context_.project_branch()};
   journal_->run_begins(context_.clock.wall_microseconds(), begin);
   journal_->flush();
   if (!options_.run_id_file.empty()) base::write_output_file(options_.run_id_file, run_);
@@ -217,6 +223,7 @@ int Execution::execute(const store::TaskRef& parameters, runtime::Origin* origin
   run_options.max_num_splits = options_.max_num_splits;
   run_options.max_log_size = options_.max_log_size;
   run_options.tags = options_.tags;
+  run_options.branch = context_.project_branch();
   run_options.name_space = options_.name_space.value_or("user:" + context_.user());
   run_options.with = context_.all_with(options_.with);
   run_options.origin_run = origin_;

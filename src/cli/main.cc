@@ -63,6 +63,17 @@ Command top_command(Context& context) {
        .multiple = true,
        .set = append_text(top.with)},
   };
+  if (!context.flow.project.empty()) {
+    root.options.push_back({.name = "--production",
+                            .help = "Execute as a part of the production branch of the project.",
+                            .environment = "METAFLOW_PRODUCTION",
+                            .set = store_flag(top.production)});
+    root.options.push_back({.name = "--branch",
+                            .metavar = "TEXT",
+                            .help = "Execute as a part of this branch of the project, instead of the user's own.",
+                            .environment = "METAFLOW_BRANCH",
+                            .set = store_text(top.branch)});
+  }
   top.metadata = context.settings.get("DEFAULT_METADATA", "local");
   top.datastore = context.settings.get("DEFAULT_DATASTORE", "local");
   root.default_command = "check";
@@ -98,8 +109,8 @@ bool is_step(int argc, char** argv) {
     const char* word = argv[i];
     if (std::strcmp(word, "step") == 0) return true;
     if (word[0] != '-') return false;
-    const bool has_value =
-        std::strchr(word, '=') == nullptr && std::strcmp(word, "--quiet") != 0 && std::strcmp(word, "--not-quiet") != 0;
+    const bool has_value = std::strchr(word, '=') == nullptr && std::strcmp(word, "--quiet") != 0 &&
+                           std::strcmp(word, "--not-quiet") != 0 && std::strcmp(word, "--production") != 0;
     if (has_value) ++i;
   }
   return false;

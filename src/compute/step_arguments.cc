@@ -72,6 +72,7 @@ std::vector<std::string> to_command_line(const StepArguments& a, const std::stri
   if (!a.failure.empty()) line.insert(line.end(), {"--failure-type", a.failure_type, "--failure", a.failure});
   if (!a.scratch.empty()) line.insert(line.end(), {"--scratch", a.scratch});
   line.insert(line.end(), {"--namespace", a.name_space});
+  if (!a.branch.empty()) line.insert(line.end(), {"--project-branch", a.branch});
   if (!a.origin_run_id.empty()) line.insert(line.end(), {"--origin-run-id", a.origin_run_id});
   for (const std::string& tag : a.tags) line.insert(line.end(), {"--tag", tag});
   return line;
@@ -131,6 +132,8 @@ StepArguments parse_step_arguments(int argc, char** argv) {
       a.scratch = value;
     } else if (name == "--namespace") {
       a.name_space = value;
+    } else if (name == "--project-branch") {
+      a.branch = value;
     } else if (name == "--origin-run-id") {
       a.origin_run_id = value;
     } else if (name == "--tag") {

@@ -27,6 +27,7 @@ struct StepArguments {
   std::string failure;
   std::string scratch;  // a directory for all that the task writes, which then is no part of the run; for `debug`
   std::string name_space;
+  std::string branch;  // of the flow's project: "user.me"; empty: it has none
   std::string origin_run_id;
   std::vector<std::string> tags;
 };

@@ -62,6 +62,7 @@ FlowDescription describe(const FlowTable& flow, const GraphSayings& said) {
   FlowDescription described;
   described.name = flow.name;
   described.doc = flow.doc();
+  described.project = flow.project;
   described.members.assign(flow.members, flow.members + flow.member_count);
   described.make = flow.make;
   described.destroy = flow.destroy;

@@ -361,6 +361,7 @@ compute::Attempt Run::describe_attempt(const Task& task) {
     attempt.step.failure = task.failure;
   }
   attempt.step.name_space = options_.name_space;
+  attempt.step.branch = options_.branch;
   attempt.step.origin_run_id = options_.origin_run;
   attempt.step.tags = options_.tags;
   if (attempt.step.inputs.size() > kInputsOnCommandLine) {

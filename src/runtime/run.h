@@ -35,6 +35,7 @@ struct RunOptions {
   std::uint64_t max_log_size = 10;  // MB per task and stream
   std::vector<std::string> tags;
   std::string name_space;         // of the client inside tasks
+  std::string branch;             // of the flow's project; empty: it has none
   std::vector<std::string> with;  // --with, for the tasks
   std::string origin_run;         // of resume
   bool origin_is_known = true;    // to the provider of the metadata: clones may refer to it

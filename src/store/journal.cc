@@ -52,7 +52,8 @@ void Journal::run_begins(std::int64_t time, const RunBegin& run) {
                   {"max_workers", run.max_workers},
                   {"namespace", run.name_space},
                   {"with", run.with},
-                  {"tags", run.tags}};
+                  {"tags", run.tags},
+                  {"branch", run.branch}};
   text_ += json.dump() + "\n";
 }
 
@@ -127,7 +128,8 @@ std::optional<RunHistory> read_journal(const std::string& path, const std::strin
                          whole_number(json, "max_workers", std::uint64_t{0}),
                          json.value("namespace", ""),
                          json.value("with", std::vector<std::string>{}),
-                         json.value("tags", std::vector<std::string>{})};
+                         json.value("tags", std::vector<std::string>{}),
+                         json.value("branch", "")};
       } else if (event == "over") {
         history.ended = time;
         history.how = named<RunEnd>(kRunEnds, json.at("how"));

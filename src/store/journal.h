@@ -27,6 +27,7 @@ struct RunBegin {
   std::string name_space;
   std::vector<std::string> with;
   std::vector<std::string> tags;
+  std::string branch;  // of the flow's project; empty: it has none
 };
 
 /// What an attempt used.

@@ -27,7 +27,7 @@ class JournalTest : public testing::Test {
   /// A run of two tasks, the second of which fails.
   void write() {
     Journal journal(path_);
-    journal.run_begins(100, {"resume", "16", "host", 4711, 8, "user:me", {"retry"}, {"a", "b \"c\""}});
+    journal.run_begins(100, {"resume", "16", "host", 4711, 8, "user:me", {"retry"}, {"a", "b \"c\""}, "user.me"});
     journal.expect(101, "work", 2);
     journal.expect(102, "work", 1);
     journal.cloned(103, {"17", "start", "1"}, {"16", "start", "9"});
@@ -54,6 +54,7 @@ TEST_F(JournalTest, RoundTrip) {
   EXPECT_EQ(history.begin.max_workers, 8U);
   EXPECT_THAT(history.begin.with, ElementsAre("retry"));
   EXPECT_THAT(history.begin.tags, ElementsAre("a", "b \"c\""));
+  EXPECT_EQ(history.begin.branch, "user.me");
   EXPECT_EQ(history.began, 100);
   EXPECT_EQ(history.ended, 130);
   EXPECT_EQ(history.how, RunEnd::failed);

@@ -250,6 +250,46 @@ def test_tags_change(cli, client):
     assert list(client.Flow("Linear").runs("not a tag", "first")) == []
 
 
+@both
+@pytest.mark.parametrize(
+    "options, branch, kind",
+    [([], "user.tester", "user"), (["--branch", "b_1"], "test.b_1", "test"), (["--production"], "prod", "production"),
+     (["--production", "--branch", "b_1"], "prod.b_1", "production")],
+)  # fmt: skip
+def test_branches_of_a_project(cli, client, shape, options, branch, kind):
+    flow = SHAPES[shape]
+    result = cli(cli.path(shape), *options, "run")
+    assert result.status == 0 and f"Project: shapes, Branch: {branch}\n" in result.err, result
+    run = client.Flow(flow).latest_run
+    assert {"project:shapes", f"project_branch:{branch}"} <= run.system_tags
+    for step in run:
+        for task in step:
+            assert task["belongs"].data == ["shapes", branch, f"shapes.{branch}.{flow}", kind]
+
+
+def test_branch_by_the_environment(cli, client):
+    run_id, _ = cli.fail("linear", env={"METAFLOW_BRANCH": "b", "METAFLOW_PRODUCTION": "True", **plan("a throw")})
+    assert "project_branch:prod.b" in client.Run(f"Linear/{run_id}").system_tags
+    debugged = cli("linear", "debug", f"{run_id}/a")
+    assert debugged.status == 1, debugged
+    # resume says anew where it belongs.
+    resumed, _ = cli.resume("linear", env={"METAFLOW_BRANCH": "c"})
+    run = client.Run(f"Linear/{resumed}")
+    assert "project_branch:test.c" in run.system_tags and "project_branch:prod.b" not in run.system_tags
+    assert run["start"].task["belongs"].data[1] == "prod.b" and run["end"].task["belongs"].data[1] == "test.c"
+
+
+@pytest.mark.parametrize("branch, words", [("B", "must contain only lowercase"), ("a-b", "must contain only"), ("b" * 129, "Branch name is too long")])
+def test_names_that_no_branch_can_have(cli, branch, words):
+    result = cli("linear", "--branch", branch, "run")
+    assert result.status == 1 and words in result.err, result
+
+
+def test_options_of_a_flow_without_a_project(cli):
+    assert cli("sweep", "--branch", "b", "run").status == 2
+    assert "--branch" not in cli("sweep", "--help").out and "--production" in cli("linear", "--help").out
+
+
 def test_run_id_file_is_there_before_the_first_task(cli, client):
     id_file = cli.directory / "run-id"
     run_id, _ = cli.fail("linear", env=plan(f"start check_run_id {id_file}", "start throw on purpose"))

@@ -98,6 +98,9 @@ consteval bool check_flow() {
   if constexpr (kMistake == FlowMistake::bad_name) {
     constexpr std::string_view kName = flow_name<Flow>();
     return wrong_flow<kMistake, Flow, fixed<kName.size()>(kName)>();
+  } else if constexpr (kMistake == FlowMistake::bad_project) {
+    constexpr std::string_view kName = project_of_flow<Flow>();
+    return wrong_flow<kMistake, Flow, fixed<kName.size()>(kName)>();
   } else if constexpr (kMistake != FlowMistake::none) {
     return wrong_flow<kMistake, Flow, "">();
   } else if constexpr (!kIsGraph<GraphOf<Flow>>) {

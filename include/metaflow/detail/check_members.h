@@ -81,6 +81,36 @@ constexpr bool valid_flow_name(std::string_view name) {
   return true;
 }
 
+/// Of the project that the flow belongs to; empty: none.
+template <class Flow>
+consteval std::string_view project_of_flow() {
+  if constexpr (requires { std::string_view(Flow::project); }) {
+    return Flow::project;
+  } else {
+    return {};
+  }
+}
+
+inline constexpr std::size_t kLongestProject = 128;  // Metaflow's limit, also for branches
+
+/// Names of projects and branches, by Metaflow's rule.
+constexpr bool valid_project_name(std::string_view name) {
+  if (name.empty() || name.size() > kLongestProject) return false;
+  for (char c : name) {
+    if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_')) return false;
+  }
+  return true;
+}
+
+template <class Flow>
+consteval bool has_bad_project() {
+  if constexpr (requires { std::string_view(Flow::project); }) {
+    return !valid_project_name(Flow::project);
+  } else {
+    return false;
+  }
+}
+
 template <class Flow>
 consteval bool has_name() {
   constexpr std::string_view kType = spelling_of_type<Flow>();
@@ -128,6 +158,8 @@ consteval FlowMistake mistake_of_flow() {
     return FlowMistake::unnamed_template;
   } else if constexpr (!valid_flow_name(flow_name<Flow>())) {
     return FlowMistake::bad_name;
+  } else if constexpr (has_bad_project<Flow>()) {
+    return FlowMistake::bad_project;
   } else if constexpr (!requires { Flow::graph(); }) {
     return FlowMistake::no_graph;
   } else if constexpr (!kIsGraph<GraphOf<Flow>> && !std::is_same_v<GraphOf<Flow>, NotAGraph>) {

@@ -286,10 +286,18 @@ template <class Flow>
 inline constexpr auto kStepTables =
     step_tables<Flow>(static_cast<const GraphOf<Flow>*>(nullptr), std::make_index_sequence<GraphOf<Flow>::kSize>{});
 template <class Flow>
-inline constexpr FlowTable kFlowTable{
-    flow_name<Flow>(),  doc_of_flow<Flow>,       kMemberTable<Flow>.members, static_cast<int>(MemberTypes<Flow>::size),
-    kShape<Flow>.steps, kStepTables<Flow>.steps, GraphOf<Flow>::kSize,       kShape<Flow>.targets,
-    make_flow<Flow>,    destroy_flow<Flow>,      addresses_of_members<Flow>};
+inline constexpr FlowTable kFlowTable{flow_name<Flow>(),
+                                      doc_of_flow<Flow>,
+                                      project_of_flow<Flow>(),
+                                      kMemberTable<Flow>.members,
+                                      static_cast<int>(MemberTypes<Flow>::size),
+                                      kShape<Flow>.steps,
+                                      kStepTables<Flow>.steps,
+                                      GraphOf<Flow>::kSize,
+                                      kShape<Flow>.targets,
+                                      make_flow<Flow>,
+                                      destroy_flow<Flow>,
+                                      addresses_of_members<Flow>};
 
 /// For tests: with <metaflow/detail/description.h>.
 template <class Flow, class Description = FlowDescription>

@@ -46,6 +46,7 @@ struct StepDescription {
 struct FlowDescription {
   std::string name;
   std::string doc;
+  std::string project;  // empty: none
   std::vector<Member> members;
   std::vector<StepDescription> steps;
   void* (*make)() = nullptr;

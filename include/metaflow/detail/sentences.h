@@ -79,6 +79,7 @@ enum class FlowMistake : std::uint8_t {
   foreign_graph,
   unnamed_template,
   bad_name,
+  bad_project,
   no_start,
   no_end,
 };
@@ -117,6 +118,11 @@ consteval bool wrong_flow() {
     static_assert(fine, "metaflow: a flow that is a template needs a name: static constexpr auto flow_name = \"...\"");
   } else if constexpr (M == FlowMistake::bad_name) {
     static_assert(fine, "metaflow: the name of a flow is an identifier of two letters or more");
+  } else if constexpr (M == FlowMistake::bad_project) {
+    static_assert(
+        fine,
+        "metaflow: the project of a flow is a name of lowercase letters, digits and underscores, at most 128: "
+        "static constexpr auto project = \"risk\"");
   } else if constexpr (M == FlowMistake::no_start) {
     static_assert(fine, "metaflow: a flow needs a step named start");
   } else {

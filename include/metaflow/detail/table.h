@@ -62,6 +62,7 @@ struct StepTable {
 struct FlowTable {
   std::string_view name;
   std::string_view (*doc)();
+  std::string_view project;  // empty: none
   const Member* members;
   int member_count;
   const ShapeStep* shape;  // one per step, as are:

@@ -11,6 +11,7 @@
 
 #include "base/text.h"
 #include "graph/decorators.h"
+#include "graph/project.h"
 #include "runtime/policy.h"
 #include "runtime/task/artifacts.h"
 #include "runtime/task/bookkeeping.h"
@@ -197,6 +198,13 @@ class Task {
     const char* user = std::getenv("METAFLOW_USER");
     current.username = user != nullptr ? user : "";
     current.tags = arguments_.tags;
+    if (!flow_.project.empty()) {
+      current.project_name = flow_.project;
+      current.branch_name = arguments_.branch;
+      current.project_flow_name = fmt::format("{}.{}.{}", flow_.project, arguments_.branch, flow_.name);
+      current.is_user_branch = graph::is_user_branch(arguments_.branch);
+      current.is_production = graph::is_production_branch(arguments_.branch);
+    }
     for (const auto& member : flow_.members) {
       if (member.ops->kind == MemberKind::parameter) current.parameter_names.emplace_back(member.name);
     }

@@ -18,6 +18,7 @@ namespace shapes {
 
 template <class F, class Item = std::string>
 struct Shape : mf::FlowSpec<F> {
+  static constexpr auto project = "shapes";
   static std::vector<Item> first_items() { return {}; }
 
   mf::Parameter<std::vector<Item>> items{{.value = F::first_items(), .help = "What the (outer) foreach goes over."}};
@@ -40,6 +41,7 @@ struct Shape : mf::FlowSpec<F> {
   int attempt = -1;
   std::string origin;
   std::vector<std::string> parameter_names;
+  std::vector<std::string> belongs;  // the names of project, branch, flow in the project; what kind of branch
 
   std::optional<mf::CaughtException> caught;
   std::string data;  // these change when the plan says so
@@ -52,8 +54,8 @@ struct Shape : mf::FlowSpec<F> {
   static auto artifacts() {
     return mf::members<&F::items, &F::mode, &F::constant, &F::x, &F::y, &F::z, &F::condition, &F::inner_condition,
                        &F::again, &F::rounds, &F::lineage, &F::pathspec, &F::parents, &F::frames, &F::item, &F::joined,
-                       &F::attempt, &F::origin, &F::parameter_names, &F::caught, &F::data, &F::passed, &F::same,
-                       &F::manual, &F::ignored, &F::merge_error>;
+                       &F::attempt, &F::origin, &F::parameter_names, &F::belongs, &F::caught, &F::data, &F::passed,
+                       &F::same, &F::manual, &F::ignored, &F::merge_error>;
   }
 
  protected:
@@ -89,6 +91,11 @@ struct Shape : mf::FlowSpec<F> {
     attempt = mf::current().retry_count;
     origin = mf::current().origin_run_id;
     parameter_names = mf::current().parameter_names;
+    const mf::Current& current = mf::current();
+    belongs = {current.project_name, current.branch_name, current.project_flow_name,
+               current.is_production    ? "production"
+               : current.is_user_branch ? "user"
+                                        : "test"};
     frames.clear();
     for (const auto& frame : mf::current().foreach_stack) {
       frames.push_back(frame.variable + " " + std::to_string(frame.num_splits) + " " + std::to_string(frame.index) +
