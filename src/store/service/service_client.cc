@@ -239,7 +239,7 @@ void ServiceClient::tell(const ServiceAnswer& answer, bool trouble) {
 
 std::optional<std::string> ServiceClient::check(std::string_view at_least) {
   const ServiceAnswer answer = fetch({.path = "/ping"});
-  if (!answer.ok()) throw error("begin to talk", answer);
+  if (!answer.ok()) throw error("talk", answer);
   if (base::trim(answer.body) != "pong") {
     throw Error(ErrorCode::metadata_service,
                 fmt::format("What answers at {} is no metadata service of Metaflow", url()),
