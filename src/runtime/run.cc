@@ -52,6 +52,7 @@ Run::Run(RunServices services, RunOptions options, const TaskRef& parameters)
                 [this](int step, std::size_t tasks) {
                   progress(step).expected += tasks;
                   services_.journal.expect(now(), services_.graph.step(step).name, tasks);
+                  services_.metadata.expect_tasks(run_id_, services_.graph.step(step).name, tasks);
                 }),
       log_stamps_(services.clock),
       progress_(services.graph.steps().size()) {
@@ -113,7 +114,7 @@ void Run::execute_all() {
     launch();
     services_.journal.flush();  // first: who has read that something began finds it there
     services_.reporter.flush();
-    if (running_.empty() && (stopping() || pausing_.empty())) {
+    if (running_.empty() && !awaits_id_ && (stopping() || pausing_.empty())) {
       // Launching may have ended the run, or failed to start what was there.
       if (stopping() || (frontier_.empty() && again_.empty())) break;
       continue;
@@ -135,6 +136,7 @@ void Run::conclude() {
   services_.journal.run_ends(now(), how, interrupted_ ? *interrupted_ : failure_.value_or(""));
   services_.journal.flush();
   base::sync_file_system(options_.local_root);
+  finish_metadata();
   if (stopping()) {
     if (stopped_tasks_ > 0) {
       say(ReportLine::Kind::run,
@@ -152,6 +154,19 @@ void Run::conclude() {
   }
   say(ReportLine::Kind::run, "Done!");
   services_.reporter.flush();
+}
+
+/// What is still on its way to a metadata service.
+void Run::finish_metadata() {
+  if (services_.metadata.idle()) return;
+  services_.reporter.flush();
+  finishing_ = true;
+  while (!services_.metadata.idle() && !impatient_) services_.loop.run_once();
+  if (services_.metadata.idle()) return;
+  say(ReportLine::Kind::failure,
+      "Workflow interrupted before the metadata service had taken all. Its tasks had ended.");
+  services_.reporter.flush();
+  throw Error(ErrorCode::interrupted, "interrupted");
 }
 
 // --- cloning
@@ -174,6 +189,8 @@ void Run::clone(Origin& origin) {
       continue;
     }
     if (!progress(work.step).started) origin.check_types(work.step, *finished, data);
+    while (!has_id(work.step, kClonesAtATime) && !stopping()) services_.loop.run_once();
+    if (stopping()) break;
     adopt(work, origin, *finished, data);
     if (++clones % kClonesAtATime == 0) {
       services_.reporter.flush();
@@ -205,13 +222,13 @@ void Run::adopt(const Ready& work, const Origin& origin, const Origin::Finished&
       {ReportLine::Kind::task, now(), ref.path(), {}, fmt::format("Cloning previously run task {}", from.path())});
   services_.store.clone_attempt(from, data, ref);
   services_.metadata.clone_artifacts(ref, from, visible(data), now());
-  // The run first: Metaflow's client does not read a task that has the task of its origin alone.
-  services_.metadata.add_fields(ref, 0,
-                                {{"origin-run-id", from.run, ""},
-                                 {"origin-task-id", from.task, ""},
-                                 {"attempt", "0", ""},
-                                 {"attempt_ok", "True", "internal_attempt_status"},
-                                 {"attempt-done", "0", ""}});
+  std::vector<store::Field> fields{
+      {"attempt", "0", ""}, {"attempt_ok", "True", "internal_attempt_status"}, {"attempt-done", "0", ""}};
+  // Metaflow's client looks up what a clone refers to. The run first: it does not read a task that has the task of its
+  // origin alone.
+  if (options_.origin_is_known)
+    fields.insert(fields.begin(), {{"origin-run-id", from.run, ""}, {"origin-task-id", from.task, ""}});
+  services_.metadata.add_fields(ref, 0, fields);
   services_.journal.cloned(now(), ref, from);
   ++progress(work.step).done;
   ++progress(work.step).cloned;
@@ -248,9 +265,15 @@ bool Run::has_room(int step) const {
   return !request || machine_.fits(*request);
 }
 
+/// Whether the metadata has an id for a task of the step. If not, the loop wakes up when it has.
+bool Run::has_id(int step, std::size_t soon) {
+  return services_.metadata.ready(run_id_, services_.graph.step(step).name, soon);
+}
+
 /// In order: what does not fit now holds up what comes after it, or a task that needs the whole machine would never get
 /// it.
 void Run::launch() {
+  awaits_id_ = false;
   while (!stopping() && running_.size() < options_.max_workers) {
     if (!again_.empty()) {
       if (!has_room(again_.front().work.step)) return;
@@ -258,6 +281,8 @@ void Run::launch() {
       again_.pop_front();
       start_attempt(std::move(task));
     } else if (!frontier_.empty() && has_room(frontier_.next_step())) {
+      awaits_id_ = !has_id(frontier_.next_step(), options_.max_workers - running_.size());
+      if (awaits_id_) return;
       start_task(frontier_.take());
     } else {
       return;
@@ -300,6 +325,7 @@ void Run::start_attempt(Task task) {
   if (!remote_.empty() && remote_[step] && task.attempt == 0 && !code_package_.empty())
     fields.push_back({"code-package", code_package_, ""});
   services_.metadata.add_fields(task.ref, task.attempt, fields);
+  services_.metadata.attempt_begins(task.ref, task.attempt);
 
   if (requests_[step]) task.grant = machine_.take(*requests_[step]);
   const compute::Attempt attempt = describe_attempt(task);
@@ -440,7 +466,11 @@ void Run::attempt_failed(Task task, const compute::Verdict& verdict, const TaskD
     task.log->note(store::Stream::err, "Task failed.");
   }
   task.log->save(services_.store, task.ref, task.attempt);
-  if (threw) commit(task.ref, task.attempt, *data, verdict);  // what it had set when it threw; marked as not ok
+  if (threw) {
+    commit(task.ref, task.attempt, *data, verdict);  // what it had set when it threw; marked as not ok
+  } else {
+    services_.metadata.attempt_ends(task.ref, task.attempt, false);
+  }
   services_.journal.attempt_ends(now(), task.ref, task.attempt, task.stopped ? AttemptEnd::stopped : AttemptEnd::failed,
                                  verdict.usage, cause);
   if (task.stopped) return void(++progress(task.work.step).failed);
@@ -478,6 +508,7 @@ bool Run::try_again(Task& task, const compute::Verdict& verdict) {
 void Run::commit(const TaskRef& task, int attempt, const TaskData& data, const compute::Verdict& verdict) {
   if (!verdict.committed) services_.store.mark_done(task, attempt);
   services_.metadata.add_artifacts(task, visible(data), now());
+  services_.metadata.attempt_ends(task, attempt, data.ok);
   services_.metadata.add_fields(task, attempt, {{"attempt-done", std::to_string(attempt), ""}});
 }
 
@@ -504,6 +535,10 @@ void Run::fail(const std::string& why) {
 }
 
 void Run::interrupt(const std::string& why) {
+  if (finishing_) {
+    impatient_ = true;
+    return;
+  }
   if (interrupted_) {  // again: no more patience
     if (backend_ != nullptr) backend_->stop(running_ids(), compute::Stop::force);
     return;

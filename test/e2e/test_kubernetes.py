@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import re
 import signal
 import socket
@@ -189,9 +190,8 @@ def test_all_steps_by_an_option(make):
     assert "The sum is " in result.out and result.out.endswith("Done!\n")
     run = cluster.read("BigSum")
     assert run["ok"] and run["tasks"]["end"][0]["out"].startswith("The sum is ")
-    for job in cluster.jobs():
-        container = job["spec"]["template"]["spec"]["containers"][0]
-        assert container["resources"]["requests"]["cpu"] in ("1", "500m", "1.0"), "resources and kubernetes are merged"
+    requests = [job["spec"]["template"]["spec"]["containers"][0]["resources"]["requests"] for job in cluster.jobs()]
+    assert sorted(request["cpu"] for request in requests) == ["0.5", "1"], "`resources` of start, and what the option says"
     cluster.no_complaints()
 
 
@@ -261,10 +261,11 @@ def test_a_task_that_dies(make, how, words):
 
 
 def test_what_died_is_caught_here(make):
-    cluster = make()
-    result = cluster.run("placed", "--n", "1", "--fail", "crash", "--until", "9", "--with", "catch:var=oops", "--with", "retry:times=1,minutes_between_retries=0")
-    assert result.status == 0, result
-    assert cluster.peer.counts()["create jobs"] == 2, "the last resort needs no pod"
+    cluster = make({"pods": {}, "action": "exit", "exitCode": 3, "times": 2})
+    options = ["kubernetes:cpu=0.5,memory=200,disk=100", "catch", "retry:times=1,minutes_between_retries=0"]
+    result = cluster.run("bigsum", *[word for option in options for word in ("--with", option)])
+    assert result.status == 0 and "Task fallback is starting to handle the failure." in result.out, result
+    assert cluster.peer.counts()["create jobs"] == 3, "the last resort needs no pod"
 
 
 def test_a_step_that_takes_too_long(make):
@@ -423,8 +424,9 @@ def test_one_failure_stops_the_others(make, gate):
 
 
 def kill_scheduler(process):
-    """With all that it has here: the guard, too."""
-    process.kill()
+    """The process that the guard, which was started, watches over."""
+    (child,) = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()[:1]
+    os.kill(int(child), signal.SIGKILL)
     process.wait()
 
 

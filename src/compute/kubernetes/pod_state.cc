@@ -159,6 +159,9 @@ PodState state_of_pod(const Json& pod) {
   } else if (terminated.is_object()) {
     state.phase = PodPhase::ended;
     end_of_task(state, terminated);
+    const bool was_killed = state.by == EndedBy::task && state.exit_code > kBySignal;
+    if (was_killed && !text(at(pod, "metadata"), "deletionTimestamp").empty())
+      end_by_cluster(state, "somebody deleted it");
   } else if (fetched.is_object() && number(fetched, "exitCode", 0) != 0) {
     state.phase = PodPhase::ended;
     state.by = EndedBy::bootstrap;
