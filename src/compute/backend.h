@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -43,6 +44,9 @@ struct Verdict {
   /// Another attempt would end in the same way: the image does not exist, the cluster does not let us.
   bool hopeless = false;
   store::Usage usage;
+  /// What it left in the store, if the backend has read it (`data_read`); nothing: it left nothing.
+  std::shared_ptr<const store::TaskData> data{};
+  bool data_read = false;
 };
 
 /// What a backend tells the scheduler, from within the event loop.

@@ -315,15 +315,16 @@ void Run::start_task(Ready work) {
 void Run::start_attempt(Task task) {
   const std::size_t step = static_cast<std::size_t>(task.work.step);
   task.log.emplace(log_stamps_, options_.max_log_size * 1'000'000);
-  services_.store.begin_attempt(task.ref, task.attempt, now());
+  // Elsewhere the supervisor does it, when the attempt begins indeed.
+  const bool elsewhere = !remote_.empty() && remote_[step] && !policies_[step].is_fallback(task.attempt);
+  if (!elsewhere) services_.store.begin_attempt(task.ref, task.attempt, now());
   const store::Storage& storage = services_.store.storage();
   std::vector<store::Field> fields{{"ds-type", std::string(storage.type()), ""}, {"ds-root", storage.root(), ""}};
   if (task.attempt > 0) fields.push_back({"attempt", std::to_string(task.attempt), ""});
   if (!options_.origin_run.empty() && task.attempt == 0) fields.push_back({"origin-run-id", options_.origin_run, ""});
   if (std::string path = frontier_.execution_path(task.work.position); !path.empty() && task.attempt == 0)
     fields.push_back({"foreach-execution-path", std::move(path), ""});
-  if (!remote_.empty() && remote_[step] && task.attempt == 0 && !code_package_.empty())
-    fields.push_back({"code-package", code_package_, ""});
+  if (elsewhere && task.attempt == 0 && !code_package_.empty()) fields.push_back({"code-package", code_package_, ""});
   services_.metadata.add_fields(task.ref, task.attempt, fields);
   services_.metadata.attempt_begins(task.ref, task.attempt);
 
@@ -420,11 +421,13 @@ void Run::on_finished(compute::AttemptId attempt, const compute::Verdict& verdic
   task.log->finish([&](std::string_view text, std::int64_t time) {
     services_.reporter.print({ReportLine::Kind::output, time, task.name, task.where, text});
   });
-  const std::optional<TaskData> data = services_.store.read_attempt(task.ref, task.attempt);
-  if (outcome_of(verdict.exited, verdict.exited_well, data ? &*data : nullptr) == Outcome::done) {
+  std::optional<TaskData> read;
+  if (!verdict.data_read) read = services_.store.read_attempt(task.ref, task.attempt);
+  const TaskData* data = verdict.data_read ? verdict.data.get() : read ? &*read : nullptr;
+  if (outcome_of(verdict.exited, verdict.exited_well, data) == Outcome::done) {
     succeeded(task, *data, verdict);
   } else {
-    attempt_failed(std::move(task), verdict, data ? &*data : nullptr);
+    attempt_failed(std::move(task), verdict, data);
   }
 }
 

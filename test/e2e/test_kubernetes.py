@@ -191,7 +191,7 @@ def test_all_steps_by_an_option(make):
     run = cluster.read("BigSum")
     assert run["ok"] and run["tasks"]["end"][0]["out"].startswith("The sum is ")
     requests = [job["spec"]["template"]["spec"]["containers"][0]["resources"]["requests"] for job in cluster.jobs()]
-    assert sorted(request["cpu"] for request in requests) == ["0.5", "1"], "`resources` of start, and what the option says"
+    assert sorted(request["cpu"] for request in requests) == ["0.5", "8"], "`resources` of start, and what the option says"
     cluster.no_complaints()
 
 
@@ -281,7 +281,7 @@ ACCIDENTS = {
     "evict": "ended by the cluster",
     "preempt": "ended by the cluster",
     "node-pressure": "ended by the cluster",
-    "vanish": "The pod is gone",
+    "vanish": "somebody deleted it",
     "node-rebooted": "node was restarted or lost",
 }
 

@@ -179,6 +179,10 @@ PodState state_of_pod(const Json& pod) {
     state.exit_code = 0;
   } else if (at(task, "running").is_object()) {
     state.phase = PodPhase::running;
+    // Its node has not been heard of for a while. After some minutes the cluster gives it up, and the pod with it.
+    if (text(condition(status, "Ready"), "status") == "False" &&
+        text(condition(status, "ContainersReady"), "status") == "True")
+      state.waiting = fmt::format("Node {} does not answer", state.node);
   } else {
     const Json& scheduled = condition(status, "PodScheduled");
     if (text(scheduled, "status") == "False") state.waiting = reason_and_message(scheduled);
