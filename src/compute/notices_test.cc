@@ -20,7 +20,7 @@ class NoticesTest : public testing::Test, public BackendEvents {
   void on_started(AttemptId, const std::string&) override {}
   void on_output(AttemptId, store::Stream, std::string_view) override {}
   void on_finished(AttemptId, const Verdict&) override {}
-  void on_notice(std::span<const AttemptId> attempts, std::string_view text) override {
+  void on_notice(std::span<const AttemptId> attempts, std::string_view text, bool /*usual*/) override {
     told.push_back(std::to_string(attempts.size()) + " " + std::string(text));
   }
 

@@ -393,10 +393,10 @@ void Run::on_started(compute::AttemptId attempt, const std::string& where) {
               task.work.split_index, task.work.joined_split});
 }
 
-void Run::on_notice(std::span<const compute::AttemptId> attempts, std::string_view text) {
+void Run::on_notice(std::span<const compute::AttemptId> attempts, std::string_view text, bool usual) {
   const Task& first = running_.at(attempts.front());
   constexpr std::size_t kFew = 3;
-  if (attempts.size() <= kFew && progress(first.work.step).expected <= kWide) {
+  if (usual || (attempts.size() <= kFew && progress(first.work.step).expected <= kWide)) {
     for (const compute::AttemptId attempt : attempts) say(running_.at(attempt), text);
   } else {
     say(ReportLine::Kind::run, fmt::format("{} task{} of step {}: {}", attempts.size(), attempts.size() == 1 ? "" : "s",
@@ -461,7 +461,7 @@ void Run::attempt_failed(Task task, const compute::Verdict& verdict, const TaskD
     say(task, "[KILLED BY ORCHESTRATOR]");
     task.log->note(store::Stream::err, "[KILLED BY ORCHESTRATOR]");
   } else {
-    if (!threw && (!verdict.timed_out || verdict.killed_late)) {  // that one has said so itself
+    if (!threw && !verdict.told) {
       say(task, cause, ReportLine::Kind::failure);
       task.log->note(store::Stream::err, cause);
     }

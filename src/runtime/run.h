@@ -80,7 +80,7 @@ class Run : public compute::BackendEvents {
   bool stopping() const { return failure_.has_value() || interrupted_.has_value(); }
 
   void on_started(compute::AttemptId attempt, const std::string& where) override;
-  void on_notice(std::span<const compute::AttemptId> attempts, std::string_view text) override;
+  void on_notice(std::span<const compute::AttemptId> attempts, std::string_view text, bool usual) override;
   void on_output(compute::AttemptId attempt, store::Stream stream, std::string_view bytes) override;
   void on_finished(compute::AttemptId attempt, const compute::Verdict& verdict) override;
 

@@ -25,7 +25,8 @@ constexpr std::int64_t kPodDue = 10 * kSecond;    // after its job, a pod is the
 constexpr std::int64_t kFarewell = 15 * kSecond;  // for deletions, at the end of a run
 constexpr std::int64_t kBetweenTries = 10 * kSecond;
 constexpr std::size_t kReaders = 8;  // threads that read what attempts have left
-constexpr int kMostTries = 3;        // of what goes wrong before a task begins
+constexpr std::size_t kCreatedAtATime = 64;
+constexpr int kMostTries = 3;  // of what goes wrong before a task begins
 constexpr std::int64_t kShortestRenewal = 60 * kSecond;
 
 std::string label(const Json& object, const char* name) { return text_at(object, {"metadata", "labels", name}); }
@@ -180,18 +181,36 @@ Json KubernetesBackend::manifest_of(const Entry& entry) const {
 }
 
 void KubernetesBackend::create_job(Id id) {
-  Entry* entry = find(id);
-  if (entry == nullptr) return;
+  to_create_.push_back(id);
+  create_jobs();
+}
+
+/// As many at a time as answers are awaited for: manifests are large, and what was not sent need not be deleted.
+void KubernetesBackend::create_jobs() {
+  while (creating_ < kCreatedAtATime && !to_create_.empty()) {
+    const Id id = to_create_.front();
+    to_create_.pop_front();
+    if (Entry* entry = find(id)) start_job(*entry);
+  }
+}
+
+void KubernetesBackend::start_job(Entry& started) {
+  Entry* entry = &started;
+  const Id id = started.attempt.id;
   if (entry->stopping) return conclude(id);
+  ++creating_;
   const compute::StepArguments& step = entry->attempt.step;
   entry->job = job_name({store_.flow(), options_.run, step.step, step.task, step.retry_count, options_.user},
                         store_.storage().root(), entry->tries);
   by_job_[entry->job] = id;
+  entry->requested = true;
   entry->place->api->create(Resource::jobs, manifest_of(*entry),
                             [this, id, job = entry->job](Answer&& answer) { on_created(id, job, std::move(answer)); });
 }
 
 void KubernetesBackend::on_created(Id id, const std::string& job, Answer&& answer) {
+  --creating_;
+  create_jobs();
   Entry* entry = find(id);
   if (entry == nullptr || entry->job != job) return;
   if (answer.failure) {
@@ -297,7 +316,7 @@ void KubernetesBackend::on_running(Entry& entry, const PodState& state) {
   notices_.clear(entry.attempt.id);
   if (entry.stopping) return;
   notices_.tell(entry.attempt.id, entry.attempt.step.step,
-                entry.node.empty() ? "Pod is running." : fmt::format("Pod is running on node {}.", entry.node));
+                entry.node.empty() ? "Pod is running." : fmt::format("Pod is running on node {}.", entry.node), true);
   follow_log(entry);
 }
 
@@ -483,6 +502,7 @@ bool KubernetesBackend::try_again(Entry& entry, const Verdict& verdict, bool beg
   notices_.tell(entry.attempt.id, entry.attempt.step.step,
                 fmt::format("{} The task had not begun; it is submitted again.", verdict.cause));
   by_job_.erase(entry.job);
+  entry.requested = false;
   entry.uid.clear();
   entry.pod.clear();
   entry.node.clear();
@@ -522,7 +542,7 @@ void KubernetesBackend::fail_all(Place& place, const ApiFailure& failure) {
   for (const Id id : all) {
     Entry* entry = find(id);
     if (entry == nullptr) continue;
-    if (!entry->job.empty()) remove_job(*entry);
+    if (entry->requested) remove_job(*entry);
     Verdict verdict;
     verdict.cause = failure.hint.empty() ? failure.text : fmt::format("{} {}", failure.text, failure.hint);
     verdict.hopeless = true;
@@ -551,7 +571,7 @@ void KubernetesBackend::stop(std::span<const AttemptId> attempts, compute::Stop 
     const bool first = !entry->stopping;
     entry->stopping = true;
     if (how == compute::Stop::force) entry->forced = true;
-    if (entry->job.empty() || (entry->timer && entry->uid.empty())) {  // there is no job, and will be none
+    if (!entry->requested) {  // there is no job, and will be none
       drop_timer(*entry);
       loop_.after(0, [this, id] {
         if (find(id) != nullptr) conclude(id);
@@ -573,7 +593,7 @@ void KubernetesBackend::end() {
   const base::EventLoop::Timer farewell = loop_.after(kFarewell, [] {});
   try {
     for (auto& [id, entry] : entries_) {
-      if (!entry->job.empty() && !entry->stopping) remove_job(*entry);
+      if (entry->requested && !entry->stopping) remove_job(*entry);
       entry->stopping = true;
     }
     for (auto& [name, place] : places_) {

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -75,7 +76,8 @@ class KubernetesBackend : public compute::Backend {
     compute::Attempt attempt;
     const PodRequest* request = nullptr;
     Place* place = nullptr;
-    int tries = 0;  // earlier jobs, whose task did not begin
+    int tries = 0;           // earlier jobs, whose task did not begin
+    bool requested = false;  // the job: it may be there
     std::string job;
     std::string uid;  // of the job; empty: its creation was not answered
     bool announced = false;
@@ -101,6 +103,8 @@ class KubernetesBackend : public compute::Backend {
   void renew_link(Place& place, std::int64_t expires);
   Json manifest_of(const Entry& entry) const;
   void create_job(Id id);
+  void create_jobs();
+  void start_job(Entry& started);
   void on_created(Id id, const std::string& job, Answer&& answer);
   void announce(Entry& entry);
   void on_pod(Change change, const Json& pod);
@@ -139,6 +143,8 @@ class KubernetesBackend : public compute::Backend {
   std::unordered_map<std::string, Id> by_job_;
   compute::Notices notices_;
   compute::LeftoverReader leftovers_;
+  std::deque<Id> to_create_;
+  std::size_t creating_ = 0;  // jobs whose creation was not answered
   std::size_t streams_ = 0;
   std::size_t deletions_ = 0;  // not answered yet
   bool over_ = false;          // nothing is told any more
