@@ -19,6 +19,7 @@ enum class ErrorCode {
   not_found,          // no such flow, run, step, task or artifact
   data_store,         // the store could not be read or written
   data_missing,       // the store lacks something it should have
+  metadata_service,   // the metadata service refused, or could not be reached
   merge_conflict,     // Inputs::merge: branches disagree
   merge_missing,      // Inputs::merge: an included artifact is in no branch
   tagging,            // a tag breaks a rule

@@ -21,6 +21,7 @@ std::string_view headline(ErrorCode code) {
     case ErrorCode::not_found: return "Object not found";
     case ErrorCode::data_store: return "Data store error";
     case ErrorCode::data_missing: return "Data missing";
+    case ErrorCode::metadata_service: return "Metaflow service error";
     case ErrorCode::merge_conflict: return "Unhandled artifacts in merge";
     case ErrorCode::merge_missing: return "Missing artifacts in merge";
     case ErrorCode::tagging: return "Tagging error";

@@ -13,6 +13,7 @@
 #include "compute/package/elf.h"
 #include "net/aws_config.h"
 #include "runtime/pod_request.h"
+#include "store/open.h"
 
 namespace metaflow::cli {
 
@@ -125,8 +126,11 @@ Remote::Backend Remote::make(base::EventLoop& loop, compute::BackendEvents& even
   const std::string key = store.save_value(store::Pieces(&bytes, 1));
   made.code_package = compute::code_package_field(
       store.storage().type(), key, store.storage().root() + "/" + store::blob_path(store.blob_directory(), key));
-  made.backend =
-      std::make_unique<kube::KubernetesBackend>(loop, context_.clock, events, store, *access_, std::move(options));
+  auto open = [type = context_.top.datastore, root = store.storage().root(), flow = store.flow()] {
+    return std::make_unique<store::FlowStore>(store::open_storage(type, root), flow);
+  };
+  made.backend = std::make_unique<kube::KubernetesBackend>(loop, context_.clock, events, store, std::move(open),
+                                                           *access_, std::move(options));
   return made;
 }
 

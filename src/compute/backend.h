@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -34,8 +35,10 @@ struct Verdict {
   bool exited = false;
   /// For people, one sentence: "Task was killed by SIGTERM (peak memory 3.1 MB)."
   std::string cause;
-  /// The attempt ended because its time was up: by itself, or, if `killed_late`, since it did not.
+  /// The attempt ended because its time was up: by itself, having said so, if `told`; in another way, if `killed_late`
+  /// since it did not end by itself.
   bool timed_out = false;
+  bool told = false;
   bool killed_late = false;
   /// Its supervisor elsewhere has made visible what it left, and has stored its log.
   bool committed = false;
@@ -43,6 +46,9 @@ struct Verdict {
   /// Another attempt would end in the same way: the image does not exist, the cluster does not let us.
   bool hopeless = false;
   store::Usage usage;
+  /// What it left in the store, if the backend has read it (`data_read`); nothing: it left nothing.
+  std::shared_ptr<const store::TaskData> data{};
+  bool data_read = false;
 };
 
 /// What a backend tells the scheduler, from within the event loop.
@@ -52,7 +58,8 @@ class BackendEvents {
   /// The attempt runs; `where` goes into its lines: "pid 4711".
   virtual void on_started(AttemptId attempt, const std::string& where) = 0;
   /// Something that people should know of attempts of one step that go on: "Pod is pending: Unschedulable: ..."
-  virtual void on_notice(std::span<const AttemptId> attempts, std::string_view text) = 0;
+  /// `usual`: nothing is wrong.
+  virtual void on_notice(std::span<const AttemptId> attempts, std::string_view text, bool usual) = 0;
   /// A piece of its output, not necessarily whole lines.
   virtual void on_output(AttemptId attempt, store::Stream stream, std::string_view bytes) = 0;
   /// It has ended; all its output has been told.

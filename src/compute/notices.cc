@@ -13,8 +13,8 @@ Notices::~Notices() {
   if (repeating_) loop_.cancel(*repeating_);
 }
 
-void Notices::tell(AttemptId attempt, const std::string& step, const std::string& text) {
-  fresh_[{step, text}].push_back(attempt);
+void Notices::tell(AttemptId attempt, const std::string& step, const std::string& text, bool usual) {
+  fresh_[{step, text, usual}].push_back(attempt);
   gather();
 }
 
@@ -39,7 +39,7 @@ void Notices::flush() {
   flushing_.reset();
   const auto fresh = std::exchange(fresh_, {});
   for (const auto& [kind, attempts] : fresh) {
-    if (!attempts.empty()) events_.on_notice(attempts, kind.second);
+    if (!attempts.empty()) events_.on_notice(attempts, kind.text, kind.usual);
   }
 }
 
@@ -50,14 +50,14 @@ void Notices::repeat() {
   std::map<Kind, std::int64_t> since;
   const std::int64_t now = clock_.monotonic_microseconds();
   for (const auto& [attempt, waiting] : waiting_) {
-    const Kind kind{waiting.step, waiting.text};
+    const Kind kind{waiting.step, waiting.text, false};
     still[kind].push_back(attempt);
     const auto [first, is_new] = since.emplace(kind, waiting.since);
     first->second = std::min(first->second, waiting.since);
   }
   for (const auto& [kind, attempts] : still) {
     const double seconds = static_cast<double>(now - since.at(kind)) * 1e-6;
-    events_.on_notice(attempts, fmt::format("{} (waiting for {})", kind.second, base::human_seconds(seconds)));
+    events_.on_notice(attempts, fmt::format("{} (waiting for {})", kind.text, base::human_seconds(seconds)), false);
   }
   repeating_ = loop_.after(kRepeatEvery, [this] { repeat(); });
 }

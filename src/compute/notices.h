@@ -1,6 +1,7 @@
 // What attempts elsewhere wait for, told to people: when it changes, with a clock, and once for many of them.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -26,8 +27,8 @@ class Notices {
   Notices(const Notices&) = delete;
   Notices& operator=(const Notices&) = delete;
 
-  /// Told soon, once.
-  void tell(AttemptId attempt, const std::string& step, const std::string& text);
+  /// Told soon, once. `usual`: nothing is wrong.
+  void tell(AttemptId attempt, const std::string& step, const std::string& text, bool usual = false);
   /// The attempt waits for this from now on. Told if it is new; again each minute.
   void waits(AttemptId attempt, const std::string& step, const std::string& text);
   /// It waits no longer, or is over: nothing more is told of it.
@@ -39,7 +40,12 @@ class Notices {
     std::string text;
     std::int64_t since = 0;
   };
-  using Kind = std::pair<std::string, std::string>;  // step and text
+  struct Kind {
+    std::string step;
+    std::string text;
+    bool usual = false;
+    auto operator<=>(const Kind&) const = default;
+  };
 
   void flush();
   void repeat();

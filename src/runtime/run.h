@@ -38,6 +38,7 @@ struct RunOptions {
   std::string branch;             // of the flow's project; empty: it has none
   std::vector<std::string> with;  // --with, for the tasks
   std::string origin_run;         // of resume
+  bool origin_is_known = true;    // to the provider of the metadata: clones may refer to it
   std::string program;            // how the user called it, for what is told to try
   std::string local_root;         // the .metaflow directory of this machine
 };
@@ -79,7 +80,7 @@ class Run : public compute::BackendEvents {
   bool stopping() const { return failure_.has_value() || interrupted_.has_value(); }
 
   void on_started(compute::AttemptId attempt, const std::string& where) override;
-  void on_notice(std::span<const compute::AttemptId> attempts, std::string_view text) override;
+  void on_notice(std::span<const compute::AttemptId> attempts, std::string_view text, bool usual) override;
   void on_output(compute::AttemptId attempt, store::Stream stream, std::string_view bytes) override;
   void on_finished(compute::AttemptId attempt, const compute::Verdict& verdict) override;
 
@@ -106,8 +107,10 @@ class Run : public compute::BackendEvents {
 
   void execute_all();
   void conclude();
+  void finish_metadata();
   void launch();
   bool has_room(int step) const;
+  bool has_id(int step, std::size_t soon);
   void start_task(Ready work);
   void start_attempt(Task task);
   store::TaskRef new_task(int step);
@@ -146,10 +149,13 @@ class Run : public compute::BackendEvents {
   std::deque<Task> again_;                          // to be tried again now
   std::map<base::EventLoop::Timer, Task> pausing_;  // to be tried again later
   std::map<compute::AttemptId, Task> running_;
+  bool awaits_id_ = false;  // of the next task
   compute::AttemptId next_attempt_ = 1;
   std::vector<StepProgress> progress_;  // per step
   std::optional<std::string> failure_;
   std::optional<std::string> interrupted_;
+  bool finishing_ = false;  // nothing runs any more; the metadata is waited for
+  bool impatient_ = false;  // it is not any more
   std::size_t stopped_tasks_ = 0;
   std::deque<Repeated> repeated_;
   std::optional<base::EventLoop::Timer> patience_;  // with tasks that were asked to stop

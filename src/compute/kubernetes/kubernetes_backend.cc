@@ -10,7 +10,6 @@
 #include "base/text.h"
 #include "compute/package/bootstrap.h"
 #include "compute/verdict.h"
-#include "store/mflog.h"
 
 namespace metaflow::kube {
 
@@ -25,6 +24,8 @@ constexpr std::int64_t kSweepEvery = 15 * kSecond;
 constexpr std::int64_t kPodDue = 10 * kSecond;    // after its job, a pod is there
 constexpr std::int64_t kFarewell = 15 * kSecond;  // for deletions, at the end of a run
 constexpr std::int64_t kBetweenTries = 10 * kSecond;
+constexpr std::size_t kReaders = 8;  // threads that read what attempts have left
+constexpr std::size_t kCreatedAtATime = 64;
 constexpr int kMostTries = 3;  // of what goes wrong before a task begins
 constexpr std::int64_t kShortestRenewal = 60 * kSecond;
 
@@ -33,7 +34,8 @@ std::string label(const Json& object, const char* name) { return text_at(object,
 }  // namespace
 
 KubernetesBackend::KubernetesBackend(base::EventLoop& loop, base::Clock& clock, compute::BackendEvents& events,
-                                     store::FlowStore& store, Access access, KubernetesOptions options)
+                                     store::FlowStore& store, compute::LeftoverReader::Open open, Access access,
+                                     KubernetesOptions options)
     : loop_(loop),
       clock_(clock),
       events_(events),
@@ -42,7 +44,8 @@ KubernetesBackend::KubernetesBackend(base::EventLoop& loop, base::Clock& clock, 
       options_(std::move(options)),
       run_key_(run_key(store.flow(), options_.run, store.storage().root())),
       secret_(options_.flow_in_image.empty() ? secret_name(run_key_) : ""),
-      notices_(loop, clock, events) {}
+      notices_(loop, clock, events),
+      leftovers_(loop, std::move(open), kReaders) {}
 
 KubernetesBackend::~KubernetesBackend() {
   for (auto& [id, entry] : entries_) {
@@ -178,18 +181,36 @@ Json KubernetesBackend::manifest_of(const Entry& entry) const {
 }
 
 void KubernetesBackend::create_job(Id id) {
-  Entry* entry = find(id);
-  if (entry == nullptr) return;
+  to_create_.push_back(id);
+  create_jobs();
+}
+
+/// As many at a time as answers are awaited for: manifests are large, and what was not sent need not be deleted.
+void KubernetesBackend::create_jobs() {
+  while (creating_ < kCreatedAtATime && !to_create_.empty()) {
+    const Id id = to_create_.front();
+    to_create_.pop_front();
+    if (Entry* entry = find(id)) start_job(*entry);
+  }
+}
+
+void KubernetesBackend::start_job(Entry& started) {
+  Entry* entry = &started;
+  const Id id = started.attempt.id;
   if (entry->stopping) return conclude(id);
+  ++creating_;
   const compute::StepArguments& step = entry->attempt.step;
   entry->job = job_name({store_.flow(), options_.run, step.step, step.task, step.retry_count, options_.user},
                         store_.storage().root(), entry->tries);
   by_job_[entry->job] = id;
+  entry->requested = true;
   entry->place->api->create(Resource::jobs, manifest_of(*entry),
                             [this, id, job = entry->job](Answer&& answer) { on_created(id, job, std::move(answer)); });
 }
 
 void KubernetesBackend::on_created(Id id, const std::string& job, Answer&& answer) {
+  --creating_;
+  create_jobs();
   Entry* entry = find(id);
   if (entry == nullptr || entry->job != job) return;
   if (answer.failure) {
@@ -228,6 +249,7 @@ void KubernetesBackend::on_pod(Change change, const Json& pod) {
   entry->pod = name;
   PodState state = state_of_pod(pod);
   if (!state.node.empty()) entry->node = state.node;
+  entry->trouble.clear();
   if (change == Change::deleted && state.phase != PodPhase::ended) {
     state.phase = PodPhase::ended;
     state.by = EndedBy::cluster;
@@ -238,7 +260,7 @@ void KubernetesBackend::on_pod(Change change, const Json& pod) {
   }
   switch (state.phase) {
     case PodPhase::pending: return on_waiting(*entry, state);
-    case PodPhase::running: return on_running(*entry);
+    case PodPhase::running: return on_running(*entry, state);
     case PodPhase::ended: return on_ended(*entry, std::move(state));
   }
 }
@@ -265,29 +287,36 @@ void KubernetesBackend::on_waiting(Entry& entry, const PodState& state) {
 /// A pod has waited long enough for what does not come by itself. What its status says now is the cause.
 void KubernetesBackend::give_up(Id id) {
   Entry& entry = *find(id);
+  if (entry.pod.empty()) return give_up(entry, entry.trouble);
   entry.place->api->get(Resource::pods, entry.pod, [this, id](Answer&& answer) {
     Entry* waiting = find(id);
     if (waiting == nullptr || waiting->ended || waiting->running || waiting->stopping) return;
     const PodState state = state_of_pod(answer.object);
     if (!answer.failure && !state.hopeless) return;
-    Verdict verdict;
-    verdict.cause = fmt::format("The pod cannot start, and was given up after {}: {}",
-                                base::human_seconds(static_cast<double>(options_.patience) * 1e-6),
-                                answer.failure ? answer.failure->text : state.waiting);
-    verdict.hopeless = true;
-    remove_job(*waiting);
-    finish(id, std::move(verdict));
+    give_up(*waiting, answer.failure ? answer.failure->text : state.waiting);
   });
 }
 
-void KubernetesBackend::on_running(Entry& entry) {
-  if (entry.running) return;
+void KubernetesBackend::give_up(Entry& entry, const std::string& why) {
+  Verdict verdict;
+  verdict.cause = fmt::format("The pod cannot start, and was given up after {}: {}",
+                              base::human_seconds(static_cast<double>(options_.patience) * 1e-6), why);
+  verdict.hopeless = true;
+  remove_job(entry);
+  finish(entry.attempt.id, std::move(verdict));
+}
+
+void KubernetesBackend::on_running(Entry& entry, const PodState& state) {
+  if (entry.running) {
+    if (state.waiting.empty() || entry.stopping) return notices_.clear(entry.attempt.id);
+    return notices_.waits(entry.attempt.id, entry.attempt.step.step, state.waiting);
+  }
   entry.running = true;
   drop_timer(entry);
   notices_.clear(entry.attempt.id);
   if (entry.stopping) return;
   notices_.tell(entry.attempt.id, entry.attempt.step.step,
-                entry.node.empty() ? "Pod is running." : fmt::format("Pod is running on node {}.", entry.node));
+                entry.node.empty() ? "Pod is running." : fmt::format("Pod is running on node {}.", entry.node), true);
   follow_log(entry);
 }
 
@@ -379,8 +408,13 @@ void KubernetesBackend::explain(Place& place, const Json& event) {
     message = base::trim(message.substr(end + 1).starts_with(" is forbidden: ")
                              ? message.substr(end + 1 + std::string_view(" is forbidden: ").size())
                              : message.substr(end + 1));
-  notices_.waits(entry->attempt.id, entry->attempt.step.step,
-                 fmt::format("The cluster makes no pod yet: {}: {}", text_at(event, {"reason"}), message));
+  entry->trouble = fmt::format("The cluster makes no pod yet: {}: {}", text_at(event, {"reason"}), message);
+  notices_.waits(entry->attempt.id, entry->attempt.step.step, entry->trouble);
+  // A quota may be lifted, or get free; a service account does not come by itself.
+  if (!entry->hopeless && message.find("service account") != std::string::npos) {
+    set_timer(*entry, options_.patience, &KubernetesBackend::give_up);
+    entry->hopeless = true;
+  }
 }
 
 // --- the end of an attempt
@@ -398,39 +432,48 @@ void KubernetesBackend::close(Id id) {
 
 void KubernetesBackend::conclude(Id id) {
   Entry& entry = *find(id);
+  if (entry.reading) return;
+  if (entry.uid.empty() && !entry.ended) return fail(id, "Task was stopped before it began.");
+  entry.reading = true;
+  leftovers_.read(task_of(entry), entry.attempt.step.retry_count, !entry.shown && !over_,
+                  [this, id](compute::Leftover&& left) { settle(id, std::move(left)); });
+}
+
+void KubernetesBackend::settle(Id id, compute::Leftover&& left) {
+  Entry& entry = *find(id);
+  entry.reading = false;
   bool began = true;
-  Verdict verdict;
-  try {
-    verdict = judge(entry, began);
-    if (!entry.stopping && try_again(entry, verdict, began)) return;
-    if (!entry.shown && !over_) show_stored_log(entry);
-  } catch (const Error& error) {
-    verdict.cause = fmt::format("How the task ended could not be read: {}", error.what());
-  }
+  const std::optional<std::string> out = std::move(left.out);
+  const std::optional<std::string> err = std::move(left.err);
+  Verdict verdict = judge(entry, std::move(left), began);
+  if (!entry.stopping && try_again(entry, verdict, began)) return;
+  if (out && !over_) events_.on_output(id, store::Stream::out, *out);
+  if (err && !over_) events_.on_output(id, store::Stream::err, *err);
   finish(id, std::move(verdict));
 }
 
 /// What the supervisor wrote counts; the pod knows what has killed the two together.
-compute::Verdict KubernetesBackend::judge(const Entry& entry, bool& began) {
-  const store::TaskRef task = task_of(entry);
-  const int attempt = entry.attempt.step.retry_count;
+compute::Verdict KubernetesBackend::judge(const Entry& entry, compute::Leftover&& left, bool& began) {
   const PodState* pod = entry.ended ? &*entry.ended : nullptr;
   Verdict verdict;
-  if (entry.uid.empty() && pod == nullptr) {  // there was no job
-    verdict.cause = "Task was stopped before it began.";
+  if (!left.failure.empty()) {
+    verdict.cause = fmt::format("How the task ended could not be read: {}", left.failure);
     return verdict;
   }
-  if (const auto report = store_.read_exit_report(task, attempt)) {
-    verdict = compute::verdict_of(*report);
-    began = report->stage != store::Stage::bootstrap;
-    if (report->committed || pod == nullptr || verdict.exited_well) return verdict;
-    const bool killed = !report->exited || report->stopped_by != 0;
+  if (left.report) verdict = compute::verdict_of(*left.report);
+  verdict.data = std::move(left.data);
+  verdict.data_read = true;
+  if (left.report) {
+    const store::ExitReport& report = *left.report;
+    began = report.stage != store::Stage::bootstrap;
+    if (report.committed || pod == nullptr) return verdict;
+    const bool killed = !report.exited || report.stopped_by != 0;
     if (pod->by == EndedBy::deadline || (killed && pod->by == EndedBy::cluster)) verdict.cause = pod->cause;
-    if (pod->by == EndedBy::memory && report->signal != 0 && report->oom_kills == 0) verdict.cause = pod->cause;
+    if (pod->by == EndedBy::memory && report.signal != 0 && report.oom_kills == 0) verdict.cause = pod->cause;
     verdict.timed_out = verdict.timed_out || (pod->by == EndedBy::deadline && entry.attempt.time_limit > 0);
     return verdict;
   }
-  if (store_.is_done(task, attempt)) {  // the report alone was lost
+  if (left.done) {  // the report alone was lost
     verdict.exited = verdict.exited_well = verdict.committed = true;
     return verdict;
   }
@@ -459,6 +502,7 @@ bool KubernetesBackend::try_again(Entry& entry, const Verdict& verdict, bool beg
   notices_.tell(entry.attempt.id, entry.attempt.step.step,
                 fmt::format("{} The task had not begun; it is submitted again.", verdict.cause));
   by_job_.erase(entry.job);
+  entry.requested = false;
   entry.uid.clear();
   entry.pod.clear();
   entry.node.clear();
@@ -467,20 +511,6 @@ bool KubernetesBackend::try_again(Entry& entry, const Verdict& verdict, bool beg
   entry.ended.reset();
   set_timer(entry, kBetweenTries, &KubernetesBackend::create_job);
   return true;
-}
-
-/// The log of a task that was not followed, as its supervisor has stored it.
-void KubernetesBackend::show_stored_log(const Entry& entry) {
-  for (const store::Stream stream : {store::Stream::out, store::Stream::err}) {
-    const auto log = store_.read_log(task_of(entry), entry.attempt.step.retry_count, store::LogSource::task, stream);
-    if (!log) continue;
-    std::string text;
-    for (const store::LogLine& line : store::merge_logs({log->text()})) {
-      text += line.text;
-      text += '\n';
-    }
-    events_.on_output(entry.attempt.id, stream, text);
-  }
 }
 
 void KubernetesBackend::finish(Id id, Verdict verdict) {
@@ -512,7 +542,7 @@ void KubernetesBackend::fail_all(Place& place, const ApiFailure& failure) {
   for (const Id id : all) {
     Entry* entry = find(id);
     if (entry == nullptr) continue;
-    if (!entry->job.empty()) remove_job(*entry);
+    if (entry->requested) remove_job(*entry);
     Verdict verdict;
     verdict.cause = failure.hint.empty() ? failure.text : fmt::format("{} {}", failure.text, failure.hint);
     verdict.hopeless = true;
@@ -541,7 +571,7 @@ void KubernetesBackend::stop(std::span<const AttemptId> attempts, compute::Stop 
     const bool first = !entry->stopping;
     entry->stopping = true;
     if (how == compute::Stop::force) entry->forced = true;
-    if (entry->job.empty() || (entry->timer && entry->uid.empty())) {  // there is no job, and will be none
+    if (!entry->requested) {  // there is no job, and will be none
       drop_timer(*entry);
       loop_.after(0, [this, id] {
         if (find(id) != nullptr) conclude(id);
@@ -563,7 +593,7 @@ void KubernetesBackend::end() {
   const base::EventLoop::Timer farewell = loop_.after(kFarewell, [] {});
   try {
     for (auto& [id, entry] : entries_) {
-      if (!entry->job.empty() && !entry->stopping) remove_job(*entry);
+      if (entry->requested && !entry->stopping) remove_job(*entry);
       entry->stopping = true;
     }
     for (auto& [name, place] : places_) {

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -24,6 +25,7 @@
 #include "compute/kubernetes/pod_log.h"
 #include "compute/kubernetes/pod_request.h"
 #include "compute/kubernetes/pod_state.h"
+#include "compute/leftovers.h"
 #include "compute/notices.h"
 #include "store/flow_store.h"
 
@@ -47,9 +49,9 @@ struct KubernetesOptions {
 /// Not thread-safe; lives in the scheduler's event loop.
 class KubernetesBackend : public compute::Backend {
  public:
-  /// All references outlive this.
+  /// All references outlive this. `open`: another instance of `store`, for a thread.
   KubernetesBackend(base::EventLoop& loop, base::Clock& clock, compute::BackendEvents& events, store::FlowStore& store,
-                    Access access, KubernetesOptions options);
+                    compute::LeftoverReader::Open open, Access access, KubernetesOptions options);
   ~KubernetesBackend() override;
 
   void submit(std::span<const compute::Attempt> attempts) override;
@@ -74,7 +76,8 @@ class KubernetesBackend : public compute::Backend {
     compute::Attempt attempt;
     const PodRequest* request = nullptr;
     Place* place = nullptr;
-    int tries = 0;  // earlier jobs, whose task did not begin
+    int tries = 0;           // earlier jobs, whose task did not begin
+    bool requested = false;  // the job: it may be there
     std::string job;
     std::string uid;  // of the job; empty: its creation was not answered
     bool announced = false;
@@ -86,9 +89,11 @@ class KubernetesBackend : public compute::Backend {
     std::unique_ptr<PodLog> log;
     bool shown = false;                           // its output, at least a part
     std::optional<base::EventLoop::Timer> timer;  // the end of patience, of a pause, of waiting for the log's end
+    std::string trouble;                          // why the job has no pod
     bool hopeless = false;                        // the timer is that of patience
     bool stopping = false;
     bool removed = false;  // the job's deletion was answered
+    bool reading = false;  // what it left
     bool forced = false;   // nothing more is waited for
   };
 
@@ -98,20 +103,22 @@ class KubernetesBackend : public compute::Backend {
   void renew_link(Place& place, std::int64_t expires);
   Json manifest_of(const Entry& entry) const;
   void create_job(Id id);
+  void create_jobs();
+  void start_job(Entry& started);
   void on_created(Id id, const std::string& job, Answer&& answer);
   void announce(Entry& entry);
   void on_pod(Change change, const Json& pod);
   void on_waiting(Entry& entry, const PodState& state);
-  void on_running(Entry& entry);
+  void on_running(Entry& entry, const PodState& state);
   void on_ended(Entry& entry, PodState state);
   void follow_log(Entry& entry);
   void sweep(Place& place);
   void explain(Place& place, const Json& event);
   void close(Id id);
   void conclude(Id id);
+  void settle(Id id, compute::Leftover&& left);
   bool try_again(Entry& entry, const compute::Verdict& verdict, bool began);
-  compute::Verdict judge(const Entry& entry, bool& began);
-  void show_stored_log(const Entry& entry);
+  compute::Verdict judge(const Entry& entry, compute::Leftover&& left, bool& began);
   void finish(Id id, compute::Verdict verdict);
   void fail(Id id, const std::string& cause);
   void fail_all(Place& place, const ApiFailure& failure);
@@ -119,6 +126,7 @@ class KubernetesBackend : public compute::Backend {
   void set_timer(Entry& entry, std::int64_t microseconds, void (KubernetesBackend::*what)(Id));
   void drop_timer(Entry& entry);
   void give_up(Id id);
+  void give_up(Entry& entry, const std::string& why);
   Entry* find(Id id);
   store::TaskRef task_of(const Entry& entry) const;
 
@@ -134,6 +142,9 @@ class KubernetesBackend : public compute::Backend {
   std::unordered_map<Id, std::unique_ptr<Entry>> entries_;
   std::unordered_map<std::string, Id> by_job_;
   compute::Notices notices_;
+  compute::LeftoverReader leftovers_;
+  std::deque<Id> to_create_;
+  std::size_t creating_ = 0;  // jobs whose creation was not answered
   std::size_t streams_ = 0;
   std::size_t deletions_ = 0;  // not answered yet
   bool over_ = false;          // nothing is told any more

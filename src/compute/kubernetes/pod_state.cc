@@ -159,6 +159,9 @@ PodState state_of_pod(const Json& pod) {
   } else if (terminated.is_object()) {
     state.phase = PodPhase::ended;
     end_of_task(state, terminated);
+    const bool was_killed = state.by == EndedBy::task && state.exit_code > kBySignal;
+    if (was_killed && !text(at(pod, "metadata"), "deletionTimestamp").empty())
+      end_by_cluster(state, "somebody deleted it");
   } else if (fetched.is_object() && number(fetched, "exitCode", 0) != 0) {
     state.phase = PodPhase::ended;
     state.by = EndedBy::bootstrap;
@@ -176,6 +179,10 @@ PodState state_of_pod(const Json& pod) {
     state.exit_code = 0;
   } else if (at(task, "running").is_object()) {
     state.phase = PodPhase::running;
+    // Its node has not been heard of for a while. After some minutes the cluster gives it up, and the pod with it.
+    if (text(condition(status, "Ready"), "status") == "False" &&
+        text(condition(status, "ContainersReady"), "status") == "True")
+      state.waiting = fmt::format("Node {} does not answer", state.node);
   } else {
     const Json& scheduled = condition(status, "PodScheduled");
     if (text(scheduled, "status") == "False") state.waiting = reason_and_message(scheduled);

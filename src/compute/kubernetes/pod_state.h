@@ -22,7 +22,8 @@ enum class EndedBy : std::uint8_t {
 struct PodState {
   PodPhase phase = PodPhase::pending;
   std::string node{};  // empty: none yet
-  /// Of a pod that does not start: why, "Unschedulable: 0/1 nodes are available: ..."; empty if that is as usual.
+  /// Of a pod that does not start: why, "Unschedulable: 0/1 nodes are available: ..."; of one that runs: what is wrong.
+  /// Empty if all is as usual.
   std::string waiting{};
   /// Waiting does not help: a bad image, a missing secret. What an autoscaler or a quota may cure is not that.
   bool hopeless = false;

@@ -1,11 +1,16 @@
 #include "compute/kubernetes/pod_state.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <fstream>
 
 #include "compute/kubernetes/manifest.h"
 
 namespace metaflow::kube {
 namespace {
+
+using testing::HasSubstr;
 
 /// A pod as the API server tells of it; `state` is that of the task's container.
 Json pod(const char* phase, Json state, Json more = Json::object()) {
@@ -126,6 +131,57 @@ TEST(PodState, ForeignAnswersAreSurvived) {
        {Json(nullptr), Json(3), Json{{"status", 7}}, Json{{"status", {{"phase", 1}, {"conditions", "x"}}}},
         Json{{"status", {{"containerStatuses", {{"name", 1}}}}}}})
     EXPECT_EQ(state_of_pod(odd).phase, PodPhase::pending);
+}
+
+/// What a real cluster said, in recorded_pods.json: the status of a pod in each case.
+class RecordedPods : public testing::Test {
+ protected:
+  static PodState of(const char* name) { return state_of_pod(cases().at(name)); }
+  static const Json& cases() {
+    static const Json all = [] {
+      std::ifstream file(METAFLOW_SOURCE_DIR "/src/compute/kubernetes/recorded_pods.json");
+      return Json::parse(file);
+    }();
+    return all;
+  }
+};
+
+TEST_F(RecordedPods, ThatEnded) {
+  for (const char* name : {"ok", "incluster", "indexed"}) EXPECT_TRUE(of(name).succeeded) << name;
+  EXPECT_EQ(of("exit3").cause, "Task ended with exit status 3.");
+  EXPECT_EQ(of("retries").by, EndedBy::task);
+  EXPECT_EQ(of("podfailurepolicy").by, EndedBy::task);
+  EXPECT_EQ(of("oom").by, EndedBy::memory);
+  EXPECT_EQ(of("oom").cause, "Task ran out of memory: the kernel killed it in its container (exit code 137).");
+  EXPECT_EQ(of("oomchild").by, EndedBy::memory) << "with exit code 1: a child was killed";
+  EXPECT_EQ(of("badcommand").by, EndedBy::bootstrap);
+  EXPECT_THAT(of("badcommand").cause, HasSubstr("The container could not be started: "));
+  EXPECT_EQ(of("node-rebooted").by, EndedBy::cluster);
+  EXPECT_THAT(of("node-rebooted").cause, HasSubstr("its node was restarted or lost"));
+  EXPECT_EQ(of("tainted-watch").by, EndedBy::cluster);
+  EXPECT_THAT(of("tainted-watch").cause, HasSubstr("DeletionByTaintManager: Taint manager: deleting"));
+}
+
+TEST_F(RecordedPods, ThatRun) {
+  EXPECT_EQ(of("running").phase, PodPhase::running);
+  EXPECT_EQ(of("running").waiting, "");
+  EXPECT_EQ(of("evicted-terminating").phase, PodPhase::running) << "it has time to end";
+  for (const char* name : {"running-node-notready", "nodelost-notready"}) {
+    EXPECT_EQ(of(name).phase, PodPhase::running) << name;
+    EXPECT_THAT(of(name).waiting, HasSubstr("does not answer")) << name;
+  }
+}
+
+TEST_F(RecordedPods, ThatWait) {
+  EXPECT_THAT(of("unschedulable").waiting,
+              testing::StartsWith("Unschedulable: 0/1 nodes are available: 1 Insufficient cpu"));
+  EXPECT_FALSE(of("unschedulable").hopeless);
+  for (const char* name : {"imagepull", "imageneverpull", "badsecret"}) {
+    EXPECT_EQ(of(name).phase, PodPhase::pending) << name;
+    EXPECT_TRUE(of(name).hopeless) << name;
+  }
+  EXPECT_THAT(of("imagepull").waiting, HasSubstr("ImagePull"));
+  EXPECT_THAT(of("badsecret").waiting, testing::StartsWith("CreateContainerConfigError: secret \""));
 }
 
 }  // namespace
