@@ -1,5 +1,6 @@
 // kubernetes list, kubernetes kill: what runs have in the cluster. And what `resume` has to know of it.
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include <fmt/format.h>
@@ -16,6 +17,7 @@
 #include "compute/kubernetes/manifest.h"
 #include "compute/kubernetes/run_jobs.h"
 #include "net/aws_config.h"
+#include "runtime/lease.h"
 
 namespace metaflow::cli {
 
@@ -123,9 +125,13 @@ int kill(Context& context, const Options& options) {
     remove_jobs(api, loop, jobs);
     for (const RunJob& job : jobs)
       base::write_all(1, fmt::format("Killed {}/{}/{} (job {})\n", job.run, job.step, job.task, job.name));
-    std::set<std::string> runs;
-    for (const RunJob& job : jobs) runs.insert(job.run_key);
-    for (const std::string& run : runs) remove_secret(api, loop, run);
+    // A scheduler that lives may submit more, which needs the secret; it deletes that itself.
+    std::map<std::string, std::string> runs;
+    for (const RunJob& job : jobs) runs.emplace(job.run_key, job.run);
+    for (const auto& [key, run] : runs) {
+      if (!runtime::Lease::holder(context.store().storage(), context.flow.name, run, "execute", context.clock))
+        remove_secret(api, loop, key);
+    }
     killed += jobs.size();
   });
   if (killed == 0) Context::echo_always("No active Kubernetes pods found.\n");

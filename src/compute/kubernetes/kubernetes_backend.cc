@@ -26,8 +26,20 @@ constexpr std::int64_t kFarewell = 15 * kSecond;  // for deletions, at the end o
 constexpr std::int64_t kBetweenTries = 10 * kSecond;
 constexpr std::size_t kReaders = 8;  // threads that read what attempts have left
 constexpr std::size_t kCreatedAtATime = 64;
+constexpr std::int64_t kTroubleEvery = 30 * kSecond;
 constexpr int kMostTries = 3;  // of what goes wrong before a task begins
 constexpr std::int64_t kShortestRenewal = 60 * kSecond;
+
+/// What failed, and what to try.
+std::string words_of(const ApiFailure& failure) {
+  if (failure.hint.empty()) return failure.text;
+  return fmt::format("{}{} {}", failure.text, failure.text.ends_with('.') ? "" : ".", failure.hint);
+}
+
+/// An image that cannot be pulled is tried, and then not tried for a while, in turn: that is no news.
+bool is_pull(std::string_view trouble) {
+  return trouble.starts_with("ErrImagePull") || trouble.starts_with("ImagePullBackOff");
+}
 
 std::string label(const Json& object, const char* name) { return text_at(object, {"metadata", "labels", name}); }
 
@@ -96,9 +108,15 @@ void KubernetesBackend::prepare(Place& place, const std::string& name_space) {
   ApiOptions api;
   api.name_space = name_space;
   api.owner_label = kRunLabel;
+  api.transport.on_retry = [this, &place](const ApiFailure& failure, std::int64_t pause) {
+    on_trouble(place, failure, pause);
+  };
   place.api = std::make_unique<KubernetesApi>(loop_, clock_, access_, std::move(api));
   WatchHandler handler;
   handler.on_change = [this](Change change, Json&& pod) { on_pod(change, pod); };
+  handler.on_trouble = [this, &place](const ApiFailure& failure, std::int64_t pause) {
+    on_trouble(place, failure, pause);
+  };
   handler.on_failure = [this, &place](const ApiFailure& failure) { fail_all(place, failure); };
   place.watch = std::make_unique<Watch>(
       *place.api, Resource::pods, Selection{.labels = fmt::format("{}={}", kRunLabel, run_key_)}, std::move(handler));
@@ -110,6 +128,17 @@ void KubernetesBackend::prepare(Place& place, const std::string& name_space) {
   place.api->create(Resource::secrets, secret_manifest(secret_, run_key_, {{"MF_URL", link.url}}),
                     [this, &place](Answer&& answer) { prepared(place, answer.failure); });
   renew_link(place, link.expires);
+}
+
+/// A cluster that does not answer: once in a while, if it lasts.
+void KubernetesBackend::on_trouble(Place& place, const ApiFailure& failure, std::int64_t pause) {
+  const std::int64_t now = clock_.monotonic_microseconds();
+  if (over_ || pause < kSecond || (place.told_at > 0 && now - place.told_at < kTroubleEvery)) return;
+  place.told_at = now;
+  for (const auto& [id, entry] : entries_) {
+    if (entry->place == &place)
+      notices_.tell(id, entry->attempt.step.step, fmt::format("The cluster is tried again: {}", words_of(failure)));
+  }
 }
 
 void KubernetesBackend::prepared(Place& place, const std::optional<ApiFailure>& failure) {
@@ -216,8 +245,7 @@ void KubernetesBackend::on_created(Id id, const std::string& job, Answer&& answe
   if (answer.failure) {
     if (entry->stopping) return conclude(id);
     Verdict verdict;
-    verdict.cause = fmt::format("Unable to launch Kubernetes job. {}", answer.failure->text);
-    if (!answer.failure->hint.empty()) verdict.cause += " " + answer.failure->hint;
+    verdict.cause = fmt::format("Unable to launch Kubernetes job. {}", words_of(*answer.failure));
     verdict.hopeless = !answer.failure->transient;
     return finish(id, std::move(verdict));
   }
@@ -269,9 +297,10 @@ void KubernetesBackend::on_waiting(Entry& entry, const PodState& state) {
   if (entry.stopping) return;
   if (state.waiting.empty()) {
     notices_.clear(entry.attempt.id);
-  } else {
+  } else if (!is_pull(state.waiting) || !is_pull(entry.waiting)) {
     notices_.waits(entry.attempt.id, entry.attempt.step.step, fmt::format("Pod is pending: {}", state.waiting));
   }
+  entry.waiting = state.waiting;
   if (state.hopeless) {
     entry.ended.reset();
     if (!entry.hopeless) {
@@ -309,7 +338,8 @@ void KubernetesBackend::give_up(Entry& entry, const std::string& why) {
 void KubernetesBackend::on_running(Entry& entry, const PodState& state) {
   if (entry.running) {
     if (state.waiting.empty() || entry.stopping) return notices_.clear(entry.attempt.id);
-    return notices_.waits(entry.attempt.id, entry.attempt.step.step, state.waiting);
+    notices_.waits(entry.attempt.id, entry.attempt.step.step, state.waiting);
+    return look_into_store(entry);
   }
   entry.running = true;
   drop_timer(entry);
@@ -318,6 +348,24 @@ void KubernetesBackend::on_running(Entry& entry, const PodState& state) {
   notices_.tell(entry.attempt.id, entry.attempt.step.step,
                 entry.node.empty() ? "Pod is running." : fmt::format("Pod is running on node {}.", entry.node), true);
   follow_log(entry);
+}
+
+/// The node of a pod does not answer: the task may have ended well nevertheless.
+void KubernetesBackend::look_into_store(Entry& entry) {
+  if (entry.reading) return;
+  entry.reading = true;
+  const Id id = entry.attempt.id;
+  leftovers_.read(task_of(entry), entry.attempt.step.retry_count, !entry.shown && !over_,
+                  [this, id](compute::Leftover&& left) {
+                    Entry& looked = *find(id);
+                    looked.reading = false;
+                    if (left.done) {
+                      remove_job(looked);
+                      settle(id, std::move(left));
+                    } else if (looked.ended || looked.stopping) {
+                      conclude(id);
+                    }
+                  });
 }
 
 void KubernetesBackend::follow_log(Entry& entry) {
@@ -503,6 +551,8 @@ bool KubernetesBackend::try_again(Entry& entry, const Verdict& verdict, bool beg
                 fmt::format("{} The task had not begun; it is submitted again.", verdict.cause));
   by_job_.erase(entry.job);
   entry.requested = false;
+  entry.removing = false;
+  entry.waiting.clear();
   entry.uid.clear();
   entry.pod.clear();
   entry.node.clear();
@@ -544,7 +594,7 @@ void KubernetesBackend::fail_all(Place& place, const ApiFailure& failure) {
     if (entry == nullptr) continue;
     if (entry->requested) remove_job(*entry);
     Verdict verdict;
-    verdict.cause = failure.hint.empty() ? failure.text : fmt::format("{} {}", failure.text, failure.hint);
+    verdict.cause = words_of(failure);
     verdict.hopeless = true;
     finish(id, std::move(verdict));
   }
@@ -553,6 +603,7 @@ void KubernetesBackend::fail_all(Place& place, const ApiFailure& failure) {
 // --- stopping
 
 void KubernetesBackend::remove_job(Entry& entry) {
+  if (std::exchange(entry.removing, true)) return;
   ++deletions_;
   entry.place->api->remove(Resource::jobs, entry.job, [this, id = entry.attempt.id](Answer&&) {
     --deletions_;

@@ -69,6 +69,7 @@ class KubernetesBackend : public compute::Backend {
     std::vector<Id> waiting;                        // for that
     std::optional<base::EventLoop::Timer> renewal;  // of the link to the package
     std::optional<base::EventLoop::Timer> sweep;    // for jobs without a pod
+    std::int64_t told_at = 0;                       // of trouble with the API server; monotonic
   };
 
   /// An attempt, and the job that it is at.
@@ -90,11 +91,13 @@ class KubernetesBackend : public compute::Backend {
     bool shown = false;                           // its output, at least a part
     std::optional<base::EventLoop::Timer> timer;  // the end of patience, of a pause, of waiting for the log's end
     std::string trouble;                          // why the job has no pod
+    std::string waiting;                          // what the pod waits for
     bool hopeless = false;                        // the timer is that of patience
     bool stopping = false;
-    bool removed = false;  // the job's deletion was answered
-    bool reading = false;  // what it left
-    bool forced = false;   // nothing more is waited for
+    bool removing = false;  // the job
+    bool removed = false;   // the job's deletion was answered
+    bool reading = false;   // what it left
+    bool forced = false;    // nothing more is waited for
   };
 
   Place& place_of(const PodRequest& request);
@@ -107,6 +110,8 @@ class KubernetesBackend : public compute::Backend {
   void start_job(Entry& started);
   void on_created(Id id, const std::string& job, Answer&& answer);
   void announce(Entry& entry);
+  void on_trouble(Place& place, const ApiFailure& failure, std::int64_t pause);
+  void look_into_store(Entry& entry);
   void on_pod(Change change, const Json& pod);
   void on_waiting(Entry& entry, const PodState& state);
   void on_running(Entry& entry, const PodState& state);

@@ -17,7 +17,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr int kBySignal = 128;       // exit codes above are signals
+constexpr int kBySignal = 128;  // exit codes above are signals
+constexpr int kLastSignal = 64;
 constexpr int kNotExecutable = 126;  // of a shell, and of the kernel's refusal
 constexpr int kNotFound = 127;
 constexpr int kStartError = 128;  // of containerd
@@ -46,6 +47,13 @@ std::string one_line(std::string message) {
   message = base::trim(message);
   if (message.size() > kLongestMessage) message = message.substr(0, kLongestMessage) + "...";
   return base::replace_invalid_utf8(message);
+}
+
+/// What a program said last.
+std::string last_line(std::string_view message) {
+  message = base::trim(message);
+  const std::size_t newline = message.rfind('\n');
+  return one_line(std::string(newline == std::string_view::npos ? message : message.substr(newline + 1)));
 }
 
 std::string reason_and_message(const Json& object) {
@@ -116,8 +124,17 @@ void end_of_task(PodState& state, const Json& terminated) {
              state.exit_code == kNotExecutable || state.exit_code == kNotFound) {
     state.by = EndedBy::bootstrap;
     state.cause = fmt::format("The flow could not be started in its container (exit code {}): {}", state.exit_code,
-                              one_line(text(terminated, "message")));
-  } else if (state.exit_code > kBySignal) {
+                              last_line(text(terminated, "message")));
+  } else if (text(terminated, "message").find("exec format error") != std::string::npos) {
+    state.by = EndedBy::bootstrap;
+    state.cause = "The flow was built for another architecture than that of the node.";
+  } else if (state.exit_code == compute::kStoreFailed) {
+    state.by = EndedBy::bootstrap;
+    state.cause = fmt::format(
+        "The task could not use the datastore: {}. Its pod needs access: by METAFLOW_KUBERNETES_SECRETS or "
+        "METAFLOW_KUBERNETES_SERVICE_ACCOUNT.",
+        last_line(text(terminated, "message")));
+  } else if (state.exit_code > kBySignal && state.exit_code <= kBySignal + kLastSignal) {
     const int signal = state.exit_code - kBySignal;
     state.cause = signal == SIGILL ? "Task was killed by SIGILL: was it built for another processor (-march=native)?"
                                    : fmt::format("Task was killed by {}.", base::signal_name(signal));
@@ -159,7 +176,7 @@ PodState state_of_pod(const Json& pod) {
   } else if (terminated.is_object()) {
     state.phase = PodPhase::ended;
     end_of_task(state, terminated);
-    const bool was_killed = state.by == EndedBy::task && state.exit_code > kBySignal;
+    const bool was_killed = state.by == EndedBy::task && state.exit_code > kBySignal && state.exit_code != 255;
     if (was_killed && !text(at(pod, "metadata"), "deletionTimestamp").empty())
       end_by_cluster(state, "somebody deleted it");
   } else if (fetched.is_object() && number(fetched, "exitCode", 0) != 0) {
@@ -167,7 +184,7 @@ PodState state_of_pod(const Json& pod) {
     state.by = EndedBy::bootstrap;
     state.exit_code = number(fetched, "exitCode", -1);
     state.cause = fmt::format("The flow's package could not be fetched (exit code {}): {}", state.exit_code,
-                              one_line(text(fetched, "message")));
+                              last_line(text(fetched, "message")));
   } else if (phase == "Failed") {
     state.phase = PodPhase::ended;
     state.by = EndedBy::cluster;
