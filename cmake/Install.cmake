@@ -36,7 +36,7 @@ else()
 endif()
 # Archives here too, if this machine has them.
 set(METAFLOW_PC_WITH "")
-foreach(library ${METAFLOW_NETTLE_LIBRARY} ${METAFLOW_ZLIB_LIBRARY})
+foreach(library ${METAFLOW_NETTLE_LIBRARY} ${METAFLOW_YAML_LIBRARY} ${METAFLOW_ZLIB_LIBRARY})
   get_filename_component(directory ${library} DIRECTORY)
   get_filename_component(file ${library} NAME)
   if(NOT directory IN_LIST CMAKE_CXX_IMPLICIT_LINK_DIRECTORIES)
@@ -52,7 +52,7 @@ install(FILES ${CMAKE_CURRENT_BINARY_DIR}/metaflow-cpp.pc
 # The documents go where the system looks for those of a package: a Debian package has its own name.
 function(metaflow_install_documents directory)
   install(FILES README.md CHANGELOG.md LICENSE DESTINATION ${directory} ${ARGN})
-  install(DIRECTORY docs DESTINATION ${directory} ${ARGN} FILES_MATCHING PATTERN "*.md")
+  install(DIRECTORY docs DESTINATION ${directory} ${ARGN} FILES_MATCHING PATTERN "*.md" PATTERN "*.yaml")
   install(DIRECTORY examples DESTINATION ${directory} ${ARGN}
     FILES_MATCHING PATTERN "*.cc" PATTERN CMakeLists.txt PATTERN .metaflow EXCLUDE)
 endfunction()

@@ -1,8 +1,8 @@
-# metaflow::nettle and metaflow::zlib: what the library, and so every flow, is linked with besides threads. Programs take the
+# metaflow::nettle, metaflow::yaml and metaflow::zlib: what the library, and so every flow, is linked with besides threads. Programs take the
 # archives, if there are any: every task is a process that loads what it is linked to. Shared objects take shared ones, since
 # a distribution's archives need not be position independent (Debian's libz.a is not).
 #
-# METAFLOW_NETTLE_LIBRARY and METAFLOW_ZLIB_LIBRARY may name other files. METAFLOW_MISSING says in words what was not found.
+# METAFLOW_NETTLE_LIBRARY, METAFLOW_YAML_LIBRARY and METAFLOW_ZLIB_LIBRARY may name other files. METAFLOW_MISSING says in words what was not found.
 # This file is installed: it also runs on the machine where a flow is built.
 set(METAFLOW_MISSING "")
 
@@ -27,5 +27,6 @@ macro(_metaflow_library name archive shared header package)
 endmacro()
 
 _metaflow_library(nettle libnettle.a nettle nettle/sha1.h nettle-dev)
+_metaflow_library(yaml libyaml-cpp.a yaml-cpp yaml-cpp/yaml.h libyaml-cpp-dev)
 _metaflow_library(zlib libz.a z zlib.h zlib1g-dev)
 list(JOIN METAFLOW_MISSING " and " METAFLOW_MISSING)

@@ -11,7 +11,7 @@ Runs are stored in Metaflow's own layout, so that Metaflow's Python client, its 
 This package has the headers, the static library, files for CMake and pkg-config, documentation and examples.")
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SECTION libdevel)
-set(CPACK_DEBIAN_PACKAGE_DEPENDS "nettle-dev, zlib1g-dev")
+set(CPACK_DEBIAN_PACKAGE_DEPENDS "libyaml-cpp-dev, nettle-dev, zlib1g-dev")
 set(CPACK_DEBIAN_PACKAGE_RECOMMENDS "g++ | c++-compiler")
 set(CPACK_DEBIAN_PACKAGE_SUGGESTS "cmake, pkg-config")
 set(CPACK_DEBIAN_COMPRESSION_TYPE xz)

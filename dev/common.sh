@@ -21,7 +21,7 @@ need_packages() {
   as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 
-build_packages=(g++ cmake ninja-build nlohmann-json3-dev libfmt-dev nettle-dev zlib1g-dev libcurl4-openssl-dev)
+build_packages=(g++ cmake ninja-build nlohmann-json3-dev libfmt-dev nettle-dev libyaml-cpp-dev zlib1g-dev libcurl4-openssl-dev)
 test_packages=(ccache clang-16 libclang-rt-16-dev libgtest-dev libgmock-dev pkg-config git python3 python3-venv binutils procps gdb chromium
                openssl radosgw ceph-mon ceph-osd ceph-common libcurl4 ca-certificates busybox-static musl curl wget)
 # For the Kubernetes peer (test/peers/kubernetes): the server, the schema of Kubernetes, and the official client to test it with. Clients

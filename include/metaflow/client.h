@@ -29,7 +29,8 @@ class Connection;  // the store, shared by the objects
 using Time = std::chrono::system_clock::time_point;
 
 struct ClientOptions {
-  std::string root{};  // the .metaflow directory; empty: found as the command line finds it
+  std::string root{};  // the .metaflow directory; empty: found as the command line finds it, or the metadata service if
+                       // METAFLOW_DEFAULT_METADATA says so
   std::optional<std::string>
       name_space{};  // runs without this tag are not seen; empty text: all are; default: "user:" and the user
 };

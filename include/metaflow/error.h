@@ -19,6 +19,7 @@ enum class ErrorCode {
   not_found,          // no such flow, run, step, task or artifact
   data_store,         // the store could not be read or written
   data_missing,       // the store lacks something it should have
+  metadata_service,   // the metadata service refused, or could not be reached
   merge_conflict,     // Inputs::merge: branches disagree
   merge_missing,      // Inputs::merge: an included artifact is in no branch
   tagging,            // a tag breaks a rule
@@ -26,6 +27,7 @@ enum class ErrorCode {
   out_of_memory,      // an allocation failed
   step_failure,       // a task of the run failed
   item_failure,       // an item of parallel_map failed
+  kubernetes,         // a request to Kubernetes cannot be made, or was refused
   interrupted,        // Ctrl-C or SIGTERM
   internal,           // a defect of this library
 };

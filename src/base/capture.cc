@@ -21,16 +21,6 @@ namespace {
 
 constexpr std::size_t kMostOutput = 16U << 20U;
 
-std::string find_program(const std::string& name) {
-  if (name.find('/') != std::string::npos) return name;
-  const char* path = std::getenv("PATH");
-  for (const std::string& directory : split(path != nullptr ? path : "/usr/local/bin:/usr/bin:/bin", ':')) {
-    const std::string file = (directory.empty() ? "." : directory) + "/" + name;
-    if (::access(file.c_str(), X_OK) == 0) return file;
-  }
-  throw Error(ErrorCode::data_store, fmt::format("Cannot start {}: there is no such program in PATH", name));
-}
-
 /// Reads what is there; closes at the end.
 void read_more(Fd& fd, std::string& text) {
   std::array<char, 65536> buffer;
@@ -40,6 +30,16 @@ void read_more(Fd& fd, std::string& text) {
 }
 
 }  // namespace
+
+std::string find_program(const std::string& name) {
+  if (name.find('/') != std::string::npos) return name;
+  const char* path = std::getenv("PATH");
+  for (const std::string& directory : split(path != nullptr ? path : "/usr/local/bin:/usr/bin:/bin", ':')) {
+    const std::string file = (directory.empty() ? "." : directory) + "/" + name;
+    if (::access(file.c_str(), X_OK) == 0) return file;
+  }
+  throw Error(ErrorCode::data_store, fmt::format("Cannot start {}: there is no such program in PATH", name));
+}
 
 Captured run_captured(const std::vector<std::string>& command, const std::vector<std::string>& environment,
                       std::chrono::milliseconds limit) {

@@ -13,6 +13,9 @@ struct Captured {
   std::string err;
 };
 
+/// The path of a program: as it is if it has a '/', else found by PATH. Throws Error{data_store} if there is none.
+std::string find_program(const std::string& name);
+
 /// Runs a program, found by PATH if its name has no '/', with an empty standard input, until it has ended and closed
 /// its output. Throws Error{data_store} if it cannot be started, takes longer than this, or prints more than 16 MiB.
 Captured run_captured(const std::vector<std::string>& command, const std::vector<std::string>& environment,

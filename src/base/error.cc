@@ -21,6 +21,7 @@ std::string_view headline(ErrorCode code) {
     case ErrorCode::not_found: return "Object not found";
     case ErrorCode::data_store: return "Data store error";
     case ErrorCode::data_missing: return "Data missing";
+    case ErrorCode::metadata_service: return "Metaflow service error";
     case ErrorCode::merge_conflict: return "Unhandled artifacts in merge";
     case ErrorCode::merge_missing: return "Missing artifacts in merge";
     case ErrorCode::tagging: return "Tagging error";
@@ -28,6 +29,7 @@ std::string_view headline(ErrorCode code) {
     case ErrorCode::out_of_memory: return "Out of memory";
     case ErrorCode::step_failure: return "Step failure";
     case ErrorCode::item_failure: return "Item failure";
+    case ErrorCode::kubernetes: return "Kubernetes error";
     case ErrorCode::interrupted: return "Interrupted";
     case ErrorCode::internal: return "Internal error";
   }

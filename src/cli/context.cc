@@ -40,12 +40,13 @@ std::string Context::project_branch() {
 
 void Context::begin() {
   // An option has been checked; a setting, which may be meant for flows in Python, has not.
-  for (const auto& [option, setting, value] : {std::tuple("--metadata", "DEFAULT_METADATA", &top.metadata),
-                                               std::tuple("--datastore", "DEFAULT_DATASTORE", &top.datastore)}) {
-    if (*value == "local" || (value == &top.datastore && *value == "s3")) continue;
+  for (const auto& [option, setting, value, other] :
+       {std::tuple("--metadata", "DEFAULT_METADATA", &top.metadata, "service"),
+        std::tuple("--datastore", "DEFAULT_DATASTORE", &top.datastore, "s3")}) {
+    if (*value == "local" || *value == other) continue;
     throw Error(ErrorCode::invalid_command,
                 fmt::format("METAFLOW_{} is '{}', which flows in C++ do not support yet", setting, *value),
-                fmt::format("Say {} local, or set METAFLOW_{} to local.", option, setting));
+                fmt::format("Say {0} local or {0} {1}, or set METAFLOW_{2} to one of them.", option, other, setting));
   }
   echo(fmt::format("Metaflow {} executing {} for user:{}\n", kVersionText, flow.name, user()));
   if (!flow.project.empty()) echo(fmt::format("Project: {}, Branch: {}\n", flow.project, project_branch()));
@@ -117,15 +118,20 @@ store::FlowStore& Context::store(bool for_writing) {
   return *store_;
 }
 
-store::LocalMetadataReader& Context::metadata() {
-  if (!metadata_) metadata_ = std::make_unique<store::LocalMetadataReader>(local_root());
+store::MetadataReader& Context::metadata() {
+  if (!metadata_) metadata_ = store::open_metadata(settings, top.metadata, local_root(), clock);
+  return *metadata_;
+}
+
+store::TagEditor& Context::tag_editor() {
+  metadata();
   return *metadata_;
 }
 
 std::string Context::root_hint() {
   constexpr std::string_view kName = "/.metaflow";
   const std::string& root = local_root();
-  if (top.datastore != "local") return {};
+  if (top.datastore != "local" || uses_service()) return {};
   if (!top.datastore_root.empty() && base::exists(root + "/.metaflow"))
     return fmt::format("--datastore-root is the directory .metaflow itself: say --datastore-root {}/.metaflow", root);
   const bool twice = root.ends_with("/.metaflow/.metaflow") && !base::exists(root);

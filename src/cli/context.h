@@ -12,7 +12,7 @@
 #include "base/settings.h"
 #include "graph/graph.h"
 #include "store/flow_store.h"
-#include "store/local/local_metadata.h"
+#include "store/metadata.h"
 
 namespace metaflow::cli {
 
@@ -58,7 +58,10 @@ class Context {
   /// For a run that is not found: what may be wrong with where it was looked for; empty if nothing is known.
   std::string root_hint();
   store::FlowStore& store(bool for_writing = false);
-  store::LocalMetadataReader& metadata();
+  /// What is known of runs, as --metadata says.
+  store::MetadataReader& metadata();
+  store::TagEditor& tag_editor();
+  bool uses_service() const { return top.metadata == "service"; }
 
   /// To the standard error stream, unless --quiet.
   void echo(std::string_view text) const;
@@ -69,7 +72,7 @@ class Context {
   std::optional<std::string> user_;
   std::optional<std::string> local_root_;
   std::unique_ptr<store::FlowStore> store_;
-  std::unique_ptr<store::LocalMetadataReader> metadata_;
+  std::unique_ptr<store::Metadata> metadata_;
 };
 
 /// RUN/STEP or RUN/STEP/TASK, as `dump` and `logs` take it, maybe behind the flow's name, with `latest` for the run

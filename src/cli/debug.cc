@@ -90,6 +90,7 @@ compute::StepArguments arguments_of(Context& context, const Found& found, const 
   arguments.origin_run_id = found.run.begin.origin;
   arguments.tags = found.run.begin.tags;
   arguments.inputs = compute::unpack_inputs(attempt.inputs);
+  arguments.inputs_stored = arguments.inputs.empty();
   return arguments;
 }
 
@@ -145,16 +146,12 @@ int debug(Context& context, const Options& options) {
     scratch = base::absolute_path(scratch);
     base::make_directories(scratch);
   }
-  std::string inputs_file;
-  if (found.attempt.inputs.empty())
-    inputs_file =
-        fmt::format("{}/{}/{}/inputs.txt", context.local_root(), context.flow.name, found.attempt.task.path());
 
   std::vector<std::string> command = wrapper(options, scratch);
   const bool wrapped = !command.empty();
   const std::vector<std::string> own = base::own_command();
   command.insert(command.end(), own.begin(), own.end());
-  const auto words = compute::to_command_line(arguments_of(context, found, scratch), inputs_file);
+  const auto words = compute::to_command_line(arguments_of(context, found, scratch));
   command.insert(command.end(), words.begin(), words.end());
 
   std::vector<std::string> environment = base::own_environment();

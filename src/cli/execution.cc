@@ -15,8 +15,11 @@
 #include "base/process.h"
 #include "base/text.h"
 #include "compute/local/local_backend.h"
+#include "compute/router.h"
 #include "runtime/machine.h"
 #include "runtime/task/memory.h"
+#include "store/local/local_metadata.h"
+#include "store/service/service_metadata.h"
 
 namespace metaflow::cli {
 
@@ -93,13 +96,24 @@ std::vector<std::string> system_tags(Context& context) {
   return tags;
 }
 
-store::LocalMetadataWriter make_metadata_writer(Context& context) {
+RunMetadata::RunMetadata(Context& context, base::EventLoop& loop, std::function<void(const std::string&)> tell) {
   const store::Storage& storage = context.store().storage();
-  return {context.local_root(),        context.flow.name, context.user(),
-          std::string(storage.type()), storage.root(),    context.clock};
+  const std::string type(storage.type());
+  if (!context.uses_service()) {
+    writer_ = std::make_unique<store::LocalMetadataWriter>(context.local_root(), context.flow.name, context.user(),
+                                                           type, storage.root(), context.clock);
+    name_ = "local@" + base::absolute_path(context.local_root() + "/..");
+    return;
+  }
+  client_ = std::make_unique<store::ServiceClient>(store::service_options(context.settings), loop, context.clock);
+  client_->on_trouble(std::move(tell));
+  writer_ = std::make_unique<store::ServiceMetadataWriter>(
+      *client_, loop, context.clock,
+      store::ServiceMetadataWriter::Options{context.flow.name, context.user(), type, storage.root()});
+  name_ = "service@" + client_->url();
 }
 
-void write_parameters_task(Context& context, const graph::Graph& graph, store::LocalMetadataWriter& metadata,
+void write_parameters_task(Context& context, const graph::Graph& graph, store::MetadataWriter& metadata,
                            const store::TaskRef& task, store::TaskData data) {
   store::FlowStore& store = context.store();
   const std::int64_t now = context.clock.wall_microseconds();
@@ -118,6 +132,7 @@ Execution::Execution(Context& context, const ExecutionOptions& options)
     : context_(context), options_(options), graph_(context.make_graph(options.with)) {
   store::check_tags(options.tags);
   runtime::check_local_requests(graph_);
+  remote_.emplace(context, graph_);
   context.echo("Validating your flow...\n    The graph looks good!\n");
 }
 
@@ -140,17 +155,26 @@ void Execution::begin(const std::string& command, const std::string& origin,
   origin_ = origin;
   store::FlowStore& store = context_.store(true);
   base::make_directories(context_.local_root());
-  metadata_.emplace(make_metadata_writer(context_));
   reporter_ = options_.json ? runtime::json_reporter() : runtime::text_reporter(::isatty(1) == 1, options_.quiet);
+  loop_.emplace(context_.clock);
+  metadata_.emplace(context_, *loop_, [this](const std::string& text) { say(text); });
 
   std::vector<std::string> tags = more_tags;
   for (const std::string& tag : options_.tags) {
     if (std::find(tags.begin(), tags.end(), tag) == tags.end()) tags.push_back(tag);
   }
   if (!origin.empty()) say("Gathering required information to resume run (this may take a bit of time)...");
-  run_ = metadata_->new_run(tags, system_tags(context_));
+  run_ = metadata_->writer().new_run(tags, system_tags(context_));
+  if (context_.uses_service() && store.has_run(run_)) {
+    throw Error(ErrorCode::data_store,
+                fmt::format("Run {}/{} of the metadata service is new, but there is one of this number in {}",
+                            context_.flow.name, run_, store.storage().root()),
+                "It is of another service, perhaps. Give each service a datastore root of its own.");
+  }
   lease_.emplace(store.storage(), context_.flow.name, run_, "execute", context_.user(), run_, context_.clock);
-  journal_.emplace(store::journal_path(context_.local_root(), context_.flow.name, run_));
+  const std::string journal = store::journal_path(context_.local_root(), context_.flow.name, run_);
+  base::make_directories(base::directory_of(journal));
+  journal_.emplace(journal);
   store::RunBegin begin{command,
                         origin,
                         lease_->self().host,
@@ -167,18 +191,19 @@ void Execution::begin(const std::string& command, const std::string& origin,
 }
 
 store::TaskRef Execution::new_parameters_task() {
-  metadata_->new_step(run_, "_parameters");
-  return {run_, "_parameters", metadata_->new_task(run_, "_parameters")};
+  store::MetadataWriter& metadata = metadata_->writer();
+  metadata.new_step(run_, "_parameters");
+  metadata.expect_tasks(run_, "_parameters", 1);
+  while (!metadata.ready(run_, "_parameters", 1)) loop_->run_once();
+  return {run_, "_parameters", metadata.new_task(run_, "_parameters")};
 }
 
 void Execution::write_parameters(const store::TaskRef& task, store::TaskData data) {
-  write_parameters_task(context_, graph_, *metadata_, task, std::move(data));
+  write_parameters_task(context_, graph_, metadata_->writer(), task, std::move(data));
   if (options_.runner_attribute_file.empty()) return;
-  base::write_output_file(options_.runner_attribute_file,
-                          graph::Json{{"run_id", run_},
-                                      {"flow_name", context_.flow.name},
-                                      {"metadata", "local@" + base::absolute_path(context_.local_root() + "/..")}}
-                              .dump());
+  base::write_output_file(
+      options_.runner_attribute_file,
+      graph::Json{{"run_id", run_}, {"flow_name", context_.flow.name}, {"metadata", metadata_->name()}}.dump());
 }
 
 void Execution::make_latest() {
@@ -204,13 +229,14 @@ int Execution::execute(const store::TaskRef& parameters, runtime::Origin* origin
   run_options.name_space = options_.name_space.value_or("user:" + context_.user());
   run_options.with = context_.all_with(options_.with);
   run_options.origin_run = origin_;
+  run_options.origin_is_known = origin_is_known_;
   run_options.program = context_.program;
   run_options.local_root = context_.local_root();
 
-  base::EventLoop loop(context_.clock);
+  base::EventLoop& loop = *loop_;
   base::SignalReader signals({SIGINT, SIGTERM, SIGHUP});
-  runtime::Run run({graph_, context_.store(), *metadata_, *journal_, loop, context_.clock, *reporter_}, run_options,
-                   parameters);
+  runtime::Run run({graph_, context_.store(), metadata_->writer(), *journal_, loop, context_.clock, *reporter_},
+                   run_options, parameters);
   loop.watch(signals.fd(), [&] {
     while (const int signal = signals.next()) {
       run.interrupt(signal == SIGINT ? "Workflow interrupted. Its tasks are asked to stop; Ctrl-C again kills them."
@@ -222,7 +248,12 @@ int Execution::execute(const store::TaskRef& parameters, runtime::Origin* origin
     loop.after(runtime::Lease::kRenewEvery, renew);
   };
   loop.after(runtime::Lease::kRenewEvery, renew);
-  compute::LocalBackend backend(loop, run, base::own_command(), task_environment());
+  compute::Router backend(std::make_unique<compute::LocalBackend>(loop, run, base::own_command(), task_environment()));
+  if (remote_->any()) {
+    Remote::Backend made = remote_->make(loop, run, run_, options_.max_log_size);
+    run.mark_remote(remote_->steps(), made.code_package);
+    backend.add(std::move(made.backend), remote_->steps());
+  }
   if (origin != nullptr) {
     run.clone(*origin);
     if (!run.stopping()) {

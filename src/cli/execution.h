@@ -7,12 +7,15 @@
 #include <string>
 #include <vector>
 
+#include "base/event_loop.h"
 #include "cli/command_line.h"
 #include "cli/context.h"
+#include "cli/remote.h"
 #include "runtime/lease.h"
 #include "runtime/origin.h"
 #include "runtime/reporter.h"
 #include "runtime/run.h"
+#include "store/service/service_client.h"
 
 namespace metaflow::cli {
 
@@ -33,9 +36,25 @@ struct ExecutionOptions {
 void append_execution_options(std::vector<Option>& list, ExecutionOptions& options, const std::string& command);
 
 std::vector<std::string> system_tags(Context& context);
-store::LocalMetadataWriter make_metadata_writer(Context& context);
+
+/// What is written of a run besides its objects, where --metadata says, and the connection to the service if that is
+/// it.
+class RunMetadata {
+ public:
+  /// `tell`: of trouble with the service. The loop outlives it.
+  RunMetadata(Context& context, base::EventLoop& loop, std::function<void(const std::string&)> tell);
+  store::MetadataWriter& writer() { return *writer_; }
+  /// Metaflow's name of the provider and place: "local@/x", "service@https://host".
+  const std::string& name() const { return name_; }
+
+ private:
+  std::unique_ptr<store::ServiceClient> client_;
+  std::unique_ptr<store::MetadataWriter> writer_;
+  std::string name_;
+};
+
 /// Stores the pseudo task `_parameters`, and makes it visible. `data`: what it is to hold.
-void write_parameters_task(Context& context, const graph::Graph& graph, store::LocalMetadataWriter& metadata,
+void write_parameters_task(Context& context, const graph::Graph& graph, store::MetadataWriter& metadata,
                            const store::TaskRef& task, store::TaskData data);
 
 /// One execution of the flow by this process. The members are to be called in this order.
@@ -58,6 +77,8 @@ class Execution {
   void make_latest();
   /// What to do when all was cloned, before anything is executed.
   void on_cloned(std::function<void()> callback) { cloned_ = std::move(callback); }
+  /// The provider of the metadata does not know the origin, which another one has kept.
+  void origin_is_unknown() { origin_is_known_ = false; }
   /// Executes what is left to do, after what the origin has finished was cloned. The exit status.
   int execute(const store::TaskRef& parameters, runtime::Origin* origin);
 
@@ -69,11 +90,14 @@ class Execution {
   Context& context_;
   const ExecutionOptions& options_;
   graph::Graph graph_;
+  std::optional<Remote> remote_;
   std::string run_;
   std::string origin_;
+  bool origin_is_known_ = true;
   std::function<void()> cloned_;
   std::unique_ptr<runtime::Reporter> reporter_;
-  std::optional<store::LocalMetadataWriter> metadata_;
+  std::optional<base::EventLoop> loop_;
+  std::optional<RunMetadata> metadata_;
   std::optional<store::Journal> journal_;
   std::optional<runtime::Lease> lease_;
 };

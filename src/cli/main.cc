@@ -39,11 +39,11 @@ Command top_command(Context& context) {
        .environment = "METAFLOW_QUIET",
        .set = store_flag(top.quiet)},
       {.name = "--metadata",
-       .metavar = "[local]",
+       .metavar = "[service|local]",
        .help = "Metadata service type",
        .shown_default = "local",
        .environment = "METAFLOW_METADATA",
-       .set = store_choice("--metadata", top.metadata, {"local"})},
+       .set = store_choice("--metadata", top.metadata, {"service", "local"})},
       {.name = "--datastore",
        .metavar = "[local|s3]",
        .help = "Data backend type",
@@ -86,7 +86,7 @@ Command top_command(Context& context) {
                    resume_command(context),     debug_command(context),      status_command(context),
                    timeline_command(context),   show_command(context),       version_command(context),
                    logs_command(context),       tag_command(context),        package_command(context),
-                   init_command(context)};
+                   kubernetes_command(context), init_command(context)};
   // `help` prints what --help prints of the whole, `help run` what `run --help` prints.
   auto words = std::make_shared<std::vector<std::string>>();
   root.commands[2] = {

@@ -92,6 +92,7 @@ int resume(Context& context, Options& options) {
   for (const char* what : {"execute", "resume"})
     runtime::Lease::refuse_if_held(storage, flow, origin_run, what, context.clock);
   refuse_half_cloned(context, origin_run);
+  settle_jobs(context, origin_run);
   const auto info = context.metadata().run(flow, origin_run);
   const auto dead = runtime::Lease::last_holder(storage, flow, origin_run, "execute");
 
@@ -106,6 +107,11 @@ int resume(Context& context, Options& options) {
                graph::Json{{"origin", origin_run}, {"from_step", options.step}, {"complete", complete}}.dump());
   };
   note(false);
+  if (!info) {
+    execution.origin_is_unknown();
+    execution.say(fmt::format("Run {} is not known to the metadata provider '{}': what is cloned does not refer to it.",
+                              origin_run, context.top.metadata));
+  }
   execution.say(fmt::format("Cloning {}/{}", flow, origin_run));
   const store::TaskRef parameters = execution.new_parameters_task();
   execution.write_parameters(parameters, origin_parameters(context, execution.graph(), origin_run));

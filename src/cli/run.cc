@@ -76,13 +76,16 @@ int init(Context& context, Options& options) {
   }
   const graph::Graph graph = context.make_graph();
   store::FlowStore& store = context.store(true);
-  store::LocalMetadataWriter metadata = make_metadata_writer(context);
+  base::EventLoop loop(context.clock);
+  RunMetadata provider(context, loop, [](const std::string& text) { Context::echo_always(text + "\n"); });
+  store::MetadataWriter& metadata = provider.writer();
   metadata.register_run(options.run_id, options.tags, system_tags(context));
   metadata.new_step(options.run_id, "_parameters");
   const store::TaskRef task{options.run_id, "_parameters", options.task_id};
   metadata.register_task(task);
   write_parameters_task(context, graph, metadata, task,
                         runtime::save_parameters(graph, store, options.parameters, options.given, context.file_name()));
+  while (!metadata.idle()) loop.run_once();
   return 0;
 }
 

@@ -28,7 +28,12 @@ std::string latest_run(Context& context) {
 WatchedRun watch_run(Context& context, const std::string& wanted) {
   WatchedRun run;
   run.id = wanted.empty() ? latest_run(context) : wanted;
-  if (!store::valid_path_name(run.id) || !context.metadata().run(context.flow.name, run.id))
+  // Of a run of the service there is the journal alone, if it was executed here.
+  auto is_known = [&] {
+    if (!context.uses_service()) return context.metadata().run(context.flow.name, run.id).has_value();
+    return base::exists(store::journal_path(context.local_root(), context.flow.name, run.id));
+  };
+  if (!store::valid_path_name(run.id) || !is_known())
     throw Error(ErrorCode::not_found,
                 fmt::format("No run {}/{} found in {}", context.flow.name, run.id, context.local_root()));
   auto history = store::read_journal(store::journal_path(context.local_root(), context.flow.name, run.id), run.id);

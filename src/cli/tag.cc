@@ -125,7 +125,7 @@ int edit(Context& context, const Options& options, const std::vector<std::string
          const std::vector<std::string>& remove) {
   RunInfo run = find_run(context, options);
   const std::set<std::string> before = as_set(run.tags);
-  run.tags = context.metadata().edit_tags(context.flow.name, run.id, add, remove);
+  run.tags = context.tag_editor().edit_tags(context.flow.name, run.id, add, remove);
   for (const std::string& tag : remove) {
     if (!before.contains(tag)) context.echo(fmt::format("There was no tag {} to remove.\n", tag));
   }

@@ -11,19 +11,31 @@
 
 namespace metaflow::client {
 
+Connection::Connection(std::string provider, std::string root, std::string name_space)
+    : provider_(std::move(provider)),
+      root_(std::move(root)),
+      name_space_(std::move(name_space)),
+      metadata_(store::open_metadata(base::Settings(), provider_, root_, clock_)) {}
+
 const store::FlowStore& Connection::flow(const std::string& name, const std::string& place) {
   auto& flow = flows_[{name, place}];
   if (!flow) {
-    const bool local = place.empty();
-    flow = std::make_unique<store::FlowStore>(store::open_storage(local ? "local" : "s3", local ? root_ : place), name);
+    const bool in_s3 = place.starts_with("s3://");
+    flow = std::make_unique<store::FlowStore>(
+        store::open_storage(in_s3 ? "s3" : "local", place.empty() ? root_ : place), name);
   }
   return *flow;
 }
 
-std::string place_of(const store::ArtifactInfo& artifact) {
+std::string Connection::place(const std::string& datastore, const std::string& root) const {
+  if (datastore == "s3") return root.starts_with("s3://") ? root : std::string();
+  return provider_ == "local" ? std::string() : root;
+}
+
+std::string Connection::place(const store::ArtifactInfo& artifact) const {
   constexpr std::string_view kRoot = ":root:";
-  const bool in_s3 = artifact.datastore == "s3" && artifact.location.starts_with(kRoot);
-  return in_s3 ? artifact.location.substr(kRoot.size()) : std::string();
+  if (!artifact.location.starts_with(kRoot)) return {};
+  return place(artifact.datastore, artifact.location.substr(kRoot.size()));
 }
 
 bool Connection::sees(const store::RunInfo& run) const {
@@ -35,7 +47,9 @@ bool Connection::sees(const store::RunInfo& run) const {
 
 void throw_not_found(const std::string& what, const Connection& connection) {
   throw Error(
-      ErrorCode::not_found, fmt::format("There is no {} in {}", what, connection.root()),
+      ErrorCode::not_found,
+      fmt::format("There is no {} in {}", what,
+                  connection.provider() == "local" ? connection.root() : "the metadata service"),
       connection.name_space().empty()
           ? ""
           : fmt::format("The namespace is '{}'; runs of others are seen in_namespace(\"\").", connection.name_space()));
@@ -60,7 +74,9 @@ Client::Client(const ClientOptions& options) {
   bool is_new = false;
   std::string root = options.root.empty() ? base::local_root(settings, is_new) : base::absolute_path(options.root);
   std::string name_space = options.name_space ? *options.name_space : "user:" + base::user_name(settings);
-  connection_ = std::make_shared<Connection>(std::move(root), std::move(name_space));
+  // A directory that is named has its metadata in it.
+  std::string provider = options.root.empty() ? settings.get("DEFAULT_METADATA", "local") : "local";
+  connection_ = std::make_shared<Connection>(std::move(provider), std::move(root), std::move(name_space));
 }
 
 std::vector<Flow> Client::flows() const {
@@ -100,7 +116,7 @@ Task Client::task(const std::string& pathspec) const {
 
 Client Client::in_namespace(const std::string& name_space) const {
   Client other = *this;
-  other.connection_ = std::make_shared<Connection>(connection_->root(), name_space);
+  other.connection_ = std::make_shared<Connection>(connection_->provider(), connection_->root(), name_space);
   return other;
 }
 
@@ -279,13 +295,15 @@ Task Step::task() const {
 
 std::vector<std::string> neighbours_in_graph(Connection& connection, const std::string& flow, const std::string& run,
                                              const std::string& step, bool before) {
-  const auto artifacts = connection.metadata().artifacts(flow, {run, "_parameters", "0"}, 0);
+  std::vector<store::ArtifactInfo> artifacts;
+  for (const auto& task : connection.metadata().tasks(flow, run, "_parameters"))
+    artifacts = connection.metadata().artifacts(flow, {run, "_parameters", task.id}, 0);
   const auto info =
       std::find_if(artifacts.begin(), artifacts.end(), [](const auto& a) { return a.name == "_graph_info"; });
   std::vector<std::string> names;
   if (info == artifacts.end()) return names;
   const Document document =
-      value::read_pickle(connection.flow(flow, place_of(*info)).load_value(info->key, 0, "_graph_info"));
+      value::read_pickle(connection.flow(flow, connection.place(*info)).load_value(info->key, 0, "_graph_info"));
   const auto steps = document.root().find("steps");
   if (!steps) return names;
   for (std::size_t i = 0; i < steps->size(); ++i) {

@@ -7,33 +7,39 @@
 #include <memory>
 #include <string>
 
+#include "base/clock.h"
 #include "store/flow_store.h"
-#include "store/local/local_metadata.h"
+#include "store/metadata.h"
 
 namespace metaflow::client {
 
 class Connection {
  public:
-  Connection(std::string root, std::string name_space)
-      : root_(std::move(root)), name_space_(std::move(name_space)), metadata_(root_) {}
+  /// `provider`: of the metadata, "local" in the directory .metaflow `root`, or "service".
+  Connection(std::string provider, std::string root, std::string name_space);
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
 
+  const std::string& provider() const { return provider_; }
   const std::string& root() const { return root_; }
   const std::string& name_space() const { return name_space_; }
-  store::LocalMetadataReader& metadata() { return metadata_; }
-  /// The objects of a flow. `place`: "s3://bucket/prefix"; empty: beside the metadata.
+  store::Metadata& metadata() { return *metadata_; }
+  /// Where objects are that the metadata places there, for flow(). A local store may have been moved with its metadata;
+  /// others are where they were.
+  std::string place(const std::string& datastore, const std::string& root) const;
+  std::string place(const store::ArtifactInfo& artifact) const;
+  /// The objects of a flow. `place`: "s3://bucket/prefix", a directory; empty: beside the metadata.
   const store::FlowStore& flow(const std::string& name, const std::string& place = {});
   bool sees(const store::RunInfo& run) const;
 
  private:
+  std::string provider_;
   std::string root_;
   std::string name_space_;
-  store::LocalMetadataReader metadata_;
+  base::SystemClock clock_;
+  std::unique_ptr<store::Metadata> metadata_;
   std::map<std::pair<std::string, std::string>, std::unique_ptr<store::FlowStore>> flows_;  // by name and place
 };
-
-/// Where an artifact's blob is, for Connection::flow. A local store may have been moved with its metadata; others are
-/// where they were.
-std::string place_of(const store::ArtifactInfo& artifact);
 
 inline Time time_of(std::int64_t microseconds) { return Time(std::chrono::microseconds(microseconds)); }
 

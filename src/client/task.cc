@@ -50,7 +50,7 @@ std::vector<Artifact> Task::artifacts(bool all) const {
     artifact.connection_ = connection_;
     artifact.flow_ = flow_;
     artifact.name_ = std::move(info.name);
-    artifact.place_ = place_of(info);
+    artifact.place_ = connection_->place(info);
     artifact.key_ = std::move(info.key);
     artifact.created_at_ = time_of(info.created);
     artifacts.push_back(std::move(artifact));
@@ -101,12 +101,12 @@ std::vector<LogLine> Task::lines(bool error) const {
   const int attempt = current_attempt();
   const store::Stream stream = error ? store::Stream::err : store::Stream::out;
   std::string type;
-  std::string place;
+  std::string root;
   for (const auto& field : connection_->metadata().fields(flow_, {run_, step_, id_})) {
     if (field.name == "ds-type") type = field.value;
-    if (field.name == "ds-root") place = field.value;
+    if (field.name == "ds-root") root = field.value;
   }
-  if (type != "s3") place.clear();
+  const std::string place = connection_->place(type, root);
   for (store::LogSource source : {store::LogSource::runtime, store::LogSource::task}) {
     if (auto log = connection_->flow(flow_, place).read_log({run_, step_, id_}, attempt, source, stream))
       memory.push_back(std::move(*log));

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -20,9 +21,10 @@ using AttemptId = std::uint64_t;
 struct Attempt {
   AttemptId id = 0;
   StepArguments step;                    // what to execute
-  std::string inputs_file;               // the inputs by file, if they are too many for a command line
   std::vector<std::string> environment;  // NAME=value, besides what every task gets; the last counts
   std::uint64_t memory_limit = 0;        // bytes, hard; 0: none of its own
+  /// Microseconds that the step may take; 0: as long as it likes. It ends itself; a backend kills one that does not.
+  std::int64_t time_limit = 0;
 };
 
 /// How an attempt ended.
@@ -33,9 +35,20 @@ struct Verdict {
   bool exited = false;
   /// For people, one sentence: "Task was killed by SIGTERM (peak memory 3.1 MB)."
   std::string cause;
-  /// The attempt ended itself because its time was up.
+  /// The attempt ended because its time was up: by itself, having said so, if `told`; in another way, if `killed_late`
+  /// since it did not end by itself.
   bool timed_out = false;
+  bool told = false;
+  bool killed_late = false;
+  /// Its supervisor elsewhere has made visible what it left, and has stored its log.
+  bool committed = false;
+  bool log_stored = false;
+  /// Another attempt would end in the same way: the image does not exist, the cluster does not let us.
+  bool hopeless = false;
   store::Usage usage;
+  /// What it left in the store, if the backend has read it (`data_read`); nothing: it left nothing.
+  std::shared_ptr<const store::TaskData> data{};
+  bool data_read = false;
 };
 
 /// What a backend tells the scheduler, from within the event loop.
@@ -44,6 +57,9 @@ class BackendEvents {
   virtual ~BackendEvents() = default;
   /// The attempt runs; `where` goes into its lines: "pid 4711".
   virtual void on_started(AttemptId attempt, const std::string& where) = 0;
+  /// Something that people should know of attempts of one step that go on: "Pod is pending: Unschedulable: ..."
+  /// `usual`: nothing is wrong.
+  virtual void on_notice(std::span<const AttemptId> attempts, std::string_view text, bool usual) = 0;
   /// A piece of its output, not necessarily whole lines.
   virtual void on_output(AttemptId attempt, store::Stream stream, std::string_view bytes) = 0;
   /// It has ended; all its output has been told.
@@ -59,9 +75,11 @@ class Backend {
   virtual ~Backend() = default;
   /// Starts attempts. One that cannot be started is told as finished, later, from the loop.
   virtual void submit(std::span<const Attempt> attempts) = 0;
-  /// Stops attempts that have not finished. They are told as finished when they have.
+  /// Stops attempts that have not finished; ignores those that it does not know. They are told as finished when they
+  /// have.
   virtual void stop(std::span<const AttemptId> attempts, Stop how) = 0;
-  /// The run is over and no attempt is left: nothing that belongs to it may remain.
+  /// The run is over and no attempt is left: nothing that belongs to it may remain. May wait a few seconds; throws
+  /// nothing.
   virtual void end() = 0;
 };
 

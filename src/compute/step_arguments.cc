@@ -7,12 +7,13 @@
 
 #include <metaflow/error.h>
 
-#include "base/files.h"
 #include "base/text.h"
 
 namespace metaflow::compute {
 
 namespace {
+
+constexpr const char* kStored = "stored";  // no path of a task: those have slashes
 
 template <class T>
 T number(std::string_view option, std::string_view text) {
@@ -56,15 +57,11 @@ std::vector<store::TaskRef> unpack_inputs(std::string_view text) {
   return inputs;
 }
 
-std::vector<std::string> to_command_line(const StepArguments& a, const std::string& inputs_file) {
+std::vector<std::string> to_command_line(const StepArguments& a) {
   std::vector<std::string> line{"--quiet", "--datastore", a.datastore, "--datastore-root", a.datastore_root};
   for (const std::string& spec : a.with) line.insert(line.end(), {"--with", spec});
   line.insert(line.end(), {"step", a.step, "--run-id", a.run, "--task-id", a.task});
-  if (inputs_file.empty()) {
-    line.insert(line.end(), {"--input-paths", pack_inputs(a.inputs)});
-  } else {
-    line.insert(line.end(), {"--input-paths-filename", inputs_file});
-  }
+  line.insert(line.end(), {"--input-paths", a.inputs_stored ? kStored : pack_inputs(a.inputs)});
   if (!a.split.empty()) line.insert(line.end(), {"--split-path", a.split});
   if (a.split_index) line.insert(line.end(), {"--split-index", std::to_string(*a.split_index)});
   line.insert(line.end(), {"--retry-count", std::to_string(a.retry_count), "--max-user-code-retries",
@@ -111,11 +108,8 @@ StepArguments parse_step_arguments(int argc, char** argv) {
     } else if (name == "--task-id") {
       a.task = value;
     } else if (name == "--input-paths") {
-      a.inputs = unpack_inputs(value);
-    } else if (name == "--input-paths-filename") {
-      const auto text = base::read_file(std::string(value));
-      if (!text) throw usage(fmt::format("Invalid value for '--input-paths-filename': '{}' does not exist", value));
-      a.inputs = unpack_inputs(base::trim(text->text()));
+      a.inputs_stored = value == kStored;
+      if (!a.inputs_stored) a.inputs = unpack_inputs(value);
     } else if (name == "--split-path") {
       a.split = value;
     } else if (name == "--split-index") {

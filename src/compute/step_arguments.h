@@ -18,7 +18,8 @@ struct StepArguments {
   std::string run;
   std::string task;
   std::vector<store::TaskRef> inputs;
-  std::string split;  // the task that split, for a join: "17/start/1"
+  bool inputs_stored = false;  // too many for a command line: FlowStore::read_inputs has them
+  std::string split;           // the task that split, for a join: "17/start/1"
   std::optional<std::size_t> split_index;
   int retry_count = 0;
   int max_user_code_retries = 0;
@@ -36,9 +37,9 @@ struct StepArguments {
 int timeout_signal();
 
 /// The arguments behind the program's name. Throws Error{usage}.
-std::vector<std::string> to_command_line(const StepArguments& arguments, const std::string& inputs_file);
+std::vector<std::string> to_command_line(const StepArguments& arguments);
 
-/// Reads what to_command_line made; a file of inputs is read, too. Throws Error{usage, data_store}.
+/// Reads what to_command_line made. Throws Error{usage}.
 StepArguments parse_step_arguments(int argc, char** argv);
 
 /// Input tasks as one text: "17/a/1,17/b/2"; with a common prefix "17/work/:1,2,3".

@@ -32,7 +32,7 @@ TEST(StepArguments, ComeBackFromTheCommandLine) {
   a.name_space = "";
   a.origin_run_id = "16";
   a.tags = {"x:1", "--odd"};
-  const StepArguments b = parse(to_command_line(a, ""));
+  const StepArguments b = parse(to_command_line(a));
   EXPECT_EQ(b.datastore, "local");
   EXPECT_EQ(b.datastore_root, a.datastore_root);
   EXPECT_EQ(b.with, a.with);
@@ -47,6 +47,10 @@ TEST(StepArguments, ComeBackFromTheCommandLine) {
   EXPECT_EQ(b.max_user_code_retries, 3);
   EXPECT_EQ(b.origin_run_id, "16");
   EXPECT_EQ(b.tags, a.tags);
+  EXPECT_FALSE(b.inputs_stored);
+  a.inputs_stored = true;
+  const StepArguments c = parse(to_command_line(a));
+  EXPECT_TRUE(c.inputs_stored && c.inputs.empty());
 }
 
 TEST(StepArguments, InputsOfOneStepArePacked) {
@@ -75,7 +79,6 @@ TEST(StepArguments, WhatIsWrongIsNamed) {
   EXPECT_THAT(words_of({"step", "a", "b"}), HasSubstr("unexpected extra argument (b)"));
   EXPECT_THAT(words_of({"step", "a", "--split-index", "x"}), HasSubstr("x is not a valid integer"));
   EXPECT_THAT(words_of({"step", "a", "--input-paths", "17/a"}), HasSubstr("'17/a' is not RUN/STEP/TASK"));
-  EXPECT_THAT(words_of({"step", "a", "--input-paths-filename", "/no/such/file"}), HasSubstr("/no/such/file"));
   EXPECT_THAT(words_of({"step", "a", "--nonsense", "1"}), HasSubstr("no such option: --nonsense"));
   EXPECT_THAT(words_of({"step", "a", "--tag"}), HasSubstr("--tag option requires an argument"));
 }

@@ -36,7 +36,7 @@ Verdict verdict_of(const base::Ending& ending, pid_t pid, const MemoryFacts& mem
     return verdict;
   }
   const std::string peak = base::human_bytes(verdict.usage.peak_memory);
-  verdict.timed_out = ending.signal == timeout_signal();
+  verdict.timed_out = verdict.told = ending.signal == timeout_signal();
   if (ending.signal == SIGSEGV) {
     verdict.cause = fmt::format("Task failed with a segmentation fault (SIGSEGV, peak memory {}).", peak);
   } else if (ending.signal == SIGKILL && memory.killed) {
@@ -59,7 +59,9 @@ Verdict verdict_of(const store::ExitReport& report) {
   verdict.exited = report.exited;
   verdict.exited_well = report.committed && report.exited && report.exit_code == 0;
   verdict.cause = report.cause;
-  verdict.timed_out = report.timed_out;
+  verdict.timed_out = verdict.told = report.timed_out;
+  verdict.committed = report.committed;
+  verdict.log_stored = report.stage != store::Stage::bootstrap;
   verdict.usage = report.usage;
   return verdict;
 }

@@ -13,13 +13,16 @@
 
 namespace metaflow {
 
-/// What Metaflow calls it: `catch_` is its catch.
-template <class D>
-static std::string_view name_of() {
-  std::string_view name =
-      detail::identifier_before(detail::spelling_of_type<D>(), detail::spelling_of_type<D>().size());
+/// What Metaflow calls it: words of C++ have an underscore more here (catch_, namespace_).
+static std::string_view without_underscore(std::string_view name) {
   while (name.ends_with('_')) name.remove_suffix(1);
   return name;
+}
+
+template <class D>
+static std::string_view name_of() {
+  return without_underscore(
+      detail::identifier_before(detail::spelling_of_type<D>(), detail::spelling_of_type<D>().size()));
 }
 
 template <class D>
@@ -39,6 +42,7 @@ detail::Decorator make_decorator(const retry& decorator) { return describe_decor
 detail::Decorator make_decorator(const timeout& decorator) { return describe_decorator(decorator); }
 detail::Decorator make_decorator(const catch_& decorator) { return describe_decorator(decorator); }
 detail::Decorator make_decorator(const local& decorator) { return describe_decorator(decorator); }
+detail::Decorator make_decorator(const kubernetes& decorator) { return describe_decorator(decorator); }
 
 namespace graph {
 
@@ -56,7 +60,15 @@ struct Known {
 
 template <class D>
 D typed(const Json& attributes) {
-  const Document document = value::document_of(attributes);
+  Json members = attributes;
+  for (std::string_view member : detail::kMemberNames<D>.names) {
+    const auto named = members.find(std::string(without_underscore(member)));
+    if (named == members.end() || named.key() == member) continue;
+    Json value = std::move(*named);
+    members.erase(named);
+    members[std::string(member)] = std::move(value);
+  }
+  const Document document = value::document_of(members);
   D decorator{};
   detail::decode(document.root(), detail::Place{}, decorator);
   return decorator;
@@ -109,8 +121,9 @@ Known known() {
 }
 
 const std::vector<Known>& all_known() {
-  static const std::vector<Known> decorators{known<catch_>(),    known<environment>(), known<local>(),
-                                             known<resources>(), known<retry>(),       known<timeout>()};
+  static const std::vector<Known> decorators{known<catch_>(), known<environment>(), known<kubernetes>(),
+                                             known<local>(),  known<resources>(),   known<retry>(),
+                                             known<timeout>()};
   return decorators;
 }
 
@@ -181,11 +194,49 @@ std::vector<std::string> split_attributes(std::string_view text) {
   return parts;
 }
 
-/// Metaflow takes numbers for values of environment variables.
+/// Metaflow takes numbers for values of environment variables and the like.
 void make_text(Json& values) {
+  if (values.is_array()) {
+    for (Json& each : values) make_text(each);
+  }
   if (!values.is_object()) return;
   for (auto& [name, value] : values.items()) {
     if (value.is_number() || value.is_boolean()) value = text_of(value::document_of(value).root());
+  }
+}
+
+/// "a=b,c=d" as Metaflow takes it for a dict of texts.
+void make_dict(Json& text) {
+  if (!text.is_string()) return;
+  Json dict = Json::object();
+  for (const std::string& part : base::split(text.get<std::string>(), ',')) {
+    const std::size_t equals = part.find('=');
+    if (equals == std::string::npos)
+      throw Error(ErrorCode::invalid_value, fmt::format("Unable to parse kubernetes list: {}", text.get<std::string>()),
+                  "It looks like this: a=b,c=d");
+    const std::string key(base::trim(std::string_view(part).substr(0, equals)));
+    if (dict.contains(key)) throw Error(ErrorCode::invalid_value, "Duplicate key found: " + key);
+    dict[key] = base::trim(std::string_view(part).substr(equals + 1));
+  }
+  text = dict;
+}
+
+/// What may be written in another form on a command line.
+void normalise(const std::string& name, Json& attributes) {
+  if (name == "environment") make_text(attributes["vars"]);
+  if (name != "kubernetes") return;
+  for (const char* dict : {"node_selector", "labels", "annotations", "persistent_volume_claims", "extended_resources",
+                           "security_context"}) {
+    make_dict(attributes[dict]);
+    make_text(attributes[dict]);
+  }
+  make_text(attributes["tolerations"]);
+  for (const char* list : {"secrets", "image_pull_secrets"}) {
+    if (attributes[list].is_string()) attributes[list] = base::split(attributes[list].get<std::string>(), ',');
+  }
+  // Texts that look like something else, such as an image named 12.
+  for (const char* text : {"image", "namespace", "service_account", "compute_pool"}) {
+    if (attributes[text].is_number()) attributes[text] = attributes[text].dump();
   }
 }
 
@@ -229,7 +280,11 @@ Decorator parse_decorator(std::string_view spec) {
       decorator.attributes[name] = parse_value(std::string(base::trim(std::string_view(part).substr(equals + 1))));
     }
   }
-  if (known.name == "environment") make_text(decorator.attributes["vars"]);
+  try {
+    normalise(known.name, decorator.attributes);
+  } catch (const Error& error) {
+    throw error.prefixed(fmt::format("Decorator '{}': ", known.name));
+  }
   check(known, decorator.attributes);
   return decorator;
 }
@@ -250,7 +305,11 @@ std::string decorator_spec(const Decorator& decorator) {
 
 Decorator from_description(const detail::Decorator& described) {
   const Document document = value::read_pickle(base::SharedBytes(described.attributes));
-  return {described.name, value::json_of(document.root()), true};
+  Decorator decorator{described.name, Json::object(), true};
+  const Json attributes = value::json_of(document.root());
+  for (const auto& [name, value] : attributes.items())
+    decorator.attributes[std::string(without_underscore(name))] = value;
+  return decorator;
 }
 
 template <class D>
@@ -267,6 +326,7 @@ template std::optional<retry> find_decorator<retry>(const std::vector<Decorator>
 template std::optional<timeout> find_decorator<timeout>(const std::vector<Decorator>&);
 template std::optional<catch_> find_decorator<catch_>(const std::vector<Decorator>&);
 template std::optional<local> find_decorator<local>(const std::vector<Decorator>&);
+template std::optional<kubernetes> find_decorator<kubernetes>(const std::vector<Decorator>&);
 
 std::vector<Decorator> decorators_of(const detail::StepDescription& step, const std::vector<std::string>& with) {
   std::vector<Decorator> decorators;

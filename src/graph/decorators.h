@@ -50,5 +50,6 @@ extern template std::optional<retry> find_decorator<retry>(const std::vector<Dec
 extern template std::optional<timeout> find_decorator<timeout>(const std::vector<Decorator>&);
 extern template std::optional<catch_> find_decorator<catch_>(const std::vector<Decorator>&);
 extern template std::optional<local> find_decorator<local>(const std::vector<Decorator>&);
+extern template std::optional<kubernetes> find_decorator<kubernetes>(const std::vector<Decorator>&);
 
 }  // namespace metaflow::graph

@@ -52,6 +52,7 @@ Run::Run(RunServices services, RunOptions options, const TaskRef& parameters)
                 [this](int step, std::size_t tasks) {
                   progress(step).expected += tasks;
                   services_.journal.expect(now(), services_.graph.step(step).name, tasks);
+                  services_.metadata.expect_tasks(run_id_, services_.graph.step(step).name, tasks);
                 }),
       log_stamps_(services.clock),
       progress_(services.graph.steps().size()) {
@@ -60,6 +61,12 @@ Run::Run(RunServices services, RunOptions options, const TaskRef& parameters)
     requests_.push_back(local_request(step.decorators));
   }
   frontier_.begin(parameters);
+}
+
+void Run::mark_remote(const std::vector<std::string>& steps, std::string code_package) {
+  remote_.assign(services_.graph.steps().size(), false);
+  for (const std::string& step : steps) remote_[static_cast<std::size_t>(services_.graph.find(step))] = true;
+  code_package_ = std::move(code_package);
 }
 
 Run::~Run() {
@@ -107,7 +114,7 @@ void Run::execute_all() {
     launch();
     services_.journal.flush();  // first: who has read that something began finds it there
     services_.reporter.flush();
-    if (running_.empty() && (stopping() || pausing_.empty())) {
+    if (running_.empty() && !awaits_id_ && (stopping() || pausing_.empty())) {
       // Launching may have ended the run, or failed to start what was there.
       if (stopping() || (frontier_.empty() && again_.empty())) break;
       continue;
@@ -129,6 +136,7 @@ void Run::conclude() {
   services_.journal.run_ends(now(), how, interrupted_ ? *interrupted_ : failure_.value_or(""));
   services_.journal.flush();
   base::sync_file_system(options_.local_root);
+  finish_metadata();
   if (stopping()) {
     if (stopped_tasks_ > 0) {
       say(ReportLine::Kind::run,
@@ -146,6 +154,19 @@ void Run::conclude() {
   }
   say(ReportLine::Kind::run, "Done!");
   services_.reporter.flush();
+}
+
+/// What is still on its way to a metadata service.
+void Run::finish_metadata() {
+  if (services_.metadata.idle()) return;
+  services_.reporter.flush();
+  finishing_ = true;
+  while (!services_.metadata.idle() && !impatient_) services_.loop.run_once();
+  if (services_.metadata.idle()) return;
+  say(ReportLine::Kind::failure,
+      "Workflow interrupted before the metadata service had taken all. Its tasks had ended.");
+  services_.reporter.flush();
+  throw Error(ErrorCode::interrupted, "interrupted");
 }
 
 // --- cloning
@@ -168,6 +189,8 @@ void Run::clone(Origin& origin) {
       continue;
     }
     if (!progress(work.step).started) origin.check_types(work.step, *finished, data);
+    while (!has_id(work.step, kClonesAtATime) && !stopping()) services_.loop.run_once();
+    if (stopping()) break;
     adopt(work, origin, *finished, data);
     if (++clones % kClonesAtATime == 0) {
       services_.reporter.flush();
@@ -199,13 +222,13 @@ void Run::adopt(const Ready& work, const Origin& origin, const Origin::Finished&
       {ReportLine::Kind::task, now(), ref.path(), {}, fmt::format("Cloning previously run task {}", from.path())});
   services_.store.clone_attempt(from, data, ref);
   services_.metadata.clone_artifacts(ref, from, visible(data), now());
-  // The run first: Metaflow's client does not read a task that has the task of its origin alone.
-  services_.metadata.add_fields(ref, 0,
-                                {{"origin-run-id", from.run, ""},
-                                 {"origin-task-id", from.task, ""},
-                                 {"attempt", "0", ""},
-                                 {"attempt_ok", "True", "internal_attempt_status"},
-                                 {"attempt-done", "0", ""}});
+  std::vector<store::Field> fields{
+      {"attempt", "0", ""}, {"attempt_ok", "True", "internal_attempt_status"}, {"attempt-done", "0", ""}};
+  // Metaflow's client looks up what a clone refers to. The run first: it does not read a task that has the task of its
+  // origin alone.
+  if (options_.origin_is_known)
+    fields.insert(fields.begin(), {{"origin-run-id", from.run, ""}, {"origin-task-id", from.task, ""}});
+  services_.metadata.add_fields(ref, 0, fields);
   services_.journal.cloned(now(), ref, from);
   ++progress(work.step).done;
   ++progress(work.step).cloned;
@@ -242,9 +265,15 @@ bool Run::has_room(int step) const {
   return !request || machine_.fits(*request);
 }
 
+/// Whether the metadata has an id for a task of the step. If not, the loop wakes up when it has.
+bool Run::has_id(int step, std::size_t soon) {
+  return services_.metadata.ready(run_id_, services_.graph.step(step).name, soon);
+}
+
 /// In order: what does not fit now holds up what comes after it, or a task that needs the whole machine would never get
 /// it.
 void Run::launch() {
+  awaits_id_ = false;
   while (!stopping() && running_.size() < options_.max_workers) {
     if (!again_.empty()) {
       if (!has_room(again_.front().work.step)) return;
@@ -252,6 +281,8 @@ void Run::launch() {
       again_.pop_front();
       start_attempt(std::move(task));
     } else if (!frontier_.empty() && has_room(frontier_.next_step())) {
+      awaits_id_ = !has_id(frontier_.next_step(), options_.max_workers - running_.size());
+      if (awaits_id_) return;
       start_task(frontier_.take());
     } else {
       return;
@@ -278,34 +309,27 @@ void Run::start_task(Ready work) {
                      .log = {},
                      .failure_type = {},
                      .failure = {},
-                     .grant = {},
-                     .deadline = {}});
+                     .grant = {}});
 }
 
 void Run::start_attempt(Task task) {
   const std::size_t step = static_cast<std::size_t>(task.work.step);
   task.log.emplace(log_stamps_, options_.max_log_size * 1'000'000);
-  services_.store.begin_attempt(task.ref, task.attempt, now());
+  // Elsewhere the supervisor does it, when the attempt begins indeed.
+  const bool elsewhere = !remote_.empty() && remote_[step] && !policies_[step].is_fallback(task.attempt);
+  if (!elsewhere) services_.store.begin_attempt(task.ref, task.attempt, now());
   const store::Storage& storage = services_.store.storage();
   std::vector<store::Field> fields{{"ds-type", std::string(storage.type()), ""}, {"ds-root", storage.root(), ""}};
   if (task.attempt > 0) fields.push_back({"attempt", std::to_string(task.attempt), ""});
   if (!options_.origin_run.empty() && task.attempt == 0) fields.push_back({"origin-run-id", options_.origin_run, ""});
   if (std::string path = frontier_.execution_path(task.work.position); !path.empty() && task.attempt == 0)
     fields.push_back({"foreach-execution-path", std::move(path), ""});
+  if (elsewhere && task.attempt == 0 && !code_package_.empty()) fields.push_back({"code-package", code_package_, ""});
   services_.metadata.add_fields(task.ref, task.attempt, fields);
+  services_.metadata.attempt_begins(task.ref, task.attempt);
 
   if (requests_[step]) task.grant = machine_.take(*requests_[step]);
   const compute::Attempt attempt = describe_attempt(task);
-  const AttemptPolicy& limits = policies_[step];
-  if (limits.time_limit > 0 && !limits.is_fallback(task.attempt)) {
-    // The attempt ends itself when its time is up. This is for one that cannot.
-    task.deadline = services_.loop.after(limits.time_limit + kGrace, [this, id = attempt.id] {
-      Task& late = running_.at(id);
-      late.deadline.reset();
-      late.out_of_time = true;
-      backend_->stop(std::span(&id, 1), compute::Stop::force);
-    });
-  }
   StepProgress& at = progress(task.work.step);
   ++at.running;
   if (at.began == 0) at.began = services_.clock.monotonic_microseconds();
@@ -333,15 +357,17 @@ compute::Attempt Run::describe_attempt(const Task& task) {
   if (limits.is_fallback(task.attempt)) {
     attempt.step.failure_type = task.failure_type;
     attempt.step.failure = task.failure;
+  } else {
+    attempt.time_limit = limits.time_limit;
   }
   attempt.step.name_space = options_.name_space;
   attempt.step.branch = options_.branch;
   attempt.step.origin_run_id = options_.origin_run;
   attempt.step.tags = options_.tags;
   if (attempt.step.inputs.size() > kInputsOnCommandLine) {
-    attempt.inputs_file =
-        fmt::format("{}/{}/{}/inputs.txt", options_.local_root, services_.store.flow(), task.ref.path());
-    base::create_file(attempt.inputs_file, compute::pack_inputs(attempt.step.inputs));
+    services_.store.write_inputs(task.ref, compute::pack_inputs(attempt.step.inputs));
+    attempt.step.inputs_stored = true;
+    attempt.step.inputs.clear();
   }
   if (task.grant.granted) {
     for (std::string& variable : machine_.environment(task.grant)) attempt.environment.push_back(std::move(variable));
@@ -367,6 +393,17 @@ void Run::on_started(compute::AttemptId attempt, const std::string& where) {
               task.work.split_index, task.work.joined_split});
 }
 
+void Run::on_notice(std::span<const compute::AttemptId> attempts, std::string_view text, bool usual) {
+  const Task& first = running_.at(attempts.front());
+  constexpr std::size_t kFew = 3;
+  if (usual || (attempts.size() <= kFew && progress(first.work.step).expected <= kWide)) {
+    for (const compute::AttemptId attempt : attempts) say(running_.at(attempt), text);
+  } else {
+    say(ReportLine::Kind::run, fmt::format("{} task{} of step {}: {}", attempts.size(), attempts.size() == 1 ? "" : "s",
+                                           first.ref.step, text));
+  }
+}
+
 void Run::on_output(compute::AttemptId attempt, store::Stream stream, std::string_view bytes) {
   Task& task = running_.at(attempt);
   task.log->add(stream, bytes, [&](std::string_view text, std::int64_t time) {
@@ -380,24 +417,25 @@ void Run::on_finished(compute::AttemptId attempt, const compute::Verdict& verdic
   auto node = running_.extract(attempt);
   Task& task = node.mapped();
   --progress(task.work.step).running;
-  if (task.deadline) services_.loop.cancel(*task.deadline);
   machine_.give_back(task.grant);
   task.log->finish([&](std::string_view text, std::int64_t time) {
     services_.reporter.print({ReportLine::Kind::output, time, task.name, task.where, text});
   });
-  const std::optional<TaskData> data = services_.store.read_attempt(task.ref, task.attempt);
-  if (outcome_of(verdict.exited, verdict.exited_well, data ? &*data : nullptr) == Outcome::done) {
-    succeeded(task, *data, verdict.usage);
+  std::optional<TaskData> read;
+  if (!verdict.data_read) read = services_.store.read_attempt(task.ref, task.attempt);
+  const TaskData* data = verdict.data_read ? verdict.data.get() : read ? &*read : nullptr;
+  if (outcome_of(verdict.exited, verdict.exited_well, data) == Outcome::done) {
+    succeeded(task, *data, verdict);
   } else {
-    attempt_failed(std::move(task), verdict, data ? &*data : nullptr);
+    attempt_failed(std::move(task), verdict, data);
   }
 }
 
-void Run::succeeded(Task& task, const TaskData& data, const store::Usage& usage) {
-  task.log->save(services_.store, task.ref, task.attempt);
-  commit(task.ref, task.attempt, data);
+void Run::succeeded(Task& task, const TaskData& data, const compute::Verdict& verdict) {
+  save_log(task, verdict);
+  commit(task.ref, task.attempt, data, verdict);
   ++progress(task.work.step).done;
-  services_.journal.attempt_ends(now(), task.ref, task.attempt, AttemptEnd::done, usage, "");
+  services_.journal.attempt_ends(now(), task.ref, task.attempt, AttemptEnd::done, verdict.usage, "");
   if (data.splits) say(task, fmt::format("Foreach yields {} child steps.", *data.splits));
   say(task, "Task finished successfully.");
   follow(task.work, task.ref, data);
@@ -407,22 +445,23 @@ void Run::attempt_failed(Task task, const compute::Verdict& verdict, const TaskD
   const bool threw = outcome_of(verdict.exited, verdict.exited_well, data) == Outcome::threw;
   std::string cause = threw ? data->failure : verdict.cause;
   task.failure_type = CaughtException::kProcessDied;
-  if (verdict.timed_out || task.out_of_time) {
+  if (verdict.timed_out) {
     cause =
         fmt::format("Step {} timed out after {}", task.ref.step, duration_in_words(policy(task.work.step).time_limit));
-    if (task.out_of_time) cause += ", and was killed since it did not end by itself";
+    if (verdict.killed_late) cause += ", and was killed since it did not end by itself";
     task.failure_type = CaughtException::kTimedOut;
   } else if (!threw && data != nullptr && data->ok) {
     cause += " Its step had finished: it died in exit(), perhaps in a static destructor.";
   }
   task.failure = cause;
 
+  if (verdict.log_stored) task.log.emplace(log_stamps_, options_.max_log_size * 1'000'000);  // for what we note
   if (task.stopped) {
     ++stopped_tasks_;
     say(task, "[KILLED BY ORCHESTRATOR]");
     task.log->note(store::Stream::err, "[KILLED BY ORCHESTRATOR]");
   } else {
-    if (!threw && !verdict.timed_out) {  // that one has said so itself
+    if (!threw && !verdict.told) {
       say(task, cause, ReportLine::Kind::failure);
       task.log->note(store::Stream::err, cause);
     }
@@ -430,11 +469,15 @@ void Run::attempt_failed(Task task, const compute::Verdict& verdict, const TaskD
     task.log->note(store::Stream::err, "Task failed.");
   }
   task.log->save(services_.store, task.ref, task.attempt);
-  if (threw) commit(task.ref, task.attempt, *data);  // what it had set when it threw; marked as not ok
+  if (threw) {
+    commit(task.ref, task.attempt, *data, verdict);  // what it had set when it threw; marked as not ok
+  } else {
+    services_.metadata.attempt_ends(task.ref, task.attempt, false);
+  }
   services_.journal.attempt_ends(now(), task.ref, task.attempt, task.stopped ? AttemptEnd::stopped : AttemptEnd::failed,
                                  verdict.usage, cause);
   if (task.stopped) return void(++progress(task.work.step).failed);
-  if (!stopping() && try_again(task)) return;
+  if (!stopping() && try_again(task, verdict)) return;
   ++progress(task.work.step).failed;
   if (stopping()) return;  // the first failure is the one to tell
   say(task, fmt::format("To execute it again, by itself: {} debug {}", options_.program, task.ref.path()),
@@ -443,13 +486,12 @@ void Run::attempt_failed(Task task, const compute::Verdict& verdict, const TaskD
 }
 
 /// Makes the next attempt of a task, if it may have one.
-bool Run::try_again(Task& task) {
+bool Run::try_again(Task& task, const compute::Verdict& verdict) {
   const AttemptPolicy& limits = policy(task.work.step);
+  if (verdict.hopeless) return false;
   if (task.attempt + 1 >= limits.attempts()) return false;
   ++task.attempt;
   task.stopped = false;
-  task.out_of_time = false;
-  task.deadline.reset();
   if (limits.pause == 0 || limits.is_fallback(task.attempt)) {
     again_.push_back(std::move(task));
     return true;
@@ -466,10 +508,16 @@ bool Run::try_again(Task& task) {
 }
 
 /// Makes what the attempt left visible. Its process has ended, so nothing can go wrong with it any more.
-void Run::commit(const TaskRef& task, int attempt, const TaskData& data) {
-  services_.store.mark_done(task, attempt);
+void Run::commit(const TaskRef& task, int attempt, const TaskData& data, const compute::Verdict& verdict) {
+  if (!verdict.committed) services_.store.mark_done(task, attempt);
   services_.metadata.add_artifacts(task, visible(data), now());
+  services_.metadata.attempt_ends(task, attempt, data.ok);
   services_.metadata.add_fields(task, attempt, {{"attempt-done", std::to_string(attempt), ""}});
+}
+
+/// What the attempt's supervisor has stored elsewhere was only shown here.
+void Run::save_log(Task& task, const compute::Verdict& verdict) {
+  if (!verdict.log_stored) task.log->save(services_.store, task.ref, task.attempt);
 }
 
 void Run::follow(const Ready& work, const TaskRef& task, const TaskData& data) {
@@ -490,6 +538,10 @@ void Run::fail(const std::string& why) {
 }
 
 void Run::interrupt(const std::string& why) {
+  if (finishing_) {
+    impatient_ = true;
+    return;
+  }
   if (interrupted_) {  // again: no more patience
     if (backend_ != nullptr) backend_->stop(running_ids(), compute::Stop::force);
     return;

@@ -38,6 +38,7 @@ struct RunOptions {
   std::string branch;             // of the flow's project; empty: it has none
   std::vector<std::string> with;  // --with, for the tasks
   std::string origin_run;         // of resume
+  bool origin_is_known = true;    // to the provider of the metadata: clones may refer to it
   std::string program;            // how the user called it, for what is told to try
   std::string local_root;         // the .metaflow directory of this machine
 };
@@ -65,6 +66,10 @@ class Run : public compute::BackendEvents {
   /// After cloning, what was and what is to come: "2 tasks cloned (start, work). Next: work (3 tasks)."
   std::string outlook() const;
 
+  /// These steps are executed elsewhere. `code_package`: the value of the field that shows clients the code; empty:
+  /// none.
+  void mark_remote(const std::vector<std::string>& steps, std::string code_package);
+
   /// Executes what is left. Throws Error{step_failure} when a task failed and Error{interrupted} when stopped; no
   /// attempt is left then.
   void execute(compute::Backend& backend);
@@ -75,6 +80,7 @@ class Run : public compute::BackendEvents {
   bool stopping() const { return failure_.has_value() || interrupted_.has_value(); }
 
   void on_started(compute::AttemptId attempt, const std::string& where) override;
+  void on_notice(std::span<const compute::AttemptId> attempts, std::string_view text, bool usual) override;
   void on_output(compute::AttemptId attempt, store::Stream stream, std::string_view bytes) override;
   void on_finished(compute::AttemptId attempt, const compute::Verdict& verdict) override;
 
@@ -88,11 +94,9 @@ class Run : public compute::BackendEvents {
     std::string where;           // "pid 4711"
     std::optional<TaskLog> log;  // of the attempt
     bool stopped = false;        // because of another task, or the user
-    bool out_of_time = false;    // stopped because it ignored the end of its time
     std::string failure_type;    // of the attempt before
     std::string failure;
     Grant grant;  // of the machine
-    std::optional<base::EventLoop::Timer> deadline;
   };
 
   struct Repeated {
@@ -103,16 +107,19 @@ class Run : public compute::BackendEvents {
 
   void execute_all();
   void conclude();
+  void finish_metadata();
   void launch();
   bool has_room(int step) const;
+  bool has_id(int step, std::size_t soon);
   void start_task(Ready work);
   void start_attempt(Task task);
   store::TaskRef new_task(int step);
   compute::Attempt describe_attempt(const Task& task);
-  void succeeded(Task& task, const store::TaskData& data, const store::Usage& usage);
+  void succeeded(Task& task, const store::TaskData& data, const compute::Verdict& verdict);
   void attempt_failed(Task task, const compute::Verdict& verdict, const store::TaskData* data);
-  bool try_again(Task& task);
-  void commit(const store::TaskRef& task, int attempt, const store::TaskData& data);
+  bool try_again(Task& task, const compute::Verdict& verdict);
+  void commit(const store::TaskRef& task, int attempt, const store::TaskData& data, const compute::Verdict& verdict);
+  void save_log(Task& task, const compute::Verdict& verdict);
   void follow(const Ready& work, const store::TaskRef& task, const store::TaskData& data);
   void find_items(const Position& position, store::TaskData& data) const;
   void adopt(const Ready& work, const Origin& origin, const Origin::Finished& finished, const store::TaskData& data);
@@ -133,6 +140,8 @@ class Run : public compute::BackendEvents {
   std::string run_id_;
   std::vector<AttemptPolicy> policies_;           // per step
   std::vector<std::optional<Request>> requests_;  // per step: of those that the machine has to have room for
+  std::vector<bool> remote_;                      // per step: executed elsewhere
+  std::string code_package_;
   Machine machine_;
   Frontier frontier_;
   base::Stamps log_stamps_;
@@ -140,10 +149,13 @@ class Run : public compute::BackendEvents {
   std::deque<Task> again_;                          // to be tried again now
   std::map<base::EventLoop::Timer, Task> pausing_;  // to be tried again later
   std::map<compute::AttemptId, Task> running_;
+  bool awaits_id_ = false;  // of the next task
   compute::AttemptId next_attempt_ = 1;
   std::vector<StepProgress> progress_;  // per step
   std::optional<std::string> failure_;
   std::optional<std::string> interrupted_;
+  bool finishing_ = false;  // nothing runs any more; the metadata is waited for
+  bool impatient_ = false;  // it is not any more
   std::size_t stopped_tasks_ = 0;
   std::deque<Repeated> repeated_;
   std::optional<base::EventLoop::Timer> patience_;  // with tasks that were asked to stop

@@ -136,6 +136,19 @@ std::optional<base::SharedBytes> FlowStore::read_log(const TaskRef& task, int at
   return get(*storage_, attempt_path(task, attempt, fmt::format("{}_{}.log", name_of(source), name_of(stream))));
 }
 
+void FlowStore::write_inputs(const TaskRef& task, std::string_view packed) {
+  put(*storage_, task_path(task) + "/inputs.txt", packed);
+}
+
+std::string FlowStore::read_inputs(const TaskRef& task) const {
+  const std::string path = task_path(task) + "/inputs.txt";
+  const auto text = get(*storage_, path);
+  if (!text)
+    throw Error(ErrorCode::data_missing,
+                fmt::format("The list of the inputs of {} is missing: {}/{}", task.path(), storage_->root(), path));
+  return std::string(text->text());
+}
+
 void FlowStore::write_exit_report(const TaskRef& task, int attempt, const ExitReport& report) {
   put(*storage_, attempt_path(task, attempt, "exit.json"), to_json(report));
 }

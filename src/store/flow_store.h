@@ -50,6 +50,11 @@ class FlowStore {
   /// What the newest attempt left, which must be marked as done; nothing otherwise.
   std::optional<TaskData> read_done(const TaskRef& task) const;
 
+  /// The input tasks of a task, if they are too many for its command line, as one text. Throws Error{data_missing} if
+  /// there is none.
+  void write_inputs(const TaskRef& task, std::string_view packed);
+  std::string read_inputs(const TaskRef& task) const;
+
   void begin_attempt(const TaskRef& task, int attempt, std::int64_t microseconds);
   void write_data(const TaskRef& task, const TaskData& data);
   void mark_done(const TaskRef& task, int attempt);

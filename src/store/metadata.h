@@ -48,15 +48,32 @@ struct ArtifactInfo {
   std::int64_t created = 0;
 };
 
-/// Writes: the scheduler's side. Ids come from here. Throws Error{data_store}. Not thread-safe.
+/// Writes: the scheduler's side. Ids come from here. Throws Error{data_store, metadata_service}. Not thread-safe.
+///
+/// What is written may only be on its way when a function returns: to a service, which the scheduler's event loop talks
+/// to. A writer that has written at once is always ready() and idle().
 class MetadataWriter {
  public:
   virtual ~MetadataWriter() = default;
 
   virtual std::string new_run(const std::vector<std::string>& tags, const std::vector<std::string>& system_tags) = 0;
+  /// A run or task whose id somebody else chose; one that exists is left as it is.
+  virtual void register_run(const std::string& run, const std::vector<std::string>& tags,
+                            const std::vector<std::string>& system_tags) = 0;
+  virtual void register_task(const TaskRef& task) = 0;
+
   virtual void new_step(const std::string& run, const std::string& step) = 0;
-  /// A new task; its id. Ids count up from 0 over all steps of a run.
+  /// That many more tasks of the step will be made.
+  virtual void expect_tasks(const std::string& /*run*/, const std::string& /*step*/, std::size_t /*tasks*/) {}
+  /// Whether a task may be made now. If not, the loop wakes up when that may have changed. `soon`: how many would be
+  /// made now.
+  virtual bool ready(const std::string& /*run*/, const std::string& /*step*/, std::size_t /*soon*/) { return true; }
+  /// A new task, of a step that is ready; its id, which is a number. Those of a run go up over all its steps.
   virtual std::string new_task(const std::string& run, const std::string& step) = 0;
+
+  /// While an attempt is on, the writer sees to it that it is known to be alive.
+  virtual void attempt_begins(const TaskRef& /*task*/, int /*attempt*/) {}
+  virtual void attempt_ends(const TaskRef& /*task*/, int /*attempt*/, bool /*ok*/) {}
   virtual void add_fields(const TaskRef& task, int attempt, const std::vector<Field>& fields) = 0;
   /// The artifacts of an attempt, as data.json lists them. `finished`: the time of `_task_ok`, which is when the task
   /// finished.
@@ -64,9 +81,13 @@ class MetadataWriter {
   /// The artifacts of a task that is a clone of another: `data` is what the other's attempt left.
   virtual void clone_artifacts(const TaskRef& task, const TaskRef& origin, const TaskData& data,
                                std::int64_t finished) = 0;
+
+  /// Whether all is written. If not, the loop wakes up when that may have changed.
+  virtual bool idle() { return true; }
 };
 
-/// Reads: the client's side. Unknown objects are nothing or empty. Throws Error{data_store}. Not thread-safe.
+/// Reads: the client's side. Unknown objects are nothing or empty. Throws Error{data_store, metadata_service}. Not
+/// thread-safe.
 class MetadataReader {
  public:
   virtual ~MetadataReader() = default;
@@ -91,6 +112,9 @@ class TagEditor {
                                              const std::vector<std::string>& add,
                                              const std::vector<std::string>& remove) = 0;
 };
+
+/// All that can be asked of runs that there are.
+class Metadata : public MetadataReader, public TagEditor {};
 
 /// Metaflow's rules: not empty, at most 500 characters of UTF-8, at most 50 per run. Throws Error{tagging}.
 void check_tags(const std::vector<std::string>& tags);

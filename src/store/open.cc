@@ -5,9 +5,11 @@
 #include <metaflow/error.h>
 
 #include "base/settings.h"
+#include "store/local/local_metadata.h"
 #include "store/local/local_storage.h"
 #include "store/overlay/overlay_storage.h"
 #include "store/s3/s3_storage.h"
+#include "store/service/service_reader.h"
 
 namespace metaflow::store {
 
@@ -29,6 +31,14 @@ std::unique_ptr<Storage> open_storage(const std::string& type, const std::string
   if (type == "s3") return open_s3(root);
   throw Error(ErrorCode::invalid_command,
               fmt::format("Invalid value for '--datastore': invalid choice: {}. (choose from local, s3)", type));
+}
+
+std::unique_ptr<Metadata> open_metadata(const base::Settings& settings, const std::string& type,
+                                        const std::string& local_root, base::Clock& clock) {
+  if (type == "local") return std::make_unique<LocalMetadataReader>(local_root);
+  if (type == "service") return std::make_unique<ServiceMetadataReader>(service_options(settings), clock);
+  throw Error(ErrorCode::invalid_command,
+              fmt::format("Invalid value for '--metadata': invalid choice: {}. (choose from service, local)", type));
 }
 
 }  // namespace metaflow::store

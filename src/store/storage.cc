@@ -23,6 +23,8 @@ bool exists(Storage& storage, const std::string& path) {
   return storage.sizes(std::span(&path, 1)).front().has_value();
 }
 
+std::optional<Link> Storage::link(const std::string& /*path*/, std::int64_t /*seconds*/) { return std::nullopt; }
+
 std::string blob_path(std::string_view directory, std::string_view key) {
   std::string path(directory);
   path += '/';

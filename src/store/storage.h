@@ -28,6 +28,12 @@ struct Entry {
   bool is_directory = false;
 };
 
+/// A URL that reads one object without any key, for a while. A secret.
+struct Link {
+  std::string url;
+  std::int64_t expires = 0;  // seconds since 1970
+};
+
 /// A tree of objects. Paths are relative to the root, with '/'. Objects appear whole or not at all. All functions throw
 /// Error{data_store}. Not thread-safe, except for objects already got.
 ///
@@ -59,6 +65,10 @@ class Storage {
   /// written again. `spool_file`: an open file without a name that holds just this content, or -1. A remote store may
   /// only begin here: the blob is there when the next other call has returned, which throws if it could not be written.
   virtual std::string save_blob(const std::string& directory, Pieces content, int spool_file) = 0;
+
+  /// Lets others read an object for at most so many seconds, or for as long as our keys live. Nothing if this storage
+  /// has no such thing.
+  virtual std::optional<Link> link(const std::string& path, std::int64_t seconds);
 };
 
 // For one object at a time.

@@ -85,7 +85,7 @@ def test_a_static_program(cli):
     )
     include = pathlib.Path(__file__).parents[2] / "include"
     subprocess.run(
-        ["g++", "-std=c++20", "-static", f"-I{include}", source, "-o", cli.directory / "hello", BUILD / "libmetaflow.a", "-l:libnettle.a", "-lz"],
+        ["g++", "-std=c++20", "-static", f"-I{include}", source, "-o", cli.directory / "hello", BUILD / "libmetaflow.a", "-l:libnettle.a", "-l:libyaml-cpp.a", "-lz"],
         check=True,
         capture_output=True,
     )

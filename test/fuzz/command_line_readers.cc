@@ -85,9 +85,6 @@ void take_command_line(std::string_view input) {
 
 void take_step_arguments(std::string_view input) {
   std::vector<std::string> words = words_of(input);
-  for (const std::string& word : words) {
-    if (word.starts_with("--input-paths-filename")) return;  // any file
-  }
   std::string program = "flow";
   std::vector<char*> line{program.data()};
   for (std::string& word : words) line.push_back(word.data());

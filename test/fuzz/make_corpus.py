@@ -166,6 +166,21 @@ TEXTS = {
         "[default]\nregion = eu-west-1\ns3 =\n  endpoint_url = http://x # y\n[profile  a b]\nrole_arn=r\n[sso-session 'x y']\n; z\n= v\n[", "x = y\n[\n[]\na\n b=c",
     ],
     "header": ["120", "Sun, 06 Nov 1994 08:49:37 GMT", "2026-11-23T01:18:43.5Z", "https://u:p@h:1/p?q#f", "bucket/a//b/", "%zz%4"],
+    "kubeconfig": [
+        "apiVersion: v1\nkind: Config\ncurrent-context: a\nclusters:\n- name: c\n  cluster: {server: 'https://x:6443/', certificate-authority-data: Q0E=}\n"
+        "contexts:\n- {name: a, context: {cluster: c, user: u, namespace: n}}\nusers:\n- name: u\n  user:\n    client-certificate-data: QQ==\n    client-key-data: |\n      QQ==\n",
+        "current-context: a\nclusters: [{name: c, cluster: &c {server: http://x, insecure-skip-tls-verify: yes, proxy-url: 'socks5://p'}}, {name: d, cluster: *c}]\n"
+        "contexts: [{name: a, context: {cluster: d, user: u}}, {name: b, context: {cluster: c, user: v}}]\n"
+        "users: [{name: u, user: {as: x, as-groups: [g], as-user-extra: {k: [v]}, exec: {command: ./p, apiVersion: client.authentication.k8s.io/v1beta1,"
+        " args: [a], env: [{name: A, value: b}], provideClusterInfo: true}}}, {name: v, user: {tokenFile: t, auth-provider: {name: gcp}}}]",
+        '{"current-context": "a", "contexts": [{"name": "a", "context": {"cluster": "c"}}], "clusters": [{"name": "c", "cluster": {"server": "https://x"}}]}',
+    ],
+    "kubernetes_answer": [
+        '{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"7","continue":"c"},"items":[{"metadata":{"name":"a","labels":{"x/owner":"me"}}},{}]}',
+        '{"type":"ERROR","object":{"kind":"Status","code":410,"reason":"Expired"}}\n{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"9"}}}\n',
+        '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"token":"t","expirationTimestamp":"2026-11-23T01:18:43Z"}}',
+        '{"items":[{"items":[{}]},[{}],1],"items":{}}',
+    ],
     "step_arguments": [
         "--quiet\n--datastore\nlocal\n--datastore-root\n/x/.metaflow\n--with\nresources:cpu=1\nstep\njoin\n--run-id\n17\n--task-id\n9\n"
         "--input-paths\n17/work/:1,2,3\n--split-path\n17/start/1\n--split-index\n3\n--retry-count\n1\n--tag\na\n--namespace\nuser:me",

@@ -1,4 +1,7 @@
-// What servers answer, and AWS's configuration files.
+// What servers answer, and the configuration files of AWS and of Kubernetes.
+#include "compute/kubernetes/client/exec_plugin.h"
+#include "compute/kubernetes/client/kubeconfig.h"
+#include "compute/kubernetes/client/objects.h"
 #include "net/aws_config.h"
 #include "net/aws_credentials.h"
 #include "net/retry.h"
@@ -31,6 +34,42 @@ void take_header(std::string_view input) {
   require(net::percent_decode(net::percent_encode(input)) == input, "text is decoded as encoded");
   succeeds({ErrorCode::invalid_command}, [&] { (void)store::parse_s3_url(text); });
   succeeds({ErrorCode::invalid_command}, [&] { (void)store::parse_s3_url("s3://" + text); });
+}
+
+void take_kubeconfig(std::string_view input) {
+  kube::Kubeconfig config;
+  if (!succeeds({ErrorCode::invalid_command}, [&] { config = kube::parse_kubeconfig(input, "/nowhere/config"); }))
+    return;
+  succeeds({ErrorCode::invalid_command}, [&] { (void)kube::choose_context(config, {}); });
+  for (const auto& [name, context] : config.contexts) {
+    succeeds({ErrorCode::invalid_command}, [&] {
+      const kube::Access access = kube::choose_context(config, name);
+      require(access.cluster.server.starts_with("http"), "a server is a URL");
+    });
+  }
+}
+
+void take_kubernetes_answer(std::string_view input) {
+  std::size_t objects = 0;
+  const auto end = kube::parse_page(input, [&](kube::Json&& object) {
+    ++objects;
+    require(object.is_object(), "a list holds objects");
+    (void)kube::text_at(object, {"metadata", "labels", "x/owner"});
+  });
+  if (end) {
+    const auto list = kube::parse_object(input);
+    require(list.has_value() && list->contains("items"), "a list is an object with items");
+  }
+  kube::Lines lines(64);
+  for (std::size_t at = 0; at < input.size(); at += 7) {
+    if (!lines.add(input.substr(at, 7))) break;
+    while (const auto line = lines.next()) require(line->find('\n') == std::string_view::npos, "a line is one");
+  }
+  const kube::ExecPlugin plugin{.api_version = "client.authentication.k8s.io/v1", .command = "plugin"};
+  succeeds({ErrorCode::invalid_command}, [&] {
+    const kube::PluginCredentials given = kube::parse_exec_credential(input, plugin);
+    require(!given.token.empty() || !given.certificate.empty(), "a plugin gives something");
+  });
 }
 
 }  // namespace metaflow::fuzz

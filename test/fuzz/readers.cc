@@ -26,6 +26,8 @@ std::span<const Reader> readers() {
       Reader{"xml", take_xml},
       Reader{"aws_config", take_aws_config},
       Reader{"header", take_header},
+      Reader{"kubeconfig", take_kubeconfig},
+      Reader{"kubernetes_answer", take_kubernetes_answer},
   };
   return kReaders;
 }

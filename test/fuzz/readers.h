@@ -35,6 +35,8 @@ void take_exit_report(std::string_view input);
 void take_xml(std::string_view input);
 void take_aws_config(std::string_view input);
 void take_header(std::string_view input);
+void take_kubeconfig(std::string_view input);
+void take_kubernetes_answer(std::string_view input);
 
 /// Aborts, saying what, unless it holds.
 void require(bool holds, std::string_view what);

@@ -17,7 +17,7 @@ def test_find_package(project, installed, compiler):
     assert RESULT in output and "Done!" in output
     assert project.compiler_options() == ["-isystem", f"{installed.directory}/.local/include", "-O3", "-DNDEBUG", "-std=gnu++20"]
     # metaflow_fast_start() took the C++ library in; Nettle and zlib are archives anyway.
-    assert not {"libstdc++", "libgcc_s", "libnettle", "libz"} & project.needed("build/hello")
+    assert not {"libstdc++", "libgcc_s", "libnettle", "libyaml-cpp", "libz"} & project.needed("build/hello")
 
 
 @pytest.mark.parametrize("sanitizers", ["address,undefined", "thread"])
@@ -60,7 +60,7 @@ def test_shared_where_there_are_no_archives(project, installed):
     system, hide = system_libraries(project)
     libraries = project.directory / "libraries"
     libraries.mkdir()
-    for name in ("libnettle.so", "libz.so"):
+    for name in ("libnettle.so", "libyaml-cpp.so", "libz.so"):
         (libraries / name).symlink_to(f"{system}/{name}")
     project.copy("hello.cc", "find_package")
     options = {"cmake -S": f"cmake '{hide}' -DCMAKE_LIBRARY_PATH={libraries} -S"}
@@ -73,7 +73,7 @@ def test_says_what_is_missing(project, installed):
     project.copy("hello.cc", "find_package")
     output = project.command("cmake", hide, "-S.", "-Bbuild", status=1, CMAKE_PREFIX_PATH=f"{installed.directory}/.local")
     words = " ".join(output.split())
-    assert "Metaflow for C++ needs nettle (on Debian: nettle-dev) and zlib (on Debian: zlib1g-dev)." in words
+    assert "Metaflow for C++ needs nettle (on Debian: nettle-dev) and yaml (on Debian: libyaml-cpp-dev) and zlib (on Debian: zlib1g-dev)." in words
 
 
 @pytest.mark.parametrize("compiler", ["g++", "clang++-16"])

@@ -26,7 +26,7 @@ def test_control(project, package):
     assert fields["Architecture"] == architecture
     assert fields["Section"] == "libdevel"
     assert fields["Maintainer"] == "Metaflow for C++ developers"
-    assert fields["Depends"] == "nettle-dev, zlib1g-dev"
+    assert fields["Depends"] == "libyaml-cpp-dev, nettle-dev, zlib1g-dev"
     assert len(fields["Description"].splitlines()[0]) <= 80 and len(fields["Description"].splitlines()) > 2
     for name in fields["Depends"].split(", "):
         assert project.command("dpkg-query", "-W", "-f${Status}", name) == "install ok installed"

@@ -14,7 +14,7 @@ def test_program(project, installed, compiler):
     # Here the headers are the user's own to the compiler: no warning in any of them.
     output = project.shell("pkg-config", {"g++": f"{compiler} {WARNINGS}"})
     assert "The sum of the squares is 14.\n" in output
-    assert not {"libnettle", "libz"} & project.needed("hello")
+    assert not {"libnettle", "libyaml-cpp", "libz"} & project.needed("hello")
 
 
 def test_shared_object(project, installed):
@@ -32,7 +32,7 @@ def test_file(project, installed):
     assert pkg_config("--validate") == ""
     assert pkg_config("--modversion") == VERSION + "\n"
     flags = re.sub(r"/lib/pkgconfig/\.\./\.\.", "", pkg_config("--cflags", "--libs")).split()
-    assert flags == [f"-I{prefix}/include", "-pthread", f"-L{prefix}/lib", "-lmetaflow", "-l:libnettle.a", "-l:libz.a", "-pthread"]
+    assert flags == [f"-I{prefix}/include", "-pthread", f"-L{prefix}/lib", "-lmetaflow", "-l:libnettle.a", "-l:libyaml-cpp.a", "-l:libz.a", "-pthread"]
 
 
 def test_headers_are_installed_as_they_are(installed):

@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import pathlib
+import time
 import urllib.error
 
 import pytest
@@ -95,6 +96,19 @@ def test_slow(call, rule, peer):
     number = rule(verb="get", resource="jobs", action="slow", seconds=0.1)
     assert call("GET", f"{JOBS}/absent")[0] == 404
     assert [(r["id"], r["done"]) for r in peer.tell("GET", "/rules")["rules"]] == [(number, 1)]
+
+
+def test_client_that_is_gone_before_its_watch_begins(peer, rule):
+    """That is no error of the server."""
+    rule(verb="watch", resource="secrets", action="slow", seconds=0.5)
+    token = peer.tell("POST", "/tokens", {"user": "root", "groups": ["system:masters"]})["token"]
+    connection = http.client.HTTPSConnection(peer.url.removeprefix("https://"), context=peer.context, timeout=30)
+    connection.request("GET", "/api/v1/namespaces/default/secrets?watch=1", headers={"Authorization": f"Bearer {token}"})
+    connection.close()
+    deadline = time.monotonic() + 30
+    while "499" not in peer.tell("GET", "/counts")["statuses"]:
+        assert time.monotonic() < deadline
+    assert peer.errors() == ""
 
 
 @pytest.mark.parametrize("action", ["expire", "cut", "garbage"])

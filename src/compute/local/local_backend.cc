@@ -21,6 +21,7 @@ using store::Stream;
 namespace {
 
 constexpr std::size_t kBufferSize = 64 * 1024;
+constexpr std::int64_t kLate = 5'000'000;  // that an attempt may take longer than it may, to end itself
 
 }  // namespace
 
@@ -36,6 +37,7 @@ LocalBackend::LocalBackend(base::EventLoop& loop, BackendEvents& events, std::ve
 
 LocalBackend::~LocalBackend() {
   for (auto& [id, process] : processes_) {
+    if (process->deadline) loop_.cancel(*process->deadline);
     ::kill(-process->child.pid, SIGKILL);
     loop_.unwatch(process->child.pidfd.get());
     close(*process, Stream::out);
@@ -60,7 +62,7 @@ void LocalBackend::start(const Attempt& attempt) {
     environment.push_back(fmt::format("METAFLOW_MEMORY_LIMIT={}", attempt.memory_limit));
   }
   try {
-    process->child = base::start_process(command_, to_command_line(attempt.step, attempt.inputs_file), environment);
+    process->child = base::start_process(command_, to_command_line(attempt.step), environment);
   } catch (const Error& error) {
     loop_.after(0, [this, id = attempt.id, cause = std::string(error.what())] {
       Verdict verdict;
@@ -74,6 +76,14 @@ void LocalBackend::start(const Attempt& attempt) {
   loop_.watch(started.child.pidfd.get(), [this, &started] { on_ended(started); });
   loop_.watch(started.child.out.get(), [this, &started] { on_readable(started, Stream::out); });
   loop_.watch(started.child.err.get(), [this, &started] { on_readable(started, Stream::err); });
+  if (attempt.time_limit > 0) {
+    // It ends itself when its time is up. This is for one that cannot.
+    started.deadline = loop_.after(attempt.time_limit + kLate, [&started] {
+      started.deadline.reset();
+      started.killed_late = true;
+      ::kill(-started.child.pid, SIGKILL);
+    });
+  }
   events_.on_started(attempt.id, fmt::format("pid {}", started.child.pid));
 }
 
@@ -122,6 +132,7 @@ void LocalBackend::on_ended(Process& process) {
   loop_.unwatch(process.child.pidfd.get());
   const auto done = processes_.extract(process.id);
   Process& ended = *done.mapped();
+  if (ended.deadline) loop_.cancel(*ended.deadline);
   // What a failed attempt has left behind must not disturb the next one.
   if (ending->signal != 0 || ending->exit_code != 0) ::kill(-ended.child.pid, SIGKILL);
   MemoryFacts memory{.limit = ended.memory_limit};
@@ -129,7 +140,9 @@ void LocalBackend::on_ended(Process& process) {
     memory.peak = ended.group->peak();
     memory.killed = ended.group->killed();
   }
-  const Verdict verdict = verdict_of(*ending, ended.child.pid, memory);
+  Verdict verdict = verdict_of(*ending, ended.child.pid, memory);
+  verdict.killed_late = ended.killed_late;
+  verdict.timed_out = verdict.timed_out || ended.killed_late;
   ended.group.reset();
   events_.on_finished(done.key(), verdict);
 }

@@ -32,6 +32,8 @@ class LocalBackend : public Backend {
     bool err_open = true;
     std::uint64_t memory_limit = 0;
     std::optional<base::MemoryGroup> group;
+    std::optional<base::EventLoop::Timer> deadline;
+    bool killed_late = false;
   };
 
   void start(const Attempt& attempt);

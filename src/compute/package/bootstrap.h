@@ -18,6 +18,9 @@ namespace metaflow::compute {
 inline constexpr int kImageUnfit = 96;      // this image cannot: no downloader, no unpacker, another architecture
 inline constexpr int kPackageMissing = 97;  // the package was not to be had, or is not what it should be
 
+/// Exit status of a supervisor that could not use the store, before the step or after it: the step itself did not fail.
+inline constexpr int kStoreFailed = 98;
+
 /// Fetches the package, unpacks it in $MF_DIR/$MF_SHA256 and becomes the flow, with the arguments that the script has.
 const std::string& bootstrap_script();
 /// For an init container: fetches the package and unpacks it in $MF_DIR itself, where the next container finds it

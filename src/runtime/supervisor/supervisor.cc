@@ -14,6 +14,7 @@
 #include "base/event_loop.h"
 #include "base/process.h"
 #include "base/text.h"
+#include "compute/package/bootstrap.h"
 #include "compute/verdict.h"
 #include "runtime/outcome.h"
 #include "runtime/supervisor/log_upload.h"
@@ -266,7 +267,7 @@ class Supervisor {
     report_.cause = why;
     say(why);
     if (store_ != nullptr) write_report();
-    return kStoreFailed;
+    return compute::kStoreFailed;
   }
 
   /// Who waits for the attempt can do without it: the container's own status, and DONE.lock, decide.

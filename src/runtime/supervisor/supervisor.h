@@ -18,10 +18,7 @@
 
 namespace metaflow::runtime {
 
-/// Exit status of a supervisor that could not reach the store, before the step or after it: the step itself did not
-/// fail. Other statuses are those of the step; 128 and the signal's number if one has killed it.
-inline constexpr int kStoreFailed = 98;
-
+/// Exit statuses: compute::kStoreFailed, or those of the step; 128 and the signal's number if one has killed it.
 struct Supervision {
   std::vector<std::string> command;      // the words that start the flow
   std::vector<std::string> step;         // and its arguments: step ...

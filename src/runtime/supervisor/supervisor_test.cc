@@ -9,6 +9,7 @@
 
 #include <metaflow/error.h>
 
+#include "compute/package/bootstrap.h"
 #include "base/files.h"
 #include "base/text.h"
 #include "runtime/task/task.h"
@@ -67,7 +68,7 @@ TEST_F(Supervise, DoesNotCommitWhatDied) {
 
 TEST_F(Supervise, AProgramThatIsNotThere) {
   what_.command = {directory_ + "/nothing"};
-  EXPECT_EQ(run(""), kStoreFailed);
+  EXPECT_EQ(run(""), compute::kStoreFailed);
   EXPECT_EQ(report().stage, store::Stage::bootstrap);
   EXPECT_THAT(report().cause, HasSubstr("could not be begun"));
 }

@@ -32,7 +32,7 @@ unsigned Current::cpus() const {
   const auto* task = runtime::current_task();
   const double wish = task != nullptr ? task->wanted_cpus() : 0;
   const unsigned available = base::available_cpus();
-  return wish < 1 ? available : std::min(available, static_cast<unsigned>(wish));
+  return wish <= 0 ? available : std::clamp(static_cast<unsigned>(wish), 1U, available);
 }
 
 std::string Current::pathspec() const { return flow_name + "/" + run_id + "/" + step_name + "/" + task_id; }

@@ -47,6 +47,8 @@ class Task {
         loaded_(flow.members.size()) {
     const std::string& root = arguments.scratch.empty() ? arguments.datastore_root : arguments.scratch;
     const bool in_files = !arguments.scratch.empty() || arguments.datastore == "local";
+    if (arguments_.inputs_stored)
+      arguments_.inputs = compute::unpack_inputs(store_->read_inputs({arguments.run, arguments.step, arguments.task}));
     if (in_files) value::set_spool_directory(fmt::format("{}/{}", root, store_->blob_directory()));
   }
 
@@ -212,6 +214,7 @@ class Task {
   }
 
   double wanted_cpus() const {
+    if (const char* cpus = std::getenv("METAFLOW_TASK_CPUS")) return std::strtod(cpus, nullptr);  // on a cluster
     const auto wish = graph::find_decorator<resources>(decorators());
     return wish ? wish->cpu : 0;
   }
@@ -417,7 +420,7 @@ class Task {
   }
 
   const detail::FlowDescription& flow_;
-  const compute::StepArguments& arguments_;
+  compute::StepArguments arguments_;
   std::shared_ptr<store::FlowStore> store_;
   const detail::StepDescription& step_;
   FlowObject object_;

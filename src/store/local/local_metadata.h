@@ -17,10 +17,9 @@ class LocalMetadataWriter : public MetadataWriter {
                       const std::string& datastore_root, base::Clock& clock);
 
   std::string new_run(const std::vector<std::string>& tags, const std::vector<std::string>& system_tags) override;
-  /// A run or task whose id somebody else chose; one that exists is left as it is.
   void register_run(const std::string& run, const std::vector<std::string>& tags,
-                    const std::vector<std::string>& system_tags);
-  void register_task(const TaskRef& task);
+                    const std::vector<std::string>& system_tags) override;
+  void register_task(const TaskRef& task) override;
   void new_step(const std::string& run, const std::string& step) override;
   std::string new_task(const std::string& run, const std::string& step) override;
   void add_fields(const TaskRef& task, int attempt, const std::vector<Field>& fields) override;
@@ -41,7 +40,7 @@ class LocalMetadataWriter : public MetadataWriter {
   std::uint64_t next_task_ = 0;
 };
 
-class LocalMetadataReader : public MetadataReader, public TagEditor {
+class LocalMetadataReader : public Metadata {
  public:
   explicit LocalMetadataReader(std::string root) : root_(std::move(root)) {}
 

@@ -487,4 +487,12 @@ std::string S3Storage::save_blob(const std::string& directory, Pieces content, i
   return key;
 }
 
+std::optional<Link> S3Storage::link(const std::string& path, std::int64_t seconds) {
+  settle();
+  const std::int64_t expire = client_.keys_expire();
+  const std::int64_t end = clock_.wall_microseconds() / 1'000'000 + seconds;
+  return Link{client_.presign("GET", location_.bucket, key_of(path), seconds),
+              expire == 0 ? end : std::min(expire, end)};
+}
+
 }  // namespace metaflow::store

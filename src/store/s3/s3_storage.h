@@ -36,6 +36,8 @@ class S3Storage : public Storage {
   std::vector<Entry> list(const std::string& path) override;
   std::string save_blob(const std::string& directory, Pieces content, int spool_file) override;
 
+  std::optional<Link> link(const std::string& path, std::int64_t seconds) override;
+
   /// One object found by list_objects; a prefix if it ends with '/'.
   struct Listed {
     std::string path;  // below the root

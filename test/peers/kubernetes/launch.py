@@ -36,7 +36,7 @@ class Peer:
         if not self.url:
             self.process.wait()
             raise RuntimeError(f"the Kubernetes peer did not start:\n{self.errors()}")
-        self._context = None if plain else ssl.create_default_context(cafile=self.directory / "pki" / "ca.crt")
+        self.context = None if plain else ssl.create_default_context(cafile=self.directory / "pki" / "ca.crt")
 
     @property
     def kubeconfig(self):
@@ -51,7 +51,7 @@ class Peer:
         data = None if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
         request = urllib.request.Request(self.url + path, data, headers or {}, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=timeout, context=self._context) as response:
+            with urllib.request.urlopen(request, timeout=timeout, context=self.context) as response:
                 return response.status, response.headers, response.read()
         except urllib.error.HTTPError as error:
             return error.code, error.headers, error.read()

@@ -2,6 +2,7 @@
 
 import asyncio
 import pathlib
+import shutil
 import signal
 
 from . import pod_status
@@ -152,6 +153,8 @@ class PodWorker:
             for timer in self._timers:
                 timer.cancel()
         await self._bury()
+        # Volumes of a pod that has ended are taken down, whether the pod is there still or not.
+        shutil.rmtree(self._kubelet.directory / "pods" / self.uid, ignore_errors=True)
 
     async def _sleep(self, seconds):
         """Waits, in the cluster's time; ends early when the pod has to."""

@@ -1,10 +1,15 @@
 """Nodes, and the scheduler that gives pods to them."""
 
+import os
 import asyncio
 
 from . import quantities
 from .resources import NODES, PODS
 from .store import now
+
+
+# As the kubelet labels its node.
+_ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, os.uname().machine)
 
 
 class Node:
@@ -14,7 +19,7 @@ class Node:
         self.name = name
         self.capacity = {key: str(value) for key, value in capacity.items()}
         self.allocatable = {key: quantities.amount(value) for key, value in self.capacity.items()}
-        self.labels = {"kubernetes.io/hostname": name, "kubernetes.io/os": "linux", **(labels or {})}
+        self.labels = {"kubernetes.io/hostname": name, "kubernetes.io/os": "linux", "kubernetes.io/arch": _ARCHITECTURE, **(labels or {})}
         self.taints = list(taints)
         self.used = {}
         self.ready = True

@@ -14,6 +14,8 @@ from .verbs import parse_body
 from .watches import Watch
 
 _COMPRESS_FROM = 128 * 1024
+# What is noted for a client that went before its answer began.
+_GONE = 499
 _WAITING_TEXTS = {"ErrImagePull": "trying and failing to pull image", "ImagePullBackOff": "trying and failing to pull image"}
 
 
@@ -107,6 +109,8 @@ class ApiServer:
         except Drop:
             request.transport.abort()
             return web.Response(status=500)
+        except ConnectionResetError:
+            response = web.Response(status=_GONE)
         self.statuses[response.status] = self.statuses.get(response.status, 0) + 1
         return response
 

@@ -1,0 +1,202 @@
+// kubernetes list, kubernetes kill: what runs have in the cluster. And what `resume` has to know of it.
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include <fmt/format.h>
+
+#include <metaflow/error.h>
+
+#include "base/event_loop.h"
+#include "base/files.h"
+#include "base/json.h"
+#include "base/text.h"
+#include "cli/commands.h"
+#include "cli/remote.h"
+#include "compute/kubernetes/client/api.h"
+#include "compute/kubernetes/manifest.h"
+#include "compute/kubernetes/run_jobs.h"
+#include "net/aws_config.h"
+#include "runtime/lease.h"
+
+namespace metaflow::cli {
+
+namespace {
+
+using graph::Json;
+using kube::RunJob;
+
+constexpr std::int64_t kLookEvery = 3'000'000;
+
+struct Options {
+  std::string run;
+  std::string user;
+  bool my_runs = false;
+};
+
+/// Below a run: where it has jobs.
+std::string marker_path(const Context& context, const std::string& run) {
+  return fmt::format("{}/{}/_meta/kubernetes.json", context.flow.name, run);
+}
+
+std::set<std::string> namespaces_of(Context& context, const std::string& run) {
+  std::set<std::string> names;
+  const auto text = store::get(context.store().storage(), marker_path(context, run));
+  if (!text) return names;
+  const Json json = Json::parse(text->text(), nullptr, false);
+  const Json list = json.is_object() ? json.value("namespaces", Json::array()) : Json::array();
+  for (const Json& name : list) {
+    if (name.is_string()) names.insert(name.get<std::string>());
+  }
+  return names;
+}
+
+kube::RunSelection selection(Context& context, const Options& options) {
+  if (options.my_runs && (!options.user.empty() || !options.run.empty()))
+    throw Error(ErrorCode::invalid_command, "--my-runs excludes --user and --run-id: they are mutually exclusive");
+  kube::RunSelection which{.flow = context.flow.name, .run = options.run, .user = options.user};
+  if (options.my_runs) which.user = context.user();
+  if (which.run.empty() && which.user.empty()) {
+    const auto latest = base::read_file(fmt::format("{}/{}/latest_run", context.local_root(), context.flow.name));
+    if (!latest)
+      throw Error(ErrorCode::invalid_command, "A previous run id was not found. Specify --run-id.",
+                  context.root_hint());
+    which.run = base::trim(latest->text());
+  }
+  return which;
+}
+
+/// The client of each namespace that runs like these have jobs in.
+class Clients {
+ public:
+  Clients(Context& context, const std::string& run)
+      : loop_(context.clock),
+        access_(kube::find_access(net::own_variables(), context.settings.get("KUBERNETES_CONTEXT", ""))) {
+    std::set<std::string> names;
+    if (!run.empty()) names = namespaces_of(context, run);
+    if (names.empty()) {
+      std::string name = context.settings.get("KUBERNETES_NAMESPACE", access_.name_space);
+      names.insert(name.empty() ? "default" : name);
+    }
+    for (const std::string& name : names) {
+      kube::ApiOptions options;
+      options.name_space = name;
+      apis_.push_back(std::make_unique<kube::KubernetesApi>(loop_, context.clock, access_, std::move(options)));
+    }
+  }
+
+  template <class F>
+  void each(F what) {
+    for (const auto& api : apis_) what(*api, loop_);
+  }
+  base::EventLoop& loop() { return loop_; }
+
+ private:
+  base::EventLoop loop_;
+  kube::Access access_;
+  std::vector<std::unique_ptr<kube::KubernetesApi>> apis_;
+};
+
+int list(Context& context, const Options& options) {
+  const kube::RunSelection which = selection(context, options);
+  Clients clients(context, which.run);
+  std::string text;
+  clients.each([&](kube::KubernetesApi& api, base::EventLoop& loop) {
+    for (const RunJob& job : unfinished_jobs(api, loop, which)) {
+      text += fmt::format("Run: {} Step: {} Task: {} Attempt: {} {}: {} Started At: {} Status: {}\n", job.run, job.step,
+                          job.task, job.attempt, job.pod.empty() ? "Job" : "Pod", job.pod.empty() ? job.name : job.pod,
+                          job.started, job.pod.empty() ? "No pod yet" : job.phase);
+    }
+  });
+  if (text.empty()) {
+    Context::echo_always("No active Kubernetes pods found.\n");
+  } else {
+    base::write_all(1, text);
+  }
+  return 0;
+}
+
+int kill(Context& context, const Options& options) {
+  const kube::RunSelection which = selection(context, options);
+  Clients clients(context, which.run);
+  std::size_t killed = 0;
+  clients.each([&](kube::KubernetesApi& api, base::EventLoop& loop) {
+    const std::vector<RunJob> jobs = unfinished_jobs(api, loop, which);
+    remove_jobs(api, loop, jobs);
+    for (const RunJob& job : jobs)
+      base::write_all(1, fmt::format("Killed {}/{}/{} (job {})\n", job.run, job.step, job.task, job.name));
+    // A scheduler that lives may submit more, which needs the secret; it deletes that itself.
+    std::map<std::string, std::string> runs;
+    for (const RunJob& job : jobs) runs.emplace(job.run_key, job.run);
+    for (const auto& [key, run] : runs) {
+      if (!runtime::Lease::holder(context.store().storage(), context.flow.name, run, "execute", context.clock))
+        remove_secret(api, loop, key);
+    }
+    killed += jobs.size();
+  });
+  if (killed == 0) Context::echo_always("No active Kubernetes pods found.\n");
+  return 0;
+}
+
+}  // namespace
+
+void note_namespaces(Context& context, const std::string& run, const std::vector<std::string>& namespaces) {
+  store::put(context.store().storage(), marker_path(context, run), Json{{"namespaces", namespaces}}.dump());
+}
+
+void settle_jobs(Context& context, const std::string& run) {
+  const std::set<std::string> names = namespaces_of(context, run);
+  if (names.empty()) return;
+  Clients clients(context, run);
+  const kube::RunSelection which{.flow = context.flow.name, .run = run};
+  const std::string key = kube::run_key(context.flow.name, run, context.store().storage().root());
+  std::size_t said = 0;
+  while (true) {
+    std::size_t left = 0;
+    clients.each([&](kube::KubernetesApi& api, base::EventLoop& loop) {
+      std::vector<RunJob> not_begun = unfinished_jobs(api, loop, which);
+      std::erase_if(not_begun, [&](const RunJob& job) { return job.run_key != key; });  // of another store
+      const std::size_t all = not_begun.size();
+      std::erase_if(not_begun, [](const RunJob& job) { return job.running; });
+      remove_jobs(api, loop, not_begun);
+      left += all - not_begun.size();
+      if (all == not_begun.size()) remove_secret(api, loop, key);
+    });
+    if (left == 0) return;
+    if (left != said)
+      Context::echo_always(fmt::format(
+          "{} task{} of run {} {} still executed in the cluster; waiting, since what they finish is not done "
+          "again. To end them: {} kubernetes kill --run-id {}\n",
+          left, left == 1 ? "" : "s", run, left == 1 ? "is" : "are", context.program, run));
+    said = left;
+    bool over = false;
+    clients.loop().after(kLookEvery, [&] { over = true; });
+    while (!over) clients.loop().run_once();
+  }
+}
+
+Command kubernetes_command(Context& context) {
+  auto options = std::make_shared<Options>();
+  const std::vector<Option> which{
+      {.name = "--my-runs", .help = "All my unfinished tasks.", .set = store_flag(options->my_runs)},
+      {.name = "--user",
+       .metavar = "TEXT",
+       .help = "All unfinished tasks of this user.",
+       .set = store_text(options->user)},
+      {.name = "--run-id",
+       .metavar = "TEXT",
+       .help = "Unfinished tasks of this run. Default: the last run executed here.",
+       .set = store_text(options->run)}};
+  Command group{.name = "kubernetes", .help = "Commands related to Kubernetes."};
+  group.commands = {{.name = "list",
+                     .help = "List unfinished Kubernetes tasks of this flow.",
+                     .options = which,
+                     .run = [&context, options] { return list(context, *options); }},
+                    {.name = "kill",
+                     .help = "Terminate unfinished Kubernetes tasks of this flow.",
+                     .options = which,
+                     .run = [&context, options] { return kill(context, *options); }}};
+  return group;
+}
+
+}  // namespace metaflow::cli

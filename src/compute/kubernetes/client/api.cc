@@ -1,0 +1,370 @@
+#include "compute/kubernetes/client/api.h"
+
+#include <fmt/format.h>
+
+#include <exception>
+#include <utility>
+
+#include "base/text.h"
+
+namespace metaflow::kube {
+
+namespace {
+
+constexpr const char* kJson = "application/json";
+constexpr const char* kMergePatch = "application/merge-patch+json";
+constexpr const char* kJsonPatch = "application/json-patch+json";
+// A list that expires again and again is asked for in larger pages than the server can hold on to.
+constexpr int kMostRestarts = 5;
+constexpr int kMostCreations = 3;
+
+std::string dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+
+/// The key of a label as a part of a JSON pointer.
+std::string pointer_part(const std::string& key) {
+  std::string part;
+  for (const char c : key) {
+    if (c == '~') {
+      part += "~0";
+    } else if (c == '/') {
+      part += "~1";
+    } else {
+      part += c;
+    }
+  }
+  return part;
+}
+
+/// Why an answer of success is none.
+ApiFailure no_answer(const Call& call, const std::string& what) {
+  return {.status = 200,
+          .message = what,
+          .text = fmt::format("Cannot {} {}: {}", call.verb, call.object, what),
+          .hint = "Check that the server of the kubeconfig is a Kubernetes API server, and no login page before it."};
+}
+
+/// The answer of a call that gives an object. `words`: of the call.
+Answer answer_with_object(const Call& words, CallAnswer&& answer) {
+  Answer given{.failure = std::move(answer.failure)};
+  if (given.failure) {
+    given.uncertain = answer.may_have_been_done;
+  } else if (auto object = parse_object(answer.body)) {
+    given.object = std::move(*object);
+    if (words.resource == name_of(Resource::secrets)) given.object.erase("data");
+  } else {
+    given.failure = no_answer(words, "the answer is no JSON object");
+    given.uncertain = true;
+  }
+  return given;
+}
+
+/// What of a call its messages need.
+Call words_of(const Call& call) { return {.verb = call.verb, .resource = call.resource, .object = call.object}; }
+
+}  // namespace
+
+struct KubernetesApi::Creation {
+  Resource resource;
+  std::string name;
+  std::string owner;  // value of the label
+  std::string body;
+  Json data;  // of a secret
+  Done done;
+  int tries = 0;
+};
+
+struct KubernetesApi::Listing {
+  Resource resource;
+  Selection selection;
+  ListHandler handler;
+  std::string continue_token{};
+  int restarts = 0;
+};
+
+std::string_view name_of(Resource resource) {
+  switch (resource) {
+    case Resource::jobs: return "jobs";
+    case Resource::pods: return "pods";
+    case Resource::events: return "events";
+    case Resource::secrets: return "secrets";
+  }
+  return "";
+}
+
+std::string_view kind_of(Resource resource) {
+  std::string_view name = name_of(resource);
+  name.remove_suffix(1);
+  return name;
+}
+
+Selection events_of(std::string_view uid) { return {.fields = fmt::format("involvedObject.uid={}", uid)}; }
+
+KubernetesApi::KubernetesApi(base::EventLoop& loop, base::Clock& clock, Access access, ApiOptions options,
+                             std::function<double()> random)
+    : options_(std::move(options)), transport_(loop, clock, std::move(access), options_.transport, std::move(random)) {}
+
+KubernetesApi::~KubernetesApi() = default;
+
+std::string KubernetesApi::path_of(Resource resource, const std::string& name, const Selection& selection,
+                                   net::Query query) const {
+  if (!selection.labels.empty()) query.emplace_back("labelSelector", selection.labels);
+  if (!selection.fields.empty()) query.emplace_back("fieldSelector", selection.fields);
+  std::string path = fmt::format("{}/namespaces/{}/{}", resource == Resource::jobs ? "/apis/batch/v1" : "/api/v1",
+                                 net::percent_encode(options_.name_space), name_of(resource));
+  if (!name.empty()) path += "/" + net::percent_encode(name, /*keep_slashes=*/true);
+  if (!query.empty()) path += "?" + net::encode_query(query);
+  return path;
+}
+
+std::string KubernetesApi::words_for(Resource resource, const std::string& name) const {
+  if (name.empty()) return fmt::format("{} in namespace {}", name_of(resource), options_.name_space);
+  return fmt::format("{} {} in namespace {}", kind_of(resource), name, options_.name_space);
+}
+
+Call KubernetesApi::call_of(std::string verb, std::string method, Resource resource, const std::string& name) const {
+  return {.verb = std::move(verb),
+          .resource = std::string(name_of(resource)),
+          .object = words_for(resource, name),
+          .method = std::move(method),
+          .path = path_of(resource, name)};
+}
+
+void KubernetesApi::cancel(Id id) {
+  const auto found = operations_.find(id);
+  if (found == operations_.end()) return;
+  transport_.cancel(found->second);
+  operations_.erase(found);
+}
+
+/// The next call of an operation, which ends before `done` is called: that may begin another one.
+void KubernetesApi::go_on(Id id, Call call, Transport::Done done) {
+  operations_[id] = transport_.start(std::move(call), std::move(done));
+}
+
+/// An operation of one call, whose answer is an object.
+KubernetesApi::Id KubernetesApi::begin(Call call, Done done) {
+  const Id id = next_id_++;
+  const Call words = words_of(call);
+  go_on(id, std::move(call), [this, id, words, done = std::move(done)](CallAnswer&& answer) {
+    operations_.erase(id);
+    Answer given = answer_with_object(words, std::move(answer));
+    if (done) done(std::move(given));
+  });
+  return id;
+}
+
+KubernetesApi::Id KubernetesApi::get(Resource resource, const std::string& name, Done done) {
+  return begin(call_of("get", "GET", resource, name), std::move(done));
+}
+
+KubernetesApi::Id KubernetesApi::remove(Resource resource, const std::string& name, Done done,
+                                        Propagation propagation) {
+  Call call = call_of("delete", "DELETE", resource, name);
+  call.body = dump({{"apiVersion", "v1"},
+                    {"kind", "DeleteOptions"},
+                    {"propagationPolicy", propagation == Propagation::foreground ? "Foreground" : "Background"}});
+  call.content_type = kJson;
+  call.repeat_conflict = true;
+  return begin(std::move(call), [done = std::move(done)](Answer&& answer) {
+    if (answer.failure && answer.failure->status == 404) answer = {};
+    if (done) done(std::move(answer));
+  });
+}
+
+KubernetesApi::Id KubernetesApi::patch(Resource resource, const std::string& name, const Json& patch, Done done) {
+  Call call = call_of("patch", "PATCH", resource, name);
+  call.body = dump(patch);
+  call.content_type = kMergePatch;
+  call.repeat_conflict = true;
+  return begin(std::move(call), std::move(done));
+}
+
+KubernetesApi::Id KubernetesApi::create(Resource resource, Json object, Done done) {
+  const Id id = next_id_++;
+  auto creation = std::make_shared<Creation>(
+      Creation{.resource = resource,
+               .name = text_at(object, {"metadata", "name"}),
+               .owner = text_at(object, {"metadata", "labels", options_.owner_label.c_str()}),
+               .body = dump(object),
+               .data = {},
+               .done = std::move(done)});
+  if (resource == Resource::secrets) {
+    for (const char* key : {"data", "stringData"}) {
+      if (const auto found = object.find(key); found != object.end()) creation->data[key] = std::move(*found);
+    }
+  }
+  create(id, creation);
+  return id;
+}
+
+void KubernetesApi::create(Id id, const std::shared_ptr<Creation>& creation) {
+  ++creation->tries;
+  Call call = call_of("create", "POST", creation->resource, {});
+  call.object = words_for(creation->resource, creation->name);
+  call.body = creation->body;
+  call.content_type = kJson;
+  call.repeat_conflict = true;
+  const Call words = words_of(call);
+  go_on(id, std::move(call), [this, id, words, creation](CallAnswer&& answer) {
+    if (answer.failure && !creation->owner.empty()) {
+      const bool exists = answer.failure->reason == "AlreadyExists";
+      // What a quota or a name is refused for may be the very object whose creation got no answer.
+      const bool perhaps = answer.may_have_been_done && !answer.failure->transient;
+      if (creation->resource == Resource::secrets && exists) {
+        claim_secret(id, creation, std::move(*answer.failure));
+        return;
+      }
+      if (creation->resource != Resource::secrets && (exists || perhaps)) {
+        look_at_existing(id, creation, std::move(*answer.failure));
+        return;
+      }
+    }
+    operations_.erase(id);
+    Answer given = answer_with_object(words, std::move(answer));
+    if (creation->done) creation->done(std::move(given));
+  });
+}
+
+bool KubernetesApi::is_ours(const Creation& creation, const Json& existing) const {
+  return text_at(existing, {"metadata", "labels", options_.owner_label.c_str()}) == creation.owner &&
+         text_at(existing, {"metadata", "deletionTimestamp"}).empty();
+}
+
+/// An object of that name may be there: what we sent and heard nothing of, or what another process of ours did, or a
+/// stranger's. `refusal`: of the last creation.
+void KubernetesApi::look_at_existing(Id id, const std::shared_ptr<Creation>& creation, ApiFailure refusal) {
+  go_on(id, call_of("get", "GET", creation->resource, creation->name),
+        [this, id, creation, refusal = std::move(refusal)](CallAnswer&& answer) mutable {
+          const bool absent = answer.failure && answer.failure->status == 404;
+          if (absent && refusal.reason == "AlreadyExists" && creation->tries < kMostCreations) {
+            create(id, creation);  // gone meanwhile
+            return;
+          }
+          operations_.erase(id);
+          Answer given;
+          if (answer.failure && !absent) {
+            given = {.failure = std::move(answer.failure), .uncertain = true};
+          } else if (auto object = parse_object(answer.body); !absent && object && is_ours(*creation, *object)) {
+            given.object = std::move(*object);
+          } else {
+            given.failure = std::move(refusal);
+          }
+          if (creation->done) creation->done(std::move(given));
+        });
+}
+
+void KubernetesApi::claim_secret(Id id, const std::shared_ptr<Creation>& creation, ApiFailure exists) {
+  Call call = call_of("patch", "PATCH", Resource::secrets, creation->name);
+  Json operations = Json::array();
+  operations.push_back(
+      {{"op", "test"}, {"path", "/metadata/labels/" + pointer_part(options_.owner_label)}, {"value", creation->owner}});
+  for (const auto& [key, value] : creation->data.items())
+    operations.push_back({{"op", "add"}, {"path", "/" + key}, {"value", value}});
+  call.body = dump(operations);
+  call.content_type = kJsonPatch;
+  call.repeat_conflict = true;
+  const Call words = words_of(call);
+  go_on(id, std::move(call), [this, id, words, creation, exists = std::move(exists)](CallAnswer&& answer) mutable {
+    if (answer.failure && answer.failure->status == 404 && creation->tries < kMostCreations) {
+      create(id, creation);
+      return;
+    }
+    operations_.erase(id);
+    Answer given = answer_with_object(words, std::move(answer));
+    given.uncertain = given.failure && given.failure->status != 422;
+    if (given.failure && given.failure->status == 422) given.failure = std::move(exists);  // somebody else's
+    if (creation->done) creation->done(std::move(given));
+  });
+}
+
+KubernetesApi::Id KubernetesApi::list(Resource resource, const Selection& selection, ListHandler handler) {
+  const Id id = next_id_++;
+  next_page(id, std::make_shared<Listing>(
+                    Listing{.resource = resource, .selection = selection, .handler = std::move(handler)}));
+  return id;
+}
+
+void KubernetesApi::next_page(Id id, const std::shared_ptr<Listing>& listing) {
+  Call call = call_of("list", "GET", listing->resource, {});
+  net::Query query{{"limit", std::to_string(options_.page)}};
+  if (!listing->continue_token.empty()) query.emplace_back("continue", listing->continue_token);
+  call.path = path_of(listing->resource, {}, listing->selection, std::move(query));
+  go_on(id, std::move(call), [this, id, listing](CallAnswer&& answer) { take_page(id, listing, std::move(answer)); });
+}
+
+void KubernetesApi::take_page(Id id, const std::shared_ptr<Listing>& listing, CallAnswer&& answer) {
+  if (answer.failure) {
+    const bool expired = answer.failure->status == 410 && !listing->continue_token.empty();
+    if (!expired || ++listing->restarts > kMostRestarts) {
+      end_list(id, listing, {.failure = std::move(answer.failure)});
+      return;
+    }
+    listing->continue_token.clear();
+    next_page(id, listing);
+    if (listing->handler.on_restart) listing->handler.on_restart();
+    return;
+  }
+  std::optional<PageEnd> end;
+  try {
+    end = parse_page(answer.body, [&](Json&& object) {
+      if (operations_.contains(id) && listing->handler.on_object) listing->handler.on_object(std::move(object));
+    });
+  } catch (...) {
+    operations_.erase(id);
+    throw;
+  }
+  if (!operations_.contains(id)) return;  // cancelled by what got an object
+  if (!end) {
+    const Call call = call_of("list", "GET", listing->resource, {});
+    end_list(id, listing, {.failure = no_answer(call, "the answer is no list of objects")});
+    return;
+  }
+  listing->continue_token = std::move(end->continue_token);
+  if (listing->continue_token.empty()) {
+    end_list(id, listing, {.resource_version = std::move(end->resource_version)});
+  } else {
+    next_page(id, listing);
+  }
+}
+
+void KubernetesApi::end_list(Id id, const std::shared_ptr<Listing>& listing, ListEnd&& end) {
+  operations_.erase(id);
+  if (listing->handler.done) listing->handler.done(std::move(end));
+}
+
+KubernetesApi::Id KubernetesApi::read_log(const LogQuery& query, std::function<void(std::string_view)> on_piece,
+                                          Done done) {
+  const Id id = next_id_++;
+  net::Query words;
+  if (!query.container.empty()) words.emplace_back("container", query.container);
+  if (query.follow) words.emplace_back("follow", "true");
+  if (query.previous) words.emplace_back("previous", "true");
+  if (query.tail_lines) words.emplace_back("tailLines", std::to_string(*query.tail_lines));
+  if (query.limit_bytes) words.emplace_back("limitBytes", std::to_string(*query.limit_bytes));
+  if (query.timestamps) words.emplace_back("timestamps", "true");
+  if (!query.since_time.empty()) words.emplace_back("sinceTime", query.since_time);
+  Call call = call_of("get", "GET", Resource::pods, query.pod);
+  call.resource = "pods/log";
+  call.object = "the log of " + call.object;
+  call.path = path_of(Resource::pods, query.pod + "/log", {}, std::move(words));
+  // Whoever follows hears nothing for as long as the container says nothing.
+  if (query.follow) call.idle_timeout = std::chrono::milliseconds(0);
+  // What is thrown may not fly through libcurl: it waits for the end of the call.
+  auto thrown = std::make_shared<std::exception_ptr>();
+  call.sink = [on_piece = std::move(on_piece), thrown](std::span<const std::byte> bytes) {
+    try {
+      on_piece(base::as_text(bytes));
+    } catch (...) {
+      *thrown = std::current_exception();
+      throw;
+    }
+  };
+  go_on(id, std::move(call), [this, id, thrown, done = std::move(done)](CallAnswer&& answer) {
+    operations_.erase(id);
+    if (*thrown) std::rethrow_exception(*thrown);
+    if (done) done({.failure = std::move(answer.failure)});
+  });
+  return id;
+}
+
+}  // namespace metaflow::kube

@@ -1,0 +1,407 @@
+#include "compute/kubernetes/client/api.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <mutex>
+#include <stdexcept>
+
+#include "compute/kubernetes/client/testing.h"
+
+namespace metaflow::kube {
+namespace {
+
+using net::Received;
+using net::Reply;
+using testing::AllOf;
+using testing::Each;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+using testing::SizeIs;
+using testing::StartsWith;
+
+constexpr const char* kJobs = "/apis/batch/v1/namespaces/n/jobs";
+
+class KubernetesApiTest : public ApiTest {
+ protected:
+  KubernetesApiTest()
+      : ApiTest([this](const Received& request) {
+          const std::scoped_lock lock(mutex_);
+          return answer_(request);
+        }) {}
+
+  /// Gives these answers, the last one again and again.
+  void answers(std::vector<Reply> replies) {
+    const std::scoped_lock lock(mutex_);
+    answer_ = [replies = std::move(replies), next = std::size_t{0}](const Received&) mutable {
+      return replies[std::min(next++, replies.size() - 1)];
+    };
+  }
+  Answer create(const Json& object, Resource resource = Resource::jobs) {
+    return wait([&](auto done) { api().create(resource, object, done); });
+  }
+  ListEnd list(std::vector<std::string>& names, int* restarts = nullptr) {
+    std::optional<ListEnd> end;
+    api().list(Resource::pods, {.labels = "a=b"},
+               {.on_object =
+                    [&](Json&& object) {
+                      names.push_back(text_at(object, {"metadata", "name"}));
+                    },
+                .on_restart =
+                    [&] {
+                      names.clear();
+                      if (restarts != nullptr) ++*restarts;
+                    },
+                .done = [&](ListEnd&& given) { end = std::move(given); }});
+    run_until([&] { return end.has_value(); });
+    return *end;
+  }
+
+  std::mutex mutex_;  // the server has threads of its own
+  std::function<Reply(const Received&)> answer_;
+};
+
+TEST_F(KubernetesApiTest, Verbs) {
+  access_.user.token = "secret";
+  answers({object_reply(object_named("j"))});
+  EXPECT_EQ(text_at(create(object_named("j")).object, {"metadata", "name"}), "j");
+  EXPECT_FALSE(get("j").failure);
+  EXPECT_FALSE(wait([&](auto done) { api().remove(Resource::jobs, "j", done); }).failure);
+  EXPECT_FALSE(wait([&](auto done) { api().patch(Resource::pods, "p", {{"a", nullptr}}, done); }).failure);
+  const auto received = server_->received();
+  EXPECT_THAT(
+      requests(),
+      ElementsAre(StartsWith("POST " + std::string(kJobs) + " {\"metadata\""), "GET " + std::string(kJobs) + "/j",
+                  "DELETE " + std::string(kJobs) +
+                      R"(/j {"apiVersion":"v1","kind":"DeleteOptions","propagationPolicy":"Background"})",
+                  R"(PATCH /api/v1/namespaces/n/pods/p {"a":null})"));
+  EXPECT_EQ(received[0].headers.at("content-type"), "application/json");
+  EXPECT_EQ(received[3].headers.at("content-type"), "application/merge-patch+json");
+  EXPECT_EQ(received[1].headers.at("authorization"), "Bearer secret");
+  EXPECT_EQ(api().counters().calls, 4U);
+  EXPECT_EQ(api().counters().by_kind.at("create jobs"), 1U);
+  EXPECT_FALSE(wait([&](auto done) { api().remove(Resource::jobs, "j", done, Propagation::foreground); }).failure);
+  EXPECT_THAT(requests().back(), HasSubstr(R"("propagationPolicy":"Foreground")"));
+}
+
+TEST_F(KubernetesApiTest, Refusals) {
+  access_.user.token = "secret";
+  answers({status_reply(403, "Forbidden", "jobs.batch \"j\" is forbidden")});
+  const Answer answer = get("j");
+  ASSERT_TRUE(answer.failure);
+  EXPECT_EQ(answer.failure->status, 403);
+  EXPECT_EQ(answer.failure->reason, "Forbidden");
+  EXPECT_FALSE(answer.failure->transient);
+  EXPECT_EQ(answer.failure->text, "Cannot get job j in namespace n: jobs.batch \"j\" is forbidden (403 Forbidden)");
+  EXPECT_THAT(answer.failure->error().what(),
+              AllOf(HasSubstr("kubectl auth can-i get jobs"), Not(HasSubstr("secret"))));
+  EXPECT_THAT(requests(), SizeIs(1));
+}
+
+TEST_F(KubernetesApiTest, TriesAgain) {
+  answers({{.reset = true},
+           {.status = 429, .headers = {{"Retry-After", "0"}}, .body = "Too many requests, please try again later.\n"},
+           status_reply(500, "InternalError", "etcdserver: leader changed"),
+           object_reply(object_named("j"))});
+  EXPECT_FALSE(get("j").failure);
+  EXPECT_THAT(retried_, ElementsAre(StartsWith("Cannot get job j in namespace n: GET http"),
+                                    "Cannot get job j in namespace n: Too many requests, please try again later. (429)",
+                                    HasSubstr("leader changed (500 InternalError)")));
+  EXPECT_EQ(api().counters().retries, 3U);
+  EXPECT_EQ(api().counters().refused, 1U);
+}
+
+TEST_F(KubernetesApiTest, GivesUp) {
+  answers({status_reply(503, "ServiceUnavailable", "apiserver is shutting down")});
+  const Answer answer = get("j");
+  ASSERT_TRUE(answer.failure);
+  EXPECT_TRUE(answer.failure->transient);
+  EXPECT_EQ(answer.failure->status, 503);
+  EXPECT_THAT(requests(), SizeIs(4));
+}
+
+TEST_F(KubernetesApiTest, WaitsAsLongAsTheServerSays) {
+  random_ = 0;
+  answers({status_reply(429, "TooManyRequests", "wait", {{"Retry-After", "1"}}), object_reply(object_named("j"))});
+  options_.transport.retry.longest_wait = 20'000;
+  EXPECT_FALSE(get("j").failure);
+  EXPECT_THAT(pauses_, ElementsAre(20'000));
+  Reply reply{.status = 504, .body = R"({"kind":"Status","reason":"Timeout","details":{"retryAfterSeconds":1}})"};
+  answers({reply, object_reply(object_named("j"))});
+  EXPECT_FALSE(get("j").failure);
+  EXPECT_THAT(pauses_, ElementsAre(20'000, 20'000));
+}
+
+TEST_F(KubernetesApiTest, NobodyThere) {
+  access_.cluster.server = "http://127.0.0.1:1";
+  const Answer answer = get("j");
+  ASSERT_TRUE(answer.failure);
+  EXPECT_EQ(answer.failure->status, 0);
+  EXPECT_FALSE(answer.uncertain);
+  EXPECT_THAT(answer.failure->error().what(), AllOf(HasSubstr("127.0.0.1:1"), HasSubstr("context 'test' of /k")));
+}
+
+TEST_F(KubernetesApiTest, NoKubernetes) {
+  answers({{.body = "<html>Please log in</html>"}});
+  EXPECT_THAT(get("j").failure->text, HasSubstr("no JSON object"));
+  std::vector<std::string> names;
+  EXPECT_THAT(list(names).failure->text, HasSubstr("no list of objects"));
+}
+
+TEST_F(KubernetesApiTest, WhatIsGoneIsDeleted) {
+  answers({status_reply(404, "NotFound", "jobs.batch \"j\" not found")});
+  EXPECT_FALSE(wait([&](auto done) { api().remove(Resource::jobs, "j", done); }).failure);
+  EXPECT_EQ(get("j").failure->reason, "NotFound");
+}
+
+TEST_F(KubernetesApiTest, LostAnswerOfACreation) {
+  answers({{.reset = true}, status_reply(409, "AlreadyExists", "exists"), object_reply(object_named("j", "9", "me"))});
+  const Answer answer = create(object_named("j", "", "me"));
+  ASSERT_FALSE(answer.failure) << answer.failure->text;
+  EXPECT_EQ(text_at(answer.object, {"metadata", "resourceVersion"}), "9");
+  EXPECT_THAT(requests(), ElementsAre(StartsWith("POST"), StartsWith("POST"), "GET " + std::string(kJobs) + "/j"));
+}
+
+TEST_F(KubernetesApiTest, RefusedForWhatItDidItself) {
+  // The first creation got no answer, and used up the quota.
+  answers(
+      {{.reset = true}, status_reply(403, "Forbidden", "exceeded quota"), object_reply(object_named("j", "9", "me"))});
+  EXPECT_FALSE(create(object_named("j", "", "me")).failure);
+  // Or somebody else did.
+  api_.reset();  // so that the connection that is lost is a new one: libcurl repeats by itself on others
+  answers({{.reset = true}, status_reply(403, "Forbidden", "exceeded quota"), status_reply(404, "NotFound", "no")});
+  const Answer answer = create(object_named("j", "", "me"));
+  ASSERT_TRUE(answer.failure);
+  EXPECT_EQ(answer.failure->message, "exceeded quota");
+  EXPECT_FALSE(answer.uncertain);
+}
+
+TEST_F(KubernetesApiTest, NameThatIsTaken) {
+  answers({status_reply(409, "AlreadyExists", "exists"), object_reply(object_named("j", "9", "somebody else"))});
+  EXPECT_EQ(create(object_named("j", "", "me")).failure->reason, "AlreadyExists");
+  // Without an owner nobody has to look.
+  answers({status_reply(409, "AlreadyExists", "exists")});
+  EXPECT_EQ(create(object_named("j")).failure->reason, "AlreadyExists");
+  // What is being deleted is not what was asked for.
+  Json going = object_named("j", "9", "me");
+  going["metadata"]["deletionTimestamp"] = "2026-11-22T13:03:39Z";
+  answers({status_reply(409, "AlreadyExists", "exists"), object_reply(going)});
+  EXPECT_EQ(create(object_named("j", "", "me")).failure->reason, "AlreadyExists");
+  // What has gone meanwhile makes room.
+  answers({status_reply(409, "AlreadyExists", "exists"), status_reply(404, "NotFound", "gone"),
+           object_reply(object_named("j", "10", "me"))});
+  EXPECT_FALSE(create(object_named("j", "", "me")).failure);
+}
+
+TEST_F(KubernetesApiTest, QuotaConflictIsTriedAgain) {
+  answers({status_reply(409, "Conflict", "Operation cannot be fulfilled on resourcequotas"),
+           object_reply(object_named("j"))});
+  EXPECT_FALSE(create(object_named("j")).failure);
+}
+
+TEST_F(KubernetesApiTest, UncertainWhenNobodyAnswers) {
+  answers({{.reset = true}});
+  EXPECT_TRUE(create(object_named("j")).uncertain);
+  answers({status_reply(422, "Invalid", "no")});
+  EXPECT_FALSE(create(object_named("j")).uncertain);
+}
+
+TEST_F(KubernetesApiTest, SecretsAreClaimedWithoutReading) {
+  Json secret = object_named("s", "", "me");
+  secret["data"] = {{"k", "dg=="}};
+  answers({status_reply(409, "AlreadyExists", "exists"), object_reply(object_named("s"))});
+  const Answer claimed = create(secret, Resource::secrets);
+  EXPECT_FALSE(claimed.failure);
+  EXPECT_EQ(text_at(claimed.object, {"metadata", "uid"}), "uid-s");
+  EXPECT_THAT(
+      requests().back(),
+      "PATCH /api/v1/namespaces/n/secrets/s "
+      R"([{"op":"test","path":"/metadata/labels/x~1owner","value":"me"},{"op":"add","path":"/data","value":{"k":"dg=="}}])");
+  EXPECT_EQ(server_->received().back().headers.at("content-type"), "application/json-patch+json");
+  answers({status_reply(409, "AlreadyExists", "exists"), status_reply(422, "Invalid", "test failed")});
+  EXPECT_EQ(create(secret, Resource::secrets).failure->reason, "AlreadyExists");
+}
+
+TEST_F(KubernetesApiTest, AnswersDoNotHoldSecrets) {
+  Json secret = object_named("s", "", "me");
+  secret["data"] = {{"k", "dg=="}};
+  answers({object_reply(secret)});
+  const Answer created = create(secret, Resource::secrets);
+  EXPECT_FALSE(created.failure);
+  EXPECT_EQ(created.object, object_named("s", "", "me"));
+}
+
+Reply page(const std::vector<std::string>& names, const std::string& more) {
+  Json items = Json::array();
+  for (const std::string& name : names) items.push_back(object_named(name));
+  return object_reply({{"metadata", {{"resourceVersion", "5"}, {"continue", more}}}, {"items", items}});
+}
+
+TEST_F(KubernetesApiTest, ListsInPages) {
+  options_.page = 2;
+  answers({page({"a", "b"}, "more"), page({"c"}, "")});
+  std::vector<std::string> names;
+  const ListEnd end = list(names);
+  EXPECT_FALSE(end.failure);
+  EXPECT_EQ(end.resource_version, "5");
+  EXPECT_THAT(names, ElementsAre("a", "b", "c"));
+  EXPECT_THAT(requests(), ElementsAre("GET /api/v1/namespaces/n/pods?labelSelector=a%3Db&limit=2",
+                                      "GET /api/v1/namespaces/n/pods?continue=more&labelSelector=a%3Db&limit=2"));
+}
+
+TEST_F(KubernetesApiTest, EventsOfOneObject) {
+  answers({object_reply({{"metadata", {{"resourceVersion", "5"}}}, {"items", {{{"reason", "FailedScheduling"}}}}})});
+  std::vector<std::string> reasons;
+  bool over = false;
+  api().list(Resource::events, events_of("u-1"),
+             {.on_object = [&](Json&& event) { reasons.push_back(text_at(event, {"reason"})); },
+              .done = [&](ListEnd&&) { over = true; }});
+  run_until([&] { return over; });
+  EXPECT_THAT(reasons, ElementsAre("FailedScheduling"));
+  EXPECT_THAT(requests(),
+              ElementsAre("GET /api/v1/namespaces/n/events?fieldSelector=involvedObject.uid%3Du-1&limit=250"));
+}
+
+TEST_F(KubernetesApiTest, ListThatExpiresBeginsAgain) {
+  answers({page({"a", "b"}, "more"), status_reply(410, "Expired", "too old"), page({"b", "c"}, "")});
+  std::vector<std::string> names;
+  int restarts = 0;
+  EXPECT_FALSE(list(names, &restarts).failure);
+  EXPECT_THAT(names, ElementsAre("b", "c"));
+  EXPECT_EQ(restarts, 1);
+  answers({status_reply(410, "Expired", "too old")});
+  EXPECT_EQ(list(names).failure->status, 410);
+}
+
+TEST_F(KubernetesApiTest, ListCancelledByItsObjects) {
+  answers({page({"a", "b"}, "more")});
+  int count = 0;
+  KubernetesApi::Id id = 0;
+  id = api().list(Resource::pods, {},
+                  {.on_object =
+                       [&](Json&&) {
+                         ++count;
+                         api().cancel(id);
+                       },
+                   .done = [](ListEnd&&) { FAIL(); }});
+  run_until([&] { return count > 0; });
+  EXPECT_FALSE(wait([&](auto done) { api().remove(Resource::jobs, "j", done); }).failure);
+  EXPECT_EQ(count, 1);
+}
+
+TEST_F(KubernetesApiTest, WhatCallbacksThrowComesOutOfTheLoop) {
+  answers({page({"a"}, "")});
+  api().list(Resource::pods, {}, {.on_object = [](Json&&) { throw std::runtime_error("mine"); }});
+  EXPECT_THROW(run_until([] { return false; }), std::runtime_error);
+  answers({{.pieces = {"a", "b"}}});
+  api().read_log({.pod = "p"}, [](std::string_view) { throw std::runtime_error("mine"); }, {});
+  EXPECT_THROW(run_until([] { return false; }), std::runtime_error);
+  answers({object_reply(object_named("j"))});
+  EXPECT_FALSE(get("j").failure);
+}
+
+TEST_F(KubernetesApiTest, Logs) {
+  answers({{.pieces = {"first ", "second"}}});
+  std::string text;
+  const Answer answer = wait([&](auto done) {
+    api().read_log(
+        {.pod = "p", .container = "main", .follow = true, .tail_lines = 5},
+        [&](std::string_view piece) { text += piece; }, done);
+  });
+  EXPECT_FALSE(answer.failure);
+  EXPECT_EQ(text, "first second");
+  EXPECT_THAT(requests(), ElementsAre("GET /api/v1/namespaces/n/pods/p/log?container=main&follow=true&tailLines=5"));
+  (void)wait([&](auto done) {
+    api().read_log(
+        {.pod = "p", .previous = true, .limit_bytes = 7, .timestamps = true, .since_time = "2026-11-23T04:16:21.1Z"},
+        [](std::string_view) {}, done);
+  });
+  EXPECT_THAT(requests().back(),
+              "GET /api/v1/namespaces/n/pods/p/"
+              "log?limitBytes=7&previous=true&sinceTime=2026-11-23T04%3A16%3A21.1Z&timestamps=true");
+  // What broke off is not begun again by itself: it would be told twice.
+  answers({{.pieces = {"first "}, .cut_off_after = 3}});
+  const Answer cut = wait([&](auto done) {
+    api().read_log(
+        {.pod = "p"}, [](std::string_view) {}, done);
+  });
+  ASSERT_TRUE(cut.failure);
+  EXPECT_TRUE(cut.failure->transient);
+  EXPECT_THAT(requests(), SizeIs(3));
+  answers({status_reply(400, "BadRequest", "container \"main\" is waiting to start")});
+  const Answer early = wait([&](auto done) {
+    api().read_log(
+        {.pod = "p"}, [](std::string_view) {}, done);
+  });
+  EXPECT_THAT(early.failure->text,
+              HasSubstr("Cannot get the log of pod p in namespace n: container \"main\" is waiting"));
+}
+
+TEST_F(KubernetesApiTest, TokenIsRenewedWhenRefused) {
+  std::string name = testing::TempDir() + "kube_XXXXXX";
+  const std::string home = ::mkdtemp(name.data());
+  base::replace_file(home + "/plugin", "#!/bin/sh\necho x >>" + home + "/runs\n" +
+                                           R"(echo '{"apiVersion":"client.authentication.k8s.io/v1",)" +
+                                           R"("kind":"ExecCredential","status":{"token":"'$(wc -l <)" + home +
+                                           R"(/runs)'"}}')");
+  ::chmod((home + "/plugin").c_str(), 0700);
+  access_.user.exec = ExecPlugin{.api_version = "client.authentication.k8s.io/v1", .command = home + "/plugin"};
+  answer_ = [](const Received& request) {
+    return request.headers.at("authorization") == "Bearer 2" ? object_reply(object_named("j"))
+                                                             : status_reply(401, "Unauthorized", "Unauthorized");
+  };
+  // Many at once ask the plugin once more, not many times.
+  int good = 0;
+  for (int i = 0; i < 10; ++i) api().get(Resource::jobs, "j", [&](Answer&& answer) { good += answer.failure ? 0 : 1; });
+  run_until([&] { return good == 10; });
+  EXPECT_EQ(base::read_file(home + "/runs")->text(), "x\nx\n");
+  // And if that does not help, it is over.
+  answers({status_reply(401, "Unauthorized", "Unauthorized")});
+  EXPECT_THAT(get("j").failure->error().what(), HasSubstr("log in again"));
+  EXPECT_EQ(base::read_file(home + "/runs")->text(), "x\nx\nx\n");
+  std::filesystem::remove_all(home);
+}
+
+TEST_F(KubernetesApiTest, CredentialsThatCannotBeHad) {
+  access_.user.token_file = "/nowhere/token";
+  EXPECT_THAT(get("j").failure->text, HasSubstr("/nowhere/token"));
+  EXPECT_THAT(requests(), IsEmpty());
+}
+
+TEST_F(KubernetesApiTest, SomeAtATimeAndNotTooFast) {
+  options_.transport.calls_at_a_time = 2;
+  options_.transport.calls_per_second = 200;
+  options_.transport.burst = 1;
+  answers({object_reply(object_named("j"))});
+  int over = 0;
+  for (int i = 0; i < 20; ++i) api().get(Resource::jobs, "j", [&](Answer&&) { ++over; });
+  run_until([&] { return over == 20; });
+  EXPECT_LE(server_->connections(), 2);
+  EXPECT_GE(api().counters().delayed, 1U);
+  EXPECT_EQ(api().transport().in_flight(), 0U);
+}
+
+TEST_F(KubernetesApiTest, CancelledBeforeDuringAndBetweenTries) {
+  options_.transport.calls_at_a_time = 1;
+  options_.transport.retry.first_pause = 1'000'000'000;
+  options_.transport.retry.longest_pause = 1'000'000'000;
+  answers({status_reply(503, "x", "x"), object_reply(object_named("j"))});
+  const auto never = [](Answer&&) { FAIL(); };
+  const auto paused = api().get(Resource::jobs, "a", never);
+  run_until([&] { return !retried_.empty(); });
+  const auto running = api().get(Resource::jobs, "b", never);
+  const auto waiting = api().get(Resource::jobs, "c", never);
+  for (const auto id : {waiting, running, paused}) api().cancel(id);
+  EXPECT_EQ(api().transport().in_flight(), 0U);
+  EXPECT_FALSE(get("d").failure);
+  api().get(Resource::jobs, "e", never);
+  api_.reset();
+  loop_.poll();
+}
+
+}  // namespace
+}  // namespace metaflow::kube

@@ -1,0 +1,191 @@
+#include "compute/kubernetes/client/exec_plugin.h"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+
+#include "base/capture.h"
+#include "base/files.h"
+#include "base/json.h"
+#include "base/text.h"
+#include "net/aws_credentials.h"
+
+namespace metaflow::kube {
+
+namespace {
+
+// It may have to ask somebody over the network, who may be slow.
+constexpr std::int64_t kLimit = 60'000'000;
+constexpr std::size_t kMostOutput = 1U << 20U;
+constexpr std::size_t kMostWords = 300;
+
+std::string text_of(const nlohmann::json& object, const char* name) {
+  const auto found = object.find(name);
+  return found == object.end() || !found->is_string() ? std::string() : found->get<std::string>();
+}
+
+/// The last line that says something: where programs say why they gave up.
+std::string last_line(const std::string& text) {
+  std::string line(base::trim(text));
+  if (const std::size_t end = line.rfind('\n'); end != std::string::npos) line.erase(0, end + 1);
+  return base::replace_invalid_utf8(line.substr(0, kMostWords));
+}
+
+}  // namespace
+
+PluginCredentials parse_exec_credential(std::string_view text, const ExecPlugin& plugin) {
+  auto wrong = [&](const std::string& what) {
+    return Error(ErrorCode::invalid_command,
+                 fmt::format("The credentials of {} cannot be used: {}", plugin.command, what), plugin.install_hint);
+  };
+  nlohmann::json answer;
+  if (!base::is_deep_json(text)) answer = nlohmann::json::parse(text, nullptr, false);
+  if (!answer.is_object() || text_of(answer, "kind") != "ExecCredential")
+    throw wrong("it does not print an ExecCredential");
+  if (text_of(answer, "apiVersion") != plugin.api_version)
+    throw wrong(fmt::format("it answers in another apiVersion than {}", plugin.api_version));
+  const auto status = answer.find("status");
+  if (status == answer.end() || !status->is_object()) throw wrong("its answer has no status");
+  PluginCredentials credentials{.token = std::string(base::trim(text_of(*status, "token"))),
+                                .certificate = text_of(*status, "clientCertificateData"),
+                                .key = text_of(*status, "clientKeyData")};
+  if (credentials.certificate.empty() != credentials.key.empty())
+    throw wrong("its answer has one of certificate and key only");
+  if (credentials.token.empty() && credentials.certificate.empty())
+    throw wrong("its answer has neither a token nor a certificate");
+  if (const std::string end = text_of(*status, "expirationTimestamp"); !end.empty()) {
+    const auto expires = net::parse_iso_time(end);
+    if (!expires) throw wrong("its expirationTimestamp is no time in UTC");
+    credentials.expires = *expires;
+  }
+  return credentials;
+}
+
+std::string exec_info(const Access& access) {
+  nlohmann::json spec{{"interactive", false}};
+  if (access.user.exec->provide_cluster_info) {
+    const ClusterEntry& cluster = access.cluster;
+    nlohmann::json& info = spec["cluster"] = {{"server", cluster.server}};
+    std::string authority = cluster.authority.data;
+    if (authority.empty() && !cluster.authority.file.empty()) {
+      if (const auto file = base::try_read_file(cluster.authority.file)) authority = file->text();
+    }
+    if (!authority.empty()) info["certificate-authority-data"] = base::base64(base::as_bytes(authority));
+    if (!cluster.server_name.empty()) info["tls-server-name"] = cluster.server_name;
+    if (!cluster.proxy.empty()) info["proxy-url"] = cluster.proxy;
+    if (!cluster.verify) info["insecure-skip-tls-verify"] = true;
+  }
+  return nlohmann::json{
+      {"apiVersion", access.user.exec->api_version}, {"kind", "ExecCredential"}, {"spec", std::move(spec)}}
+      .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+ExecPluginRun::ExecPluginRun(base::EventLoop& loop, const Access& access, Done done)
+    : loop_(loop), access_(access), done_(std::move(done)) {
+  try {
+    start();
+  } catch (const Error& error) {
+    // Told like everything else: not from in here.
+    timer_ = loop_.after(0, [this, failed = failure(error.message())] {
+      timer_.reset();
+      finish({.error = failed});
+    });
+  }
+}
+
+ExecPluginRun::~ExecPluginRun() { release(); }
+
+void ExecPluginRun::start() {
+  const ExecPlugin& plugin = *access_.user.exec;
+  std::vector<std::string> environment = base::own_environment();
+  for (const auto& [name, value] : plugin.environment) base::set_variable(environment, name + "=" + value);
+  base::set_variable(environment, "KUBERNETES_EXEC_INFO=" + exec_info(access_));
+  child_ = base::start_process({base::find_program(plugin.command)}, plugin.arguments, environment);
+  loop_.watch(child_.out.get(), [this] { read(child_.out, out_); });
+  loop_.watch(child_.err.get(), [this] { read(child_.err, err_); });
+  loop_.watch(child_.pidfd.get(), [this] { ended(); });
+  timer_ = loop_.after(kLimit, [this] {
+    timer_.reset();
+    give_up(fmt::format("it did not end within {}", base::human_seconds(static_cast<double>(kLimit) / 1e6)));
+  });
+}
+
+void ExecPluginRun::stop_reading(base::Fd& fd) {
+  if (!fd) return;
+  loop_.unwatch(fd.get());
+  fd.reset();
+}
+
+void ExecPluginRun::read(base::Fd& fd, std::string& text) {
+  std::array<char, 65536> buffer;
+  while (fd) {
+    const ssize_t count = ::read(fd.get(), buffer.data(), buffer.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0 && errno == EAGAIN) return;
+    if (count <= 0) {
+      stop_reading(fd);
+      return;
+    }
+    text.append(buffer.data(), static_cast<std::size_t>(count));
+    if (text.size() > kMostOutput) {
+      give_up("it prints too much");
+      return;
+    }
+  }
+}
+
+void ExecPluginRun::ended() {
+  // What it started may hold the pipes open for longer.
+  read(child_.out, out_);
+  if (child_.pid != 0) read(child_.err, err_);
+  if (child_.pid == 0) return;  // given up meanwhile
+  const auto ending = base::reap(child_.pid);
+  if (!ending) return;
+  child_.pid = 0;
+  Result result;
+  try {
+    if (ending->signal != 0) throw failure("it was ended by " + base::signal_name(ending->signal));
+    if (ending->exit_code != 0) {
+      const std::string words = last_line(err_);
+      throw failure(fmt::format("it failed with status {}{}{}", ending->exit_code, words.empty() ? "" : ": ", words));
+    }
+    result.credentials = parse_exec_credential(out_, *access_.user.exec);
+  } catch (const Error& error) {
+    result.error = error;
+  }
+  finish(std::move(result));
+}
+
+void ExecPluginRun::give_up(const std::string& why) { finish({.error = failure(why)}); }
+
+Error ExecPluginRun::failure(const std::string& why) const {
+  const ExecPlugin& plugin = *access_.user.exec;
+  return Error(ErrorCode::invalid_command,
+               fmt::format("Cannot get credentials for {} from {}: {}", access_.cluster.server, plugin.command, why),
+               plugin.install_hint.empty()
+                   ? fmt::format("Check that `kubectl get pods` works: it asks the same program ({}).", access_.source)
+                   : plugin.install_hint);
+}
+
+void ExecPluginRun::finish(Result&& result) {
+  release();
+  const Done done = std::move(done_);
+  done(std::move(result));  // this may be gone now
+}
+
+void ExecPluginRun::release() {
+  if (timer_) loop_.cancel(*timer_);
+  timer_.reset();
+  for (base::Fd* fd : {&child_.out, &child_.err, &child_.pidfd}) stop_reading(*fd);
+  if (child_.pid == 0) return;
+  ::kill(-child_.pid, SIGKILL);
+  while (::waitpid(child_.pid, nullptr, 0) < 0 && errno == EINTR) {
+  }
+  child_.pid = 0;
+}
+
+}  // namespace metaflow::kube

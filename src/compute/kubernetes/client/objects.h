@@ -1,0 +1,47 @@
+// What an API server answers, as objects.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <nlohmann/json.hpp>
+
+namespace metaflow::kube {
+
+using Json = nlohmann::ordered_json;
+
+/// A JSON object; nothing if the text is none.
+std::optional<Json> parse_object(std::string_view text);
+
+/// The text at a path of keys ("metadata", "name"); empty if there is none.
+std::string text_at(const Json& object, std::initializer_list<const char*> keys);
+
+/// The end of a page of a list.
+struct PageEnd {
+  std::string resource_version{};
+  std::string continue_token{};  // empty: it was the last page
+};
+
+/// Hands on the objects of a page one by one: only one of them is in memory besides the text. Nothing if it is no list;
+/// then some objects may have been handed on. What `take` throws comes out.
+std::optional<PageEnd> parse_page(std::string_view text, const std::function<void(Json&&)>& take);
+
+/// Cuts a stream into lines. One that is longer than `most` makes add() false.
+class Lines {
+ public:
+  explicit Lines(std::size_t most) : most_(most) {}
+  bool add(std::string_view bytes);
+  /// The next whole line, without its end; valid until the next add(). Nothing if there is none.
+  std::optional<std::string_view> next();
+
+ private:
+  std::string buffer_;
+  std::size_t begin_ = 0;    // of what was not given back yet
+  std::size_t scanned_ = 0;  // up to here there is no end of a line
+  std::size_t most_;
+};
+
+}  // namespace metaflow::kube

@@ -1,0 +1,284 @@
+#include "compute/kubernetes/client/watch.h"
+
+#include <fmt/format.h>
+
+#include <exception>
+#include <limits>
+#include <optional>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "base/text.h"
+
+namespace metaflow::kube {
+
+namespace {
+
+// An object has at most 1.5 MB in a cluster's store.
+constexpr std::size_t kLongestLine = 16U << 20U;
+constexpr std::int64_t kShortest = 1'000'000;
+constexpr int kTriesBeforeList = 3;
+
+std::string name_in(const Json& object) { return text_at(object, {"metadata", "name"}); }
+std::string version_of(const Json& object) { return text_at(object, {"metadata", "resourceVersion"}); }
+std::string uid_of(const Json& object) { return text_at(object, {"metadata", "uid"}); }
+
+}  // namespace
+
+// Shared with what calls back: a Watch may be destroyed by its own handler.
+struct Watch::State : std::enable_shared_from_this<Watch::State> {
+  struct Known {
+    std::string uid;
+    std::string version;
+    std::uint64_t list = 0;  // the last one that it was in
+  };
+
+  State(KubernetesApi& of, Resource what, Selection which, WatchHandler to, WatchOptions how)
+      : api(of),
+        resource(what),
+        selection(std::move(which)),
+        handler(std::move(to)),
+        options(how),
+        budget(std::numeric_limits<double>::max()) {
+    options.retry.tries = std::numeric_limits<int>::max();
+  }
+
+  void start_list();
+  void listed(Json&& object);
+  void list_ended(ListEnd&& end);
+  void start_watch();
+  void take(std::span<const std::byte> bytes);
+  bool take_line(std::string_view line);
+  void take_event(const std::string& type, Json&& object);
+  void watch_ended(CallAnswer&& answer);
+  void take_up_again(const ApiFailure& failure, bool from_list);
+  void tell(Change change, Json&& object);
+  void went(const std::string& name, const Known& known);
+  void fail(const ApiFailure& failure);
+  void stop();
+
+  KubernetesApi& api;
+  const Resource resource;
+  const Selection selection;
+  WatchHandler handler;
+  WatchOptions options;
+  net::RetryBudget budget;
+  std::optional<net::Retry> retry{};  // since something last went well
+
+  std::unordered_map<std::string, Known> known{};
+  std::uint64_t lists = 0;
+  std::string version{};     // up to which everything was told
+  bool established = false;  // a watch went well once
+  bool stopped = false;
+
+  KubernetesApi::Id list = 0;
+  Transport::Id call = 0;
+  std::int64_t began = 0;  // the watch, by the monotonic clock
+  std::optional<base::EventLoop::Timer> timer{};
+  Lines lines{kLongestLine};
+  std::optional<ApiFailure> event_failure{};  // that the stream told of
+  std::exception_ptr thrown{};
+};
+
+Watch::Watch(KubernetesApi& api, Resource resource, Selection selection, WatchHandler handler, WatchOptions options)
+    : state_(std::make_shared<State>(api, resource, std::move(selection), std::move(handler), options)) {
+  state_->start_list();
+}
+
+Watch::~Watch() { state_->stop(); }
+
+std::size_t Watch::objects() const { return state_->known.size(); }
+
+void Watch::State::stop() {
+  stopped = true;
+  if (list != 0) api.cancel(list);
+  if (call != 0) api.transport().cancel(call);
+  if (timer) api.transport().loop().cancel(*timer);
+  timer.reset();
+}
+
+void Watch::State::tell(Change change, Json&& object) {
+  if (!stopped && handler.on_change) handler.on_change(change, std::move(object));
+}
+
+/// Tells of an object that was there, and is not any more.
+void Watch::State::went(const std::string& name, const Known& gone) {
+  tell(Change::deleted, {{"metadata", {{"name", name}, {"uid", gone.uid}, {"resourceVersion", gone.version}}}});
+}
+
+void Watch::State::start_list() {
+  ++lists;
+  const auto self = shared_from_this();
+  list = api.list(resource, selection,
+                  {.on_object = [self](Json&& object) { self->listed(std::move(object)); },
+                   .on_restart = [self] { ++self->lists; },
+                   .done = [self](ListEnd&& end) { self->list_ended(std::move(end)); }});
+}
+
+void Watch::State::listed(Json&& object) {
+  const std::string name = name_in(object);
+  const auto [found, is_new] = known.try_emplace(name);
+  Known& entry = found->second;
+  Known old = std::exchange(entry, {uid_of(object), version_of(object), lists});
+  if (is_new) {
+    tell(Change::added, std::move(object));
+  } else if (old.uid != entry.uid) {
+    went(name, old);
+    tell(Change::added, std::move(object));
+  } else if (old.version != entry.version) {
+    tell(Change::modified, std::move(object));
+  }
+}
+
+void Watch::State::list_ended(ListEnd&& end) {
+  list = 0;
+  if (end.failure) {
+    if (!established && !end.failure->transient) {
+      fail(*end.failure);
+    } else {
+      take_up_again(*end.failure, /*from_list=*/true);
+    }
+    return;
+  }
+  version = std::move(end.resource_version);
+  std::vector<std::pair<std::string, Known>> gone;
+  for (auto at = known.begin(); at != known.end();) {
+    if (at->second.list == lists) {
+      ++at;
+      continue;
+    }
+    gone.emplace_back(at->first, std::move(at->second));
+    at = known.erase(at);
+  }
+  start_watch();
+  for (const auto& [name, entry] : gone) went(name, entry);
+  if (!stopped && handler.on_synced) handler.on_synced();
+}
+
+void Watch::State::start_watch() {
+  const double spread = api.transport().random()() * 0.5;
+  const int seconds = static_cast<int>(options.timeout_seconds * (1 + spread));
+  lines = Lines(kLongestLine);
+  event_failure.reset();
+  Call request{.verb = "watch",
+               .resource = std::string(name_of(resource)),
+               .object = api.words_for(resource),
+               .path = api.path_of(resource, {}, selection,
+                                   {{"watch", "true"},
+                                    {"allowWatchBookmarks", "true"},
+                                    {"resourceVersion", version},
+                                    {"timeoutSeconds", std::to_string(seconds)}}),
+               .tries = 1,
+               .idle_timeout = options.idle_timeout};
+  began = api.transport().clock().monotonic_microseconds();
+  const auto self = shared_from_this();
+  request.sink = [self](std::span<const std::byte> bytes) { self->take(bytes); };
+  call =
+      api.transport().start(std::move(request), [self](CallAnswer&& answer) { self->watch_ended(std::move(answer)); });
+}
+
+void Watch::State::fail(const ApiFailure& failure) {
+  stopped = true;
+  if (handler.on_failure) handler.on_failure(failure);
+}
+
+/// Within libcurl: what a handler throws waits until it is left.
+void Watch::State::take(std::span<const std::byte> bytes) {
+  try {
+    const bool fits = lines.add(base::as_text(bytes));
+    while (!stopped && !event_failure) {
+      const auto line = lines.next();
+      if (!line) break;
+      if (!take_line(*line)) {
+        event_failure = ApiFailure{.message = "an event is not valid", .transient = true};
+      }
+    }
+    if (!fits && !event_failure) event_failure = ApiFailure{.message = "an event is too long", .transient = true};
+  } catch (...) {
+    thrown = std::current_exception();
+    throw;
+  }
+  // Nothing that follows can be relied upon.
+  if (event_failure) throw Error(ErrorCode::invalid_command, event_failure->message);
+}
+
+bool Watch::State::take_line(std::string_view line) {
+  if (base::trim(line).empty()) return true;
+  auto event = parse_object(line);
+  if (!event) return false;
+  const std::string type = text_at(*event, {"type"});
+  const auto object = event->find("object");
+  if (object == event->end() || !object->is_object()) return false;
+  if (type == "ERROR") {
+    const auto code = object->find("code");
+    event_failure = ApiFailure{.status = code != object->end() && code->is_number_integer() ? code->get<int>() : 500,
+                               .reason = text_at(*object, {"reason"}),
+                               .message = text_at(*object, {"message"}),
+                               .transient = true};
+    return true;
+  }
+  const std::string at = version_of(*object);
+  if (at.empty()) return false;
+  retry.reset();
+  established = true;
+  version = at;
+  if (type != "BOOKMARK") take_event(type, std::move(*object));
+  return true;
+}
+
+void Watch::State::take_event(const std::string& type, Json&& object) {
+  const std::string name = name_in(object);
+  if (type == "DELETED") {
+    if (known.erase(name) > 0) tell(Change::deleted, std::move(object));
+    return;
+  }
+  const auto [found, is_new] = known.try_emplace(name);
+  Known old = std::exchange(found->second, {uid_of(object), version_of(object), lists});
+  if (!is_new && old.uid != found->second.uid) {
+    went(name, old);
+    tell(Change::added, std::move(object));
+  } else {
+    tell(is_new ? Change::added : Change::modified, std::move(object));
+  }
+}
+
+void Watch::State::watch_ended(CallAnswer&& answer) {
+  call = 0;
+  if (thrown) {
+    stopped = true;
+    std::rethrow_exception(std::exchange(thrown, {}));
+  }
+  if (!answer.failure && !event_failure) {
+    if (api.transport().clock().monotonic_microseconds() - began >= kShortest) {  // its time was over
+      established = true;
+      start_watch();
+      return;
+    }
+    event_failure = ApiFailure{.message = "the answer ended as soon as it began", .transient = true};
+  }
+  ApiFailure failure = event_failure ? std::move(*event_failure) : std::move(*answer.failure);
+  if (failure.text.empty())
+    failure.text = fmt::format("Cannot watch {}: {}{}", api.words_for(resource), failure.message,
+                               failure.status == 0 ? "" : fmt::format(" ({} {})", failure.status, failure.reason));
+  // Too long ago, or of a server that has forgotten: one that was restored from a backup counts from an older version.
+  const bool from_list = failure.status == 410 || failure.status == 400 || failure.status == 404 ||
+                         (retry && retry->tries() >= kTriesBeforeList);
+  if (!established && !failure.transient && !from_list) {
+    fail(failure);
+  } else {
+    take_up_again(failure, from_list);
+  }
+}
+
+void Watch::State::take_up_again(const ApiFailure& failure, bool from_list) {
+  if (!retry) retry.emplace(options.retry, budget, api.transport().random());
+  const std::int64_t pause = retry->next_pause().value_or(options.retry.longest_pause);
+  timer = api.transport().loop().after(pause, [self = shared_from_this(), from_list] {
+    self->timer.reset();
+    from_list ? self->start_list() : self->start_watch();
+  });
+  if (handler.on_trouble) handler.on_trouble(failure, pause);
+}
+
+}  // namespace metaflow::kube

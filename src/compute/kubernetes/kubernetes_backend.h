@@ -1,0 +1,158 @@
+// Attempts as jobs of a Kubernetes cluster.
+//
+// Each attempt is a Job with one pod that is tried once: retries are the scheduler's, and so are --max-workers
+// (docs/decisions/one-job-per-attempt.md). One watch per namespace tells what becomes of the pods. A job's name follows
+// from the attempt, so a submission whose answer was lost is not made twice. How an attempt ended is what its
+// supervisor wrote beside it in the store, and where that is missing what the pod's status says.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/event_loop.h"
+#include "compute/backend.h"
+#include "compute/delivery.h"
+#include "compute/kubernetes/client/api.h"
+#include "compute/kubernetes/client/watch.h"
+#include "compute/kubernetes/manifest.h"
+#include "compute/kubernetes/pod_log.h"
+#include "compute/kubernetes/pod_request.h"
+#include "compute/kubernetes/pod_state.h"
+#include "compute/leftovers.h"
+#include "compute/notices.h"
+#include "store/flow_store.h"
+
+namespace metaflow::kube {
+
+struct KubernetesOptions {
+  std::string run{};
+  std::string user{};
+  std::map<std::string, PodRequest> requests{};  // by step
+  Variables environment{};                       // of every container
+  compute::StoredPackage package{};
+  std::string fetcher_image{};               // of the init container; empty: the task's container fetches itself
+  std::string flow_in_image{};               // the flow's path in the image; then nothing is fetched
+  std::string architecture{};                // "amd64"; empty: any
+  std::int64_t job_seconds = 7 * 24 * 3600;  // that a finished job is kept by the cluster
+  std::int64_t patience = 600'000'000;       // microseconds, with what only people can cure
+  std::uint64_t max_log_size = 10;           // MB per stream
+  std::size_t streams = 64;                  // logs that are followed at a time
+};
+
+/// Not thread-safe; lives in the scheduler's event loop.
+class KubernetesBackend : public compute::Backend {
+ public:
+  /// All references outlive this. `open`: another instance of `store`, for a thread.
+  KubernetesBackend(base::EventLoop& loop, base::Clock& clock, compute::BackendEvents& events, store::FlowStore& store,
+                    compute::LeftoverReader::Open open, Access access, KubernetesOptions options);
+  ~KubernetesBackend() override;
+
+  void submit(std::span<const compute::Attempt> attempts) override;
+  void stop(std::span<const compute::AttemptId> attempts, compute::Stop how) override;
+  void end() override;
+
+ private:
+  using Id = compute::AttemptId;
+
+  /// A namespace that attempts are in.
+  struct Place {
+    std::unique_ptr<KubernetesApi> api;
+    std::unique_ptr<Watch> watch;
+    bool ready = false;                             // what jobs refer to is there
+    std::vector<Id> waiting;                        // for that
+    std::optional<base::EventLoop::Timer> renewal;  // of the link to the package
+    std::optional<base::EventLoop::Timer> sweep;    // for jobs without a pod
+    std::int64_t told_at = 0;                       // of trouble with the API server; monotonic
+  };
+
+  /// An attempt, and the job that it is at.
+  struct Entry {
+    compute::Attempt attempt;
+    const PodRequest* request = nullptr;
+    Place* place = nullptr;
+    int tries = 0;           // earlier jobs, whose task did not begin
+    bool requested = false;  // the job: it may be there
+    std::string job;
+    std::string uid;  // of the job; empty: its creation was not answered
+    bool announced = false;
+    std::int64_t created = 0;  // when the job was; monotonic
+    std::string pod;
+    std::string node;
+    bool running = false;
+    std::optional<PodState> ended;
+    std::unique_ptr<PodLog> log;
+    bool shown = false;                           // its output, at least a part
+    std::optional<base::EventLoop::Timer> timer;  // the end of patience, of a pause, of waiting for the log's end
+    std::string trouble;                          // why the job has no pod
+    std::string waiting;                          // what the pod waits for
+    bool hopeless = false;                        // the timer is that of patience
+    bool stopping = false;
+    bool removing = false;  // the job
+    bool removed = false;   // the job's deletion was answered
+    bool reading = false;   // what it left
+    bool forced = false;    // nothing more is waited for
+  };
+
+  Place& place_of(const PodRequest& request);
+  void prepare(Place& place, const std::string& name_space);
+  void prepared(Place& place, const std::optional<ApiFailure>& failure);
+  void renew_link(Place& place, std::int64_t expires);
+  Json manifest_of(const Entry& entry) const;
+  void create_job(Id id);
+  void create_jobs();
+  void start_job(Entry& started);
+  void on_created(Id id, const std::string& job, Answer&& answer);
+  void announce(Entry& entry);
+  void on_trouble(Place& place, const ApiFailure& failure, std::int64_t pause);
+  void look_into_store(Entry& entry);
+  void on_pod(Change change, const Json& pod);
+  void on_waiting(Entry& entry, const PodState& state);
+  void on_running(Entry& entry, const PodState& state);
+  void on_ended(Entry& entry, PodState state);
+  void follow_log(Entry& entry);
+  void sweep(Place& place);
+  void explain(Place& place, const Json& event);
+  void close(Id id);
+  void conclude(Id id);
+  void settle(Id id, compute::Leftover&& left);
+  bool try_again(Entry& entry, const compute::Verdict& verdict, bool began);
+  compute::Verdict judge(const Entry& entry, compute::Leftover&& left, bool& began);
+  void finish(Id id, compute::Verdict verdict);
+  void fail(Id id, const std::string& cause);
+  void fail_all(Place& place, const ApiFailure& failure);
+  void remove_job(Entry& entry);
+  void set_timer(Entry& entry, std::int64_t microseconds, void (KubernetesBackend::*what)(Id));
+  void drop_timer(Entry& entry);
+  void give_up(Id id);
+  void give_up(Entry& entry, const std::string& why);
+  Entry* find(Id id);
+  store::TaskRef task_of(const Entry& entry) const;
+
+  base::EventLoop& loop_;
+  base::Clock& clock_;
+  compute::BackendEvents& events_;
+  store::FlowStore& store_;
+  Access access_;
+  KubernetesOptions options_;
+  std::string run_key_;
+  std::string secret_;
+  std::map<std::string, Place> places_;  // by namespace
+  std::unordered_map<Id, std::unique_ptr<Entry>> entries_;
+  std::unordered_map<std::string, Id> by_job_;
+  compute::Notices notices_;
+  compute::LeftoverReader leftovers_;
+  std::deque<Id> to_create_;
+  std::size_t creating_ = 0;  // jobs whose creation was not answered
+  std::size_t streams_ = 0;
+  std::size_t deletions_ = 0;  // not answered yet
+  bool over_ = false;          // nothing is told any more
+};
+
+}  // namespace metaflow::kube

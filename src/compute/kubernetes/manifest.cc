@@ -1,0 +1,252 @@
+#include "compute/kubernetes/manifest.h"
+
+#include <fmt/format.h>
+#include <nettle/sha2.h>
+
+#include <algorithm>
+
+#include <metaflow/error.h>
+
+#include "base/text.h"
+
+namespace metaflow::kube {
+
+namespace {
+
+constexpr std::size_t kKeyBytes = 8;      // of a hash in names: 64 bits
+constexpr std::size_t kLongestPart = 12;  // of flow and step in the name of a job, which pods make longer
+constexpr int kGraceSeconds = 30;         // to stop the step and to upload its logs
+
+std::string hash_of(std::string_view text) {
+  sha256_ctx context;
+  sha256_init(&context);
+  sha256_update(&context, text.size(), reinterpret_cast<const std::uint8_t*>(text.data()));
+  std::uint8_t digest[SHA256_DIGEST_SIZE];
+  sha256_digest(&context, sizeof digest, digest);
+  return base::hex(std::as_bytes(std::span(digest, kKeyBytes)));
+}
+
+/// As a part of a DNS label (RFC 1123).
+std::string dns_part(std::string_view text) {
+  std::string part;
+  for (char c : base::lower(text)) part += (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ? c : '-';
+  part = part.substr(0, kLongestPart);
+  while (part.starts_with('-')) part.erase(0, 1);
+  while (part.ends_with('-')) part.pop_back();
+  return part.empty() ? "flow" : part;
+}
+
+/// A number as a Kubernetes quantity: 4, 0.5, 60000.
+std::string quantity(double number, std::string_view unit = {}) { return fmt::format("{}{}", number, unit); }
+
+Json variables(const Variables& list) {
+  Json json = Json::array();
+  for (const auto& [name, value] : list) json.push_back({{"name", name}, {"value", value}});
+  return json;
+}
+
+Json from_field(const char* name, const char* path) {
+  return {{"name", name}, {"valueFrom", {{"fieldRef", {{"fieldPath", path}}}}}};
+}
+
+Json from_secret(const std::string& secret) { return {{"secretRef", {{"name", secret}}}}; }
+
+Json resources_of(const PodRequest& request) {
+  const Json basic{{"cpu", quantity(request.cpu)},
+                   {"memory", quantity(request.memory, "M")},
+                   {"ephemeral-storage", quantity(request.disk, "M")}};
+  Json requests = basic;
+  Json limits = request.guaranteed ? basic : Json::object();
+  for (const auto& [name, amount] : request.extended_resources) requests[name] = limits[name] = amount;
+  if (request.gpu.value_or(0) > 0) limits[request.gpu_vendor + ".com/gpu"] = std::to_string(*request.gpu);
+  Json json{{"requests", requests}};
+  if (!limits.empty()) json["limits"] = limits;
+  return json;
+}
+
+Json security_of(const SecurityContext& context) {
+  Json json = Json::object();
+  if (context.privileged) json["privileged"] = *context.privileged;
+  if (context.allow_privilege_escalation) json["allowPrivilegeEscalation"] = *context.allow_privilege_escalation;
+  if (context.run_as_user) json["runAsUser"] = *context.run_as_user;
+  if (context.run_as_group) json["runAsGroup"] = *context.run_as_group;
+  if (context.run_as_non_root) json["runAsNonRoot"] = *context.run_as_non_root;
+  return json;
+}
+
+Json tolerations_of(const std::vector<Toleration>& list) {
+  Json json = Json::array();
+  for (const Toleration& toleration : list) {
+    Json one = Json::object();
+    if (!toleration.key.empty()) one["key"] = toleration.key;
+    if (!toleration.op.empty()) one["operator"] = toleration.op;
+    if (!toleration.value.empty()) one["value"] = toleration.value;
+    if (!toleration.effect.empty()) one["effect"] = toleration.effect;
+    if (toleration.seconds) one["tolerationSeconds"] = *toleration.seconds;
+    json.push_back(std::move(one));
+  }
+  return json;
+}
+
+/// Volumes of the pod, and where its containers see them.
+struct Volumes {
+  Json volumes = Json::array();
+  Json mounts = Json::array();
+
+  void add(const std::string& name, Json source, const std::string& path) {
+    source["name"] = name;
+    volumes.push_back(std::move(source));
+    mounts.push_back({{"name", name}, {"mountPath", path}});
+  }
+};
+
+Json memory_volume(std::int64_t mebibytes) {
+  return {{"emptyDir", {{"medium", "Memory"}, {"sizeLimit", fmt::format("{}Mi", mebibytes)}}}};
+}
+
+Volumes volumes_of(const PodRequest& request) {
+  Volumes made;
+  if (request.tmpfs_size) made.add("tmpfs-ephemeral-volume", memory_volume(*request.tmpfs_size), request.tmpfs_path);
+  if (request.shared_memory) made.add("dhsm", memory_volume(*request.shared_memory), "/dev/shm");
+  for (const auto& [claim, path] : request.persistent_volume_claims)
+    made.add(claim, {{"persistentVolumeClaim", {{"claimName", claim}}}}, path);
+  return made;
+}
+
+Json labels_of(const std::map<std::string, std::string>& own, const std::string& run_key) {
+  Json labels(own);
+  if (labels.is_null()) labels = Json::object();
+  labels["app.kubernetes.io/name"] = "metaflow-task";
+  labels["app.kubernetes.io/part-of"] = "metaflow";
+  labels[kRunLabel] = run_key;
+  return labels;
+}
+
+Json annotations_of(const JobIdentity& identity, const std::map<std::string, std::string>& own) {
+  Json annotations = Json::object();
+  for (const auto& [name, value] : own) annotations[name] = value;
+  annotations["metaflow/flow_name"] = identity.flow;
+  annotations["metaflow/run_id"] = identity.run;
+  annotations["metaflow/step_name"] = identity.step;
+  annotations["metaflow/task_id"] = identity.task;
+  annotations["metaflow/attempt"] = std::to_string(identity.attempt);
+  annotations["metaflow/user"] = identity.user;
+  return annotations;
+}
+
+Json container_of(const PodRequest& request, const Delivery& delivery, const Variables& environment, Json mounts) {
+  Json env = variables(environment);
+  if (request.tmpfs_size && request.tmpfs_tempdir)
+    env.push_back({{"name", "METAFLOW_TEMPDIR"}, {"value", request.tmpfs_path}});
+  const std::string threads = std::to_string(std::max(1, static_cast<int>(request.cpu)));
+  for (const char* pool :
+       {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "NUMEXPR_NUM_THREADS"}) {
+    const bool is_set = std::any_of(environment.begin(), environment.end(),
+                                    [&](const auto& variable) { return variable.first == pool; });
+    if (!is_set) env.push_back({{"name", pool}, {"value", threads}});
+  }
+  env.push_back({{"name", "METAFLOW_TASK_CPUS"}, {"value", quantity(request.cpu)}});
+  env.push_back(from_field("METAFLOW_KUBERNETES_NAMESPACE", "metadata.namespace"));
+  env.push_back(from_field("METAFLOW_KUBERNETES_POD_NAMESPACE", "metadata.namespace"));
+  env.push_back(from_field("METAFLOW_KUBERNETES_POD_NAME", "metadata.name"));
+  env.push_back(from_field("METAFLOW_KUBERNETES_POD_ID", "metadata.uid"));
+  env.push_back(from_field("METAFLOW_KUBERNETES_SERVICE_ACCOUNT_NAME", "spec.serviceAccountName"));
+  env.push_back(from_field("METAFLOW_KUBERNETES_NODE_IP", "status.hostIP"));
+  Json env_from = Json::array();
+  if (!delivery.fetcher_image && !delivery.secret.empty()) env_from.push_back(from_secret(delivery.secret));
+  for (const std::string& secret : request.secrets) env_from.push_back(from_secret(secret));
+
+  Json container{{"name", kContainer},
+                 {"image", request.image},
+                 {"command", delivery.command},
+                 {"env", env},
+                 {"resources", resources_of(request)},
+                 {"terminationMessagePolicy", "FallbackToLogsOnError"}};
+  if (!env_from.empty()) container["envFrom"] = env_from;
+  if (!request.image_pull_policy.empty()) container["imagePullPolicy"] = request.image_pull_policy;
+  if (request.port) container["ports"] = Json::array({{{"containerPort", *request.port}}});
+  if (Json security = security_of(request.security_context); !security.empty()) container["securityContext"] = security;
+  if (!mounts.empty()) container["volumeMounts"] = std::move(mounts);
+  return container;
+}
+
+Json fetcher_of(const PodRequest& request, const Delivery& delivery) {
+  // What a fetcher needs; without limits it would count with those of the container, and be refused under a quota.
+  const Json small{{"cpu", "100m"}, {"memory", "64M"}, {"ephemeral-storage", "1024M"}};
+  Json container{{"name", kFetcher},
+                 {"image", *delivery.fetcher_image},
+                 {"command", delivery.fetcher_command},
+                 {"env", variables(delivery.fetcher_environment)},
+                 {"resources", {{"requests", small}, {"limits", small}}},
+                 {"terminationMessagePolicy", "FallbackToLogsOnError"},
+                 {"volumeMounts", Json::array({{{"name", kFetcher}, {"mountPath", kPackagePath}}})}};
+  if (!delivery.secret.empty()) container["envFrom"] = Json::array({from_secret(delivery.secret)});
+  if (Json security = security_of(request.security_context); !security.empty()) container["securityContext"] = security;
+  return container;
+}
+
+}  // namespace
+
+std::string run_key(std::string_view flow, std::string_view run, std::string_view store) {
+  return hash_of(fmt::format("{}\n{}\n{}", store, flow, run));
+}
+
+std::string secret_name(const std::string& run_key) { return "mf-" + run_key; }
+
+std::string job_name(const JobIdentity& identity, std::string_view store, int tries) {
+  std::string whole = fmt::format("{}\n{}\n{}\n{}\n{}\n{}", store, identity.flow, identity.run, identity.step,
+                                  identity.task, identity.attempt);
+  if (tries > 0) whole += fmt::format("\n{}", tries);
+  return fmt::format("mf-{}-{}-{}", dns_part(identity.flow), dns_part(identity.step), hash_of(whole));
+}
+
+Json job_manifest(const JobIdentity& identity, const std::string& name, const std::string& run_key,
+                  const PodRequest& request, const Delivery& delivery, const Variables& environment,
+                  std::int64_t kept_seconds) {
+  const Json labels = labels_of(request.labels, run_key);
+  const Json annotations = annotations_of(identity, request.annotations);
+  Volumes volumes = volumes_of(request);
+  Json init = Json::array();
+  if (delivery.fetcher_image) {
+    volumes.add(kFetcher, {{"emptyDir", Json::object()}}, kPackagePath);
+    init.push_back(fetcher_of(request, delivery));
+  }
+  Json pod{{"restartPolicy", "Never"},
+           {"terminationGracePeriodSeconds", kGraceSeconds},
+           {"activeDeadlineSeconds", request.time_limit},
+           {"containers", Json::array({container_of(request, delivery, environment, std::move(volumes.mounts))})}};
+  if (!init.empty()) pod["initContainers"] = init;
+  if (!volumes.volumes.empty()) pod["volumes"] = volumes.volumes;
+  if (!request.service_account.empty()) pod["serviceAccountName"] = request.service_account;
+  Json selector = Json::object();
+  if (!delivery.architecture.empty()) selector["kubernetes.io/arch"] = delivery.architecture;
+  for (const auto& [key, value] : request.node_selector) selector[key] = value;
+  if (!selector.empty()) pod["nodeSelector"] = selector;
+  if (!request.tolerations.empty()) pod["tolerations"] = tolerations_of(request.tolerations);
+  if (!request.image_pull_secrets.empty()) {
+    Json names = Json::array();
+    for (const std::string& secret : request.image_pull_secrets) names.push_back({{"name", secret}});
+    pod["imagePullSecrets"] = names;
+  }
+  return {{"apiVersion", "batch/v1"},
+          {"kind", "Job"},
+          {"metadata",
+           {{"name", name}, {"namespace", request.name_space}, {"labels", labels}, {"annotations", annotations}}},
+          {"spec",
+           {{"backoffLimit", 0},
+            {"completions", 1},
+            {"parallelism", 1},
+            {"ttlSecondsAfterFinished", kept_seconds},
+            {"template", {{"metadata", {{"labels", labels}, {"annotations", annotations}}}, {"spec", pod}}}}}};
+}
+
+Json secret_manifest(const std::string& name, const std::string& run_key,
+                     const std::map<std::string, std::string>& texts) {
+  return {{"apiVersion", "v1"},
+          {"kind", "Secret"},
+          {"type", "Opaque"},
+          {"metadata", {{"name", name}, {"labels", labels_of({}, run_key)}}},
+          {"stringData", texts}};
+}
+
+}  // namespace metaflow::kube

@@ -1,0 +1,67 @@
+// The objects that are sent to Kubernetes. Fields: Kubernetes API reference, batch/v1 Job, core/v1 Secret.
+#pragma once
+
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "compute/kubernetes/pod_request.h"
+
+namespace metaflow::kube {
+
+using Json = nlohmann::ordered_json;
+
+/// The attempt that a job is for.
+struct JobIdentity {
+  std::string flow;
+  std::string run;
+  std::string step;
+  std::string task;
+  int attempt = 0;
+  std::string user;
+};
+
+/// The same for the same attempt, so that a submission whose answer was lost cannot become two jobs; fit for a name and
+/// for a label. `store`: where the run is stored, since two stores may have runs of the same id.
+/// `tries`: jobs that the attempt had before, whose task did not begin.
+std::string job_name(const JobIdentity& identity, std::string_view store, int tries = 0);
+/// What is common to the jobs of a run: the value of kRunLabel, and of the name of its secret.
+std::string run_key(std::string_view flow, std::string_view run, std::string_view store);
+
+/// Of the secret of a run.
+std::string secret_name(const std::string& run_key);
+
+inline constexpr const char* kRunLabel = "metaflow/run";
+inline constexpr const char* kContainer = "task";   // the container that executes the attempt
+inline constexpr const char* kFetcher = "package";  // the init container that fetches the package
+inline constexpr const char* kPackagePath = "/mf";  // where it puts it
+
+/// How the flow comes into the container.
+struct Delivery {
+  std::vector<std::string> command;  // of the container, with the step's arguments
+  /// An init container that fetches the package into kPackagePath. Without it the image has the flow, or `command`
+  /// fetches it.
+  std::optional<std::string> fetcher_image{};
+  std::vector<std::string> fetcher_command{};
+  std::vector<std::pair<std::string, std::string>> fetcher_environment{};
+  std::string architecture;  // "amd64"
+  std::string secret;        // of the run: its keys become variables of whichever container fetches; empty: none
+};
+
+using Variables = std::vector<std::pair<std::string, std::string>>;
+
+/// batch/v1 Job with one pod that is tried once: retries are the scheduler's. `kept_seconds`: until the cluster deletes
+/// the job after it has ended.
+Json job_manifest(const JobIdentity& identity, const std::string& name, const std::string& run_key,
+                  const PodRequest& request, const Delivery& delivery, const Variables& environment,
+                  std::int64_t kept_seconds);
+
+/// core/v1 Secret with texts.
+Json secret_manifest(const std::string& name, const std::string& run_key,
+                     const std::map<std::string, std::string>& texts);
+
+}  // namespace metaflow::kube

@@ -1,0 +1,46 @@
+// The log of a pod's container while it is written.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "compute/kubernetes/client/api.h"
+
+namespace metaflow::kube {
+
+/// Follows a log to its end. Where the stream breaks off it is taken up again: each line comes once. Not thread-safe;
+/// callbacks come from the loop, and may destroy this.
+class PodLog {
+ public:
+  using Sink = std::function<void(std::string_view lines)>;
+  /// `whole`: the log was read to its end. Else the rest was not to be had.
+  using Done = std::function<void(bool whole)>;
+
+  /// `api` must outlive this.
+  PodLog(KubernetesApi& api, std::string pod, std::string container, Sink sink, Done done);
+  ~PodLog();
+  PodLog(const PodLog&) = delete;
+  PodLog& operator=(const PodLog&) = delete;
+
+ private:
+  void open();
+  void take(std::string_view piece);
+  void line(std::string_view text);
+  void ended(Answer&& answer);
+
+  KubernetesApi& api_;
+  LogQuery query_;
+  Sink sink_;
+  Done done_;
+  KubernetesApi::Id id_ = 0;
+  std::optional<base::EventLoop::Timer> pause_;
+  std::string partial_;
+  std::string until_;  // the time of the last line that was told
+  std::string lines_;  // of one piece
+  int failures_ = 0;   // since something came
+};
+
+}  // namespace metaflow::kube

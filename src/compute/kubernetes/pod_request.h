@@ -1,0 +1,56 @@
+// What a task asks of Kubernetes, with everything decided: no defaults and no settings are left to look up.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace metaflow::kube {
+
+struct Toleration {
+  std::string key{};
+  std::string op{};  // "Exists", "Equal"
+  std::string value{};
+  std::string effect{};
+  std::optional<std::int64_t> seconds{};
+};
+
+struct SecurityContext {
+  std::optional<bool> privileged{};
+  std::optional<bool> allow_privilege_escalation{};
+  std::optional<std::int64_t> run_as_user{};
+  std::optional<std::int64_t> run_as_group{};
+  std::optional<bool> run_as_non_root{};
+};
+
+struct PodRequest {
+  double cpu = 1;
+  double memory = 4096;  // MB
+  double disk = 10240;   // MB
+  std::optional<int> gpu{};
+  std::string gpu_vendor{"nvidia"};
+  std::string image{};
+  std::string image_pull_policy{};
+  std::vector<std::string> image_pull_secrets{};
+  std::string name_space{};  // empty: that of the context
+  std::string service_account{};
+  std::vector<std::string> secrets{};  // whose keys become environment variables
+  std::map<std::string, std::string> node_selector{};
+  std::vector<Toleration> tolerations{};
+  std::map<std::string, std::string> labels{};
+  std::map<std::string, std::string> annotations{};
+  std::optional<std::int64_t> tmpfs_size{};  // MiB
+  bool tmpfs_tempdir = true;
+  std::string tmpfs_path{};
+  std::map<std::string, std::string> persistent_volume_claims{};
+  std::optional<int> shared_memory{};  // MiB
+  std::optional<int> port{};
+  bool guaranteed = false;
+  std::map<std::string, std::string> extended_resources{};
+  SecurityContext security_context{};
+  std::int64_t time_limit = 0;  // seconds that the pod may take
+};
+
+}  // namespace metaflow::kube

@@ -1,0 +1,218 @@
+#include "compute/kubernetes/pod_state.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <csignal>
+
+#include "base/process.h"
+#include "base/text.h"
+#include "compute/kubernetes/manifest.h"
+#include "compute/package/bootstrap.h"
+
+namespace metaflow::kube {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr int kBySignal = 128;  // exit codes above are signals
+constexpr int kLastSignal = 64;
+constexpr int kNotExecutable = 126;  // of a shell, and of the kernel's refusal
+constexpr int kNotFound = 127;
+constexpr int kStartError = 128;  // of containerd
+constexpr std::size_t kLongestMessage = 400;
+
+const Json& at(const Json& object, const char* name) {
+  static const Json nothing;
+  if (!object.is_object()) return nothing;
+  const auto found = object.find(name);
+  return found == object.end() ? nothing : *found;
+}
+
+std::string text(const Json& object, const char* name) {
+  const Json& value = at(object, name);
+  return value.is_string() ? value.get<std::string>() : std::string();
+}
+
+int number(const Json& object, const char* name, int otherwise) {
+  const Json& value = at(object, name);
+  return value.is_number_integer() ? value.get<int>() : otherwise;
+}
+
+/// Messages of a cluster have lines, and may be long.
+std::string one_line(std::string message) {
+  std::replace(message.begin(), message.end(), '\n', ' ');
+  message = base::trim(message);
+  if (message.size() > kLongestMessage) message = message.substr(0, kLongestMessage) + "...";
+  return base::replace_invalid_utf8(message);
+}
+
+/// What a program said last.
+std::string last_line(std::string_view message) {
+  message = base::trim(message);
+  const std::size_t newline = message.rfind('\n');
+  return one_line(std::string(newline == std::string_view::npos ? message : message.substr(newline + 1)));
+}
+
+std::string reason_and_message(const Json& object) {
+  const std::string message = one_line(text(object, "message"));
+  const std::string reason = text(object, "reason");
+  return message.empty() ? reason : reason.empty() ? message : fmt::format("{}: {}", reason, message);
+}
+
+const Json& condition(const Json& status, std::string_view type) {
+  static const Json none;
+  const Json& conditions = at(status, "conditions");
+  if (!conditions.is_array()) return none;
+  for (const Json& each : conditions) {
+    if (text(each, "type") == type) return each;
+  }
+  return none;
+}
+
+/// The status of the container of this name.
+const Json& container(const Json& status, const char* list, std::string_view name) {
+  static const Json none;
+  const Json& all = at(status, list);
+  if (!all.is_array()) return none;
+  for (const Json& each : all) {
+    if (text(each, "name") == name) return each;
+  }
+  return none;
+}
+
+/// What only somebody who changes the flow, or the cluster, can cure.
+bool is_hopeless(std::string_view reason) {
+  constexpr std::array kReasons{
+      "ErrImagePull",      "ImagePullBackOff",    "InvalidImageName",           "ErrImageNeverPull",
+      "ImageInspectError", "RegistryUnavailable", "CreateContainerConfigError", "CreateContainerError",
+      "RunContainerError"};
+  return std::find(kReasons.begin(), kReasons.end(), reason) != kReasons.end();
+}
+
+/// A waiting container's say, if it is more than that it is being made.
+void wait(PodState& state, const Json& waiting) {
+  const std::string reason = text(waiting, "reason");
+  if (reason.empty() || reason == "ContainerCreating" || reason == "PodInitializing") return;
+  state.waiting = reason_and_message(waiting);
+  state.hopeless = is_hopeless(reason);
+}
+
+void end_by_cluster(PodState& state, const std::string& what) {
+  state.phase = PodPhase::ended;
+  state.by = EndedBy::cluster;
+  state.cause = state.node.empty() ? fmt::format("The pod was ended by the cluster: {}.", what)
+                                   : fmt::format("The pod was ended by the cluster, on node {}: {}.", state.node, what);
+}
+
+/// How the container of the task ended.
+void end_of_task(PodState& state, const Json& terminated) {
+  state.exit_code = number(terminated, "exitCode", -1);
+  const std::string reason = text(terminated, "reason");
+  if (reason == "OOMKilled") {  // also with exit code 0 or 1: the kernel has killed one of its processes
+    state.by = EndedBy::memory;
+    state.cause =
+        fmt::format("Task ran out of memory: the kernel killed it in its container (exit code {}).", state.exit_code);
+  } else if (reason == "StartError" || reason == "ContainerCannotRun" || state.exit_code == kStartError) {
+    state.by = EndedBy::bootstrap;
+    state.cause = fmt::format("The container could not be started: {}", one_line(text(terminated, "message")));
+  } else if (reason == "Unknown" || reason == "ContainerStatusUnknown") {
+    end_by_cluster(state, "its node was restarted or lost");
+  } else if (state.exit_code == compute::kImageUnfit || state.exit_code == compute::kPackageMissing ||
+             state.exit_code == kNotExecutable || state.exit_code == kNotFound) {
+    state.by = EndedBy::bootstrap;
+    state.cause = fmt::format("The flow could not be started in its container (exit code {}): {}", state.exit_code,
+                              last_line(text(terminated, "message")));
+  } else if (text(terminated, "message").find("exec format error") != std::string::npos) {
+    state.by = EndedBy::bootstrap;
+    state.cause = "The flow was built for another architecture than that of the node.";
+  } else if (state.exit_code == compute::kStoreFailed) {
+    state.by = EndedBy::bootstrap;
+    state.cause = fmt::format(
+        "The task could not use the datastore: {}. Its pod needs access: by METAFLOW_KUBERNETES_SECRETS or "
+        "METAFLOW_KUBERNETES_SERVICE_ACCOUNT.",
+        last_line(text(terminated, "message")));
+  } else if (state.exit_code > kBySignal && state.exit_code <= kBySignal + kLastSignal) {
+    const int signal = state.exit_code - kBySignal;
+    state.cause = signal == SIGILL ? "Task was killed by SIGILL: was it built for another processor (-march=native)?"
+                                   : fmt::format("Task was killed by {}.", base::signal_name(signal));
+  } else {
+    state.cause = fmt::format("Task ended with exit status {}.", state.exit_code);
+  }
+}
+
+}  // namespace
+
+PodState state_of_pod(const Json& pod) {
+  PodState state;
+  const Json& status = at(pod, "status");
+  state.node = text(at(pod, "spec"), "nodeName");
+  const std::string phase = text(status, "phase");
+  const std::string reason = text(status, "reason");
+
+  const Json& task = at(container(status, "containerStatuses", kContainer), "state");
+  const Json& fetcher = at(container(status, "initContainerStatuses", kFetcher), "state");
+  const Json& terminated = at(task, "terminated");
+  const Json& fetched = at(fetcher, "terminated");
+  const Json& disruption = condition(status, "DisruptionTarget");
+
+  if (reason == "DeadlineExceeded") {
+    state.phase = PodPhase::ended;
+    state.by = EndedBy::deadline;
+    state.cause = "The pod took longer than it may (activeDeadlineSeconds).";
+  } else if (terminated.is_object() && text(terminated, "reason") == "Completed" &&
+             number(terminated, "exitCode", -1) == 0) {
+    // For about a second the phase is still Running then.
+    state.phase = PodPhase::ended;
+    state.succeeded = true;
+    state.exit_code = 0;
+  } else if (text(disruption, "status") == "True" && (phase == "Failed" || terminated.is_object())) {
+    end_by_cluster(state, reason_and_message(disruption));
+  } else if (reason == "Evicted" || reason == "Preempting" || reason == "NodeLost" || reason == "Terminated" ||
+             reason == "NodeShutdown" || reason == "UnexpectedAdmissionError") {
+    end_by_cluster(state, reason_and_message(status));
+  } else if (terminated.is_object()) {
+    state.phase = PodPhase::ended;
+    end_of_task(state, terminated);
+    const bool was_killed = state.by == EndedBy::task && state.exit_code > kBySignal && state.exit_code != 255;
+    if (was_killed && !text(at(pod, "metadata"), "deletionTimestamp").empty())
+      end_by_cluster(state, "somebody deleted it");
+  } else if (fetched.is_object() && number(fetched, "exitCode", 0) != 0) {
+    state.phase = PodPhase::ended;
+    state.by = EndedBy::bootstrap;
+    state.exit_code = number(fetched, "exitCode", -1);
+    state.cause = fmt::format("The flow's package could not be fetched (exit code {}): {}", state.exit_code,
+                              last_line(text(fetched, "message")));
+  } else if (phase == "Failed") {
+    state.phase = PodPhase::ended;
+    state.by = EndedBy::cluster;
+    const std::string why = reason_and_message(status);
+    end_by_cluster(state, why.empty() ? "it says no reason" : why);
+  } else if (phase == "Succeeded") {
+    state.phase = PodPhase::ended;
+    state.succeeded = true;
+    state.exit_code = 0;
+  } else if (at(task, "running").is_object()) {
+    state.phase = PodPhase::running;
+    // Its node has not been heard of for a while. After some minutes the cluster gives it up, and the pod with it.
+    if (text(condition(status, "Ready"), "status") == "False" &&
+        text(condition(status, "ContainersReady"), "status") == "True")
+      state.waiting = fmt::format("Node {} does not answer", state.node);
+  } else {
+    const Json& scheduled = condition(status, "PodScheduled");
+    if (text(scheduled, "status") == "False") state.waiting = reason_and_message(scheduled);
+    wait(state, at(fetcher, "waiting"));
+    wait(state, at(task, "waiting"));
+  }
+  return state;
+}
+
+std::string cause_of_vanished_pod(std::string_view node) {
+  return node.empty()
+             ? "The pod is gone: somebody deleted it before it started."
+             : fmt::format("The pod is gone from node {}: it was deleted, evicted, or its node was lost.", node);
+}
+
+}  // namespace metaflow::kube

@@ -1,0 +1,188 @@
+#include "compute/kubernetes/pod_state.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "compute/kubernetes/manifest.h"
+
+namespace metaflow::kube {
+namespace {
+
+using testing::HasSubstr;
+
+/// A pod as the API server tells of it; `state` is that of the task's container.
+Json pod(const char* phase, Json state, Json more = Json::object()) {
+  Json status{{"phase", phase}};
+  if (!state.is_null()) status["containerStatuses"] = Json::array({{{"name", kContainer}, {"state", state}}});
+  status.update(more);
+  return {{"metadata", {{"name", "p"}}}, {"spec", {{"nodeName", "node-1"}}}, {"status", status}};
+}
+
+Json terminated(int code, const char* reason, const char* message = "") {
+  return {{"terminated", {{"exitCode", code}, {"reason", reason}, {"message", message}}}};
+}
+
+Json waiting(const char* reason, const char* message) {
+  return {{"waiting", {{"reason", reason}, {"message", message}}}};
+}
+
+Json condition(const char* type, const char* status, const char* reason, const char* message) {
+  return {
+      {"conditions", Json::array({{{"type", type}, {"status", status}, {"reason", reason}, {"message", message}}})}};
+}
+
+TEST(PodState, OnTheWay) {
+  EXPECT_EQ(state_of_pod(pod("Pending", nullptr)).phase, PodPhase::pending);
+  const PodState creating = state_of_pod(pod("Pending", waiting("ContainerCreating", "")));
+  EXPECT_EQ(creating.waiting, "");
+  EXPECT_EQ(creating.node, "node-1");
+  EXPECT_EQ(state_of_pod(pod("Running", {{"running", {{"startedAt", "2026-11-22T13:04:54Z"}}}})).phase,
+            PodPhase::running);
+}
+
+TEST(PodState, WhatAnAutoscalerMayCureWaits) {
+  const PodState state = state_of_pod(
+      pod("Pending", nullptr,
+          condition("PodScheduled", "False", "Unschedulable", "0/1 nodes are available: 1 Insufficient cpu.")));
+  EXPECT_EQ(state.phase, PodPhase::pending);
+  EXPECT_EQ(state.waiting, "Unschedulable: 0/1 nodes are available: 1 Insufficient cpu.");
+  EXPECT_FALSE(state.hopeless);
+}
+
+TEST(PodState, WhatNobodyCuresIsHopeless) {
+  for (const auto& [reason, message] : std::initializer_list<std::pair<const char*, const char*>>{
+           {"ImagePullBackOff", "Back-off pulling image \"127.0.0.1:9/no-such:tag\""},
+           {"ErrImageNeverPull", "Container image \"no-such:tag\" is not present with pull policy of Never"},
+           {"CreateContainerConfigError", "secret \"no-such-secret\" not found"}}) {
+    const PodState state = state_of_pod(pod("Pending", waiting(reason, message)));
+    EXPECT_EQ(state.phase, PodPhase::pending);
+    EXPECT_EQ(state.waiting, std::string(reason) + ": " + message);
+    EXPECT_TRUE(state.hopeless);
+  }
+}
+
+TEST(PodState, TheFetchersTroublesCount) {
+  const Json fetcher = {{"initContainerStatuses",
+                         Json::array({{{"name", kFetcher}, {"state", waiting("ErrImagePull", "no such host")}}})}};
+  const PodState state = state_of_pod(pod("Pending", waiting("PodInitializing", ""), fetcher));
+  EXPECT_EQ(state.waiting, "ErrImagePull: no such host");
+  EXPECT_TRUE(state.hopeless);
+  const Json failed = {{"initContainerStatuses",
+                        Json::array({{{"name", kFetcher}, {"state", terminated(97, "Error", "404\nnot found\n")}}})}};
+  const PodState ended = state_of_pod(pod("Pending", waiting("PodInitializing", ""), failed));
+  EXPECT_EQ(ended.phase, PodPhase::ended);
+  EXPECT_EQ(ended.by, EndedBy::bootstrap);
+  EXPECT_EQ(ended.cause, "The flow's package could not be fetched (exit code 97): not found");
+}
+
+TEST(PodState, EndedWell) {
+  EXPECT_TRUE(state_of_pod(pod("Succeeded", terminated(0, "Completed"))).succeeded);
+  // Its phase lags behind.
+  const PodState early = state_of_pod(pod("Running", terminated(0, "Completed")));
+  EXPECT_EQ(early.phase, PodPhase::ended);
+  EXPECT_TRUE(early.succeeded);
+}
+
+TEST(PodState, ExitStatusAndSignal) {
+  const PodState three = state_of_pod(pod("Failed", terminated(3, "Error", "about to fail\n")));
+  EXPECT_FALSE(three.succeeded);
+  EXPECT_EQ(three.by, EndedBy::task);
+  EXPECT_EQ(three.exit_code, 3);
+  EXPECT_EQ(three.cause, "Task ended with exit status 3.");
+  EXPECT_EQ(state_of_pod(pod("Failed", terminated(139, "Error"))).cause, "Task was killed by SIGSEGV.");
+  EXPECT_EQ(state_of_pod(pod("Failed", terminated(132, "Error"))).cause,
+            "Task was killed by SIGILL: was it built for another processor (-march=native)?");
+}
+
+TEST(PodState, OutOfMemoryWhateverTheExitCode) {
+  for (int code : {137, 1, 0}) {
+    const PodState state = state_of_pod(pod("Failed", terminated(code, "OOMKilled")));
+    EXPECT_EQ(state.by, EndedBy::memory);
+    EXPECT_FALSE(state.succeeded);
+  }
+}
+
+TEST(PodState, NeverStarted) {
+  const PodState state =
+      state_of_pod(pod("Failed", terminated(128, "StartError", "exec: \"/no/such\": stat /no/such: no such file")));
+  EXPECT_EQ(state.by, EndedBy::bootstrap);
+  EXPECT_EQ(state.cause, "The container could not be started: exec: \"/no/such\": stat /no/such: no such file");
+}
+
+TEST(PodState, TheClustersDoing) {
+  EXPECT_EQ(state_of_pod(pod("Failed", terminated(255, "Unknown"))).by, EndedBy::cluster);
+  const PodState evicted =
+      state_of_pod(pod("Failed", terminated(143, "Error"),
+                       condition("DisruptionTarget", "True", "EvictionByEvictionAPI", "Eviction API: evicting")));
+  EXPECT_EQ(evicted.by, EndedBy::cluster);
+  EXPECT_EQ(evicted.cause,
+            "The pod was ended by the cluster, on node node-1: EvictionByEvictionAPI: Eviction API: evicting.");
+  EXPECT_EQ(state_of_pod(
+                pod("Failed", nullptr, {{"reason", "Evicted"}, {"message", "The node was low on resource: memory."}}))
+                .by,
+            EndedBy::cluster);
+  EXPECT_EQ(state_of_pod(pod("Failed", nullptr, {{"reason", "DeadlineExceeded"}})).by, EndedBy::deadline);
+}
+
+TEST(PodState, ForeignAnswersAreSurvived) {
+  for (const Json& odd :
+       {Json(nullptr), Json(3), Json{{"status", 7}}, Json{{"status", {{"phase", 1}, {"conditions", "x"}}}},
+        Json{{"status", {{"containerStatuses", {{"name", 1}}}}}}})
+    EXPECT_EQ(state_of_pod(odd).phase, PodPhase::pending);
+}
+
+/// What a real cluster said, in recorded_pods.json: the status of a pod in each case.
+class RecordedPods : public testing::Test {
+ protected:
+  static PodState of(const char* name) { return state_of_pod(cases().at(name)); }
+  static const Json& cases() {
+    static const Json all = [] {
+      std::ifstream file(METAFLOW_SOURCE_DIR "/src/compute/kubernetes/recorded_pods.json");
+      return Json::parse(file);
+    }();
+    return all;
+  }
+};
+
+TEST_F(RecordedPods, ThatEnded) {
+  for (const char* name : {"ok", "incluster", "indexed"}) EXPECT_TRUE(of(name).succeeded) << name;
+  EXPECT_EQ(of("exit3").cause, "Task ended with exit status 3.");
+  EXPECT_EQ(of("retries").by, EndedBy::task);
+  EXPECT_EQ(of("podfailurepolicy").by, EndedBy::task);
+  EXPECT_EQ(of("oom").by, EndedBy::memory);
+  EXPECT_EQ(of("oom").cause, "Task ran out of memory: the kernel killed it in its container (exit code 137).");
+  EXPECT_EQ(of("oomchild").by, EndedBy::memory) << "with exit code 1: a child was killed";
+  EXPECT_EQ(of("badcommand").by, EndedBy::bootstrap);
+  EXPECT_THAT(of("badcommand").cause, HasSubstr("The container could not be started: "));
+  EXPECT_EQ(of("node-rebooted").by, EndedBy::cluster);
+  EXPECT_THAT(of("node-rebooted").cause, HasSubstr("its node was restarted or lost"));
+  EXPECT_EQ(of("tainted-watch").by, EndedBy::cluster);
+  EXPECT_THAT(of("tainted-watch").cause, HasSubstr("DeletionByTaintManager: Taint manager: deleting"));
+}
+
+TEST_F(RecordedPods, ThatRun) {
+  EXPECT_EQ(of("running").phase, PodPhase::running);
+  EXPECT_EQ(of("running").waiting, "");
+  EXPECT_EQ(of("evicted-terminating").phase, PodPhase::running) << "it has time to end";
+  for (const char* name : {"running-node-notready", "nodelost-notready"}) {
+    EXPECT_EQ(of(name).phase, PodPhase::running) << name;
+    EXPECT_THAT(of(name).waiting, HasSubstr("does not answer")) << name;
+  }
+}
+
+TEST_F(RecordedPods, ThatWait) {
+  EXPECT_THAT(of("unschedulable").waiting,
+              testing::StartsWith("Unschedulable: 0/1 nodes are available: 1 Insufficient cpu"));
+  EXPECT_FALSE(of("unschedulable").hopeless);
+  for (const char* name : {"imagepull", "imageneverpull", "badsecret"}) {
+    EXPECT_EQ(of(name).phase, PodPhase::pending) << name;
+    EXPECT_TRUE(of(name).hopeless) << name;
+  }
+  EXPECT_THAT(of("imagepull").waiting, HasSubstr("ImagePull"));
+  EXPECT_THAT(of("badsecret").waiting, testing::StartsWith("CreateContainerConfigError: secret \""));
+}
+
+}  // namespace
+}  // namespace metaflow::kube

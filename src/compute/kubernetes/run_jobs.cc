@@ -1,0 +1,107 @@
+#include "compute/kubernetes/run_jobs.h"
+
+#include <algorithm>
+#include <map>
+#include <tuple>
+
+#include "compute/kubernetes/manifest.h"
+
+namespace metaflow::kube {
+
+namespace {
+
+constexpr const char* kOurs = "app.kubernetes.io/name=metaflow-task";
+
+/// Objects of a list, those of a list that expired not among them.
+std::vector<Json> list(KubernetesApi& api, base::EventLoop& loop, Resource resource, const Selection& selection) {
+  std::vector<Json> objects;
+  std::optional<ListEnd> end;
+  api.list(resource, selection,
+           {.on_object = [&](Json&& object) { objects.push_back(std::move(object)); },
+            .on_restart = [&] { objects.clear(); },
+            .done = [&](ListEnd&& ended) { end = std::move(ended); }});
+  while (!end) loop.run_once();
+  if (end->failure) throw end->failure->error();
+  return objects;
+}
+
+void remove(KubernetesApi& api, base::EventLoop& loop, Resource resource, std::span<const std::string> names) {
+  std::size_t left = names.size();
+  std::optional<ApiFailure> failure;
+  for (const std::string& name : names) {
+    api.remove(resource, name, [&](Answer&& answer) {
+      --left;
+      if (answer.failure && !failure) failure = std::move(answer.failure);
+    });
+  }
+  while (left > 0) loop.run_once();
+  if (failure) throw failure->error();
+}
+
+bool has_ended(const Json& job) {
+  const auto status = job.find("status");
+  if (status == job.end() || !status->is_object()) return false;
+  const auto conditions = status->find("conditions");
+  if (conditions == status->end() || !conditions->is_array()) return false;
+  return std::any_of(conditions->begin(), conditions->end(), [](const Json& condition) {
+    const std::string type = text_at(condition, {"type"});
+    return (type == "Complete" || type == "Failed") && text_at(condition, {"status"}) == "True";
+  });
+}
+
+std::string annotation(const Json& object, const char* name) {
+  return text_at(object, {"metadata", "annotations", name});
+}
+
+}  // namespace
+
+std::vector<RunJob> unfinished_jobs(KubernetesApi& api, base::EventLoop& loop, const RunSelection& which) {
+  std::map<std::string, RunJob> jobs;
+  for (const Json& object : list(api, loop, Resource::jobs, {.labels = kOurs})) {
+    RunJob job;
+    job.name = text_at(object, {"metadata", "name"});
+    job.run_key = text_at(object, {"metadata", "labels", kRunLabel});
+    job.flow = annotation(object, "metaflow/flow_name");
+    job.run = annotation(object, "metaflow/run_id");
+    job.step = annotation(object, "metaflow/step_name");
+    job.task = annotation(object, "metaflow/task_id");
+    job.attempt = annotation(object, "metaflow/attempt");
+    job.user = annotation(object, "metaflow/user");
+    job.started = text_at(object, {"metadata", "creationTimestamp"});
+    const bool wanted = (which.flow.empty() || job.flow == which.flow) && (which.run.empty() || job.run == which.run) &&
+                        (which.user.empty() || job.user == which.user);
+    if (wanted && !has_ended(object)) jobs.emplace(job.name, std::move(job));
+  }
+  if (jobs.empty()) return {};
+  const Selection active{.labels = kOurs, .fields = "status.phase!=Succeeded,status.phase!=Failed"};
+  for (const Json& pod : list(api, loop, Resource::pods, active)) {
+    std::string name = text_at(pod, {"metadata", "labels", "batch.kubernetes.io/job-name"});
+    if (name.empty()) name = text_at(pod, {"metadata", "labels", "job-name"});
+    const auto found = jobs.find(name);
+    if (found == jobs.end()) continue;
+    RunJob& job = found->second;
+    job.pod = text_at(pod, {"metadata", "name"});
+    job.phase = text_at(pod, {"status", "phase"});
+    job.running = job.phase == "Running";
+    if (const std::string start = text_at(pod, {"status", "startTime"}); !start.empty()) job.started = start;
+  }
+  std::vector<RunJob> sorted;
+  for (auto& [name, job] : jobs) sorted.push_back(std::move(job));
+  std::sort(sorted.begin(), sorted.end(), [](const RunJob& a, const RunJob& b) {
+    return std::tuple(a.run, a.step, a.task.size(), a.task) < std::tuple(b.run, b.step, b.task.size(), b.task);
+  });
+  return sorted;
+}
+
+void remove_jobs(KubernetesApi& api, base::EventLoop& loop, std::span<const RunJob> jobs) {
+  std::vector<std::string> names;
+  for (const RunJob& job : jobs) names.push_back(job.name);
+  remove(api, loop, Resource::jobs, names);
+}
+
+void remove_secret(KubernetesApi& api, base::EventLoop& loop, const std::string& run_key) {
+  const std::string name = secret_name(run_key);
+  remove(api, loop, Resource::secrets, std::span(&name, 1));
+}
+
+}  // namespace metaflow::kube

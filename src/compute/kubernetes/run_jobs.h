@@ -1,0 +1,45 @@
+// The jobs of runs, for commands: each function waits for the cluster's answers.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/event_loop.h"
+#include "compute/kubernetes/client/api.h"
+
+namespace metaflow::kube {
+
+/// A job that has not ended.
+struct RunJob {
+  std::string name{};
+  std::string run_key{};  // of its run
+  std::string flow{};
+  std::string run{};
+  std::string step{};
+  std::string task{};
+  std::string attempt{};
+  std::string user{};
+  std::string pod{};      // empty: it has none
+  std::string phase{};    // of the pod: "Pending", "Running"
+  std::string started{};  // when the pod did, or, if it has not, the job was made: "2026-11-23T04:16:21Z"
+  bool running = false;   // the pod has started
+};
+
+/// Which runs; empty: all.
+struct RunSelection {
+  std::string flow{};
+  std::string run{};
+  std::string user{};
+};
+
+/// By run, step and task. Throws Error{kubernetes}.
+std::vector<RunJob> unfinished_jobs(KubernetesApi& api, base::EventLoop& loop, const RunSelection& which);
+
+/// Deletes jobs, with their pods, which have half a minute to end. Throws Error{kubernetes}.
+void remove_jobs(KubernetesApi& api, base::EventLoop& loop, std::span<const RunJob> jobs);
+/// Deletes what a run keeps besides its jobs. Throws Error{kubernetes}.
+void remove_secret(KubernetesApi& api, base::EventLoop& loop, const std::string& run_key);
+
+}  // namespace metaflow::kube

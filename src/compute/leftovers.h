@@ -1,0 +1,76 @@
+// What attempts that were executed elsewhere have left in the store, read by threads: a store may be slow, and a
+// scheduler that waits for it would keep thousands of others waiting.
+#pragma once
+
+#include <condition_variable>
+#include <cstddef>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/event_loop.h"
+#include "base/files.h"
+#include "store/exit_report.h"
+#include "store/flow_store.h"
+
+namespace metaflow::compute {
+
+struct Leftover {
+  std::optional<store::ExitReport> report{};
+  bool done = false;                              // it was committed
+  std::shared_ptr<const store::TaskData> data{};  // nothing: it left nothing
+  std::optional<std::string> out{};               // its log, without marks, if that was asked for and there is one
+  std::optional<std::string> err{};
+  std::string failure{};  // why these could not be read; empty: they were
+};
+
+/// Lives in the scheduler's event loop; not thread-safe itself.
+class LeftoverReader {
+ public:
+  /// Called by each thread, which needs a store of its own.
+  using Open = std::function<std::unique_ptr<store::FlowStore>()>;
+  /// Called from the loop.
+  using Done = std::function<void(Leftover&&)>;
+
+  LeftoverReader(base::EventLoop& loop, Open open, std::size_t threads);
+  /// What was not read yet is not, and `done` is not called.
+  ~LeftoverReader();
+  LeftoverReader(const LeftoverReader&) = delete;
+  LeftoverReader& operator=(const LeftoverReader&) = delete;
+
+  void read(const store::TaskRef& task, int attempt, bool with_log, Done done);
+
+ private:
+  struct Order {
+    store::TaskRef task;
+    int attempt = 0;
+    bool with_log = false;
+    Done done;
+  };
+  struct Delivery {
+    Done done;
+    Leftover leftover;
+  };
+
+  void work();
+  void deliver();
+
+  base::EventLoop& loop_;
+  Open open_;
+  std::size_t most_threads_;
+  base::Fd wake_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<Order> orders_;
+  std::deque<Delivery> deliveries_;
+  std::size_t idle_ = 0;
+  bool ending_ = false;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace metaflow::compute

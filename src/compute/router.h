@@ -1,0 +1,31 @@
+// The backends of a run as one: each attempt goes to that of its step.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "compute/backend.h"
+
+namespace metaflow::compute {
+
+/// Not thread-safe.
+class Router : public Backend {
+ public:
+  /// `local` executes what no other backend was added for, and what only notes that a step failed: that needs nothing
+  /// of what the step asked for.
+  explicit Router(std::unique_ptr<Backend> local);
+
+  void add(std::unique_ptr<Backend> backend, const std::vector<std::string>& steps);
+
+  void submit(std::span<const Attempt> attempts) override;
+  void stop(std::span<const AttemptId> attempts, Stop how) override;
+  void end() override;
+
+ private:
+  std::vector<std::unique_ptr<Backend>> backends_;  // the local one first
+  std::map<std::string, Backend*> by_step_;
+};
+
+}  // namespace metaflow::compute

@@ -1,0 +1,307 @@
+#include "runtime/pod_request.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+#include <metaflow/error.h>
+
+#include "base/json.h"
+#include "base/text.h"
+#include "runtime/policy.h"
+
+namespace metaflow::runtime {
+
+namespace {
+
+using graph::Json;
+using kube::PodRequest;
+using kube::SecurityContext;
+using kube::Toleration;
+
+constexpr std::int64_t kLongest = 5 * 24 * 3600;  // seconds: Metaflow's time limit where a step has none
+constexpr std::int64_t kShortest = 60;            // below it a pod hardly starts
+constexpr const char* kDefaultImage = "debian:bookworm-slim";
+constexpr std::size_t kLongestLabel = 63;
+
+[[noreturn]] void refuse(std::string message, std::string hint = {}) {
+  throw Error(ErrorCode::kubernetes, std::move(message), std::move(hint));
+}
+
+/// The settings METAFLOW_KUBERNETES_*, read as what they have to be.
+class KubernetesSettings {
+ public:
+  explicit KubernetesSettings(const base::Settings& settings) : settings_(settings) {}
+
+  std::string text(const std::string& name, const std::string& otherwise = {}) const {
+    return settings_.get("KUBERNETES_" + name, otherwise);
+  }
+
+  std::optional<double> number(const std::string& name) const {
+    const std::string value = text(name);
+    if (value.empty()) return std::nullopt;
+    double number = 0;
+    const auto parsed = std::from_chars(value.data(), value.data() + value.size(), number);
+    if (parsed.ec != std::errc() || parsed.ptr != value.data() + value.size()) wrong(name, value, "a number");
+    return number;
+  }
+
+  std::vector<std::string> list(const std::string& name) const {  // a,b or JSON
+    const std::string value = text(name);
+    std::vector<std::string> items;
+    if (value.starts_with('[')) {
+      for (const Json& item : json(name, "a list of texts")) {
+        if (!item.is_string()) wrong(name, value, "a list of texts");
+        items.push_back(item.get<std::string>());
+      }
+      return items;
+    }
+    for (const std::string& item : base::split(value, ',')) {
+      if (!base::trim(item).empty()) items.emplace_back(base::trim(item));
+    }
+    return items;
+  }
+
+  std::map<std::string, std::string> dict(const std::string& name) const {  // a=b,c or JSON
+    const std::string value = text(name);
+    std::map<std::string, std::string> items;
+    if (value.starts_with('{')) {
+      const Json object = json(name, "an object of texts");
+      for (const auto& [key, item] : object.items())
+        items[key] = item.is_string() ? item.get<std::string>() : item.dump();
+      return items;
+    }
+    for (const std::string& item : list(name)) {
+      const std::size_t equals = item.find('=');
+      items[item.substr(0, equals)] = equals == std::string::npos ? "" : item.substr(equals + 1);
+    }
+    return items;
+  }
+
+  /// A JSON list of objects of texts and numbers.
+  std::vector<std::map<std::string, std::string>> objects(const std::string& name) const {
+    std::vector<std::map<std::string, std::string>> objects;
+    if (text(name).empty()) return objects;
+    for (const Json& object : json(name, "a JSON list of objects")) {
+      if (!object.is_object()) wrong(name, text(name), "a JSON list of objects");
+      auto& items = objects.emplace_back();
+      for (const auto& [key, item] : object.items())
+        items[key] = item.is_string() ? item.get<std::string>() : item.dump();
+    }
+    return objects;
+  }
+
+ private:
+  Json json(const std::string& name, const char* what) const {
+    const std::string value = text(name);
+    Json parsed = base::is_deep_json(value) ? Json(Json::value_t::discarded) : Json::parse(value, nullptr, false);
+    if (parsed.is_discarded() || (!parsed.is_array() && !parsed.is_object())) wrong(name, value, what);
+    return parsed;
+  }
+  [[noreturn]] static void wrong(const std::string& name, const std::string& value, const char* what) {
+    refuse(fmt::format("METAFLOW_KUBERNETES_{} is '{}', and has to be {}", name, value, what));
+  }
+
+  const base::Settings& settings_;
+};
+
+/// What is not given comes from the settings.
+template <class Container>
+Container given_or(const Container& given, Container otherwise) {
+  return given.empty() ? std::move(otherwise) : given;
+}
+
+double positive(const std::string& step, const char* attribute, double value) {
+  if (!(value > 0) || !std::isfinite(value))
+    refuse(fmt::format("Invalid {} value *{}* for step *{}*; it should be greater than 0", attribute, value, step));
+  return value;
+}
+
+int positive(const std::string& step, const char* attribute, int value) {
+  if (value <= 0)
+    refuse(fmt::format("Invalid {} value: *{}* for step *{}* (it should be an integer greater than 0)", attribute,
+                       value, step));
+  return value;
+}
+
+std::int64_t whole(const std::string& step, const std::string& attribute, const std::string& text) {
+  std::int64_t number = 0;
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size() || number < 0)
+    refuse(fmt::format("Invalid {} value: *{}* for step *{}* (it should be an integer)", attribute, text, step));
+  return number;
+}
+
+bool truth(const std::string& step, const std::string& attribute, const std::string& text) {
+  const std::string lower = base::lower(text);
+  if (lower == "true" || lower == "1") return true;
+  if (lower == "false" || lower == "0") return false;
+  refuse(fmt::format("Invalid {} value: *{}* for step *{}* (it should be true or false)", attribute, text, step));
+}
+
+bool is_label_value(const std::string& value) {
+  auto alphanumeric = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
+  if (value.empty()) return true;
+  return value.size() <= kLongestLabel && alphanumeric(value.front()) && alphanumeric(value.back()) &&
+         std::all_of(value.begin(), value.end(),
+                     [&](char c) { return alphanumeric(c) || c == '-' || c == '_' || c == '.'; });
+}
+
+void check_labels(const std::string& step, const std::map<std::string, std::string>& labels) {
+  for (const auto& [key, value] : labels) {
+    if (is_label_value(value)) continue;
+    refuse(fmt::format("Invalid value: \"{}\" of the label {} of step *{}*", value, key, step),
+           "A label consists of letters, digits, '-', '_' and '.', starts and ends with a letter or digit, and has at "
+           "most 63 characters.");
+  }
+}
+
+Toleration toleration(const std::string& step, const std::map<std::string, std::string>& given) {
+  Toleration made;
+  std::vector<std::string> unknown;
+  for (const auto& [key, value] : given) {
+    if (key == "key") {
+      made.key = value;
+    } else if (key == "operator") {
+      made.op = value;
+    } else if (key == "value") {
+      made.value = value;
+    } else if (key == "effect") {
+      made.effect = value;
+    } else if (key == "toleration_seconds") {
+      made.seconds = whole(step, "toleration_seconds", value);
+    } else {
+      unknown.push_back(key);
+    }
+  }
+  if (!unknown.empty()) {
+    refuse(
+        fmt::format("Tolerations parameter contains invalid keys: [{}] (step *{}*)", base::join(unknown, ", "), step),
+        "The keys are key, operator, value, effect, toleration_seconds.");
+  }
+  return made;
+}
+
+SecurityContext security_context(const std::string& step, const std::map<std::string, std::string>& given) {
+  SecurityContext made;
+  for (const auto& [key, value] : given) {
+    if (key == "privileged") {
+      made.privileged = truth(step, key, value);
+    } else if (key == "allow_privilege_escalation") {
+      made.allow_privilege_escalation = truth(step, key, value);
+    } else if (key == "run_as_user") {
+      made.run_as_user = whole(step, key, value);
+    } else if (key == "run_as_group") {
+      made.run_as_group = whole(step, key, value);
+    } else if (key == "run_as_non_root") {
+      made.run_as_non_root = truth(step, key, value);
+    } else {
+      refuse(fmt::format("security_context of step *{}* has the unknown key {}", step, key),
+             "The keys are privileged, allow_privilege_escalation, run_as_user, run_as_group, run_as_non_root.");
+    }
+  }
+  return made;
+}
+
+bool is_guaranteed(const std::string& step, const std::string& qos) {
+  const std::string lower = base::lower(qos);
+  if (lower == "guaranteed") return true;
+  if (lower == "burstable") return false;
+  refuse(fmt::format("*{}* (step *{}*) is not a valid Kubernetes QoS class", qos, step),
+         "Choose one of: Guaranteed, Burstable");
+}
+
+}  // namespace
+
+std::string image_with_registry(const std::string& image, const std::string& registry) {
+  const std::size_t slash = image.rfind('/');
+  const bool has_registry = slash != std::string::npos && image.find_first_of(".:") < slash;
+  if (registry.empty() || has_registry) return image;
+  return registry.substr(0, registry.find_last_not_of('/') + 1) + "/" + image;
+}
+
+std::optional<PodRequest> pod_request(const std::string& step, const std::vector<graph::Decorator>& decorators,
+                                      const base::Settings& all_settings) {
+  const auto asked = graph::find_decorator<metaflow::kubernetes>(decorators);
+  if (!asked) return std::nullopt;
+  const KubernetesSettings settings(all_settings);
+  const PodRequest defaults;
+
+  PodRequest pod;
+  pod.cpu = asked->cpu ? *asked->cpu : settings.number("CPU").value_or(defaults.cpu);
+  pod.memory = asked->memory ? *asked->memory : settings.number("MEMORY").value_or(defaults.memory);
+  pod.disk = asked->disk ? *asked->disk : settings.number("DISK").value_or(defaults.disk);
+  pod.gpu = asked->gpu;
+  pod.shared_memory = asked->shared_memory;
+  if (const auto more = graph::find_decorator<resources>(decorators)) {
+    pod.cpu = std::max(pod.cpu, more->cpu);
+    pod.memory = std::max(pod.memory, more->memory);
+    if (more->disk) pod.disk = std::max(pod.disk, *more->disk);
+    if (more->gpu) pod.gpu = more->gpu;
+    if (more->shared_memory) pod.shared_memory = more->shared_memory;
+  }
+  positive(step, "cpu", pod.cpu);
+  positive(step, "memory", pod.memory);
+  positive(step, "disk", pod.disk);
+  if (pod.gpu && *pod.gpu < 0)
+    refuse(fmt::format("Invalid GPU value *{}* for step *{}*; it should be an integer", *pod.gpu, step));
+  pod.gpu_vendor = base::lower(given_or(asked->gpu_vendor, settings.text("GPU_VENDOR", defaults.gpu_vendor)));
+  if (pod.gpu_vendor != "nvidia" && pod.gpu_vendor != "amd")
+    refuse(fmt::format("GPU vendor *{}* for step *{}* is not currently supported.", pod.gpu_vendor, step),
+           "It is nvidia or amd.");
+  if (!pod.shared_memory) {
+    if (const auto set = settings.number("SHARED_MEMORY")) pod.shared_memory = static_cast<int>(*set);
+  }
+  if (pod.shared_memory) positive(step, "shared_memory", *pod.shared_memory);
+  pod.port = asked->port;
+  if (!pod.port) {
+    if (const auto set = settings.number("PORT")) pod.port = static_cast<int>(*set);
+  }
+  if (pod.port) positive(step, "port", *pod.port);
+
+  const std::string image = given_or(
+      asked->image, settings.text("CONTAINER_IMAGE", all_settings.get("DEFAULT_CONTAINER_IMAGE", kDefaultImage)));
+  pod.image = image_with_registry(
+      image, settings.text("CONTAINER_REGISTRY", all_settings.get("DEFAULT_CONTAINER_REGISTRY", "")));
+  pod.image_pull_policy = given_or(asked->image_pull_policy, settings.text("IMAGE_PULL_POLICY"));
+  pod.image_pull_secrets = given_or(asked->image_pull_secrets, settings.list("IMAGE_PULL_SECRETS"));
+  pod.name_space = given_or(asked->namespace_, settings.text("NAMESPACE"));
+  pod.service_account = given_or(asked->service_account, settings.text("SERVICE_ACCOUNT"));
+  pod.secrets = asked->secrets;
+  for (std::string& secret : settings.list("SECRETS")) {
+    if (std::find(pod.secrets.begin(), pod.secrets.end(), secret) == pod.secrets.end())
+      pod.secrets.push_back(std::move(secret));
+  }
+  pod.node_selector = given_or(asked->node_selector, settings.dict("NODE_SELECTOR"));
+  if (!asked->compute_pool.empty()) pod.node_selector["outerbounds.co/compute-pool"] = asked->compute_pool;
+  for (const auto& given : given_or(asked->tolerations, settings.objects("TOLERATIONS")))
+    pod.tolerations.push_back(toleration(step, given));
+  pod.labels = asked->labels;
+  pod.labels.merge(settings.dict("LABELS"));
+  check_labels(step, pod.labels);
+  pod.annotations = asked->annotations;
+  pod.annotations.merge(settings.dict("ANNOTATIONS"));
+  if (asked->use_tmpfs || asked->tmpfs_size) {
+    pod.tmpfs_size = asked->tmpfs_size ? positive(step, "tmpfs_size", *asked->tmpfs_size)
+                                       : std::max<std::int64_t>(1, std::llround(pod.memory / 2));
+    pod.tmpfs_tempdir = asked->tmpfs_tempdir;
+    pod.tmpfs_path = asked->tmpfs_path;
+    if (!pod.tmpfs_path.starts_with('/'))
+      refuse(fmt::format("tmpfs_path of step *{}* is '{}', and has to begin with /", step, pod.tmpfs_path));
+  }
+  pod.persistent_volume_claims = given_or(asked->persistent_volume_claims, settings.dict("PERSISTENT_VOLUME_CLAIMS"));
+  pod.guaranteed = is_guaranteed(step, given_or(asked->qos, settings.text("QOS", "burstable")));
+  pod.extended_resources = asked->extended_resources;
+  pod.security_context = security_context(step, asked->security_context);
+
+  const std::int64_t limit = policy_of(decorators).time_limit / 1'000'000;
+  if (limit > 0 && limit < kShortest)
+    refuse(fmt::format("The timeout for step *{}* should be at least {} seconds for execution on Kubernetes.", step,
+                       kShortest));
+  pod.time_limit = limit > 0 ? limit : kLongest;
+  return pod;
+}
+
+}  // namespace metaflow::runtime

@@ -1,0 +1,82 @@
+#include "store/service/heartbeats.h"
+
+#include <algorithm>
+
+#include "base/text.h"
+
+namespace metaflow::store {
+
+namespace {
+
+constexpr std::int64_t kSecond = 1'000'000;
+constexpr std::int64_t kPeriod = 10 * kSecond;
+constexpr std::int64_t kLongestPeriod = 40 * kSecond;  // after a minute, the UI takes a task for dead
+
+/// The answer is a JSON text that holds JSON: "{\"wait_time_in_seconds\": 10}".
+std::int64_t period_in(const ServiceAnswer& answer) {
+  if (!answer.ok() || !answer.json.is_string()) return kPeriod;
+  const auto& text = answer.json.get_ref<const std::string&>();
+  if (base::is_deep_json(text)) return kPeriod;
+  const auto json = nlohmann::json::parse(text, nullptr, false);
+  const auto wait = json.is_object() ? json.find("wait_time_in_seconds") : json.end();
+  if (!json.is_object() || wait == json.end() || !wait->is_number()) return kPeriod;
+  const double seconds = std::clamp(wait->get<double>(), 0.0, 1e6);
+  return seconds <= 0 ? kPeriod : std::clamp(static_cast<std::int64_t>(seconds * 1e6), kSecond, kLongestPeriod);
+}
+
+}  // namespace
+
+Heartbeats::~Heartbeats() {
+  if (timer_) loop_.cancel(*timer_);
+}
+
+void Heartbeats::start(const std::string& path, std::int64_t delay) {
+  stop(path);
+  add(path, delay);
+  arm();
+}
+
+void Heartbeats::add(const std::string& path, std::int64_t delay) {
+  const std::int64_t due = clock_.monotonic_microseconds() + delay;
+  due_[path] = due;
+  queue_.emplace(due, path);
+}
+
+void Heartbeats::stop(const std::string& path) {
+  const auto found = due_.find(path);
+  if (found == due_.end()) return;
+  queue_.erase({found->second, path});
+  due_.erase(found);
+}
+
+void Heartbeats::arm() {
+  if (queue_.empty()) return;
+  const std::int64_t due = queue_.begin()->first;
+  if (timer_ && timer_at_ <= due) return;
+  if (timer_) loop_.cancel(*timer_);
+  timer_at_ = due;
+  timer_ = loop_.after(std::max<std::int64_t>(due - clock_.monotonic_microseconds(), 0), [this] {
+    timer_.reset();
+    beat();
+    arm();
+  });
+}
+
+void Heartbeats::beat() {
+  const std::int64_t now = clock_.monotonic_microseconds();
+  while (!queue_.empty() && queue_.begin()->first <= now) {
+    const std::string path = queue_.begin()->second;
+    queue_.erase(queue_.begin());
+    due_[path] = 0;
+    // 404: the last one was less than the period ago, or came with that of a task.
+    client_.start({.method = "POST", .path = path + "/heartbeat", .body = "{}", .background = true},
+                  [this, path](ServiceAnswer&& answer) {
+                    const auto found = due_.find(path);
+                    if (found == due_.end() || found->second != 0) return;  // stopped, maybe started anew, meanwhile
+                    add(path, period_in(answer));
+                    arm();
+                  });
+  }
+}
+
+}  // namespace metaflow::store

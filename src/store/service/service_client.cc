@@ -1,0 +1,292 @@
+#include "store/service/service_client.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+#include "base/text.h"
+
+namespace metaflow::store {
+
+using Json = nlohmann::json;
+
+namespace {
+
+constexpr std::size_t kInFlight = 16;
+constexpr std::size_t kInBackground = 4;  // of those
+constexpr int kTriesBeforeTelling = 3;
+constexpr std::int64_t kSilence = 60'000'000;
+constexpr std::size_t kWordsOfServer = 300;  // what is repeated of an answer
+
+/// Statuses of which it is not known whether the request was carried out behind the server or gateway that says so.
+bool leaves_it_open(int status) { return status == 500 || status == 502 || status == 504; }
+
+Json parse(const net::Response& response) {
+  if (response.body.empty() || base::is_deep_json(response.body)) return {};
+  Json json = Json::parse(response.body, nullptr, false);
+  return json.is_discarded() ? Json() : json;
+}
+
+/// What the service says in an answer that is an error: a text, or an object with one, sometimes as JSON in JSON.
+std::string words_of(const Json& json) {
+  if (json.is_string()) {
+    const auto& text = json.get_ref<const std::string&>();
+    if (!text.starts_with('{')) return text;
+    const Json inner = base::is_deep_json(text) ? Json() : Json::parse(text, nullptr, false);
+    return inner.is_object() ? words_of(inner) : text;
+  }
+  if (!json.is_object()) return {};
+  for (const char* name : {"message", "detail", "err_msg", "msg", "pgerror"}) {
+    const auto found = json.find(name);
+    if (found == json.end()) continue;
+    if (std::string words = words_of(*found); !words.empty()) return words;
+  }
+  return {};
+}
+
+std::string shortened(std::string_view text) {
+  std::string line = base::replace_invalid_utf8(text.substr(0, kWordsOfServer));
+  std::replace_if(
+      line.begin(), line.end(), [](unsigned char c) { return c < 0x20 || c == 0x7F; }, ' ');
+  return std::string(base::trim(line)) + (text.size() > kWordsOfServer ? "..." : "");
+}
+
+/// A name or value of a header that ends the header would begin another one.
+bool fits_header(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](unsigned char c) { return c >= 0x20 && c != 0x7F; });
+}
+
+net::Headers parse_headers(const std::string& text) {
+  const std::string hint = R"(It looks like this: {"x-team": "risk"})";
+  const Json json = base::is_deep_json(text) ? Json() : Json::parse(text, nullptr, false);
+  if (!json.is_object())
+    throw Error(ErrorCode::invalid_command, "METAFLOW_SERVICE_HEADERS is no JSON object of headers", hint);
+  net::Headers headers;
+  for (const auto& [name, value] : json.items()) {
+    if (!value.is_string() || name.empty() || name.find(':') != std::string::npos || !fits_header(name) ||
+        !fits_header(value.get_ref<const std::string&>())) {
+      throw Error(ErrorCode::invalid_command,
+                  fmt::format("METAFLOW_SERVICE_HEADERS has '{}', which is no header with a text", shortened(name)),
+                  hint);
+    }
+    headers.emplace_back(name, value.get<std::string>());
+  }
+  return headers;
+}
+
+std::array<int, 3> numbers_of(std::string_view version) {
+  std::array<int, 3> numbers{};
+  const char* at = version.data();
+  const char* const end = at + version.size();
+  for (int& number : numbers) {
+    const auto [next, error] = std::from_chars(at, end, number);
+    if (error != std::errc() || next == end || *next != '.') break;
+    at = next + 1;
+  }
+  return numbers;
+}
+
+}  // namespace
+
+bool older_version(std::string_view version, std::string_view than) { return numbers_of(version) < numbers_of(than); }
+
+ServiceOptions service_options(const base::Settings& settings) {
+  ServiceOptions options;
+  options.url = settings.get("SERVICE_URL", "");
+  if (options.url.empty()) {
+    throw Error(ErrorCode::invalid_command, "Missing Metaflow Service URL",
+                "Specify with METAFLOW_SERVICE_URL environment variable, http://host:8080 for instance; --metadata "
+                "local needs no service.");
+  }
+  while (options.url.ends_with('/')) options.url.pop_back();
+  const bool is_http = options.url.starts_with("http://") || options.url.starts_with("https://");
+  if (!is_http || options.url.find_first_of("?# ") != std::string::npos || !fits_header(options.url)) {
+    throw Error(ErrorCode::invalid_command,
+                fmt::format("METAFLOW_SERVICE_URL is '{}', which is no address of a metadata service",
+                            net::printable_url(options.url)),
+                "It looks like this: https://host:port/path");
+  }
+  if (const auto headers = settings.get("SERVICE_HEADERS")) options.headers = parse_headers(*headers);
+  if (const auto key = settings.get("SERVICE_AUTH_KEY")) {
+    if (!fits_header(*key))
+      throw Error(ErrorCode::invalid_command, "METAFLOW_SERVICE_AUTH_KEY has a line end or the like in it");
+    std::erase_if(options.headers, [](const net::Header& header) { return base::lower(header.first) == "x-api-key"; });
+    options.headers.emplace_back("x-api-key", *key);
+  }
+  options.headers.emplace_back("Content-Type", "application/json");
+  if (const auto count = settings.get("SERVICE_RETRY_COUNT")) {
+    int tries = 0;
+    const auto [end, error] = std::from_chars(count->data(), count->data() + count->size(), tries);
+    if (error != std::errc() || end != count->data() + count->size() || tries < 1) {
+      throw Error(ErrorCode::invalid_command,
+                  fmt::format("METAFLOW_SERVICE_RETRY_COUNT is '{}', which is no number of tries", shortened(*count)));
+    }
+    options.retry.tries = options.patient.tries = tries;
+  }
+  return options;
+}
+
+struct ServiceClient::Transfer {
+  ServiceRequest request;
+  Done done;
+  net::Retry retry;
+  int tries = 0;
+  bool lost = false;  // a try that may have been carried out
+};
+
+ServiceClient::ServiceClient(ServiceOptions options, base::EventLoop& loop, base::Clock& clock)
+    : options_(std::move(options)),
+      loop_(loop),
+      clock_(clock),
+      budget_(options_.patient.budget),
+      random_(net::jitter()),
+      retry_(&options_.retry),
+      http_({.connections_per_host = kInFlight, .connections_kept = kInFlight}) {
+  http_.attach(loop_);
+}
+
+ServiceClient::~ServiceClient() {
+  for (const auto& [timer, transfer] : paused_) loop_.cancel(timer);
+}
+
+void ServiceClient::start(ServiceRequest request, Done done) {
+  auto& queue = request.background ? background_ : waiting_;
+  queue.push_back(
+      std::make_shared<Transfer>(Transfer{std::move(request), std::move(done), net::Retry(*retry_, budget_, random_)}));
+  launch();
+}
+
+ServiceAnswer ServiceClient::fetch(ServiceRequest request) {
+  const auto answer =
+      std::make_shared<std::optional<ServiceAnswer>>();  // the loop may throw, and the answer come later
+  start(std::move(request), [answer](ServiceAnswer&& given) { *answer = std::move(given); });
+  while (!*answer) loop_.run_once();
+  return std::move(**answer);
+}
+
+void ServiceClient::launch() {
+  while (active_ < kInFlight && !waiting_.empty()) {
+    const TransferPtr transfer = std::move(waiting_.front());
+    waiting_.pop_front();
+    send(transfer);
+  }
+  while (active_ < kInFlight && active_in_background_ < kInBackground && !background_.empty()) {
+    const TransferPtr transfer = std::move(background_.front());
+    background_.pop_front();
+    ++active_in_background_;
+    send(transfer);
+  }
+}
+
+void ServiceClient::send(const TransferPtr& transfer) {
+  const ServiceRequest& request = transfer->request;
+  net::Request http_request{.method = request.method, .url = options_.url + request.path, .headers = options_.headers};
+  if (request.body) http_request.body = net::text_body(*request.body);
+  http_request.idle_timeout = std::chrono::seconds(request.background ? 10 : 60);
+  ++active_;
+  ++transfer->tries;
+  http_.start(std::move(http_request),
+              [this, transfer](net::Response&& response) { over(transfer, std::move(response)); });
+}
+
+void ServiceClient::over(const TransferPtr& transfer, net::Response&& plain) {
+  const ServiceRequest& request = transfer->request;
+  --active_;
+  if (request.background) --active_in_background_;
+  ServiceAnswer answer{std::move(plain)};
+  if (!answer.failure) answer.json = parse(answer);
+  answer.tries = transfer->tries;
+  const bool lost = answer.failure ? answer.failure->may_have_arrived : leaves_it_open(answer.status);
+  const bool transient = net::is_transient(answer) || (request.is_registered && answer.status == 400);
+  if (!request.background) tell(answer, transient);
+  if (transient && !request.background && (request.repeatable || !lost)) {
+    const auto pause = transfer->retry.next_pause(net::retry_after(answer, clock_.wall_microseconds()));
+    if (pause) {
+      transfer->lost = transfer->lost || lost;
+      const auto timer = std::make_shared<base::EventLoop::Timer>(0);
+      *timer = loop_.after(*pause, [this, timer] {
+        waiting_.push_front(std::move(paused_.extract(*timer).mapped()));
+        launch();
+      });
+      paused_.emplace(*timer, transfer);
+      return launch();
+    }
+  }
+  if (!transient) transfer->retry.succeeded();
+  answer.after_lost_answer = transfer->lost;
+  answer.may_have_arrived = lost || transfer->lost;
+  launch();
+  transfer->done(std::move(answer));
+}
+
+/// One that the next try cures is not worth a word, and a service that comes and goes is worth one per minute.
+void ServiceClient::tell(const ServiceAnswer& answer, bool trouble) {
+  const bool in_run = retry_ == &options_.patient;
+  if (trouble == in_trouble_ || !in_run || !tell_) return;
+  if (!trouble) {
+    in_trouble_ = false;
+    return tell_("The metadata service answers again.");
+  }
+  const std::int64_t now = clock_.monotonic_microseconds();
+  if (answer.tries < kTriesBeforeTelling || now < silent_until_) return;
+  in_trouble_ = true;
+  silent_until_ = now + kSilence;
+  tell_(fmt::format("The metadata service {} has a problem ({}). The run goes on, and tells it what it missed later.",
+                    url(), answer.failure ? answer.failure->text : fmt::format("status {}", answer.status)));
+}
+
+std::optional<std::string> ServiceClient::check(std::string_view at_least) {
+  const ServiceAnswer answer = fetch({.path = "/ping"});
+  if (!answer.ok()) throw error("talk", answer);
+  if (base::trim(answer.body) != "pong") {
+    throw Error(ErrorCode::metadata_service,
+                fmt::format("What answers at {} is no metadata service of Metaflow", url()),
+                "Is METAFLOW_SERVICE_URL right? The service listens on port 8080 by default; the UI is not it.");
+  }
+  const auto version = answer.header("metadata_service_version");
+  if (!version) return std::nullopt;
+  if (older_version(*version, at_least)) {
+    throw Error(
+        ErrorCode::metadata_service,
+        fmt::format("The metadata service {} has version {}, and {} is needed", url(), shortened(*version), at_least),
+        "Upgrade the service, or use --metadata local.");
+  }
+  return std::string(*version);
+}
+
+Error ServiceClient::error(std::string_view operation, const ServiceAnswer& answer) const {
+  std::string why;
+  std::string hint;
+  if (answer.failure) {
+    why = answer.failure->text;
+    hint = answer.failure->cause == net::Cause::tls
+               ? "The certificate authorities are those of the system, or of the file that SSL_CERT_FILE names."
+               : "Is METAFLOW_SERVICE_URL right, and the service up?";
+  } else if (answer.status >= 300 && answer.status < 400) {
+    why = fmt::format("it sends to another address ({})",
+                      net::printable_url(shortened(answer.header("location").value_or("it does not say which"))));
+    hint = "Set METAFLOW_SERVICE_URL to that of the service itself.";
+  } else if (answer.ok()) {
+    why = "its answer is not what a metadata service says";
+    hint = "Is METAFLOW_SERVICE_URL right?";
+  } else {
+    const std::string words = shortened(words_of(answer.json));
+    why = fmt::format("it answers with {}{}{}", answer.status, words.empty() ? "" : ": ", words);
+    if (answer.status == 401 || answer.status == 403)
+      hint = "Set METAFLOW_SERVICE_AUTH_KEY or METAFLOW_SERVICE_HEADERS to what it asks for.";
+    else if (answer.status == 404)
+      hint = "Is METAFLOW_SERVICE_URL right?";
+    else
+      hint = "The service's own log says more.";
+  }
+  if (retry_ == &options_.patient)  // in a run
+    hint += "\nWhat has finished is stored. To carry on: resume; with --metadata local also without the service.";
+  return {ErrorCode::metadata_service,
+          fmt::format("Cannot {} with the metadata service {}{}: {}", operation, url(),
+                      answer.tries > 1 ? fmt::format(" ({} tries)", answer.tries) : "", why),
+          hint};
+}
+
+}  // namespace metaflow::store

@@ -1,0 +1,347 @@
+#include "store/service/service_metadata.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <deque>
+
+#include <metaflow/error.h>
+
+#include "net/testing.h"
+#include "store/service/service_reader.h"
+
+namespace metaflow::store {
+namespace {
+
+using net::Received;
+using net::Reply;
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Not;
+using Json = nlohmann::json;
+
+/// A service that does what it is asked, but for the replies that are scripted.
+class Service {
+ public:
+  Service() : server_([this](const Received& request) { return reply(request); }) {}
+
+  /// The next request whose method and target contain the text is answered with this.
+  void script(const std::string& text, Reply reply, bool work_is_done = false) {
+    scripts_.push_back({text, std::move(reply), work_is_done});
+  }
+  ServiceOptions options() const {
+    ServiceOptions options{.url = server_.url()};
+    options.retry = {.tries = 3, .first_pause = 100};
+    options.patient = {.tries = 4, .first_pause = 100};
+    return options;
+  }
+  /// "POST /flows/..." of what has come, without what stands before `from`.
+  std::vector<std::string> requests(const std::string& from = {}) {
+    std::vector<std::string> lines;
+    for (const Received& request : server_.received()) {
+      if (request.target.find(from) != std::string::npos) lines.push_back(request.method + " " + request.target);
+    }
+    return lines;
+  }
+  std::vector<Json> bodies(const std::string& tail) {
+    std::vector<Json> found;
+    for (const Received& request : server_.received()) {
+      if (request.method == "POST" && request.target.ends_with(tail)) found.push_back(Json::parse(request.body));
+    }
+    return found;
+  }
+  int tasks() const { return tasks_; }
+
+ private:
+  struct Script {
+    std::string text;
+    Reply reply;
+    bool work_is_done;
+  };
+
+  Reply reply(const Received& request) {
+    for (auto at = scripts_.begin(); at != scripts_.end(); ++at) {
+      if ((request.method + " " + request.target).find(at->text) == std::string::npos) continue;
+      const Script script = *at;
+      scripts_.erase(at);
+      if (script.work_is_done) work(request);
+      return script.reply;
+    }
+    return work(request);
+  }
+
+  Reply work(const Received& request) {
+    if (request.target == "/ping") return {.headers = {{"METADATA_SERVICE_VERSION", "2.5.1"}}, .body = "pong"};
+    if (request.method == "GET" && request.target.ends_with("/tasks")) {
+      Json list = Json::array();
+      for (int id = 1; id <= tasks_; ++id) list.push_back({{"task_id", id}});
+      return {.body = list.dump()};
+    }
+    if (request.method == "GET") return {.body = "{}"};
+    if (request.target.ends_with("/run")) return {.body = R"({"run_number": 17})"};
+    if (request.target.ends_with("/task")) return {.body = Json{{"task_id", ++tasks_}}.dump()};
+    const std::size_t rows = Json::parse(request.body).size();
+    if (request.target.ends_with("/metadata")) return {.body = Json{{"metadata_created", rows}}.dump()};
+    if (request.target.ends_with("/artifact")) return {.body = Json{{"artifacts_created", rows}}.dump()};
+    return {.body = "{}"};
+  }
+
+  std::deque<Script> scripts_;
+  int tasks_ = 0;
+  net::TestServer server_;
+};
+
+const Reply kLost{.reset = true};
+
+struct StillClock : base::Clock {
+  std::int64_t wall_microseconds() override { return 1'700'000'000'000'000; }
+  std::int64_t monotonic_microseconds() override { return now; }
+  std::int64_t now = 5'000'000;
+};
+
+class ServiceTest : public testing::Test {
+ protected:
+  ServiceMetadataWriter& writer() {
+    if (!writer_)
+      writer_ = std::make_unique<ServiceMetadataWriter>(
+          client_, loop_, clock_, ServiceMetadataWriter::Options{"Sweep", "me", "local", "/x/.metaflow"});
+    return *writer_;
+  }
+  std::string new_task(const std::string& step) {
+    writer().expect_tasks("17", step, 1);
+    while (!writer().ready("17", step, 1)) loop_.run_once();
+    return writer().new_task("17", step);
+  }
+  void finish() {
+    while (!writer().idle()) loop_.run_once();
+  }
+
+  Service service_;
+  base::SystemClock clock_;
+  base::EventLoop loop_{clock_};
+  ServiceClient client_{service_.options(), loop_, clock_};
+  std::unique_ptr<ServiceMetadataWriter> writer_;
+};
+
+TaskData data_with(const std::string& name) {
+  TaskData data;
+  data.artifacts.push_back({.name = name, .key = "ab", .size = 1, .type = "<class 'int'>"});
+  return data;
+}
+
+std::string message_of(const std::function<void()>& what) {
+  try {
+    what();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::metadata_service);
+    return error.what();
+  }
+  return "nothing was thrown";
+}
+
+TEST_F(ServiceTest, TellsOfATaskInOrder) {
+  EXPECT_EQ(writer().new_run({"mine"}, {"user:me"}), "17");
+  const TaskRef task{"17", "start", new_task("start")};
+  writer().add_fields(task, 0, {{"ds-type", "local", ""}});
+  writer().attempt_begins(task, 0);
+  finish();
+  writer().add_artifacts(task, data_with("x"), 0);
+  writer().attempt_ends(task, 0, true);
+  writer().add_fields(task, 0, {{"attempt-done", "0", ""}});
+  finish();
+  EXPECT_THAT(service_.requests("/tasks/1/"), ElementsAre("POST /flows/Sweep/runs/17/steps/start/tasks/1/metadata",
+                                                          "POST /flows/Sweep/runs/17/steps/start/tasks/1/artifact",
+                                                          "POST /flows/Sweep/runs/17/steps/start/tasks/1/metadata"));
+  const auto fields = service_.bodies("/metadata");
+  EXPECT_EQ(fields[0].size(), 2u);
+  EXPECT_EQ(fields[1][0]["field_name"], "attempt_ok");
+  EXPECT_EQ(fields[1][1]["field_name"], "attempt-done");
+  EXPECT_EQ(service_.bodies("/artifact")[0][0]["location"], ":root:/x/.metaflow");
+}
+
+TEST_F(ServiceTest, TellsOfAQuickTaskWithTwoRequests) {
+  writer().new_run({}, {});
+  const TaskRef task{"17", "start", new_task("start")};
+  writer().add_fields(task, 0, {{"ds-type", "local", ""}});
+  writer().add_artifacts(task, data_with("x"), 0);
+  writer().add_fields(task, 0, {{"attempt-done", "0", ""}});
+  finish();
+  EXPECT_EQ(service_.requests("/tasks/1/").size(), 2u);
+  EXPECT_EQ(service_.bodies("/metadata")[0].size(), 2u);
+}
+
+TEST_F(ServiceTest, FindsATaskWhoseAnswerWasLost) {
+  writer().new_run({}, {});
+  service_.script("POST /flows/Sweep/runs/17/steps/start/task", kLost, true);
+  EXPECT_EQ(new_task("start"), "1");
+  EXPECT_EQ(new_task("start"), "2");
+  EXPECT_EQ(service_.tasks(), 2);
+}
+
+TEST_F(ServiceTest, MakesATaskAgainThatWasNotMade) {
+  writer().new_run({}, {});
+  service_.script("/steps/start/task", kLost, false);
+  service_.script("/steps/start/step", {.status = 503});
+  EXPECT_EQ(new_task("start"), "1");
+  EXPECT_EQ(service_.tasks(), 1);
+}
+
+TEST_F(ServiceTest, GivesUpOnTasksWhoseAnswersAreAllLost) {
+  writer().new_run({}, {});
+  for (int i = 0; i < 20; ++i) service_.script("POST /flows/Sweep/runs/17/steps/start/task", kLost, false);
+  EXPECT_THAT(message_of([&] { new_task("start"); }), HasSubstr("Cannot register a task of Sweep/17/start"));
+}
+
+TEST_F(ServiceTest, AnExistingStepIsFine) {
+  writer().new_run({}, {});
+  service_.script("/steps/start/step", {.status = 409, .body = "\"duplicate\""});
+  EXPECT_EQ(new_task("start"), "1");
+}
+
+TEST_F(ServiceTest, TriesAgainWhenTheServiceSaysThatATaskIsNotThere) {
+  writer().new_run({}, {});
+  service_.script("/tasks/1/metadata", {.status = 400, .body = R"({"message": "need to register run_id first"})"});
+  writer().add_fields({"17", "start", new_task("start")}, 0, {{"attempt", "0", ""}});
+  finish();
+  EXPECT_EQ(service_.bodies("/metadata").size(), 2u);
+}
+
+TEST_F(ServiceTest, ArtifactsThatAreThereAlreadyAreFine) {
+  writer().new_run({}, {});
+  service_.script("POST /flows/Sweep/runs/17/steps/start/tasks/1/artifact", {.body = R"({"artifacts_created": 0})"});
+  service_.script("/tasks/1/attempt/0/artifacts", {.body = R"([{"name": "x", "attempt_id": 0, "sha": "ab"}])"});
+  writer().add_artifacts({"17", "start", new_task("start")}, data_with("x"), 0);
+  finish();
+  EXPECT_EQ(service_.bodies("/artifact").size(), 1u);
+}
+
+TEST_F(ServiceTest, WhatTheServiceDoesNotTakeIsNamed) {
+  writer().new_run({}, {});
+  for (int i = 0; i < 20; ++i) {
+    service_.script("POST /flows/Sweep/runs/17/steps/start/tasks/1/artifact", {.body = R"({"artifacts_created": 0})"});
+    service_.script("/tasks/1/attempt/0/artifacts", {.body = "[]"});
+  }
+  writer().add_artifacts({"17", "start", new_task("start")}, data_with("odd"), 0);
+  EXPECT_THAT(message_of([&] { finish(); }), HasSubstr("does not take artifact odd of task Sweep/17/start/1"));
+}
+
+TEST_F(ServiceTest, TroubleIsToldOnceAndItsEndToo) {
+  std::vector<std::string> told;
+  client_.on_trouble([&](const std::string& text) { told.push_back(text); });
+  writer().new_run({}, {});
+  for (int i = 0; i < 3; ++i) service_.script("/tasks/1/metadata", {.status = 503});
+  writer().add_fields({"17", "start", new_task("start")}, 0, {{"attempt", "0", ""}});
+  finish();
+  EXPECT_THAT(told, ElementsAre(HasSubstr("status 503"), HasSubstr("answers again")));
+}
+
+TEST_F(ServiceTest, IdsAreFetchedAheadAsFastAsTheyAreTaken) {
+  StillClock still;
+  TaskIds ids(client_, loop_, still, {"Sweep", "17", "me", {}});
+  ids.expect("work", 1000);
+  auto take = [&] {
+    while (!ids.ready("work", 1)) loop_.run_once();
+    ids.take("work");
+  };
+  take();
+  EXPECT_LE(service_.tasks(), 1);  // the first of a step: it may be a slow one
+  for (int i = 1; i < 80; ++i) take();
+  for (int i = 0; i < 200; ++i) loop_.poll();
+  while (service_.tasks() < 90) loop_.run_once();
+  EXPECT_EQ(service_.tasks(), 90);  // an eighth of what was taken in this second
+  still.now += 10'000'000;
+  for (int i = 0; i < 10; ++i) take();
+  EXPECT_LE(service_.tasks(), 91);
+}
+
+TEST_F(ServiceTest, NoMoreTasksAreMadeThanExpected) {
+  StillClock still;
+  TaskIds ids(client_, loop_, still, {"Sweep", "17", "me", {}});
+  ids.expect("work", 30);
+  for (int i = 0; i < 30; ++i) {
+    while (!ids.ready("work", 16)) loop_.run_once();
+    ids.take("work");
+  }
+  for (int i = 0; i < 100; ++i) loop_.poll();
+  EXPECT_EQ(service_.tasks(), 30);
+}
+
+TEST_F(ServiceTest, ErrorsSayWhatTheServiceSays) {
+  service_.script("/ping", {.status = 401, .body = R"("{\"err_msg\": {\"pgerror\": \"no\\nentry\"}}")"});
+  EXPECT_THAT(message_of([&] { client_.check("2.0.4"); }),
+              AllOf(HasSubstr("401: no entry"), HasSubstr("METAFLOW_SERVICE_AUTH_KEY"), HasSubstr(client_.url())));
+  service_.script("/ping", {.headers = {{"METADATA_SERVICE_VERSION", "1.9.9"}}, .body = "pong"});
+  EXPECT_THAT(message_of([&] { client_.check("2.0.4"); }), HasSubstr("1.9.9"));
+  service_.script("/ping", {.body = "pong"});
+  EXPECT_EQ(client_.check("2.0.4"), std::nullopt);
+}
+
+TEST_F(ServiceTest, AnswersThatAreNoneAreRefused) {
+  const std::string deep(100'000, '[');
+  for (const std::string& body : {std::string("null"), std::string("[]"), std::string("{\"run_number\": {}}"),
+                                  std::string("{\"run_number\": \"../x\"}"), deep}) {
+    service_.script("POST /flows/Sweep/run", {.body = body});
+    EXPECT_THAT(message_of([&] { writer().new_run({}, {}); }), HasSubstr("Cannot register a run of Sweep")) << body;
+  }
+}
+
+TEST(ServiceReaderTest, ReadsWhatIsOdd) {
+  net::TestServer server([](const Received& request) {
+    if (request.target == "/flows/F/runs") {
+      return Reply{.body = R"([{"run_number": 3, "ts_epoch": 5, "tags": ["a", 1], "system_tags": null},
+                               {"run_number": "argo-x", "ts_epoch": 1e300, "user_name": null}, 7, null])"};
+    }
+    if (request.target == "/flows/F/runs/3/steps/s/tasks/4/metadata")
+      return Reply{.body = R"([{"field_name": "attempt", "value": "1", "type": "attempt", "tags": ["attempt_id:1"]}])"};
+    return Reply{.status = 404, .body = "{}"};
+  });
+  base::SystemClock clock;
+  ServiceMetadataReader reader({.url = server.url()}, clock);
+  const auto runs = reader.runs("F");
+  ASSERT_EQ(runs.size(), 2u);
+  EXPECT_EQ(runs[0].id, "argo-x");
+  EXPECT_EQ(runs[1].id, "3");
+  EXPECT_EQ(runs[1].created, 5000);
+  EXPECT_THAT(runs[1].tags, ElementsAre("a"));
+  EXPECT_EQ(reader.fields("F", {"3", "s", "4"}).at(0).attempt, 1);
+  EXPECT_FALSE(reader.run("F", "3"));
+  EXPECT_FALSE(reader.run("F", "1795385838395170"));
+  EXPECT_TRUE(reader.steps("F", "3").empty());
+  EXPECT_EQ(server.received().size(), 4u);  // it was not asked for a number that its database takes for a mistake
+}
+
+TEST(ServiceOptionsTest, Versions) {
+  EXPECT_TRUE(older_version("2.0.3", "2.0.4"));
+  EXPECT_TRUE(older_version("2.2.9", "2.10"));
+  EXPECT_TRUE(older_version("", "1"));
+  EXPECT_FALSE(older_version("2.0.4", "2.0.4"));
+  EXPECT_FALSE(older_version("3", "2.5.0"));
+  EXPECT_FALSE(older_version("2.4.1rc1", "2.4.1"));
+}
+
+TEST(ServiceOptionsTest, KeysStayOutOfMessages) {
+  ::setenv("METAFLOW_SERVICE_URL", "https://me:pass@host/x?token=t", 1);
+  ::setenv("METAFLOW_SERVICE_AUTH_KEY", "hidden\r\nx: y", 1);
+  const base::Settings settings;
+  for (int i = 0; i < 2; ++i) {
+    try {
+      service_options(settings);
+      FAIL();
+    } catch (const Error& error) {
+      EXPECT_THAT(error.what(), AllOf(HasSubstr("METAFLOW_SERVICE_"), Not(HasSubstr("hidden")), Not(HasSubstr("pass")),
+                                      Not(HasSubstr("token=t"))));
+    }
+    ::setenv("METAFLOW_SERVICE_URL", "https://host/x/", 1);
+  }
+  ::setenv("METAFLOW_SERVICE_AUTH_KEY", "key", 1);
+  const ServiceOptions options = service_options(settings);
+  EXPECT_EQ(options.url, "https://host/x");
+  EXPECT_EQ(options.headers[0], net::Header("x-api-key", "key"));
+  ::unsetenv("METAFLOW_SERVICE_URL");
+  ::unsetenv("METAFLOW_SERVICE_AUTH_KEY");
+}
+
+}  // namespace
+}  // namespace metaflow::store

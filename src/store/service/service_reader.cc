@@ -1,0 +1,186 @@
+#include "store/service/service_reader.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <tuple>
+
+#include "base/text.h"
+#include "store/service/task_ids.h"
+
+namespace metaflow::store {
+
+using Json = nlohmann::json;
+
+namespace {
+
+constexpr const char* kOldestForTags = "2.3.0";
+constexpr int kTriesOfTags = 10;  // against others who change them at the same time
+
+std::string text_of(const Json& row, const char* name) {
+  const auto found = row.find(name);
+  return found != row.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+std::vector<std::string> texts_of(const Json& row, const char* name) {
+  std::vector<std::string> texts;
+  const auto found = row.find(name);
+  if (found == row.end() || !found->is_array()) return texts;
+  for (const Json& text : *found) {
+    if (text.is_string()) texts.push_back(text.get<std::string>());
+  }
+  return texts;
+}
+
+std::int64_t created_of(const Json& row) {
+  const auto stamp = row.find("ts_epoch");
+  if (stamp == row.end() || !stamp->is_number()) return 0;
+  return std::llround(std::clamp(stamp->get<double>(), 0.0, 1e15) * 1000);
+}
+
+RunInfo run_of(const Json& row) {
+  return {id_in(row, "run_number"), text_of(row, "user_name"), texts_of(row, "tags"), texts_of(row, "system_tags"),
+          created_of(row)};
+}
+
+std::string path_of(const std::string& flow, const std::string& run) {
+  return fmt::format("/flows/{}/runs/{}", flow, run);
+}
+
+std::string path_of(const std::string& flow, const TaskRef& task) {
+  return fmt::format("{}/steps/{}/tasks/{}", path_of(flow, task.run), task.step, task.task);
+}
+
+/// The service's database counts in 32 bits, and takes anything above for a failure of its own. Runs of the local
+/// provider have longer numbers.
+bool may_be_there(const std::string& run) {
+  if (!std::all_of(run.begin(), run.end(), [](char c) { return c >= '0' && c <= '9'; })) return true;
+  return run.size() < 10 || (run.size() == 10 && run <= "2147483647");
+}
+
+}  // namespace
+
+/// Null if there is no such thing.
+Json ServiceMetadataReader::get(const std::string& path) {
+  ServiceAnswer answer = client_.fetch({.path = path});
+  if (answer.status == 404) return {};
+  if (!answer.ok() || answer.json.is_null()) throw client_.error("read " + path, answer);
+  return std::move(answer.json);
+}
+
+std::vector<Json> ServiceMetadataReader::list(const std::string& path) {
+  std::vector<Json> rows;
+  Json json = get(path);
+  if (!json.is_array()) return rows;
+  for (Json& row : json) {
+    if (row.is_object()) rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+std::vector<ObjectInfo> ServiceMetadataReader::objects(const std::string& path, const char* id) {
+  std::vector<ObjectInfo> infos;
+  for (const Json& row : list(path)) infos.push_back({id_in(row, id), created_of(row)});
+  std::sort(infos.begin(), infos.end(), [](const ObjectInfo& a, const ObjectInfo& b) {  // by time, then by number
+    return std::tuple(a.created, a.id.size(), a.id) < std::tuple(b.created, b.id.size(), b.id);
+  });
+  return infos;
+}
+
+std::vector<std::string> ServiceMetadataReader::flows() {
+  std::vector<std::string> names;
+  for (const Json& row : list("/flows")) names.push_back(text_of(row, "flow_id"));
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+std::vector<RunInfo> ServiceMetadataReader::runs(const std::string& flow) {
+  std::vector<RunInfo> infos;
+  for (const Json& row : list(fmt::format("/flows/{}/runs", flow))) infos.push_back(run_of(row));
+  std::stable_sort(infos.begin(), infos.end(),
+                   [](const RunInfo& a, const RunInfo& b) { return a.created > b.created; });
+  return infos;
+}
+
+std::optional<RunInfo> ServiceMetadataReader::run(const std::string& flow, const std::string& run) {
+  if (!may_be_there(run)) return std::nullopt;
+  const Json row = get(path_of(flow, run));
+  if (!row.is_object()) return std::nullopt;
+  return run_of(row);
+}
+
+std::vector<ObjectInfo> ServiceMetadataReader::steps(const std::string& flow, const std::string& run) {
+  return objects(path_of(flow, run) + "/steps", "step_name");
+}
+
+std::vector<ObjectInfo> ServiceMetadataReader::tasks(const std::string& flow, const std::string& run,
+                                                     const std::string& step) {
+  return objects(fmt::format("{}/steps/{}/tasks", path_of(flow, run), step), "task_id");
+}
+
+std::vector<FieldInfo> ServiceMetadataReader::fields(const std::string& flow, const TaskRef& task) {
+  std::vector<FieldInfo> infos;
+  for (const Json& row : list(path_of(flow, task) + "/metadata")) {
+    FieldInfo info;
+    info.name = text_of(row, "field_name");
+    info.value = text_of(row, "value");
+    info.type = text_of(row, "type");
+    info.created = created_of(row);
+    for (const std::string& tag : texts_of(row, "tags")) {
+      if (tag.starts_with("attempt_id:")) info.attempt = std::atoi(tag.c_str() + 11);
+    }
+    infos.push_back(std::move(info));
+  }
+  std::reverse(infos.begin(), infos.end());  // the service lists the newest first, also within a millisecond
+  std::stable_sort(infos.begin(), infos.end(),
+                   [](const FieldInfo& a, const FieldInfo& b) { return a.created < b.created; });
+  return infos;
+}
+
+std::vector<ArtifactInfo> ServiceMetadataReader::artifacts(const std::string& flow, const TaskRef& task, int attempt) {
+  const std::string path = path_of(flow, task);
+  std::vector<ArtifactInfo> infos;
+  for (const Json& row :
+       list(attempt < 0 ? path + "/artifacts" : fmt::format("{}/attempt/{}/artifacts", path, attempt))) {
+    const auto number = row.find("attempt_id");
+    infos.push_back({text_of(row, "name"), text_of(row, "sha"), text_of(row, "content_type"), text_of(row, "ds_type"),
+                     text_of(row, "location"),
+                     number != row.end() && number->is_number_integer() ? number->get<int>() : 0, created_of(row)});
+  }
+  std::sort(infos.begin(), infos.end(), [](const ArtifactInfo& a, const ArtifactInfo& b) { return a.name < b.name; });
+  return infos;
+}
+
+std::vector<std::string> ServiceMetadataReader::edit_tags(const std::string& flow, const std::string& run,
+                                                          const std::vector<std::string>& add,
+                                                          const std::vector<std::string>& remove) {
+  check_tags(add);
+  client_.check(kOldestForTags);
+  const std::string body = Json{{"tags_to_add", add}, {"tags_to_remove", remove}}.dump();
+  const net::RetryOptions patience{.tries = kTriesOfTags, .first_pause = 300'000, .longest_pause = 10'000'000};
+  net::Retry conflicts(patience, client_.budget(), client_.random());
+  while (true) {
+    const ServiceAnswer answer =
+        client_.fetch({.method = "PATCH", .path = path_of(flow, run) + "/tag/mutate", .body = body});
+    if (answer.ok() && answer.json.is_object()) {
+      std::vector<std::string> tags = texts_of(answer.json, "tags");
+      std::sort(tags.begin(), tags.end());
+      return tags;
+    }
+    if (answer.status == 404) throw Error(ErrorCode::not_found, fmt::format("No run {}/{} found", flow, run));
+    const bool refused = answer.status == 400 || answer.status == 422;
+    if (refused)
+      throw Error(ErrorCode::tagging,
+                  "Metadata service says: " + (answer.json.is_string() ? answer.json.get<std::string>() : answer.body));
+    const auto pause = answer.status == 409 ? conflicts.next_pause() : std::nullopt;
+    if (!pause && answer.status == 409)
+      throw Error(ErrorCode::tagging, "Tagging failed due to too many conflicting updates from other processes");
+    if (!pause) throw client_.error(fmt::format("change the tags of {}/{}", flow, run), answer);
+    bool over = false;
+    loop_.after(*pause, [&over] { over = true; });
+    while (!over) loop_.run_once();
+  }
+}
+
+}  // namespace metaflow::store

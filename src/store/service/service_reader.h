@@ -1,0 +1,43 @@
+// What Metaflow's metadata service knows of runs.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/event_loop.h"
+#include "store/metadata.h"
+#include "store/service/service_client.h"
+
+namespace metaflow::store {
+
+/// Each call waits for the service. Throws Error{metadata_service}.
+class ServiceMetadataReader : public Metadata {
+ public:
+  /// The clock outlives it. Nothing is asked yet.
+  ServiceMetadataReader(ServiceOptions options, base::Clock& clock)
+      : loop_(clock), client_(std::move(options), loop_, clock) {}
+
+  std::vector<std::string> flows() override;
+  std::vector<RunInfo> runs(const std::string& flow) override;
+  std::optional<RunInfo> run(const std::string& flow, const std::string& run) override;
+  std::vector<ObjectInfo> steps(const std::string& flow, const std::string& run) override;
+  std::vector<ObjectInfo> tasks(const std::string& flow, const std::string& run, const std::string& step) override;
+  std::vector<FieldInfo> fields(const std::string& flow, const TaskRef& task) override;
+  std::vector<ArtifactInfo> artifacts(const std::string& flow, const TaskRef& task, int attempt) override;
+  std::vector<std::string> edit_tags(const std::string& flow, const std::string& run,
+                                     const std::vector<std::string>& add,
+                                     const std::vector<std::string>& remove) override;
+
+ private:
+  nlohmann::json get(const std::string& path);
+  std::vector<nlohmann::json> list(const std::string& path);
+  std::vector<ObjectInfo> objects(const std::string& path, const char* id);
+
+  base::EventLoop loop_;
+  ServiceClient client_;
+};
+
+}  // namespace metaflow::store

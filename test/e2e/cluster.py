@@ -1,0 +1,58 @@
+"""A Kubernetes cluster and an S3 server for whole flows: the API server of test/peers, and moto."""
+
+import contextlib
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import s3
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "test"))
+
+from peers.kubernetes.launch import Peer  # noqa: E402
+
+NAMESPACE = "metaflow"
+SECRET = "s3-access"  # what gives pods access to S3, as somebody who sets a cluster up makes it
+
+
+def missing():
+    """What of this machine is missing for these tests; None: nothing."""
+    if not s3.moto_python():
+        return "moto[server,s3] and boto3 from PyPI"
+    try:
+        import aiohttp, kubernetes_validate, yaml  # noqa: F401, E401
+    except ImportError as error:
+        return f"{error.name} from PyPI"
+    return None
+
+
+def make_bucket(server):
+    script = "import sys; import boto3; boto3.client('s3', endpoint_url=sys.argv[1], region_name='us-east-1').create_bucket(Bucket='runs')"
+    subprocess.run([s3.moto_python(), "-c", script, server.url], env={**os.environ, **server.environment}, check=True)
+
+
+@contextlib.contextmanager
+def cluster(directory, server, scenario=None, **more):
+    """A cluster as docs/kubernetes.md sets it up: role, service account, namespace, and a secret for S3."""
+    directory.mkdir(parents=True, exist_ok=True)
+    keys = directory / "keys.yaml"
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": SECRET, "namespace": NAMESPACE}}
+    secret["stringData"] = {name: value for name, value in server.environment.items() if name.startswith("AWS_")}
+    keys.write_text(json.dumps(secret))
+    manifests = [ROOT / "docs" / "kubernetes" / "rbac.yaml", keys]
+    with Peer(directory, scenario=scenario or {}, manifests=manifests, **more) as peer:
+        yield peer
+
+
+def environment(peer, server, prefix):
+    """Of who runs a flow: with the scheduler's role, and nothing more."""
+    return {
+        **server.environment,
+        "METAFLOW_DATASTORE_SYSROOT_S3": f"s3://runs/{prefix}",
+        "METAFLOW_DEFAULT_DATASTORE": "s3",
+        "METAFLOW_KUBERNETES_SECRETS": SECRET,
+        "KUBECONFIG": str(peer.directory / "kubeconfig-metaflow-scheduler"),
+    }

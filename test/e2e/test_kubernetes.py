@@ -1,0 +1,528 @@
+"""Flows on a cluster: an API server that validates what it is sent and executes pods, S3 by moto, and the rights of the documented role alone."""
+
+import json
+import os
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+import cluster as k8s
+import s3
+
+MISSING = k8s.missing()
+pytestmark = pytest.mark.skipif(MISSING is not None, reason=f"KUBERNETES IS NOT TESTED: it needs {MISSING}")
+MANY = {"nodes": [{"name": "node-1", "capacity": {"cpu": "64", "memory": "64Gi", "ephemeral-storage": "500Gi", "pods": "500"}}]}
+
+READ = """
+import json, sys
+from metaflow import Run, namespace
+namespace(None)
+run = Run(sys.argv[1])
+def of(task):
+    return {"data": {a.id: a.data for a in task if not a.id.startswith("_")}, "out": task.stdout, "err": task.stderr, "ok": task.successful,
+            "attempts": task.metadata_dict.get("attempt"), "exception": str(task.exception) if task.exception else None, "code": bool(task.code)}
+print(json.dumps({"ok": run.successful, "tasks": {step.id: [of(task) for task in step] for step in run}}, default=repr))
+"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with s3.moto(tmp_path_factory.mktemp("moto")) as running:
+        k8s.make_bucket(running)
+        yield running
+
+
+class Cluster:
+    """A flow's user before a cluster."""
+
+    def __init__(self, cli, server, peer):
+        self.cli, self.server, self.peer = cli, server, peer
+        cli.environment.update(k8s.environment(peer, server, cli.directory.name))
+
+    def run(self, program, *arguments, **more):
+        return self.cli(program, "run", "--run-id-file", self.cli.directory / "id", *arguments, **more)
+
+    @property
+    def run_id(self):
+        return (self.cli.directory / "id").read_text()
+
+    def start(self, program, *arguments):
+        """A run in the background."""
+        command = [self.cli.path(program), "run", "--run-id-file", self.cli.directory / "id", *arguments]
+        return subprocess.Popen(
+            [*map(str, command)], cwd=self.cli.directory, env=self.cli.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+
+    def read(self, flow, run_id=None):
+        done = self.cli.execute([sys.executable, "-B", "-c", READ, f"{flow}/{run_id or self.run_id}"])
+        assert done.status == 0, done
+        return json.loads(done.out)
+
+    def objects(self, kind, group="api/v1"):
+        status, _, body = self.peer.request("GET", f"/{group}/namespaces/{k8s.NAMESPACE}/{kind}", headers=self.admin())
+        assert status == 200, body
+        return json.loads(body)["items"]
+
+    def admin(self):
+        import yaml
+
+        users = yaml.safe_load(self.peer.kubeconfig.read_text())["users"]
+        return {"Authorization": f"Bearer {users[0]['user']['token']}"}
+
+    def jobs(self):
+        return self.objects("jobs", "apis/batch/v1")
+
+    def unfinished(self):
+        ended = {"Complete", "Failed"}
+        return [j for j in self.jobs() if not any(c["type"] in ended and c["status"] == "True" for c in j.get("status", {}).get("conditions", []))]
+
+    def nothing_is_left(self):
+        wait_until(lambda: not self.unfinished())
+        wait_until(lambda: not self.peer.tell("GET", "/running")["running"] if "running" in self.peer.tell("GET", "/running") else True)
+        assert [secret["metadata"]["name"] for secret in self.objects("secrets") if secret["metadata"]["name"].startswith("mf-")] == []
+
+    def no_complaints(self):
+        assert self.peer.errors() == "" and self.peer.tell("GET", "/denied")["denied"] == []
+
+
+def wait_until(holds, seconds=30):
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it does not happen"
+        time.sleep(0.05)
+
+
+class Gate:
+    """Where tasks of the flow `placed` report, and wait."""
+
+    def __init__(self):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.waiting = []
+        self.changed = threading.Condition()
+        self.open = False
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            item = int(connection.makefile().readline() or "-1")
+            with self.changed:
+                self.waiting.append((item, connection))
+                self.changed.notify_all()
+                if self.open:
+                    connection.sendall(b"!")
+
+    def wait_for(self, number, seconds=60):
+        with self.changed:
+            assert self.changed.wait_for(lambda: len(self.waiting) >= number, seconds), f"{len(self.waiting)} of {number} tasks came"
+            return [item for item, _ in self.waiting]
+
+    def release(self):
+        with self.changed:
+            self.open = True
+            for _, connection in self.waiting:
+                try:
+                    connection.sendall(b"!")
+                except OSError:
+                    pass
+
+
+@pytest.fixture
+def gate():
+    gate = Gate()
+    yield gate
+    gate.release()
+    gate.listener.close()
+
+
+@pytest.fixture
+def make(cli, server, tmp_path):
+    """Makes the cluster of a test: its scenario, its rules."""
+    made = []
+
+    def start(*rules, **scenario):
+        context = k8s.cluster(tmp_path / "cluster", server, {**MANY, "rules": list(rules), **scenario})
+        cluster = Cluster(cli, server, context.__enter__())
+        made.append((context, cluster))
+        return cluster
+
+    yield start
+    for context, _ in made:
+        context.__exit__(None, None, None)
+
+
+def test_one_step_on_the_cluster_the_others_here(make):
+    cluster = make()
+    result = cluster.run("placed", "--n", "5", "--max-workers", "3")
+    assert result.status == 0, result
+    run = cluster.read("Placed")
+    assert run["ok"]
+    join = run["tasks"]["join"][0]["data"]
+    assert join["squares"] == [0, 1, 4, 9, 16] and join["places"] == ["pod"] * 5 and join["place"] == "here"
+    assert run["tasks"]["start"][0]["data"]["place"] == "here"
+    for task in run["tasks"]["work"]:
+        assert re.fullmatch(r"working on \d\n", task["out"]) and task["err"] == "attempt 0\n", "the log is stored, and once"
+        assert task["code"] and task["data"]["cpus"] == 1
+    for item in range(5):
+        assert len(re.findall(rf"/work/\d+ \(job mf-placed-work-[0-9a-f]+\)\] working on {item}\n", result.out)) == 1, result
+    counts = cluster.peer.counts()
+    assert counts["create jobs"] == 5 and counts["create secrets"] == 1 and counts["watch pods"] == 1, counts
+    assert counts.get("get pods/log", 0) <= 5
+    cluster.nothing_is_left()
+    cluster.no_complaints()
+
+
+def test_all_steps_by_an_option(make):
+    cluster = make()
+    result = cluster.run("bigsum", "--with", "kubernetes:cpu=0.5,memory=200,disk=100", "--tag", "big")
+    assert result.status == 0, result
+    assert "The sum is " in result.out and result.out.endswith("Done!\n")
+    run = cluster.read("BigSum")
+    assert run["ok"] and run["tasks"]["end"][0]["out"].startswith("The sum is ")
+    requests = [job["spec"]["template"]["spec"]["containers"][0]["resources"]["requests"] for job in cluster.jobs()]
+    assert sorted(request["cpu"] for request in requests) == ["0.5", "8"], "`resources` of start, and what the option says"
+    cluster.no_complaints()
+
+
+@pytest.mark.parametrize("image", ["debian:bookworm-slim", "alpine:3", "gcr.io/distroless/static", "python:3.12"])
+def test_images(make, image):
+    cluster = make()
+    result = cluster.run("placed", env={"METAFLOW_KUBERNETES_CONTAINER_IMAGE": image})
+    assert result.status == 0, result
+    cluster.no_complaints()
+
+
+@pytest.mark.parametrize("image", ["python:3.12", "debian:bookworm-slim", "alpine:3"])
+def test_the_image_fetches_the_package(make, image):
+    cluster = make()
+    result = cluster.run("placed", "--n", "1", env={"METAFLOW_KUBERNETES_CONTAINER_IMAGE": image, "METAFLOW_KUBERNETES_FETCH_IMAGE": "none"})
+    assert result.status == 0, result
+    assert "initContainers" not in cluster.jobs()[0]["spec"]["template"]["spec"]
+
+
+def test_the_flow_is_in_the_image(make, cli):
+    directory = cli.path("placed").parent
+    cluster = make(images=[{"image": "mine*", "root": {"root": "debian-full", "mounts": {"/opt/flow": str(directory)}}}])
+    settings = {"METAFLOW_KUBERNETES_CONTAINER_IMAGE": "mine:1", "METAFLOW_KUBERNETES_FLOW_IN_IMAGE": "/opt/flow/placed_flow"}
+    result = cluster.run("placed", "--n", "1", env=settings)
+    assert result.status == 0, result
+    assert "create secrets" not in cluster.peer.counts()
+
+
+def test_an_image_that_cannot_fetch(make):
+    cluster = make()
+    env = {"METAFLOW_KUBERNETES_CONTAINER_IMAGE": "simulated-never", "METAFLOW_KUBERNETES_FETCH_IMAGE": "none"}
+    env["METAFLOW_KUBERNETES_CONTAINER_IMAGE"] = "gcr.io/distroless/static"
+    result = cluster.run("placed", "--n", "1", "--with", "retry:times=3,minutes_between_retries=0", env=env)
+    assert result.status == 1 and "could not be started" in result.out, result
+    assert cluster.peer.counts()["create jobs"] == 1, "another attempt cannot help"
+
+
+# --- failures
+
+
+def test_a_step_that_throws(make):
+    cluster = make()
+    result = cluster.run("placed", "--n", "1", "--fail", "throw")
+    assert result.status == 1 and "on purpose" in result.out and "Step work (task-id 2) failed." in result.err, result
+    run = cluster.read("Placed")
+    assert not run["ok"] and "on purpose" in run["tasks"]["work"][0]["exception"]
+    assert "debug" in result.out
+    cluster.nothing_is_left()
+
+
+def test_retries(make):
+    cluster = make()
+    result = cluster.run("placed", "--n", "2", "--fail", "throw", "--until", "2", "--with", "retry:times=2,minutes_between_retries=0")
+    assert result.status == 0, result
+    run = cluster.read("Placed")
+    assert [task["data"]["attempt"] for task in run["tasks"]["work"]] == [2, 2]
+    assert all(task["err"] == "attempt 2\n" for task in run["tasks"]["work"])
+    assert cluster.peer.counts()["create jobs"] == 6
+
+
+@pytest.mark.parametrize("how, words", [("crash", "SIGABRT"), ("exit", "exit status 7")])
+def test_a_task_that_dies(make, how, words):
+    cluster = make()
+    result = cluster.run("placed", "--n", "1", "--fail", how)
+    assert result.status == 1 and words in result.out, result
+    assert words in cluster.read("Placed")["tasks"]["work"][0]["err"]
+
+
+def test_what_died_is_caught_here(make):
+    cluster = make({"pods": {}, "action": "exit", "exitCode": 3, "times": 2})
+    options = ["kubernetes:cpu=0.5,memory=200,disk=100", "catch", "retry:times=1,minutes_between_retries=0"]
+    result = cluster.run("bigsum", *[word for option in options for word in ("--with", option)])
+    assert result.status == 0 and "Task fallback is starting to handle the failure." in result.out, result
+    assert cluster.peer.counts()["create jobs"] == 3, "the last resort needs no pod"
+
+
+def test_a_step_that_takes_too_long(make):
+    cluster = make()
+    # Not less than a minute is asked for; the cluster's clock is as it is.
+    result = cluster.run("placed", "--n", "1", "--fail", "sleep", "--with", "timeout:seconds=61", timeout=180)
+    assert result.status == 1 and "timed out after 0 hours, 1 minutes, 1 seconds" in result.out, result
+    assert cluster.jobs()[0]["spec"]["template"]["spec"]["activeDeadlineSeconds"] == 61
+
+
+ACCIDENTS = {
+    "oom": "ran out of memory",
+    "evict": "ended by the cluster",
+    "preempt": "ended by the cluster",
+    "node-pressure": "ended by the cluster",
+    "vanish": "somebody deleted it",
+    "node-rebooted": "node was restarted or lost",
+}
+
+
+@pytest.mark.parametrize("action", ACCIDENTS)
+def test_accidents_of_pods(make, gate, action):
+    """One attempt has the accident while it works; the next one does the work."""
+    cluster = make({"pods": {}, "action": action, "times": 1, "after": 0.3})
+    process = cluster.start("placed", "--n", "1", "--port", str(gate.port), "--with", "retry:times=1,minutes_between_retries=0")
+    gate.wait_for(2)
+    gate.release()
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, out
+    assert ACCIDENTS[action] in out, out
+    run = cluster.read("Placed")
+    assert run["ok"] and run["tasks"]["work"][0]["data"]["attempt"] == 1
+    cluster.nothing_is_left()
+
+
+# --- waiting
+
+
+def test_what_may_be_cured_waits(make):
+    cluster = make({"pods": {}, "action": "unschedulable", "message": "0/1 nodes are available: 1 Insufficient cpu."})
+    process = cluster.start("placed", "--n", "1")
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if "Pod is pending: Unschedulable: 0/1 nodes are available: 1 Insufficient cpu." in line:
+            break
+    assert process.poll() is None, lines
+    process.send_signal(signal.SIGINT)
+    out = "".join(lines) + process.communicate(timeout=60)[0]
+    assert process.returncode == 1 and "Workflow interrupted" in out, out
+    cluster.nothing_is_left()
+
+
+@pytest.mark.parametrize(
+    "image, rule, words",
+    [("no-such/image:1", None, "ImagePull"), ("debian", {"pods": {}, "action": "invalid-image"}, "InvalidImageName"),
+     ("debian", {"pods": {}, "action": "create-container-error"}, "CreateContainer")],
+)  # fmt: skip
+def test_what_only_people_can_cure_is_given_up(make, image, rule, words):
+    cluster = make(*([rule] if rule else []))
+    env = {"METAFLOW_KUBERNETES_CONTAINER_IMAGE": image, "METAFLOW_KUBERNETES_PATIENCE": "2"}
+    result = cluster.run("placed", "--n", "1", "--with", "retry:times=3,minutes_between_retries=0", env=env)
+    assert result.status == 1 and "The pod cannot start, and was given up after 2" in result.out and words in result.out, result
+    assert cluster.peer.counts()["create jobs"] == 1
+    cluster.nothing_is_left()
+
+
+def test_a_missing_secret(make):
+    cluster = make()
+    env = {"METAFLOW_KUBERNETES_SECRETS": "s3-access,no-such-secret", "METAFLOW_KUBERNETES_PATIENCE": "2"}
+    result = cluster.run("placed", "--n", "1", env=env)
+    assert result.status == 1 and 'secret "no-such-secret" not found' in result.out, result
+
+
+def test_a_quota_is_told_and_waited_for(make):
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "few"}, "spec": {"hard": {"pods": "0"}}}
+    cluster = make()
+    path = f"/api/v1/namespaces/{k8s.NAMESPACE}/resourcequotas"
+    headers = {**cluster.admin(), "Content-Type": "application/json"}
+    assert cluster.peer.request("POST", path, quota, headers)[0] == 201
+    process = cluster.start("placed", "--n", "1")
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if "exceeded quota: few" in line:
+            break
+    assert process.poll() is None and "The cluster makes no pod yet: FailedCreate" in lines[-1], lines
+    assert cluster.peer.request("DELETE", path + "/few", headers=headers)[0] == 200
+    out = "".join(lines) + process.communicate(timeout=90)[0]
+    assert process.returncode == 0, out
+
+
+# --- the API
+
+
+FAULTS = {
+    "throttled": {"verb": "create", "resource": "jobs", "action": "status", "code": 429, "retryAfter": 1, "times": 3},
+    "broken": {"verb": "create", "resource": "jobs", "action": "status", "code": 500, "times": 3},
+    "dropped": {"verb": "create", "resource": "jobs", "action": "drop", "every": 2},
+    "answer lost": {"verb": "create", "resource": "jobs", "action": "lose", "every": 2},
+    "answer broken": {"verb": "create", "resource": "jobs", "action": "reset", "bytes": 20, "every": 2},
+    "watch expired": {"verb": "watch", "resource": "pods", "action": "expire", "events": 3, "times": 4},
+    "watch cut": {"verb": "watch", "resource": "pods", "action": "cut", "events": 2, "times": 4},
+    "watch garbled": {"verb": "watch", "resource": "pods", "action": "garbage", "events": 2, "times": 4},
+    "secret's answer lost": {"verb": "create", "resource": "secrets", "action": "lose", "times": 2},
+    "logs cut": {"verb": "get", "resource": "pods/log", "action": "reset", "bytes": 40, "times": 3},
+    "slow": {"verb": "create", "resource": "jobs", "action": "slow", "seconds": 1},
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_an_api_server_that_misbehaves(make, fault):
+    cluster = make(FAULTS[fault])
+    result = cluster.run("placed", "--n", "4")
+    assert result.status == 0, result
+    run = cluster.read("Placed")
+    assert run["tasks"]["join"][0]["data"]["squares"] == [0, 1, 4, 9]
+    assert len(cluster.jobs()) == 4, "a lost answer makes no second job"
+    for item in range(4):
+        assert result.out.count(f"] working on {item}\n") == 1, result
+    cluster.nothing_is_left()
+
+
+@pytest.mark.parametrize("verb, resource", [("create", "jobs"), ("create", "secrets"), ("list", "pods"), ("watch", "pods")])
+def test_what_is_forbidden_is_told(make, verb, resource):
+    rule = {"verb": verb, "resource": resource, "action": "status", "code": 403, "reason": "Forbidden", "message": f"{resource} is forbidden: User cannot {verb}"}
+    cluster = make(rule)
+    result = cluster.run("placed", "--n", "2", "--with", "retry:times=3,minutes_between_retries=0")
+    assert result.status == 1 and "forbidden" in result.out.lower() and resource in result.out, result
+
+
+# --- stopping
+
+
+@pytest.mark.parametrize("twice", [False, True])
+def test_interrupt(make, gate, twice):
+    cluster = make()
+    process = cluster.start("placed", "--n", "3", "--port", str(gate.port))
+    gate.wait_for(3)
+    process.send_signal(signal.SIGINT)
+    if twice:
+        time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 1 and "Workflow interrupted" in out, out
+    cluster.nothing_is_left()
+    cluster.no_complaints()
+
+
+def test_one_failure_stops_the_others(make, gate):
+    cluster = make({"pods": {}, "action": "exit", "exitCode": 3, "times": 1, "after": 1})
+    process = cluster.start("placed", "--n", "3", "--port", str(gate.port))
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 1 and "2 running tasks were stopped because of it." in out, out
+    cluster.nothing_is_left()
+
+
+def kill_scheduler(process):
+    """The process that the guard, which was started, watches over."""
+    (child,) = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()[:1]
+    os.kill(int(child), signal.SIGKILL)
+    process.wait()
+
+
+def test_resume_does_not_do_twice_what_still_runs(make, gate, cli):
+    cluster = make()
+    process = cluster.start("placed", "--n", "3", "--port", str(gate.port), "--max-workers", "2")
+    assert sorted(gate.wait_for(2)) == [0, 1]
+    origin = cluster.run_id
+    kill_scheduler(process)
+    listed = cli("placed", "kubernetes", "list", "--run-id", origin)
+    assert listed.status == 0 and listed.out.count("Status: Running") == 2, listed
+    resumed = subprocess.Popen(
+        [str(cli.path("placed")), "resume", "--origin-run-id", origin, "--run-id-file", str(cli.directory / "id")],
+        cwd=cli.directory, env=cli.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    lines = []
+    for line in resumed.stdout:
+        lines.append(line)
+        if "still executed in the cluster" in line:
+            break
+    assert lines[-1].startswith(f"2 tasks of run {origin} are still executed"), lines
+    gate.release()
+    out = "".join(lines) + resumed.communicate(timeout=90)[0]
+    assert resumed.returncode == 0, out
+    assert sorted(item for item, _ in gate.waiting) == [0, 1, 2], "each was executed once"
+    assert cluster.read("Placed")["tasks"]["join"][0]["data"]["squares"] == [0, 1, 4]
+    cluster.nothing_is_left()
+
+
+def test_kill_ends_what_a_dead_scheduler_has_left(make, gate, cli):
+    cluster = make()
+    process = cluster.start("placed", "--n", "2", "--port", str(gate.port))
+    gate.wait_for(2)
+    origin = cluster.run_id
+    kill_scheduler(process)
+    killed = cli("placed", "kubernetes", "kill", "--run-id", origin)
+    assert killed.status == 0 and killed.out.count("Killed ") == 2, killed
+    cluster.nothing_is_left()
+    assert "No active Kubernetes pods found." in cli("placed", "kubernetes", "list", "--run-id", origin).err
+    gate.release()
+    run_id, _ = cli.resume("placed", "--origin-run-id", origin)
+    assert cluster.read("Placed", run_id)["tasks"]["join"][0]["data"]["squares"] == [0, 1]
+
+
+def test_a_task_that_waits_is_submitted_anew_by_resume(make, cli):
+    cluster = make({"pods": {}, "action": "unschedulable", "times": 1})
+    process = cluster.start("placed", "--n", "1")
+    wait_until(lambda: len(cluster.jobs()) == 1)
+    origin = cluster.run_id
+    kill_scheduler(process)
+    run_id, _ = cli.resume("placed", "--origin-run-id", origin)
+    assert cluster.read("Placed", run_id)["ok"]
+    cluster.nothing_is_left()
+
+
+# --- before anything starts
+
+
+def test_without_a_remote_store(make, cli):
+    make()
+    result = cli("placed", "run", env={"METAFLOW_DEFAULT_DATASTORE": "local"})
+    assert result.status == 1 and "requires --datastore=s3" in result.err and "METAFLOW_DATASTORE_SYSROOT_S3" in result.err, result
+    assert not list(cli.directory.glob(".metaflow/Placed/*"))
+
+
+def test_without_a_cluster(make, cli):
+    cluster = make()
+    result = cluster.run("placed", env={"KUBECONFIG": "/no/such/config"})
+    assert result.status == 1 and "/no/such/config" in result.err, result
+    assert not list(cli.directory.glob(".metaflow/Placed/*"))
+
+
+def test_both_here_and_there(make):
+    result = make().run("placed", "--with", "local")
+    assert result.status == 1 and "Step *work* is marked for both" in result.err, result
+
+
+def test_nothing_secret_is_told(make, cli):
+    cluster = make()
+    result = cluster.run("placed", "--n", "2", "--fail", "crash")
+    assert result.status == 1
+    texts = {"output": result.out + result.err, "jobs": json.dumps(cluster.jobs()), "pods": json.dumps(cluster.objects("pods")), "events": json.dumps(cluster.objects("events"))}
+    for path in (cli.directory / ".metaflow").rglob("*"):
+        if path.is_file():
+            texts[str(path)] = path.read_text(errors="replace")
+    for path in (cluster.peer.directory / "logs").rglob("*"):
+        if path.is_file():
+            texts[str(path)] = path.read_text(errors="replace")
+    for where, text in texts.items():
+        for secret in (s3.SECRET, "X-Amz-Signature", "X-Amz-Credential"):
+            assert secret not in text, where
+
+
+def test_many_inputs(make):
+    """More than a command line should take: the list goes by the store."""
+    cluster = make()
+    result = cluster.run("sweep", "--n", "120", "--max-num-splits", "120", "--max-workers", "4", "--with", "kubernetes:cpu=0.1,memory=50,disk=50", timeout=300)
+    assert result.status == 0, result
+    assert cluster.read("Sweep")["ok"]
