@@ -81,7 +81,7 @@ struct kubernetes {
   std::string qos{};  // "burstable" (that if empty): may use more; "guaranteed": has it to itself
   std::map<std::string, std::string> extended_resources{};  // such as "example.com/dongle": "1"
   std::map<std::string, std::string> security_context{};    // privileged, allow_privilege_escalation, run_as_user,
-                                                          // run_as_group, run_as_non_root
+                                                            // run_as_group, run_as_non_root
 };
 
 detail::Decorator make_decorator(const resources& decorator);

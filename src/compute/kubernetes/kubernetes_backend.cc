@@ -247,7 +247,7 @@ void KubernetesBackend::on_created(Id id, const std::string& job, Answer&& answe
     Verdict verdict;
     verdict.cause = fmt::format("Unable to launch Kubernetes job. {}", words_of(*answer.failure));
     verdict.hopeless = !answer.failure->transient;
-    return finish(id, std::move(verdict));
+    return finish(id, verdict);
   }
   entry->uid = text_at(answer.object, {"metadata", "uid"});
   entry->created = clock_.monotonic_microseconds();
@@ -332,7 +332,7 @@ void KubernetesBackend::give_up(Entry& entry, const std::string& why) {
                               base::human_seconds(static_cast<double>(options_.patience) * 1e-6), why);
   verdict.hopeless = true;
   remove_job(entry);
-  finish(entry.attempt.id, std::move(verdict));
+  finish(entry.attempt.id, verdict);
 }
 
 void KubernetesBackend::on_running(Entry& entry, const PodState& state) {
@@ -497,7 +497,7 @@ void KubernetesBackend::settle(Id id, compute::Leftover&& left) {
   if (!entry.stopping && try_again(entry, verdict, began)) return;
   if (out && !over_) events_.on_output(id, store::Stream::out, *out);
   if (err && !over_) events_.on_output(id, store::Stream::err, *err);
-  finish(id, std::move(verdict));
+  finish(id, verdict);
 }
 
 /// What the supervisor wrote counts; the pod knows what has killed the two together.
@@ -563,7 +563,7 @@ bool KubernetesBackend::try_again(Entry& entry, const Verdict& verdict, bool beg
   return true;
 }
 
-void KubernetesBackend::finish(Id id, Verdict verdict) {
+void KubernetesBackend::finish(Id id, const Verdict& verdict) {
   const auto node = entries_.extract(id);
   Entry& entry = *node.mapped();
   drop_timer(entry);
@@ -580,7 +580,7 @@ void KubernetesBackend::finish(Id id, Verdict verdict) {
 void KubernetesBackend::fail(Id id, const std::string& cause) {
   Verdict verdict;
   verdict.cause = cause;
-  finish(id, std::move(verdict));
+  finish(id, verdict);
 }
 
 void KubernetesBackend::fail_all(Place& place, const ApiFailure& failure) {
@@ -596,7 +596,7 @@ void KubernetesBackend::fail_all(Place& place, const ApiFailure& failure) {
     Verdict verdict;
     verdict.cause = words_of(failure);
     verdict.hopeless = true;
-    finish(id, std::move(verdict));
+    finish(id, verdict);
   }
 }
 

@@ -124,7 +124,7 @@ class KubernetesBackend : public compute::Backend {
   void settle(Id id, compute::Leftover&& left);
   bool try_again(Entry& entry, const compute::Verdict& verdict, bool began);
   compute::Verdict judge(const Entry& entry, compute::Leftover&& left, bool& began);
-  void finish(Id id, compute::Verdict verdict);
+  void finish(Id id, const compute::Verdict& verdict);
   void fail(Id id, const std::string& cause);
   void fail_all(Place& place, const ApiFailure& failure);
   void remove_job(Entry& entry);
