@@ -9,6 +9,7 @@ import platform
 import sys
 
 import arrays
+import cluster
 import other
 import tasks
 from measuring import Room, Table
@@ -24,6 +25,8 @@ BENCHMARKS = {
     "startup": other.startup,
     "values": other.values,
     "compile_time": other.compile_time,
+    "remote": cluster.remote,
+    "s3": cluster.s3,
 }
 
 

@@ -333,6 +333,21 @@ def test_what_only_people_can_cure_is_given_up(make, image, rule, words):
     cluster.nothing_is_left()
 
 
+def test_a_service_account_that_is_not_there(make):
+    cluster = make()
+    env = {"METAFLOW_KUBERNETES_SERVICE_ACCOUNT": "nobody", "METAFLOW_KUBERNETES_PATIENCE": "2"}
+    result = cluster.run("placed", "--n", "1", env=env)
+    assert result.status == 1 and 'serviceaccount "nobody" not found' in result.out and "was given up after 2" in result.out, result
+    cluster.nothing_is_left()
+
+
+def test_an_image_that_cannot_be_pulled_is_told_once(make):
+    """The cluster tries, and waits, and tries: the reason alternates."""
+    cluster = make()
+    result = cluster.run("placed", "--n", "1", env={"METAFLOW_KUBERNETES_CONTAINER_IMAGE": "no-such/image:1", "METAFLOW_KUBERNETES_PATIENCE": "6"})
+    assert result.status == 1 and len(re.findall(r"Pod is pending: .*ImagePull.*\n", result.out)) == 1, result
+
+
 def test_a_missing_secret(make):
     cluster = make()
     env = {"METAFLOW_KUBERNETES_SECRETS": "s3-access,no-such-secret", "METAFLOW_KUBERNETES_PATIENCE": "2"}
@@ -356,6 +371,25 @@ def test_a_quota_is_told_and_waited_for(make):
     assert cluster.peer.request("DELETE", path + "/few", headers=headers)[0] == 200
     out = "".join(lines) + process.communicate(timeout=90)[0]
     assert process.returncode == 0, out
+
+
+def test_pods_without_access_to_the_store(make):
+    cluster = make()
+    result = cluster.run("placed", "--n", "1", "--with", "retry:times=3,minutes_between_retries=0", env={"METAFLOW_KUBERNETES_SECRETS": ""})
+    assert result.status == 1 and "The task could not use the datastore" in result.out, result
+    assert "METAFLOW_KUBERNETES_SECRETS or METAFLOW_KUBERNETES_SERVICE_ACCOUNT" in result.out, result
+    assert cluster.peer.counts()["create jobs"] == 3, "perhaps the store was away; a retry helps no more"
+
+
+def test_a_node_that_does_not_answer(make, gate):
+    """Its task has finished, which the store says."""
+    cluster = make()
+    process = cluster.start("placed", "--n", "1", "--port", str(gate.port))
+    gate.wait_for(1)
+    cluster.peer.tell("POST", "/node", {"name": "node-1", "action": "lose"})
+    gate.release()
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0 and "Node node-1 does not answer" in out, out
 
 
 # --- the API
@@ -395,6 +429,25 @@ def test_what_is_forbidden_is_told(make, verb, resource):
     cluster = make(rule)
     result = cluster.run("placed", "--n", "2", "--with", "retry:times=3,minutes_between_retries=0")
     assert result.status == 1 and "forbidden" in result.out.lower() and resource in result.out, result
+
+
+def test_a_cluster_that_is_away_is_told(make, gate):
+    """The watch breaks, and cannot be taken up for a while."""
+    cluster = make({"verb": "watch", "resource": "pods", "action": "cut", "events": 4, "times": 1},
+                   {"verb": "watch", "resource": "pods", "action": "status", "code": 503, "reason": "ServiceUnavailable", "message": "away", "nth": 2, "times": 1},
+                   {"verb": "watch", "resource": "pods", "action": "status", "code": 503, "reason": "ServiceUnavailable", "message": "away", "nth": 3, "times": 1},
+                   {"verb": "watch", "resource": "pods", "action": "status", "code": 503, "reason": "ServiceUnavailable", "message": "away", "nth": 4, "times": 1},
+                   {"verb": "watch", "resource": "pods", "action": "status", "code": 503, "reason": "ServiceUnavailable", "message": "away", "nth": 5, "times": 1})  # fmt: skip
+    process = cluster.start("placed", "--n", "1", "--port", str(gate.port))
+    gate.wait_for(1)
+    for line in process.stdout:
+        if "The cluster is tried again: " in line:
+            break
+    else:
+        raise AssertionError("nothing was told")
+    gate.release()
+    out, _ = process.communicate(timeout=90)
+    assert process.returncode == 0, out
 
 
 # --- stopping
@@ -469,6 +522,19 @@ def test_kill_ends_what_a_dead_scheduler_has_left(make, gate, cli):
     gate.release()
     run_id, _ = cli.resume("placed", "--origin-run-id", origin)
     assert cluster.read("Placed", run_id)["tasks"]["join"][0]["data"]["squares"] == [0, 1]
+
+
+def test_kill_leaves_a_living_run_what_it_needs(make, gate, cli):
+    cluster = make()
+    process = cluster.start("placed", "--n", "1", "--port", str(gate.port), "--with", "retry:times=1,minutes_between_retries=0")
+    gate.wait_for(1)
+    killed = cli("placed", "kubernetes", "kill", "--run-id", cluster.run_id)
+    assert killed.status == 0 and killed.out.count("Killed ") == 1, killed
+    gate.wait_for(2)
+    gate.release()
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0 and "somebody deleted it" in out, out
+    cluster.nothing_is_left()
 
 
 def test_a_task_that_waits_is_submitted_anew_by_resume(make, cli):

@@ -545,7 +545,7 @@ compute::Verdict KubernetesBackend::judge(const Entry& entry, compute::Leftover&
 bool KubernetesBackend::try_again(Entry& entry, const Verdict& verdict, bool began) {
   if (began || over_) return false;
   const int status = entry.ended ? entry.ended->exit_code : -1;
-  const bool unfit = verdict.hopeless && status != compute::kPackageMissing;
+  const bool unfit = verdict.hopeless && status != compute::kPackageMissing && status != compute::kStoreFailed;
   if (unfit || ++entry.tries >= kMostTries) return false;
   notices_.tell(entry.attempt.id, entry.attempt.step.step,
                 fmt::format("{} The task had not begun; it is submitted again.", verdict.cause));

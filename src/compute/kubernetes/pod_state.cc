@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <csignal>
+#include <vector>
 
 #include "base/process.h"
 #include "base/text.h"
@@ -49,11 +50,11 @@ std::string one_line(std::string message) {
   return base::replace_invalid_utf8(message);
 }
 
-/// What a program said last.
-std::string last_line(std::string_view message) {
-  message = base::trim(message);
-  const std::size_t newline = message.rfind('\n');
-  return one_line(std::string(newline == std::string_view::npos ? message : message.substr(newline + 1)));
+/// What a program said last: what failed, and what it made of that.
+std::string last_lines(std::string_view message) {
+  std::vector<std::string> lines = base::split(base::trim(message), '\n');
+  if (lines.size() > 2) lines.erase(lines.begin(), lines.end() - 2);
+  return one_line(base::join(lines, "; "));
 }
 
 std::string reason_and_message(const Json& object) {
@@ -124,7 +125,7 @@ void end_of_task(PodState& state, const Json& terminated) {
              state.exit_code == kNotExecutable || state.exit_code == kNotFound) {
     state.by = EndedBy::bootstrap;
     state.cause = fmt::format("The flow could not be started in its container (exit code {}): {}", state.exit_code,
-                              last_line(text(terminated, "message")));
+                              last_lines(text(terminated, "message")));
   } else if (text(terminated, "message").find("exec format error") != std::string::npos) {
     state.by = EndedBy::bootstrap;
     state.cause = "The flow was built for another architecture than that of the node.";
@@ -133,7 +134,7 @@ void end_of_task(PodState& state, const Json& terminated) {
     state.cause = fmt::format(
         "The task could not use the datastore: {}. Its pod needs access: by METAFLOW_KUBERNETES_SECRETS or "
         "METAFLOW_KUBERNETES_SERVICE_ACCOUNT.",
-        last_line(text(terminated, "message")));
+        last_lines(text(terminated, "message")));
   } else if (state.exit_code > kBySignal && state.exit_code <= kBySignal + kLastSignal) {
     const int signal = state.exit_code - kBySignal;
     state.cause = signal == SIGILL ? "Task was killed by SIGILL: was it built for another processor (-march=native)?"
@@ -184,7 +185,7 @@ PodState state_of_pod(const Json& pod) {
     state.by = EndedBy::bootstrap;
     state.exit_code = number(fetched, "exitCode", -1);
     state.cause = fmt::format("The flow's package could not be fetched (exit code {}): {}", state.exit_code,
-                              last_line(text(fetched, "message")));
+                              last_lines(text(fetched, "message")));
   } else if (phase == "Failed") {
     state.phase = PodPhase::ended;
     state.by = EndedBy::cluster;

@@ -74,7 +74,7 @@ TEST(PodState, TheFetchersTroublesCount) {
   const PodState ended = state_of_pod(pod("Pending", waiting("PodInitializing", ""), failed));
   EXPECT_EQ(ended.phase, PodPhase::ended);
   EXPECT_EQ(ended.by, EndedBy::bootstrap);
-  EXPECT_EQ(ended.cause, "The flow's package could not be fetched (exit code 97): not found");
+  EXPECT_EQ(ended.cause, "The flow's package could not be fetched (exit code 97): 404; not found");
 }
 
 TEST(PodState, EndedWell) {

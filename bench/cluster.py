@@ -1,0 +1,110 @@
+"""Work elsewhere: many attempts in flight from one scheduler; S3 beside other clients."""
+import json
+import os
+import signal
+import subprocess
+import time
+
+from measuring import Budget, amount, seconds, size
+
+ATTEMPTS = 5000
+
+
+class Servers:
+    def __init__(self, context, what, directory):
+        command = [context.python, context.peer("cluster_server.py"), what, directory]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.environment = {**os.environ, **json.loads(self.process.stdout.readline())}
+
+    def counts(self):
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def scheduler_of(guard):
+    with open(f"/proc/{guard}/task/{guard}/children") as children:
+        return int((children.read().split() or [guard])[0])
+
+
+def status_of(pid):
+    with open(f"/proc/{pid}/status") as file:
+        peak = next(int(line.split()[1]) for line in file if line.startswith("VmHWM")) * 1024
+    with open(f"/proc/{pid}/stat") as file:
+        user, system = file.read().rpartition(")")[2].split()[11:13]
+    return peak, (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+def remote(context, table):
+    """Pods that only pretend to work, for an hour each: what the scheduler has with all of them in flight. Then it is interrupted."""
+    with context.room() as room:
+        where = room.fresh()
+        with Servers(context, "kubernetes", where) as servers:
+            environment = {**servers.environment, "METAFLOW_DATASTORE_SYSROOT_LOCAL": where, "USER": "bench",
+                           "METAFLOW_KUBERNETES_CONTAINER_IMAGE": "simulated", "METAFLOW_KUBERNETES_FETCH_IMAGE": "none"}
+            command = [context.program("remote_bench"), "run"]
+            for option in ("n", "max-num-splits", "max-workers"):
+                command += [f"--{option}", str(ATTEMPTS)]
+            run = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            began, running = None, 0
+            for line in run.stdout:
+                began = began or (time.monotonic() if "/work/" in line else None)
+                running += "Pod is running" in line
+                if running == ATTEMPTS:
+                    break
+            wall = time.monotonic() - began
+            peak, cpu = status_of(scheduler_of(run.pid))
+            counts = servers.counts()
+            began = time.monotonic()
+            run.send_signal(signal.SIGINT)
+            run.stdout.read()
+            run.wait()
+            stopped = time.monotonic() - began
+            all_counts = servers.counts()
+    calls = sum(number for what, number in counts.items())
+    table.row(f"{ATTEMPTS} attempts in flight: memory of the scheduler", peak, unit=size, budget=Budget("<= 100 MB", ours=100e6))
+    table.row(f"{ATTEMPTS} attempts in flight: API calls per attempt", calls / ATTEMPTS, unit=amount, budget=Budget("<= 3", ours=3))
+    table.row("remote attempt: CPU of the scheduler to submit it", cpu / ATTEMPTS)
+    table.row(f"{ATTEMPTS} attempts: until all run (50 calls/s at most)", wall)
+    table.row(f"{ATTEMPTS} attempts: to stop them", stopped)
+    assert all_counts["create jobs"] == ATTEMPTS, all_counts
+
+
+def rclone(environment, *words):
+    return ["rclone", "--config", "/dev/null", "--s3-provider", "Ceph", "--s3-env-auth", "--s3-endpoint", environment["METAFLOW_S3_ENDPOINT_URL"],
+            "--s3-no-check-bucket", "--transfers", "16", "--checkers", "16", *words]
+
+
+def s3(context, table):
+    """Against a Ceph on this machine, which takes most of the processors itself. Each client moves the same objects, in turns."""
+    with context.room() as room:
+        where = room.fresh()
+        with Servers(context, "radosgw", os.path.join(where, "ceph")) as servers:
+            environment = servers.environment
+            for count, bytes_each, what in ((8, 64 << 20, "8 objects of 64 MiB"), (2000, 1024, "2,000 objects of 1 KiB")):
+                source, target = os.path.join(where, f"source{count}"), os.path.join(where, f"target{count}")
+                os.makedirs(source)
+                for number in range(count):
+                    with open(os.path.join(source, f"object-{number}"), "wb") as file:
+                        file.write(os.urandom(bytes_each))
+                ours, theirs = {"put": [], "get": []}, {"put": [], "get": []}
+                for turn in range(3):
+                    for way in ("put", "get"):
+                        done = subprocess.run([context.program("s3_bench"), way, f"s3://runs/ours{count}-{turn}", str(count), str(bytes_each)],
+                                              env=environment, capture_output=True, text=True, check=True)
+                        ours[way].append(float(done.stdout))
+                        place = f":s3:runs/theirs{count}-{turn}"
+                        ends = (source, place) if way == "put" else (place, f"{target}-{turn}")
+                        began = time.monotonic()
+                        subprocess.run(rclone(environment, "copy", "--no-traverse", *ends), env=environment, check=True, capture_output=True)
+                        theirs[way].append(time.monotonic() - began)
+                for way in ("put", "get"):
+                    table.row(f"S3: {way} {what}", min(ours[way]), "rclone, 16 at a time", min(theirs[way]), unit=seconds,
+                              budget=Budget("<= 1.11x", ratio=1 / 0.9))
