@@ -26,7 +26,9 @@ constexpr std::int64_t kFarewell = 15 * kSecond;  // for deletions, at the end o
 constexpr std::int64_t kBetweenTries = 10 * kSecond;
 constexpr std::size_t kReaders = 8;  // threads that read what attempts have left
 constexpr std::size_t kCreatedAtATime = 64;
+constexpr std::int64_t kLookEvery = 15 * kSecond;  // for the result of a task whose node is silent
 constexpr std::int64_t kTroubleEvery = 30 * kSecond;
+constexpr int kTroubles = 3;   // in a row: fewer are not worth a word
 constexpr int kMostTries = 3;  // of what goes wrong before a task begins
 constexpr std::int64_t kShortestRenewal = 60 * kSecond;
 
@@ -108,14 +110,17 @@ void KubernetesBackend::prepare(Place& place, const std::string& name_space) {
   ApiOptions api;
   api.name_space = name_space;
   api.owner_label = kRunLabel;
-  api.transport.on_retry = [this, &place](const ApiFailure& failure, std::int64_t pause) {
-    on_trouble(place, failure, pause);
+  api.transport.on_retry = [this, &place](const ApiFailure& failure, std::int64_t /*pause*/) {
+    on_trouble(place, failure);
   };
   place.api = std::make_unique<KubernetesApi>(loop_, clock_, access_, std::move(api));
   WatchHandler handler;
-  handler.on_change = [this](Change change, Json&& pod) { on_pod(change, pod); };
-  handler.on_trouble = [this, &place](const ApiFailure& failure, std::int64_t pause) {
-    on_trouble(place, failure, pause);
+  handler.on_change = [this, &place](Change change, Json&& pod) {
+    place.troubles = 0;
+    on_pod(change, pod);
+  };
+  handler.on_trouble = [this, &place](const ApiFailure& failure, std::int64_t /*pause*/) {
+    on_trouble(place, failure);
   };
   handler.on_failure = [this, &place](const ApiFailure& failure) { fail_all(place, failure); };
   place.watch = std::make_unique<Watch>(
@@ -131,9 +136,9 @@ void KubernetesBackend::prepare(Place& place, const std::string& name_space) {
 }
 
 /// A cluster that does not answer: once in a while, if it lasts.
-void KubernetesBackend::on_trouble(Place& place, const ApiFailure& failure, std::int64_t pause) {
+void KubernetesBackend::on_trouble(Place& place, const ApiFailure& failure) {
   const std::int64_t now = clock_.monotonic_microseconds();
-  if (over_ || pause < kSecond || (place.told_at > 0 && now - place.told_at < kTroubleEvery)) return;
+  if (over_ || ++place.troubles < kTroubles || (place.told_at > 0 && now - place.told_at < kTroubleEvery)) return;
   place.told_at = now;
   for (const auto& [id, entry] : entries_) {
     if (entry->place == &place)
@@ -337,9 +342,10 @@ void KubernetesBackend::give_up(Entry& entry, const std::string& why) {
 
 void KubernetesBackend::on_running(Entry& entry, const PodState& state) {
   if (entry.running) {
-    if (state.waiting.empty() || entry.stopping) return notices_.clear(entry.attempt.id);
+    entry.silent = !state.waiting.empty() && !entry.stopping;
+    if (!entry.silent) return notices_.clear(entry.attempt.id);
     notices_.waits(entry.attempt.id, entry.attempt.step.step, state.waiting);
-    return look_into_store(entry);
+    return look_into_store(entry.attempt.id);
   }
   entry.running = true;
   drop_timer(entry);
@@ -350,11 +356,11 @@ void KubernetesBackend::on_running(Entry& entry, const PodState& state) {
   follow_log(entry);
 }
 
-/// The node of a pod does not answer: the task may have ended well nevertheless.
-void KubernetesBackend::look_into_store(Entry& entry) {
-  if (entry.reading) return;
+/// The node of a pod does not answer: the task may end well nevertheless.
+void KubernetesBackend::look_into_store(Id id) {
+  Entry& entry = *find(id);
+  if (entry.reading || !entry.silent) return;
   entry.reading = true;
-  const Id id = entry.attempt.id;
   leftovers_.read(task_of(entry), entry.attempt.step.retry_count, !entry.shown && !over_,
                   [this, id](compute::Leftover&& left) {
                     Entry& looked = *find(id);
@@ -364,6 +370,8 @@ void KubernetesBackend::look_into_store(Entry& entry) {
                       settle(id, std::move(left));
                     } else if (looked.ended || looked.stopping) {
                       conclude(id);
+                    } else if (looked.silent) {
+                      set_timer(looked, kLookEvery, &KubernetesBackend::look_into_store);
                     }
                   });
 }
@@ -552,6 +560,7 @@ bool KubernetesBackend::try_again(Entry& entry, const Verdict& verdict, bool beg
   by_job_.erase(entry.job);
   entry.requested = false;
   entry.removing = false;
+  entry.silent = false;
   entry.waiting.clear();
   entry.uid.clear();
   entry.pod.clear();

@@ -70,6 +70,7 @@ class KubernetesBackend : public compute::Backend {
     std::optional<base::EventLoop::Timer> renewal;  // of the link to the package
     std::optional<base::EventLoop::Timer> sweep;    // for jobs without a pod
     std::int64_t told_at = 0;                       // of trouble with the API server; monotonic
+    int troubles = 0;                               // with it, since pods were heard of
   };
 
   /// An attempt, and the job that it is at.
@@ -86,6 +87,7 @@ class KubernetesBackend : public compute::Backend {
     std::string pod;
     std::string node;
     bool running = false;
+    bool silent = false;  // its node does not answer
     std::optional<PodState> ended;
     std::unique_ptr<PodLog> log;
     bool shown = false;                           // its output, at least a part
@@ -110,8 +112,8 @@ class KubernetesBackend : public compute::Backend {
   void start_job(Entry& started);
   void on_created(Id id, const std::string& job, Answer&& answer);
   void announce(Entry& entry);
-  void on_trouble(Place& place, const ApiFailure& failure, std::int64_t pause);
-  void look_into_store(Entry& entry);
+  void on_trouble(Place& place, const ApiFailure& failure);
+  void look_into_store(Id id);
   void on_pod(Change change, const Json& pod);
   void on_waiting(Entry& entry, const PodState& state);
   void on_running(Entry& entry, const PodState& state);
