@@ -162,4 +162,7 @@ class Run : public compute::BackendEvents {
   std::int64_t shown_at_ = 0;
 };
 
+/// What clients are told of: without what only `resume` needs.
+store::TaskData visible(store::TaskData data);
+
 }  // namespace metaflow::runtime

@@ -498,60 +498,20 @@ void KubernetesBackend::conclude(Id id) {
 void KubernetesBackend::settle(Id id, compute::Leftover&& left) {
   Entry& entry = *find(id);
   entry.reading = false;
-  bool began = true;
   const std::optional<std::string> out = std::move(left.out);
   const std::optional<std::string> err = std::move(left.err);
-  Verdict verdict = judge(entry, std::move(left), began);
-  if (!entry.stopping && try_again(entry, verdict, began)) return;
+  const Judgement judgement =
+      judge(entry.ended ? &*entry.ended : nullptr, std::move(left), entry.running, entry.attempt.time_limit > 0);
+  if (!entry.stopping && try_again(entry, judgement)) return;
   if (out && !over_) events_.on_output(id, store::Stream::out, *out);
   if (err && !over_) events_.on_output(id, store::Stream::err, *err);
-  finish(id, verdict);
-}
-
-/// What the supervisor wrote counts; the pod knows what has killed the two together.
-compute::Verdict KubernetesBackend::judge(const Entry& entry, compute::Leftover&& left, bool& began) {
-  const PodState* pod = entry.ended ? &*entry.ended : nullptr;
-  Verdict verdict;
-  if (!left.failure.empty()) {
-    verdict.cause = fmt::format("How the task ended could not be read: {}", left.failure);
-    return verdict;
-  }
-  if (left.report) verdict = compute::verdict_of(*left.report);
-  verdict.data = std::move(left.data);
-  verdict.data_read = true;
-  if (left.report) {
-    const store::ExitReport& report = *left.report;
-    began = report.stage != store::Stage::bootstrap;
-    if (report.committed || pod == nullptr) return verdict;
-    const bool killed = !report.exited || report.stopped_by != 0;
-    if (pod->by == EndedBy::deadline || (killed && pod->by == EndedBy::cluster)) verdict.cause = pod->cause;
-    if (pod->by == EndedBy::memory && report.signal != 0 && report.oom_kills == 0) verdict.cause = pod->cause;
-    verdict.timed_out = verdict.timed_out || (pod->by == EndedBy::deadline && entry.attempt.time_limit > 0);
-    return verdict;
-  }
-  if (left.done) {  // the report alone was lost
-    verdict.exited = verdict.exited_well = verdict.committed = true;
-    return verdict;
-  }
-  if (pod == nullptr) {
-    verdict.cause = "Task was stopped.";
-    return verdict;
-  }
-  began = pod->by != EndedBy::bootstrap;
-  if (pod->succeeded) {
-    verdict.cause = "The pod ended well, but the task has left no result in the datastore.";
-    return verdict;
-  }
-  verdict.cause = pod->cause;
-  verdict.timed_out = pod->by == EndedBy::deadline && entry.attempt.time_limit > 0;
-  verdict.hopeless = pod->by == EndedBy::bootstrap;
-  if (pod->by == EndedBy::cluster && !entry.running) began = false;
-  return verdict;
+  finish(id, judgement.verdict);
 }
 
 /// What went wrong before the task began does not count as an attempt of it.
-bool KubernetesBackend::try_again(Entry& entry, const Verdict& verdict, bool began) {
-  if (began || over_) return false;
+bool KubernetesBackend::try_again(Entry& entry, const Judgement& judgement) {
+  const Verdict& verdict = judgement.verdict;
+  if (judgement.began || over_) return false;
   const int status = entry.ended ? entry.ended->exit_code : -1;
   const bool unfit = verdict.hopeless && status != compute::kPackageMissing && status != compute::kStoreFailed;
   if (unfit || ++entry.tries >= kMostTries) return false;

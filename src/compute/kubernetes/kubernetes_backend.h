@@ -21,6 +21,7 @@
 #include "compute/delivery.h"
 #include "compute/kubernetes/client/api.h"
 #include "compute/kubernetes/client/watch.h"
+#include "compute/kubernetes/judgement.h"
 #include "compute/kubernetes/manifest.h"
 #include "compute/kubernetes/pod_log.h"
 #include "compute/kubernetes/pod_request.h"
@@ -124,8 +125,7 @@ class KubernetesBackend : public compute::Backend {
   void close(Id id);
   void conclude(Id id);
   void settle(Id id, compute::Leftover&& left);
-  bool try_again(Entry& entry, const compute::Verdict& verdict, bool began);
-  compute::Verdict judge(const Entry& entry, compute::Leftover&& left, bool& began);
+  bool try_again(Entry& entry, const Judgement& judgement);
   void finish(Id id, const compute::Verdict& verdict);
   void fail(Id id, const std::string& cause);
   void fail_all(Place& place, const ApiFailure& failure);
