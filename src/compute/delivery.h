@@ -17,6 +17,7 @@ struct StoredPackage {
   std::string sha256;  // of what is there, in hexadecimal digits
   std::uint16_t machine = 0;
   bool is_static = false;
+  std::uint64_t unpacked = 0;  // bytes
 };
 
 /// Stores the package as a blob of the flow; what is there already is not sent again. Throws Error{data_store}.

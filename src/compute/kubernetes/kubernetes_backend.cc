@@ -203,6 +203,7 @@ Json KubernetesBackend::manifest_of(const Entry& entry) const {
     delivery.command = compute::start_command(kPackagePath, options_.package.is_static);
     delivery.command.insert(delivery.command.end(), arguments.begin(), arguments.end());
     delivery.fetcher_image = options_.fetcher_image;
+    delivery.package_size = options_.package.unpacked;
     delivery.fetcher_command = {"sh", "-c", compute::install_script()};
     delivery.fetcher_environment = compute::bootstrap_variables(options_.package);
     delivery.fetcher_environment.emplace_back("MF_DIR", kPackagePath);

@@ -4,6 +4,7 @@
 #include <nettle/sha2.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include <metaflow/error.h>
 
@@ -15,6 +16,7 @@ namespace {
 
 constexpr std::size_t kKeyBytes = 8;      // of a hash in names: 64 bits
 constexpr std::size_t kLongestPart = 12;  // of flow and step in the name of a job, which pods make longer
+constexpr double kLeastStorage = 256;     // MB of the fetcher
 constexpr int kGraceSeconds = 30;         // to stop the step and to upload its logs
 
 std::string hash_of(std::string_view text) {
@@ -171,13 +173,22 @@ Json container_of(const PodRequest& request, const Delivery& delivery, const Var
 }
 
 Json fetcher_of(const PodRequest& request, const Delivery& delivery) {
-  // What a fetcher needs; without limits it would count with those of the container, and be refused under a quota.
-  const Json small{{"cpu", "100m"}, {"memory", "64M"}, {"ephemeral-storage", "1024M"}};
+  // It has the archive and what is in it, on disk. The cache of what it writes counts as memory, but can be given back,
+  // unless the directory is in memory itself: so there is no limit where the pod has none.
+  const double megabytes = static_cast<double>(delivery.package_size) / 1e6;
+  const std::string storage = quantity(std::ceil(std::max(kLeastStorage, 2 * megabytes)), "M");
+  const Json small{{"cpu", "100m"}, {"memory", "64M"}, {"ephemeral-storage", storage}};
+  Json resources{{"requests", small}};
+  if (request.guaranteed) {
+    const Json enough{
+        {"cpu", "100m"}, {"memory", quantity(std::ceil(128 + 2 * megabytes), "M")}, {"ephemeral-storage", storage}};
+    resources = {{"requests", enough}, {"limits", enough}};
+  }
   Json container{{"name", kFetcher},
                  {"image", *delivery.fetcher_image},
                  {"command", delivery.fetcher_command},
                  {"env", variables(delivery.fetcher_environment)},
-                 {"resources", {{"requests", small}, {"limits", small}}},
+                 {"resources", resources},
                  {"terminationMessagePolicy", "FallbackToLogsOnError"},
                  {"volumeMounts", Json::array({{{"name", kFetcher}, {"mountPath", kPackagePath}}})}};
   if (!delivery.secret.empty()) container["envFrom"] = Json::array({from_secret(delivery.secret)});

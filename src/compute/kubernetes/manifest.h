@@ -48,8 +48,9 @@ struct Delivery {
   std::optional<std::string> fetcher_image{};
   std::vector<std::string> fetcher_command{};
   std::vector<std::pair<std::string, std::string>> fetcher_environment{};
-  std::string architecture;  // "amd64"
-  std::string secret;        // of the run: its keys become variables of whichever container fetches; empty: none
+  std::uint64_t package_size = 0;  // bytes, unpacked
+  std::string architecture;        // "amd64"
+  std::string secret;              // of the run: its keys become variables of whichever container fetches; empty: none
 };
 
 using Variables = std::vector<std::pair<std::string, std::string>>;

@@ -90,5 +90,22 @@ TEST(Manifest, Everything) {
   EXPECT_EQ(pod["initContainers"][0]["envFrom"].dump(), R"([{"secretRef":{"name":"mf-k"}}])");
 }
 
+TEST(Manifest, TheFetcherHasRoomForThePackage) {
+  Delivery delivery{.command = {"/mf/flow"}, .architecture = "amd64", .secret = "mf-k"};
+  delivery.fetcher_image = "curlimages/curl";
+  delivery.fetcher_command = {"sh", "-c", "fetch"};
+  delivery.package_size = 1'000'000'000;
+  PodRequest request{.image = "debian:12", .time_limit = 100};
+  auto resources = [&] {
+    const Json job = job_manifest(kIdentity, "mf-x", "k", request, delivery, {}, 60);
+    return job["spec"]["template"]["spec"]["initContainers"][0]["resources"];
+  };
+  EXPECT_EQ(resources()["requests"]["ephemeral-storage"], "2000M") << "for the archive and what is in it";
+  EXPECT_FALSE(resources().contains("limits"));
+  request.guaranteed = true;  // then every container of the pod must have limits
+  EXPECT_EQ(resources()["limits"], resources()["requests"]);
+  EXPECT_EQ(resources()["limits"]["memory"], "2128M");
+}
+
 }  // namespace
 }  // namespace metaflow::kube

@@ -184,8 +184,9 @@ PodState state_of_pod(const Json& pod) {
     state.phase = PodPhase::ended;
     state.by = EndedBy::bootstrap;
     state.exit_code = number(fetched, "exitCode", -1);
+    const std::string said = last_lines(text(fetched, "message"));
     state.cause = fmt::format("The flow's package could not be fetched (exit code {}): {}", state.exit_code,
-                              last_lines(text(fetched, "message")));
+                              said.empty() ? text(fetched, "reason") : said);
   } else if (phase == "Failed") {
     state.phase = PodPhase::ended;
     state.by = EndedBy::cluster;
