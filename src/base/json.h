@@ -1,6 +1,8 @@
 // Reading JSON that something else may have written, or damaged.
 #pragma once
 
+#include <string>
+
 #include <nlohmann/json.hpp>
 
 namespace metaflow::base {
@@ -17,6 +19,13 @@ template <class T>
 T whole_number(const nlohmann::json& json, const char* name, T missing) {
   const auto member = json.find(name);
   return member == json.end() ? missing : whole_number<T>(*member);
+}
+
+/// The text that is a member of an object; empty where there is none.
+template <class Json>
+std::string text_member(const Json& json, const char* name) {
+  const auto member = json.find(name);
+  return member == json.end() || !member->is_string() ? std::string() : member->template get<std::string>();
 }
 
 }  // namespace metaflow::base
