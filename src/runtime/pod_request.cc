@@ -109,8 +109,8 @@ class KubernetesSettings {
 
 /// What is not given comes from the settings.
 template <class Container>
-Container given_or(const Container& given, Container otherwise) {
-  return given.empty() ? std::move(otherwise) : given;
+Container given_or(const Container& given, const Container& otherwise) {
+  return given.empty() ? otherwise : given;
 }
 
 double positive(const std::string& step, const char* attribute, double value) {
