@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "compute/delivery.h"
 #include "compute/kubernetes/kubernetes_backend.h"
+#include "compute/kubernetes/run_jobs.h"
 #include "compute/package/elf.h"
 #include "net/aws_config.h"
 #include "runtime/pod_request.h"
@@ -61,6 +62,13 @@ Remote::Remote(Context& context, const graph::Graph& graph) : context_(context),
   for (auto& [step, request] : requests_) {
     if (request.name_space.empty()) request.name_space = access_->name_space.empty() ? "default" : access_->name_space;
   }
+  for (const std::string& name : namespaces()) {
+    base::EventLoop loop(context.clock);
+    kube::ApiOptions options{.name_space = name};
+    options.transport.retry.tries = 1;
+    kube::KubernetesApi api(loop, context.clock, *access_, std::move(options));
+    kube::check_access(api, loop);
+  }
   flow_in_image_ = context.settings.get("KUBERNETES_FLOW_IN_IMAGE", "");
   if (!flow_in_image_.empty()) return;
   std::vector<std::string> libraries = base::split(context.settings.get("PACKAGE_LIBRARIES", ""), ' ');
@@ -71,6 +79,14 @@ Remote::Remote(Context& context, const graph::Graph& graph) : context_(context),
 std::vector<std::string> Remote::steps() const {
   std::vector<std::string> names;
   for (const auto& [step, request] : requests_) names.push_back(step);
+  return names;
+}
+
+std::vector<std::string> Remote::namespaces() const {
+  std::vector<std::string> names;
+  for (const auto& [step, request] : requests_) {
+    if (std::find(names.begin(), names.end(), request.name_space) == names.end()) names.push_back(request.name_space);
+  }
   return names;
 }
 
@@ -103,22 +119,17 @@ Remote::Backend Remote::make(base::EventLoop& loop, compute::BackendEvents& even
   options.user = context_.user();
   options.requests = requests_;
   options.environment = environment();
-  options.flow_in_image = flow_in_image_;
+  options.delivery.flow_in_image = flow_in_image_;
   const std::string fetcher = context_.settings.get("KUBERNETES_FETCH_IMAGE", kFetcherImage);
-  options.fetcher_image = fetcher == "none" ? "" : fetcher;
+  options.delivery.fetcher_image = fetcher == "none" ? "" : fetcher;
   options.max_log_size = max_log_size;
   options.job_seconds = seconds_of(context_.settings, "KUBERNETES_JOB_TTL_SECONDS_AFTER_FINISHED", options.job_seconds);
   options.patience = seconds_of(context_.settings, "KUBERNETES_PATIENCE", options.patience / 1'000'000) * 1'000'000;
   if (plan_) {
-    options.package = compute::store_package(store, *plan_);
-    options.architecture = compute::image_architecture(plan_->machine);
+    options.delivery.package = compute::store_package(store, *plan_);
+    options.delivery.architecture = compute::image_architecture(plan_->machine);
   }
-  std::vector<std::string> namespaces;
-  for (const auto& [step, request] : requests_) {
-    if (std::find(namespaces.begin(), namespaces.end(), request.name_space) == namespaces.end())
-      namespaces.push_back(request.name_space);
-  }
-  note_namespaces(context_, run, namespaces);
+  note_namespaces(context_, run, namespaces());
   std::string text;
   for (const std::string& line : graph::to_text(graph_)) text += line + "\n";
   const std::string code = compute::make_code_archive(context_.file_name() + ".txt", text, context_.user());

@@ -41,6 +41,7 @@ class Remote {
                std::uint64_t max_log_size);
 
  private:
+  std::vector<std::string> namespaces() const;
   std::vector<std::pair<std::string, std::string>> environment() const;
 
   Context& context_;
