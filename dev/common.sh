@@ -40,7 +40,8 @@ need_python() {
     echo "Installing $stamp from PyPI ..."
     rm -rf "$directory"
     python3 -m venv "$directory"
-    "$directory/bin/pip" -q --disable-pip-version-check install "$@"
+    "$directory/bin/pip" -q --disable-pip-version-check install uv
+    "$directory/bin/uv" -q pip install --python "$directory/bin/python" "$@"
     echo "$stamp" >"$directory/stamp"
   fi
 }

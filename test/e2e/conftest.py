@@ -110,9 +110,17 @@ class Cli:
 SANITIZED = os.environ.get("METAFLOW_SANITIZED") == "1"
 # Cases of these tests differ in their graphs, their data or their faults, not in the code that they execute: instrumented, every so
 # many are enough.
-SAMPLED_CASES = {"test_shapes.py": 6, "test_retry.py": 6, "test_resume.py": 6, "test_values.py": 3, "test_failures.py": 4, "test_joins.py": 3}
+SAMPLED_CASES = {
+    "test_shapes.py": 9,
+    "test_retry.py": 8,
+    "test_resume.py": 9,
+    "test_values.py": 4,
+    "test_failures.py": 4,
+    "test_joins.py": 3,
+    "test_transcripts.py": 2,
+}
 # What executes packages in containers, or talks to many servers: every so many tests of the file.
-SAMPLED_TESTS = {"test_kubernetes.py": 8, "test_kubernetes_client.py": 3, "test_service.py": 4, "test_s3.py": 3, "test_package.py": 4}
+SAMPLED_TESTS = {"test_kubernetes.py": 8, "test_kubernetes_client.py": 3, "test_service.py": 4, "test_s3.py": 3, "test_package.py": 6}
 
 
 def pytest_collection_modifyitems(config, items):
