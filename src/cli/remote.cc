@@ -12,6 +12,7 @@
 #include "compute/kubernetes/kubernetes_backend.h"
 #include "compute/package/elf.h"
 #include "net/aws_config.h"
+#include "runtime/platform_settings.h"
 #include "runtime/pod_request.h"
 #include "store/open.h"
 
@@ -40,12 +41,12 @@ std::int64_t seconds_of(const base::Settings& settings, const std::string& name,
 
 Remote::Remote(Context& context, const graph::Graph& graph) : context_(context), graph_(graph) {
   for (const graph::Step& step : graph.steps()) {
+    runtime::check_platforms(step.name, step.decorators);
+    if (graph::has_decorator(step.decorators, "batch"))
+      throw Error(ErrorCode::batch,
+                  fmt::format("Step *{}* is marked for AWS Batch, which this version cannot use", step.name));
     auto request = runtime::pod_request(step.name, step.decorators, context.settings);
     if (!request) continue;
-    if (graph::find_decorator<local>(step.decorators))
-      throw Error(ErrorCode::kubernetes,
-                  fmt::format("Step *{}* is marked for both this machine (local) and Kubernetes", step.name),
-                  "Please use one or the other.");
     requests_.emplace(step.name, std::move(*request));
   }
   if (requests_.empty()) return;
