@@ -2,10 +2,11 @@
 #pragma once
 
 #include <initializer_list>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
+
+#include <nlohmann/json.hpp>
 
 namespace metaflow::base {
 
@@ -28,5 +29,12 @@ std::optional<nlohmann::ordered_json> parse_object(std::string_view text);
 
 /// The text at a path of keys ("metadata", "name"); empty if there is none.
 std::string text_at(const nlohmann::ordered_json& object, std::initializer_list<const char*> keys);
+
+/// The text that is a member of an object; empty where there is none.
+template <class Json>
+std::string text_member(const Json& json, const char* name) {
+  const auto member = json.find(name);
+  return member == json.end() || !member->is_string() ? std::string() : member->template get<std::string>();
+}
 
 }  // namespace metaflow::base

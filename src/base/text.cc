@@ -214,6 +214,15 @@ std::string json_quoted(std::string_view text) {
   return quoted;
 }
 
+std::string json_quoted(std::span<const std::string> texts) {
+  std::string list = "[";
+  for (const std::string& text : texts) {
+    if (list.size() > 1) list += ", ";
+    list += json_quoted(text);
+  }
+  return list + "]";
+}
+
 bool is_deep_json(std::string_view text) {
   constexpr int kMaxDepth = 100;
   int depth = 0;

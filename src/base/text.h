@@ -51,6 +51,8 @@ std::string python_float(double value);
 
 /// The text in double quotes, with JSON's escapes.
 std::string json_quoted(std::string_view text);
+/// The texts as a list of JSON, on one line as Python writes it: ["a", "b"]
+std::string json_quoted(std::span<const std::string> texts);
 
 /// Whether JSON text has more levels than anything of ours: what would be parsed, but overflow the stack when it is
 /// copied or written.

@@ -23,7 +23,7 @@ namespace metaflow::cli {
 
 namespace {
 
-struct Options {
+struct DebugOptions {
   std::string path;
   std::optional<std::size_t> attempt;
   std::size_t attempt_number = 0;
@@ -41,7 +41,7 @@ struct Found {
 };
 
 /// How the attempt was executed; for a clone, how what it is a clone of was.
-Found find_attempt(Context& context, store::TaskRef task, const Options& options) {
+Found find_attempt(Context& context, store::TaskRef task, const DebugOptions& options) {
   while (true) {
     auto history =
         store::read_journal(store::journal_path(context.local_root(), context.flow.name, task.run), task.run);
@@ -94,7 +94,7 @@ compute::StepArguments arguments_of(Context& context, const Found& found, const 
   return arguments;
 }
 
-std::vector<std::string> wrapper(const Options& options, const std::string& scratch) {
+std::vector<std::string> wrapper(const DebugOptions& options, const std::string& scratch) {
   const int chosen =
       int{options.gdb} + int{options.lldb} + int{options.perf} + int{options.valgrind} + int{!options.wrap.empty()};
   if (chosen > 1)
@@ -130,7 +130,7 @@ void print_artifacts(Context& context, const store::TaskRef& task, int attempt, 
   }
 }
 
-int debug(Context& context, const Options& options) {
+int debug(Context& context, const DebugOptions& options) {
   const auto task = store::parse_task_ref(options.path);
   if (!task)
     throw Error(ErrorCode::invalid_command, fmt::format("'{}' is no run_id/step_name/task_id", options.path),
@@ -182,7 +182,7 @@ int debug(Context& context, const Options& options) {
 }  // namespace
 
 Command debug_command(Context& context) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<DebugOptions>();
   Command command{.name = "debug",
                   .help =
                       "Execute one task of a run again, by itself, on its inputs. The run is left as it is. With a "

@@ -17,7 +17,7 @@ namespace metaflow::cli {
 
 namespace {
 
-struct Options {
+struct DumpOptions {
   std::string path;
   bool private_too = false;
   std::size_t max_value_size = 1000;
@@ -27,7 +27,7 @@ struct Options {
 };
 
 /// The artifacts of a task that are asked for.
-std::vector<store::ArtifactRecord> chosen(const store::TaskData& data, const Options& options,
+std::vector<store::ArtifactRecord> chosen(const store::TaskData& data, const DumpOptions& options,
                                           const std::vector<std::string>& names) {
   std::vector<store::ArtifactRecord> records;
   for (const auto& artifact : data.artifacts) {
@@ -41,7 +41,7 @@ std::vector<store::ArtifactRecord> chosen(const store::TaskData& data, const Opt
 using Tasks = std::vector<std::pair<store::TaskRef, std::vector<store::ArtifactRecord>>>;
 
 /// The tasks that have a finished attempt; the others are named. Throws Error{data_store} if none has.
-Tasks finished_tasks(Context& context, const Options& options, const std::vector<std::string>& names) {
+Tasks finished_tasks(Context& context, const DumpOptions& options, const std::vector<std::string>& names) {
   const auto refs = tasks_of_path(context, options.path);
   Tasks tasks;
   for (const store::TaskRef& task : refs) {
@@ -59,7 +59,8 @@ Tasks finished_tasks(Context& context, const Options& options, const std::vector
 }
 
 /// Names the artifacts that were asked for and are nowhere. Throws Error{not_found} if that is all of them.
-void check_found(Context& context, const Options& options, const std::vector<std::string>& names, const Tasks& tasks) {
+void check_found(Context& context, const DumpOptions& options, const std::vector<std::string>& names,
+                 const Tasks& tasks) {
   auto missing = [&](const std::string& name) {
     return std::none_of(tasks.begin(), tasks.end(), [&](const auto& task) {
       return std::any_of(task.second.begin(), task.second.end(), [&](const auto& a) { return a.name == name; });
@@ -77,7 +78,7 @@ void check_found(Context& context, const Options& options, const std::vector<std
   }
 }
 
-void print_task(Context& context, const Options& options, const store::TaskRef& task,
+void print_task(Context& context, const DumpOptions& options, const store::TaskRef& task,
                 const std::vector<store::ArtifactRecord>& artifacts) {
   context.echo(fmt::format("Dumping output of run_id={} step={} task_id={}\n", task.run, task.step, task.task));
   const auto store = std::make_shared<store::FlowStore>(context.store());
@@ -95,7 +96,7 @@ void print_task(Context& context, const Options& options, const store::TaskRef& 
 }
 
 /// {"17/start/1": {"x": 1}} as JSON, or as a pickle in a file, which is what Metaflow's dump --file writes.
-void write_all_tasks(Context& context, const Options& options, const Tasks& tasks) {
+void write_all_tasks(Context& context, const DumpOptions& options, const Tasks& tasks) {
   const auto store = std::make_shared<store::FlowStore>(context.store());
   if (options.json) {
     value::Json all = value::Json::object();
@@ -129,7 +130,7 @@ void write_all_tasks(Context& context, const Options& options, const Tasks& task
   base::write_output_file(options.file, pickler.parts());
 }
 
-int dump(Context& context, const Options& options) {
+int dump(Context& context, const DumpOptions& options) {
   std::vector<std::string> names;
   if (!options.include.empty()) names = base::split(options.include, ',');
   const Tasks tasks = finished_tasks(context, options, names);
@@ -146,7 +147,7 @@ int dump(Context& context, const Options& options) {
 }  // namespace
 
 Command dump_command(Context& context) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<DumpOptions>();
   return {.name = "dump",
           .help =
               "Get data artifacts of a task or all tasks in a step. The format for input-path is either "

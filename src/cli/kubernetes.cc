@@ -28,7 +28,7 @@ using kube::RunJob;
 
 constexpr std::int64_t kLookEvery = 3'000'000;
 
-struct Options {
+struct JobsOptions {
   std::string run;
   std::string user;
   bool my_runs = false;
@@ -51,7 +51,7 @@ std::set<std::string> namespaces_of(Context& context, const std::string& run) {
   return names;
 }
 
-kube::RunSelection selection(Context& context, const Options& options) {
+kube::RunSelection selection(Context& context, const JobsOptions& options) {
   if (options.my_runs && (!options.user.empty() || !options.run.empty()))
     throw Error(ErrorCode::invalid_command, "--my-runs excludes --user and --run-id: they are mutually exclusive");
   kube::RunSelection which{.flow = context.flow.name, .run = options.run, .user = options.user};
@@ -97,7 +97,7 @@ class Clients {
   std::vector<std::unique_ptr<kube::KubernetesApi>> apis_;
 };
 
-int list(Context& context, const Options& options) {
+int list(Context& context, const JobsOptions& options) {
   const kube::RunSelection which = selection(context, options);
   Clients clients(context, which.run);
   std::string text;
@@ -116,7 +116,7 @@ int list(Context& context, const Options& options) {
   return 0;
 }
 
-int kill(Context& context, const Options& options) {
+int kill(Context& context, const JobsOptions& options) {
   const kube::RunSelection which = selection(context, options);
   Clients clients(context, which.run);
   std::size_t killed = 0;
@@ -176,7 +176,7 @@ void settle_jobs(Context& context, const std::string& run) {
 }
 
 Command kubernetes_command(Context& context) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<JobsOptions>();
   const std::vector<Option> which{
       {.name = "--my-runs", .help = "All my unfinished tasks.", .set = store_flag(options->my_runs)},
       {.name = "--user",

@@ -20,7 +20,7 @@ using store::Stream;
 
 namespace {
 
-struct Options {
+struct LogsOptions {
   std::string path;
   bool out = false;
   bool err = false;
@@ -32,18 +32,18 @@ struct Options {
   bool include_not_done = false;
 };
 
-std::vector<Stream> streams(const Options& options) {
+std::vector<Stream> streams(const LogsOptions& options) {
   if (options.both || options.out == options.err) return {Stream::out, Stream::err};
   return {options.out ? Stream::out : Stream::err};
 }
 
-int attempt_of(Context& context, const Options& options, const store::TaskRef& task) {
+int attempt_of(Context& context, const LogsOptions& options, const store::TaskRef& task) {
   if (options.attempt) return static_cast<int>(*options.attempt);
   return context.store().latest_attempt(task).value_or(0);
 }
 
 /// The tasks of the path; with --attempt those that have this attempt. Throws Error{not_found} if there are none.
-std::vector<store::TaskRef> tasks_of(Context& context, const Options& options) {
+std::vector<store::TaskRef> tasks_of(Context& context, const LogsOptions& options) {
   auto tasks = tasks_of_path(context, options.path);
   if (!options.attempt) return tasks;
   const store::TaskRef first = tasks[0];
@@ -75,7 +75,7 @@ Lines read_lines(Context& context, const store::TaskRef& task, int attempt, Stre
   return result;
 }
 
-int show(Context& context, const Options& options) {
+int show(Context& context, const LogsOptions& options) {
   for (const store::TaskRef& task : tasks_of(context, options)) {
     const int attempt = attempt_of(context, options, task);
     context.echo(fmt::format("Dumping logs of run_id={} step={} task_id={}\n", task.run, task.step, task.task));
@@ -105,7 +105,7 @@ int show(Context& context, const Options& options) {
   return 0;
 }
 
-int scrub(Context& context, const Options& options) {
+int scrub(Context& context, const LogsOptions& options) {
   for (const store::TaskRef& task : tasks_of(context, options)) {
     const auto latest = context.store().latest_attempt(task);
     if (!latest) continue;
@@ -137,7 +137,7 @@ int scrub(Context& context, const Options& options) {
   return 0;
 }
 
-std::vector<Option> stream_options(const std::shared_ptr<Options>& options, const std::string& verb) {
+std::vector<Option> stream_options(const std::shared_ptr<LogsOptions>& options, const std::string& verb) {
   return {{.name = "--stdout", .help = verb + " stdout of the task.", .set = store_flag(options->out)},
           {.name = "--stderr", .help = verb + " stderr of the task.", .set = store_flag(options->err)},
           {.name = "--both",
@@ -156,7 +156,7 @@ std::vector<Option> stream_options(const std::shared_ptr<Options>& options, cons
 }  // namespace
 
 Command logs_command(Context& context) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<LogsOptions>();
   Command show_logs{
       .name = "show",
       .help =

@@ -15,14 +15,14 @@ namespace {
 using compute::PackagePlan;
 using graph::Json;
 
-struct Options {
+struct PackageOptions {
   std::vector<std::string> libraries;
   bool json = false;
   bool code = false;
   std::string file;
 };
 
-int list(const Options& options) {
+int list(const PackageOptions& options) {
   const PackagePlan package = compute::plan_own_package(options.libraries);
   const std::string machine = compute::machine_name(package.machine);
   if (options.json) {
@@ -54,7 +54,7 @@ int list(const Options& options) {
   return 0;
 }
 
-int save(Context& context, const Options& options) {
+int save(Context& context, const PackageOptions& options) {
   if (options.code) {
     std::string text;
     for (const std::string& step : graph::to_text(context.make_graph())) text += step + "\n";
@@ -71,7 +71,7 @@ int save(Context& context, const Options& options) {
 }  // namespace
 
 Command package_command(Context& context) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<PackageOptions>();
   const Option library{.name = "--library",
                        .metavar = "TEXT",
                        .help =

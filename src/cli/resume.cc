@@ -17,7 +17,7 @@ namespace metaflow::cli {
 
 namespace {
 
-struct Options {
+struct ResumeCommandOptions {
   ExecutionOptions execution;
   std::string origin_run_id;
   std::string step;
@@ -81,7 +81,7 @@ store::TaskData origin_parameters(Context& context, const graph::Graph& graph, c
               "There is nothing to continue. Use run.");
 }
 
-int resume(Context& context, Options& options) {
+int resume(Context& context, ResumeCommandOptions& options) {
   Execution execution(context, options.execution);
   check_step(execution.graph(), options.step);
   const std::string origin_run = find_origin(context, options.origin_run_id);
@@ -123,7 +123,7 @@ int resume(Context& context, Options& options) {
 }  // namespace
 
 Command resume_command(Context& context) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ResumeCommandOptions>();
   Command command{.name = "resume", .help = "Resume execution of a previous run of this flow."};
   command.options = {{.name = "--origin-run-id",
                       .metavar = "TEXT",

@@ -13,7 +13,7 @@ namespace metaflow::cli {
 
 namespace {
 
-struct Options {
+struct RunCommandOptions {
   ExecutionOptions execution;
   std::vector<runtime::ParameterOption> parameters;
   std::vector<std::optional<std::string>> given;  // per parameter
@@ -35,7 +35,7 @@ std::string metavar(detail::ParameterType type) {
 }
 
 /// The flow's parameters as options.
-std::vector<Option> parameter_list(Context& context, const std::shared_ptr<Options>& options) {
+std::vector<Option> parameter_list(Context& context, const std::shared_ptr<RunCommandOptions>& options) {
   options->parameters = runtime::parameter_options(context.flow);
   options->given.resize(options->parameters.size());
   std::vector<Option> list;
@@ -58,7 +58,7 @@ std::vector<Option> parameter_list(Context& context, const std::shared_ptr<Optio
   return list;
 }
 
-int run(Context& context, Options& options) {
+int run(Context& context, RunCommandOptions& options) {
   Execution execution(context, options.execution);
   execution.begin("run", "", {});
   const store::TaskRef parameters = execution.new_parameters_task();
@@ -69,7 +69,7 @@ int run(Context& context, Options& options) {
   return execution.execute(parameters, nullptr);
 }
 
-int init(Context& context, Options& options) {
+int init(Context& context, RunCommandOptions& options) {
   store::check_tags(options.tags);
   if (!store::valid_path_name(options.run_id) || !store::valid_path_name(options.task_id)) {
     throw Error(ErrorCode::usage, "--run-id and --task-id are names of letters, digits, '-', '_' and '.'");
@@ -92,7 +92,7 @@ int init(Context& context, Options& options) {
 }  // namespace
 
 Command run_command(Context& context) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<RunCommandOptions>();
   Command command{.name = "run", .help = "Run the workflow locally."};
   command.options = parameter_list(context, options);
   append_execution_options(command.options, options->execution, "RUN");
@@ -101,7 +101,7 @@ Command run_command(Context& context) {
 }
 
 Command init_command(Context& context) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<RunCommandOptions>();
   Command command{.name = "init", .help = "Internal command to initialize a run.", .hidden = true};
   command.options = parameter_list(context, options);
   const std::vector<Option> own{

@@ -88,7 +88,7 @@ std::vector<const AttemptHistory*> WatchedRun::failures() const {
 
 namespace {
 
-struct Options {
+struct StatusOptions {
   std::string run;
   bool json = false;
 };
@@ -200,7 +200,7 @@ std::string as_json(Context& context, const WatchedRun& run) {
 }  // namespace
 
 Command status_command(Context& context) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<StatusOptions>();
   return {.name = "status",
           .help = "Show how a run is getting on, or how it ended. By default, the newest run of this flow.",
           .options = {{.name = "--json", .help = "Print it as JSON.", .set = store_flag(options->json)}},

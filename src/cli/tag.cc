@@ -19,7 +19,7 @@ using Tags = std::vector<std::string>;
 
 namespace {
 
-struct Options {
+struct TagOptions {
   std::string run_id;
   std::optional<std::string> name_space;
   std::vector<std::string> tags;
@@ -42,12 +42,12 @@ bool in_namespace(const RunInfo& run, const std::string& name_space) {
   return has(run.tags) || has(run.system_tags);
 }
 
-std::string namespace_of(Context& context, const Options& options) {
+std::string namespace_of(Context& context, const TagOptions& options) {
   return options.name_space.value_or("user:" + context.user());
 }
 
 /// The run that is meant; Metaflow's words when it is not said or not there.
-RunInfo find_run(Context& context, const Options& options) {
+RunInfo find_run(Context& context, const TagOptions& options) {
   const std::string name_space = namespace_of(context, options);
   if (options.run_id.empty()) {
     for (const RunInfo& run : context.metadata().runs(context.flow.name)) {
@@ -121,7 +121,7 @@ std::string line_of(const std::vector<std::string>& runs, const std::set<std::st
 
 std::string path_of(Context& context, const RunInfo& run) { return fmt::format("{}/{}", context.flow.name, run.id); }
 
-int edit(Context& context, const Options& options, const std::vector<std::string>& add,
+int edit(Context& context, const TagOptions& options, const std::vector<std::string>& add,
          const std::vector<std::string>& remove) {
   RunInfo run = find_run(context, options);
   const std::set<std::string> before = as_set(run.tags);
@@ -135,7 +135,7 @@ int edit(Context& context, const Options& options, const std::vector<std::string
   return 0;
 }
 
-int replace(Context& context, const Options& options) {
+int replace(Context& context, const TagOptions& options) {
   auto refuse = [](const char* why) { return Error(ErrorCode::invalid_command, why); };
   if (options.add.empty() && options.remove.empty())
     throw refuse("Specify at least one tag to add (--add) and one tag to remove (--remove)");
@@ -145,9 +145,9 @@ int replace(Context& context, const Options& options) {
 }
 
 /// The runs that `list` is about.
-std::vector<RunInfo> runs_to_list(Context& context, const Options& options) {
+std::vector<RunInfo> runs_to_list(Context& context, const TagOptions& options) {
   if (!options.run_id.empty()) {
-    Options any = options;
+    TagOptions any = options;
     if (!any.name_space) any.name_space = "";
     return {find_run(context, any)};
   }
@@ -166,7 +166,7 @@ std::vector<RunInfo> runs_to_list(Context& context, const Options& options) {
   return runs;
 }
 
-void list_by_run(Context& context, const Options& options, const std::vector<RunInfo>& runs) {
+void list_by_run(Context& context, const TagOptions& options, const std::vector<RunInfo>& runs) {
   std::string text;
   for (const RunInfo& run : runs) {
     if (context.top.quiet) {
@@ -179,7 +179,7 @@ void list_by_run(Context& context, const Options& options, const std::vector<Run
   base::write_all(1, context.top.quiet ? text : std::string(kTitle) + text);
 }
 
-void list_by_tag(Context& context, const Options& options, const std::vector<RunInfo>& runs) {
+void list_by_tag(Context& context, const TagOptions& options, const std::vector<RunInfo>& runs) {
   std::map<std::pair<std::string, bool>, Tags> by_tag;  // the tag, and whether it is a system tag
   for (const RunInfo& run : runs) {
     for (const std::string& tag : run.tags) by_tag[{tag, false}].push_back(path_of(context, run));
@@ -197,7 +197,7 @@ void list_by_tag(Context& context, const Options& options, const std::vector<Run
   base::write_all(1, context.top.quiet ? text : std::string(kTitle) + text);
 }
 
-void list_all(Context& context, const Options& options, const std::vector<RunInfo>& runs) {
+void list_all(Context& context, const TagOptions& options, const std::vector<RunInfo>& runs) {
   Tags names;
   std::set<std::string> tags;
   std::set<std::string> system_tags;
@@ -217,7 +217,7 @@ void list_all(Context& context, const Options& options, const std::vector<RunInf
   }
 }
 
-int list(Context& context, const Options& options) {
+int list(Context& context, const TagOptions& options) {
   auto refuse = [](const char* why) { return Error(ErrorCode::invalid_command, why); };
   if (options.by_tag && options.by_run) throw refuse("Option --group-by-tag cannot be used with --group-by-run");
   if (options.flat && (options.by_tag || options.by_run))
@@ -238,11 +238,11 @@ int list(Context& context, const Options& options) {
   return 0;
 }
 
-Option run_id_option(const std::shared_ptr<Options>& options) {
+Option run_id_option(const std::shared_ptr<TagOptions>& options) {
   return {
       .name = "--run-id", .metavar = "TEXT", .help = "Run ID of the specific run.", .set = store_text(options->run_id)};
 }
-Option namespace_option(const std::shared_ptr<Options>& options) {
+Option namespace_option(const std::shared_ptr<TagOptions>& options) {
   return {.name = "--namespace",
           .metavar = "TEXT",
           .help = "Change namespace from the default (your username) to the one specified.",
@@ -252,7 +252,7 @@ Option namespace_option(const std::shared_ptr<Options>& options) {
 }  // namespace
 
 Command tag_command(Context& context) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<TagOptions>();
   Command add{.name = "add", .help = "Add tags to a run."};
   add.options = {run_id_option(options), namespace_option(options)};
   add.arguments = {{.name = "TAGS", .multiple = true, .set = append_text(options->tags)}};

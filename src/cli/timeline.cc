@@ -15,7 +15,7 @@ namespace metaflow::cli {
 
 namespace {
 
-struct Options {
+struct TimelineOptions {
   std::string run;
   std::string output;
 };
@@ -64,7 +64,7 @@ graph::Json data_of(Context& context, const WatchedRun& run) {
           {"attempts", attempts}};
 }
 
-int timeline(Context& context, const Options& options) {
+int timeline(Context& context, const TimelineOptions& options) {
   const WatchedRun run = watch_run(context, options.run);
   std::string data = data_of(context, run).dump(-1, ' ', false, graph::Json::error_handler_t::replace);
   // Inside of a script, "</" would end it, whatever it stands in.
@@ -85,7 +85,7 @@ int timeline(Context& context, const Options& options) {
 }  // namespace
 
 Command timeline_command(Context& context) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<TimelineOptions>();
   return {.name = "timeline",
           .help =
               "Write a run as one page of HTML: its graph, when which task was executed, what failed, what was slow. "

@@ -53,11 +53,7 @@ std::string words_of(const Response& response) {
 /// it.
 AwsCredentials parse_json_keys(std::string_view text, const char* token_name, const std::string& source) {
   const auto json = nlohmann::json::parse(text, nullptr, false);
-  auto field = [&](const char* name) -> std::string {
-    if (!json.is_object()) return {};
-    const auto found = json.find(name);
-    return found == json.end() || !found->is_string() ? std::string() : found->get<std::string>();
-  };
+  const auto field = [&](const char* name) { return base::text_member(json, name); };
   AwsCredentials credentials{{field("AccessKeyId"), field("SecretAccessKey"), field(token_name)}, 0, source};
   if (credentials.keys.access_key.empty() || credentials.keys.secret_key.empty())
     throw no_keys(source, "there is no AccessKeyId and SecretAccessKey in what it says");

@@ -14,21 +14,18 @@
 
 #include "base/clock.h"
 #include "base/files.h"
+#include "base/json.h"
 #include "base/text.h"
 
 namespace metaflow::net {
 
+using base::text_member;
 using std::chrono::milliseconds;
 using Json = nlohmann::json;
 
 namespace {
 
 constexpr std::int64_t kRenewBefore = 15 * 60;
-
-std::string text_of(const Json& json, const char* name) {
-  const auto found = json.find(name);
-  return found == json.end() || !found->is_string() ? std::string() : found->get<std::string>();
-}
 
 /// A file that only its owner can read, in the place of another. Best effort: the next login makes a new one.
 void replace_private_file(const std::string& path, const std::string& text) {
@@ -85,28 +82,28 @@ AwsCredentials sso_credentials(HttpClient& http, const AwsConfig& config, const 
   const std::string path = fmt::format("{}/.aws/sso/cache/{}.json", config.home(), sha1_hex(cache_key));
   const auto file = base::try_read_file(path);
   Json token = file ? Json::parse(file->text(), nullptr, false) : Json();
-  if (!token.is_object() || text_of(token, "accessToken").empty()) throw fail("there is no login");
+  if (!token.is_object() || text_member(token, "accessToken").empty()) throw fail("there is no login");
 
-  const std::int64_t ends = parse_iso_time(text_of(token, "expiresAt")).value_or(0);
-  if (ends - kRenewBefore <= now && !text_of(token, "refreshToken").empty() &&
-      parse_iso_time(text_of(token, "registrationExpiresAt")).value_or(0) > now) {
-    const Json form{{"clientId", text_of(token, "clientId")},
-                    {"clientSecret", text_of(token, "clientSecret")},
+  const std::int64_t ends = parse_iso_time(text_member(token, "expiresAt")).value_or(0);
+  if (ends - kRenewBefore <= now && !text_member(token, "refreshToken").empty() &&
+      parse_iso_time(text_member(token, "registrationExpiresAt")).value_or(0) > now) {
+    const Json form{{"clientId", text_member(token, "clientId")},
+                    {"clientSecret", text_member(token, "clientSecret")},
                     {"grantType", "refresh_token"},
-                    {"refreshToken", text_of(token, "refreshToken")}};
+                    {"refreshToken", text_member(token, "refreshToken")}};
     const Response response = http.fetch({.method = "POST",
                                           .url = endpoint_of(config, "sso_oidc", "oidc", region) + "/token",
                                           .headers = {{"Content-Type", "application/json"}},
                                           .body = text_body(form.dump()),
                                           .total_timeout = milliseconds(30'000)});
     const Json fresh = response.ok() ? Json::parse(response.body, nullptr, false) : Json();
-    if (fresh.is_object() && !text_of(fresh, "accessToken").empty()) {
-      token["accessToken"] = text_of(fresh, "accessToken");
+    if (fresh.is_object() && !text_member(fresh, "accessToken").empty()) {
+      token["accessToken"] = text_member(fresh, "accessToken");
       const Json seconds = fresh.value("expiresIn", Json(0));
       const std::int64_t lasts = seconds.is_number_integer() ? seconds.get<std::int64_t>() : 0;
       token["expiresAt"] = base::utc_time((now + lasts) * 1'000'000).substr(0, 19) + "Z";
       // The old one may be worthless from now on: other tools must find the new one.
-      if (!text_of(fresh, "refreshToken").empty()) token["refreshToken"] = text_of(fresh, "refreshToken");
+      if (!text_member(fresh, "refreshToken").empty()) token["refreshToken"] = text_member(fresh, "refreshToken");
       replace_private_file(path, token.dump());
     } else if (ends <= now) {
       throw fail("the login has expired, and could not be renewed");
@@ -119,16 +116,16 @@ AwsCredentials sso_credentials(HttpClient& http, const AwsConfig& config, const 
       {.url = fmt::format("{}/federation/credentials?role_name={}&account_id={}",
                           endpoint_of(config, "sso", "portal.sso", region), percent_encode(setting("sso_role_name")),
                           percent_encode(setting("sso_account_id"))),
-       .headers = {{"x-amz-sso_bearer_token", text_of(token, "accessToken")}},
+       .headers = {{"x-amz-sso_bearer_token", text_member(token, "accessToken")}},
        .total_timeout = milliseconds(30'000)});
   if (!response.ok())
     throw fail(response.failure ? response.failure->text : fmt::format("the answer is {}", response.status));
   const Json answer = Json::parse(response.body, nullptr, false);
   const Json keys = answer.is_object() ? answer.value("roleCredentials", Json()) : Json();
-  if (!keys.is_object() || text_of(keys, "accessKeyId").empty() || text_of(keys, "secretAccessKey").empty())
+  if (!keys.is_object() || text_member(keys, "accessKeyId").empty() || text_member(keys, "secretAccessKey").empty())
     throw fail("the answer has no credentials");
   const Json expiration = keys.value("expiration", Json(0));
-  return {{text_of(keys, "accessKeyId"), text_of(keys, "secretAccessKey"), text_of(keys, "sessionToken")},
+  return {{text_member(keys, "accessKeyId"), text_member(keys, "secretAccessKey"), text_member(keys, "sessionToken")},
           expiration.is_number_integer() ? expiration.get<std::int64_t>() / 1000 : 0,
           source};
 }

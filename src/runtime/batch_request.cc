@@ -29,7 +29,7 @@ constexpr int kMostStorage = 200;
 constexpr std::array<std::string_view, 8> kLogDrivers{"json-file", "syslog",  "journald", "gelf",
                                                       "fluentd",   "awslogs", "splunk",   "awsfirelens"};
 
-[[noreturn]] void refuse(std::string message, std::string hint = {}) {
+[[noreturn]] void refuse_job(std::string message, std::string hint = {}) {
   throw Error(ErrorCode::batch, std::move(message), std::move(hint));
 }
 
@@ -45,8 +45,8 @@ int whole(const std::string& step, const char* attribute, std::optional<int> val
   if (*value < least || *value > most) {
     const std::string range =
         most == INT32_MAX ? fmt::format("at least {}", least) : fmt::format("{} to {}", least, most);
-    refuse(fmt::format("Invalid {} value: *{}* for step *{}* (it should be an integer, {})", attribute, *value, step,
-                       range));
+    refuse_job(fmt::format("Invalid {} value: *{}* for step *{}* (it should be an integer, {})", attribute, *value,
+                           step, range));
   }
   return *value;
 }
@@ -66,7 +66,7 @@ Volume volume(const std::string& text) {
 
 void check_path(const std::string& step, const char* attribute, const std::string& path) {
   if (!path.starts_with('/'))
-    refuse(fmt::format("{} of step *{}* has the path '{}', which has to begin with /", attribute, step, path));
+    refuse_job(fmt::format("{} of step *{}* has the path '{}', which has to begin with /", attribute, step, path));
 }
 
 std::vector<Volume> host_volumes(const std::string& step, const std::vector<std::string>& given) {
@@ -85,8 +85,8 @@ std::vector<Volume> efs_volumes(const std::string& step, const std::vector<std::
   for (const std::string& text : given) {
     Volume& made = volumes.emplace_back(volume(text));
     if (made.source.empty())
-      refuse(fmt::format("efs_volumes of step *{}* has '{}', which names no file system", step, text),
-             "It looks like this: fs-0123456789abcdef0:/where");
+      refuse_job(fmt::format("efs_volumes of step *{}* has '{}', which names no file system", step, text),
+                 "It looks like this: fs-0123456789abcdef0:/where");
     if (made.mount.empty()) made.mount = "/mnt/" + made.source;
     check_path(step, "efs_volumes", made.mount);
   }
@@ -104,17 +104,17 @@ bool is_tag_text(std::string_view text) {
 
 void check_tags(const std::string& step, const std::map<std::string, std::string>& tags) {
   if (tags.size() > kMostTags)
-    refuse(fmt::format("Step *{}* has {} tags; there may be {}", step, tags.size(), kMostTags));
+    refuse_job(fmt::format("Step *{}* has {} tags; there may be {}", step, tags.size(), kMostTags));
   for (const auto& [key, value] : tags) {
     if (base::lower(key).starts_with("aws:"))
-      refuse(fmt::format("'{}' cannot be the key of a tag of step *{}*: AWS keeps what begins with aws: for itself",
-                         key, step));
+      refuse_job(fmt::format("'{}' cannot be the key of a tag of step *{}*: AWS keeps what begins with aws: for itself",
+                             key, step));
     if (key.empty() || key.size() > kLongestKey || !is_tag_text(key))
-      refuse(fmt::format("'{}' cannot be the key of a tag of step *{}*", key, step),
-             "A key has 1 to 128 letters, digits, spaces and + - = . _ : / @");
+      refuse_job(fmt::format("'{}' cannot be the key of a tag of step *{}*", key, step),
+                 "A key has 1 to 128 letters, digits, spaces and + - = . _ : / @");
     if (value.size() > kLongestValue || !is_tag_text(value))
-      refuse(fmt::format("'{}' cannot be the value of the tag {} of step *{}*", value, key, step),
-             "A value has at most 256 letters, digits, spaces and + - = . _ : / @");
+      refuse_job(fmt::format("'{}' cannot be the value of the tag {} of step *{}*", value, key, step),
+                 "A value has at most 256 letters, digits, spaces and + - = . _ : / @");
   }
 }
 
@@ -123,7 +123,7 @@ std::map<std::string, std::string> log_options(const std::string& step, const st
   for (const std::string& text : given) {
     const std::size_t colon = text.find(':');
     if (colon == 0 || colon == std::string::npos)
-      refuse(fmt::format("log_options of step *{}* has '{}', which is no key:value", step, text));
+      refuse_job(fmt::format("log_options of step *{}* has '{}', which is no key:value", step, text));
     options[text.substr(0, colon)] = text.substr(colon + 1);
   }
   return options;
@@ -131,8 +131,8 @@ std::map<std::string, std::string> log_options(const std::string& step, const st
 
 int neuron_devices(const std::string& step, const batch& asked) {
   if (asked.inferentia && asked.trainium)
-    refuse(fmt::format("Step *{}* asks for both inferentia and trainium", step),
-           "They are two words for one thing: only use one of them.");
+    refuse_job(fmt::format("Step *{}* asks for both inferentia and trainium", step),
+               "They are two words for one thing: only use one of them.");
   const bool inferentia = asked.inferentia.has_value();
   return whole(step, inferentia ? "inferentia" : "trainium", inferentia ? asked.inferentia : asked.trainium, 1,
                INT32_MAX);
@@ -162,14 +162,14 @@ std::optional<BatchRequest> batch_request(const std::string& step, const std::ve
   job.cpu = positive("cpu", cpu.value_or(job.cpu));
   job.memory = positive("memory", memory.value_or(job.memory));
   if (job.memory < kLeastMemory)
-    refuse(fmt::format("Invalid memory value *{}* for step *{}*; Batch wants at least {} MiB", job.memory, step,
-                       kLeastMemory));
+    refuse_job(fmt::format("Invalid memory value *{}* for step *{}*; Batch wants at least {} MiB", job.memory, step,
+                           kLeastMemory));
   job.gpu = whole(step, "gpu", gpu, 0, INT32_MAX);
   checked(step, "shared_memory", job.shared_memory, 1);
   job.max_swap = checked(step, "max_swap", asked->max_swap, 0);
   job.swappiness = checked(step, "swappiness", asked->swappiness, 0, kMostSwappiness);
   if (job.swappiness && !job.max_swap)
-    refuse(fmt::format("swappiness of step *{}* means nothing without max_swap", step));
+    refuse_job(fmt::format("swappiness of step *{}* means nothing without max_swap", step));
   job.neuron_devices = neuron_devices(step, *asked);
   job.efa = whole(step, "efa", asked->efa, 1, INT32_MAX);
 
@@ -178,9 +178,9 @@ std::optional<BatchRequest> batch_request(const std::string& step, const std::ve
   job.iam_role = given_or(asked->iam_role, ecs.text("S3_ACCESS_IAM_ROLE"));
   job.execution_role = given_or(asked->execution_role, ecs.text("FARGATE_EXECUTION_ROLE"));
   if (job.iam_role.empty())
-    refuse(fmt::format("No IAM role found for step *{}*: its tasks could not use S3", step),
-           "Set METAFLOW_ECS_S3_ACCESS_IAM_ROLE, or iam_role, to the ARN of a role that may read and write the "
-           "datastore.");
+    refuse_job(fmt::format("No IAM role found for step *{}*: its tasks could not use S3", step),
+               "Set METAFLOW_ECS_S3_ACCESS_IAM_ROLE, or iam_role, to the ARN of a role that may read and write the "
+               "datastore.");
   job.host_volumes = host_volumes(step, asked->host_volumes);
   job.efs_volumes = efs_volumes(step, asked->efs_volumes);
   if (asked->use_tmpfs || asked->tmpfs_size) {
@@ -197,8 +197,8 @@ std::optional<BatchRequest> batch_request(const std::string& step, const std::ve
   check_tags(step, job.tags);
   job.log_driver = asked->log_driver;
   if (!job.log_driver.empty() && std::find(kLogDrivers.begin(), kLogDrivers.end(), job.log_driver) == kLogDrivers.end())
-    refuse(fmt::format("Invalid log_driver value: *{}* for step *{}*", job.log_driver, step),
-           fmt::format("Choose one of: {}", fmt::join(kLogDrivers, ", ")));
+    refuse_job(fmt::format("Invalid log_driver value: *{}* for step *{}*", job.log_driver, step),
+               fmt::format("Choose one of: {}", fmt::join(kLogDrivers, ", ")));
   job.log_options = log_options(step, asked->log_options);
   job.privileged = asked->privileged;
   job.time_limit = time_limit_of(step, decorators, "AWS Batch", ErrorCode::batch);

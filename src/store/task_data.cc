@@ -17,15 +17,6 @@ namespace {
 
 using base::json_quoted;
 
-std::string quoted_list(const std::vector<std::string>& items) {
-  std::string text = "[";
-  for (const std::string& item : items) {
-    if (text.size() > 1) text += ", ";
-    text += json_quoted(item);
-  }
-  return text + "]";
-}
-
 }  // namespace
 
 bool valid_path_name(std::string_view name) {
@@ -57,7 +48,7 @@ std::string to_json(const TaskData& data, std::string_view datastore) {
     info += fmt::format("{}\"{}\": {{\"size\": {}, \"type\": {}, \"encoding\": \"{}\"}}", comma, artifact.name,
                         artifact.size, json_quoted(artifact.type), artifact.encoding);
   }
-  std::string details = fmt::format("\"ok\": {}, \"next\": {}", data.ok, quoted_list(data.next));
+  std::string details = fmt::format("\"ok\": {}, \"next\": {}", data.ok, json_quoted(data.next));
   if (data.splits) details += fmt::format(", \"splits\": {}", *data.splits);
   if (!data.place.empty()) details += fmt::format(", \"place\": [{}]", fmt::join(data.place, ", "));
   if (data.iteration) details += fmt::format(", \"iteration\": {}", *data.iteration);

@@ -7,6 +7,7 @@
 #include <csignal>
 #include <vector>
 
+#include "base/json.h"
 #include "base/process.h"
 #include "base/text.h"
 #include "compute/kubernetes/manifest.h"
@@ -16,6 +17,7 @@ namespace metaflow::kube {
 
 namespace {
 
+using base::text_member;
 using Json = nlohmann::ordered_json;
 
 constexpr int kBySignal = 128;  // exit codes above are signals
@@ -30,11 +32,6 @@ const Json& at(const Json& object, const char* name) {
   if (!object.is_object()) return nothing;
   const auto found = object.find(name);
   return found == object.end() ? nothing : *found;
-}
-
-std::string text(const Json& object, const char* name) {
-  const Json& value = at(object, name);
-  return value.is_string() ? value.get<std::string>() : std::string();
 }
 
 int number(const Json& object, const char* name, int otherwise) {
@@ -58,8 +55,8 @@ std::string last_lines(std::string_view message) {
 }
 
 std::string reason_and_message(const Json& object) {
-  const std::string message = one_line(text(object, "message"));
-  const std::string reason = text(object, "reason");
+  const std::string message = one_line(text_member(object, "message"));
+  const std::string reason = text_member(object, "reason");
   return message.empty() ? reason : reason.empty() ? message : fmt::format("{}: {}", reason, message);
 }
 
@@ -68,7 +65,7 @@ const Json& condition(const Json& status, std::string_view type) {
   const Json& conditions = at(status, "conditions");
   if (!conditions.is_array()) return none;
   for (const Json& each : conditions) {
-    if (text(each, "type") == type) return each;
+    if (text_member(each, "type") == type) return each;
   }
   return none;
 }
@@ -79,7 +76,7 @@ const Json& container(const Json& status, const char* list, std::string_view nam
   const Json& all = at(status, list);
   if (!all.is_array()) return none;
   for (const Json& each : all) {
-    if (text(each, "name") == name) return each;
+    if (text_member(each, "name") == name) return each;
   }
   return none;
 }
@@ -95,7 +92,7 @@ bool is_hopeless(std::string_view reason) {
 
 /// A waiting container's say, if it is more than that it is being made.
 void wait(PodState& state, const Json& waiting) {
-  const std::string reason = text(waiting, "reason");
+  const std::string reason = text_member(waiting, "reason");
   if (reason.empty() || reason == "ContainerCreating" || reason == "PodInitializing") return;
   state.waiting = reason_and_message(waiting);
   state.hopeless = is_hopeless(reason);
@@ -111,22 +108,22 @@ void end_by_cluster(PodState& state, const std::string& what) {
 /// How the container of the task ended.
 void end_of_task(PodState& state, const Json& terminated) {
   state.exit_code = number(terminated, "exitCode", -1);
-  const std::string reason = text(terminated, "reason");
+  const std::string reason = text_member(terminated, "reason");
   if (reason == "OOMKilled") {  // also with exit code 0 or 1: the kernel has killed one of its processes
     state.by = EndedBy::memory;
     state.cause =
         fmt::format("Task ran out of memory: the kernel killed it in its container (exit code {}).", state.exit_code);
   } else if (reason == "StartError" || reason == "ContainerCannotRun" || state.exit_code == kStartError) {
     state.by = EndedBy::bootstrap;
-    state.cause = fmt::format("The container could not be started: {}", one_line(text(terminated, "message")));
+    state.cause = fmt::format("The container could not be started: {}", one_line(text_member(terminated, "message")));
   } else if (reason == "Unknown" || reason == "ContainerStatusUnknown") {
     end_by_cluster(state, "its node was restarted or lost");
   } else if (state.exit_code == compute::kImageUnfit || state.exit_code == compute::kPackageMissing ||
              state.exit_code == kNotExecutable || state.exit_code == kNotFound) {
     state.by = EndedBy::bootstrap;
     state.cause = fmt::format("The flow could not be started in its container (exit code {}): {}", state.exit_code,
-                              last_lines(text(terminated, "message")));
-  } else if (text(terminated, "message").find("exec format error") != std::string::npos) {
+                              last_lines(text_member(terminated, "message")));
+  } else if (text_member(terminated, "message").find("exec format error") != std::string::npos) {
     state.by = EndedBy::bootstrap;
     state.cause = "The flow was built for another architecture than that of the node.";
   } else if (state.exit_code == compute::kStoreFailed) {
@@ -134,7 +131,7 @@ void end_of_task(PodState& state, const Json& terminated) {
     state.cause = fmt::format(
         "The task could not use the datastore: {}. Its pod needs access: by METAFLOW_KUBERNETES_SECRETS or "
         "METAFLOW_KUBERNETES_SERVICE_ACCOUNT.",
-        last_lines(text(terminated, "message")));
+        last_lines(text_member(terminated, "message")));
   } else if (state.exit_code > kBySignal && state.exit_code <= kBySignal + kLastSignal) {
     const int signal = state.exit_code - kBySignal;
     state.cause = signal == SIGILL ? "Task was killed by SIGILL: was it built for another processor (-march=native)?"
@@ -149,9 +146,9 @@ void end_of_task(PodState& state, const Json& terminated) {
 PodState state_of_pod(const Json& pod) {
   PodState state;
   const Json& status = at(pod, "status");
-  state.node = text(at(pod, "spec"), "nodeName");
-  const std::string phase = text(status, "phase");
-  const std::string reason = text(status, "reason");
+  state.node = text_member(at(pod, "spec"), "nodeName");
+  const std::string phase = text_member(status, "phase");
+  const std::string reason = text_member(status, "reason");
 
   const Json& task = at(container(status, "containerStatuses", kContainer), "state");
   const Json& fetcher = at(container(status, "initContainerStatuses", kFetcher), "state");
@@ -163,13 +160,13 @@ PodState state_of_pod(const Json& pod) {
     state.phase = PodPhase::ended;
     state.by = EndedBy::deadline;
     state.cause = "The pod took longer than it may (activeDeadlineSeconds).";
-  } else if (terminated.is_object() && text(terminated, "reason") == "Completed" &&
+  } else if (terminated.is_object() && text_member(terminated, "reason") == "Completed" &&
              number(terminated, "exitCode", -1) == 0) {
     // For about a second the phase is still Running then.
     state.phase = PodPhase::ended;
     state.succeeded = true;
     state.exit_code = 0;
-  } else if (text(disruption, "status") == "True" && (phase == "Failed" || terminated.is_object())) {
+  } else if (text_member(disruption, "status") == "True" && (phase == "Failed" || terminated.is_object())) {
     end_by_cluster(state, reason_and_message(disruption));
   } else if (reason == "Evicted" || reason == "Preempting" || reason == "NodeLost" || reason == "Terminated" ||
              reason == "NodeShutdown" || reason == "UnexpectedAdmissionError") {
@@ -178,15 +175,15 @@ PodState state_of_pod(const Json& pod) {
     state.phase = PodPhase::ended;
     end_of_task(state, terminated);
     const bool was_killed = state.by == EndedBy::task && state.exit_code > kBySignal && state.exit_code != 255;
-    if (was_killed && !text(at(pod, "metadata"), "deletionTimestamp").empty())
+    if (was_killed && !text_member(at(pod, "metadata"), "deletionTimestamp").empty())
       end_by_cluster(state, "somebody deleted it");
   } else if (fetched.is_object() && number(fetched, "exitCode", 0) != 0) {
     state.phase = PodPhase::ended;
     state.by = EndedBy::bootstrap;
     state.exit_code = number(fetched, "exitCode", -1);
-    const std::string said = last_lines(text(fetched, "message"));
+    const std::string said = last_lines(text_member(fetched, "message"));
     state.cause = fmt::format("The flow's package could not be fetched (exit code {}): {}", state.exit_code,
-                              said.empty() ? text(fetched, "reason") : said);
+                              said.empty() ? text_member(fetched, "reason") : said);
   } else if (phase == "Failed") {
     state.phase = PodPhase::ended;
     state.by = EndedBy::cluster;
@@ -199,12 +196,12 @@ PodState state_of_pod(const Json& pod) {
   } else if (at(task, "running").is_object()) {
     state.phase = PodPhase::running;
     // Its node has not been heard of for a while. After some minutes the cluster gives it up, and the pod with it.
-    if (text(condition(status, "Ready"), "status") == "False" &&
-        text(condition(status, "ContainersReady"), "status") == "True")
+    if (text_member(condition(status, "Ready"), "status") == "False" &&
+        text_member(condition(status, "ContainersReady"), "status") == "True")
       state.waiting = fmt::format("Node {} does not answer", state.node);
   } else {
     const Json& scheduled = condition(status, "PodScheduled");
-    if (text(scheduled, "status") == "False") state.waiting = reason_and_message(scheduled);
+    if (text_member(scheduled, "status") == "False") state.waiting = reason_and_message(scheduled);
     wait(state, at(fetcher, "waiting"));
     wait(state, at(task, "waiting"));
   }

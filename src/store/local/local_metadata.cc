@@ -26,12 +26,6 @@ std::string milliseconds(std::int64_t microseconds) {
   return fmt::format("{}.{:03}", microseconds / 1000, microseconds % 1000);
 }
 
-std::string quoted_list(const std::vector<std::string>& items) {
-  std::string text = "[";
-  for (const std::string& item : items) text += (text.size() > 1 ? ", " : "") + json_quoted(item);
-  return text + "]";
-}
-
 /// To a tenth of a second, so that the files of tasks that go on together share their content.
 std::int64_t coarse(std::int64_t microseconds) { return microseconds / 100'000 * 100'000; }
 
@@ -103,7 +97,7 @@ void LocalMetadataWriter::register_run(const std::string& run, const std::vector
       meta_path(flow_ + "/" + run) + "/_self.json",
       fmt::format(
           R"({{"run_number": "{}", "flow_id": {}, "user_name": {}, "tags": {}, "system_tags": {}, "ts_epoch": {}}})",
-          run, json_quoted(flow_), json_quoted(user_), quoted_list(tags), quoted_list(system_tags),
+          run, json_quoted(flow_), json_quoted(user_), json_quoted(tags), json_quoted(system_tags),
           milliseconds(stamps_.next())));
 }
 

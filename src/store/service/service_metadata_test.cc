@@ -29,6 +29,7 @@ class Service {
 
   /// The next request whose method and target contain the text is answered with this.
   void script(const std::string& text, Reply reply, bool work_is_done = false) {
+    const std::scoped_lock lock(mutex_);
     scripts_.push_back({text, std::move(reply), work_is_done});
   }
   ServiceOptions options() const {
@@ -52,7 +53,10 @@ class Service {
     }
     return found;
   }
-  int tasks() const { return tasks_; }
+  int tasks() const {
+    const std::scoped_lock lock(mutex_);
+    return tasks_;
+  }
 
  private:
   struct Script {
@@ -62,6 +66,7 @@ class Service {
   };
 
   Reply reply(const Received& request) {
+    const std::scoped_lock lock(mutex_);
     for (auto at = scripts_.begin(); at != scripts_.end(); ++at) {
       if ((request.method + " " + request.target).find(at->text) == std::string::npos) continue;
       const Script script = *at;
@@ -88,6 +93,7 @@ class Service {
     return {.body = "{}"};
   }
 
+  mutable std::mutex mutex_;  // the server has threads of its own
   std::deque<Script> scripts_;
   int tasks_ = 0;
   net::TestServer server_;

@@ -6,22 +6,19 @@
 #include <cmath>
 #include <tuple>
 
+#include "base/json.h"
 #include "base/text.h"
 #include "store/service/task_ids.h"
 
 namespace metaflow::store {
 
+using base::text_member;
 using Json = nlohmann::json;
 
 namespace {
 
 constexpr const char* kOldestForTags = "2.3.0";
 constexpr int kTriesOfTags = 10;  // against others who change them at the same time
-
-std::string text_of(const Json& row, const char* name) {
-  const auto found = row.find(name);
-  return found != row.end() && found->is_string() ? found->get<std::string>() : std::string();
-}
 
 std::vector<std::string> texts_of(const Json& row, const char* name) {
   std::vector<std::string> texts;
@@ -40,7 +37,7 @@ std::int64_t created_of(const Json& row) {
 }
 
 RunInfo run_of(const Json& row) {
-  return {id_in(row, "run_number"), text_of(row, "user_name"), texts_of(row, "tags"), texts_of(row, "system_tags"),
+  return {id_in(row, "run_number"), text_member(row, "user_name"), texts_of(row, "tags"), texts_of(row, "system_tags"),
           created_of(row)};
 }
 
@@ -90,7 +87,7 @@ std::vector<ObjectInfo> ServiceMetadataReader::objects(const std::string& path, 
 
 std::vector<std::string> ServiceMetadataReader::flows() {
   std::vector<std::string> names;
-  for (const Json& row : list("/flows")) names.push_back(text_of(row, "flow_id"));
+  for (const Json& row : list("/flows")) names.push_back(text_member(row, "flow_id"));
   std::sort(names.begin(), names.end());
   return names;
 }
@@ -123,9 +120,9 @@ std::vector<FieldInfo> ServiceMetadataReader::fields(const std::string& flow, co
   std::vector<FieldInfo> infos;
   for (const Json& row : list(path_of(flow, task) + "/metadata")) {
     FieldInfo info;
-    info.name = text_of(row, "field_name");
-    info.value = text_of(row, "value");
-    info.type = text_of(row, "type");
+    info.name = text_member(row, "field_name");
+    info.value = text_member(row, "value");
+    info.type = text_member(row, "type");
     info.created = created_of(row);
     for (const std::string& tag : texts_of(row, "tags")) {
       if (tag.starts_with("attempt_id:")) info.attempt = std::atoi(tag.c_str() + 11);
@@ -144,8 +141,8 @@ std::vector<ArtifactInfo> ServiceMetadataReader::artifacts(const std::string& fl
   for (const Json& row :
        list(attempt < 0 ? path + "/artifacts" : fmt::format("{}/attempt/{}/artifacts", path, attempt))) {
     const auto number = row.find("attempt_id");
-    infos.push_back({text_of(row, "name"), text_of(row, "sha"), text_of(row, "content_type"), text_of(row, "ds_type"),
-                     text_of(row, "location"),
+    infos.push_back({text_member(row, "name"), text_member(row, "sha"), text_member(row, "content_type"),
+                     text_member(row, "ds_type"), text_member(row, "location"),
                      number != row.end() && number->is_number_integer() ? number->get<int>() : 0, created_of(row)});
   }
   std::sort(infos.begin(), infos.end(), [](const ArtifactInfo& a, const ArtifactInfo& b) { return a.name < b.name; });

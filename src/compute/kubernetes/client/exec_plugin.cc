@@ -18,21 +18,18 @@ namespace metaflow::kube {
 
 namespace {
 
+using base::text_member;
+
 // It may have to ask somebody over the network, who may be slow.
 constexpr std::int64_t kLimit = 60'000'000;
 constexpr std::size_t kMostOutput = 1U << 20U;
-constexpr std::size_t kMostWords = 300;
-
-std::string text_of(const nlohmann::json& object, const char* name) {
-  const auto found = object.find(name);
-  return found == object.end() || !found->is_string() ? std::string() : found->get<std::string>();
-}
+constexpr std::size_t kMostWordsOfPlugin = 300;
 
 /// The last line that says something: where programs say why they gave up.
 std::string last_line(const std::string& text) {
   std::string line(base::trim(text));
   if (const std::size_t end = line.rfind('\n'); end != std::string::npos) line.erase(0, end + 1);
-  return base::replace_invalid_utf8(line.substr(0, kMostWords));
+  return base::replace_invalid_utf8(line.substr(0, kMostWordsOfPlugin));
 }
 
 }  // namespace
@@ -44,20 +41,20 @@ PluginCredentials parse_exec_credential(std::string_view text, const ExecPlugin&
   };
   nlohmann::json answer;
   if (!base::is_deep_json(text)) answer = nlohmann::json::parse(text, nullptr, false);
-  if (!answer.is_object() || text_of(answer, "kind") != "ExecCredential")
+  if (!answer.is_object() || text_member(answer, "kind") != "ExecCredential")
     throw wrong("it does not print an ExecCredential");
-  if (text_of(answer, "apiVersion") != plugin.api_version)
+  if (text_member(answer, "apiVersion") != plugin.api_version)
     throw wrong(fmt::format("it answers in another apiVersion than {}", plugin.api_version));
   const auto status = answer.find("status");
   if (status == answer.end() || !status->is_object()) throw wrong("its answer has no status");
-  PluginCredentials credentials{.token = std::string(base::trim(text_of(*status, "token"))),
-                                .certificate = text_of(*status, "clientCertificateData"),
-                                .key = text_of(*status, "clientKeyData")};
+  PluginCredentials credentials{.token = std::string(base::trim(text_member(*status, "token"))),
+                                .certificate = text_member(*status, "clientCertificateData"),
+                                .key = text_member(*status, "clientKeyData")};
   if (credentials.certificate.empty() != credentials.key.empty())
     throw wrong("its answer has one of certificate and key only");
   if (credentials.token.empty() && credentials.certificate.empty())
     throw wrong("its answer has neither a token nor a certificate");
-  if (const std::string end = text_of(*status, "expirationTimestamp"); !end.empty()) {
+  if (const std::string end = text_member(*status, "expirationTimestamp"); !end.empty()) {
     const auto expires = net::parse_iso_time(end);
     if (!expires) throw wrong("its expirationTimestamp is no time in UTC");
     credentials.expires = *expires;

@@ -11,6 +11,8 @@ namespace metaflow::kube {
 
 namespace {
 
+using base::text_member;
+
 constexpr std::size_t kMostWords = 2000;
 
 /// The object of kind Status that a refusal has for its body; null if it has another.
@@ -19,11 +21,6 @@ nlohmann::json status_of(const std::string& body) {
   nlohmann::json status = nlohmann::json::parse(body, nullptr, false);
   if (!status.is_object() || status.value("kind", nlohmann::json()) != "Status") return {};
   return status;
-}
-
-std::string text_of(const nlohmann::json& status, const char* name) {
-  const auto found = status.find(name);
-  return found == status.end() || !found->is_string() ? std::string() : found->get<std::string>();
 }
 
 /// What a server asked for in the body rather than by Retry-After.
@@ -71,9 +68,9 @@ ApiFailure failure_of(const Call& call, const net::Response& response, const std
     failure.text = fmt::format("Cannot {} {}: {}", call.verb, call.object, failure.message);
   } else {
     const nlohmann::json status = status_of(response.body);
-    failure.message = status.is_object() ? text_of(status, "message") : plain_words(response.body);
+    failure.message = status.is_object() ? text_member(status, "message") : plain_words(response.body);
     if (failure.message.size() > kMostWords) failure.message.resize(kMostWords);
-    if (status.is_object()) failure.reason = text_of(status, "reason");
+    if (status.is_object()) failure.reason = text_member(status, "reason");
     // Quotas are counted with optimistic locks; so are patches.
     if (failure.status == 409 && failure.reason == "Conflict" && call.repeat_conflict) failure.transient = true;
     failure.text = fmt::format("Cannot {} {}: {} ({}{}{})", call.verb, call.object,
