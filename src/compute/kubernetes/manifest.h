@@ -9,28 +9,20 @@
 #include <utility>
 #include <vector>
 
+#include "compute/job_identity.h"
 #include "compute/kubernetes/pod_request.h"
 
 namespace metaflow::kube {
 
 using Json = nlohmann::ordered_json;
 
-/// The attempt that a job is for.
-struct JobIdentity {
-  std::string flow;
-  std::string run;
-  std::string step;
-  std::string task;
-  int attempt = 0;
-  std::string user;
-};
+using compute::JobIdentity;
+using compute::run_key;
+using compute::Variables;
 
 /// The same for the same attempt, so that a submission whose answer was lost cannot become two jobs; fit for a name and
-/// for a label. `store`: where the run is stored, since two stores may have runs of the same id.
-/// `tries`: jobs that the attempt had before, whose task did not begin.
+/// for a label. `store`, `tries`: see compute::attempt_key.
 std::string job_name(const JobIdentity& identity, std::string_view store, int tries = 0);
-/// What is common to the jobs of a run: the value of kRunLabel, and of the name of its secret.
-std::string run_key(std::string_view flow, std::string_view run, std::string_view store);
 
 /// Of the secret of a run.
 std::string secret_name(const std::string& run_key);
@@ -52,8 +44,6 @@ struct Delivery {
   std::string architecture;        // "amd64"
   std::string secret;              // of the run: its keys become variables of whichever container fetches; empty: none
 };
-
-using Variables = std::vector<std::pair<std::string, std::string>>;
 
 /// batch/v1 Job with one pod that is tried once: retries are the scheduler's. `kept_seconds`: until the cluster deletes
 /// the job after it has ended.
