@@ -116,9 +116,9 @@ def test_a_foreach(user):
 
 
 def test_fargate(user):
-    result = user.run("bigsum", "--with", "batch:queue=fargate,cpu=0.25,memory=512", "--size", "100")
+    result = user.run("failing", "--with", "batch:queue=fargate,cpu=0.25,memory=512")
     assert result.status == 0, result
-    result = user.run("bigsum", "--with", "batch:queue=fargate,cpu=1,memory=60000", "--size", "100")
+    result = user.run("failing", "--with", "batch:queue=fargate,cpu=1,memory=60000")
     assert result.status == 1 and "Fargate has no tasks of 1 vCPU with 60000 MiB" in result.err and "cpu=8, memory=61440" in result.err, result
 
 
@@ -150,7 +150,7 @@ def test_an_image_that_is_not_there(user):
 
 def test_out_of_memory_and_spot_reclaim_are_tried_again(user):
     for action, words in (("oom", "ran out of memory"), ("reclaim", "Host EC2")):
-        user.peer.tell("POST", "/rules", {"jobs": {"name": "mf-.*-Failing-start-0-.*"}, "action": action, "after": 0})
+        user.peer.tell("POST", "/rules", {"jobs": {"name": "mf-.*-Failing-start-0-.*"}, "action": action, "after": 0, "times": 1})
         result = user.run("failing", "--with", "batch:queue=spot", "--with", "retry:times=1,minutes_between_retries=0")
         assert result.status == 0 and words in result.out + result.err, result
         user.peer.tell("DELETE", "/rules")

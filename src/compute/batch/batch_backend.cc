@@ -406,7 +406,8 @@ void BatchBackend::read_cloud_log(Id id, const Verdict& verdict) {
 /// What went wrong before the task began does not count as an attempt of it.
 bool BatchBackend::try_again(Entry& entry, const compute::Judgement& judgement) {
   const Verdict& verdict = judgement.verdict;
-  if (judgement.began || over_) return false;
+  const bool unwanted = entry.state.terminated || entry.state.cancelled;  // by somebody: `batch kill`
+  if (judgement.began || unwanted || over_) return false;
   const int status = entry.ended ? entry.ended->exit_code : -1;
   const bool unfit = verdict.hopeless && status != compute::kPackageMissing && status != compute::kStoreFailed;
   if (unfit || ++entry.tries >= kMostTries) return false;
