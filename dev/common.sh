@@ -28,7 +28,7 @@ test_packages=(ccache clang-16 libclang-rt-16-dev libgtest-dev libgmock-dev pkg-
 # from 33 on need a newer python-dateutil than what metaflow needs allows.
 kubernetes_peer=('aiohttp>=3.9' pyyaml kubernetes-validate==1.37.0 'kubernetes~=32.0')
 test_python=(metaflow 'numpy>=2' pytest pytest-xdist 'moto[server,s3,sts]' boto3 "${kubernetes_peer[@]}")
-check_packages=(git clang-16 clang-format-16 clang-tidy-16)
+check_packages=(git clang-16 clang-format-16 python3 python3-venv)
 bench_packages=(radosgw ceph-mon ceph-osd ceph-common rclone openssl busybox-static libbenchmark-dev libtbb-dev make parallel python3 python3-venv)
 
 # A Python environment with these packages: need_python NAME PACKAGE...; its interpreter is $build/python/NAME/bin/python.

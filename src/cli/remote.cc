@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "compute/delivery.h"
 #include "compute/kubernetes/kubernetes_backend.h"
+#include "compute/kubernetes/run_jobs.h"
 #include "compute/package/elf.h"
 #include "net/aws_config.h"
 #include "runtime/batch_request.h"
@@ -73,6 +74,13 @@ Remote::Remote(Context& context, const graph::Graph& graph) : context_(context),
     session_ = std::make_unique<net::AwsSession>(context.clock, net::AwsConfig(net::own_variables()));
     jobs_ = place_jobs(context, *session_, jobs);
   }
+  for (const std::string& name : namespaces()) {
+    base::EventLoop loop(context.clock);
+    kube::ApiOptions options{.name_space = name};
+    options.transport.limits.retry.tries = 1;
+    kube::KubernetesApi api(loop, context.clock, *access_, std::move(options));
+    kube::check_access(api, loop);
+  }
   flow_in_image_ = context.settings.get("KUBERNETES_FLOW_IN_IMAGE", "");
   flow_in_job_image_ = context.settings.get("BATCH_FLOW_IN_IMAGE", "");
   if (!needs_package()) return;
@@ -89,6 +97,14 @@ std::vector<std::string> Remote::steps() const {
   std::vector<std::string> names;
   for (const auto& [step, request] : requests_) names.push_back(step);
   for (const auto& [step, job] : jobs_) names.push_back(step);
+  return names;
+}
+
+std::vector<std::string> Remote::namespaces() const {
+  std::vector<std::string> names;
+  for (const auto& [step, request] : requests_) {
+    if (std::find(names.begin(), names.end(), request.name_space) == names.end()) names.push_back(request.name_space);
+  }
   return names;
 }
 
@@ -137,22 +153,17 @@ std::unique_ptr<compute::Backend> Remote::make_kubernetes(base::EventLoop& loop,
   options.requests = requests_;
   options.environment = environment("kubernetes");
   options.environment.emplace_back("METAFLOW_KUBERNETES_WORKLOAD", "1");
-  options.flow_in_image = flow_in_image_;
+  options.delivery.flow_in_image = flow_in_image_;
   const std::string fetcher = context_.settings.get("KUBERNETES_FETCH_IMAGE", kFetcherImage);
-  options.fetcher_image = fetcher == "none" ? "" : fetcher;
+  options.delivery.fetcher_image = fetcher == "none" ? "" : fetcher;
   options.max_log_size = max_log_size;
   options.job_seconds = seconds_of(context_.settings, "KUBERNETES_JOB_TTL_SECONDS_AFTER_FINISHED", options.job_seconds);
   options.patience = seconds_of(context_.settings, "KUBERNETES_PATIENCE", options.patience / 1'000'000) * 1'000'000;
   if (flow_in_image_.empty()) {
-    options.package = package_;
-    options.architecture = compute::image_architecture(plan_->machine);
+    options.delivery.package = package_;
+    options.delivery.architecture = compute::image_architecture(plan_->machine);
   }
-  std::vector<std::string> namespaces;
-  for (const auto& [step, request] : requests_) {
-    if (std::find(namespaces.begin(), namespaces.end(), request.name_space) == namespaces.end())
-      namespaces.push_back(request.name_space);
-  }
-  note_namespaces(context_, run, namespaces);
+  note_namespaces(context_, run, namespaces());
   return std::make_unique<kube::KubernetesBackend>(loop, context_.clock, events, context_.store(), open_store(),
                                                    *access_, std::move(options));
 }

@@ -52,6 +52,7 @@ class Remote {
                 std::uint64_t max_log_size);
 
  private:
+  std::vector<std::string> namespaces() const;
   std::unique_ptr<compute::Backend> make_kubernetes(base::EventLoop& loop, compute::BackendEvents& events,
                                                     const std::string& run, std::uint64_t max_log_size);
   std::unique_ptr<compute::Backend> make_batch(base::EventLoop& loop, compute::BackendEvents& events,

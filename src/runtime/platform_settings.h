@@ -47,8 +47,8 @@ std::string image_with_registry(const std::string& image, const std::string& reg
 
 /// What is not given comes from the settings.
 template <class Container>
-Container given_or(const Container& given, Container otherwise) {
-  return given.empty() ? std::move(otherwise) : given;
+Container given_or(const Container& given, const Container& otherwise) {
+  return given.empty() ? otherwise : given;
 }
 
 /// Refuses values that are not above zero, as Error{code} that names step and attribute.

@@ -33,7 +33,7 @@ std::string big_decimal(std::span<const std::byte> magnitude) {
   if (negative) {
     std::uint64_t carry = 1;
     for (std::uint32_t& word : words) {
-      carry += static_cast<std::uint32_t>(~word);
+      carry += ~word;
       word = static_cast<std::uint32_t>(carry);
       carry >>= 32;
     }

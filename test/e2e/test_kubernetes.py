@@ -428,7 +428,16 @@ def test_what_is_forbidden_is_told(make, verb, resource):
     rule = {"verb": verb, "resource": resource, "action": "status", "code": 403, "reason": "Forbidden", "message": f"{resource} is forbidden: User cannot {verb}"}
     cluster = make(rule)
     result = cluster.run("placed", "--n", "2", "--with", "retry:times=3,minutes_between_retries=0")
-    assert result.status == 1 and "forbidden" in result.out.lower() and resource in result.out, result
+    said = result.out + result.err
+    assert result.status == 1 and "forbidden" in said.lower() and resource in said, result
+
+
+@pytest.mark.parametrize("code, reason", [(401, "Unauthorized"), (403, "Forbidden")])
+def test_who_is_not_let_in_is_told_before_anything_starts(make, code, reason):
+    cluster = make({"verb": "list", "resource": "pods", "action": "status", "code": code, "reason": reason, "message": reason})
+    result = cluster.run("placed", "--n", "2")
+    assert result.status == 1 and reason in result.err and "Workflow starting" not in result.out, result
+    assert cluster.jobs() == []
 
 
 def test_a_cluster_that_is_away_is_told(make, gate):

@@ -120,7 +120,7 @@ consteval bool same_case(const A& a, const B& b) {
 template <class... Whens>
 consteval bool distinct_cases() {
   std::size_t equal_pairs = 0;
-  auto count = [&]<class W>() { ((same_case(W::kValue, Whens::kValue) ? ++equal_pairs : 0), ...); };
+  auto count = [&]<class W> { ((same_case(W::kValue, Whens::kValue) ? ++equal_pairs : 0), ...); };
   (count.template operator()<Whens>(), ...);
   return equal_pairs == sizeof...(Whens);  // each equals itself only
 }

@@ -27,16 +27,7 @@ constexpr std::int64_t kBetweenTries = 10 * kSecond;
 constexpr std::size_t kReaders = 8;  // threads that read what attempts have left
 constexpr std::size_t kCreatedAtATime = 64;
 constexpr std::int64_t kLookEvery = 15 * kSecond;  // for the result of a task whose node is silent
-constexpr std::int64_t kTroubleEvery = 30 * kSecond;
-constexpr int kTroubles = 3;   // in a row: fewer are not worth a word
-constexpr int kMostTries = 3;  // of what goes wrong before a task begins
-constexpr std::int64_t kShortestRenewal = 60 * kSecond;
-
-/// What failed, and what to try.
-std::string words_of(const ApiFailure& failure) {
-  if (failure.hint.empty()) return failure.text;
-  return fmt::format("{}{} {}", failure.text, failure.text.ends_with('.') ? "" : ".", failure.hint);
-}
+constexpr int kMostTries = 3;                      // of what goes wrong before a task begins
 
 /// An image that cannot be pulled is tried, and then not tried for a while, in turn: that is no news.
 bool is_pull(std::string_view trouble) {
@@ -57,19 +48,17 @@ KubernetesBackend::KubernetesBackend(base::EventLoop& loop, base::Clock& clock, 
       access_(std::move(access)),
       options_(std::move(options)),
       run_key_(run_key(store.flow(), options_.run, store.storage().root())),
-      secret_(options_.flow_in_image.empty() ? secret_name(run_key_) : ""),
+      secret_(options_.delivery.flow_in_image.empty() ? secret_name(run_key_) : ""),
       notices_(loop, clock, events),
       leftovers_(loop, std::move(open), kReaders) {}
 
 KubernetesBackend::~KubernetesBackend() {
   for (auto& [id, entry] : entries_) {
     drop_timer(*entry);
-    entry->log.reset();
+    drop_log(*entry);
   }
   for (auto& [name, place] : places_) {
-    if (place.renewal) loop_.cancel(*place.renewal);
     if (place.sweep) loop_.cancel(*place.sweep);
-    place.watch.reset();
   }
 }
 
@@ -98,70 +87,31 @@ void KubernetesBackend::drop_timer(Entry& entry) {
   entry.hopeless = false;
 }
 
-// --- namespaces
+void KubernetesBackend::drop_log(Entry& entry) {
+  if (entry.log == nullptr) return;
+  --streams_;
+  entry.log.reset();
+}
 
 KubernetesBackend::Place& KubernetesBackend::place_of(const PodRequest& request) {
   const auto [found, is_new] = places_.try_emplace(request.name_space);
-  if (is_new) prepare(found->second, request.name_space);
-  return found->second;
-}
-
-void KubernetesBackend::prepare(Place& place, const std::string& name_space) {
-  ApiOptions api;
-  api.name_space = name_space;
-  api.owner_label = kRunLabel;
-  api.transport.on_retry = [this, &place](const ApiFailure& failure, std::int64_t /*pause*/) {
-    on_trouble(place, failure);
+  Place& place = found->second;
+  if (!is_new) return place;
+  RunNamespace::Handler handler;
+  handler.on_pod = [this](Change change, const Json& pod) { on_pod(change, pod); };
+  handler.on_ready = [this, &place] {
+    for (const Id id : std::exchange(place.waiting, {})) create_job(id);
   };
-  place.api = std::make_unique<KubernetesApi>(loop_, clock_, access_, std::move(api));
-  WatchHandler handler;
-  handler.on_change = [this, &place](Change change, Json&& pod) {
-    place.troubles = 0;
-    on_pod(change, pod);
+  handler.on_trouble = [this, &place](const std::string& words) {
+    for (const auto& [id, entry] : entries_) {
+      if (entry->place == &place) notices_.tell(id, entry->attempt.step.step, words);
+    }
   };
-  handler.on_trouble = [this, &place](const ApiFailure& failure, std::int64_t /*pause*/) {
-    on_trouble(place, failure);
-  };
-  handler.on_failure = [this, &place](const ApiFailure& failure) { fail_all(place, failure); };
-  place.watch = std::make_unique<Watch>(
-      *place.api, Resource::pods, Selection{.labels = fmt::format("{}={}", kRunLabel, run_key_)}, std::move(handler));
-  if (secret_.empty()) {
-    place.ready = true;
-    return;
-  }
-  const store::Link link = compute::link_to(store_, options_.package);
-  place.api->create(Resource::secrets, secret_manifest(secret_, run_key_, {{"MF_URL", link.url}}),
-                    [this, &place](Answer&& answer) { prepared(place, answer.failure); });
-  renew_link(place, link.expires);
-}
-
-/// A cluster that does not answer: once in a while, if it lasts.
-void KubernetesBackend::on_trouble(Place& place, const ApiFailure& failure) {
-  const std::int64_t now = clock_.monotonic_microseconds();
-  if (over_ || ++place.troubles < kTroubles || (place.told_at > 0 && now - place.told_at < kTroubleEvery)) return;
-  place.told_at = now;
-  for (const auto& [id, entry] : entries_) {
-    if (entry->place == &place)
-      notices_.tell(id, entry->attempt.step.step, fmt::format("The cluster is tried again: {}", words_of(failure)));
-  }
-}
-
-void KubernetesBackend::prepared(Place& place, const std::optional<ApiFailure>& failure) {
-  if (failure) return fail_all(place, *failure);
-  place.ready = true;
-  for (const Id id : std::exchange(place.waiting, {})) create_job(id);
-}
-
-/// A pod may start long after its job was made, when the first link has expired.
-void KubernetesBackend::renew_link(Place& place, std::int64_t expires) {
-  const std::int64_t left = expires * kSecond - clock_.wall_microseconds();
-  place.renewal = loop_.after(std::max(left / 2, kShortestRenewal), [this, &place] {
-    place.renewal.reset();
-    if (over_) return;
-    const store::Link link = compute::link_to(store_, options_.package);
-    place.api->patch(Resource::secrets, secret_, {{"stringData", {{"MF_URL", link.url}}}}, [](Answer&&) {});
-    renew_link(place, link.expires);
-  });
+  handler.on_failure = [this, &place](const std::string& words) { fail_all(place, words); };
+  place.own = std::make_unique<RunNamespace>(
+      loop_, clock_, access_, request.name_space, run_key_, secret_,
+      [this] { return compute::link_to(store_, options_.delivery.package); }, std::move(handler));
+  return place;
 }
 
 // --- from attempt to job
@@ -174,7 +124,7 @@ void KubernetesBackend::submit(std::span<const compute::Attempt> attempts) {
     entry->place = &place_of(*entry->request);
     Place& place = *entry->place;
     entries_.emplace(attempt.id, std::move(entry));
-    if (place.ready) {
+    if (place.own->ready()) {
       create_job(attempt.id);
     } else {
       place.waiting.push_back(attempt.id);
@@ -188,31 +138,13 @@ Json KubernetesBackend::manifest_of(const Entry& entry) const {
       store_.flow(), options_.run, attempt.step.step, attempt.step.task, attempt.step.retry_count, options_.user};
   std::vector<std::string> arguments{"supervise", "--max-log-size", std::to_string(options_.max_log_size), "--"};
   for (std::string& word : compute::to_command_line(attempt.step)) arguments.push_back(std::move(word));
-
-  Delivery delivery;
-  delivery.architecture = options_.architecture;
-  delivery.secret = secret_;
   Variables environment = options_.environment;
-  if (!options_.flow_in_image.empty()) {
-    delivery.command = {options_.flow_in_image};
-    delivery.command.insert(delivery.command.end(), arguments.begin(), arguments.end());
-  } else if (options_.fetcher_image.empty()) {
-    delivery.command = compute::bootstrap_command(arguments);
-    for (auto& variable : compute::bootstrap_variables(options_.package)) environment.push_back(std::move(variable));
-  } else {
-    delivery.command = compute::start_command(kPackagePath, options_.package.is_static);
-    delivery.command.insert(delivery.command.end(), arguments.begin(), arguments.end());
-    delivery.fetcher_image = options_.fetcher_image;
-    delivery.package_size = options_.package.unpacked;
-    delivery.fetcher_command = {"sh", "-c", compute::install_script()};
-    delivery.fetcher_environment = compute::bootstrap_variables(options_.package);
-    delivery.fetcher_environment.emplace_back("MF_DIR", kPackagePath);
-  }
   for (const std::string& variable : attempt.environment) {
     const std::size_t equals = variable.find('=');
     environment.emplace_back(variable.substr(0, equals), variable.substr(equals + 1));
   }
-  return job_manifest(identity, entry.job, run_key_, *entry.request, delivery, environment, options_.job_seconds);
+  return job_manifest(identity, entry.job, run_key_, *entry.request, delivery_of(options_.delivery, secret_, arguments),
+                      environment, options_.job_seconds);
 }
 
 void KubernetesBackend::create_job(Id id) {
@@ -239,8 +171,9 @@ void KubernetesBackend::start_job(Entry& started) {
                         store_.storage().root(), entry->tries);
   by_job_[entry->job] = id;
   entry->requested = true;
-  entry->place->api->create(Resource::jobs, manifest_of(*entry),
-                            [this, id, job = entry->job](Answer&& answer) { on_created(id, job, std::move(answer)); });
+  entry->place->own->api().create(Resource::jobs, manifest_of(*entry), [this, id, job = entry->job](Answer&& answer) {
+    on_created(id, job, std::move(answer));
+  });
 }
 
 void KubernetesBackend::on_created(Id id, const std::string& job, Answer&& answer) {
@@ -308,12 +241,10 @@ void KubernetesBackend::on_waiting(Entry& entry, const PodState& state) {
   }
   entry.waiting = state.waiting;
   if (state.hopeless) {
-    entry.ended.reset();
     if (!entry.hopeless) {
       set_timer(entry, options_.patience, &KubernetesBackend::give_up);
       entry.hopeless = true;
     }
-    entry.node = state.node;
   } else if (entry.hopeless) {
     drop_timer(entry);
   }
@@ -323,7 +254,7 @@ void KubernetesBackend::on_waiting(Entry& entry, const PodState& state) {
 void KubernetesBackend::give_up(Id id) {
   Entry& entry = *find(id);
   if (entry.pod.empty()) return give_up(entry, entry.trouble);
-  entry.place->api->get(Resource::pods, entry.pod, [this, id](Answer&& answer) {
+  entry.place->own->api().get(Resource::pods, entry.pod, [this, id](Answer&& answer) {
     Entry* waiting = find(id);
     if (waiting == nullptr || waiting->ended || waiting->running || waiting->stopping) return;
     const PodState state = state_of_pod(answer.object);
@@ -364,15 +295,16 @@ void KubernetesBackend::look_into_store(Id id) {
   entry.reading = true;
   leftovers_.read(task_of(entry), entry.attempt.step.retry_count, !entry.shown && !over_,
                   [this, id](compute::Leftover&& left) {
-                    Entry& looked = *find(id);
-                    looked.reading = false;
+                    Entry* looked = find(id);
+                    if (looked == nullptr) return;
+                    looked->reading = false;
                     if (left.done) {
-                      remove_job(looked);
-                      settle(id, std::move(left));
-                    } else if (looked.ended || looked.stopping) {
+                      remove_job(*looked);
+                      settle(*looked, std::move(left));
+                    } else if (looked->ended || looked->stopping) {
                       conclude(id);
-                    } else if (looked.silent) {
-                      set_timer(looked, kLookEvery, &KubernetesBackend::look_into_store);
+                    } else if (looked->silent) {
+                      set_timer(*looked, kLookEvery, &KubernetesBackend::look_into_store);
                     }
                   });
 }
@@ -383,16 +315,14 @@ void KubernetesBackend::follow_log(Entry& entry) {
   const Id id = entry.attempt.id;
   entry.shown = true;
   entry.log = std::make_unique<PodLog>(
-      *entry.place->api, entry.pod, kContainer,
+      entry.place->own->api(), entry.pod, kContainer,
       [this, id](std::string_view lines) {
         if (!over_) events_.on_output(id, store::Stream::out, lines);
       },
       [this, id](bool whole) {
-        --streams_;
         Entry* followed = find(id);
         if (followed == nullptr) return;
-        // What is left of the log object is destroyed later: this is a callback of it.
-        loop_.after(0, [log = std::shared_ptr<PodLog>(std::move(followed->log))] {});
+        drop_log(*followed);
         if (!whole && !over_ && !followed->stopping)
           notices_.tell(id, followed->attempt.step.step,
                         "The live log broke off. When the task has ended, the whole is shown by `logs`.");
@@ -429,27 +359,28 @@ void KubernetesBackend::sweep(Place& place) {
   if (!any) return;
   place.sweep = loop_.after(kSweepEvery, [this, &place] { sweep(place); });
   if (!due) return;
-  place.api->list(Resource::events, Selection{.fields = "involvedObject.kind=Job,type=Warning"},
-                  {.on_object = [this, &place](Json&& event) { explain(place, event); }});
+  place.own->api().list(Resource::events, Selection{.fields = "involvedObject.kind=Job,type=Warning"},
+                        {.on_object = [this, &place](Json&& event) { explain(place, event); }});
   auto there = std::make_shared<std::unordered_map<std::string, bool>>();
-  place.api->list(Resource::jobs, Selection{.labels = fmt::format("{}={}", kRunLabel, run_key_)},
-                  {.on_object =
-                       [there](Json&& job) {
-                         (*there)[text_at(job, {"metadata", "name"})] = true;
-                       },
-                   .on_restart = [there] { there->clear(); },
-                   .done =
-                       [this, &place, there, now](ListEnd&& end) {
-                         if (end.failure) return;
-                         std::vector<Id> gone;
-                         for (const auto& [id, entry] : entries_) {
-                           const bool old = !entry->uid.empty() && now - entry->created > kPodDue;
-                           if (entry->place == &place && old && entry->pod.empty() && !entry->stopping &&
-                               !there->contains(entry->job))
-                             gone.push_back(id);
-                         }
-                         for (const Id id : gone) fail(id, "The job is gone: somebody deleted it before it had a pod.");
-                       }});
+  place.own->api().list(Resource::jobs, Selection{.labels = fmt::format("{}={}", kRunLabel, run_key_)},
+                        {.on_object =
+                             [there](Json&& job) {
+                               (*there)[text_at(job, {"metadata", "name"})] = true;
+                             },
+                         .on_restart = [there] { there->clear(); },
+                         .done =
+                             [this, &place, there, now](ListEnd&& end) {
+                               if (end.failure) return;
+                               std::vector<Id> gone;
+                               for (const auto& [id, entry] : entries_) {
+                                 const bool old = !entry->uid.empty() && now - entry->created > kPodDue;
+                                 if (entry->place == &place && old && entry->pod.empty() && !entry->stopping &&
+                                     !there->contains(entry->job))
+                                   gone.push_back(id);
+                               }
+                               for (const Id id : gone)
+                                 fail(id, "The job is gone: somebody deleted it before it had a pod.");
+                             }});
 }
 
 void KubernetesBackend::explain(Place& place, const Json& event) {
@@ -457,18 +388,10 @@ void KubernetesBackend::explain(Place& place, const Json& event) {
   const auto found = by_job_.find(text_at(event, {"involvedObject", "name"}));
   Entry* entry = found == by_job_.end() ? nullptr : find(found->second);
   if (entry == nullptr || entry->place != &place || entry->uid != uid || !entry->pod.empty() || entry->stopping) return;
-  // The message names the pod that could not be made, anew for each try: without it, those of many jobs are alike.
-  std::string message = text_at(event, {"message"});
-  const std::size_t quote = message.find('"');
-  const std::size_t end = quote == std::string::npos ? quote : message.find('"', quote + 1);
-  if (end != std::string::npos && message.compare(quote + 1, 3, "mf-") == 0)
-    message = base::trim(message.substr(end + 1).starts_with(" is forbidden: ")
-                             ? message.substr(end + 1 + std::string_view(" is forbidden: ").size())
-                             : message.substr(end + 1));
-  entry->trouble = fmt::format("The cluster makes no pod yet: {}: {}", text_at(event, {"reason"}), message);
+  const NoPod no_pod = why_no_pod(event);
+  entry->trouble = no_pod.cause;
   notices_.waits(entry->attempt.id, entry->attempt.step.step, entry->trouble);
-  // A quota may be lifted, or get free; a service account does not come by itself.
-  if (!entry->hopeless && message.find("service account") != std::string::npos) {
+  if (!entry->hopeless && no_pod.hopeless) {
     set_timer(*entry, options_.patience, &KubernetesBackend::give_up);
     entry->hopeless = true;
   }
@@ -480,10 +403,7 @@ void KubernetesBackend::explain(Place& place, const Json& event) {
 void KubernetesBackend::close(Id id) {
   Entry& entry = *find(id);
   drop_timer(entry);
-  if (entry.log != nullptr) {
-    --streams_;
-    loop_.after(0, [log = std::shared_ptr<PodLog>(std::move(entry.log))] {});
-  }
+  drop_log(entry);
   conclude(id);
 }
 
@@ -493,11 +413,13 @@ void KubernetesBackend::conclude(Id id) {
   if (entry.uid.empty() && !entry.ended) return fail(id, "Task was stopped before it began.");
   entry.reading = true;
   leftovers_.read(task_of(entry), entry.attempt.step.retry_count, !entry.shown && !over_,
-                  [this, id](compute::Leftover&& left) { settle(id, std::move(left)); });
+                  [this, id](compute::Leftover&& left) {
+                    if (Entry* concluded = find(id)) settle(*concluded, std::move(left));
+                  });
 }
 
-void KubernetesBackend::settle(Id id, compute::Leftover&& left) {
-  Entry& entry = *find(id);
+void KubernetesBackend::settle(Entry& entry, compute::Leftover&& left) {
+  const Id id = entry.attempt.id;
   entry.reading = false;
   const std::optional<std::string> out = std::move(left.out);
   const std::optional<std::string> err = std::move(left.err);
@@ -519,16 +441,7 @@ bool KubernetesBackend::try_again(Entry& entry, const Judgement& judgement) {
   notices_.tell(entry.attempt.id, entry.attempt.step.step,
                 fmt::format("{} The task had not begun; it is submitted again.", verdict.cause));
   by_job_.erase(entry.job);
-  entry.requested = false;
-  entry.removing = false;
-  entry.silent = false;
-  entry.waiting.clear();
-  entry.uid.clear();
-  entry.pod.clear();
-  entry.node.clear();
-  entry.running = false;
-  entry.shown = false;
-  entry.ended.reset();
+  static_cast<JobState&>(entry) = {};
   set_timer(entry, kBetweenTries, &KubernetesBackend::create_job);
   return true;
 }
@@ -540,10 +453,7 @@ void KubernetesBackend::finish(Id id, const Verdict& verdict) {
   notices_.clear(id);
   by_job_.erase(entry.job);
   std::erase(entry.place->waiting, id);
-  if (entry.log != nullptr) {
-    --streams_;
-    loop_.after(0, [log = std::shared_ptr<PodLog>(std::move(entry.log))] {});
-  }
+  drop_log(entry);
   if (!over_) events_.on_finished(id, verdict);
 }
 
@@ -553,7 +463,7 @@ void KubernetesBackend::fail(Id id, const std::string& cause) {
   finish(id, verdict);
 }
 
-void KubernetesBackend::fail_all(Place& place, const ApiFailure& failure) {
+void KubernetesBackend::fail_all(Place& place, const std::string& words) {
   std::vector<Id> all;
   for (const auto& [id, entry] : entries_) {
     if (entry->place == &place) all.push_back(id);
@@ -564,7 +474,7 @@ void KubernetesBackend::fail_all(Place& place, const ApiFailure& failure) {
     if (entry == nullptr) continue;
     if (entry->requested) remove_job(*entry);
     Verdict verdict;
-    verdict.cause = words_of(failure);
+    verdict.cause = words;
     verdict.hopeless = true;
     finish(id, verdict);
   }
@@ -575,7 +485,7 @@ void KubernetesBackend::fail_all(Place& place, const ApiFailure& failure) {
 void KubernetesBackend::remove_job(Entry& entry) {
   if (std::exchange(entry.removing, true)) return;
   ++deletions_;
-  entry.place->api->remove(Resource::jobs, entry.job, [this, id = entry.attempt.id](Answer&&) {
+  entry.place->own->api().remove(Resource::jobs, entry.job, [this, id = entry.attempt.id](Answer&&) {
     --deletions_;
     Entry* removed = find(id);
     if (removed == nullptr || !removed->stopping) return;
@@ -618,11 +528,8 @@ void KubernetesBackend::end() {
       entry->stopping = true;
     }
     for (auto& [name, place] : places_) {
-      if (place.renewal) loop_.cancel(*place.renewal);
-      place.renewal.reset();
-      if (secret_.empty()) continue;
       ++deletions_;
-      place.api->remove(Resource::secrets, secret_, [this](Answer&&) { --deletions_; });
+      place.own->end([this] { --deletions_; });
     }
     while (deletions_ > 0 && clock_.monotonic_microseconds() < until) loop_.run_once();
   } catch (const Error&) {  // what is left is found by `kubernetes list`

@@ -18,14 +18,13 @@
 #include "base/clock.h"
 #include "base/event_loop.h"
 #include "compute/backend.h"
-#include "compute/delivery.h"
 #include "compute/kubernetes/client/api.h"
-#include "compute/kubernetes/client/watch.h"
 #include "compute/kubernetes/judgement.h"
 #include "compute/kubernetes/manifest.h"
 #include "compute/kubernetes/pod_log.h"
 #include "compute/kubernetes/pod_request.h"
 #include "compute/kubernetes/pod_state.h"
+#include "compute/kubernetes/run_namespace.h"
 #include "compute/leftovers.h"
 #include "compute/notices.h"
 #include "store/flow_store.h"
@@ -37,10 +36,7 @@ struct KubernetesOptions {
   std::string user{};
   std::map<std::string, PodRequest> requests{};  // by step
   Variables environment{};                       // of every container
-  compute::StoredPackage package{};
-  std::string fetcher_image{};               // of the init container; empty: the task's container fetches itself
-  std::string flow_in_image{};               // the flow's path in the image; then nothing is fetched
-  std::string architecture{};                // "amd64"; empty: any
+  DeliveryOptions delivery{};
   std::int64_t job_seconds = 7 * 24 * 3600;  // that a finished job is kept by the cluster
   std::int64_t patience = 600'000'000;       // microseconds, with what only people can cure
   std::uint64_t max_log_size = 10;           // MB per stream
@@ -64,56 +60,50 @@ class KubernetesBackend : public compute::Backend {
 
   /// A namespace that attempts are in.
   struct Place {
-    std::unique_ptr<KubernetesApi> api;
-    std::unique_ptr<Watch> watch;
-    bool ready = false;                             // what jobs refer to is there
-    std::vector<Id> waiting;                        // for that
-    std::optional<base::EventLoop::Timer> renewal;  // of the link to the package
-    std::optional<base::EventLoop::Timer> sweep;    // for jobs without a pod
-    std::int64_t told_at = 0;                       // of trouble with the API server; monotonic
-    int troubles = 0;                               // with it, since pods were heard of
+    std::unique_ptr<RunNamespace> own;
+    std::vector<Id> waiting;                      // until jobs may be made
+    std::optional<base::EventLoop::Timer> sweep;  // for jobs without a pod
   };
 
-  /// An attempt, and the job that it is at.
-  struct Entry {
+  /// A job that an attempt is at, and its pod.
+  struct JobState {
+    bool requested = false;  // the job: it may be there
+    std::string job{};
+    std::string uid{};         // of the job; empty: its creation was not answered
+    std::int64_t created = 0;  // when the job was; monotonic
+    bool removing = false;     // the job
+    bool removed = false;      // the job's deletion was answered
+    bool announced = false;
+    std::string trouble{};  // why the job has no pod
+    std::string pod{};
+    std::string node{};
+    std::string waiting{};  // what the pod waits for
+    bool running = false;
+    bool silent = false;  // its node does not answer
+    bool shown = false;   // its output, at least a part
+    std::optional<PodState> ended{};
+  };
+
+  struct Entry : JobState {
     compute::Attempt attempt;
     const PodRequest* request = nullptr;
     Place* place = nullptr;
-    int tries = 0;           // earlier jobs, whose task did not begin
-    bool requested = false;  // the job: it may be there
-    std::string job;
-    std::string uid;  // of the job; empty: its creation was not answered
-    bool announced = false;
-    std::int64_t created = 0;  // when the job was; monotonic
-    std::string pod;
-    std::string node;
-    bool running = false;
-    bool silent = false;  // its node does not answer
-    std::optional<PodState> ended;
+    int tries = 0;  // earlier jobs, whose task did not begin
     std::unique_ptr<PodLog> log;
-    bool shown = false;                           // its output, at least a part
     std::optional<base::EventLoop::Timer> timer;  // the end of patience, of a pause, of waiting for the log's end
-    std::string trouble;                          // why the job has no pod
-    std::string waiting;                          // what the pod waits for
     bool hopeless = false;                        // the timer is that of patience
     bool stopping = false;
-    bool removing = false;  // the job
-    bool removed = false;   // the job's deletion was answered
-    bool reading = false;   // what it left
-    bool forced = false;    // nothing more is waited for
+    bool reading = false;  // what it left
+    bool forced = false;   // nothing more is waited for
   };
 
   Place& place_of(const PodRequest& request);
-  void prepare(Place& place, const std::string& name_space);
-  void prepared(Place& place, const std::optional<ApiFailure>& failure);
-  void renew_link(Place& place, std::int64_t expires);
   Json manifest_of(const Entry& entry) const;
   void create_job(Id id);
   void create_jobs();
   void start_job(Entry& started);
   void on_created(Id id, const std::string& job, Answer&& answer);
   void announce(Entry& entry);
-  void on_trouble(Place& place, const ApiFailure& failure);
   void look_into_store(Id id);
   void on_pod(Change change, const Json& pod);
   void on_waiting(Entry& entry, const PodState& state);
@@ -124,14 +114,15 @@ class KubernetesBackend : public compute::Backend {
   void explain(Place& place, const Json& event);
   void close(Id id);
   void conclude(Id id);
-  void settle(Id id, compute::Leftover&& left);
+  void settle(Entry& entry, compute::Leftover&& left);
   bool try_again(Entry& entry, const Judgement& judgement);
   void finish(Id id, const compute::Verdict& verdict);
   void fail(Id id, const std::string& cause);
-  void fail_all(Place& place, const ApiFailure& failure);
+  void fail_all(Place& place, const std::string& words);
   void remove_job(Entry& entry);
   void set_timer(Entry& entry, std::int64_t microseconds, void (KubernetesBackend::*what)(Id));
   void drop_timer(Entry& entry);
+  void drop_log(Entry& entry);
   void give_up(Id id);
   void give_up(Entry& entry, const std::string& why);
   Entry* find(Id id);

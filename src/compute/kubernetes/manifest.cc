@@ -8,6 +8,7 @@
 #include <metaflow/error.h>
 
 #include "base/text.h"
+#include "compute/package/bootstrap.h"
 
 namespace metaflow::kube {
 
@@ -126,7 +127,8 @@ Json annotations_of(const JobIdentity& identity, const std::map<std::string, std
 }
 
 Json container_of(const PodRequest& request, const Delivery& delivery, const Variables& environment, Json mounts) {
-  Json env = variables(environment);
+  Json env = variables(delivery.environment);
+  for (const Json& variable : variables(environment)) env.push_back(variable);
   if (request.tmpfs_size && request.tmpfs_tempdir)
     env.push_back({{"name", "METAFLOW_TEMPDIR"}, {"value", request.tmpfs_path}});
   for (Json& variable : variables(compute::processor_variables(request.cpu, environment)))
@@ -186,6 +188,31 @@ std::string secret_name(const std::string& run_key) { return "mf-" + run_key; }
 std::string job_name(const JobIdentity& identity, std::string_view store, int tries) {
   return fmt::format("mf-{}-{}-{}", dns_part(identity.flow), dns_part(identity.step),
                      compute::attempt_key(identity, store, tries));
+}
+
+Delivery delivery_of(const DeliveryOptions& options, const std::string& secret,
+                     const std::vector<std::string>& arguments) {
+  Delivery delivery;
+  delivery.architecture = options.architecture;
+  delivery.secret = secret;
+  auto run = [&](std::vector<std::string> command) {
+    command.insert(command.end(), arguments.begin(), arguments.end());
+    delivery.command = std::move(command);
+  };
+  if (!options.flow_in_image.empty()) {
+    run({options.flow_in_image});
+  } else if (options.fetcher_image.empty()) {
+    delivery.command = compute::bootstrap_command(arguments);
+    delivery.environment = compute::bootstrap_variables(options.package);
+  } else {
+    run(compute::start_command(kPackagePath, options.package.is_static));
+    delivery.fetcher_image = options.fetcher_image;
+    delivery.package_size = options.package.unpacked;
+    delivery.fetcher_command = {"sh", "-c", compute::install_script()};
+    delivery.fetcher_environment = compute::bootstrap_variables(options.package);
+    delivery.fetcher_environment.emplace_back("MF_DIR", kPackagePath);
+  }
+  return delivery;
 }
 
 Json job_manifest(const JobIdentity& identity, const std::string& name, const std::string& run_key,

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "compute/delivery.h"
 #include "compute/job_identity.h"
 #include "compute/kubernetes/pod_request.h"
 
@@ -32,18 +33,31 @@ inline constexpr const char* kContainer = "task";   // the container that execut
 inline constexpr const char* kFetcher = "package";  // the init container that fetches the package
 inline constexpr const char* kPackagePath = "/mf";  // where it puts it
 
-/// How the flow comes into the container.
+/// How a run's flow comes into its containers.
+struct DeliveryOptions {
+  compute::StoredPackage package{};
+  std::string fetcher_image{};  // of the init container; empty: the task's container fetches the package itself
+  std::string flow_in_image{};  // the flow's path in the image; then nothing is fetched
+  std::string architecture{};   // "amd64"; empty: any
+};
+
+/// How the flow comes into one container.
 struct Delivery {
   std::vector<std::string> command;  // of the container, with the step's arguments
+  Variables environment{};           // of the container, besides what it is given anyway
   /// An init container that fetches the package into kPackagePath. Without it the image has the flow, or `command`
   /// fetches it.
   std::optional<std::string> fetcher_image{};
   std::vector<std::string> fetcher_command{};
-  std::vector<std::pair<std::string, std::string>> fetcher_environment{};
+  Variables fetcher_environment{};
   std::uint64_t package_size = 0;  // bytes, unpacked
   std::string architecture;        // "amd64"
   std::string secret;              // of the run: its keys become variables of whichever container fetches; empty: none
 };
+
+/// `secret`: of the run; empty: none. `arguments`: of the flow.
+Delivery delivery_of(const DeliveryOptions& options, const std::string& secret,
+                     const std::vector<std::string>& arguments);
 
 /// batch/v1 Job with one pod that is tried once: retries are the scheduler's. `kept_seconds`: until the cluster deletes
 /// the job after it has ended.

@@ -189,6 +189,21 @@ PodState state_of_pod(const Json& pod) {
   return state;
 }
 
+NoPod why_no_pod(const Json& event) {
+  // The message names the pod that could not be made, anew for each try: without it, those of many jobs are alike.
+  std::string message = text_member(event, "message");
+  const std::size_t quote = message.find('"');
+  const std::size_t end = quote == std::string::npos ? quote : message.find('"', quote + 1);
+  if (end != std::string::npos && message.compare(quote + 1, 3, "mf-") == 0) {
+    constexpr std::string_view kForbidden = " is forbidden: ";
+    std::string_view rest = std::string_view(message).substr(end + 1);
+    if (rest.starts_with(kForbidden)) rest.remove_prefix(kForbidden.size());
+    message = std::string(base::trim(rest));
+  }
+  return {fmt::format("The cluster makes no pod yet: {}: {}", text_member(event, "reason"), message),
+          message.find("service account") != std::string::npos};
+}
+
 std::string cause_of_vanished_pod(std::string_view node) {
   return node.empty()
              ? "The pod is gone: somebody deleted it before it started."

@@ -28,6 +28,15 @@ struct PodState : compute::Ending {
 /// `pod`: core/v1 Pod. Nothing in it is taken for granted: what is missing or of another type is not there.
 PodState state_of_pod(const nlohmann::ordered_json& pod);
 
+/// Why a job has no pod yet.
+struct NoPod {
+  std::string cause;      // "The cluster makes no pod yet: FailedCreate: exceeded quota: ..."
+  bool hopeless = false;  // waiting does not help: a quota gets free, a service account does not come by itself
+};
+
+/// `event`: core/v1 Event, a warning about the job.
+NoPod why_no_pod(const nlohmann::ordered_json& event);
+
 /// The sentence for a pod that is gone and left no status.
 std::string cause_of_vanished_pod(std::string_view node);
 

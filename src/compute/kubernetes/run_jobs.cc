@@ -1,5 +1,7 @@
 #include "compute/kubernetes/run_jobs.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <map>
 #include <tuple>
@@ -12,16 +14,21 @@ namespace {
 
 constexpr const char* kOurs = "app.kubernetes.io/name=metaflow-task";
 
-/// Objects of a list, those of a list that expired not among them.
-std::vector<Json> list(KubernetesApi& api, base::EventLoop& loop, Resource resource, const Selection& selection) {
-  std::vector<Json> objects;
+/// Takes the objects of a list, those of a list that expired not among them.
+std::optional<ApiFailure> list(KubernetesApi& api, base::EventLoop& loop, Resource resource, const Selection& selection,
+                               std::vector<Json>& objects) {
   std::optional<ListEnd> end;
   api.list(resource, selection,
            {.on_object = [&](Json&& object) { objects.push_back(std::move(object)); },
             .on_restart = [&] { objects.clear(); },
             .done = [&](ListEnd&& ended) { end = std::move(ended); }});
   while (!end) loop.run_once();
-  if (end->failure) throw end->failure->error();
+  return std::move(end->failure);
+}
+
+std::vector<Json> list(KubernetesApi& api, base::EventLoop& loop, Resource resource, const Selection& selection) {
+  std::vector<Json> objects;
+  if (const auto failure = list(api, loop, resource, selection, objects)) throw failure->error();
   return objects;
 }
 
@@ -54,6 +61,12 @@ std::string annotation(const Json& object, const char* name) {
 }
 
 }  // namespace
+
+void check_access(KubernetesApi& api, base::EventLoop& loop) {
+  std::vector<Json> pods;
+  const auto failure = list(api, loop, Resource::pods, {.labels = fmt::format("{}=0", kRunLabel)}, pods);
+  if (failure && !failure->transient) throw failure->error();
+}
 
 std::vector<RunJob> unfinished_jobs(KubernetesApi& api, base::EventLoop& loop, const RunSelection& which) {
   std::map<std::string, RunJob> jobs;

@@ -34,6 +34,10 @@ struct RunSelection {
   std::string user{};
 };
 
+/// Whether the cluster knows us and lets us see pods, asked once. Throws Error{kubernetes} if it refuses. A cluster
+/// that cannot be reached at the moment may be later: that is no refusal.
+void check_access(KubernetesApi& api, base::EventLoop& loop);
+
 /// By run, step and task. Throws Error{kubernetes}.
 std::vector<RunJob> unfinished_jobs(KubernetesApi& api, base::EventLoop& loop, const RunSelection& which);
 
