@@ -19,6 +19,8 @@ namespace {
 using awsbatch::BatchRequest;
 using awsbatch::Volume;
 
+// Of those that are small, it has what fetches the package; the registry of AWS counts no pulls of AWS.
+constexpr const char* kDefaultJobImage = "public.ecr.aws/docker/library/buildpack-deps:bookworm-curl";
 constexpr double kLeastMemory = 4;  // MiB, of Batch
 constexpr std::size_t kLongestKey = 128;
 constexpr std::size_t kLongestValue = 256;
@@ -173,7 +175,7 @@ std::optional<BatchRequest> batch_request(const std::string& step, const std::ve
   job.neuron_devices = neuron_devices(step, *asked);
   job.efa = whole(step, "efa", asked->efa, 1, INT32_MAX);
 
-  job.image = settings.image(asked->image);
+  job.image = settings.image(asked->image, kDefaultJobImage);
   job.queue = given_or(asked->queue, settings.text("JOB_QUEUE"));
   job.iam_role = given_or(asked->iam_role, ecs.text("S3_ACCESS_IAM_ROLE"));
   job.execution_role = given_or(asked->execution_role, ecs.text("FARGATE_EXECUTION_ROLE"));

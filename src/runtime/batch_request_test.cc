@@ -65,7 +65,7 @@ TEST_F(BatchRequests, Defaults) {
   EXPECT_EQ(job.memory, 4096);
   EXPECT_EQ(job.gpu, 0);
   EXPECT_EQ(job.queue, "");
-  EXPECT_EQ(job.image, "debian:bookworm-slim");
+  EXPECT_EQ(job.image, "public.ecr.aws/docker/library/buildpack-deps:bookworm-curl");
   EXPECT_EQ(job.iam_role, "arn:aws:iam::123456789012:role/tasks");
   EXPECT_TRUE(job.tags.empty());
   EXPECT_EQ(job.time_limit, 5 * 24 * 3600);

@@ -15,7 +15,6 @@ namespace {
 
 using graph::Json;
 
-constexpr const char* kDefaultImage = "debian:bookworm-slim";
 constexpr std::int64_t kLongest = 5 * 24 * 3600;  // seconds: Metaflow's time limit where a step has none
 constexpr std::int64_t kShortest = 60;            // below it a container hardly starts
 
@@ -85,9 +84,9 @@ std::vector<std::map<std::string, std::string>> PlatformSettings::objects(const 
   return objects;
 }
 
-std::string PlatformSettings::image(const std::string& given) const {
+std::string PlatformSettings::image(const std::string& given, const char* otherwise) const {
   const std::string image =
-      given_or(given, text("CONTAINER_IMAGE", settings_.get("DEFAULT_CONTAINER_IMAGE", kDefaultImage)));
+      given_or(given, text("CONTAINER_IMAGE", settings_.get("DEFAULT_CONTAINER_IMAGE", otherwise)));
   return image_with_registry(image, text("CONTAINER_REGISTRY", settings_.get("DEFAULT_CONTAINER_REGISTRY", "")));
 }
 

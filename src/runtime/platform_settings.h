@@ -30,8 +30,8 @@ class PlatformSettings {
   /// A JSON list of objects of texts and numbers.
   std::vector<std::map<std::string, std::string>> objects(const std::string& name) const;
 
-  /// The image of a container, `given` or that of the settings, with its registry.
-  std::string image(const std::string& given) const;
+  /// The image of a container, `given` or that of the settings or `otherwise`, with its registry.
+  std::string image(const std::string& given, const char* otherwise) const;
 
  private:
   graph::Json json(const std::string& name, const char* what) const;

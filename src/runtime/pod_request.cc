@@ -20,6 +20,8 @@ using kube::PodRequest;
 using kube::SecurityContext;
 using kube::Toleration;
 
+constexpr const char* kDefaultPodImage = "debian:bookworm-slim";
+
 constexpr std::size_t kLongestLabel = 63;
 
 [[noreturn]] void refuse(std::string message, std::string hint = {}) {
@@ -155,7 +157,7 @@ std::optional<PodRequest> pod_request(const std::string& step, const std::vector
   }
   if (pod.port) positive("port", *pod.port);
 
-  pod.image = settings.image(asked->image);
+  pod.image = settings.image(asked->image, kDefaultPodImage);
   pod.image_pull_policy = given_or(asked->image_pull_policy, settings.text("IMAGE_PULL_POLICY"));
   pod.image_pull_secrets = given_or(asked->image_pull_secrets, settings.list("IMAGE_PULL_SECRETS"));
   pod.name_space = given_or(asked->namespace_, settings.text("NAMESPACE"));

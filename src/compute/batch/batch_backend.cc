@@ -333,14 +333,15 @@ void BatchBackend::look_at_log(Id id) {
   if (entry.ended || entry.stopping || over_) return;
   entry.looking = true;
   leftovers_.read_log(task_of(entry), entry.attempt.step.retry_count, [this, id](compute::Leftover&& left) {
-    Entry& looked = *find(id);
-    looked.looking = false;
-    const std::size_t before = looked.shown_out + looked.shown_err;
-    show(looked, left.out, left.err);
-    if (looked.ended || looked.forced) return conclude(id);
-    const bool grew = looked.shown_out + looked.shown_err > before;
-    looked.look_every = grew ? kFirstLook : std::min(looked.look_every * 3 / 2, kSlowestLook);
-    looked.look = loop_.after(looked.look_every, [this, id] { look_at_log(id); });
+    Entry* looked = find(id);
+    if (looked == nullptr) return;
+    looked->looking = false;
+    const std::size_t before = looked->shown_out + looked->shown_err;
+    show(*looked, left.out, left.err);
+    if (looked->ended || looked->forced) return conclude(id);
+    const bool grew = looked->shown_out + looked->shown_err > before;
+    looked->look_every = grew ? kFirstLook : std::min(looked->look_every * 3 / 2, kSlowestLook);
+    looked->look = loop_.after(looked.look_every, [this, id] { look_at_log(id); });
   });
 }
 
@@ -368,12 +369,13 @@ void BatchBackend::conclude(Id id) {
   if (entry.reading || entry.looking) return;
   if (entry.job.empty() && !entry.ended) return fail(id, "Task was stopped before it began.");
   entry.reading = true;
-  leftovers_.read(task_of(entry), entry.attempt.step.retry_count, !over_,
-                  [this, id](compute::Leftover&& left) { settle(id, std::move(left)); });
+  leftovers_.read(task_of(entry), entry.attempt.step.retry_count, !over_, [this, id](compute::Leftover&& left) {
+    if (Entry* concluded = find(id)) settle(*concluded, std::move(left));
+  });
 }
 
-void BatchBackend::settle(Id id, compute::Leftover&& left) {
-  Entry& entry = *find(id);
+void BatchBackend::settle(Entry& entry, compute::Leftover&& left) {
+  const Id id = entry.attempt.id;
   const std::optional<std::string> out = std::move(left.out);
   const std::optional<std::string> err = std::move(left.err);
   const bool has_log = left.report.has_value() || out || err;
@@ -395,9 +397,10 @@ void BatchBackend::read_cloud_log(Id id, const Verdict& verdict) {
         if (!over_) events_.on_output(id, store::Stream::err, fmt::format("{}\n", line));
       },
       [this, id, verdict](LogApi::End&& end) {
-        Entry& read = *find(id);
+        const Entry* read = find(id);
+        if (read == nullptr) return;
         if (end.failure)
-          notices_.tell(id, read.attempt.step.step,
+          notices_.tell(id, read->attempt.step.step,
                         fmt::format("What the container wrote is not known: {}", advised(*end.failure)));
         finish(id, verdict);
       });

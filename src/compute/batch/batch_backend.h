@@ -114,7 +114,7 @@ class BatchBackend : public compute::Backend {
   void show(Entry& entry, const std::optional<std::string>& out, const std::optional<std::string>& err);
   void give_up(Id id);
   void conclude(Id id);
-  void settle(Id id, compute::Leftover&& left);
+  void settle(Entry& entry, compute::Leftover&& left);
   bool try_again(Entry& entry, const compute::Judgement& judgement);
   void read_cloud_log(Id id, const compute::Verdict& verdict);
   void finish(Id id, const compute::Verdict& verdict);
