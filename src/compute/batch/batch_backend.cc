@@ -341,7 +341,7 @@ void BatchBackend::look_at_log(Id id) {
     if (looked->ended || looked->forced) return conclude(id);
     const bool grew = looked->shown_out + looked->shown_err > before;
     looked->look_every = grew ? kFirstLook : std::min(looked->look_every * 3 / 2, kSlowestLook);
-    looked->look = loop_.after(looked.look_every, [this, id] { look_at_log(id); });
+    looked->look = loop_.after(looked->look_every, [this, id] { look_at_log(id); });
   });
 }
 
