@@ -28,6 +28,7 @@ enum class ErrorCode {
   step_failure,       // a task of the run failed
   item_failure,       // an item of parallel_map failed
   kubernetes,         // a request to Kubernetes cannot be made, or was refused
+  batch,              // a request to AWS Batch cannot be made, or was refused
   interrupted,        // Ctrl-C or SIGTERM
   internal,           // a defect of this library
 };

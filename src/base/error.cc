@@ -30,6 +30,7 @@ std::string_view headline(ErrorCode code) {
     case ErrorCode::step_failure: return "Step failure";
     case ErrorCode::item_failure: return "Item failure";
     case ErrorCode::kubernetes: return "Kubernetes error";
+    case ErrorCode::batch: return "AWS Batch error";
     case ErrorCode::interrupted: return "Interrupted";
     case ErrorCode::internal: return "Internal error";
   }

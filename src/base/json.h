@@ -1,7 +1,10 @@
 // Reading JSON that something else may have written, or damaged.
 #pragma once
 
+#include <initializer_list>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include <nlohmann/json.hpp>
 
@@ -20,6 +23,12 @@ T whole_number(const nlohmann::json& json, const char* name, T missing) {
   const auto member = json.find(name);
   return member == json.end() ? missing : whole_number<T>(*member);
 }
+
+/// A JSON object; nothing if the text is none.
+std::optional<nlohmann::ordered_json> parse_object(std::string_view text);
+
+/// The text at a path of keys ("metadata", "name"); empty if there is none.
+std::string text_at(const nlohmann::ordered_json& object, std::initializer_list<const char*> keys);
 
 /// The text that is a member of an object; empty where there is none.
 template <class Json>

@@ -250,9 +250,9 @@ int Execution::execute(const store::TaskRef& parameters, runtime::Origin* origin
   loop.after(runtime::Lease::kRenewEvery, renew);
   compute::Router backend(std::make_unique<compute::LocalBackend>(loop, run, base::own_command(), task_environment()));
   if (remote_->any()) {
-    Remote::Backend made = remote_->make(loop, run, run_, options_.max_log_size);
+    Remote::Backends made = remote_->make(loop, run, run_, options_.max_log_size);
     run.mark_remote(remote_->steps(), made.code_package);
-    backend.add(std::move(made.backend), remote_->steps());
+    for (auto& [elsewhere, steps] : made.backends) backend.add(std::move(elsewhere), steps);
   }
   if (origin != nullptr) {
     run.clone(*origin);

@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "cli/commands.h"
+#include "cli/job_commands.h"
 #include "cli/remote.h"
 #include "compute/kubernetes/client/api.h"
 #include "compute/kubernetes/manifest.h"
@@ -27,12 +28,6 @@ using graph::Json;
 using kube::RunJob;
 
 constexpr std::int64_t kLookEvery = 3'000'000;
-
-struct JobsOptions {
-  std::string run;
-  std::string user;
-  bool my_runs = false;
-};
 
 /// Below a run: where it has jobs.
 std::string marker_path(const Context& context, const std::string& run) {
@@ -51,19 +46,8 @@ std::set<std::string> namespaces_of(Context& context, const std::string& run) {
   return names;
 }
 
-kube::RunSelection selection(Context& context, const JobsOptions& options) {
-  if (options.my_runs && (!options.user.empty() || !options.run.empty()))
-    throw Error(ErrorCode::invalid_command, "--my-runs excludes --user and --run-id: they are mutually exclusive");
-  kube::RunSelection which{.flow = context.flow.name, .run = options.run, .user = options.user};
-  if (options.my_runs) which.user = context.user();
-  if (which.run.empty() && which.user.empty()) {
-    const auto latest = base::read_file(fmt::format("{}/{}/latest_run", context.local_root(), context.flow.name));
-    if (!latest)
-      throw Error(ErrorCode::invalid_command, "A previous run id was not found. Specify --run-id.",
-                  context.root_hint());
-    which.run = base::trim(latest->text());
-  }
-  return which;
+kube::RunSelection selection(const ChosenRuns& which) {
+  return {.flow = which.flow, .run = which.run, .user = which.user};
 }
 
 /// The client of each namespace that runs like these have jobs in.
@@ -97,8 +81,8 @@ class Clients {
   std::vector<std::unique_ptr<kube::KubernetesApi>> apis_;
 };
 
-int list(Context& context, const JobsOptions& options) {
-  const kube::RunSelection which = selection(context, options);
+int list(Context& context, const ChosenRuns& chosen) {
+  const kube::RunSelection which = selection(chosen);
   Clients clients(context, which.run);
   std::string text;
   clients.each([&](kube::KubernetesApi& api, base::EventLoop& loop) {
@@ -116,8 +100,8 @@ int list(Context& context, const JobsOptions& options) {
   return 0;
 }
 
-int kill(Context& context, const JobsOptions& options) {
-  const kube::RunSelection which = selection(context, options);
+int kill(Context& context, const ChosenRuns& chosen) {
+  const kube::RunSelection which = selection(chosen);
   Clients clients(context, which.run);
   std::size_t killed = 0;
   clients.each([&](kube::KubernetesApi& api, base::EventLoop& loop) {
@@ -176,27 +160,10 @@ void settle_jobs(Context& context, const std::string& run) {
 }
 
 Command kubernetes_command(Context& context) {
-  auto options = std::make_shared<JobsOptions>();
-  const std::vector<Option> which{
-      {.name = "--my-runs", .help = "All my unfinished tasks.", .set = store_flag(options->my_runs)},
-      {.name = "--user",
-       .metavar = "TEXT",
-       .help = "All unfinished tasks of this user.",
-       .set = store_text(options->user)},
-      {.name = "--run-id",
-       .metavar = "TEXT",
-       .help = "Unfinished tasks of this run. Default: the last run executed here.",
-       .set = store_text(options->run)}};
-  Command group{.name = "kubernetes", .help = "Commands related to Kubernetes."};
-  group.commands = {{.name = "list",
-                     .help = "List unfinished Kubernetes tasks of this flow.",
-                     .options = which,
-                     .run = [&context, options] { return list(context, *options); }},
-                    {.name = "kill",
-                     .help = "Terminate unfinished Kubernetes tasks of this flow.",
-                     .options = which,
-                     .run = [&context, options] { return kill(context, *options); }}};
-  return group;
+  return job_commands(context, {.name = "kubernetes",
+                                .platform = "Kubernetes",
+                                .list = [&context](const ChosenRuns& which) { return list(context, which); },
+                                .kill = [&context](const ChosenRuns& which) { return kill(context, which); }});
 }
 
 }  // namespace metaflow::cli

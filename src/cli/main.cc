@@ -86,7 +86,7 @@ Command top_command(Context& context) {
                    resume_command(context),     debug_command(context),      status_command(context),
                    timeline_command(context),   show_command(context),       version_command(context),
                    logs_command(context),       tag_command(context),        package_command(context),
-                   kubernetes_command(context), init_command(context)};
+                   kubernetes_command(context), batch_command(context),      init_command(context)};
   // `help` prints what --help prints of the whole, `help run` what `run --help` prints.
   auto words = std::make_shared<std::vector<std::string>>();
   root.commands[2] = {

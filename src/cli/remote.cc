@@ -13,6 +13,8 @@
 #include "compute/kubernetes/run_jobs.h"
 #include "compute/package/elf.h"
 #include "net/aws_config.h"
+#include "runtime/batch_request.h"
+#include "runtime/platform_settings.h"
 #include "runtime/pod_request.h"
 #include "store/open.h"
 
@@ -37,48 +39,64 @@ std::int64_t seconds_of(const base::Settings& settings, const std::string& name,
   return seconds;
 }
 
+[[noreturn]] void refuse_local_store(ErrorCode code, const char* platform, const std::string& step, const char* what) {
+  throw Error(code,
+              fmt::format("The *@{}* decorator (step *{}*) requires --datastore=s3: what a {} leaves must be where "
+                          "others find it",
+                          platform, step, what),
+              "Set METAFLOW_DEFAULT_DATASTORE=s3 and METAFLOW_DATASTORE_SYSROOT_S3=s3://bucket/prefix.");
+}
+
 }  // namespace
 
 Remote::Remote(Context& context, const graph::Graph& graph) : context_(context), graph_(graph) {
+  std::map<std::string, awsbatch::BatchRequest> jobs;
   for (const graph::Step& step : graph.steps()) {
-    auto request = runtime::pod_request(step.name, step.decorators, context.settings);
-    if (!request) continue;
-    if (graph::find_decorator<local>(step.decorators))
-      throw Error(ErrorCode::kubernetes,
-                  fmt::format("Step *{}* is marked for both this machine (local) and Kubernetes", step.name),
-                  "Please use one or the other.");
-    requests_.emplace(step.name, std::move(*request));
+    runtime::check_platforms(step.name, step.decorators);
+    if (auto pod = runtime::pod_request(step.name, step.decorators, context.settings))
+      requests_.emplace(step.name, std::move(*pod));
+    if (auto job = runtime::batch_request(step.name, step.decorators, context.settings))
+      jobs.emplace(step.name, std::move(*job));
   }
-  if (requests_.empty()) return;
+  if (requests_.empty() && jobs.empty()) return;
   if (context.top.datastore == "local") {
-    throw Error(
-        ErrorCode::kubernetes,
-        fmt::format("The *@kubernetes* decorator (step *{}*) requires --datastore=s3: what a pod leaves must be "
-                    "where others find it",
-                    requests_.begin()->first),
-        "Set METAFLOW_DEFAULT_DATASTORE=s3 and METAFLOW_DATASTORE_SYSROOT_S3=s3://bucket/prefix.");
+    if (jobs.empty()) refuse_local_store(ErrorCode::kubernetes, "kubernetes", requests_.begin()->first, "pod");
+    refuse_local_store(ErrorCode::batch, "batch", jobs.begin()->first, "job");
   }
-  access_ = kube::find_access(net::own_variables(), context.settings.get("KUBERNETES_CONTEXT", ""));
-  for (auto& [step, request] : requests_) {
-    if (request.name_space.empty()) request.name_space = access_->name_space.empty() ? "default" : access_->name_space;
+  if (!requests_.empty()) {
+    access_ = kube::find_access(net::own_variables(), context.settings.get("KUBERNETES_CONTEXT", ""));
+    for (auto& [step, request] : requests_) {
+      if (request.name_space.empty())
+        request.name_space = access_->name_space.empty() ? "default" : access_->name_space;
+    }
+  }
+  if (!jobs.empty()) {
+    session_ = std::make_unique<net::AwsSession>(context.clock, net::AwsConfig(net::own_variables()));
+    jobs_ = place_jobs(context, *session_, jobs);
   }
   for (const std::string& name : namespaces()) {
     base::EventLoop loop(context.clock);
     kube::ApiOptions options{.name_space = name};
-    options.transport.retry.tries = 1;
+    options.transport.limits.retry.tries = 1;
     kube::KubernetesApi api(loop, context.clock, *access_, std::move(options));
     kube::check_access(api, loop);
   }
   flow_in_image_ = context.settings.get("KUBERNETES_FLOW_IN_IMAGE", "");
-  if (!flow_in_image_.empty()) return;
+  flow_in_job_image_ = context.settings.get("BATCH_FLOW_IN_IMAGE", "");
+  if (!needs_package()) return;
   std::vector<std::string> libraries = base::split(context.settings.get("PACKAGE_LIBRARIES", ""), ' ');
   std::erase(libraries, "");
   plan_ = compute::plan_own_package(libraries);
 }
 
+bool Remote::needs_package() const {
+  return (!requests_.empty() && flow_in_image_.empty()) || (!jobs_.empty() && flow_in_job_image_.empty());
+}
+
 std::vector<std::string> Remote::steps() const {
   std::vector<std::string> names;
   for (const auto& [step, request] : requests_) names.push_back(step);
+  for (const auto& [step, job] : jobs_) names.push_back(step);
   return names;
 }
 
@@ -90,12 +108,11 @@ std::vector<std::string> Remote::namespaces() const {
   return names;
 }
 
-std::vector<std::pair<std::string, std::string>> Remote::environment() const {
-  std::vector<std::pair<std::string, std::string>> variables{
+compute::Variables Remote::environment(const char* platform) const {
+  compute::Variables variables{
       {"METAFLOW_USER", context_.user()},
       {"METAFLOW_FLOW_FILENAME", context_.file_name()},
-      {"METAFLOW_KUBERNETES_WORKLOAD", "1"},
-      {"METAFLOW_RUNTIME_ENVIRONMENT", "kubernetes"},
+      {"METAFLOW_RUNTIME_ENVIRONMENT", platform},
       {"METAFLOW_DEFAULT_DATASTORE", context_.top.datastore},
       {"METAFLOW_DATASTORE_SYSROOT_S3", context_.datastore_root()},
   };
@@ -110,39 +127,83 @@ std::vector<std::pair<std::string, std::string>> Remote::environment() const {
   return variables;
 }
 
-Remote::Backend Remote::make(base::EventLoop& loop, compute::BackendEvents& events, const std::string& run,
-                             std::uint64_t max_log_size) {
-  store::FlowStore& store = context_.store();
-  Backend made;
+Remote::Backends Remote::make(base::EventLoop& loop, compute::BackendEvents& events, const std::string& run,
+                              std::uint64_t max_log_size) {
+  Backends made;
+  if (plan_) package_ = compute::store_package(context_.store(), *plan_);
+  if (!requests_.empty()) {
+    std::vector<std::string> steps;
+    for (const auto& [step, request] : requests_) steps.push_back(step);
+    made.backends.emplace_back(make_kubernetes(loop, events, run, max_log_size), std::move(steps));
+  }
+  if (!jobs_.empty()) {
+    std::vector<std::string> steps;
+    for (const auto& [step, job] : jobs_) steps.push_back(step);
+    made.backends.emplace_back(make_batch(loop, events, run, max_log_size), std::move(steps));
+  }
+  made.code_package = store_code();
+  return made;
+}
+
+std::unique_ptr<compute::Backend> Remote::make_kubernetes(base::EventLoop& loop, compute::BackendEvents& events,
+                                                          const std::string& run, std::uint64_t max_log_size) {
   kube::KubernetesOptions options;
   options.run = run;
   options.user = context_.user();
   options.requests = requests_;
-  options.environment = environment();
+  options.environment = environment("kubernetes");
+  options.environment.emplace_back("METAFLOW_KUBERNETES_WORKLOAD", "1");
   options.delivery.flow_in_image = flow_in_image_;
   const std::string fetcher = context_.settings.get("KUBERNETES_FETCH_IMAGE", kFetcherImage);
   options.delivery.fetcher_image = fetcher == "none" ? "" : fetcher;
   options.max_log_size = max_log_size;
   options.job_seconds = seconds_of(context_.settings, "KUBERNETES_JOB_TTL_SECONDS_AFTER_FINISHED", options.job_seconds);
   options.patience = seconds_of(context_.settings, "KUBERNETES_PATIENCE", options.patience / 1'000'000) * 1'000'000;
-  if (plan_) {
-    options.delivery.package = compute::store_package(store, *plan_);
+  if (flow_in_image_.empty()) {
+    options.delivery.package = package_;
     options.delivery.architecture = compute::image_architecture(plan_->machine);
   }
   note_namespaces(context_, run, namespaces());
+  return std::make_unique<kube::KubernetesBackend>(loop, context_.clock, events, context_.store(), open_store(),
+                                                   *access_, std::move(options));
+}
+
+std::unique_ptr<compute::Backend> Remote::make_batch(base::EventLoop& loop, compute::BackendEvents& events,
+                                                     const std::string& run, std::uint64_t max_log_size) {
+  awsbatch::BatchOptions options;
+  options.run = run;
+  options.user = context_.user();
+  options.requests = jobs_;
+  options.environment = environment("aws-batch");
+  options.flow_in_image = flow_in_job_image_;
+  options.max_log_size = max_log_size;
+  options.patience = seconds_of(context_.settings, "BATCH_PATIENCE", options.patience / 1'000'000) * 1'000'000;
+  if (flow_in_job_image_.empty()) {
+    options.package = package_;
+    options.machine = compute::uname_machine(plan_->machine);
+  }
+  note_queues(context_, run, jobs_);
+  return std::make_unique<awsbatch::BatchBackend>(loop, context_.clock, events, context_.store(), open_store(),
+                                                  *session_, std::move(options));
+}
+
+compute::LeftoverReader::Open Remote::open_store() {
+  store::FlowStore& store = context_.store();
+  return [type = context_.top.datastore, root = store.storage().root(), flow = store.flow()] {
+    return std::make_unique<store::FlowStore>(store::open_storage(type, root), flow);
+  };
+}
+
+/// For the clients: the graph in words.
+std::string Remote::store_code() {
+  store::FlowStore& store = context_.store();
   std::string text;
   for (const std::string& line : graph::to_text(graph_)) text += line + "\n";
   const std::string code = compute::make_code_archive(context_.file_name() + ".txt", text, context_.user());
   const std::span<const std::byte> bytes = base::as_bytes(code);
   const std::string key = store.save_value(store::Pieces(&bytes, 1));
-  made.code_package = compute::code_package_field(
-      store.storage().type(), key, store.storage().root() + "/" + store::blob_path(store.blob_directory(), key));
-  auto open = [type = context_.top.datastore, root = store.storage().root(), flow = store.flow()] {
-    return std::make_unique<store::FlowStore>(store::open_storage(type, root), flow);
-  };
-  made.backend = std::make_unique<kube::KubernetesBackend>(loop, context_.clock, events, store, std::move(open),
-                                                           *access_, std::move(options));
-  return made;
+  return compute::code_package_field(store.storage().type(), key,
+                                     store.storage().root() + "/" + store::blob_path(store.blob_directory(), key));
 }
 
 }  // namespace metaflow::cli

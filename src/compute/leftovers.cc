@@ -14,8 +14,8 @@ namespace metaflow::compute {
 
 namespace {
 
-std::optional<std::string> read_log(const store::FlowStore& store, const store::TaskRef& task, int attempt,
-                                    store::Stream stream) {
+std::optional<std::string> stored_log(const store::FlowStore& store, const store::TaskRef& task, int attempt,
+                                      store::Stream stream) {
   const auto log = store.read_log(task, attempt, store::LogSource::task, stream);
   if (!log) return std::nullopt;
   std::string text;
@@ -46,10 +46,18 @@ LeftoverReader::~LeftoverReader() {
 }
 
 void LeftoverReader::read(const store::TaskRef& task, int attempt, bool with_log, Done done) {
+  add({.task = task, .attempt = attempt, .with_log = with_log, .done = std::move(done)});
+}
+
+void LeftoverReader::read_log(const store::TaskRef& task, int attempt, Done done) {
+  add({.task = task, .attempt = attempt, .with_result = false, .with_log = true, .done = std::move(done)});
+}
+
+void LeftoverReader::add(Order&& order) {
   bool needs_thread = false;
   {
     const std::scoped_lock lock(mutex_);
-    orders_.push_back({task, attempt, with_log, std::move(done)});
+    orders_.push_back(std::move(order));
     needs_thread = orders_.size() > idle_ && threads_.size() < most_threads_;
   }
   if (needs_thread) threads_.emplace_back([this] { work(); });
@@ -70,13 +78,15 @@ void LeftoverReader::work() {
     Leftover left;
     try {
       if (store == nullptr) store = open_();
-      left.report = store->read_exit_report(order.task, order.attempt);
-      left.done = left.report ? left.report->committed : store->is_done(order.task, order.attempt);
-      if (auto data = store->read_attempt(order.task, order.attempt))
-        left.data = std::make_shared<const store::TaskData>(std::move(*data));
+      if (order.with_result) {
+        left.report = store->read_exit_report(order.task, order.attempt);
+        left.done = left.report ? left.report->committed : store->is_done(order.task, order.attempt);
+        if (auto data = store->read_attempt(order.task, order.attempt))
+          left.data = std::make_shared<const store::TaskData>(std::move(*data));
+      }
       if (order.with_log) {
-        left.out = read_log(*store, order.task, order.attempt, store::Stream::out);
-        left.err = read_log(*store, order.task, order.attempt, store::Stream::err);
+        left.out = stored_log(*store, order.task, order.attempt, store::Stream::out);
+        left.err = stored_log(*store, order.task, order.attempt, store::Stream::err);
       }
     } catch (const Error& error) {
       left.failure = error.what();

@@ -44,11 +44,14 @@ class LeftoverReader {
   LeftoverReader& operator=(const LeftoverReader&) = delete;
 
   void read(const store::TaskRef& task, int attempt, bool with_log, Done done);
+  /// The log alone, as far as it is there: of an attempt that goes on.
+  void read_log(const store::TaskRef& task, int attempt, Done done);
 
  private:
   struct Order {
     store::TaskRef task;
     int attempt = 0;
+    bool with_result = true;
     bool with_log = false;
     Done done;
   };
@@ -57,6 +60,7 @@ class LeftoverReader {
     Leftover leftover;
   };
 
+  void add(Order&& order);
   void work();
   void deliver();
 

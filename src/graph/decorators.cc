@@ -43,6 +43,7 @@ detail::Decorator make_decorator(const timeout& decorator) { return describe_dec
 detail::Decorator make_decorator(const catch_& decorator) { return describe_decorator(decorator); }
 detail::Decorator make_decorator(const local& decorator) { return describe_decorator(decorator); }
 detail::Decorator make_decorator(const kubernetes& decorator) { return describe_decorator(decorator); }
+detail::Decorator make_decorator(const batch& decorator) { return describe_decorator(decorator); }
 
 namespace graph {
 
@@ -121,9 +122,9 @@ Known known() {
 }
 
 const std::vector<Known>& all_known() {
-  static const std::vector<Known> decorators{known<catch_>(), known<environment>(), known<kubernetes>(),
-                                             known<local>(),  known<resources>(),   known<retry>(),
-                                             known<timeout>()};
+  static const std::vector<Known> decorators{known<batch>(),      known<catch_>(), known<environment>(),
+                                             known<kubernetes>(), known<local>(),  known<resources>(),
+                                             known<retry>(),      known<timeout>()};
   return decorators;
 }
 
@@ -212,7 +213,7 @@ void make_dict(Json& text) {
   for (const std::string& part : base::split(text.get<std::string>(), ',')) {
     const std::size_t equals = part.find('=');
     if (equals == std::string::npos)
-      throw Error(ErrorCode::invalid_value, fmt::format("Unable to parse kubernetes list: {}", text.get<std::string>()),
+      throw Error(ErrorCode::invalid_value, fmt::format("Unable to parse list: {}", text.get<std::string>()),
                   "It looks like this: a=b,c=d");
     const std::string key(base::trim(std::string_view(part).substr(0, equals)));
     if (dict.contains(key)) throw Error(ErrorCode::invalid_value, "Duplicate key found: " + key);
@@ -224,20 +225,27 @@ void make_dict(Json& text) {
 /// What may be written in another form on a command line.
 void normalise(const std::string& name, Json& attributes) {
   if (name == "environment") make_text(attributes["vars"]);
-  if (name != "kubernetes") return;
-  for (const char* dict : {"node_selector", "labels", "annotations", "persistent_volume_claims", "extended_resources",
-                           "security_context"}) {
-    make_dict(attributes[dict]);
-    make_text(attributes[dict]);
-  }
-  make_text(attributes["tolerations"]);
-  for (const char* list : {"secrets", "image_pull_secrets"}) {
-    if (attributes[list].is_string()) attributes[list] = base::split(attributes[list].get<std::string>(), ',');
-  }
+  if (name != "kubernetes" && name != "batch") return;
+  // The names of the two platforms do not collide: one list does for both.
+  auto each = [&](std::initializer_list<const char*> names, auto what) {
+    for (const char* attribute : names) {
+      if (const auto found = attributes.find(attribute); found != attributes.end()) what(*found);
+    }
+  };
+  each({"node_selector", "labels", "annotations", "persistent_volume_claims", "extended_resources", "security_context",
+        "aws_batch_tags"},
+       [](Json& dict) {
+         make_dict(dict);
+         make_text(dict);
+       });
+  each({"tolerations"}, make_text);
+  each({"secrets", "image_pull_secrets", "host_volumes", "efs_volumes", "log_options"}, [](Json& list) {
+    if (list.is_string()) list = base::split(list.get<std::string>(), ',');
+  });
   // Texts that look like something else, such as an image named 12.
-  for (const char* text : {"image", "namespace", "service_account", "compute_pool"}) {
-    if (attributes[text].is_number()) attributes[text] = attributes[text].dump();
-  }
+  each({"image", "namespace", "service_account", "compute_pool", "queue"}, [](Json& text) {
+    if (text.is_number()) text = text.dump();
+  });
 }
 
 void check(const Known& known, const Json& attributes) {
@@ -327,6 +335,7 @@ template std::optional<timeout> find_decorator<timeout>(const std::vector<Decora
 template std::optional<catch_> find_decorator<catch_>(const std::vector<Decorator>&);
 template std::optional<local> find_decorator<local>(const std::vector<Decorator>&);
 template std::optional<kubernetes> find_decorator<kubernetes>(const std::vector<Decorator>&);
+template std::optional<batch> find_decorator<batch>(const std::vector<Decorator>&);
 
 std::vector<Decorator> decorators_of(const detail::StepDescription& step, const std::vector<std::string>& with) {
   std::vector<Decorator> decorators;

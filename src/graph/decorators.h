@@ -51,5 +51,6 @@ extern template std::optional<timeout> find_decorator<timeout>(const std::vector
 extern template std::optional<catch_> find_decorator<catch_>(const std::vector<Decorator>&);
 extern template std::optional<local> find_decorator<local>(const std::vector<Decorator>&);
 extern template std::optional<kubernetes> find_decorator<kubernetes>(const std::vector<Decorator>&);
+extern template std::optional<batch> find_decorator<batch>(const std::vector<Decorator>&);
 
 }  // namespace metaflow::graph

@@ -8,9 +8,8 @@
 
 #include <metaflow/error.h>
 
-#include "base/json.h"
 #include "base/text.h"
-#include "runtime/policy.h"
+#include "runtime/platform_settings.h"
 
 namespace metaflow::runtime {
 
@@ -21,109 +20,12 @@ using kube::PodRequest;
 using kube::SecurityContext;
 using kube::Toleration;
 
-constexpr std::int64_t kLongest = 5 * 24 * 3600;  // seconds: Metaflow's time limit where a step has none
-constexpr std::int64_t kShortest = 60;            // below it a pod hardly starts
-constexpr const char* kDefaultImage = "debian:bookworm-slim";
+constexpr const char* kDefaultPodImage = "debian:bookworm-slim";
+
 constexpr std::size_t kLongestLabel = 63;
 
 [[noreturn]] void refuse(std::string message, std::string hint = {}) {
   throw Error(ErrorCode::kubernetes, std::move(message), std::move(hint));
-}
-
-/// The settings METAFLOW_KUBERNETES_*, read as what they have to be.
-class KubernetesSettings {
- public:
-  explicit KubernetesSettings(const base::Settings& settings) : settings_(settings) {}
-
-  std::string text(const std::string& name, const std::string& otherwise = {}) const {
-    return settings_.get("KUBERNETES_" + name, otherwise);
-  }
-
-  std::optional<double> number(const std::string& name) const {
-    const std::string value = text(name);
-    if (value.empty()) return std::nullopt;
-    double number = 0;
-    const auto parsed = std::from_chars(value.data(), value.data() + value.size(), number);
-    if (parsed.ec != std::errc() || parsed.ptr != value.data() + value.size()) wrong(name, value, "a number");
-    return number;
-  }
-
-  std::vector<std::string> list(const std::string& name) const {  // a,b or JSON
-    const std::string value = text(name);
-    std::vector<std::string> items;
-    if (value.starts_with('[')) {
-      for (const Json& item : json(name, "a list of texts")) {
-        if (!item.is_string()) wrong(name, value, "a list of texts");
-        items.push_back(item.get<std::string>());
-      }
-      return items;
-    }
-    for (const std::string& item : base::split(value, ',')) {
-      if (!base::trim(item).empty()) items.emplace_back(base::trim(item));
-    }
-    return items;
-  }
-
-  std::map<std::string, std::string> dict(const std::string& name) const {  // a=b,c or JSON
-    const std::string value = text(name);
-    std::map<std::string, std::string> items;
-    if (value.starts_with('{')) {
-      const Json object = json(name, "an object of texts");
-      for (const auto& [key, item] : object.items())
-        items[key] = item.is_string() ? item.get<std::string>() : item.dump();
-      return items;
-    }
-    for (const std::string& item : list(name)) {
-      const std::size_t equals = item.find('=');
-      items[item.substr(0, equals)] = equals == std::string::npos ? "" : item.substr(equals + 1);
-    }
-    return items;
-  }
-
-  /// A JSON list of objects of texts and numbers.
-  std::vector<std::map<std::string, std::string>> objects(const std::string& name) const {
-    std::vector<std::map<std::string, std::string>> objects;
-    if (text(name).empty()) return objects;
-    for (const Json& object : json(name, "a JSON list of objects")) {
-      if (!object.is_object()) wrong(name, text(name), "a JSON list of objects");
-      auto& items = objects.emplace_back();
-      for (const auto& [key, item] : object.items())
-        items[key] = item.is_string() ? item.get<std::string>() : item.dump();
-    }
-    return objects;
-  }
-
- private:
-  Json json(const std::string& name, const char* what) const {
-    const std::string value = text(name);
-    Json parsed = base::is_deep_json(value) ? Json(Json::value_t::discarded) : Json::parse(value, nullptr, false);
-    if (parsed.is_discarded() || (!parsed.is_array() && !parsed.is_object())) wrong(name, value, what);
-    return parsed;
-  }
-  [[noreturn]] static void wrong(const std::string& name, const std::string& value, const char* what) {
-    refuse(fmt::format("METAFLOW_KUBERNETES_{} is '{}', and has to be {}", name, value, what));
-  }
-
-  const base::Settings& settings_;
-};
-
-/// What is not given comes from the settings.
-template <class Container>
-Container given_or(const Container& given, const Container& otherwise) {
-  return given.empty() ? otherwise : given;
-}
-
-double positive(const std::string& step, const char* attribute, double value) {
-  if (!(value > 0) || !std::isfinite(value))
-    refuse(fmt::format("Invalid {} value *{}* for step *{}*; it should be greater than 0", attribute, value, step));
-  return value;
-}
-
-int positive(const std::string& step, const char* attribute, int value) {
-  if (value <= 0)
-    refuse(fmt::format("Invalid {} value: *{}* for step *{}* (it should be an integer greater than 0)", attribute,
-                       value, step));
-  return value;
 }
 
 std::int64_t whole(const std::string& step, const std::string& attribute, const std::string& text) {
@@ -215,18 +117,12 @@ bool is_guaranteed(const std::string& step, const std::string& qos) {
 
 }  // namespace
 
-std::string image_with_registry(const std::string& image, const std::string& registry) {
-  const std::size_t slash = image.rfind('/');
-  const bool has_registry = slash != std::string::npos && image.find_first_of(".:") < slash;
-  if (registry.empty() || has_registry) return image;
-  return registry.substr(0, registry.find_last_not_of('/') + 1) + "/" + image;
-}
-
 std::optional<PodRequest> pod_request(const std::string& step, const std::vector<graph::Decorator>& decorators,
                                       const base::Settings& all_settings) {
   const auto asked = graph::find_decorator<metaflow::kubernetes>(decorators);
   if (!asked) return std::nullopt;
-  const KubernetesSettings settings(all_settings);
+  const PlatformSettings settings(all_settings, "KUBERNETES", ErrorCode::kubernetes);
+  const Positive positive{step, ErrorCode::kubernetes};
   const PodRequest defaults;
 
   PodRequest pod;
@@ -242,9 +138,9 @@ std::optional<PodRequest> pod_request(const std::string& step, const std::vector
     if (more->gpu) pod.gpu = more->gpu;
     if (more->shared_memory) pod.shared_memory = more->shared_memory;
   }
-  positive(step, "cpu", pod.cpu);
-  positive(step, "memory", pod.memory);
-  positive(step, "disk", pod.disk);
+  positive("cpu", pod.cpu);
+  positive("memory", pod.memory);
+  positive("disk", pod.disk);
   if (pod.gpu && *pod.gpu < 0)
     refuse(fmt::format("Invalid GPU value *{}* for step *{}*; it should be an integer", *pod.gpu, step));
   pod.gpu_vendor = base::lower(given_or(asked->gpu_vendor, settings.text("GPU_VENDOR", defaults.gpu_vendor)));
@@ -254,17 +150,14 @@ std::optional<PodRequest> pod_request(const std::string& step, const std::vector
   if (!pod.shared_memory) {
     if (const auto set = settings.number("SHARED_MEMORY")) pod.shared_memory = static_cast<int>(*set);
   }
-  if (pod.shared_memory) positive(step, "shared_memory", *pod.shared_memory);
+  if (pod.shared_memory) positive("shared_memory", *pod.shared_memory);
   pod.port = asked->port;
   if (!pod.port) {
     if (const auto set = settings.number("PORT")) pod.port = static_cast<int>(*set);
   }
-  if (pod.port) positive(step, "port", *pod.port);
+  if (pod.port) positive("port", *pod.port);
 
-  const std::string image = given_or(
-      asked->image, settings.text("CONTAINER_IMAGE", all_settings.get("DEFAULT_CONTAINER_IMAGE", kDefaultImage)));
-  pod.image = image_with_registry(
-      image, settings.text("CONTAINER_REGISTRY", all_settings.get("DEFAULT_CONTAINER_REGISTRY", "")));
+  pod.image = settings.image(asked->image, kDefaultPodImage);
   pod.image_pull_policy = given_or(asked->image_pull_policy, settings.text("IMAGE_PULL_POLICY"));
   pod.image_pull_secrets = given_or(asked->image_pull_secrets, settings.list("IMAGE_PULL_SECRETS"));
   pod.name_space = given_or(asked->namespace_, settings.text("NAMESPACE"));
@@ -284,7 +177,7 @@ std::optional<PodRequest> pod_request(const std::string& step, const std::vector
   pod.annotations = asked->annotations;
   pod.annotations.merge(settings.dict("ANNOTATIONS"));
   if (asked->use_tmpfs || asked->tmpfs_size) {
-    pod.tmpfs_size = asked->tmpfs_size ? positive(step, "tmpfs_size", *asked->tmpfs_size)
+    pod.tmpfs_size = asked->tmpfs_size ? positive("tmpfs_size", *asked->tmpfs_size)
                                        : std::max<std::int64_t>(1, std::llround(pod.memory / 2));
     pod.tmpfs_tempdir = asked->tmpfs_tempdir;
     pod.tmpfs_path = asked->tmpfs_path;
@@ -296,11 +189,7 @@ std::optional<PodRequest> pod_request(const std::string& step, const std::vector
   pod.extended_resources = asked->extended_resources;
   pod.security_context = security_context(step, asked->security_context);
 
-  const std::int64_t limit = policy_of(decorators).time_limit / 1'000'000;
-  if (limit > 0 && limit < kShortest)
-    refuse(fmt::format("The timeout for step *{}* should be at least {} seconds for execution on Kubernetes.", step,
-                       kShortest));
-  pod.time_limit = limit > 0 ? limit : kLongest;
+  pod.time_limit = time_limit_of(step, decorators, "Kubernetes", ErrorCode::kubernetes);
   return pod;
 }
 

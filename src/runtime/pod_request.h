@@ -17,7 +17,4 @@ namespace metaflow::runtime {
 std::optional<kube::PodRequest> pod_request(const std::string& step, const std::vector<graph::Decorator>& decorators,
                                             const base::Settings& settings);
 
-/// An image with its registry: "base:1" is "REGISTRY/base:1" if there is a REGISTRY, "quay.io/base:1" stays as it is.
-std::string image_with_registry(const std::string& image, const std::string& registry);
-
 }  // namespace metaflow::runtime

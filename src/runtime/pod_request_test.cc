@@ -6,6 +6,8 @@
 
 #include <metaflow/error.h>
 
+#include "runtime/platform_settings.h"
+
 namespace metaflow::runtime {
 namespace {
 

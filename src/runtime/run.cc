@@ -368,6 +368,11 @@ void Run::attempt_failed(Task task, const compute::Verdict& verdict, const TaskD
     task.log->note(store::Stream::err, "Task failed.");
   }
   task.log->save(services_.store, task.ref, task.attempt);
+  // Elsewhere, it may have ended before its supervisor could note that it began: readers find a later attempt only
+  // behind those that began.
+  const auto step = static_cast<std::size_t>(task.work.step);
+  if (!remote_.empty() && remote_[step] && data == nullptr && !verdict.log_stored)
+    services_.store.begin_attempt(task.ref, task.attempt, now());
   if (threw) {
     commit(task.ref, task.attempt, *data, verdict);  // what it had set when it threw; marked as not ok
   } else {

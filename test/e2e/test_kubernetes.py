@@ -570,7 +570,7 @@ def test_without_a_cluster(make, cli):
 
 def test_both_here_and_there(make):
     result = make().run("placed", "--with", "local")
-    assert result.status == 1 and "Step *work* is marked for both" in result.err, result
+    assert result.status == 1 and "Step *work* is marked for execution both on" in result.err, result
 
 
 def test_nothing_secret_is_told(make, cli):

@@ -59,10 +59,10 @@ class Program {
     kube::ApiOptions made{.name_space = options.value("namespace", "default"),
                           .owner_label = "test/owner",
                           .page = options.value("page", 250)};
-    made.transport.calls_per_second = options.value("rate", 50.0);
-    made.transport.burst = options.value("burst", 100.0);
-    made.transport.retry.tries = options.value("tries", 16);
-    made.transport.retry.first_pause = options.value("pause", 20'000);
+    made.transport.limits.calls_per_second = options.value("rate", 50.0);
+    made.transport.limits.burst = options.value("burst", 100.0);
+    made.transport.limits.retry.tries = options.value("tries", 16);
+    made.transport.limits.retry.first_pause = options.value("pause", 20'000);
     made.transport.on_retry = [](const kube::ApiFailure& failure, std::int64_t) { print({{"retry", failure.text}}); };
     return made;
   }
@@ -137,7 +137,7 @@ class Program {
     } else if (verb == "unwatch") {
       watches_.erase(command.at("watch").dump());
     } else if (verb == "counters") {
-      const kube::Counters& counters = api_.counters();
+      const net::CallCounters& counters = api_.counters();
       print({{"id", id},
              {"calls", counters.calls},
              {"retries", counters.retries},

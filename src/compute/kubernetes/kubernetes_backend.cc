@@ -423,8 +423,8 @@ void KubernetesBackend::settle(Entry& entry, compute::Leftover&& left) {
   entry.reading = false;
   const std::optional<std::string> out = std::move(left.out);
   const std::optional<std::string> err = std::move(left.err);
-  const Judgement judgement =
-      judge(entry.ended ? &*entry.ended : nullptr, std::move(left), entry.running, entry.attempt.time_limit > 0);
+  const compute::Judgement judgement = compute::judge(entry.ended ? &*entry.ended : nullptr, std::move(left),
+                                                      entry.running, entry.attempt.time_limit > 0);
   if (!entry.stopping && try_again(entry, judgement)) return;
   if (out && !over_) events_.on_output(id, store::Stream::out, *out);
   if (err && !over_) events_.on_output(id, store::Stream::err, *err);
@@ -432,7 +432,7 @@ void KubernetesBackend::settle(Entry& entry, compute::Leftover&& left) {
 }
 
 /// What went wrong before the task began does not count as an attempt of it.
-bool KubernetesBackend::try_again(Entry& entry, const Judgement& judgement) {
+bool KubernetesBackend::try_again(Entry& entry, const compute::Judgement& judgement) {
   const Verdict& verdict = judgement.verdict;
   if (judgement.began || over_) return false;
   const int status = entry.ended ? entry.ended->exit_code : -1;

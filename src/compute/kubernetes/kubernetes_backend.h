@@ -19,12 +19,12 @@
 #include "base/event_loop.h"
 #include "compute/backend.h"
 #include "compute/kubernetes/client/api.h"
-#include "compute/kubernetes/judgement.h"
 #include "compute/kubernetes/manifest.h"
 #include "compute/kubernetes/pod_log.h"
 #include "compute/kubernetes/pod_request.h"
 #include "compute/kubernetes/pod_state.h"
 #include "compute/kubernetes/run_namespace.h"
+#include "compute/judgement.h"
 #include "compute/leftovers.h"
 #include "compute/notices.h"
 #include "store/flow_store.h"
@@ -115,7 +115,7 @@ class KubernetesBackend : public compute::Backend {
   void close(Id id);
   void conclude(Id id);
   void settle(Entry& entry, compute::Leftover&& left);
-  bool try_again(Entry& entry, const Judgement& judgement);
+  bool try_again(Entry& entry, const compute::Judgement& judgement);
   void finish(Id id, const compute::Verdict& verdict);
   void fail(Id id, const std::string& cause);
   void fail_all(Place& place, const std::string& words);

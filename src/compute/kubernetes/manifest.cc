@@ -1,7 +1,6 @@
 #include "compute/kubernetes/manifest.h"
 
 #include <fmt/format.h>
-#include <nettle/sha2.h>
 
 #include <algorithm>
 #include <cmath>
@@ -15,19 +14,9 @@ namespace metaflow::kube {
 
 namespace {
 
-constexpr std::size_t kKeyBytes = 8;      // of a hash in names: 64 bits
 constexpr std::size_t kLongestPart = 12;  // of flow and step in the name of a job, which pods make longer
 constexpr double kLeastStorage = 256;     // MB of the fetcher
 constexpr int kGraceSeconds = 30;         // to stop the step and to upload its logs
-
-std::string hash_of(std::string_view text) {
-  sha256_ctx context;
-  sha256_init(&context);
-  sha256_update(&context, text.size(), reinterpret_cast<const std::uint8_t*>(text.data()));
-  std::uint8_t digest[SHA256_DIGEST_SIZE];
-  sha256_digest(&context, sizeof digest, digest);
-  return base::hex(std::as_bytes(std::span(digest, kKeyBytes)));
-}
 
 /// As a part of a DNS label (RFC 1123).
 std::string dns_part(std::string_view text) {
@@ -142,14 +131,8 @@ Json container_of(const PodRequest& request, const Delivery& delivery, const Var
   for (const Json& variable : variables(environment)) env.push_back(variable);
   if (request.tmpfs_size && request.tmpfs_tempdir)
     env.push_back({{"name", "METAFLOW_TEMPDIR"}, {"value", request.tmpfs_path}});
-  const std::string threads = std::to_string(std::max(1, static_cast<int>(request.cpu)));
-  for (const char* pool :
-       {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "NUMEXPR_NUM_THREADS"}) {
-    const bool is_set = std::any_of(environment.begin(), environment.end(),
-                                    [&](const auto& variable) { return variable.first == pool; });
-    if (!is_set) env.push_back({{"name", pool}, {"value", threads}});
-  }
-  env.push_back({{"name", "METAFLOW_TASK_CPUS"}, {"value", quantity(request.cpu)}});
+  for (Json& variable : variables(compute::processor_variables(request.cpu, environment)))
+    env.push_back(std::move(variable));
   env.push_back(from_field("METAFLOW_KUBERNETES_NAMESPACE", "metadata.namespace"));
   env.push_back(from_field("METAFLOW_KUBERNETES_POD_NAMESPACE", "metadata.namespace"));
   env.push_back(from_field("METAFLOW_KUBERNETES_POD_NAME", "metadata.name"));
@@ -200,17 +183,11 @@ Json fetcher_of(const PodRequest& request, const Delivery& delivery) {
 
 }  // namespace
 
-std::string run_key(std::string_view flow, std::string_view run, std::string_view store) {
-  return hash_of(fmt::format("{}\n{}\n{}", store, flow, run));
-}
-
 std::string secret_name(const std::string& run_key) { return "mf-" + run_key; }
 
 std::string job_name(const JobIdentity& identity, std::string_view store, int tries) {
-  std::string whole = fmt::format("{}\n{}\n{}\n{}\n{}\n{}", store, identity.flow, identity.run, identity.step,
-                                  identity.task, identity.attempt);
-  if (tries > 0) whole += fmt::format("\n{}", tries);
-  return fmt::format("mf-{}-{}-{}", dns_part(identity.flow), dns_part(identity.step), hash_of(whole));
+  return fmt::format("mf-{}-{}-{}", dns_part(identity.flow), dns_part(identity.step),
+                     compute::attempt_key(identity, store, tries));
 }
 
 Delivery delivery_of(const DeliveryOptions& options, const std::string& secret,

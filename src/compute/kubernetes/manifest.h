@@ -10,28 +10,20 @@
 #include <vector>
 
 #include "compute/delivery.h"
+#include "compute/job_identity.h"
 #include "compute/kubernetes/pod_request.h"
 
 namespace metaflow::kube {
 
 using Json = nlohmann::ordered_json;
 
-/// The attempt that a job is for.
-struct JobIdentity {
-  std::string flow;
-  std::string run;
-  std::string step;
-  std::string task;
-  int attempt = 0;
-  std::string user;
-};
+using compute::JobIdentity;
+using compute::run_key;
+using compute::Variables;
 
 /// The same for the same attempt, so that a submission whose answer was lost cannot become two jobs; fit for a name and
-/// for a label. `store`: where the run is stored, since two stores may have runs of the same id.
-/// `tries`: jobs that the attempt had before, whose task did not begin.
+/// for a label. `store`, `tries`: see compute::attempt_key.
 std::string job_name(const JobIdentity& identity, std::string_view store, int tries = 0);
-/// What is common to the jobs of a run: the value of kRunLabel, and of the name of its secret.
-std::string run_key(std::string_view flow, std::string_view run, std::string_view store);
 
 /// Of the secret of a run.
 std::string secret_name(const std::string& run_key);
@@ -40,8 +32,6 @@ inline constexpr const char* kRunLabel = "metaflow/run";
 inline constexpr const char* kContainer = "task";   // the container that executes the attempt
 inline constexpr const char* kFetcher = "package";  // the init container that fetches the package
 inline constexpr const char* kPackagePath = "/mf";  // where it puts it
-
-using Variables = std::vector<std::pair<std::string, std::string>>;
 
 /// How a run's flow comes into its containers.
 struct DeliveryOptions {

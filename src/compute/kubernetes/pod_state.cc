@@ -4,14 +4,11 @@
 
 #include <algorithm>
 #include <array>
-#include <csignal>
 #include <vector>
 
 #include "base/json.h"
-#include "base/process.h"
 #include "base/text.h"
 #include "compute/kubernetes/manifest.h"
-#include "compute/package/bootstrap.h"
 
 namespace metaflow::kube {
 
@@ -20,10 +17,7 @@ namespace {
 using base::text_member;
 using Json = nlohmann::ordered_json;
 
-constexpr int kBySignal = 128;  // exit codes above are signals
-constexpr int kLastSignal = 64;
-constexpr int kNotExecutable = 126;  // of a shell, and of the kernel's refusal
-constexpr int kNotFound = 127;
+constexpr int kBySignal = 128;    // exit codes above are signals
 constexpr int kStartError = 128;  // of containerd
 constexpr std::size_t kLongestMessage = 400;
 
@@ -118,26 +112,13 @@ void end_of_task(PodState& state, const Json& terminated) {
     state.cause = fmt::format("The container could not be started: {}", one_line(text_member(terminated, "message")));
   } else if (reason == "Unknown" || reason == "ContainerStatusUnknown") {
     end_by_cluster(state, "its node was restarted or lost");
-  } else if (state.exit_code == compute::kImageUnfit || state.exit_code == compute::kPackageMissing ||
-             state.exit_code == kNotExecutable || state.exit_code == kNotFound) {
-    state.by = EndedBy::bootstrap;
-    state.cause = fmt::format("The flow could not be started in its container (exit code {}): {}", state.exit_code,
-                              last_lines(text_member(terminated, "message")));
   } else if (text_member(terminated, "message").find("exec format error") != std::string::npos) {
     state.by = EndedBy::bootstrap;
     state.cause = "The flow was built for another architecture than that of the node.";
-  } else if (state.exit_code == compute::kStoreFailed) {
-    state.by = EndedBy::bootstrap;
-    state.cause = fmt::format(
-        "The task could not use the datastore: {}. Its pod needs access: by METAFLOW_KUBERNETES_SECRETS or "
-        "METAFLOW_KUBERNETES_SERVICE_ACCOUNT.",
-        last_lines(text_member(terminated, "message")));
-  } else if (state.exit_code > kBySignal && state.exit_code <= kBySignal + kLastSignal) {
-    const int signal = state.exit_code - kBySignal;
-    state.cause = signal == SIGILL ? "Task was killed by SIGILL: was it built for another processor (-march=native)?"
-                                   : fmt::format("Task was killed by {}.", base::signal_name(signal));
   } else {
-    state.cause = fmt::format("Task ended with exit status {}.", state.exit_code);
+    static_cast<compute::Ending&>(state) = compute::ending_by_exit_status(
+        state.exit_code, last_lines(text_member(terminated, "message")),
+        "Its pod needs access: by METAFLOW_KUBERNETES_SECRETS or METAFLOW_KUBERNETES_SERVICE_ACCOUNT.");
   }
 }
 

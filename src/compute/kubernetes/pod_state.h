@@ -6,20 +6,16 @@
 #include <string>
 #include <string_view>
 
+#include "compute/ending.h"
+
 namespace metaflow::kube {
 
 enum class PodPhase : std::uint8_t { pending, running, ended };
 
-/// Who or what ended it.
-enum class EndedBy : std::uint8_t {
-  task,       // the container's process ended, well or not
-  memory,     // the kernel, for lack of memory
-  deadline,   // the pod's time was up
-  bootstrap,  // the flow's package did not come into the container, or does not start there
-  cluster,    // evicted, preempted, the node was lost: no fault of the task
-};
+using compute::EndedBy;
 
-struct PodState {
+/// What it is besides an ending is of one that has not ended.
+struct PodState : compute::Ending {
   PodPhase phase = PodPhase::pending;
   std::string node{};  // empty: none yet
   /// Of a pod that does not start: why, "Unschedulable: 0/1 nodes are available: ..."; of one that runs: what is wrong.
@@ -27,11 +23,6 @@ struct PodState {
   std::string waiting{};
   /// Waiting does not help: a bad image, a missing secret. What an autoscaler or a quota may cure is not that.
   bool hopeless = false;
-  // Of one that ended:
-  bool succeeded = false;
-  EndedBy by = EndedBy::task;
-  int exit_code = -1;   // of the container; -1: not known
-  std::string cause{};  // of a failure, one sentence for people
 };
 
 /// `pod`: core/v1 Pod. Nothing in it is taken for granted: what is missing or of another type is not there.

@@ -4,12 +4,10 @@ import argparse
 import asyncio
 import json
 import pathlib
-import signal
-import socket
-import sys
 
 from aiohttp import web
 
+from .. import serving
 from . import access, kubeconfig
 from .admin import Admin
 from .cluster import Cluster
@@ -55,10 +53,7 @@ def write_kubeconfigs(cluster, url, state, certificates, manifests):
 
 
 async def serve(arguments):
-    listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(("127.0.0.1", arguments.port))
-    port = listener.getsockname()[1]
+    listener, port = serving.listen(arguments.port)
     scenario = json.loads(arguments.scenario.read_text()) if arguments.scenario else {}
     cluster = Cluster(arguments.state, scenario, arguments.pace, port, arguments.history)
     manifests = [document for path in arguments.manifests for document in cluster.apply(path)]
@@ -72,30 +67,9 @@ async def serve(arguments):
     await runner.setup()
     await web.SockSite(runner, listener, ssl_context=certificates.server_context() if certificates else None, backlog=1024).start()
     print(url, flush=True)
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    if not sys.stdin.isatty():
-        _stop_with_parent(stop)
-    await stop.wait()
+    await serving.until_told()
     await cluster.close()
     await runner.cleanup()
-
-
-def _stop_with_parent(stop):
-    """Ends when the standard input does, if that is a pipe: so no server outlives the tests that started it."""
-
-    class UntilEnd(asyncio.Protocol):
-        def connection_lost(self, exc):
-            stop.set()
-
-        def eof_received(self):
-            stop.set()
-
-    try:
-        asyncio.ensure_future(asyncio.get_running_loop().connect_read_pipe(UntilEnd, sys.stdin))
-    except ValueError:
-        pass
 
 
 def main():

@@ -4,8 +4,8 @@ import copy
 
 import yaml
 
+from ..containers.runtime import Images, Permissions, Runtime
 from . import access, defaults, quota, resources
-from .containers import Images, Permissions, Runtime
 from .errors import ApiError, forbidden
 from .events import Recorder
 from .faults import Faults

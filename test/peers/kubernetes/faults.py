@@ -1,76 +1,31 @@
 """Misbehaviour: rules say which requests and which pods have an accident."""
 
-import itertools
 import re
 
+from .. import rules
 from . import selectors
 
-_REQUEST_FIELDS = {
-    "verb",
-    "resource",
-    "name",
-    "namespace",
-    "user",
-    "action",
-    "nth",
-    "every",
-    "first",
-    "times",
-    "code",
-    "reason",
-    "message",
-    "retryAfter",
-    "seconds",
-    "bytes",
-    "events",
-}
-_POD_FIELDS = {"pods", "action", "nth", "every", "first", "times", "after", "message", "exitCode", "evictAfter"}
+_REQUEST_FIELDS = {"verb", "resource", "name", "namespace", "user", "action", "code", "reason", "message", "retryAfter", "seconds", "bytes", "events"}
+_POD_FIELDS = {"pods", "action", "after", "message", "exitCode", "evictAfter"}
 REQUEST_ACTIONS = ("status", "drop", "lose", "slow", "reset", "expire", "cut", "garbage", "stall")
 ACTIONS_BEFORE_START = ("unschedulable", "image-pull", "invalid-image", "create-container-error", "never-start")
 ACTIONS_WHILE_RUNNING = ("oom", "exit", "evict", "preempt", "node-pressure", "vanish", "node-lost", "node-rebooted")
 POD_ACTIONS = ACTIONS_BEFORE_START + ACTIONS_WHILE_RUNNING
 
 
-class Rule:
-    """A kind of accident, and whom it happens to: the nth time that something matches, every kth time, the first times, or always."""
+class Rule(rules.Rule):
+    """A kind of accident, and whom it happens to."""
 
     def __init__(self, number, text):
-        unknown = set(text) - (_POD_FIELDS if "pods" in text else _REQUEST_FIELDS)
+        unknown = set(text) - (_POD_FIELDS if "pods" in text else _REQUEST_FIELDS) - rules.TURNS
         if unknown:
             raise ValueError(f"a rule has no field {sorted(unknown)[0]!r}: {text}")
         actions = POD_ACTIONS if "pods" in text else REQUEST_ACTIONS
         if text.get("action") not in actions:
             raise ValueError(f"{text.get('action')!r} is no action of {'pods' if 'pods' in text else 'requests'}: {', '.join(actions)}")
-        self.number = number
-        self.text = text
-        self.seen = 0
-        self.done = 0
+        super().__init__(number, text)
         if "pods" in text:
             self._labels = selectors.parse_labels(text["pods"].get("labels", ""))
-
-    def __getitem__(self, key):
-        return self.text[key]
-
-    def get(self, key, default=None):
-        return self.text.get(key, default)
-
-    def _now(self):
-        """Whether it is this one's turn. Called once for each that matches."""
-        self.seen += 1
-        text = self.text
-        if (
-            "nth" in text
-            and self.seen != text["nth"]
-            or "every" in text
-            and self.seen % text["every"]
-            or "first" in text
-            and self.seen > text["first"]
-        ):
-            return False
-        if "times" in text and self.done >= text["times"]:
-            return False
-        self.done += 1
-        return True
 
     def hits_request(self, request, user):
         text = self.text
@@ -86,7 +41,7 @@ class Rule:
             pattern = text.get(key, "*")
             if pattern != "*" and not re.fullmatch(pattern, value):
                 return False
-        return self._now()
+        return self.is_due()
 
     def hits_pod(self, pod):
         if "pods" not in self.text:
@@ -96,26 +51,14 @@ class Rule:
             return False
         if "image" in pattern and not any(re.fullmatch(pattern["image"], c["image"]) for c in pod["spec"]["containers"]):
             return False
-        return self._labels(metadata.get("labels") or {}) and self._now()
-
-    def described(self):
-        return {"id": self.number, **self.text, "seen": self.seen, "done": self.done}
+        return self._labels(metadata.get("labels") or {}) and self.is_due()
 
 
-class Faults:
+class Faults(rules.Rules):
     """The rules that hold now."""
 
     def __init__(self):
-        self._numbers = itertools.count(1)
-        self.rules = []
-
-    def add(self, text):
-        rule = Rule(next(self._numbers), text)
-        self.rules.append(rule)
-        return rule
-
-    def remove(self, number=None):
-        self.rules = [rule for rule in self.rules if number is not None and rule.number != number]
+        super().__init__(Rule)
 
     def of_request(self, request, user):
         """What happens to a request: the first rule that hits it."""

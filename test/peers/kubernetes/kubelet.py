@@ -4,8 +4,8 @@ import asyncio
 import itertools
 import shutil
 
+from ..containers.runtime import Images
 from . import access, fields
-from .containers import Images
 from .environment import Resolver
 from .pods import PodWorker
 from .resources import NODES, PODS

@@ -5,8 +5,8 @@ import pathlib
 import shutil
 import signal
 
-from . import pod_status
-from .containers import StartError
+from ..containers.runtime import StartError
+from . import pod_status, quantities
 from .environment import ConfigError
 from .logs import LogFile
 from .pod_status import ContainerState
@@ -367,6 +367,7 @@ class PodWorker:
         command = self._kubelet.resolver(pod).command(spec, environment)
         if not command:
             raise StartError("no command specified")
+        memory = spec["resources"].get("limits", {}).get("memory")
         return await self._kubelet.runtime.start(
             tree,
             {
@@ -376,7 +377,7 @@ class PodWorker:
                 "hostName": self._host_name(pod),
                 "mounts": [self._mount(mount) for mount in sorted(spec.get("volumeMounts", ()), key=lambda m: m["mountPath"])],
                 "terminationMessagePath": spec["terminationMessagePath"],
-                "memory": spec["resources"].get("limits", {}).get("memory"),
+                "memory": None if memory is None else quantities.amount(memory),
                 "user": security.get("runAsUser"),
                 "group": security.get("runAsGroup", 0 if security.get("runAsUser") is not None else None),
                 "readOnlyRoot": security.get("readOnlyRootFilesystem", False),

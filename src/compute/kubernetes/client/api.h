@@ -112,7 +112,7 @@ class KubernetesApi {
   /// Ends one of these, without its callback.
   void cancel(Id id);
 
-  const Counters& counters() const { return transport_.counters(); }
+  const net::CallCounters& counters() const { return transport_.counters(); }
   Transport& transport() { return transport_; }
   /// "/api/v1/namespaces/n/pods" with a selection and more of a query.
   std::string path_of(Resource resource, const std::string& name = {}, const Selection& selection = {},

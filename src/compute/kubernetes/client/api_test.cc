@@ -127,7 +127,7 @@ TEST_F(KubernetesApiTest, GivesUp) {
 TEST_F(KubernetesApiTest, WaitsAsLongAsTheServerSays) {
   random_ = 0;
   answers({status_reply(429, "TooManyRequests", "wait", {{"Retry-After", "1"}}), object_reply(object_named("j"))});
-  options_.transport.retry.longest_wait = 20'000;
+  options_.transport.limits.retry.longest_wait = 20'000;
   EXPECT_FALSE(get("j").failure);
   EXPECT_THAT(pauses_, ElementsAre(20'000));
   Reply reply{.status = 504, .body = R"({"kind":"Status","reason":"Timeout","details":{"retryAfterSeconds":1}})"};
@@ -373,9 +373,9 @@ TEST_F(KubernetesApiTest, CredentialsThatCannotBeHad) {
 }
 
 TEST_F(KubernetesApiTest, SomeAtATimeAndNotTooFast) {
-  options_.transport.calls_at_a_time = 2;
-  options_.transport.calls_per_second = 200;
-  options_.transport.burst = 1;
+  options_.transport.limits.calls_at_a_time = 2;
+  options_.transport.limits.calls_per_second = 200;
+  options_.transport.limits.burst = 1;
   answers({object_reply(object_named("j"))});
   int over = 0;
   for (int i = 0; i < 20; ++i) api().get(Resource::jobs, "j", [&](Answer&&) { ++over; });
@@ -386,9 +386,9 @@ TEST_F(KubernetesApiTest, SomeAtATimeAndNotTooFast) {
 }
 
 TEST_F(KubernetesApiTest, CancelledBeforeDuringAndBetweenTries) {
-  options_.transport.calls_at_a_time = 1;
-  options_.transport.retry.first_pause = 1'000'000'000;
-  options_.transport.retry.longest_pause = 1'000'000'000;
+  options_.transport.limits.calls_at_a_time = 1;
+  options_.transport.limits.retry.first_pause = 1'000'000'000;
+  options_.transport.limits.retry.longest_pause = 1'000'000'000;
   answers({status_reply(503, "x", "x"), object_reply(object_named("j"))});
   const auto never = [](Answer&&) { FAIL(); };
   const auto paused = api().get(Resource::jobs, "a", never);

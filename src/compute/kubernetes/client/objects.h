@@ -9,15 +9,14 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/json.h"
+
 namespace metaflow::kube {
 
 using Json = nlohmann::ordered_json;
 
-/// A JSON object; nothing if the text is none.
-std::optional<Json> parse_object(std::string_view text);
-
-/// The text at a path of keys ("metadata", "name"); empty if there is none.
-std::string text_at(const Json& object, std::initializer_list<const char*> keys);
+using base::parse_object;
+using base::text_at;
 
 /// The end of a page of a list.
 struct PageEnd {

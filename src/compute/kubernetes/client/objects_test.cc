@@ -6,8 +6,6 @@
 #include <stdexcept>
 #include <vector>
 
-#include "compute/kubernetes/client/token_bucket.h"
-
 namespace metaflow::kube {
 namespace {
 
@@ -70,20 +68,6 @@ TEST(KubernetesObjects, Lines) {
   EXPECT_EQ(lines.next(), "def");
   EXPECT_EQ(lines.next(), std::nullopt);
   EXPECT_FALSE(lines.add("12345678"));
-}
-
-TEST(KubernetesTokenBucket, BurstThenRate) {
-  TokenBucket bucket(10, 2);
-  EXPECT_EQ(bucket.take(1'000'000), 0);
-  EXPECT_EQ(bucket.take(1'000'000), 0);
-  EXPECT_EQ(bucket.take(1'000'000), 100'000);
-  EXPECT_EQ(bucket.take(1'050'000), 50'000);
-  EXPECT_EQ(bucket.take(1'100'000), 0);
-  EXPECT_GT(bucket.take(1'100'000), 0);
-  // It does not save for ever.
-  EXPECT_EQ(bucket.take(100'000'000), 0);
-  EXPECT_EQ(bucket.take(100'000'000), 0);
-  EXPECT_GT(bucket.take(100'000'000), 0);
 }
 
 }  // namespace

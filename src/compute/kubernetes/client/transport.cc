@@ -61,7 +61,105 @@ std::string hint_for(const Call& call, const ApiFailure& failure, const net::Res
   }
 }
 
+ApiFailure failure_of(const Call& call, const net::Response& response, const std::string& source) {
+  ApiFailure failure{.status = response.failure ? 0 : response.status, .transient = net::is_transient(response)};
+  if (response.failure) {
+    failure.message = response.failure->text;
+    failure.text = fmt::format("Cannot {} {}: {}", call.verb, call.object, failure.message);
+  } else {
+    const nlohmann::json status = status_of(response.body);
+    failure.message = status.is_object() ? text_member(status, "message") : plain_words(response.body);
+    if (failure.message.size() > kMostWords) failure.message.resize(kMostWords);
+    if (status.is_object()) failure.reason = text_member(status, "reason");
+    // Quotas are counted with optimistic locks; so are patches.
+    if (failure.status == 409 && failure.reason == "Conflict" && call.repeat_conflict) failure.transient = true;
+    failure.text = fmt::format("Cannot {} {}: {} ({}{}{})", call.verb, call.object,
+                               failure.message.empty() ? "the server refused" : failure.message, failure.status,
+                               failure.reason.empty() ? "" : " ", failure.reason);
+  }
+  failure.hint = hint_for(call, failure, response, source);
+  return failure;
+}
+
 }  // namespace
+
+class Transport::Running : public net::Calling {
+ public:
+  Running(Transport& transport, Call call, Done done)
+      : transport_(transport), call_(std::move(call)), done_(std::move(done)) {
+    if (!call_.content_type.empty()) body_ = std::make_shared<const std::string>(std::move(call_.body));
+    if (net::PieceSink sink = std::exchange(call_.sink, {})) {
+      call_.sink = [this, sink = std::move(sink)](std::span<const std::byte> bytes) {
+        began_ = true;
+        sink(bytes);  // which may cancel this call
+      };
+    }
+  }
+
+  void prepare(const Ready& ready) override {
+    transport_.credentials_.get([this, ready, alive = std::weak_ptr(alive_)](const Credentials::Found& found) {
+      if (!alive.expired()) send(ready, found);
+    });
+  }
+
+  Decision judge(net::Response&& response) override {
+    if (response.ok()) {
+      answer_ = {.body = std::move(response.body)};
+      return {};
+    }
+    if (response.status == 401 && !std::exchange(refused_, true) && transport_.credentials_.refused(generation_))
+      return {.next = Next::at_once};
+    answer_ = {.failure = failure_of(call_, response, transport_.source_)};
+    if (!answer_.failure->transient || began_) return {};
+    return {.next = Next::try_again, .pause = pause_of(status_of(response.body))};
+  }
+
+  void will_try_again(std::int64_t pause) override {
+    if (transport_.options_.on_retry) transport_.options_.on_retry(*answer_.failure, pause);
+  }
+
+  void finish(bool may_have_been_done) override {
+    answer_.may_have_been_done = may_have_been_done;
+    if (done_) done_(std::move(answer_));
+  }
+
+ private:
+  void send(const Ready& ready, const Credentials::Found& found) {
+    if (found.error) {
+      answer_ = {.failure = ApiFailure{
+                     .message = found.error->message(),
+                     .text = fmt::format("Cannot {} {}: {}", call_.verb, call_.object, found.error->message()),
+                     .hint = found.error->hint(),
+                     .transient = found.may_recover}};
+      return ready({.transient = found.may_recover});
+    }
+    const Identity& identity = found.identity;
+    generation_ = identity.generation;
+    net::Request request{.method = call_.method,
+                         .url = transport_.server_ + call_.path,
+                         .headers = identity.headers,
+                         .idle_timeout = call_.idle_timeout,
+                         .tls = identity.tls,
+                         .proxy = identity.proxy};
+    request.headers.emplace_back("Accept", call_.sink ? "*/*" : "application/json");
+    if (body_) {
+      request.headers.emplace_back("Content-Type", call_.content_type);
+      request.body = net::Body{.pieces = {base::as_bytes(*body_)}, .owner = body_};
+    }
+    if (call_.sink) request.sink = call_.sink;
+    ready({.request = std::move(request)});
+  }
+
+  Transport& transport_;
+  Call call_;
+  Done done_;
+  CallAnswer answer_;
+  std::shared_ptr<const std::string> body_;
+  std::uint64_t generation_ = 0;                                            // of the credentials
+  bool refused_ = false;                                                    // by 401, once
+  bool began_ = false;                                                      // the stream did
+  std::shared_ptr<const bool> alive_ = std::make_shared<const bool>(true);  // while this is
+};
 
 Transport::Transport(base::EventLoop& loop, base::Clock& clock, Access access, TransportOptions options,
                      std::function<double()> random)
@@ -71,185 +169,20 @@ Transport::Transport(base::EventLoop& loop, base::Clock& clock, Access access, T
       random_(std::move(random)),
       server_(access.cluster.server),
       source_(access.source),
-      bucket_(options_.calls_per_second, options_.burst),
-      budget_(options_.retry.budget),
       credentials_(loop, clock, std::move(access)),
       // A stream has a connection for itself: whatever happens to it happens to nothing else.
-      http_({.connections_per_host = 0, .connections_kept = options_.calls_at_a_time}) {
-  http_.attach(loop_);
-}
+      queue_(loop, clock, options_.limits,
+             {.connections_per_host = 0, .connections_kept = options_.limits.calls_at_a_time}, random_) {}
 
-Transport::~Transport() {
-  if (pump_timer_) loop_.cancel(*pump_timer_);
-  for (auto& [id, entry] : entries_) {
-    if (entry->timer) loop_.cancel(*entry->timer);
-  }
-}
+Transport::~Transport() = default;
 
 Transport::Id Transport::start(Call call, Done done) {
-  const Id id = next_id_++;
-  net::RetryOptions tries = options_.retry;
-  if (call.tries > 0) tries.tries = call.tries;
-  auto entry = std::make_unique<Entry>(std::move(call), std::move(done), tries, budget_, [this] { return random_(); });
-  if (!entry->call.content_type.empty()) entry->body = std::make_shared<const std::string>(std::move(entry->call.body));
-  if (net::PieceSink sink = std::exchange(entry->call.sink, {})) {
-    entry->call.sink = [raw = entry.get(), sink = std::move(sink)](std::span<const std::byte> bytes) {
-      raw->began = true;
-      sink(bytes);  // which may cancel this call
-    };
-  }
-  entries_.emplace(id, std::move(entry));
-  queue_.push_back(id);
-  pump();
-  return id;
+  const std::string kind = call.verb + " " + call.resource;
+  const bool is_stream = static_cast<bool>(call.sink);
+  const int tries = call.tries;
+  return queue_.start({std::make_unique<Running>(*this, std::move(call), std::move(done)), kind, is_stream, tries});
 }
 
-void Transport::cancel(Id id) {
-  const auto found = entries_.find(id);
-  if (found == entries_.end()) return;
-  Entry& entry = *found->second;
-  if (entry.timer) loop_.cancel(*entry.timer);
-  if (entry.transfer != 0) http_.cancel(entry.transfer);
-  leave_place(entry);
-  std::erase(queue_, id);
-  entries_.erase(found);
-  pump();
-}
-
-/// Begins what waits, as far as there are tokens and places.
-void Transport::pump() {
-  while (!queue_.empty()) {
-    const Id id = queue_.front();
-    Entry& entry = *entries_.at(id);
-    if (!entry.call.sink && running_ >= options_.calls_at_a_time) return;
-    if (pump_timer_) return;
-    if (const std::int64_t wait = bucket_.take(clock_.monotonic_microseconds()); wait > 0) {
-      if (!std::exchange(entry.delayed, true)) ++counters_.delayed;
-      pump_timer_ = loop_.after(wait, [this] {
-        pump_timer_.reset();
-        pump();
-      });
-      return;
-    }
-    queue_.pop_front();
-    if (!entry.call.sink) {
-      entry.running = true;
-      ++running_;
-    }
-    credentials_.get([this, id](const Credentials::Found& found) {
-      if (entries_.contains(id)) send(id, found);
-    });
-  }
-}
-
-void Transport::leave_place(Entry& entry) {
-  entry.transfer = 0;
-  if (std::exchange(entry.running, false)) --running_;
-}
-
-void Transport::send(Id id, const Credentials::Found& found) {
-  Entry& entry = *entries_.at(id);
-  const Call& call = entry.call;
-  if (found.error) {
-    ApiFailure failure{.message = found.error->message(),
-                       .text = fmt::format("Cannot {} {}: {}", call.verb, call.object, found.error->message()),
-                       .hint = found.error->hint(),
-                       .transient = found.may_recover};
-    // Not from within start().
-    entry.timer = loop_.after(0, [this, id, failure = std::move(failure)]() mutable {
-      entries_.at(id)->timer.reset();
-      fail(id, std::move(failure), std::nullopt);
-    });
-    return;
-  }
-  const Identity& identity = found.identity;
-  entry.generation = identity.generation;
-  net::Request request{.method = call.method,
-                       .url = server_ + call.path,
-                       .headers = identity.headers,
-                       .idle_timeout = call.idle_timeout,
-                       .tls = identity.tls,
-                       .proxy = identity.proxy};
-  request.headers.emplace_back("Accept", call.sink ? "*/*" : "application/json");
-  if (entry.body) {
-    request.headers.emplace_back("Content-Type", call.content_type);
-    request.body = net::Body{.pieces = {base::as_bytes(*entry.body)}, .owner = entry.body};
-  }
-  if (call.sink) request.sink = call.sink;
-  ++counters_.calls;
-  ++counters_.by_kind[call.verb + " " + call.resource];
-  if (std::exchange(entry.sent, true)) ++counters_.retries;
-  entry.transfer =
-      http_.start(std::move(request), [this, id](net::Response&& response) { answered(id, std::move(response)); });
-}
-
-void Transport::answered(Id id, net::Response&& response) {
-  Entry& entry = *entries_.at(id);
-  leave_place(entry);
-  if (response.ok()) {
-    entry.retry.succeeded();
-    finish(id, {.body = std::move(response.body), .may_have_been_done = entry.arrived});
-    return;
-  }
-  if (response.status == 429) ++counters_.refused;
-  if (response.status == 401 && !std::exchange(entry.refused, true) && credentials_.refused(entry.generation)) {
-    queue_.push_back(id);
-    pump();
-    return;
-  }
-  // A server that answers so may have done it before it lost its head.
-  if (response.failure ? response.failure->may_have_arrived : response.status >= 500) entry.arrived = true;
-  ApiFailure failure = failure_of(entry, response);
-  auto pause = net::retry_after(response, clock_.wall_microseconds());
-  if (!pause) pause = pause_of(status_of(response.body));
-  fail(id, std::move(failure), pause);
-}
-
-/// Another try, or the end.
-void Transport::fail(Id id, ApiFailure failure, std::optional<std::int64_t> server_pause) {
-  Entry& entry = *entries_.at(id);
-  leave_place(entry);
-  if (failure.transient && !entry.began) {
-    if (const auto pause = entry.retry.next_pause(server_pause)) {
-      entry.timer = loop_.after(*pause, [this, id] {
-        entries_.at(id)->timer.reset();
-        queue_.push_back(id);
-        pump();
-      });
-      pump();
-      if (options_.on_retry) options_.on_retry(failure, *pause);
-      return;
-    }
-  }
-  const bool arrived = entry.arrived;
-  finish(id, {.failure = std::move(failure), .may_have_been_done = arrived});
-}
-
-void Transport::finish(Id id, CallAnswer&& answer) {
-  const Done done = std::move(entries_.at(id)->done);
-  entries_.erase(id);
-  pump();
-  if (done) done(std::move(answer));
-}
-
-ApiFailure Transport::failure_of(const Entry& entry, const net::Response& response) const {
-  ApiFailure failure{.status = response.failure ? 0 : response.status, .transient = net::is_transient(response)};
-  if (response.failure) {
-    failure.message = response.failure->text;
-    failure.text = fmt::format("Cannot {} {}: {}", entry.call.verb, entry.call.object, failure.message);
-  } else {
-    const nlohmann::json status = status_of(response.body);
-    failure.message = status.is_object() ? text_member(status, "message") : plain_words(response.body);
-    if (failure.message.size() > kMostWords) failure.message.resize(kMostWords);
-    if (status.is_object()) failure.reason = text_member(status, "reason");
-    // Quotas are counted with optimistic locks; so are patches.
-    if (failure.status == 409 && failure.reason == "Conflict" && entry.call.repeat_conflict) failure.transient = true;
-    failure.text = fmt::format("Cannot {} {}: {} ({}{}{})", entry.call.verb, entry.call.object,
-                               failure.message.empty() ? "the server refused" : failure.message, failure.status,
-                               failure.reason.empty() ? "" : " ", failure.reason);
-  }
-  failure.hint = hint_for(entry.call, failure, response, source_);
-  return failure;
-}
+void Transport::cancel(Id id) { queue_.cancel(id); }
 
 }  // namespace metaflow::kube

@@ -1,9 +1,9 @@
-#include "compute/kubernetes/client/token_bucket.h"
+#include "net/token_bucket.h"
 
 #include <algorithm>
 #include <cmath>
 
-namespace metaflow::kube {
+namespace metaflow::net {
 
 std::int64_t TokenBucket::take(std::int64_t now) {
   if (used_) tokens_ = std::min(most_, tokens_ + rate_ * static_cast<double>(now - last_) * 1e-6);
@@ -14,4 +14,4 @@ std::int64_t TokenBucket::take(std::int64_t now) {
   return 0;
 }
 
-}  // namespace metaflow::kube
+}  // namespace metaflow::net

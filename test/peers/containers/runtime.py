@@ -14,8 +14,6 @@ import sys
 import time
 import uuid
 
-from . import quantities
-
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # What debian:bookworm-slim has not, of what a machine that builds and tests has.
 _NOT_IN_SLIM = (
@@ -47,7 +45,7 @@ _IMAGES = (
     ("scratch*", "empty"),
     ("simulated*", "simulated"),
 )
-_GROUP_PREFIX = "metaflow-kubernetes-"
+_GROUP_PREFIX = "metaflow-peer-"
 
 
 class StartError(Exception):
@@ -296,7 +294,7 @@ class Runtime:
         return Simulated(self.simulation["seconds"], self.simulation["exitCode"], log)
 
     async def start(self, tree, container, log):
-        """Starts a container from its resolved description: command, environment, mounts, user, limits."""
+        """Starts a container from its resolved description: command, environment, mounts, user, bytes of memory."""
         if self._channel is None:
             self._connect()
         number = next(self._numbers)
@@ -331,7 +329,8 @@ class Runtime:
     def _describe(self, number, tree, container, directory, group):
         permissions = self.permissions
         mounts = [{"source": source, "path": path, "readOnly": True} for path, source in tree.get("mounts", {}).items()] + container["mounts"]
-        mounts.append({"source": str(directory / "termination-log"), "path": container["terminationMessagePath"]})
+        if "terminationMessagePath" in container:
+            mounts.append({"source": str(directory / "termination-log"), "path": container["terminationMessagePath"]})
         command, environment, working = container["command"], {"PATH": _PATH, **container["environment"]}, container.get("workingDirectory") or "/"
         if group is not None:
             inside = "/sys/fs/cgroup" if permissions.memory[1] == 2 else "/sys/fs/cgroup/memory"
@@ -367,7 +366,7 @@ class Runtime:
         base, version = self.permissions.memory
         group = base / str(number)
         group.mkdir()
-        limit = str(int(quantities.amount(memory)))
+        limit = str(int(memory))
         for name in ("memory.max",) if version == 2 else ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes"):
             if (group / name).exists():
                 (group / name).write_text(limit)

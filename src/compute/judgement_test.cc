@@ -1,12 +1,12 @@
-#include "compute/kubernetes/judgement.h"
+#include "compute/judgement.h"
 
 #include <gtest/gtest.h>
 
-namespace metaflow::kube {
+namespace metaflow::compute {
 namespace {
 
-compute::Leftover left(store::ExitReport report, bool done = false) {
-  compute::Leftover left;
+Leftover left(store::ExitReport report, bool done = false) {
+  Leftover left;
   left.report = std::move(report);
   left.done = done;
   return left;
@@ -16,36 +16,34 @@ store::ExitReport finished() {
   return {.stage = store::Stage::commit, .committed = true, .exited = true, .exit_code = 0};
 }
 
-PodState ended(EndedBy by, const char* cause = "the pod's cause") {
-  return {.phase = PodPhase::ended, .by = by, .exit_code = 1, .cause = cause};
-}
+Ending ended(EndedBy by, const char* cause = "the pod's cause") { return {.by = by, .exit_code = 1, .cause = cause}; }
 
 TEST(Judgement, WhatWasCommittedIsDoneWhateverBecameOfThePod) {
   for (const EndedBy by : {EndedBy::cluster, EndedBy::deadline, EndedBy::memory, EndedBy::task}) {
-    const PodState pod = ended(by);
+    const Ending pod = ended(by);
     const Judgement judgement = judge(&pod, left(finished(), true), true, false);
     EXPECT_TRUE(judgement.verdict.exited_well && judgement.verdict.committed && judgement.began);
   }
   EXPECT_TRUE(judge(nullptr, left(finished(), true), true, false).verdict.exited_well) << "its node does not answer";
-  compute::Leftover unreported;
+  Leftover unreported;
   unreported.done = true;
-  const PodState pod = ended(EndedBy::cluster);
+  const Ending pod = ended(EndedBy::cluster);
   EXPECT_TRUE(judge(&pod, std::move(unreported), true, false).verdict.exited_well) << "the report alone was lost";
 }
 
 TEST(Judgement, APodThatEndedWellHasLeftAResult) {
-  PodState pod = ended(EndedBy::task, "");
+  Ending pod = ended(EndedBy::task, "");
   pod.succeeded = true;
   const Judgement judgement = judge(&pod, {}, true, false);
   EXPECT_FALSE(judgement.verdict.exited_well);
-  EXPECT_EQ(judgement.verdict.cause, "The pod ended well, but the task has left no result in the datastore.");
+  EXPECT_EQ(judgement.verdict.cause, "The container ended well, but the task has left no result in the datastore.");
 }
 
 TEST(Judgement, ThePodKnowsWhatKilledSupervisorAndTask) {
   store::ExitReport stopped{.stage = store::Stage::step, .signal = 15, .stopped_by = 15, .cause = "SIGTERM"};
-  const PodState evicted = ended(EndedBy::cluster, "evicted");
+  const Ending evicted = ended(EndedBy::cluster, "evicted");
   EXPECT_EQ(judge(&evicted, left(stopped), true, false).verdict.cause, "evicted");
-  const PodState memory = ended(EndedBy::memory, "out of memory");
+  const Ending memory = ended(EndedBy::memory, "out of memory");
   EXPECT_EQ(judge(&memory, {}, true, false).verdict.cause, "out of memory");
   // A step that failed by itself, and whose pod was evicted while it ended.
   store::ExitReport failed{.stage = store::Stage::step, .exited = true, .exit_code = 3, .cause = "status 3"};
@@ -53,25 +51,25 @@ TEST(Judgement, ThePodKnowsWhatKilledSupervisorAndTask) {
 }
 
 TEST(Judgement, TimeIsUp) {
-  const PodState pod = ended(EndedBy::deadline);
+  const Ending pod = ended(EndedBy::deadline);
   EXPECT_TRUE(judge(&pod, {}, true, true).verdict.timed_out);
   EXPECT_FALSE(judge(&pod, {}, true, true).verdict.told) << "the cluster ended it";
   EXPECT_FALSE(judge(&pod, {}, true, false).verdict.timed_out) << "the step has no timeout: that of every pod";
 }
 
 TEST(Judgement, WhatHadNotBegunIsNoAttempt) {
-  const PodState bootstrap = ended(EndedBy::bootstrap);
+  const Ending bootstrap = ended(EndedBy::bootstrap);
   EXPECT_FALSE(judge(&bootstrap, {}, true, false).began);
   EXPECT_TRUE(judge(&bootstrap, {}, true, false).verdict.hopeless);
-  const PodState lost = ended(EndedBy::cluster);
+  const Ending lost = ended(EndedBy::cluster);
   EXPECT_FALSE(judge(&lost, {}, false, false).began);
   EXPECT_TRUE(judge(&lost, {}, true, false).began);
   EXPECT_FALSE(judge(&lost, left({.stage = store::Stage::bootstrap, .cause = "no store"}), true, false).began);
 }
 
 TEST(Judgement, WhatCannotBeReadIsSaid) {
-  const PodState pod = ended(EndedBy::task);
-  compute::Leftover unread;
+  const Ending pod = ended(EndedBy::task);
+  Leftover unread;
   unread.failure = "no connection";
   const Judgement judgement = judge(&pod, std::move(unread), true, false);
   EXPECT_EQ(judgement.verdict.cause, "How the task ended could not be read: no connection");
@@ -79,4 +77,4 @@ TEST(Judgement, WhatCannotBeReadIsSaid) {
 }
 
 }  // namespace
-}  // namespace metaflow::kube
+}  // namespace metaflow::compute

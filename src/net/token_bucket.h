@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-namespace metaflow::kube {
+namespace metaflow::net {
 
 /// `rate` tokens come in each second, up to `most` are kept. Time is given in microseconds, from any clock that does
 /// not go back.
@@ -22,4 +22,4 @@ class TokenBucket {
   bool used_ = false;
 };
 
-}  // namespace metaflow::kube
+}  // namespace metaflow::net

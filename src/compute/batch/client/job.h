@@ -1,0 +1,39 @@
+// Jobs, as AWS Batch tells of them: JobDetail and JobSummary of its API.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace metaflow::awsbatch {
+
+using Json = nlohmann::ordered_json;
+
+enum class JobStatus : std::uint8_t { submitted, pending, runnable, starting, running, succeeded, failed };
+std::string_view name_of(JobStatus status);  // "RUNNABLE"
+inline bool has_ended(JobStatus status) { return status == JobStatus::succeeded || status == JobStatus::failed; }
+
+struct Job {
+  std::string id{};
+  std::string name{};
+  JobStatus status = JobStatus::submitted;
+  std::string reason{};      // for the status: "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY - ..."
+  std::int64_t created = 0;  // milliseconds since 1970; 0: it was not
+  std::int64_t started = 0;
+  std::int64_t stopped = 0;
+  std::optional<int> exit_code{};                   // of the container
+  std::string container_reason{};                   // "OutOfMemoryError: Container killed due to memory usage"
+  std::string log_stream{};                         // in CloudWatch Logs; empty: there was no container
+  bool terminated = false;                          // by TerminateJob
+  bool cancelled = false;                           // by CancelJob
+  std::map<std::string, std::string> parameters{};  // not in summaries
+};
+
+/// Nothing if it is no job. What is missing in it, or of another type, is not there.
+std::optional<Job> job_of(const Json& json);
+
+}  // namespace metaflow::awsbatch

@@ -1,0 +1,178 @@
+#include "compute/batch/job_request.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "compute/package/bootstrap.h"
+#include "net/sigv4.h"
+
+namespace metaflow::awsbatch {
+
+namespace {
+
+constexpr std::size_t kLongestPart = 32;  // of flow, run, step and task in the name of a job, which has at most 128
+constexpr std::size_t kDigest = 40;       // hexadecimal digits of a definition's content in its name
+constexpr std::size_t kLongestTag = 256;
+constexpr const char* kScriptVariable = "MF_BOOTSTRAP";
+// Placeholders, which every job overrides. A pair that Fargate has.
+constexpr const char* kAnyCpu = "1";
+constexpr const char* kAnyMemory = "4096";
+
+/// Of letters, digits, - and _.
+std::string name_part(std::string_view text) {
+  std::string part;
+  for (const char c : text.substr(0, kLongestPart)) {
+    const bool fits = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+    part += fits ? c : '-';
+  }
+  return part;
+}
+
+/// As the value of a tag.
+std::string tag_value(std::string_view text) {
+  std::string value;
+  for (const char c : text.substr(0, kLongestTag)) {
+    const bool alphanumeric = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+    if (alphanumeric || std::string_view(" +-=._:/@").find(c) != std::string_view::npos) value += c;
+  }
+  return value;
+}
+
+Json requirement(const char* type, std::string value) { return {{"type", type}, {"value", std::move(value)}}; }
+
+Json device(const std::string& path, bool whole) {
+  Json made{{"hostPath", path}, {"containerPath", path}};
+  made["permissions"] = whole ? Json::array({"READ", "WRITE", "MKNOD"}) : Json::array({"READ", "WRITE"});
+  return made;
+}
+
+Json linux_parameters(const BatchRequest& request) {
+  Json parameters = Json::object();
+  Json devices = Json::array();
+  for (int i = 0; i < request.neuron_devices; ++i) devices.push_back(device(fmt::format("/dev/neuron{}", i), false));
+  for (int i = 0; i < request.efa; ++i) devices.push_back(device(fmt::format("/dev/infiniband/uverbs{}", i), true));
+  if (!devices.empty()) parameters["devices"] = devices;
+  if (request.shared_memory) parameters["sharedMemorySize"] = *request.shared_memory;
+  if (request.max_swap) parameters["maxSwap"] = *request.max_swap;
+  if (request.swappiness) parameters["swappiness"] = *request.swappiness;
+  if (request.tmpfs_size)
+    parameters["tmpfs"] = Json::array({{{"containerPath", request.tmpfs_path}, {"size", *request.tmpfs_size}}});
+  return parameters;
+}
+
+void add_volumes(const BatchRequest& request, Json& container) {
+  Json volumes = Json::array();
+  Json mounts = Json::array();
+  const auto add = [&](const char* kind, const Volume& volume, Json source) {
+    const std::string name = fmt::format("{}{}", kind, volumes.size());
+    source["name"] = name;
+    volumes.push_back(std::move(source));
+    mounts.push_back({{"sourceVolume", name}, {"containerPath", volume.mount}, {"readOnly", false}});
+  };
+  for (const Volume& volume : request.host_volumes) add("host", volume, {{"host", {{"sourcePath", volume.source}}}});
+  for (const Volume& volume : request.efs_volumes)
+    add("efs", volume,
+        {{"efsVolumeConfiguration", {{"fileSystemId", volume.source}, {"transitEncryption", "ENABLED"}}}});
+  if (volumes.empty()) return;
+  container["volumes"] = volumes;
+  container["mountPoints"] = mounts;
+}
+
+void add_log(const BatchRequest& request, Json& container) {
+  if (request.log_driver.empty() && request.log_options.empty()) return;
+  Json log{{"logDriver", request.log_driver.empty() ? "awslogs" : request.log_driver}};
+  if (!request.log_options.empty()) log["options"] = request.log_options;
+  container["logConfiguration"] = log;
+}
+
+}  // namespace
+
+std::string job_prefix(std::string_view run_key) { return fmt::format("mf-{}-", run_key); }
+
+std::string job_name(const compute::JobIdentity& identity, std::string_view store, int tries) {
+  const std::string prefix = job_prefix(compute::run_key(identity.flow, identity.run, store));
+  const std::string key = compute::attempt_key(identity, store, tries);
+  // For people: which step and task it is, as far as there is room.
+  return fmt::format("{}{}-{}-{}-{}", prefix, name_part(identity.flow), name_part(identity.step), identity.attempt,
+                     key);
+}
+
+Json job_definition(const BatchRequest& request, Machines machines, std::string_view machine) {
+  Json container{{"image", request.image}, {"jobRoleArn", request.iam_role}};
+  if (!request.execution_role.empty()) container["executionRoleArn"] = request.execution_role;
+  container["command"] = Json::array({"true"});
+  container["resourceRequirements"] = Json::array({requirement("VCPU", kAnyCpu), requirement("MEMORY", kAnyMemory)});
+  container["environment"] = Json::array({{{"name", kScriptVariable}, {"value", compute::bootstrap_script()}}});
+  if (Json parameters = linux_parameters(request); !parameters.empty()) container["linuxParameters"] = parameters;
+  add_volumes(request, container);
+  add_log(request, container);
+  if (request.privileged) container["privileged"] = true;
+  Json definition{{"jobDefinitionName", ""}, {"type", "container"}};
+  if (is_fargate(machines)) {
+    container["networkConfiguration"] = {{"assignPublicIp", "ENABLED"}};
+    if (request.ephemeral_storage) container["ephemeralStorage"] = {{"sizeInGiB", *request.ephemeral_storage}};
+    if (machine == "aarch64")
+      container["runtimePlatform"] = {{"operatingSystemFamily", "LINUX"}, {"cpuArchitecture", "ARM64"}};
+    definition["platformCapabilities"] = Json::array({"FARGATE"});
+  }
+  definition["containerProperties"] = container;
+  definition["propagateTags"] = true;
+  definition["jobDefinitionName"] = "metaflow-cpp-" + net::sha256_hex(definition.dump()).substr(0, kDigest);
+  return definition;
+}
+
+std::vector<std::string> job_command(const std::string& flow_in_image, const std::vector<std::string>& arguments) {
+  std::vector<std::string> command{flow_in_image};
+  // The script is taken out of the environment before the flow has it.
+  if (flow_in_image.empty())
+    command = {"sh", "-c", fmt::format("s=${0}; unset {0}; eval \"$s\"", kScriptVariable), "metaflow"};
+  command.insert(command.end(), arguments.begin(), arguments.end());
+  return command;
+}
+
+Json job_submission(const compute::JobIdentity& identity, const std::string& name, const BatchRequest& request,
+                    const std::string& queue, const std::string& definition, const std::vector<std::string>& command,
+                    compute::Variables environment) {
+  for (auto& variable : compute::processor_variables(request.cpu, environment))
+    environment.push_back(std::move(variable));
+  if (request.tmpfs_size && request.tmpfs_tempdir) environment.emplace_back("METAFLOW_TEMPDIR", request.tmpfs_path);
+  Json variables = Json::array();
+  for (const auto& [variable, value] : environment) {
+    // Of two with one name, the last counts.
+    std::erase_if(variables.get_ref<Json::array_t&>(),
+                  [&](const Json& earlier) { return earlier["name"] == variable; });
+    variables.push_back({{"name", variable}, {"value", value}});
+  }
+  Json resources = Json::array({requirement("VCPU", fmt::format("{}", request.cpu)),
+                                requirement("MEMORY", fmt::format("{}", std::llround(request.memory)))});
+  if (request.gpu > 0) resources.push_back(requirement("GPU", std::to_string(request.gpu)));
+  Json parameters{{kFlowParameter, identity.flow},
+                  {kRunParameter, identity.run},
+                  {kStepParameter, identity.step},
+                  {kTaskParameter, identity.task},
+                  {kAttemptParameter, std::to_string(identity.attempt)},
+                  {kUserParameter, identity.user}};
+  Json tags = Json::object();
+  for (const auto& [key, value] : request.tags) tags[key] = value;
+  if (request.describing_tags) {
+    tags["app"] = "metaflow";
+    for (const char* key : {kFlowParameter, kRunParameter, kStepParameter, kUserParameter})
+      tags[key] = tag_value(parameters[key].get<std::string>());
+  }
+  Json job{
+      {"jobName", name},
+      {"jobQueue", queue},
+      {"jobDefinition", definition},
+      {"timeout", {{"attemptDurationSeconds", request.time_limit}}},
+      {"containerOverrides", {{"command", command}, {"environment", variables}, {"resourceRequirements", resources}}},
+      {"parameters", parameters}};
+  if (!tags.empty()) {
+    job["tags"] = tags;
+    job["propagateTags"] = true;
+  }
+  return job;
+}
+
+}  // namespace metaflow::awsbatch

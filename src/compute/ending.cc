@@ -1,0 +1,45 @@
+#include "compute/ending.h"
+
+#include <signal.h>
+
+#include <fmt/format.h>
+
+#include "base/process.h"
+#include "compute/package/bootstrap.h"
+
+namespace metaflow::compute {
+
+namespace {
+
+constexpr int kNotExecutable = 126;  // a shell's
+constexpr int kNotFound = 127;
+constexpr int kBySignal = 128;
+constexpr int kLastSignal = 64;
+
+std::string with_words(const std::string& sentence, std::string_view said) {
+  return said.empty() ? sentence + "." : fmt::format("{}: {}", sentence, said);
+}
+
+}  // namespace
+
+Ending ending_by_exit_status(int status, std::string_view said, std::string_view access) {
+  Ending ending{.exit_code = status};
+  if (status == kImageUnfit || status == kPackageMissing || status == kNotExecutable || status == kNotFound) {
+    ending.by = EndedBy::bootstrap;
+    ending.cause =
+        with_words(fmt::format("The flow could not be started in its container (exit code {})", status), said);
+  } else if (status == kStoreFailed) {
+    ending.by = EndedBy::bootstrap;
+    ending.cause = with_words("The task could not use the datastore", said);
+    ending.cause += fmt::format("{} {}", said.empty() ? "" : ".", access);
+  } else if (status > kBySignal && status <= kBySignal + kLastSignal) {
+    const int signal = status - kBySignal;
+    ending.cause = signal == SIGILL ? "Task was killed by SIGILL: was it built for another processor (-march=native)?"
+                                    : fmt::format("Task was killed by {}.", base::signal_name(signal));
+  } else {
+    ending.cause = fmt::format("Task ended with exit status {}.", status);
+  }
+  return ending;
+}
+
+}  // namespace metaflow::compute

@@ -1,0 +1,193 @@
+#include "net/aws_service.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string_view>
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "base/json.h"
+#include "base/text.h"
+
+namespace metaflow::net {
+
+namespace {
+
+constexpr std::size_t kMostWords = 2000;
+
+bool is_one_of(std::string_view code, std::initializer_list<std::string_view> codes) {
+  return std::find(codes.begin(), codes.end(), code) != codes.end();
+}
+
+/// Refused for now. Services answer so with 400, too.
+bool is_throttling(std::string_view code) {
+  return is_one_of(code, {"ThrottlingException", "ThrottledException", "Throttling", "TooManyRequestsException",
+                          "RequestLimitExceeded", "RequestThrottledException", "SlowDown"});
+}
+
+bool is_stale_key(std::string_view code) {
+  return is_one_of(code, {"ExpiredTokenException", "ExpiredToken", "InvalidToken", "TokenRefreshRequired",
+                          "UnrecognizedClientException", "InvalidClientTokenId"});
+}
+
+bool is_wrong_time(std::string_view code) {
+  return is_one_of(code, {"InvalidSignatureException", "SignatureDoesNotMatch", "RequestTimeTooSkewed",
+                          "RequestExpired", "AuthFailure"});
+}
+
+/// The code is in a header ("ClientException:http://internal.amazon.com/...") or in the body
+/// ("com.amazonaws.logs#ResourceNotFoundException").
+std::string code_of(const Response& response, const nlohmann::ordered_json& body) {
+  std::string code(response.header("x-amzn-errortype").value_or(""));
+  if (code.empty()) code = base::text_at(body, {"__type"});
+  if (code.empty()) code = base::text_at(body, {"code"});
+  code = code.substr(0, code.find(':'));
+  return code.substr(code.find('#') + 1);  // npos + 1 is 0
+}
+
+/// On one line.
+std::string message_of(const std::string& text, const nlohmann::ordered_json& body) {
+  std::string message = base::text_at(body, {"message"});
+  if (message.empty()) message = base::text_at(body, {"Message"});
+  if (message.empty() && !body.is_object() && !text.starts_with('<')) message = base::trim(text.substr(0, 200));
+  message = base::replace_invalid_utf8(message.substr(0, kMostWords));
+  for (char& c : message) {
+    if (static_cast<unsigned char>(c) < ' ') c = ' ';
+  }
+  return message;
+}
+
+}  // namespace
+
+class AwsService::Running : public Calling {
+ public:
+  Running(AwsService& service, AwsCall call, Done done)
+      : service_(service),
+        call_(std::move(call)),
+        body_(std::make_shared<const std::string>(std::move(call_.body))),
+        done_(std::move(done)) {}
+
+  void prepare(const Ready& ready) override {
+    try {
+      ready({.request = signed_request()});
+    } catch (const Error& error) {  // there are no keys
+      answer_ = {.failure = AwsFailure{.message = error.message(),
+                                       .text = fmt::format("Cannot {}: {}", call_.words, error.message()),
+                                       .hint = error.hint()}};
+      ready({});
+    }
+  }
+
+  Decision judge(Response&& response) override {
+    if (response.ok()) {
+      answer_ = {.body = std::move(response.body)};
+      return {};
+    }
+    answer_ = {.failure = service_.failure_of(call_, response)};
+    const AwsFailure& failure = *answer_.failure;
+    if (may_cure(failure, response)) return {.next = Next::at_once};
+    const bool arrived = response.failure ? response.failure->may_have_arrived : response.status >= 500;
+    if (!failure.transient || (arrived && !call_.may_repeat)) return {};
+    return {.next = Next::try_again};
+  }
+
+  void will_try_again(std::int64_t pause) override {
+    if (service_.options_.on_retry) service_.options_.on_retry(*answer_.failure, pause);
+  }
+
+  void finish(bool may_have_been_done) override {
+    answer_.may_have_been_done = may_have_been_done;
+    if (done_) done_(std::move(answer_));
+  }
+
+ private:
+  Request signed_request() {
+    AwsSession& session = service_.session_;
+    const AwsServiceOptions& options = service_.options_;
+    keys_ = session.keys();
+    AwsRequest plain{.method = "POST",
+                     .endpoint = session.endpoint(options.name, options.configured_as),
+                     .path = call_.path,
+                     .headers = call_.headers,
+                     .payload_sha256 = sha256_hex(*body_)};
+    // The path of an endpoint goes before the call's.
+    if (const std::size_t slash = plain.endpoint.find('/', plain.endpoint.find("://") + 3);
+        slash != std::string::npos) {
+      plain.path = plain.endpoint.substr(slash) + plain.path;
+      plain.endpoint.resize(slash);
+    }
+    plain.headers.emplace_back("Content-Type", call_.content_type);
+    SignedRequest ready = sign(plain, keys_, {session.region(), options.name, session.signing_time()});
+    return {.method = "POST",
+            .url = std::move(ready.url),
+            .headers = std::move(ready.headers),
+            .body = Body{.pieces = {base::as_bytes(*body_)}, .owner = body_},
+            .tls = session.tls()};
+  }
+
+  /// Whether other keys or another clock are what it takes: looked at once.
+  bool may_cure(const AwsFailure& failure, const Response& response) {
+    if (response.failure || std::exchange(cured_, true)) return false;
+    try {
+      if (is_stale_key(failure.code)) return service_.session_.renew(keys_);
+      return is_wrong_time(failure.code) && service_.session_.correct_clock(response);
+    } catch (const Error&) {  // no other keys
+      return false;
+    }
+  }
+
+  AwsService& service_;
+  AwsCall call_;
+  std::shared_ptr<const std::string> body_;
+  Done done_;
+  AwsAnswer answer_;
+  AwsKeys keys_;
+  bool cured_ = false;
+};
+
+AwsService::AwsService(base::EventLoop& loop, base::Clock& clock, AwsSession& session, AwsServiceOptions options,
+                       std::function<double()> random)
+    : session_(session),
+      options_(std::move(options)),
+      queue_(loop, clock, options_.limits, {.connections_per_host = options_.limits.calls_at_a_time},
+             std::move(random)) {
+  if (options_.configured_as.empty()) options_.configured_as = options_.name;
+  if (options_.permissions.empty()) options_.permissions = options_.name;
+}
+
+AwsService::~AwsService() = default;
+
+AwsService::Id AwsService::start(AwsCall call, Done done) {
+  std::string kind = call.operation;
+  return queue_.start({.call = std::make_unique<Running>(*this, std::move(call), std::move(done)), .kind = kind});
+}
+
+AwsFailure AwsService::failure_of(const AwsCall& call, const Response& response) const {
+  AwsFailure failure{.status = response.failure ? 0 : response.status, .transient = is_transient(response)};
+  if (response.failure) {
+    failure.message = response.failure->text;
+    failure.text = fmt::format("Cannot {}: {}", call.words, failure.message);
+    failure.hint =
+        "Is the network up, and the region the right one? AWS_REGION, AWS_ENDPOINT_URL and https_proxy say "
+        "where to connect to.";
+    return failure;
+  }
+  const auto body = base::parse_object(response.body).value_or(nlohmann::ordered_json());
+  failure.code = code_of(response, body);
+  failure.message = message_of(response.body, body);
+  failure.transient = failure.transient || is_throttling(failure.code);
+  failure.text = fmt::format("Cannot {}: {} ({}{}{})", call.words,
+                             failure.message.empty() ? "the service refused" : failure.message, failure.status,
+                             failure.code.empty() ? "" : " ", failure.code);
+  if (is_stale_key(failure.code) || is_wrong_time(failure.code)) {
+    failure.hint = fmt::format("The AWS keys from {} are not accepted: log in again.", session_.source());
+  } else if (failure.status == 401 || failure.status == 403 || failure.code.starts_with("AccessDenied")) {
+    failure.hint = fmt::format("The AWS keys from {} need the permission {}:{}.", session_.source(),
+                               options_.permissions, call.operation);
+  }
+  return failure;
+}
+
+}  // namespace metaflow::net

@@ -1,0 +1,210 @@
+#include "runtime/batch_request.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <string_view>
+
+#include <metaflow/error.h>
+
+#include "base/text.h"
+#include "runtime/platform_settings.h"
+
+namespace metaflow::runtime {
+
+namespace {
+
+using awsbatch::BatchRequest;
+using awsbatch::Volume;
+
+// Of those that are small, it has what fetches the package; the registry of AWS counts no pulls of AWS.
+constexpr const char* kDefaultJobImage = "public.ecr.aws/docker/library/buildpack-deps:bookworm-curl";
+constexpr double kLeastMemory = 4;  // MiB, of Batch
+constexpr std::size_t kLongestKey = 128;
+constexpr std::size_t kLongestValue = 256;
+constexpr std::size_t kMostTags = 50;
+constexpr int kMostSwappiness = 100;
+constexpr int kLeastStorage = 21;  // GiB, of Fargate
+constexpr int kMostStorage = 200;
+constexpr std::array<std::string_view, 8> kLogDrivers{"json-file", "syslog",  "journald", "gelf",
+                                                      "fluentd",   "awslogs", "splunk",   "awsfirelens"};
+
+[[noreturn]] void refuse_job(std::string message, std::string hint = {}) {
+  throw Error(ErrorCode::batch, std::move(message), std::move(hint));
+}
+
+/// The larger of the two; if only one is given, that.
+template <class Number>
+std::optional<Number> larger(std::optional<Number> one, std::optional<Number> other) {
+  if (one && other) return std::max(*one, *other);
+  return one ? one : other;
+}
+
+int whole(const std::string& step, const char* attribute, std::optional<int> value, int least, int most) {
+  if (!value) return 0;
+  if (*value < least || *value > most) {
+    const std::string range =
+        most == INT32_MAX ? fmt::format("at least {}", least) : fmt::format("{} to {}", least, most);
+    refuse_job(fmt::format("Invalid {} value: *{}* for step *{}* (it should be an integer, {})", attribute, *value,
+                           step, range));
+  }
+  return *value;
+}
+
+std::optional<int> checked(const std::string& step, const char* attribute, std::optional<int> value, int least,
+                           int most = INT32_MAX) {
+  whole(step, attribute, value, least, most);
+  return value;
+}
+
+/// "source:mount", or without the mount.
+Volume volume(const std::string& text) {
+  const std::size_t colon = text.find(':');
+  if (colon == std::string::npos) return {text, {}};
+  return {text.substr(0, colon), text.substr(colon + 1)};
+}
+
+void check_path(const std::string& step, const char* attribute, const std::string& path) {
+  if (!path.starts_with('/'))
+    refuse_job(fmt::format("{} of step *{}* has the path '{}', which has to begin with /", attribute, step, path));
+}
+
+std::vector<Volume> host_volumes(const std::string& step, const std::vector<std::string>& given) {
+  std::vector<Volume> volumes;
+  for (const std::string& text : given) {
+    Volume& made = volumes.emplace_back(volume(text));
+    if (made.mount.empty()) made.mount = made.source;
+    check_path(step, "host_volumes", made.source);
+    check_path(step, "host_volumes", made.mount);
+  }
+  return volumes;
+}
+
+std::vector<Volume> efs_volumes(const std::string& step, const std::vector<std::string>& given) {
+  std::vector<Volume> volumes;
+  for (const std::string& text : given) {
+    Volume& made = volumes.emplace_back(volume(text));
+    if (made.source.empty())
+      refuse_job(fmt::format("efs_volumes of step *{}* has '{}', which names no file system", step, text),
+                 "It looks like this: fs-0123456789abcdef0:/where");
+    if (made.mount.empty()) made.mount = "/mnt/" + made.source;
+    check_path(step, "efs_volumes", made.mount);
+  }
+  return volumes;
+}
+
+bool is_tag_text(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) {
+    const bool alphanumeric = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    // AWS allows letters and digits of any script, so what is not ASCII is the server's to judge.
+    return alphanumeric || static_cast<signed char>(c) < 0 ||
+           std::string_view(" +-=._:/@").find(c) != std::string_view::npos;
+  });
+}
+
+void check_tags(const std::string& step, const std::map<std::string, std::string>& tags) {
+  if (tags.size() > kMostTags)
+    refuse_job(fmt::format("Step *{}* has {} tags; there may be {}", step, tags.size(), kMostTags));
+  for (const auto& [key, value] : tags) {
+    if (base::lower(key).starts_with("aws:"))
+      refuse_job(fmt::format("'{}' cannot be the key of a tag of step *{}*: AWS keeps what begins with aws: for itself",
+                             key, step));
+    if (key.empty() || key.size() > kLongestKey || !is_tag_text(key))
+      refuse_job(fmt::format("'{}' cannot be the key of a tag of step *{}*", key, step),
+                 "A key has 1 to 128 letters, digits, spaces and + - = . _ : / @");
+    if (value.size() > kLongestValue || !is_tag_text(value))
+      refuse_job(fmt::format("'{}' cannot be the value of the tag {} of step *{}*", value, key, step),
+                 "A value has at most 256 letters, digits, spaces and + - = . _ : / @");
+  }
+}
+
+std::map<std::string, std::string> log_options(const std::string& step, const std::vector<std::string>& given) {
+  std::map<std::string, std::string> options;
+  for (const std::string& text : given) {
+    const std::size_t colon = text.find(':');
+    if (colon == 0 || colon == std::string::npos)
+      refuse_job(fmt::format("log_options of step *{}* has '{}', which is no key:value", step, text));
+    options[text.substr(0, colon)] = text.substr(colon + 1);
+  }
+  return options;
+}
+
+int neuron_devices(const std::string& step, const batch& asked) {
+  if (asked.inferentia && asked.trainium)
+    refuse_job(fmt::format("Step *{}* asks for both inferentia and trainium", step),
+               "They are two words for one thing: only use one of them.");
+  const bool inferentia = asked.inferentia.has_value();
+  return whole(step, inferentia ? "inferentia" : "trainium", inferentia ? asked.inferentia : asked.trainium, 1,
+               INT32_MAX);
+}
+
+}  // namespace
+
+std::optional<BatchRequest> batch_request(const std::string& step, const std::vector<graph::Decorator>& decorators,
+                                          const base::Settings& all_settings) {
+  const auto asked = graph::find_decorator<batch>(decorators);
+  if (!asked) return std::nullopt;
+  const PlatformSettings settings(all_settings, "BATCH", ErrorCode::batch);
+  const PlatformSettings ecs(all_settings, "ECS", ErrorCode::batch);
+  const Positive positive{step, ErrorCode::batch};
+
+  BatchRequest job;
+  std::optional<double> cpu = asked->cpu;
+  std::optional<double> memory = asked->memory;
+  std::optional<int> gpu = asked->gpu;
+  job.shared_memory = asked->shared_memory;
+  if (const auto more = graph::find_decorator<resources>(decorators)) {
+    cpu = larger(cpu, std::optional(more->cpu));
+    memory = larger(memory, std::optional(more->memory));
+    gpu = larger(gpu, more->gpu);
+    job.shared_memory = larger(job.shared_memory, more->shared_memory);
+  }
+  job.cpu = positive("cpu", cpu.value_or(job.cpu));
+  job.memory = positive("memory", memory.value_or(job.memory));
+  if (job.memory < kLeastMemory)
+    refuse_job(fmt::format("Invalid memory value *{}* for step *{}*; Batch wants at least {} MiB", job.memory, step,
+                           kLeastMemory));
+  job.gpu = whole(step, "gpu", gpu, 0, INT32_MAX);
+  checked(step, "shared_memory", job.shared_memory, 1);
+  job.max_swap = checked(step, "max_swap", asked->max_swap, 0);
+  job.swappiness = checked(step, "swappiness", asked->swappiness, 0, kMostSwappiness);
+  if (job.swappiness && !job.max_swap)
+    refuse_job(fmt::format("swappiness of step *{}* means nothing without max_swap", step));
+  job.neuron_devices = neuron_devices(step, *asked);
+  job.efa = whole(step, "efa", asked->efa, 1, INT32_MAX);
+
+  job.image = settings.image(asked->image, kDefaultJobImage);
+  job.queue = given_or(asked->queue, settings.text("JOB_QUEUE"));
+  job.iam_role = given_or(asked->iam_role, ecs.text("S3_ACCESS_IAM_ROLE"));
+  job.execution_role = given_or(asked->execution_role, ecs.text("FARGATE_EXECUTION_ROLE"));
+  if (job.iam_role.empty())
+    refuse_job(fmt::format("No IAM role found for step *{}*: its tasks could not use S3", step),
+               "Set METAFLOW_ECS_S3_ACCESS_IAM_ROLE, or iam_role, to the ARN of a role that may read and write the "
+               "datastore.");
+  job.host_volumes = host_volumes(step, asked->host_volumes);
+  job.efs_volumes = efs_volumes(step, asked->efs_volumes);
+  if (asked->use_tmpfs || asked->tmpfs_size) {
+    job.tmpfs_size =
+        asked->tmpfs_size ? positive("tmpfs_size", *asked->tmpfs_size) : std::max(1, static_cast<int>(job.memory / 2));
+    job.tmpfs_tempdir = asked->tmpfs_tempdir;
+    job.tmpfs_path = asked->tmpfs_path;
+    check_path(step, "tmpfs_path", job.tmpfs_path);
+  }
+  job.ephemeral_storage = checked(step, "ephemeral_storage", asked->ephemeral_storage, kLeastStorage, kMostStorage);
+  job.tags = asked->aws_batch_tags;
+  job.describing_tags = settings.truth("EMIT_TAGS");
+  if (job.describing_tags) job.tags.merge(settings.dict("DEFAULT_TAGS"));
+  check_tags(step, job.tags);
+  job.log_driver = asked->log_driver;
+  if (!job.log_driver.empty() && std::find(kLogDrivers.begin(), kLogDrivers.end(), job.log_driver) == kLogDrivers.end())
+    refuse_job(fmt::format("Invalid log_driver value: *{}* for step *{}*", job.log_driver, step),
+               fmt::format("Choose one of: {}", fmt::join(kLogDrivers, ", ")));
+  job.log_options = log_options(step, asked->log_options);
+  job.privileged = asked->privileged;
+  job.time_limit = time_limit_of(step, decorators, "AWS Batch", ErrorCode::batch);
+  return job;
+}
+
+}  // namespace metaflow::runtime

@@ -1,0 +1,20 @@
+// What steps with the decorator `batch` ask for: decorator, `resources`, `timeout` and settings, merged by Metaflow's
+// rules.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/settings.h"
+#include "compute/batch/batch_request.h"
+#include "graph/decorators.h"
+
+namespace metaflow::runtime {
+
+/// Nothing if the step is not one for AWS Batch. Throws Error{batch}, naming the step, for what cannot be asked for.
+std::optional<awsbatch::BatchRequest> batch_request(const std::string& step,
+                                                    const std::vector<graph::Decorator>& decorators,
+                                                    const base::Settings& settings);
+
+}  // namespace metaflow::runtime

@@ -1,0 +1,149 @@
+#include "runtime/platform_settings.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <cmath>
+
+#include "base/json.h"
+#include "base/text.h"
+#include "runtime/policy.h"
+
+namespace metaflow::runtime {
+
+namespace {
+
+using graph::Json;
+
+constexpr std::int64_t kLongest = 5 * 24 * 3600;  // seconds: Metaflow's time limit where a step has none
+constexpr std::int64_t kShortest = 60;            // below it a container hardly starts
+
+}  // namespace
+
+std::string PlatformSettings::text(const std::string& name, const std::string& otherwise) const {
+  return settings_.get(prefix_ + name, otherwise);
+}
+
+std::optional<double> PlatformSettings::number(const std::string& name) const {
+  const std::string value = text(name);
+  if (value.empty()) return std::nullopt;
+  double number = 0;
+  const auto parsed = std::from_chars(value.data(), value.data() + value.size(), number);
+  if (parsed.ec != std::errc() || parsed.ptr != value.data() + value.size()) wrong(name, value, "a number");
+  return number;
+}
+
+bool PlatformSettings::truth(const std::string& name) const {
+  const std::string value = base::lower(text(name));
+  if (value.empty() || value == "0" || value == "false" || value == "no" || value == "off") return false;
+  if (value == "1" || value == "true" || value == "yes" || value == "on") return true;
+  wrong(name, value, "true or false");
+}
+
+std::vector<std::string> PlatformSettings::list(const std::string& name) const {
+  const std::string value = text(name);
+  std::vector<std::string> items;
+  if (value.starts_with('[')) {
+    for (const Json& item : json(name, "a list of texts")) {
+      if (!item.is_string()) wrong(name, value, "a list of texts");
+      items.push_back(item.get<std::string>());
+    }
+    return items;
+  }
+  for (const std::string& item : base::split(value, ',')) {
+    if (!base::trim(item).empty()) items.emplace_back(base::trim(item));
+  }
+  return items;
+}
+
+std::map<std::string, std::string> PlatformSettings::dict(const std::string& name) const {
+  const std::string value = text(name);
+  std::map<std::string, std::string> items;
+  if (value.starts_with('{')) {
+    const Json object = json(name, "an object of texts");
+    for (const auto& [key, item] : object.items())
+      items[key] = item.is_string() ? item.get<std::string>() : item.dump();
+    return items;
+  }
+  for (const std::string& item : list(name)) {
+    const std::size_t equals = item.find('=');
+    items[item.substr(0, equals)] = equals == std::string::npos ? "" : item.substr(equals + 1);
+  }
+  return items;
+}
+
+std::vector<std::map<std::string, std::string>> PlatformSettings::objects(const std::string& name) const {
+  std::vector<std::map<std::string, std::string>> objects;
+  if (text(name).empty()) return objects;
+  for (const Json& object : json(name, "a JSON list of objects")) {
+    if (!object.is_object()) wrong(name, text(name), "a JSON list of objects");
+    auto& items = objects.emplace_back();
+    for (const auto& [key, item] : object.items())
+      items[key] = item.is_string() ? item.get<std::string>() : item.dump();
+  }
+  return objects;
+}
+
+std::string PlatformSettings::image(const std::string& given, const char* otherwise) const {
+  const std::string image =
+      given_or(given, text("CONTAINER_IMAGE", settings_.get("DEFAULT_CONTAINER_IMAGE", otherwise)));
+  return image_with_registry(image, text("CONTAINER_REGISTRY", settings_.get("DEFAULT_CONTAINER_REGISTRY", "")));
+}
+
+Json PlatformSettings::json(const std::string& name, const char* what) const {
+  const std::string value = text(name);
+  Json parsed = base::is_deep_json(value) ? Json(Json::value_t::discarded) : Json::parse(value, nullptr, false);
+  if (parsed.is_discarded() || (!parsed.is_array() && !parsed.is_object())) wrong(name, value, what);
+  return parsed;
+}
+
+void PlatformSettings::wrong(const std::string& name, const std::string& value, const char* what) const {
+  throw Error(code_, fmt::format("METAFLOW_{}{} is '{}', and has to be {}", prefix_, name, value, what));
+}
+
+std::string image_with_registry(const std::string& image, const std::string& registry) {
+  const std::size_t slash = image.rfind('/');
+  const bool has_registry = slash != std::string::npos && image.find_first_of(".:") < slash;
+  if (registry.empty() || has_registry) return image;
+  return registry.substr(0, registry.find_last_not_of('/') + 1) + "/" + image;
+}
+
+double Positive::operator()(const char* attribute, double value) const {
+  if (!(value > 0) || !std::isfinite(value))
+    throw Error(
+        code, fmt::format("Invalid {} value *{}* for step *{}*; it should be greater than 0", attribute, value, step));
+  return value;
+}
+
+int Positive::operator()(const char* attribute, int value) const {
+  if (value <= 0)
+    throw Error(code, fmt::format("Invalid {} value: *{}* for step *{}* (it should be an integer greater than 0)",
+                                  attribute, value, step));
+  return value;
+}
+
+std::int64_t time_limit_of(const std::string& step, const std::vector<graph::Decorator>& decorators,
+                           const char* platform, ErrorCode code) {
+  const std::int64_t limit = policy_of(decorators).time_limit / 1'000'000;
+  if (limit > 0 && limit < kShortest)
+    throw Error(code, fmt::format("The timeout for step *{}* should be at least {} seconds for execution on {}.", step,
+                                  kShortest, platform));
+  return limit > 0 ? limit : kLongest;
+}
+
+void check_platforms(const std::string& step, const std::vector<graph::Decorator>& decorators) {
+  // The word of each, in the order of the reference's sentence.
+  constexpr std::pair<const char*, const char*> kPlatforms[] = {
+      {"batch", "AWS Batch"}, {"kubernetes", "Kubernetes"}, {"local", "this machine (local)"}};
+  const char* first = nullptr;
+  for (const auto& [name, words] : kPlatforms) {
+    if (!graph::has_decorator(decorators, name)) continue;
+    if (first != nullptr)
+      throw Error(ErrorCode::invalid_flow,
+                  fmt::format("Step *{}* is marked for execution both on {} and {}.", step, first, words),
+                  "Please use one or the other.");
+    first = words;
+  }
+}
+
+}  // namespace metaflow::runtime

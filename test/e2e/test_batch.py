@@ -1,0 +1,218 @@
+"""Flows on AWS Batch: a server that follows its model and executes jobs, S3 by moto, and the documented permissions alone."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+import account
+import cluster as k8s
+import s3
+
+MISSING = account.missing()
+pytestmark = pytest.mark.skipif(MISSING is not None, reason=f"AWS BATCH IS NOT TESTED: it needs {MISSING}")
+
+READ = """
+import json, sys
+from metaflow import Run, namespace
+namespace(None)
+run = Run(sys.argv[1])
+def of(task):
+    return {"data": {a.id: a.data for a in task if not a.id.startswith("_")}, "out": task.stdout, "err": task.stderr, "ok": task.successful,
+            "attempts": task.metadata_dict.get("attempt"), "exception": str(task.exception) if task.exception else None}
+print(json.dumps({"ok": run.successful, "tasks": {step.id: [of(task) for task in step] for step in run}}, default=repr))
+"""
+SCENARIO = {
+    "environments": {"ec2": {"type": "EC2"}, "spot": {"type": "SPOT"}, "fargate": {"type": "FARGATE"}},
+    "images": [{"image": "debian-with-curl", "root": "debian-full"}],
+}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with s3.moto(tmp_path_factory.mktemp("moto")) as running:
+        k8s.make_bucket(running)
+        yield running
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    with account.account(tmp_path_factory.mktemp("batch"), SCENARIO) as peer:
+        yield peer
+
+
+class Account:
+    """A flow's user before AWS Batch."""
+
+    def __init__(self, cli, server, peer):
+        self.cli, self.server, self.peer = cli, server, peer
+        cli.environment.update(account.environment(peer, server, cli.directory.name))
+
+    def run(self, program, *arguments, **more):
+        return self.cli(program, "run", "--run-id-file", self.cli.directory / "id", *arguments, **more)
+
+    @property
+    def run_id(self):
+        return (self.cli.directory / "id").read_text()
+
+    def start(self, program, *arguments):
+        """A run in the background."""
+        command = [self.cli.path(program), "run", "--run-id-file", self.cli.directory / "id", *arguments]
+        return subprocess.Popen(
+            [*map(str, command)], cwd=self.cli.directory, env=self.cli.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+
+    def read(self, flow, run_id=None):
+        done = self.cli.execute([sys.executable, "-B", "-c", READ, f"{flow}/{run_id or self.run_id}"])
+        assert done.status == 0, done
+        return json.loads(done.out)
+
+    def unfinished(self):
+        return [job for job in self.peer.tell("GET", "/jobs")["jobs"] if job["status"] not in ("SUCCEEDED", "FAILED")]
+
+
+@pytest.fixture
+def user(cli, server, shared):
+    yield Account(cli, server, shared)
+    shared.tell("DELETE", "/rules")
+    assert shared.errors() == "" and wait_until(lambda: not shared_unfinished(shared))
+
+
+def shared_unfinished(peer):
+    return [job for job in peer.tell("GET", "/jobs")["jobs"] if job["status"] not in ("SUCCEEDED", "FAILED")]
+
+
+def wait_until(holds, seconds=45):
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it does not happen"
+        time.sleep(0.05)
+    return True
+
+
+def test_bigsum(user):
+    """The whole flow, read by the official client; then once more: the definition is there already."""
+    user.peer.tell("DELETE", "/counts")
+    result = user.run("bigsum", "--with", "batch:cpu=2,memory=1000", "--with", "resources:cpu=1,memory=2000", "--size", "3000")
+    assert result.status == 0, result
+    assert "(job " in result.out and "The sum is 45" in result.out, result
+    seen = user.read("BigSum")
+    assert seen["ok"] and abs(seen["tasks"]["start"][0]["data"]["sum"] - 4.5e6) < 1e4
+    assert "The sum is" in seen["tasks"]["end"][0]["out"]
+    counts = user.peer.counts()
+    assert (counts["SubmitJob"], counts["RegisterJobDefinition"]) == (2, 1) and "GetLogEvents" not in counts, counts
+    assert user.run("bigsum", "--with", "batch:cpu=1", "--size", "100").status == 0
+    assert user.peer.counts()["RegisterJobDefinition"] == 1, "its content is the same"
+
+
+def test_a_foreach(user):
+    result = user.run("sweep", "--with", "batch", "--n", "12", "--max-workers", "6")
+    assert result.status == 0, result
+    seen = user.read("Sweep")
+    assert seen["ok"] and len(seen["tasks"]["work"]) == 12
+
+
+def test_fargate(user):
+    result = user.run("failing", "--with", "batch:queue=fargate,cpu=0.25,memory=512")
+    assert result.status == 0, result
+    result = user.run("failing", "--with", "batch:queue=fargate,cpu=1,memory=60000")
+    assert result.status == 1 and "Fargate has no tasks of 1 vCPU with 60000 MiB" in result.err and "cpu=8, memory=61440" in result.err, result
+
+
+def test_what_cannot_be_asked_for(user):
+    for with_, words in (
+        (["batch:queue=nowhere"], "look for the job queue nowhere: there is none of this name in this region"),
+        (["batch", "kubernetes"], "is marked for execution both on AWS Batch and Kubernetes."),
+        (["batch:disk=1"], "Decorator 'batch' does not support the attribute 'disk'"),
+    ):
+        result = user.run("bigsum", *(word for each in with_ for word in ("--with", each)))
+        assert result.status == 1 and words in result.err, result
+    result = user.cli("bigsum", "--datastore", "local", "run", "--with", "batch")
+    assert result.status == 1 and "requires --datastore=s3" in result.err, result
+
+
+def test_failures(user):
+    result = user.run("failing", "--with", "batch", "--where", "start", "--what", "custom")
+    assert result.status == 1 and "98 degrees" in result.err + result.out, result
+    assert "98 degrees" in user.read("Failing")["tasks"]["start"][0]["exception"]
+    result = user.run("failing", "--with", "batch", "--where", "start", "--what", "kill")
+    assert result.status == 1 and "SIGKILL" in result.err + result.out, result
+
+
+def test_an_image_that_is_not_there(user):
+    result = user.run("failing", "--with", "batch:image=corp/no-such:1", "--with", "retry:times=3,minutes_between_retries=0")
+    assert result.status == 1 and "CannotPullContainerError" in result.err + result.out, result
+    assert len([job for job in user.peer.tell("GET", "/jobs")["jobs"] if f"-{user.run_id}" in job["jobName"]]) <= 1
+
+
+def test_out_of_memory_and_spot_reclaim_are_tried_again(user):
+    for action, words in (("oom", "ran out of memory"), ("reclaim", "Host EC2")):
+        user.peer.tell("POST", "/rules", {"jobs": {"name": "mf-.*-Failing-start-0-.*"}, "action": action, "after": 0, "times": 1})
+        result = user.run("failing", "--with", "batch:queue=spot", "--with", "retry:times=1,minutes_between_retries=0")
+        assert result.status == 0 and words in result.out + result.err, result
+        user.peer.tell("DELETE", "/rules")
+        assert user.read("Failing")["ok"]
+
+
+def test_lost_answers_make_no_second_job(user):
+    user.peer.tell("POST", "/rules", {"operation": "SubmitJob", "action": "lose", "every": 2})
+    before = len(user.peer.tell("GET", "/jobs")["jobs"])
+    result = user.run("sweep", "--with", "batch", "--n", "3")
+    assert result.status == 0, result
+    assert len(user.peer.tell("GET", "/jobs")["jobs"]) - before == 6
+
+
+def test_throttled(user):
+    user.peer.tell("POST", "/rules", {"action": "status", "code": 429, "type": "TooManyRequestsException", "message": "Too Many Requests", "every": 3})
+    assert user.run("sweep", "--with", "batch", "--n", "4").status == 0
+
+
+def test_reasons_of_waiting_are_told(user):
+    user.peer.tell("POST", "/rules", {"jobs": {"name": "mf-.*-BigSum-start-.*"}, "action": "stuck", "after": 3})
+    result = user.run("bigsum", "--with", "batch", "--size", "100")
+    assert result.status == 0 and "Job is RUNNABLE: CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY" in result.out, result
+
+
+def test_the_log_of_what_died_before_its_supervisor_lived(user):
+    """Only CloudWatch has what it said."""
+    user.cli.environment["METAFLOW_BATCH_FLOW_IN_IMAGE"] = "/bin/ls"
+    result = user.run("failing", "--with", "batch")
+    assert result.status == 1 and "unrecognized option" in result.out + result.err and "exit status 2" in result.out + result.err, result
+
+
+def test_interrupted(user):
+    user.peer.tell("POST", "/rules", {"jobs": {"name": "mf-.*-BigSum-start-.*"}, "action": "stuck"})
+    running = user.start("bigsum", "--with", "batch")
+    wait_until(lambda: any(job["status"] == "RUNNABLE" for job in user.unfinished()))
+    listed = user.cli("bigsum", "batch", "list")
+    assert listed.status == 0 and "Step: start Task: 1 Attempt: 0 Job: " in listed.out and "Status: RUNNABLE" in listed.out, listed
+    running.send_signal(signal.SIGINT)
+    out, _ = running.communicate(timeout=60)
+    assert running.returncode == 1, out
+    wait_until(lambda: not user.unfinished())
+
+
+def test_killed_by_the_command(user):
+    user.peer.tell("POST", "/rules", {"jobs": {"name": "mf-.*-BigSum-start-.*"}, "action": "stuck"})
+    running = user.start("bigsum", "--with", "batch")
+    wait_until(lambda: any(job["status"] == "RUNNABLE" for job in user.unfinished()))
+    killed = user.cli("bigsum", "batch", "kill", "--run-id", user.run_id)
+    assert killed.status == 0 and f"Killed {user.run_id}/start/1 (job " in killed.out, killed
+    out, _ = running.communicate(timeout=60)
+    assert running.returncode == 1 and "terminated by somebody" in out, out
+    assert "No active AWS Batch jobs found." in (lambda done: done.out + done.err)(user.cli("bigsum", "batch", "list", "--run-id", user.run_id))
+
+
+def test_resumed_after_the_scheduler_was_killed(user):
+    user.peer.tell("POST", "/rules", {"jobs": {"name": "mf-.*-BigSum-end-.*"}, "action": "stuck"})
+    running = user.start("bigsum", "--with", "batch", "--size", "100")
+    wait_until(lambda: any("-BigSum-end-" in job["jobName"] and job["status"] == "RUNNABLE" for job in user.unfinished()))
+    running.kill()
+    running.communicate()
+    user.peer.tell("DELETE", "/rules")
+    result = user.cli("bigsum", "resume", "--with", "batch", "--origin-run-id", user.run_id)
+    assert result.status == 0, result
+    assert not user.unfinished()
