@@ -41,7 +41,7 @@ need_python() {
     rm -rf "$directory"
     python3 -m venv "$directory"
     "$directory/bin/pip" -q --disable-pip-version-check install uv
-    "$directory/bin/uv" -q pip install --python "$directory/bin/python" "$@"
+    "$directory/bin/uv" -q pip install --compile-bytecode --python "$directory/bin/python" "$@"
     echo "$stamp" >"$directory/stamp"
   fi
 }

@@ -76,7 +76,7 @@ BatchApi::~BatchApi() {
   for (const auto& [submission, timer] : pauses_) loop_.cancel(timer);
 }
 
-void BatchApi::call(const char* operation, std::string words, const Json& body, Object done, bool may_repeat) {
+void BatchApi::call(const char* operation, const std::string& words, const Json& body, Object done, bool may_repeat) {
   service_.start({.operation = operation,
                   .words = words,
                   .path = "/v1/" + base::lower(operation),
@@ -254,7 +254,7 @@ void BatchApi::cancel(const std::string& id, const std::string& reason, std::fun
 
 // --- queues
 
-void BatchApi::find_queue(const std::string& name, std::function<void(const Failure&, Queue&&)> done) {
+void BatchApi::find_queue(const std::string& name, const std::function<void(const Failure&, Queue&&)>& done) {
   next_queues(name, {}, done);
 }
 

@@ -77,7 +77,7 @@ class BatchApi {
   void cancel(const std::string& id, const std::string& reason, std::function<void(const Failure&)> done);
 
   /// A queue and the machines of its first compute environment. Without a name: the first that takes jobs.
-  void find_queue(const std::string& name, std::function<void(const Failure&, Queue&&)> done);
+  void find_queue(const std::string& name, const std::function<void(const Failure&, Queue&&)>& done);
 
   const net::CallCounters& counters() const { return service_.counters(); }
 
@@ -87,7 +87,7 @@ class BatchApi {
   struct Description;
   using Object = std::function<void(const Failure&, Json&&)>;
 
-  void call(const char* operation, std::string words, const Json& body, Object done, bool may_repeat = true);
+  void call(const char* operation, const std::string& words, const Json& body, Object done, bool may_repeat = true);
   void submit_again(const std::shared_ptr<Submission>& submission);
   void look_for(const std::shared_ptr<Submission>& submission);
   void pause(const std::shared_ptr<Submission>& submission, const net::AwsFailure& failure,
