@@ -281,7 +281,7 @@ ACCIDENTS = {
     "evict": "ended by the cluster",
     "preempt": "ended by the cluster",
     "node-pressure": "ended by the cluster",
-    "vanish": "somebody deleted it",
+    "vanish": "deleted",  # by somebody, if the watch tells how it went; else it was deleted, evicted or lost
     "node-rebooted": "node was restarted or lost",
 }
 

@@ -1,5 +1,6 @@
 """What the tests of the Batch peer share: the official client on it, and waiting for jobs."""
 
+import contextlib
 import time
 
 import boto3
@@ -8,8 +9,8 @@ import botocore.config
 from .batch.launch import Peer
 from .batch.world import REGION
 
-# The first process of a container has to say that SIGTERM ends it.
-SLEEP = ["sh", "-c", "trap exit TERM; while :; do sleep 0.05; done"]
+# The first process of a container has to say that SIGTERM ends it: until it has, nothing but SIGKILL does.
+SLEEP = ["sh", "-c", "trap exit TERM; echo up; while :; do sleep 0.05; done"]
 ROLE = "arn:aws:iam::123456789012:role/tasks"
 _ENDED = ("SUCCEEDED", "FAILED")
 
@@ -56,6 +57,16 @@ class Client:
 
     def end(self, job_id, seconds=30):
         return self.until(job_id, lambda job: job["status"] in _ENDED, seconds)
+
+    def listening(self, job_id):
+        """Waits until it runs and its program has said that it is up."""
+        name = self.until(job_id, lambda job: "logStreamName" in job["container"])["container"]["logStreamName"]
+        while True:
+            with contextlib.suppress(self.logs.exceptions.ResourceNotFoundException):
+                if self.stream(name) == ["up"]:
+                    return
+            assert self.job(job_id)["status"] not in _ENDED
+            time.sleep(0.02)
 
     def log(self, job):
         """The lines of its last attempt."""

@@ -90,13 +90,7 @@ def test_out_of_memory(client, peer):
 
 def test_terminated(client):
     job_id = client.submit("long", ["sh", "-c", "trap 'echo bye; exit 5' TERM; echo up; while :; do sleep 0.05; done"])
-    stream = client.status(job_id, "RUNNING")["container"]["logStreamName"]
-    while True:  # until it listens
-        try:
-            if client.stream(stream) == ["up"]:
-                break
-        except client.logs.exceptions.ResourceNotFoundException:
-            continue
+    client.listening(job_id)
     client.batch.cancel_job(jobId=job_id, reason="not any more")
     assert client.job(job_id)["status"] == "RUNNING"
     client.batch.terminate_job(jobId=job_id, reason="not any more")
@@ -141,9 +135,11 @@ def test_one_after_the_other(client):
 
 
 @pytest.mark.parametrize(("queue", "definition", "words"), [("spot", "plain", "Host EC2 (instance i-"), ("fargate-spot", "on-fargate", "Your Spot Task was interrupted.")])
-def test_spot_reclaim(client, rule, queue, definition, words):
-    rule(jobs={"name": "reclaimed"}, action="reclaim")
-    job = client.end(client.submit("reclaimed", SLEEP, definition, queue))
+def test_spot_reclaim(client, peer, queue, definition, words):
+    job_id = client.submit("reclaimed", SLEEP, definition, queue)
+    client.listening(job_id)
+    peer.tell("POST", "/job", {"jobId": job_id, "action": "reclaim"})
+    job = client.end(job_id)
     assert job["status"] == "FAILED" and job["statusReason"].startswith(words)
     assert ("exitCode" in job["container"]) == (queue == "fargate-spot")
 
@@ -204,7 +200,8 @@ def test_arrays(client):
 
 def test_a_parent_waits_and_is_terminated_whole(client):
     parent = client.submit("crowd", SLEEP, arrayProperties={"size": 2})
-    client.status(f"{parent}:0", "RUNNING")
+    for i in range(2):
+        client.listening(f"{parent}:{i}")
     assert client.job(parent)["status"] == "PENDING"
     client.batch.terminate_job(jobId=parent, reason="all of you")
     assert client.end(parent)["status"] == "FAILED"
