@@ -56,3 +56,7 @@ def environment(peer, server, prefix, queue="ec2"):
         "METAFLOW_ECS_S3_ACCESS_IAM_ROLE": ROLE,
         "METAFLOW_ECS_FARGATE_EXECUTION_ROLE": "arn:aws:iam::123456789012:role/ecs",
     }
+
+
+def unfinished(peer):
+    return [job for job in peer.tell("GET", "/jobs")["jobs"] if job["status"] not in ("SUCCEEDED", "FAILED")]

@@ -2,9 +2,7 @@
 
 import contextlib
 import json
-import os
 import pathlib
-import subprocess
 import sys
 
 import s3
@@ -27,11 +25,6 @@ def missing():
     except ImportError as error:
         return f"{error.name} from PyPI"
     return None
-
-
-def make_bucket(server):
-    script = "import sys; import boto3; boto3.client('s3', endpoint_url=sys.argv[1], region_name='us-east-1').create_bucket(Bucket='runs')"
-    subprocess.run([s3.moto_python(), "-c", script, server.url], env={**os.environ, **server.environment}, check=True)
 
 
 @contextlib.contextmanager

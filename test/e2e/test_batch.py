@@ -1,30 +1,16 @@
 """Flows on AWS Batch: a server that follows its model and executes jobs, S3 by moto, and the documented permissions alone."""
 
-import json
 import signal
-import subprocess
-import sys
-import time
 
 import pytest
 
 import account
-import cluster as k8s
 import s3
+from remote import User, make_bucket, wait_until
 
 MISSING = account.missing()
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=f"AWS BATCH IS NOT TESTED: it needs {MISSING}")
 
-READ = """
-import json, sys
-from metaflow import Run, namespace
-namespace(None)
-run = Run(sys.argv[1])
-def of(task):
-    return {"data": {a.id: a.data for a in task if not a.id.startswith("_")}, "out": task.stdout, "err": task.stderr, "ok": task.successful,
-            "attempts": task.metadata_dict.get("attempt"), "exception": str(task.exception) if task.exception else None}
-print(json.dumps({"ok": run.successful, "tasks": {step.id: [of(task) for task in step] for step in run}}, default=repr))
-"""
 SCENARIO = {
     "environments": {"ec2": {"type": "EC2"}, "spot": {"type": "SPOT"}, "fargate": {"type": "FARGATE"}},
     "images": [{"image": "debian-with-curl", "root": "debian-full"}],
@@ -34,7 +20,7 @@ SCENARIO = {
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     with s3.moto(tmp_path_factory.mktemp("moto")) as running:
-        k8s.make_bucket(running)
+        make_bucket(running)
         yield running
 
 
@@ -44,53 +30,23 @@ def shared(tmp_path_factory):
         yield peer
 
 
-class Account:
+class Account(User):
     """A flow's user before AWS Batch."""
 
     def __init__(self, cli, server, peer):
-        self.cli, self.server, self.peer = cli, server, peer
-        cli.environment.update(account.environment(peer, server, cli.directory.name))
-
-    def run(self, program, *arguments, **more):
-        return self.cli(program, "run", "--run-id-file", self.cli.directory / "id", *arguments, **more)
-
-    @property
-    def run_id(self):
-        return (self.cli.directory / "id").read_text()
-
-    def start(self, program, *arguments):
-        """A run in the background."""
-        command = [self.cli.path(program), "run", "--run-id-file", self.cli.directory / "id", *arguments]
-        return subprocess.Popen(
-            [*map(str, command)], cwd=self.cli.directory, env=self.cli.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-
-    def read(self, flow, run_id=None):
-        done = self.cli.execute([sys.executable, "-B", "-c", READ, f"{flow}/{run_id or self.run_id}"])
-        assert done.status == 0, done
-        return json.loads(done.out)
+        super().__init__(cli, account.environment(peer, server, cli.directory.name))
+        self.peer = peer
 
     def unfinished(self):
-        return [job for job in self.peer.tell("GET", "/jobs")["jobs"] if job["status"] not in ("SUCCEEDED", "FAILED")]
+        return account.unfinished(self.peer)
 
 
 @pytest.fixture
 def user(cli, server, shared):
     yield Account(cli, server, shared)
     shared.tell("DELETE", "/rules")
-    assert shared.errors() == "" and wait_until(lambda: not shared_unfinished(shared))
-
-
-def shared_unfinished(peer):
-    return [job for job in peer.tell("GET", "/jobs")["jobs"] if job["status"] not in ("SUCCEEDED", "FAILED")]
-
-
-def wait_until(holds, seconds=45):
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "it does not happen"
-        time.sleep(0.05)
-    return True
+    assert shared.errors() == ""
+    wait_until(lambda: not account.unfinished(shared))
 
 
 def test_bigsum(user):

@@ -5,9 +5,7 @@ import os
 import pathlib
 import re
 import signal
-import socket
 import subprocess
-import sys
 import threading
 import time
 
@@ -15,55 +13,26 @@ import pytest
 
 import cluster as k8s
 import s3
+from remote import Gate, User, make_bucket, wait_until
 
 MISSING = k8s.missing()
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=f"KUBERNETES IS NOT TESTED: it needs {MISSING}")
 MANY = {"nodes": [{"name": "node-1", "capacity": {"cpu": "64", "memory": "64Gi", "ephemeral-storage": "500Gi", "pods": "500"}}]}
 
-READ = """
-import json, sys
-from metaflow import Run, namespace
-namespace(None)
-run = Run(sys.argv[1])
-def of(task):
-    return {"data": {a.id: a.data for a in task if not a.id.startswith("_")}, "out": task.stdout, "err": task.stderr, "ok": task.successful,
-            "attempts": task.metadata_dict.get("attempt"), "exception": str(task.exception) if task.exception else None, "code": bool(task.code)}
-print(json.dumps({"ok": run.successful, "tasks": {step.id: [of(task) for task in step] for step in run}}, default=repr))
-"""
-
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     with s3.moto(tmp_path_factory.mktemp("moto")) as running:
-        k8s.make_bucket(running)
+        make_bucket(running)
         yield running
 
 
-class Cluster:
+class Cluster(User):
     """A flow's user before a cluster."""
 
     def __init__(self, cli, server, peer):
-        self.cli, self.server, self.peer = cli, server, peer
-        cli.environment.update(k8s.environment(peer, server, cli.directory.name))
-
-    def run(self, program, *arguments, **more):
-        return self.cli(program, "run", "--run-id-file", self.cli.directory / "id", *arguments, **more)
-
-    @property
-    def run_id(self):
-        return (self.cli.directory / "id").read_text()
-
-    def start(self, program, *arguments):
-        """A run in the background."""
-        command = [self.cli.path(program), "run", "--run-id-file", self.cli.directory / "id", *arguments]
-        return subprocess.Popen(
-            [*map(str, command)], cwd=self.cli.directory, env=self.cli.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-
-    def read(self, flow, run_id=None):
-        done = self.cli.execute([sys.executable, "-B", "-c", READ, f"{flow}/{run_id or self.run_id}"])
-        assert done.status == 0, done
-        return json.loads(done.out)
+        super().__init__(cli, k8s.environment(peer, server, cli.directory.name))
+        self.server, self.peer = server, peer
 
     def objects(self, kind, group="api/v1"):
         status, _, body = self.peer.request("GET", f"/{group}/namespaces/{k8s.NAMESPACE}/{kind}", headers=self.admin())
@@ -90,52 +59,6 @@ class Cluster:
 
     def no_complaints(self):
         assert self.peer.errors() == "" and self.peer.tell("GET", "/denied")["denied"] == []
-
-
-def wait_until(holds, seconds=30):
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "it does not happen"
-        time.sleep(0.05)
-
-
-class Gate:
-    """Where tasks of the flow `placed` report, and wait."""
-
-    def __init__(self):
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        self.waiting = []
-        self.changed = threading.Condition()
-        self.open = False
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self):
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
-            item = int(connection.makefile().readline() or "-1")
-            with self.changed:
-                self.waiting.append((item, connection))
-                self.changed.notify_all()
-                if self.open:
-                    connection.sendall(b"!")
-
-    def wait_for(self, number, seconds=60):
-        with self.changed:
-            assert self.changed.wait_for(lambda: len(self.waiting) >= number, seconds), f"{len(self.waiting)} of {number} tasks came"
-            return [item for item, _ in self.waiting]
-
-    def release(self):
-        with self.changed:
-            self.open = True
-            for _, connection in self.waiting:
-                try:
-                    connection.sendall(b"!")
-                except OSError:
-                    pass
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import pytest
 
 import s3
 from conftest import BUILD
+from remote import make_bucket
 from shapes import plan
 
 READ = """
@@ -37,13 +38,6 @@ def server(request, tmp_path_factory):
             plain.kind = request.param
             yield plain
             assert not plain.wrong_signatures
-
-
-def make_bucket(server):
-    script = "import sys; import boto3; boto3.client('s3', endpoint_url=sys.argv[1], region_name='us-east-1').create_bucket(Bucket='runs')"
-    subprocess.run(
-        [s3.moto_python() or sys.executable, "-c", script, server.url], env={**os.environ, **server.environment}, check=True
-    )
 
 
 def environment_of(server, tmp_path):

@@ -17,7 +17,7 @@ import s3
 from conftest import SANITIZED
 from shapes import plan
 from test_client_library import run_lines, told
-from test_s3 import make_bucket
+from remote import make_bucket
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "peers"))
 from metadata_service import MetadataService  # noqa: E402

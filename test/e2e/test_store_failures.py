@@ -246,7 +246,7 @@ def end_task(cli, process):
 
 
 def test_the_store_vanishes(cli):
-    process = pause_at(cli, "middle/2 (pid")
+    process = pause_at(cli, "sleeping")
     (cli.directory / ".metaflow").rename(cli.directory / "elsewhere")
     end_task(cli, process)
     out, err = process.communicate(timeout=60)
@@ -260,7 +260,7 @@ def test_the_store_vanishes(cli):
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_the_store_becomes_read_only(cli):
-    process = pause_at(cli, "middle/2 (pid")
+    process = pause_at(cli, "sleeping")
     for path in [cli.directory / ".metaflow", *(cli.directory / ".metaflow").rglob("*")]:
         if path.is_dir():
             path.chmod(0o500)

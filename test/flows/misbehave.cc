@@ -86,7 +86,11 @@ struct Misbehave : mf::FlowSpec<Misbehave> {
     if (what == "noexcept") []() noexcept { throw_from_below("out of noexcept"); }();
     if (what == "at_exit") crash_at_exit = true;
     if (what == "not_utf8") text = "\xff\xfe";
-    if (what == "sleep") ::sleep(1000);
+    if (what == "sleep") {
+      std::printf("sleeping\n");
+      std::fflush(stdout);
+      ::sleep(1000);
+    }
     if (what == "stubborn") {
       ::signal(SIGTERM, SIG_IGN);
       std::printf("ignoring\n");

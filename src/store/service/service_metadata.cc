@@ -16,6 +16,8 @@ namespace {
 constexpr std::size_t kMostOutboxes = 256;     // with more tasks that have something to tell, no further ones begin
 constexpr std::size_t kLongestLocation = 255;  // of an artifact, in the service's database
 constexpr std::int64_t kFirstHeartbeat = 1'000'000;  // after the beginning: most tasks are over by then
+/// The service knows milliseconds, and readers take what is latest: attempts must not share one.
+constexpr std::int64_t kBetweenAttempts = 2'000;
 constexpr const char* kOldest = "2.0.4";             // that knows heartbeats
 
 bool is_number(const std::string& id) {
@@ -217,11 +219,16 @@ void ServiceMetadataWriter::post(const TaskRef& task, bool artifacts, int attemp
   } else {
     outbox.push_back({.artifacts = artifacts, .attempt = attempt, .rows = std::move(rows)});
   }
-  if (begin) {  // from the loop: what else there is to say now goes with it
-    loop_.after(0, [this, where, alive = std::weak_ptr<bool>(alive_)] {
-      if (!alive.expired()) send(where);
-    });
-  }
+  if (begin) send_next(where);
+}
+
+/// From the loop: what else there is to say now goes with it.
+void ServiceMetadataWriter::send_next(const std::string& where) {
+  const Post& next = outboxes_.at(where).front();
+  const std::int64_t pause = next.attempt > 0 && !next.artifacts ? kBetweenAttempts : 0;
+  loop_.after(pause, [this, where, alive = std::weak_ptr<bool>(alive_)] {
+    if (!alive.expired()) send(where);
+  });
 }
 
 void ServiceMetadataWriter::send(const std::string& where) {
@@ -281,7 +288,7 @@ void ServiceMetadataWriter::sent(const std::string& where) {
   if (found->second.empty()) {
     outboxes_.erase(found);
   } else {
-    send(where);
+    send_next(where);
   }
 }
 

@@ -68,6 +68,7 @@ class ServiceMetadataWriter : public MetadataWriter {
   TaskIds& ids(const std::string& run);
   std::string path(const TaskRef& task) const;
   void post(const TaskRef& task, bool artifacts, int attempt, Json rows);
+  void send_next(const std::string& path);
   void send(const std::string& path);
   void answered(const std::string& path, const ServiceAnswer& answer);
   void look_what_is_missing(const std::string& path);

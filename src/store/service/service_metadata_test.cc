@@ -53,6 +53,11 @@ class Service {
     }
     return found;
   }
+  /// When the metadata of tasks came, in microseconds.
+  std::vector<std::int64_t> times() const {
+    const std::scoped_lock lock(mutex_);
+    return times_;
+  }
   int tasks() const {
     const std::scoped_lock lock(mutex_);
     return tasks_;
@@ -88,6 +93,7 @@ class Service {
     if (request.target.ends_with("/run")) return {.body = R"({"run_number": 17})"};
     if (request.target.ends_with("/task")) return {.body = Json{{"task_id", ++tasks_}}.dump()};
     const std::size_t rows = Json::parse(request.body).size();
+    if (request.target.ends_with("/metadata")) times_.push_back(base::SystemClock().monotonic_microseconds());
     if (request.target.ends_with("/metadata")) return {.body = Json{{"metadata_created", rows}}.dump()};
     if (request.target.ends_with("/artifact")) return {.body = Json{{"artifacts_created", rows}}.dump()};
     return {.body = "{}"};
@@ -95,6 +101,7 @@ class Service {
 
   mutable std::mutex mutex_;  // the server has threads of its own
   std::deque<Script> scripts_;
+  std::vector<std::int64_t> times_;
   int tasks_ = 0;
   net::TestServer server_;
 };
@@ -176,6 +183,20 @@ TEST_F(ServiceTest, TellsOfAQuickTaskWithTwoRequests) {
   finish();
   EXPECT_EQ(service_.requests("/tasks/1/").size(), 2u);
   EXPECT_EQ(service_.bodies("/metadata")[0].size(), 2u);
+}
+
+/// Metaflow's client takes the latest of what attempts say, by the service's milliseconds.
+TEST_F(ServiceTest, AttemptsDoNotShareAMillisecond) {
+  writer().new_run({}, {});
+  const TaskRef task{"17", "start", new_task("start")};
+  for (int attempt = 0; attempt < 5; ++attempt) {
+    writer().add_fields(task, attempt, {{"attempt", std::to_string(attempt), ""}});
+    if (attempt % 2 == 1) finish();
+  }
+  finish();
+  const auto times = service_.times();
+  ASSERT_EQ(times.size(), 5u);
+  for (std::size_t i = 1; i < times.size(); ++i) EXPECT_GT(times[i] - times[i - 1], 1000);
 }
 
 TEST_F(ServiceTest, FindsATaskWhoseAnswerWasLost) {

@@ -1,0 +1,103 @@
+"""What the tests of remote platforms share: who runs flows there, and a gate before which their tasks wait."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import s3
+
+READ = """
+import json, sys
+from metaflow import Run, namespace
+namespace(None)
+run = Run(sys.argv[1])
+def of(task):
+    return {"data": {a.id: a.data for a in task if not a.id.startswith("_")}, "out": task.stdout, "err": task.stderr, "ok": task.successful,
+            "attempts": task.metadata_dict.get("attempt"), "exception": str(task.exception) if task.exception else None, "code": bool(task.code)}
+print(json.dumps({"ok": run.successful, "tasks": {step.id: [of(task) for task in step] for step in run}}, default=repr))
+"""
+
+
+def make_bucket(server):
+    script = "import sys; import boto3; boto3.client('s3', endpoint_url=sys.argv[1], region_name='us-east-1').create_bucket(Bucket='runs')"
+    subprocess.run(
+        [s3.moto_python() or sys.executable, "-c", script, server.url], env={**os.environ, **server.environment}, check=True
+    )
+
+
+def wait_until(holds, seconds=45):
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it does not happen"
+        time.sleep(0.05)
+
+
+class User:
+    """Runs flows elsewhere, with these variables, and reads what became of them."""
+
+    def __init__(self, cli, variables):
+        self.cli = cli
+        cli.environment.update(variables)
+
+    def run(self, program, *arguments, **more):
+        return self.cli(program, "run", "--run-id-file", self.cli.directory / "id", *arguments, **more)
+
+    @property
+    def run_id(self):
+        return (self.cli.directory / "id").read_text()
+
+    def start(self, program, *arguments):
+        """A run in the background."""
+        command = [self.cli.path(program), "run", "--run-id-file", self.cli.directory / "id", *arguments]
+        return subprocess.Popen(
+            [*map(str, command)], cwd=self.cli.directory, env=self.cli.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+
+    def read(self, flow, run_id=None):
+        """What the official client sees."""
+        done = self.cli.execute([sys.executable, "-B", "-c", READ, f"{flow}/{run_id or self.run_id}"])
+        assert done.status == 0, done
+        return json.loads(done.out)
+
+
+class Gate:
+    """Where tasks of the flow `placed` report, and wait."""
+
+    def __init__(self):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.waiting = []
+        self.changed = threading.Condition()
+        self.open = False
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            item = int(connection.makefile().readline() or "-1")
+            with self.changed:
+                self.waiting.append((item, connection))
+                self.changed.notify_all()
+                if self.open:
+                    connection.sendall(b"!")
+
+    def wait_for(self, number, seconds=60):
+        with self.changed:
+            assert self.changed.wait_for(lambda: len(self.waiting) >= number, seconds), f"{len(self.waiting)} of {number} tasks came"
+            return [item for item, _ in self.waiting]
+
+    def release(self):
+        with self.changed:
+            self.open = True
+            for _, connection in self.waiting:
+                try:
+                    connection.sendall(b"!")
+                except OSError:
+                    pass
