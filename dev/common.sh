@@ -23,11 +23,11 @@ need_packages() {
 
 build_packages=(g++ cmake ninja-build nlohmann-json3-dev libfmt-dev nettle-dev libyaml-cpp-dev zlib1g-dev libcurl4-openssl-dev)
 test_packages=(ccache clang-16 libclang-rt-16-dev libgtest-dev libgmock-dev pkg-config git python3 python3-venv binutils procps gdb chromium
-               openssl radosgw ceph-mon ceph-osd ceph-common libcurl4 ca-certificates busybox-static musl curl wget)
+               openssl radosgw ceph-mon ceph-osd ceph-common libcurl4 ca-certificates busybox-static musl curl wget docker.io)
 # For the Kubernetes peer (test/peers/kubernetes): the server, the schema of Kubernetes, and the official client to test it with. Clients
 # from 33 on need a newer python-dateutil than what metaflow needs allows.
 kubernetes_peer=('aiohttp>=3.9' pyyaml kubernetes-validate==1.37.0 'kubernetes~=32.0')
-test_python=(metaflow 'numpy>=2' pytest pytest-xdist 'moto[server,s3,sts]' boto3 "${kubernetes_peer[@]}")
+test_python=(metaflow 'numpy>=2' pytest pytest-xdist 'moto[server,s3,sts,batch,logs,iam,ec2]' boto3 "${kubernetes_peer[@]}")
 check_packages=(git clang-16 clang-format-16 python3 python3-venv)
 bench_packages=(radosgw ceph-mon ceph-osd ceph-common rclone openssl busybox-static libbenchmark-dev libtbb-dev make parallel python3 python3-venv)
 

@@ -24,7 +24,8 @@ Judgement judge(const Ending* ending, Leftover&& left, bool was_running, bool ha
     judgement.began = report.stage != store::Stage::bootstrap;
     if (report.committed || ending == nullptr) return judgement;
     const bool killed = !report.exited || report.stopped_by != 0;
-    if (ending->by == EndedBy::deadline || (killed && ending->by == EndedBy::cluster)) verdict.cause = ending->cause;
+    if (ending->by == EndedBy::deadline || (killed && ending->by == EndedBy::cluster && !ending->cause.empty()))
+      verdict.cause = ending->cause;
     if (ending->by == EndedBy::memory && report.signal != 0 && report.oom_kills == 0) verdict.cause = ending->cause;
     verdict.timed_out = verdict.timed_out || (ending->by == EndedBy::deadline && has_limit);
     return judgement;
@@ -42,7 +43,7 @@ Judgement judge(const Ending* ending, Leftover&& left, bool was_running, bool ha
     verdict.cause = "The container ended well, but the task has left no result in the datastore.";
     return judgement;
   }
-  verdict.cause = ending->cause;
+  verdict.cause = ending->cause.empty() ? "The platform ended the job, and says no reason." : ending->cause;
   verdict.timed_out = ending->by == EndedBy::deadline && has_limit;
   verdict.hopeless = ending->by == EndedBy::bootstrap;
   if (ending->by == EndedBy::cluster && !was_running) judgement.began = false;

@@ -50,6 +50,13 @@ TEST(Judgement, ThePodKnowsWhatKilledSupervisorAndTask) {
   EXPECT_EQ(judge(&evicted, left(failed), true, false).verdict.cause, "status 3");
 }
 
+TEST(Judgement, APlatformThatSaysNothingIsNoCause) {
+  store::ExitReport killed{.stage = store::Stage::step, .signal = 9, .cause = "Task was killed by SIGKILL."};
+  const Ending silent = ended(EndedBy::cluster, "");
+  EXPECT_EQ(judge(&silent, left(killed), true, false).verdict.cause, "Task was killed by SIGKILL.");
+  EXPECT_EQ(judge(&silent, {}, true, false).verdict.cause, "The platform ended the job, and says no reason.");
+}
+
 TEST(Judgement, TimeIsUp) {
   const Ending pod = ended(EndedBy::deadline);
   EXPECT_TRUE(judge(&pod, {}, true, true).verdict.timed_out);

@@ -120,7 +120,8 @@ SAMPLED_CASES = {
     "test_transcripts.py": 2,
 }
 # What executes packages in containers, or talks to many servers: every so many tests of the file.
-SAMPLED_TESTS = {"test_kubernetes.py": 8, "test_kubernetes_client.py": 3, "test_service.py": 4, "test_s3.py": 3, "test_package.py": 6}
+SAMPLED_TESTS = {"test_kubernetes.py": 8, "test_kubernetes_client.py": 3, "test_batch.py": 6, "test_batch_docker.py": 6}
+SAMPLED_TESTS |= {"test_service.py": 4, "test_s3.py": 3, "test_package.py": 6}
 
 
 def pytest_collection_modifyitems(config, items):

@@ -91,11 +91,12 @@ def stopped_at_the_end(processes):
 
 
 @contextlib.contextmanager
-def moto(directory):
+def moto(directory, environment=None):
     port = free_port()
     with open(directory / "moto.log", "wb") as log:
         process = subprocess.Popen(
             [moto_python(), "-c", "import sys; from moto.server import main; main(sys.argv[1:])", "-H", "127.0.0.1", "-p", str(port)],
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -39,6 +39,11 @@ class Cluster(User):
         assert status == 200, body
         return json.loads(body)["items"]
 
+    def accident(self, action, **more):
+        """Something happens to a pod now."""
+        name = self.objects("pods")[0]["metadata"]["name"]
+        self.peer.tell("POST", "/pod", {"namespace": k8s.NAMESPACE, "name": name, "action": action, **more})
+
     def admin(self):
         import yaml
 
@@ -212,8 +217,10 @@ ACCIDENTS = {
 @pytest.mark.parametrize("action", ACCIDENTS)
 def test_accidents_of_pods(make, gate, action):
     """One attempt has the accident while it works; the next one does the work."""
-    cluster = make({"pods": {}, "action": action, "times": 1, "after": 0.3})
+    cluster = make()
     process = cluster.start("placed", "--n", "1", "--port", str(gate.port), "--with", "retry:times=1,minutes_between_retries=0")
+    gate.wait_for(1)
+    cluster.accident(action)
     gate.wait_for(2)
     gate.release()
     out, _ = process.communicate(timeout=60)
@@ -395,8 +402,10 @@ def test_interrupt(make, gate, twice):
 
 
 def test_one_failure_stops_the_others(make, gate):
-    cluster = make({"pods": {}, "action": "exit", "exitCode": 3, "times": 1, "after": 1})
+    cluster = make()
     process = cluster.start("placed", "--n", "3", "--port", str(gate.port))
+    gate.wait_for(3)
+    cluster.accident("exit", exitCode=3)
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 1 and "2 running tasks were stopped because of it." in out, out
     cluster.nothing_is_left()

@@ -1,5 +1,7 @@
 """The Kubernetes peer does what a real Kubernetes 1.32 did in the same cases: statuses, reasons and messages are recorded ones."""
 
+import time
+
 import pytest
 from kubernetes.client.exceptions import ApiException
 
@@ -329,11 +331,15 @@ def test_pod_failure_policy(cluster):
 
 def test_disruption_is_ignored_by_policy(peer, cluster, tmp_path):
     """What the cluster did to a pod is no failure of the job's."""
-    peer.tell("POST", "/rules", {"pods": {"labels": "case=ignored"}, "nth": 1, "action": "evict"})
     rules = [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]
     script = "[ -e /shared/once ] || { touch /shared/once; sleep 60; }"
     cluster.submit("ignored", ["sh", "-c", script], podFailurePolicy={"rules": rules}, pod={"terminationGracePeriodSeconds": 0, "volumes": [{"name": "shared", "hostPath": {"path": str(tmp_path)}}]},
                    container={"volumeMounts": [{"name": "shared", "mountPath": "/shared"}]})  # fmt: skip
+    end = time.monotonic() + 30
+    while not (tmp_path / "once").exists():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    peer.tell("POST", "/pod", {"name": cluster.pods("ignored")[0]["metadata"]["name"], "action": "evict"})
     job = cluster.finished("ignored")
     assert conditions(job)[-1][0] == "Complete" and "failed" not in job["status"]
 

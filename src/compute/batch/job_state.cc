@@ -93,8 +93,7 @@ Ending ending_of(const Job& job) {
     return {.by = EndedBy::cluster, .exit_code = 0, .cause = fmt::format("The job failed: {}", sentence(job.reason))};
   if (job.exit_code) return compute::ending_by_exit_status(*job.exit_code, job.container_reason, kAccess);
   return {.by = EndedBy::cluster,
-          .cause = fmt::format("The job was ended by AWS: {}",
-                               sentence(job.reason.empty() ? "it says no reason" : job.reason))};
+          .cause = job.reason.empty() ? "" : fmt::format("The job was ended by AWS: {}", sentence(job.reason))};
 }
 
 Ending ending_of_lost(const std::string& id) {

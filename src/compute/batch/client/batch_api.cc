@@ -84,7 +84,8 @@ void BatchApi::call(const char* operation, const std::string& words, const Json&
                   .may_repeat = may_repeat},
                  [words, done = std::move(done)](net::AwsAnswer&& answer) {
                    if (answer.failure) return done(answer.failure, Json());
-                   auto object = base::parse_object(answer.body);
+                   // What has no members may be told with no body at all.
+                   auto object = base::parse_object(answer.body.empty() ? "{}" : answer.body);
                    if (!object) return done(strange(words, "the answer is no JSON object"), Json());
                    done(std::nullopt, std::move(*object));
                  });

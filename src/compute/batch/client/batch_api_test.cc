@@ -194,7 +194,7 @@ TEST_F(BatchApiTest, ListsInPages) {
 
 TEST_F(BatchApiTest, TerminatesAndCancels) {
   int over = 0;
-  answers({{.body = "{}"}});
+  answers({{.body = "{}"}, {.body = ""}});
   const auto count = [&](const BatchApi::Failure& failure) { over += failure ? 100 : 1; };
   api().terminate("j", "the run is over", count);
   run_until([&] { return over == 1; });
