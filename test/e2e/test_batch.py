@@ -110,7 +110,8 @@ def test_out_of_memory_and_spot_reclaim_are_tried_again(user):
         result = user.run("failing", "--with", "batch:queue=spot", "--with", "retry:times=1,minutes_between_retries=0")
         assert result.status == 0 and words in result.out + result.err, result
         user.peer.tell("DELETE", "/rules")
-        assert user.read("Failing")["ok"]
+        seen = user.read("Failing")
+        assert seen["ok"] and seen["tasks"]["start"][0]["attempts"] == "1", "it had begun, though nobody saw it run"
 
 
 def test_lost_answers_make_no_second_job(user):
