@@ -1,6 +1,7 @@
 """AWS Batch and an S3 server for whole flows: the server of test/peers, and moto."""
 
 import contextlib
+import json
 import pathlib
 import sys
 
@@ -12,17 +13,13 @@ sys.path.insert(0, str(ROOT / "test"))
 from peers.batch.launch import Peer  # noqa: E402
 
 ROLE = "arn:aws:iam::123456789012:role/tasks"
-# What who runs a flow needs besides S3: docs/batch.md.
+POLICY = json.loads((ROOT / "docs" / "batch" / "policy.json").read_text())
+# What who runs a flow may do besides S3, as it is documented.
 ACTIONS = [
-    "batch:SubmitJob",
-    "batch:DescribeJobs",
-    "batch:ListJobs",
-    "batch:TerminateJob",
-    "batch:RegisterJobDefinition",
-    "batch:DescribeJobDefinitions",
-    "batch:DescribeJobQueues",
-    "batch:DescribeComputeEnvironments",
-    "logs:GetLogEvents",
+    action
+    for statement in POLICY["Statement"]
+    for action in ([statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"])
+    if action.startswith(("batch:", "logs:"))
 ]
 
 
@@ -48,7 +45,7 @@ def environment(peer, server, prefix, queue="ec2"):
     keys = peer.tell("POST", "/keys", {"name": "ada", "actions": ACTIONS})
     return {
         **server.environment,
-        **peer.environment(keys["access"], keys["secret"]),
+        **peer.environment(keys["access"], keys["secret"]),  # moto does not look at them
         "METAFLOW_DATASTORE_SYSROOT_S3": f"s3://runs/{prefix}",
         "METAFLOW_DEFAULT_DATASTORE": "s3",
         "METAFLOW_BATCH_JOB_QUEUE": queue,

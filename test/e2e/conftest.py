@@ -160,3 +160,14 @@ def client(cli, monkeypatch):
 
     core.filecache = FileCache(cache_dir=str(cli.directory / "client_cache"))
     return metaflow
+
+
+@pytest.fixture
+def gate():
+    """Where tasks report, and wait."""
+    from remote import Gate
+
+    gate = Gate()
+    yield gate
+    gate.release()
+    gate.listener.close()

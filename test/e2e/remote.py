@@ -2,6 +2,8 @@
 
 import json
 import os
+import pathlib
+import signal
 import socket
 import subprocess
 import sys
@@ -40,7 +42,7 @@ class User:
     """Runs flows elsewhere, with these variables, and reads what became of them."""
 
     def __init__(self, cli, variables):
-        self.cli = cli
+        self.cli, self.variables = cli, variables
         cli.environment.update(variables)
 
     def run(self, program, *arguments, **more):
@@ -50,9 +52,9 @@ class User:
     def run_id(self):
         return (self.cli.directory / "id").read_text()
 
-    def start(self, program, *arguments):
+    def start(self, program, *arguments, command="run"):
         """A run in the background."""
-        command = [self.cli.path(program), "run", "--run-id-file", self.cli.directory / "id", *arguments]
+        command = [self.cli.path(program), command, "--run-id-file", self.cli.directory / "id", *arguments]
         return subprocess.Popen(
             [*map(str, command)], cwd=self.cli.directory, env=self.cli.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
@@ -101,3 +103,10 @@ class Gate:
                     connection.sendall(b"!")
                 except OSError:
                     pass
+
+
+def kill_scheduler(process):
+    """The process that the guard, which was started, watches over."""
+    (child,) = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()[:1]
+    os.kill(int(child), signal.SIGKILL)
+    process.wait()

@@ -5,14 +5,15 @@ import signal
 import pytest
 
 import account
+import cluster as k8s
 import s3
-from remote import User, make_bucket, wait_until
+from remote import User, kill_scheduler, make_bucket, wait_until
 
 MISSING = account.missing()
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=f"AWS BATCH IS NOT TESTED: it needs {MISSING}")
 
 SCENARIO = {
-    "environments": {"ec2": {"type": "EC2"}, "spot": {"type": "SPOT"}, "fargate": {"type": "FARGATE"}},
+    "environments": {"ec2": {"type": "EC2"}, "spot": {"type": "SPOT"}, "fargate": {"type": "FARGATE"}, "small": {"type": "EC2", "maxvCpus": 1}},
     "images": [{"image": "debian-with-curl", "root": "debian-full"}],
 }
 
@@ -98,6 +99,15 @@ def test_failures(user):
     assert result.status == 1 and "SIGKILL" in result.err + result.out, result
 
 
+def test_what_nobody_cures_is_given_up(user):
+    """More than the queue's machines have: Batch would let it wait for ever."""
+    user.cli.environment["METAFLOW_BATCH_PATIENCE"] = "1"
+    result = user.run("bigsum", "--with", "batch:queue=small,cpu=4")
+    assert result.status == 1 and "Job is RUNNABLE: MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE" in result.out, result
+    assert "given up after 1" in result.out, result.out
+    wait_until(lambda: not user.unfinished())
+
+
 def test_an_image_that_is_not_there(user):
     result = user.run("failing", "--with", "batch:image=corp/no-such:1", "--with", "retry:times=3,minutes_between_retries=0")
     assert result.status == 1 and "CannotPullContainerError" in result.err + result.out, result
@@ -112,6 +122,23 @@ def test_out_of_memory_and_spot_reclaim_are_tried_again(user):
         user.peer.tell("DELETE", "/rules")
         seen = user.read("Failing")
         assert seen["ok"] and seen["tasks"]["start"][0]["attempts"] == "1", "it had begun, though nobody saw it run"
+
+
+def test_the_policy_is_no_wider_than_what_is_used(user):
+    """That it is wide enough, all tests show."""
+    user.peer.tell("POST", "/rules", {"operation": "SubmitJob", "action": "lose", "times": 1})
+    assert user.run("bigsum", "--with", "batch:shared_memory=77", "--size", "100").status == 0  # a definition that is not there yet
+    user.cli.environment["METAFLOW_BATCH_FLOW_IN_IMAGE"] = "/bin/ls"
+    result = user.run("failing", "--with", "batch")
+    assert result.status == 1 and "unrecognized option" in result.out, result.out
+    del user.cli.environment["METAFLOW_BATCH_FLOW_IN_IMAGE"]
+    user.peer.tell("POST", "/rules", {"jobs": {"name": "mf-.*-BigSum-start-.*"}, "action": "stuck"})
+    running = user.start("bigsum", "--with", "batch")
+    wait_until(lambda: any(job["status"] == "RUNNABLE" for job in user.unfinished()))
+    assert user.cli("bigsum", "batch", "kill", "--run-id", user.run_id).status == 0
+    running.communicate(timeout=60)
+    used = user.peer.tell("GET", f"/used?access={user.cli.environment['AWS_ACCESS_KEY_ID']}")["used"]
+    assert sorted(used) == sorted(account.ACTIONS)
 
 
 def test_lost_answers_make_no_second_job(user):
@@ -173,3 +200,60 @@ def test_resumed_after_the_scheduler_was_killed(user):
     result = user.cli("bigsum", "resume", "--with", "batch", "--origin-run-id", user.run_id)
     assert result.status == 0, result
     assert not user.unfinished()
+
+
+@pytest.fixture
+def both(user, server, tmp_path):
+    """Who has a cluster besides the account."""
+    with k8s.cluster(tmp_path / "cluster", server) as peer:
+        # The keys of the account: the secret has those of the tasks.
+        user.cli.environment.update({**k8s.environment(peer, server, user.cli.directory.name), **user.variables})
+        yield user
+        assert peer.errors() == "" and peer.tell("GET", "/denied")["denied"] == []
+
+
+needs_a_cluster = pytest.mark.skipif(k8s.missing() is not None, reason=f"BATCH BESIDE KUBERNETES IS NOT TESTED: it needs {k8s.missing()}")
+
+
+@needs_a_cluster
+def test_batch_kubernetes_and_here_in_one_run(both):
+    result = both.run("mixed")
+    assert result.status == 0, result
+    tasks = both.read("Mixed")["tasks"]
+    places = {step: task["data"]["place"] for step, (task,) in tasks.items()}
+    assert places == {"start": "here", "on_batch": "job", "on_kubernetes": "pod", "join": "here", "end": "here"}
+    assert sorted(tasks["join"][0]["data"]["places"]) == ["job", "pod"]
+
+
+@needs_a_cluster
+def test_a_task_that_runs_is_not_done_twice(both, gate):
+    """The scheduler is killed; its task goes on, and ends under the next one."""
+    process = both.start("mixed", "--port", str(gate.port))
+    gate.wait_for(1)
+    origin = both.run_id
+    kill_scheduler(process)
+    assert both.cli("mixed", "batch", "list", "--run-id", origin).out.count("Status: RUNNING") == 1
+    resumed = both.start("mixed", "--origin-run-id", origin, command="resume")
+    lines = []
+    for line in resumed.stdout:
+        lines.append(line)
+        if "still executed" in line:
+            break
+    assert f"of run {origin}" in lines[-1], lines
+    gate.release()
+    out = "".join(lines) + resumed.communicate(timeout=90)[0]
+    assert resumed.returncode == 0, out
+    assert len(gate.waiting) == 1, "it was executed once"
+    assert both.read("Mixed")["ok"]
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_interrupted_while_it_runs(user, times):
+    """The second time nothing is waited for, and yet nothing is left."""
+    running = user.start("misbehave", "--with", "batch", "--how", "sleep")
+    assert any("sleeping" in line for line in running.stdout)
+    for _ in range(times):
+        running.send_signal(signal.SIGINT)
+    out, _ = running.communicate(timeout=60)
+    assert running.returncode == 1, out
+    wait_until(lambda: not user.unfinished())

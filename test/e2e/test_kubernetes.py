@@ -13,7 +13,7 @@ import pytest
 
 import cluster as k8s
 import s3
-from remote import Gate, User, make_bucket, wait_until
+from remote import User, kill_scheduler, make_bucket, wait_until
 
 MISSING = k8s.missing()
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=f"KUBERNETES IS NOT TESTED: it needs {MISSING}")
@@ -64,14 +64,6 @@ class Cluster(User):
 
     def no_complaints(self):
         assert self.peer.errors() == "" and self.peer.tell("GET", "/denied")["denied"] == []
-
-
-@pytest.fixture
-def gate():
-    gate = Gate()
-    yield gate
-    gate.release()
-    gate.listener.close()
 
 
 @pytest.fixture
@@ -411,13 +403,6 @@ def test_one_failure_stops_the_others(make, gate):
     cluster.nothing_is_left()
 
 
-def kill_scheduler(process):
-    """The process that the guard, which was started, watches over."""
-    (child,) = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()[:1]
-    os.kill(int(child), signal.SIGKILL)
-    process.wait()
-
-
 def test_resume_does_not_do_twice_what_still_runs(make, gate, cli):
     cluster = make()
     process = cluster.start("placed", "--n", "3", "--port", str(gate.port), "--max-workers", "2")
@@ -426,10 +411,7 @@ def test_resume_does_not_do_twice_what_still_runs(make, gate, cli):
     kill_scheduler(process)
     listed = cli("placed", "kubernetes", "list", "--run-id", origin)
     assert listed.status == 0 and listed.out.count("Status: Running") == 2, listed
-    resumed = subprocess.Popen(
-        [str(cli.path("placed")), "resume", "--origin-run-id", origin, "--run-id-file", str(cli.directory / "id")],
-        cwd=cli.directory, env=cli.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
+    resumed = cluster.start("placed", "--origin-run-id", origin, command="resume")
     lines = []
     for line in resumed.stdout:
         lines.append(line)

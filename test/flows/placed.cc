@@ -1,14 +1,13 @@
 // A flow of which one step is executed on a cluster, and does what the parameters say.
-#include <arpa/inet.h>
 #include <metaflow/metaflow.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
 #include <stdexcept>
 #include <thread>
 #include <vector>
+
+#include "gate.h"
 
 namespace mf = metaflow;
 
@@ -36,7 +35,7 @@ struct Placed : mf::FlowSpec<Placed> {
     std::printf("working on %d\n", item);
     std::fprintf(stderr, "attempt %d\n", attempt);
     std::fflush(stdout);
-    if (*port > 0) wait_for_answer(item);
+    if (*port > 0) wait_at_gate(*port, item);
     if (attempt < *until) go_wrong();
     square = item * item;
   }
@@ -71,22 +70,6 @@ struct Placed : mf::FlowSpec<Placed> {
     if (*fail == "crash") std::abort();
     if (*fail == "exit") std::_Exit(7);
     if (*fail == "sleep") std::this_thread::sleep_for(std::chrono::hours(1));
-  }
-
-  /// Pods of the test's cluster have the network of the machine.
-  void wait_for_answer(int item) {
-    const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(static_cast<std::uint16_t>(*port));
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
-      throw std::runtime_error("nobody listens");
-    const std::string hello = std::to_string(item) + "\n";
-    char answer = 0;
-    if (::write(fd, hello.data(), hello.size()) < 0 || ::read(fd, &answer, 1) != 1)
-      throw std::runtime_error("nobody answers");
-    ::close(fd);
   }
 };
 

@@ -1,0 +1,25 @@
+// Where tasks of tests report, and wait: a server of the test on this machine, whose network the containers of its platforms share.
+#pragma once
+
+#include <arpa/inet.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+
+inline void wait_at_gate(int port, int number) {
+  const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<std::uint16_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
+    throw std::runtime_error("nobody listens");
+  const std::string hello = std::to_string(number) + "\n";
+  char answer = 0;
+  if (::write(fd, hello.data(), hello.size()) < 0 || ::read(fd, &answer, 1) != 1)
+    throw std::runtime_error("nobody answers");
+  ::close(fd);
+}
