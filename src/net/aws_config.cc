@@ -15,6 +15,9 @@ namespace metaflow::net {
 
 namespace {
 
+constexpr const char* kConfigFile = "~/.aws/config";
+constexpr const char* kCredentialsFile = "~/.aws/credentials";
+
 const IniSection* find_section(const Ini& ini, const std::string& name) {
   const auto found = ini.find(name);
   return found == ini.end() ? nullptr : &found->second;
@@ -68,13 +71,8 @@ Ini parse_ini(std::string_view text) {
 }
 
 AwsConfig::AwsConfig(Variables variables) : variables_(std::move(variables)) {
-  auto read = [&](const char* variable, const char* file) {
-    const std::string path = expand_home(variables_(variable).value_or(file));
-    const auto content = base::try_read_file(path);
-    return content ? parse_ini(content->text()) : Ini{};
-  };
-  config_ = read("AWS_CONFIG_FILE", "~/.aws/config");
-  credentials_ = read("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials");
+  config_ = read("AWS_CONFIG_FILE", kConfigFile);
+  credentials_ = read("AWS_SHARED_CREDENTIALS_FILE", kCredentialsFile);
   auto chosen = variables_("AWS_DEFAULT_PROFILE");
   if (!chosen) chosen = variables_("AWS_PROFILE");
   profile_ = chosen.value_or("default");
@@ -82,6 +80,22 @@ AwsConfig::AwsConfig(Variables variables) : variables_(std::move(variables)) {
     throw Error(ErrorCode::invalid_command, fmt::format("There is no AWS profile '{}'", profile_),
                 "Make it (`aws configure --profile NAME`), or unset AWS_PROFILE.");
   }
+}
+
+Ini AwsConfig::read(const char* variable, const char* file) const {
+  const std::string path = expand_home(variables_(variable).value_or(file));
+  const auto content = base::try_read_file(path);
+  return content ? parse_ini(content->text()) : Ini{};
+}
+
+void AwsConfig::read_again() {
+  Ini config = read("AWS_CONFIG_FILE", kConfigFile);
+  Ini credentials = read("AWS_SHARED_CREDENTIALS_FILE", kCredentialsFile);
+  std::swap(config_, config);
+  std::swap(credentials_, credentials);
+  if (in_config(profile_) != nullptr || in_credentials(profile_) != nullptr) return;
+  std::swap(config_, config);
+  std::swap(credentials_, credentials);
 }
 
 const IniSection* AwsConfig::in_config(const std::string& profile) const {

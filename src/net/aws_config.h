@@ -22,6 +22,8 @@ class AwsConfig {
  public:
   /// Reads the files. Throws Error{invalid_command} if a profile that was asked for does not exist.
   explicit AwsConfig(Variables variables);
+  /// The files, which may have changed. A profile that is gone from them stays as it was.
+  void read_again();
 
   std::optional<std::string> variable(const std::string& name) const { return variables_(name); }
   const std::string& profile() const { return profile_; }
@@ -47,6 +49,8 @@ class AwsConfig {
   std::string expand_home(const std::string& path) const;
 
  private:
+  Ini read(const char* variable, const char* file) const;
+
   Variables variables_;
   Ini config_;
   Ini credentials_;

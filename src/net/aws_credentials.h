@@ -23,7 +23,7 @@ struct AwsCredentials {
 class AwsCredentialProvider {
  public:
   /// All must outlive it. Drives the client while it asks a service for keys.
-  AwsCredentialProvider(HttpClient& http, base::Clock& clock, const AwsConfig& config)
+  AwsCredentialProvider(HttpClient& http, base::Clock& clock, AwsConfig& config)
       : http_(http), clock_(clock), config_(config) {}
 
   /// Keys that are good for a while: renewed from 15 minutes before their end. Throws Error{invalid_command} if there
@@ -32,8 +32,11 @@ class AwsCredentialProvider {
   /// When they end, in seconds since 1970; 0: never. What they sign ends then, too. After keys().
   std::int64_t expires() const { return current_ ? current_->expires : 0; }
   std::string source() const { return current_ ? current_->source : "nowhere"; }
-  /// The server did not accept them: look again.
-  void forget() { current_.reset(); }
+  /// The server did not accept them: look again, in the files too, which tools write new ones to.
+  void forget() {
+    current_.reset();
+    config_.read_again();
+  }
 
   /// The configured region, or that of the machine if its keys are used; nothing if unknown.
   std::optional<std::string> region();
@@ -57,7 +60,7 @@ class AwsCredentialProvider {
 
   HttpClient& http_;
   base::Clock& clock_;
-  const AwsConfig& config_;
+  AwsConfig& config_;
   std::optional<AwsCredentials> current_;
   std::int64_t next_try_ = 0;  // seconds since 1970, after a renewal that failed
   bool machines_ = false;      // the keys are those of the machine

@@ -147,7 +147,12 @@ TEST_F(AwsServiceTest, KeysThatEndedAreLookedForAgain) {
   session().keys();
   keys("NEW");
   answers({refusal(403, "ExpiredTokenException", "expired"), {.body = "{}"}});
-  // ~/.aws/credentials is read when a session begins: what changes is what programs and services give.
+  EXPECT_FALSE(call().failure);
+  EXPECT_THAT(server_.received().back().headers.at("authorization"), HasSubstr("Credential=NEW/"));
+}
+
+TEST_F(AwsServiceTest, KeysThatEnded) {
+  answers({refusal(403, "ExpiredTokenException", "expired")});
   EXPECT_THAT(call().failure->hint, HasSubstr("log in again"));
 }
 

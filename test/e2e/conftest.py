@@ -117,11 +117,20 @@ SAMPLED_CASES = {
     "test_values.py": 4,
     "test_failures.py": 4,
     "test_joins.py": 3,
+    "test_store_failures.py": 3,
     "test_transcripts.py": 2,
 }
 # What executes packages in containers, or talks to many servers: every so many tests of the file.
-SAMPLED_TESTS = {"test_kubernetes.py": 8, "test_kubernetes_client.py": 3, "test_batch.py": 6, "test_batch_docker.py": 6}
-SAMPLED_TESTS |= {"test_service.py": 4, "test_s3.py": 3, "test_package.py": 6}
+SAMPLED_TESTS = {
+    "test_batch.py": 7,
+    "test_batch_docker.py": 6,
+    "test_client_library.py": 2,
+    "test_kubernetes.py": 11,
+    "test_kubernetes_client.py": 3,
+    "test_package.py": 6,
+    "test_s3.py": 4,
+    "test_service.py": 4,
+}
 
 
 def pytest_collection_modifyitems(config, items):
