@@ -59,7 +59,7 @@ def test_a_run_that_failed_is_not_successful(cli, client, where):
 
 
 def test_the_failed_item_of_a_foreach(cli, client):
-    run_id, result = cli.fail("failing", "--where", "work")
+    run_id, result = cli.fail("failing", "--where", "work", "--max-workers", "1")  # the others are over
     tasks = {task.index: task for task in client.Run(f"Failing/{run_id}")["work"]}
     assert tasks[1].exception.type == "std::runtime_error"
     assert "<flow Failing step work[1] (input: one)> failed:" in tasks[1].stderr
