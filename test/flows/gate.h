@@ -1,4 +1,5 @@
-// Where tasks of tests report, and wait: a server of the test on this machine, whose network the containers of its platforms share.
+// Where tasks of tests report, and wait: a server of the test on this machine, whose network the containers of its
+// platforms share.
 #pragma once
 
 #include <arpa/inet.h>

@@ -380,8 +380,8 @@ void BatchBackend::settle(Entry& entry, compute::Leftover&& left) {
   const std::optional<std::string> err = std::move(left.err);
   const bool has_log = left.report.has_value() || out || err;
   const bool was_running = entry.running || entry.state.started > 0;  // it may have been between two looks
-  const compute::Judgement judgement = compute::judge(entry.ended ? &*entry.ended : nullptr, std::move(left),
-                                                      was_running, entry.attempt.time_limit > 0);
+  const compute::Judgement judgement =
+      compute::judge(entry.ended ? &*entry.ended : nullptr, std::move(left), was_running, entry.attempt.time_limit > 0);
   if (!entry.stopping && try_again(entry, judgement)) return;
   show(entry, out, err);
   if (!has_log && !entry.stopping && !over_ && !entry.state.log_stream.empty())

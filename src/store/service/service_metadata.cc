@@ -18,7 +18,7 @@ constexpr std::size_t kLongestLocation = 255;  // of an artifact, in the service
 constexpr std::int64_t kFirstHeartbeat = 1'000'000;  // after the beginning: most tasks are over by then
 /// The service knows milliseconds, and readers take what is latest: attempts must not share one.
 constexpr std::int64_t kBetweenAttempts = 2'000;
-constexpr const char* kOldest = "2.0.4";             // that knows heartbeats
+constexpr const char* kOldest = "2.0.4";  // that knows heartbeats
 
 bool is_number(const std::string& id) {
   return !id.empty() && std::all_of(id.begin(), id.end(), [](char c) { return c >= '0' && c <= '9'; });
