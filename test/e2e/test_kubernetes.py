@@ -506,6 +506,6 @@ def test_nothing_secret_is_told(make, cli):
 def test_many_inputs(make):
     """More than a command line should take: the list goes by the store."""
     cluster = make()
-    result = cluster.run("sweep", "--n", "120", "--max-num-splits", "120", "--max-workers", "4", "--with", "kubernetes:cpu=0.1,memory=50,disk=50", timeout=300)
+    result = cluster.run("sweep", "--n", "120", "--max-num-splits", "120", "--max-workers", "12", "--with", "kubernetes:cpu=0.1,memory=50,disk=50", timeout=300)
     assert result.status == 0, result
     assert cluster.read("Sweep")["ok"]
