@@ -71,7 +71,9 @@ SignalReader::SignalReader(const std::vector<int>& signals) : signals_(signals) 
   if (!fd_) throw_errno("create", "a signalfd", errno);
 }
 
+/// Those that nobody has read were meant for what is over: they must not end what comes after it.
 SignalReader::~SignalReader() {
+  while (next() != 0) continue;
   sigset_t set;
   sigemptyset(&set);
   for (int signal : signals_) sigaddset(&set, signal);

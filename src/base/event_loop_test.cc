@@ -82,6 +82,15 @@ TEST(EventLoop, ACallbackMayUnwatchAnotherThatIsReady) {
   EXPECT_EQ(calls, 1);
 }
 
+TEST(SignalReader, WhatNobodyReadIsForgotten) {
+  {
+    const SignalReader reader({SIGUSR1});
+    ::kill(::getpid(), SIGUSR1);  // its default is to end the process
+  }
+  SignalReader again({SIGUSR1});
+  EXPECT_EQ(again.next(), 0);
+}
+
 TEST(SignalReader, SignalsAreRead) {
   SystemClock clock;
   EventLoop loop(clock);

@@ -23,7 +23,6 @@ using awsbatch::Job;
 using Json = nlohmann::ordered_json;
 
 constexpr std::int64_t kAskEvery = 3'000'000;
-constexpr const char* kNoJobs = "No active AWS Batch jobs found.\n";
 
 /// Below a run: which queues its jobs are in.
 std::string queues_path(const Context& context, const std::string& run) {
@@ -75,28 +74,27 @@ std::vector<Job> jobs_of(Context& context, Waiting& batch, const ChosenRuns& whi
 
 std::string parameter(const Job& job, const char* name) {
   const auto found = job.parameters.find(name);
-  return found == job.parameters.end() ? "?" : found->second;
+  return found == job.parameters.end() ? "" : found->second;
 }
 
-int list_batch_jobs(Context& context, const ChosenRuns& which) {
+std::vector<ListedJob> list_batch_jobs(Context& context, const ChosenRuns& which) {
   Waiting batch(context);
-  std::string text;
-  for (const Job& job : jobs_of(context, batch, which)) {
-    text += fmt::format("Run: {} Step: {} Task: {} Attempt: {} Job: {} Created At: {} Status: {}{}\n",
-                        parameter(job, awsbatch::kRunParameter), parameter(job, awsbatch::kStepParameter),
-                        parameter(job, awsbatch::kTaskParameter), parameter(job, awsbatch::kAttemptParameter), job.id,
-                        base::utc_time(job.created * 1000).substr(0, 19), awsbatch::name_of(job.status),
-                        job.reason.empty() ? "" : fmt::format(" ({})", job.reason));
+  std::vector<ListedJob> listed;
+  for (Job& job : jobs_of(context, batch, which)) {
+    listed.push_back({.run = parameter(job, awsbatch::kRunParameter),
+                      .step = parameter(job, awsbatch::kStepParameter),
+                      .task = parameter(job, awsbatch::kTaskParameter),
+                      .attempt = parameter(job, awsbatch::kAttemptParameter),
+                      .user = parameter(job, awsbatch::kUserParameter),
+                      .job = std::move(job.id),
+                      .since = base::utc_time(job.created * 1000).substr(0, 19) + "Z",
+                      .status = std::string(awsbatch::name_of(job.status)),
+                      .reason = std::move(job.reason)});
   }
-  if (text.empty()) {
-    Context::echo_always(kNoJobs);
-  } else {
-    base::write_all(1, text);
-  }
-  return 0;
+  return listed;
 }
 
-int kill_batch_jobs(Context& context, const ChosenRuns& which) {
+std::size_t kill_batch_jobs(Context& context, const ChosenRuns& which) {
   Waiting batch(context);
   const std::vector<Job> jobs = jobs_of(context, batch, which);
   awsbatch::end_jobs(batch.api, batch.loop, jobs, fmt::format("Killed by {} with batch kill", context.user()));
@@ -105,8 +103,7 @@ int kill_batch_jobs(Context& context, const ChosenRuns& which) {
         1, fmt::format("Killed {}/{}/{} (job {})\n", parameter(job, awsbatch::kRunParameter),
                        parameter(job, awsbatch::kStepParameter), parameter(job, awsbatch::kTaskParameter), job.id));
   }
-  if (jobs.empty()) Context::echo_always(kNoJobs);
-  return 0;
+  return jobs.size();
 }
 
 }  // namespace
@@ -164,6 +161,8 @@ Command batch_command(Context& context) {
   return job_commands(context,
                       {.name = "batch",
                        .platform = "AWS Batch",
+                       .things = "AWS Batch jobs",
+                       .beginning = "Created",
                        .list = [&context](const ChosenRuns& which) { return list_batch_jobs(context, which); },
                        .kill = [&context](const ChosenRuns& which) { return kill_batch_jobs(context, which); }});
 }

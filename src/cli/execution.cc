@@ -234,9 +234,11 @@ int Execution::execute(const store::TaskRef& parameters, runtime::Origin* origin
   run_options.local_root = context_.local_root();
 
   base::EventLoop& loop = *loop_;
+  const std::unique_ptr<store::BackgroundStorage> background = context_.store().storage().in_background(loop);
   base::SignalReader signals({SIGINT, SIGTERM, SIGHUP});
-  runtime::Run run({graph_, context_.store(), metadata_->writer(), *journal_, loop, context_.clock, *reporter_},
-                   run_options, parameters);
+  runtime::Run run(
+      {graph_, context_.store(), *background, metadata_->writer(), *journal_, loop, context_.clock, *reporter_},
+      run_options, parameters);
   loop.watch(signals.fd(), [&] {
     while (const int signal = signals.next()) {
       run.interrupt(signal == SIGINT ? "Workflow interrupted. Its tasks are asked to stop; Ctrl-C again kills them."
@@ -244,7 +246,7 @@ int Execution::execute(const store::TaskRef& parameters, runtime::Origin* origin
     }
   });
   std::function<void()> renew = [&] {
-    lease_->renew();
+    lease_->renew(*background);
     loop.after(runtime::Lease::kRenewEvery, renew);
   };
   loop.after(runtime::Lease::kRenewEvery, renew);

@@ -81,26 +81,27 @@ class Clients {
   std::vector<std::unique_ptr<kube::KubernetesApi>> apis_;
 };
 
-int list(Context& context, const ChosenRuns& chosen) {
+std::vector<ListedJob> list(Context& context, const ChosenRuns& chosen) {
   const kube::RunSelection which = selection(chosen);
   Clients clients(context, which.run);
-  std::string text;
+  std::vector<ListedJob> listed;
   clients.each([&](kube::KubernetesApi& api, base::EventLoop& loop) {
-    for (const RunJob& job : unfinished_jobs(api, loop, which)) {
-      text += fmt::format("Run: {} Step: {} Task: {} Attempt: {} {}: {} Started At: {} Status: {}\n", job.run, job.step,
-                          job.task, job.attempt, job.pod.empty() ? "Job" : "Pod", job.pod.empty() ? job.name : job.pod,
-                          job.started, job.pod.empty() ? "No pod yet" : job.phase);
+    for (RunJob& job : unfinished_jobs(api, loop, which)) {
+      listed.push_back({.run = std::move(job.run),
+                        .step = std::move(job.step),
+                        .task = std::move(job.task),
+                        .attempt = std::move(job.attempt),
+                        .user = std::move(job.user),
+                        .job = std::move(job.name),
+                        .pod = std::move(job.pod),
+                        .since = std::move(job.started),
+                        .status = std::move(job.phase)});
     }
   });
-  if (text.empty()) {
-    Context::echo_always("No active Kubernetes pods found.\n");
-  } else {
-    base::write_all(1, text);
-  }
-  return 0;
+  return listed;
 }
 
-int kill(Context& context, const ChosenRuns& chosen) {
+std::size_t kill(Context& context, const ChosenRuns& chosen) {
   const kube::RunSelection which = selection(chosen);
   Clients clients(context, which.run);
   std::size_t killed = 0;
@@ -118,8 +119,7 @@ int kill(Context& context, const ChosenRuns& chosen) {
     }
     killed += jobs.size();
   });
-  if (killed == 0) Context::echo_always("No active Kubernetes pods found.\n");
-  return 0;
+  return killed;
 }
 
 }  // namespace
@@ -162,6 +162,8 @@ void settle_jobs(Context& context, const std::string& run) {
 Command kubernetes_command(Context& context) {
   return job_commands(context, {.name = "kubernetes",
                                 .platform = "Kubernetes",
+                                .things = "Kubernetes pods",
+                                .beginning = "Started",
                                 .list = [&context](const ChosenRuns& which) { return list(context, which); },
                                 .kill = [&context](const ChosenRuns& which) { return kill(context, which); }});
 }

@@ -28,15 +28,23 @@ constexpr const char* kFetcherImage = "curlimages/curl:8.10.1";
 constexpr const char* kPassedOn[] = {"S3_ENDPOINT_URL", "S3_SERVER_SIDE_ENCRYPTION", "S3_VERIFY_CERTIFICATE",
                                      "DATATOOLS_S3ROOT"};
 
-std::int64_t seconds_of(const base::Settings& settings, const std::string& name, std::int64_t otherwise) {
+std::int64_t number_of(const base::Settings& settings, const std::string& name, std::int64_t otherwise,
+                       const char* what) {
   const auto text = settings.get(name);
   if (!text) return otherwise;
-  std::int64_t seconds = 0;
-  const auto parsed = std::from_chars(text->data(), text->data() + text->size(), seconds);
-  if (parsed.ec != std::errc() || parsed.ptr != text->data() + text->size() || seconds < 0)
-    throw Error(ErrorCode::invalid_command,
-                fmt::format("METAFLOW_{} is '{}', and has to be a number of seconds", name, *text));
-  return seconds;
+  std::int64_t number = 0;
+  const auto parsed = std::from_chars(text->data(), text->data() + text->size(), number);
+  if (parsed.ec != std::errc() || parsed.ptr != text->data() + text->size() || number < 0 || number > INT32_MAX)
+    throw Error(ErrorCode::invalid_command, fmt::format("METAFLOW_{} is '{}', and has to be {}", name, *text, what));
+  return number;
+}
+
+std::int64_t seconds_of(const base::Settings& settings, const std::string& name, std::int64_t otherwise) {
+  return number_of(settings, name, otherwise, "a number of seconds");
+}
+
+int retries_of(const base::Settings& settings, const std::string& name, int otherwise) {
+  return static_cast<int>(number_of(settings, name, otherwise, "a number of retries"));
 }
 
 [[noreturn]] void refuse_local_store(ErrorCode code, const char* platform, const std::string& step, const char* what) {
@@ -158,6 +166,7 @@ std::unique_ptr<compute::Backend> Remote::make_kubernetes(base::EventLoop& loop,
   options.delivery.fetcher_image = fetcher == "none" ? "" : fetcher;
   options.max_log_size = max_log_size;
   options.job_seconds = seconds_of(context_.settings, "KUBERNETES_JOB_TTL_SECONDS_AFTER_FINISHED", options.job_seconds);
+  options.uncounted_retries = retries_of(context_.settings, "KUBERNETES_UNCOUNTED_RETRIES", options.uncounted_retries);
   options.patience = seconds_of(context_.settings, "KUBERNETES_PATIENCE", options.patience / 1'000'000) * 1'000'000;
   if (flow_in_image_.empty()) {
     options.delivery.package = package_;
@@ -171,16 +180,17 @@ std::unique_ptr<compute::Backend> Remote::make_kubernetes(base::EventLoop& loop,
 std::unique_ptr<compute::Backend> Remote::make_batch(base::EventLoop& loop, compute::BackendEvents& events,
                                                      const std::string& run, std::uint64_t max_log_size) {
   awsbatch::BatchOptions options;
-  options.run = run;
-  options.user = context_.user();
+  options.jobs.run = run;
+  options.jobs.user = context_.user();
   options.requests = jobs_;
-  options.environment = environment("aws-batch");
-  options.flow_in_image = flow_in_job_image_;
-  options.max_log_size = max_log_size;
+  options.jobs.environment = environment("aws-batch");
+  options.jobs.flow_in_image = flow_in_job_image_;
+  options.jobs.max_log_size = max_log_size;
+  options.uncounted_retries = retries_of(context_.settings, "BATCH_UNCOUNTED_RETRIES", options.uncounted_retries);
   options.patience = seconds_of(context_.settings, "BATCH_PATIENCE", options.patience / 1'000'000) * 1'000'000;
   if (flow_in_job_image_.empty()) {
-    options.package = package_;
-    options.machine = compute::uname_machine(plan_->machine);
+    options.jobs.package = package_;
+    options.jobs.machine = compute::uname_machine(plan_->machine);
   }
   note_queues(context_, run, jobs_);
   return std::make_unique<awsbatch::BatchBackend>(loop, context_.clock, events, context_.store(), open_store(),

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -14,7 +15,7 @@
 #include "base/files.h"
 #include "base/process.h"
 #include "compute/package/package.h"
-#include "compute/step_arguments.h"
+#include "compute/step_array.h"
 #include "runtime/supervisor/supervisor.h"
 #include "store/open.h"
 
@@ -34,6 +35,17 @@ std::int64_t whole(std::string_view option, std::string_view text) {
   return number;
 }
 
+/// Which of an array's tasks this one is: as AWS Batch tells it, at the end of the job's id, too.
+std::uint64_t place_in_array() {
+  const char* place = std::getenv("AWS_BATCH_JOB_ARRAY_INDEX");
+  const char* job = std::getenv("AWS_BATCH_JOB_ID");
+  if (place == nullptr && job != nullptr)
+    place = std::strrchr(job, ':') == nullptr ? nullptr : std::strrchr(job, ':') + 1;
+  if (place == nullptr)
+    throw Error(ErrorCode::usage, "supervise --tasks is for jobs of an array: AWS_BATCH_JOB_ARRAY_INDEX is not set");
+  return static_cast<std::uint64_t>(whole("AWS_BATCH_JOB_ARRAY_INDEX", place));
+}
+
 /// An image without certificate authorities gets those of the machine that the flow comes from.
 void trust_as_packaged() {
   constexpr const char* kVariable = "SSL_CERT_FILE";
@@ -46,17 +58,24 @@ void trust_as_packaged() {
 
 int run_supervise_command(const detail::FlowDescription& flow, int argc, char** argv) {
   runtime::Supervision what;
+  compute::ArrayNumbers array;
   int at = 2;
   for (; at < argc && std::strcmp(argv[at], "--") != 0; at += 2) {
     const std::string_view option = argv[at];
     if (at + 1 == argc) throw Error(ErrorCode::usage, fmt::format("{} option requires an argument", option));
-    const std::int64_t value = whole(option, argv[at + 1]);
+    const char* value = argv[at + 1];
     if (option == "--time-limit") {
-      what.time_limit = value * kSecond;
+      what.time_limit = whole(option, value) * kSecond;
     } else if (option == "--grace") {
-      what.grace = value * kSecond;
+      what.grace = whole(option, value) * kSecond;
     } else if (option == "--max-log-size") {
-      what.max_log_size = static_cast<std::uint64_t>(value * kMegabyte);
+      what.max_log_size = static_cast<std::uint64_t>(whole(option, value) * kMegabyte);
+    } else if (option == "--tasks") {
+      array.tasks = value;
+    } else if (option == "--splits") {
+      array.splits = value;
+    } else if (option == "--inputs") {
+      array.inputs = value;
     } else {
       throw Error(ErrorCode::usage, fmt::format("no such option: {}", option));
     }
@@ -66,6 +85,10 @@ int run_supervise_command(const detail::FlowDescription& flow, int argc, char** 
   if (what.command.size() > 1) ::prctl(PR_SET_NAME, flow.name.c_str());  // else tools show the loader's name
   what.step.assign(argv + at + 1, argv + argc);
   what.arguments = compute::parse_step_arguments(argc - at, argv + at);
+  if (!array.tasks.empty()) {
+    what.arguments = compute::task_of_array(std::move(what.arguments), array, place_in_array());
+    what.step = compute::to_command_line(what.arguments);
+  }
   trust_as_packaged();
   what.environment = base::own_environment();
   base::set_variable(what.environment, "METAFLOW_RUN_ID=" + what.arguments.run);

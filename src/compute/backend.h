@@ -43,6 +43,8 @@ struct Verdict {
   /// Its supervisor elsewhere has made visible what it left, and has stored its log.
   bool committed = false;
   bool log_stored = false;
+  /// How many such ends of a task do not count: it was lost with its machine, and is executed again.
+  int uncounted = 0;
   /// Another attempt would end in the same way: the image does not exist, the cluster does not let us.
   bool hopeless = false;
   store::Usage usage;

@@ -31,7 +31,7 @@ Ending ending_by_exit_status(int status, std::string_view said, std::string_view
   } else if (status == kStoreFailed) {
     ending.by = EndedBy::bootstrap;
     ending.cause = with_words("The task could not use the datastore", said);
-    ending.cause += fmt::format("{} {}", said.empty() ? "" : ".", access);
+    ending.cause += fmt::format("{} {}", said.empty() || said.ends_with('.') ? "" : ".", access);
   } else if (status > kBySignal && status <= kBySignal + kLastSignal) {
     const int signal = status - kBySignal;
     ending.cause = signal == SIGILL ? "Task was killed by SIGILL: was it built for another processor (-march=native)?"

@@ -21,6 +21,7 @@ struct Ending {
   EndedBy by = EndedBy::task;
   int exit_code = -1;   // of the container; -1: not known
   std::string cause{};  // of a failure, one sentence for people; empty: the platform says nothing
+  bool lost = false;    // its machine was taken from it, or broke: elsewhere it may do
 };
 
 /// What an exit status says that is not 0. `said`: the last that the container wrote, if that is known. `access`: how

@@ -26,6 +26,7 @@ Judgement judge(const Ending* ending, Leftover&& left, bool was_running, bool ha
     const bool killed = !report.exited || report.stopped_by != 0;
     if (ending->by == EndedBy::deadline || (killed && ending->by == EndedBy::cluster && !ending->cause.empty()))
       verdict.cause = ending->cause;
+    judgement.lost = killed && ending->lost;
     if (ending->by == EndedBy::memory && report.signal != 0 && report.oom_kills == 0) verdict.cause = ending->cause;
     verdict.timed_out = verdict.timed_out || (ending->by == EndedBy::deadline && has_limit);
     return judgement;
@@ -46,6 +47,7 @@ Judgement judge(const Ending* ending, Leftover&& left, bool was_running, bool ha
   verdict.cause = ending->cause.empty() ? "The platform ended the job, and says no reason." : ending->cause;
   verdict.timed_out = ending->by == EndedBy::deadline && has_limit;
   verdict.hopeless = ending->by == EndedBy::bootstrap;
+  judgement.lost = ending->lost;
   if (ending->by == EndedBy::cluster && !was_running) judgement.began = false;
   return judgement;
 }

@@ -11,6 +11,7 @@ namespace metaflow::compute {
 struct Judgement {
   Verdict verdict{};
   bool began = true;  // the step did; else another job may be tried, which is no attempt of the task's
+  bool lost = false;  // with its machine
 };
 
 /// `ending`: nothing if the container was never seen to end. `was_running`: it had started. `has_limit`: the step has a

@@ -50,6 +50,19 @@ TEST(Judgement, ThePodKnowsWhatKilledSupervisorAndTask) {
   EXPECT_EQ(judge(&evicted, left(failed), true, false).verdict.cause, "status 3");
 }
 
+TEST(Judgement, LostIsWhatEndedWithItsMachine) {
+  Ending reclaimed = ended(EndedBy::cluster, "reclaimed");
+  reclaimed.lost = true;
+  const store::ExitReport stopped{.stage = store::Stage::step, .signal = 15, .stopped_by = 15, .cause = "SIGTERM"};
+  EXPECT_TRUE(judge(&reclaimed, left(stopped), true, false).lost);
+  EXPECT_TRUE(judge(&reclaimed, {}, true, false).lost);
+  const store::ExitReport failed{.stage = store::Stage::step, .exited = true, .exit_code = 3, .cause = "status 3"};
+  EXPECT_FALSE(judge(&reclaimed, left(failed), true, false).lost) << "it had failed by itself";
+  EXPECT_FALSE(judge(&reclaimed, left(finished(), true), true, false).lost);
+  const Ending killed = ended(EndedBy::cluster, "by somebody");
+  EXPECT_FALSE(judge(&killed, {}, true, false).lost);
+}
+
 TEST(Judgement, APlatformThatSaysNothingIsNoCause) {
   store::ExitReport killed{.stage = store::Stage::step, .signal = 9, .cause = "Task was killed by SIGKILL."};
   const Ending silent = ended(EndedBy::cluster, "");

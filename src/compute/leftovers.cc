@@ -3,8 +3,13 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <map>
+#include <set>
 #include <utility>
+
+#include <fmt/format.h>
 
 #include <metaflow/error.h>
 
@@ -14,9 +19,11 @@ namespace metaflow::compute {
 
 namespace {
 
-std::optional<std::string> stored_log(const store::FlowStore& store, const store::TaskRef& task, int attempt,
-                                      store::Stream stream) {
-  const auto log = store.read_log(task, attempt, store::LogSource::task, stream);
+constexpr std::size_t kMostTogether = 128;
+constexpr std::size_t kWorthAList = 32;  // attempts of a step that were killed
+
+/// Without its marks.
+std::optional<std::string> plain_log(const std::optional<base::SharedBytes>& log) {
   if (!log) return std::nullopt;
   std::string text;
   for (const store::LogLine& line : store::merge_logs({log->text()})) {
@@ -49,8 +56,82 @@ void LeftoverReader::read(const store::TaskRef& task, int attempt, bool with_log
   add({.task = task, .attempt = attempt, .with_log = with_log, .done = std::move(done)});
 }
 
+void LeftoverReader::read_killed(const store::TaskRef& task, int attempt, bool with_log, Done done) {
+  add({.task = task, .attempt = attempt, .with_log = with_log, .was_killed = true, .done = std::move(done)});
+}
+
 void LeftoverReader::read_log(const store::TaskRef& task, int attempt, Done done) {
   add({.task = task, .attempt = attempt, .with_result = false, .with_log = true, .done = std::move(done)});
+}
+
+/// A remote store answers after a while, whatever it is asked for: everything is asked for at once.
+void LeftoverReader::read_together(const store::FlowStore& store, std::span<const Order> orders,
+                                   std::span<Leftover> left) {
+  using store::LogSource;
+  using store::Stream;
+  std::map<std::pair<std::string, std::string>, std::size_t> doubtful;  // how many, by run and step
+  for (const Order& order : orders) {
+    if (order.was_killed) ++doubtful[{order.task.run, order.task.step}];
+  }
+  std::set<std::string> there;  // tasks that have left anything, of steps that are doubtful
+  for (const auto& [step, count] : doubtful) {
+    if (count < kWorthAList) continue;
+    for (std::string& task : store.tasks(step.first, step.second))
+      there.insert(store::TaskRef{step.first, step.second, std::move(task)}.path());
+  }
+  auto is_absent = [&](const Order& order) {
+    if (!order.was_killed || doubtful.at({order.task.run, order.task.step}) < kWorthAList) return false;
+    return !there.contains(order.task.path());
+  };
+
+  std::vector<store::FlowStore::AttemptObject> wanted;
+  std::vector<std::function<void(std::optional<base::SharedBytes>&&)>> takers;
+  auto ask = [&](const Order& order, std::string name, auto take) {
+    wanted.push_back({order.task, order.attempt, std::move(name)});
+    takers.emplace_back(std::move(take));
+  };
+  auto read = [&] {
+    auto contents = store.read_objects(wanted);
+    for (std::size_t i = 0; i < contents.size(); ++i) takers[i](std::move(contents[i]));
+    wanted.clear();
+    takers.clear();
+  };
+  auto path_of = [](const Order& order, const char* name) {
+    return fmt::format("{}/{}.{}", order.task.path(), order.attempt, name);
+  };
+  using Bytes = std::optional<base::SharedBytes>;
+  auto ask_for_data = [&](const Order& order, Leftover& to) {
+    ask(order, "data.json", [&](Bytes&& text) {
+      if (text)
+        to.data = std::make_shared<const store::TaskData>(
+            store::task_data_from_json(text->text(), path_of(order, "data.json")));
+    });
+  };
+  for (std::size_t i = 0; i < orders.size(); ++i) {
+    const Order& order = orders[i];
+    Leftover& to = left[i];
+    if (is_absent(order)) continue;
+    if (order.with_result) {
+      ask(order, "exit.json", [&](Bytes&& text) {
+        if (text) to.report = store::exit_report_from_json(text->text(), path_of(order, "exit.json"));
+      });
+      ask_for_data(order, to);
+    }
+    if (order.with_log) {
+      ask(order, store::log_name(LogSource::task, Stream::out), [&](Bytes&& log) { to.out = plain_log(log); });
+      ask(order, store::log_name(LogSource::task, Stream::err), [&](Bytes&& log) { to.err = plain_log(log); });
+    }
+  }
+  read();
+  for (std::size_t i = 0; i < orders.size(); ++i) {
+    Leftover& to = left[i];
+    if (to.report) to.done = to.report->committed;
+    if (orders[i].with_result && !to.report && !is_absent(orders[i]))
+      ask(orders[i], "DONE.lock", [&](Bytes&& mark) { to.done = mark.has_value(); });
+    // It was committed between the answers.
+    if (to.report && to.report->committed && to.data == nullptr) ask_for_data(orders[i], to);
+  }
+  read();
 }
 
 void LeftoverReader::add(Order&& order) {
@@ -72,27 +153,33 @@ void LeftoverReader::work() {
     changed_.wait(lock, [this] { return ending_ || !orders_.empty(); });
     --idle_;
     if (ending_) return;
-    Order order = std::move(orders_.front());
-    orders_.pop_front();
+    std::vector<Order> orders;
+    const std::size_t share = std::clamp(orders_.size() / most_threads_, std::size_t{1}, kMostTogether);
+    while (orders.size() < share) {
+      orders.push_back(std::move(orders_.front()));
+      orders_.pop_front();
+    }
     lock.unlock();
-    Leftover left;
-    try {
+    std::vector<Leftover> left(orders.size());
+    auto read = [&](std::size_t first, std::size_t count) {
       if (store == nullptr) store = open_();
-      if (order.with_result) {
-        left.report = store->read_exit_report(order.task, order.attempt);
-        left.done = left.report ? left.report->committed : store->is_done(order.task, order.attempt);
-        if (auto data = store->read_attempt(order.task, order.attempt))
-          left.data = std::make_shared<const store::TaskData>(std::move(*data));
+      read_together(*store, std::span(orders).subspan(first, count), std::span(left).subspan(first, count));
+    };
+    try {
+      read(0, orders.size());
+    } catch (const Error&) {  // which of them cannot be read?
+      for (std::size_t i = 0; i < orders.size(); ++i) {
+        left[i] = {};
+        try {
+          read(i, 1);
+        } catch (const Error& error) {
+          left[i].failure = error.what();
+        }
       }
-      if (order.with_log) {
-        left.out = stored_log(*store, order.task, order.attempt, store::Stream::out);
-        left.err = stored_log(*store, order.task, order.attempt, store::Stream::err);
-      }
-    } catch (const Error& error) {
-      left.failure = error.what();
     }
     lock.lock();
-    deliveries_.push_back({std::move(order.done), std::move(left)});
+    for (std::size_t i = 0; i < orders.size(); ++i)
+      deliveries_.push_back({std::move(orders[i].done), std::move(left[i])});
     const std::uint64_t one = 1;
     // The counter is far from full; a full one would wake the loop, too.
     [[maybe_unused]] const ssize_t written = ::write(wake_.get(), &one, sizeof one);

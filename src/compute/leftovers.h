@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -44,6 +45,8 @@ class LeftoverReader {
   LeftoverReader& operator=(const LeftoverReader&) = delete;
 
   void read(const store::TaskRef& task, int attempt, bool with_log, Done done);
+  /// The same of an attempt that was killed. Perhaps it left nothing: of many of a step, a list tells which did.
+  void read_killed(const store::TaskRef& task, int attempt, bool with_log, Done done);
   /// The log alone, as far as it is there: of an attempt that goes on.
   void read_log(const store::TaskRef& task, int attempt, Done done);
 
@@ -53,7 +56,8 @@ class LeftoverReader {
     int attempt = 0;
     bool with_result = true;
     bool with_log = false;
-    Done done;
+    bool was_killed = false;
+    Done done{};
   };
   struct Delivery {
     Done done;
@@ -62,6 +66,7 @@ class LeftoverReader {
 
   void add(Order&& order);
   void work();
+  static void read_together(const store::FlowStore& store, std::span<const Order> orders, std::span<Leftover> left);
   void deliver();
 
   base::EventLoop& loop_;

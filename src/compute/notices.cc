@@ -22,7 +22,13 @@ void Notices::waits(AttemptId attempt, const std::string& step, const std::strin
   Waiting& waiting = waiting_[attempt];
   if (waiting.text == text) return;
   waiting = {step, text, waiting.text.empty() ? clock_.monotonic_microseconds() : waiting.since};
-  tell(attempt, step, text);
+  const Kind kind{step, text, false};
+  const std::int64_t now = clock_.monotonic_microseconds();
+  const auto [told, is_new] = told_.try_emplace(kind, now);
+  if (is_new || fresh_.contains(kind) || now - told->second >= kRepeatEvery) {
+    told->second = now;
+    tell(attempt, step, text);
+  }
   if (!repeating_) repeating_ = loop_.after(kRepeatEvery, [this] { repeat(); });
 }
 
@@ -45,10 +51,11 @@ void Notices::flush() {
 
 void Notices::repeat() {
   repeating_.reset();
+  const std::int64_t now = clock_.monotonic_microseconds();
+  std::erase_if(told_, [&](const auto& kind) { return now - kind.second >= kRepeatEvery; });
   if (waiting_.empty()) return;
   std::map<Kind, std::vector<AttemptId>> still;
   std::map<Kind, std::int64_t> since;
-  const std::int64_t now = clock_.monotonic_microseconds();
   for (const auto& [attempt, waiting] : waiting_) {
     const Kind kind{waiting.step, waiting.text, false};
     still[kind].push_back(attempt);
@@ -57,6 +64,7 @@ void Notices::repeat() {
   }
   for (const auto& [kind, attempts] : still) {
     const double seconds = static_cast<double>(now - since.at(kind)) * 1e-6;
+    told_[kind] = now;
     events_.on_notice(attempts, fmt::format("{} (waiting for {})", kind.text, base::human_seconds(seconds)), false);
   }
   repeating_ = loop_.after(kRepeatEvery, [this] { repeat(); });

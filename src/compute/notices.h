@@ -29,7 +29,8 @@ class Notices {
 
   /// Told soon, once. `usual`: nothing is wrong.
   void tell(AttemptId attempt, const std::string& step, const std::string& text, bool usual = false);
-  /// The attempt waits for this from now on. Told if it is new; again each minute.
+  /// The attempt waits for this from now on. Told if it is new, and no other attempt of the step waited for it in the
+  /// last minute: where there is room for some at a time, each waits a little. Again each minute.
   void waits(AttemptId attempt, const std::string& step, const std::string& text);
   /// It waits no longer, or is over: nothing more is told of it.
   void clear(AttemptId attempt);
@@ -54,6 +55,7 @@ class Notices {
   base::EventLoop& loop_;
   base::Clock& clock_;
   BackendEvents& events_;
+  std::map<Kind, std::int64_t> told_;  // when last
   std::map<Kind, std::vector<AttemptId>> fresh_;
   std::map<AttemptId, Waiting> waiting_;
   std::optional<base::EventLoop::Timer> flushing_;

@@ -64,6 +64,23 @@ TEST_F(NoticesTest, AClockRunsWhileItWaits) {
   EXPECT_THAT(after(Notices::kRepeatEvery), ElementsAre());
 }
 
+TEST_F(NoticesTest, WhatOneAfterTheOtherWaitsForIsToldOnceAMinute) {
+  notices.waits(1, "work", "no room");
+  EXPECT_THAT(after(Notices::kGather), ElementsAre("1 no room"));
+  for (AttemptId id = 2; id < 20; ++id) {
+    notices.clear(id - 1);
+    notices.waits(id, "work", "no room");
+    EXPECT_THAT(after(1'000'000), ElementsAre());
+  }
+  notices.waits(20, "other", "no room");
+  EXPECT_THAT(after(Notices::kGather), ElementsAre("1 no room"));
+  notices.clear(19);
+  notices.clear(20);
+  after(Notices::kRepeatEvery);
+  notices.waits(21, "work", "no room");
+  EXPECT_THAT(after(Notices::kGather), ElementsAre("1 no room"));
+}
+
 TEST_F(NoticesTest, WhatIsOverIsNotTold) {
   notices.tell(1, "work", "runs");
   notices.clear(1);

@@ -15,9 +15,6 @@ namespace metaflow::net {
 
 namespace {
 
-constexpr const char* kConfigFile = "~/.aws/config";
-constexpr const char* kCredentialsFile = "~/.aws/credentials";
-
 const IniSection* find_section(const Ini& ini, const std::string& name) {
   const auto found = ini.find(name);
   return found == ini.end() ? nullptr : &found->second;
@@ -71,8 +68,7 @@ Ini parse_ini(std::string_view text) {
 }
 
 AwsConfig::AwsConfig(Variables variables) : variables_(std::move(variables)) {
-  config_ = read("AWS_CONFIG_FILE", kConfigFile);
-  credentials_ = read("AWS_SHARED_CREDENTIALS_FILE", kCredentialsFile);
+  read_files();
   auto chosen = variables_("AWS_DEFAULT_PROFILE");
   if (!chosen) chosen = variables_("AWS_PROFILE");
   profile_ = chosen.value_or("default");
@@ -82,20 +78,20 @@ AwsConfig::AwsConfig(Variables variables) : variables_(std::move(variables)) {
   }
 }
 
-Ini AwsConfig::read(const char* variable, const char* file) const {
-  const std::string path = expand_home(variables_(variable).value_or(file));
-  const auto content = base::try_read_file(path);
-  return content ? parse_ini(content->text()) : Ini{};
+void AwsConfig::read_files() {
+  const auto read = [&](const char* variable, const char* file) {
+    const std::string path = expand_home(variables_(variable).value_or(file));
+    const auto content = base::try_read_file(path);
+    return content ? parse_ini(content->text()) : Ini{};
+  };
+  config_ = read("AWS_CONFIG_FILE", "~/.aws/config");
+  credentials_ = read("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials");
 }
 
 void AwsConfig::read_again() {
-  Ini config = read("AWS_CONFIG_FILE", kConfigFile);
-  Ini credentials = read("AWS_SHARED_CREDENTIALS_FILE", kCredentialsFile);
-  std::swap(config_, config);
-  std::swap(credentials_, credentials);
-  if (in_config(profile_) != nullptr || in_credentials(profile_) != nullptr) return;
-  std::swap(config_, config);
-  std::swap(credentials_, credentials);
+  AwsConfig before = *this;
+  read_files();
+  if (in_config(profile_) == nullptr && in_credentials(profile_) == nullptr) *this = std::move(before);
 }
 
 const IniSection* AwsConfig::in_config(const std::string& profile) const {

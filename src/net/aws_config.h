@@ -22,7 +22,7 @@ class AwsConfig {
  public:
   /// Reads the files. Throws Error{invalid_command} if a profile that was asked for does not exist.
   explicit AwsConfig(Variables variables);
-  /// The files, which may have changed. A profile that is gone from them stays as it was.
+  /// The files, which may have changed. If the profile is gone from them, all stays as it was: they are being written.
   void read_again();
 
   std::optional<std::string> variable(const std::string& name) const { return variables_(name); }
@@ -49,7 +49,7 @@ class AwsConfig {
   std::string expand_home(const std::string& path) const;
 
  private:
-  Ini read(const char* variable, const char* file) const;
+  void read_files();
 
   Variables variables_;
   Ini config_;

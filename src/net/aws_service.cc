@@ -61,6 +61,11 @@ std::string message_of(const std::string& text, const nlohmann::ordered_json& bo
 
 }  // namespace
 
+std::string AwsFailure::advised() const {
+  if (hint.empty()) return text;
+  return fmt::format("{}{} {}", text, text.ends_with('.') ? "" : ".", hint);
+}
+
 class AwsService::Running : public Calling {
  public:
   Running(AwsService& service, AwsCall call, Done done)

@@ -22,6 +22,8 @@ struct AwsFailure {
   bool transient = false;  // another try may succeed
 
   Error error(ErrorCode code_of_error) const { return Error(code_of_error, text, hint); }
+  /// In one line: the text, and what to try.
+  std::string advised() const;
 };
 
 struct AwsServiceOptions {

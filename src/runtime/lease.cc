@@ -155,17 +155,17 @@ Lease::Lease(store::Storage& storage, const std::string& flow, const std::string
 Lease::~Lease() {
   self_.released = true;
   try {
-    write();
+    store::put(storage_, object());
   } catch (const Error&) {
     // It is released when this process is gone.
   }
 }
 
-void Lease::renew() {
+void Lease::renew(store::BackgroundStorage& background) {
   self_.renewed = clock_.wall_microseconds();
-  write();
+  background.put({object()}, [] {});
 }
 
-void Lease::write() { store::put(storage_, path_, to_json(self_)); }
+store::OwnedObject Lease::object() const { return {path_, base::SharedBytes(to_json(self_))}; }
 
 }  // namespace metaflow::runtime

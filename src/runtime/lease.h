@@ -59,11 +59,11 @@ class Lease {
 
   const LeaseHolder& self() const { return self_; }
 
-  /// Says that the holder lives. To be called every kRenewEvery.
-  void renew();
+  /// Says that the holder lives. To be called every kRenewEvery. `background`: of the same storage.
+  void renew(store::BackgroundStorage& background);
 
  private:
-  void write();
+  store::OwnedObject object() const;
 
   store::Storage& storage_;
   base::Clock& clock_;

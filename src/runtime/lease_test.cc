@@ -139,7 +139,8 @@ TEST_F(LeaseTest, RenewingCounts) {
   const auto lease = take();
   const std::int64_t since = clock_.now;
   clock_.now += Lease::kRenewEvery;
-  lease->renew();
+  base::EventLoop loop(clock_);
+  lease->renew(*storage_.in_background(loop));
   EXPECT_EQ(stored(0)["renewed"], clock_.now);
   EXPECT_EQ(stored(0)["since"], since);
 }
@@ -196,7 +197,8 @@ TEST(LeaseFull, GivingItBackNeverThrows) {
   FakeClock clock;
   std::optional<Lease> lease(std::in_place, storage, "F", "17", "execute", "me", "17", clock);
   storage.full = true;
-  EXPECT_THROW(lease->renew(), Error);
+  base::EventLoop loop(clock);
+  EXPECT_THROW(lease->renew(*storage.in_background(loop)), Error);
   EXPECT_NO_THROW(lease.reset());
 }
 

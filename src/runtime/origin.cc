@@ -22,6 +22,7 @@ using store::TaskRef;
 
 namespace {
 
+constexpr std::size_t kReadAtATime = 64;       // tasks
 constexpr std::uint64_t kTypesUpTo = 1 << 20;  // values beyond this are not read to see whether they fit
 
 bool chooses_itself(const graph::Graph& graph, int step) {
@@ -81,27 +82,35 @@ Origin::Origin(const graph::Graph& graph, const store::FlowStore& store, std::st
     : graph_(graph), store_(store), run_(std::move(run)) {
   const std::set<int> again = from_step.empty() ? std::set<int>() : and_all_after(graph, graph.find(from_step));
   for (int step : graph.order()) {
-    if (!again.contains(step)) collect(step);
+    if (again.contains(step)) continue;
+    std::vector<std::string> tasks = store_.tasks(run_, graph_.step(step).name);
+    for (std::size_t i = 0; i < tasks.size(); i += kReadAtATime)
+      collect(step, std::span(tasks).subspan(i, std::min(kReadAtATime, tasks.size() - i)));
   }
 }
 
-void Origin::collect(int step) {
-  const std::string& name = graph_.step(step).name;
-  for (std::string& task : store_.tasks(run_, name)) {
-    const TaskRef ref{run_, name, task};
-    std::optional<TaskData> data;
-    try {
-      data = store_.read_done(ref);
+void Origin::collect(int step, std::span<std::string> tasks) {
+  std::vector<TaskRef> refs;
+  for (const std::string& task : tasks) refs.push_back({run_, graph_.step(step).name, task});
+  std::vector<std::optional<TaskData>> found;
+  try {
+    found = store_.read_done(refs);
+    for (auto& data : found) {
       if (data) add_details(store_, *data);
-    } catch (const Error& error) {
-      // Damaged, by a power loss or so: a task like one that never finished, unless the store cannot be read at all.
-      if (error.code() != ErrorCode::data_store && error.code() != ErrorCode::data_missing &&
-          error.code() != ErrorCode::invalid_value)
-        throw;
-      continue;
     }
+  } catch (const Error& error) {
+    // Damaged, by a power loss or so: a task like one that never finished, unless the store cannot be read at all.
+    if (error.code() != ErrorCode::data_store && error.code() != ErrorCode::data_missing &&
+        error.code() != ErrorCode::invalid_value)
+      throw;
+    if (tasks.size() == 1) return;
+    for (std::string& task : tasks) collect(step, std::span(&task, 1));  // which is it?
+    return;
+  }
+  for (std::size_t i = 0; i < tasks.size(); ++i) {
+    const auto& data = found[i];
     if (!data || !data->ok) continue;
-    finished_[key(step, data->place, data->iteration.value_or(0))] = {std::move(task), data->attempt};
+    finished_[key(step, data->place, data->iteration.value_or(0))] = {std::move(tasks[i]), data->attempt};
   }
 }
 
@@ -116,22 +125,31 @@ const Origin::Finished* Origin::find(int step, const std::vector<std::size_t>& i
   return found == finished_.end() ? nullptr : &found->second;
 }
 
-TaskData Origin::read(int index, const Finished& task) const {
-  const graph::Step& step = graph_.step(index);
-  const TaskRef ref{run_, step.name, task.task};
-  auto data = store_.read_attempt(ref, task.attempt);
-  if (!data)
-    throw Error(ErrorCode::data_missing,
-                fmt::format("Task {}/{} vanished while it was cloned", store_.flow(), ref.path()));
-  add_details(store_, *data);
+std::vector<TaskData> Origin::read(std::span<const std::pair<int, const Finished*>> tasks) const {
+  std::vector<std::string> paths;
+  for (const auto& [step, task] : tasks)
+    paths.push_back(store_.data_path({run_, graph_.step(step).name, task->task}, task->attempt));
+  const auto texts = store_.storage().get(paths);
+  std::vector<TaskData> read;
+  for (std::size_t i = 0; i < tasks.size(); ++i) {
+    if (!texts[i])
+      throw Error(ErrorCode::data_missing, fmt::format("'{}' vanished while its task was cloned", paths[i]));
+    read.push_back(store::task_data_from_json(texts[i]->text(), paths[i]));
+    add_details(store_, read.back());
+    check_fit(tasks[i].first, *tasks[i].second, read.back());
+  }
+  return read;
+}
 
+void Origin::check_fit(int index, const Finished& task, const TaskData& data) const {
+  const graph::Step& step = graph_.step(index);
   std::vector<std::string> possible;
   for (int next : step.next) possible.push_back(graph_.step(next).name);
   const bool one_of = step.transition == Transition::choose;
   const bool same =
-      one_of ? data->next.size() == 1 && std::find(possible.begin(), possible.end(), data->next[0]) != possible.end()
-             : data->next == possible;
-  const bool same_kind = (step.transition == Transition::foreach) == data->splits.has_value();
+      one_of ? data.next.size() == 1 && std::find(possible.begin(), possible.end(), data.next[0]) != possible.end()
+             : data.next == possible;
+  const bool same_kind = (step.transition == Transition::foreach) == data.splits.has_value();
   if (!same || !same_kind) {
     auto words = [](const std::vector<std::string>& steps, bool fans_out) {
       return steps.empty() ? std::string("ends the flow")
@@ -139,13 +157,12 @@ TaskData Origin::read(int index, const Finished& task) const {
     };
     throw Error(ErrorCode::invalid_command,
                 fmt::format("Run {} does not fit the flow as it is now: its task {}/{} {}, where step {} {}{}", run_,
-                            step.name, task.task, words(data->next, data->splits.has_value()), step.name,
+                            step.name, task.task, words(data.next, data.splits.has_value()), step.name,
                             one_of ? "chooses one of " + base::join(possible, ", ")
                                    : words(possible, step.transition == Transition::foreach),
                             one_of ? "" : " now"),
                 fmt::format("Was a step renamed? Execute it again with what comes after it: resume {}.", step.name));
   }
-  return std::move(*data);
 }
 
 void Origin::check_types(int step, const Finished& task, const TaskData& data) const {
@@ -172,6 +189,8 @@ void Origin::check_types(int step, const Finished& task, const TaskData& data) c
   }
 }
 
-std::optional<std::string> Origin::find_damage(const TaskData& data) { return store_.find_damage(data, good_blobs_); }
+std::vector<std::optional<std::string>> Origin::find_damage(std::span<const TaskData> tasks) {
+  return store_.find_damage(tasks, good_blobs_);
+}
 
 }  // namespace metaflow::runtime

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
@@ -33,15 +35,17 @@ class Origin {
   /// itself. Null: it is to be executed.
   const Finished* find(int step, const std::vector<std::size_t>& indices, std::size_t iteration) const;
 
-  /// What that task left. Throws Error{invalid_command} if the flow is not any more the one that it was a task of.
-  store::TaskData read(int step, const Finished& task) const;
+  /// What such tasks left: of which step, and which. Throws Error{invalid_command} if the flow is not any more the one
+  /// that one was a task of.
+  std::vector<store::TaskData> read(std::span<const std::pair<int, const Finished*>> tasks) const;
   /// Throws Error{invalid_command} if what it left does not fit the members of the flow any more.
   void check_types(int step, const Finished& task, const store::TaskData& data) const;
-  /// Why what it left cannot be trusted; nothing if it can.
-  std::optional<std::string> find_damage(const store::TaskData& data);
+  /// Why what tasks left cannot be trusted; nothing if it can.
+  std::vector<std::optional<std::string>> find_damage(std::span<const store::TaskData> tasks);
 
  private:
-  void collect(int step);
+  void collect(int step, std::span<std::string> tasks);
+  void check_fit(int step, const Finished& task, const store::TaskData& data) const;
   std::string key(int step, const std::vector<std::size_t>& indices, std::size_t iteration) const;
 
   const graph::Graph& graph_;

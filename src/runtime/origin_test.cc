@@ -54,6 +54,11 @@ class OriginTest : public testing::Test {
                                std::size_t iteration = 0) {
     return origin.find(graph_->find(step), place, iteration);
   }
+  TaskData read(const Origin& origin, const std::string& step, const Origin::Finished* task = nullptr) {
+    const std::pair<int, const Origin::Finished*> wanted(graph_->find(step), task ? task : find(origin, step));
+    return origin.read(std::span(&wanted, 1)).front();
+  }
+  std::optional<std::string> damage(const TaskData& data) { return origin().find_damage(std::span(&data, 1)).front(); }
   std::string file(const std::string& step, const std::string& task, const std::string& name) {
     return "F/17/" + step + "/" + task + "/" + name;
   }
@@ -129,7 +134,7 @@ TEST_F(OriginTest, ATaskThatWentOnOtherwiseDoesNotFit) {
   leave("join", "1", elsewhere);
   const Origin finished = origin();
   try {
-    finished.read(graph_->find("join"), *find(finished, "join"));
+    read(finished, "join");
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::invalid_command);
@@ -143,28 +148,28 @@ TEST_F(OriginTest, AChoiceFitsIfItIsOneOfThose) {
   chosen.next = {"end"};
   leave("again", "1", chosen);
   const Origin finished = origin();
-  EXPECT_EQ(finished.read(graph_->find("again"), *find(finished, "again")).next[0], "end");
+  EXPECT_EQ(read(finished, "again").next[0], "end");
   chosen.next = {"nowhere"};
   leave("again", "1", chosen);
-  EXPECT_THROW(finished.read(graph_->find("again"), *find(finished, "again")), Error);
+  EXPECT_THROW(read(finished, "again"), Error);
 }
 
 TEST_F(OriginTest, DamagedBlobsAreFound) {
   const auto piece = base::as_bytes("content");
   TaskData data;
   data.artifacts = {{"x", store_.save_value(store::Pieces(&piece, 1)), 7, "", "pickle-v4"}};
-  EXPECT_EQ(origin().find_damage(data), std::nullopt);
+  EXPECT_EQ(damage(data), std::nullopt);
   store::put(store_.storage(), store::blob_path("F/data", data.artifacts[0].key), "");
-  EXPECT_THAT(origin().find_damage(data).value_or(""), HasSubstr("The value of 'x' is damaged"));
+  EXPECT_THAT(damage(data).value_or(""), HasSubstr("The value of 'x' is damaged"));
   data.artifacts[0].key = std::string(40, 'a');
-  EXPECT_THAT(origin().find_damage(data).value_or(""), HasSubstr("is missing"));
+  EXPECT_THAT(damage(data).value_or(""), HasSubstr("is missing"));
 }
 
 TEST_F(OriginTest, ATaskThatVanishes) {
   leave("join", "1");
   Origin finished = origin();
   const Origin::Finished gone{"99", 0};
-  EXPECT_THROW(finished.read(graph_->find("join"), gone), Error);
+  EXPECT_THROW(read(finished, "join", &gone), Error);
 }
 
 }  // namespace

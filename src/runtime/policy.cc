@@ -19,10 +19,15 @@ std::int64_t microseconds(double seconds) { return std::llround(seconds * 1e6); 
 
 int AttemptPolicy::attempts() const { return std::min(user_attempts() + fallbacks, store::kMaxAttempts); }
 
+bool AttemptPolicy::may_grow() const {
+  return !once && user_attempts() + 1 + std::min(fallbacks, 1) <= store::kMaxAttempts;
+}
+
 AttemptPolicy policy_of(const std::vector<graph::Decorator>& decorators) {
   AttemptPolicy policy;
   if (const auto again = graph::find_decorator<retry>(decorators)) {
     policy.retries = again->times;
+    policy.once = again->times == 0;
     policy.pause = microseconds(again->minutes_between_retries * 60);
   }
   if (const auto limit = graph::find_decorator<timeout>(decorators))

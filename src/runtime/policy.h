@@ -18,10 +18,13 @@ struct AttemptPolicy {
   std::int64_t pause = 0;        // microseconds between user attempts
   std::int64_t time_limit = 0;   // microseconds per user attempt; 0: none
   std::optional<catch_> caught;  // what to do with the failure of the last user attempt
+  bool once = false;             // retry{.times = 0}: its user attempt must not be repeated, whatever ended it
 
   int user_attempts() const { return retries + 1; }
   int attempts() const;
   bool is_fallback(int attempt) const { return attempt > retries; }
+  /// Whether one more user attempt is possible: Metaflow's clients know of few attempts, and catch needs one of them.
+  bool may_grow() const;
 };
 
 AttemptPolicy policy_of(const std::vector<graph::Decorator>& decorators);

@@ -40,6 +40,14 @@ TEST(Policy, NeverMoreAttemptsThanMetaflowCounts) {
   EXPECT_EQ(policy({"retry:times=4", "catch"}).attempts(), store::kMaxAttempts);
 }
 
+TEST(Policy, WhatWasLostMayBeRepeatedWhereARetryFits) {
+  EXPECT_TRUE(policy({}).may_grow());
+  EXPECT_TRUE(policy({"retry:times=4"}).may_grow());
+  EXPECT_TRUE(policy({"retry:times=3", "catch"}).may_grow());
+  EXPECT_FALSE(policy({"retry:times=4", "catch"}).may_grow()) << "the last resort needs an attempt";
+  EXPECT_FALSE(policy({"retry:times=0"}).may_grow()) << "it must not be executed twice";
+}
+
 TEST(Policy, TimeLimitsAddUp) { EXPECT_EQ(policy({"timeout:seconds=1,minutes=1,hours=1"}).time_limit, 3'661'000'000); }
 
 TEST(Policy, DurationsInMetaflowsWords) {

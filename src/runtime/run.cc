@@ -2,21 +2,15 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <thread>
 
-#include <metaflow/caught.h>
 #include <metaflow/error.h>
 
 #include "base/files.h"
 #include "base/text.h"
-#include "runtime/outcome.h"
-#include "runtime/task/task.h"
 
 namespace metaflow::runtime {
 
-using store::AttemptEnd;
-using store::TaskData;
 using store::TaskRef;
 
 namespace {
@@ -29,6 +23,7 @@ constexpr std::int64_t kStatusEvery = kSecond / 10;   // the live view
 constexpr std::size_t kLiveLines = 8;
 constexpr std::size_t kWide = 24;  // a step with more tasks is watched by the live view, not line by line
 constexpr std::size_t kInputsOnCommandLine = 100;
+constexpr std::size_t kMostEnded = 64;  // attempts that the store has not taken yet; no more are started then
 
 }  // namespace
 
@@ -102,7 +97,13 @@ void Run::execute_all() {
     launch();
     services_.journal.flush();  // first: who has read that something began finds it there
     services_.reporter.flush();
-    if (running_.empty() && !awaits_id_ && (stopping() || pausing_.empty())) {
+    if (running_.empty() && impatient_ && !settled()) {
+      say(ReportLine::Kind::failure,
+          fmt::format("The store has not taken {} task{} that had ended: resume executes {} again.", ended_.size(),
+                      ended_.size() == 1 ? "" : "s", ended_.size() == 1 ? "it" : "them"));
+      break;
+    }
+    if (settled() && !awaits_id_ && (stopping() || pausing_.empty())) {
       // Launching may have ended the run, or failed to start what was there.
       if (stopping() || (frontier_.empty() && again_.empty())) break;
       continue;
@@ -149,6 +150,7 @@ void Run::finish_metadata() {
   if (services_.metadata.idle()) return;
   services_.reporter.flush();
   finishing_ = true;
+  impatient_ = false;
   while (!services_.metadata.idle() && !impatient_) services_.loop.run_once();
   if (services_.metadata.idle()) return;
   say(ReportLine::Kind::failure,
@@ -173,7 +175,7 @@ bool Run::has_id(int step, std::size_t soon) {
 /// it.
 void Run::launch() {
   awaits_id_ = false;
-  while (!stopping() && running_.size() < options_.max_workers) {
+  while (!stopping() && running_.size() < options_.max_workers && ended_.size() + storing_.size() < kMostEnded) {
     if (!again_.empty()) {
       if (!has_room(again_.front().work.step)) return;
       Task task = std::move(again_.front());
@@ -212,11 +214,11 @@ void Run::start_task(Ready work) {
 }
 
 void Run::start_attempt(Task task) {
+  if (task.work.inputs.size() > kInputsOnCommandLine && !task.inputs_stored) return store_inputs(std::move(task));
   const std::size_t step = static_cast<std::size_t>(task.work.step);
   task.log.emplace(log_stamps_, options_.max_log_size * 1'000'000);
-  // Elsewhere the supervisor does it, when the attempt begins indeed.
-  const bool elsewhere = !remote_.empty() && remote_[step] && !policies_[step].is_fallback(task.attempt);
-  if (!elsewhere) services_.store.begin_attempt(task.ref, task.attempt, now());
+  task.last_line.clear();
+  const bool elsewhere = !remote_.empty() && remote_[step] && !policy(task).is_fallback(task.attempt);
   const store::Storage& storage = services_.store.storage();
   std::vector<store::Field> fields{{"ds-type", std::string(storage.type()), ""}, {"ds-root", storage.root(), ""}};
   if (task.attempt > 0) fields.push_back({"attempt", std::to_string(task.attempt), ""});
@@ -229,16 +231,47 @@ void Run::start_attempt(Task task) {
 
   if (requests_[step]) task.grant = machine_.take(*requests_[step]);
   const compute::Attempt attempt = describe_attempt(task);
+  task.begun = elsewhere;  // there the supervisor does it, when the attempt begins indeed
   StepProgress& at = progress(task.work.step);
   ++at.running;
   if (at.began == 0) at.began = services_.clock.monotonic_microseconds();
   running_.emplace(attempt.id, std::move(task));
+  if (!elsewhere) mark_begun(attempt.id);
   backend_->submit(std::span(&attempt, 1));
+}
+
+/// Before the task starts, which reads them.
+void Run::store_inputs(Task task) {
+  const compute::AttemptId id = next_attempt_++;
+  task.inputs_stored = true;
+  std::vector<store::OwnedObject> objects{services_.store.inputs(task.ref, compute::pack_inputs(task.work.inputs))};
+  storing_.emplace(id, std::move(task));
+  services_.background.put(std::move(objects),
+                           [this, id] { again_.push_front(std::move(storing_.extract(id).mapped())); });
+}
+
+/// While its process starts; there before it is committed.
+void Run::mark_begun(compute::AttemptId attempt) {
+  const Task& task = running_.at(attempt);
+  services_.background.put({services_.store.begin_mark(task.ref, task.attempt, now())}, [this, attempt] {
+    if (const auto found = running_.find(attempt); found != running_.end()) {
+      found->second.begun = true;
+    } else {
+      progressed(attempt);
+    }
+  });
+}
+
+/// With an attempt more for each that does not count.
+AttemptPolicy Run::policy(const Task& task) const {
+  AttemptPolicy policy = policies_[static_cast<std::size_t>(task.work.step)];
+  policy.retries += task.lost;
+  return policy;
 }
 
 compute::Attempt Run::describe_attempt(const Task& task) {
   const graph::Step& step = services_.graph.step(task.work.step);
-  const AttemptPolicy& limits = policy(task.work.step);
+  const AttemptPolicy limits = policy(task);
   const store::Storage& storage = services_.store.storage();
   compute::Attempt attempt;
   attempt.id = next_attempt_++;
@@ -264,7 +297,6 @@ compute::Attempt Run::describe_attempt(const Task& task) {
   attempt.step.origin_run_id = options_.origin_run;
   attempt.step.tags = options_.tags;
   if (attempt.step.inputs.size() > kInputsOnCommandLine) {
-    services_.store.write_inputs(task.ref, compute::pack_inputs(attempt.step.inputs));
     attempt.step.inputs_stored = true;
     attempt.step.inputs.clear();
   }
@@ -282,7 +314,7 @@ compute::Attempt Run::describe_attempt(const Task& task) {
 void Run::on_started(compute::AttemptId attempt, const std::string& where) {
   Task& task = running_.at(attempt);
   task.where = where;
-  const bool fallback = policy(task.work.step).is_fallback(task.attempt);
+  const bool fallback = policy(task).is_fallback(task.attempt);
   say(task, fallback           ? "Task fallback is starting to handle the failure."
             : task.attempt > 0 ? "Task is starting (retry)."
                                : "Task is starting.");
@@ -306,131 +338,9 @@ void Run::on_notice(std::span<const compute::AttemptId> attempts, std::string_vi
 void Run::on_output(compute::AttemptId attempt, store::Stream stream, std::string_view bytes) {
   Task& task = running_.at(attempt);
   task.log->add(stream, bytes, [&](std::string_view text, std::int64_t time) {
+    task.last_line = text;
     services_.reporter.print({ReportLine::Kind::output, time, task.name, task.where, text});
   });
-}
-
-// --- finished attempts
-
-void Run::on_finished(compute::AttemptId attempt, const compute::Verdict& verdict) {
-  auto node = running_.extract(attempt);
-  Task& task = node.mapped();
-  --progress(task.work.step).running;
-  machine_.give_back(task.grant);
-  task.log->finish([&](std::string_view text, std::int64_t time) {
-    services_.reporter.print({ReportLine::Kind::output, time, task.name, task.where, text});
-  });
-  std::optional<TaskData> read;
-  if (!verdict.data_read) read = services_.store.read_attempt(task.ref, task.attempt);
-  const TaskData* data = verdict.data_read ? verdict.data.get() : read ? &*read : nullptr;
-  if (outcome_of(verdict.exited, verdict.exited_well, data) == Outcome::done) {
-    succeeded(task, *data, verdict);
-  } else {
-    attempt_failed(std::move(task), verdict, data);
-  }
-}
-
-void Run::succeeded(Task& task, const TaskData& data, const compute::Verdict& verdict) {
-  save_log(task, verdict);
-  commit(task.ref, task.attempt, data, verdict);
-  ++progress(task.work.step).done;
-  services_.journal.attempt_ends(now(), task.ref, task.attempt, AttemptEnd::done, verdict.usage, "");
-  if (data.splits) say(task, fmt::format("Foreach yields {} child steps.", *data.splits));
-  say(task, "Task finished successfully.");
-  follow(task.work, task.ref, data);
-}
-
-void Run::attempt_failed(Task task, const compute::Verdict& verdict, const TaskData* data) {
-  const bool threw = outcome_of(verdict.exited, verdict.exited_well, data) == Outcome::threw;
-  std::string cause = threw ? data->failure : verdict.cause;
-  task.failure_type = CaughtException::kProcessDied;
-  if (verdict.timed_out) {
-    cause =
-        fmt::format("Step {} timed out after {}", task.ref.step, duration_in_words(policy(task.work.step).time_limit));
-    if (verdict.killed_late) cause += ", and was killed since it did not end by itself";
-    task.failure_type = CaughtException::kTimedOut;
-  } else if (!threw && data != nullptr && data->ok) {
-    cause += " Its step had finished: it died in exit(), perhaps in a static destructor.";
-  }
-  task.failure = cause;
-
-  if (verdict.log_stored) task.log.emplace(log_stamps_, options_.max_log_size * 1'000'000);  // for what we note
-  if (task.stopped) {
-    ++stopped_tasks_;
-    say(task, "[KILLED BY ORCHESTRATOR]");
-    task.log->note(store::Stream::err, "[KILLED BY ORCHESTRATOR]");
-  } else {
-    if (!threw && !verdict.told) {
-      say(task, cause, ReportLine::Kind::failure);
-      task.log->note(store::Stream::err, cause);
-    }
-    say(task, "Task failed.", ReportLine::Kind::failure);
-    task.log->note(store::Stream::err, "Task failed.");
-  }
-  task.log->save(services_.store, task.ref, task.attempt);
-  // Elsewhere, it may have ended before its supervisor could note that it began: readers find a later attempt only
-  // behind those that began.
-  const auto step = static_cast<std::size_t>(task.work.step);
-  if (!remote_.empty() && remote_[step] && data == nullptr && !verdict.log_stored)
-    services_.store.begin_attempt(task.ref, task.attempt, now());
-  if (threw) {
-    commit(task.ref, task.attempt, *data, verdict);  // what it had set when it threw; marked as not ok
-  } else {
-    services_.metadata.attempt_ends(task.ref, task.attempt, false);
-  }
-  services_.journal.attempt_ends(now(), task.ref, task.attempt, task.stopped ? AttemptEnd::stopped : AttemptEnd::failed,
-                                 verdict.usage, cause);
-  if (task.stopped) return void(++progress(task.work.step).failed);
-  if (!stopping() && try_again(task, verdict)) return;
-  ++progress(task.work.step).failed;
-  if (stopping()) return;  // the first failure is the one to tell
-  say(task, fmt::format("To execute it again, by itself: {} debug {}", options_.program, task.ref.path()),
-      ReportLine::Kind::failure);
-  fail(fmt::format("Step {} (task-id {}) failed.", task.ref.step, task.ref.task));
-}
-
-/// Makes the next attempt of a task, if it may have one.
-bool Run::try_again(Task& task, const compute::Verdict& verdict) {
-  const AttemptPolicy& limits = policy(task.work.step);
-  if (verdict.hopeless) return false;
-  if (task.attempt + 1 >= limits.attempts()) return false;
-  ++task.attempt;
-  task.stopped = false;
-  if (limits.pause == 0 || limits.is_fallback(task.attempt)) {
-    again_.push_back(std::move(task));
-    return true;
-  }
-  say(task, fmt::format("Sleeping {:g} minute{} before the next retry",
-                        static_cast<double>(limits.pause) / (60 * kSecond), limits.pause == 60 * kSecond ? "" : "s"));
-  auto timer = std::make_shared<base::EventLoop::Timer>(0);
-  *timer = services_.loop.after(limits.pause, [this, timer] {
-    auto node = pausing_.extract(*timer);
-    if (node) again_.push_back(std::move(node.mapped()));
-  });
-  pausing_.emplace(*timer, std::move(task));
-  return true;
-}
-
-/// Makes what the attempt left visible. Its process has ended, so nothing can go wrong with it any more.
-void Run::commit(const TaskRef& task, int attempt, const TaskData& data, const compute::Verdict& verdict) {
-  if (!verdict.committed) services_.store.mark_done(task, attempt);
-  services_.metadata.add_artifacts(task, visible(data), now());
-  services_.metadata.attempt_ends(task, attempt, data.ok);
-  services_.metadata.add_fields(task, attempt, {{"attempt-done", std::to_string(attempt), ""}});
-}
-
-/// What the attempt's supervisor has stored elsewhere was only shown here.
-void Run::save_log(Task& task, const compute::Verdict& verdict) {
-  if (!verdict.log_stored) task.log->save(services_.store, task.ref, task.attempt);
-}
-
-void Run::follow(const Ready& work, const TaskRef& task, const TaskData& data) {
-  try {
-    frontier_.follow(work, task, data);
-  } catch (const Error& error) {
-    if (error.code() != ErrorCode::step_failure) throw;
-    if (!stopping()) fail(error.what());
-  }
 }
 
 // --- stopping
@@ -447,6 +357,7 @@ void Run::interrupt(const std::string& why) {
     return;
   }
   if (interrupted_) {  // again: no more patience
+    if (running_.empty()) impatient_ = true;
     if (backend_ != nullptr) backend_->stop(running_ids(), compute::Stop::force);
     return;
   }

@@ -47,6 +47,7 @@ struct RunOptions {
 struct RunServices {
   const graph::Graph& graph;
   store::FlowStore& store;
+  store::BackgroundStorage& background;  // of the same storage
   store::MetadataWriter& metadata;
   store::Journal& journal;
   base::EventLoop& loop;
@@ -93,10 +94,23 @@ class Run : public compute::BackendEvents {
     int attempt = 0;
     std::string where;           // "pid 4711"
     std::optional<TaskLog> log;  // of the attempt
+    std::string last_line{};     // that it printed
     bool stopped = false;        // because of another task, or the user
+    int lost = 0;                // attempts that do not count: their machine was taken from them
     std::string failure_type;    // of the attempt before
     std::string failure;
-    Grant grant;  // of the machine
+    Grant grant;                 // of the machine
+    bool inputs_stored = false;  // the list of them, for its command line
+    bool begun = false;          // the attempt is marked as such in the store
+  };
+
+  /// An attempt whose process has ended, while the store is read and written.
+  struct Ended {
+    Task task;
+    compute::Verdict verdict;
+    std::shared_ptr<const store::TaskData> data;  // what it left; nothing: nothing
+    std::size_t awaited = 0;                      // reads and writes before it can be judged
+    std::string cause;                            // of a failure
   };
 
   struct Repeated {
@@ -108,21 +122,35 @@ class Run : public compute::BackendEvents {
   void execute_all();
   void conclude();
   void finish_metadata();
+  bool settled() const { return running_.empty() && ended_.empty() && storing_.empty(); }
   void launch();
   bool has_room(int step) const;
   bool has_id(int step, std::size_t soon);
   void start_task(Ready work);
   void start_attempt(Task task);
+  void store_inputs(Task task);
+  void mark_begun(compute::AttemptId attempt);
   store::TaskRef new_task(int step);
   compute::Attempt describe_attempt(const Task& task);
-  void succeeded(Task& task, const store::TaskData& data, const compute::Verdict& verdict);
-  void attempt_failed(Task task, const compute::Verdict& verdict, const store::TaskData* data);
+  void progressed(compute::AttemptId attempt);
+  void judge(compute::AttemptId attempt);
+  void describe_failure(Ended& ended);
+  void mark_done(compute::AttemptId attempt, void (Run::*then)(compute::AttemptId));
+  void make_visible(const Ended& ended);
+  void succeeded(compute::AttemptId attempt);
+  void attempt_failed(compute::AttemptId attempt);
   bool try_again(Task& task, const compute::Verdict& verdict);
-  void commit(const store::TaskRef& task, int attempt, const store::TaskData& data, const compute::Verdict& verdict);
-  void save_log(Task& task, const compute::Verdict& verdict);
   void follow(const Ready& work, const store::TaskRef& task, const store::TaskData& data);
   void find_items(const Position& position, store::TaskData& data) const;
-  void adopt(const Ready& work, const Origin& origin, const Origin::Finished& finished, const store::TaskData& data);
+  /// A task of the origin that is taken over.
+  struct Adopted {
+    Ready work;
+    const Origin::Finished* finished;
+    store::TaskData data{};
+    store::TaskRef ref{};  // its clone
+  };
+  std::vector<Adopted> to_be_adopted(Origin& origin);
+  void adopt(std::vector<Adopted>& tasks, const Origin& origin);
   void fail(const std::string& why);
   void stop_all();
   void say(ReportLine::Kind kind, std::string_view text);
@@ -133,7 +161,7 @@ class Run : public compute::BackendEvents {
   std::vector<compute::AttemptId> running_ids() const;
   std::int64_t now() const { return services_.clock.wall_microseconds(); }
   StepProgress& progress(int step) { return progress_[static_cast<std::size_t>(step)]; }
-  const AttemptPolicy& policy(int step) const { return policies_[static_cast<std::size_t>(step)]; }
+  AttemptPolicy policy(const Task& task) const;
 
   RunServices services_;
   RunOptions options_;
@@ -148,14 +176,16 @@ class Run : public compute::BackendEvents {
   compute::Backend* backend_ = nullptr;
   std::deque<Task> again_;                          // to be tried again now
   std::map<base::EventLoop::Timer, Task> pausing_;  // to be tried again later
+  std::map<compute::AttemptId, Task> storing_;      // whose inputs are being stored; they start when that is done
   std::map<compute::AttemptId, Task> running_;
+  std::map<compute::AttemptId, Ended> ended_;
   bool awaits_id_ = false;  // of the next task
   compute::AttemptId next_attempt_ = 1;
   std::vector<StepProgress> progress_;  // per step
   std::optional<std::string> failure_;
   std::optional<std::string> interrupted_;
   bool finishing_ = false;  // nothing runs any more; the metadata is waited for
-  bool impatient_ = false;  // it is not any more
+  bool impatient_ = false;  // it is not any more, or the store is not
   std::size_t stopped_tasks_ = 0;
   std::deque<Repeated> repeated_;
   std::optional<base::EventLoop::Timer> patience_;  // with tasks that were asked to stop

@@ -13,7 +13,7 @@ using store::TaskRef;
 
 namespace {
 
-constexpr std::size_t kClonesAtATime = 64;  // between looks at signals
+constexpr std::size_t kClonesAtATime = 64;  // read and written together; then signals are looked at
 
 /// Names in data.json that are no artifacts for the clients: `resume` needs them, people do not.
 bool is_internal(std::string_view name) {
@@ -29,35 +29,54 @@ TaskData visible(TaskData data) {
 }
 
 void Run::clone(Origin& origin) {
-  std::size_t clones = 0;
   while (!frontier_.empty() && !stopping()) {
-    Ready work = frontier_.take();
-    const Origin::Finished* finished = origin.find(work.step, frontier_.indices(work.position), work.iteration);
-    if (finished == nullptr) {
-      frontier_.defer(std::move(work));
-      continue;
+    std::vector<Adopted> tasks = to_be_adopted(origin);
+    for (Adopted& task : tasks) {
+      if (!progress(task.work.step).started) origin.check_types(task.work.step, *task.finished, task.data);
+      while (!has_id(task.work.step, tasks.size()) && !stopping()) services_.loop.run_once();
+      if (stopping()) break;
+      task.ref = new_task(task.work.step);
     }
-    TaskData data = origin.read(work.step, *finished);
-    find_items(work.position, data);
-    if (const auto damage = origin.find_damage(data)) {
-      say(ReportLine::Kind::run, fmt::format("Task {}/{}/{} is executed again instead of cloned: {}.", origin.run(),
-                                             services_.graph.step(work.step).name, finished->task, *damage));
-      frontier_.defer(std::move(work));
-      continue;
-    }
-    if (!progress(work.step).started) origin.check_types(work.step, *finished, data);
-    while (!has_id(work.step, kClonesAtATime) && !stopping()) services_.loop.run_once();
     if (stopping()) break;
-    adopt(work, origin, *finished, data);
-    if (++clones % kClonesAtATime == 0) {
-      services_.reporter.flush();
-      services_.journal.flush();
-      services_.loop.poll();
-    }
+    adopt(tasks, origin);
+    services_.reporter.flush();
+    services_.journal.flush();
+    services_.loop.poll();
   }
   frontier_.restore();
   services_.reporter.flush();
   services_.journal.flush();
+}
+
+/// Of what can be executed next, some that the origin has finished, read together; the others are kept for later.
+std::vector<Run::Adopted> Run::to_be_adopted(Origin& origin) {
+  std::vector<Ready> works;
+  std::vector<std::pair<int, const Origin::Finished*>> finished;
+  while (!frontier_.empty() && works.size() < kClonesAtATime) {
+    Ready work = frontier_.take();
+    const Origin::Finished* found = origin.find(work.step, frontier_.indices(work.position), work.iteration);
+    if (found == nullptr) {
+      frontier_.defer(std::move(work));
+      continue;
+    }
+    finished.emplace_back(work.step, found);
+    works.push_back(std::move(work));
+  }
+  std::vector<TaskData> data = origin.read(finished);
+  for (std::size_t i = 0; i < works.size(); ++i) find_items(works[i].position, data[i]);
+  const auto damage = origin.find_damage(data);
+  std::vector<Adopted> tasks;
+  for (std::size_t i = 0; i < works.size(); ++i) {
+    if (damage[i]) {
+      say(ReportLine::Kind::run,
+          fmt::format("Task {}/{}/{} is executed again instead of cloned: {}.", origin.run(),
+                      services_.graph.step(works[i].step).name, finished[i].second->task, *damage[i]));
+      frontier_.defer(std::move(works[i]));
+    } else {
+      tasks.push_back({std::move(works[i]), finished[i].second, std::move(data[i])});
+    }
+  }
+  return tasks;
 }
 
 /// Behind an inner join, a task in Python has lost what the outer foreachs go over; the tasks that split know.
@@ -72,24 +91,31 @@ void Run::find_items(const Position& position, TaskData& data) const {
   }
 }
 
-void Run::adopt(const Ready& work, const Origin& origin, const Origin::Finished& finished, const TaskData& data) {
-  const TaskRef ref = new_task(work.step);
-  const TaskRef from{origin.run(), ref.step, finished.task};
-  services_.reporter.print(
-      {ReportLine::Kind::task, now(), ref.path(), {}, fmt::format("Cloning previously run task {}", from.path())});
-  services_.store.clone_attempt(from, data, ref);
-  services_.metadata.clone_artifacts(ref, from, visible(data), now());
-  std::vector<store::Field> fields{
-      {"attempt", "0", ""}, {"attempt_ok", "True", "internal_attempt_status"}, {"attempt-done", "0", ""}};
-  // Metaflow's client looks up what a clone refers to. The run first: it does not read a task that has the task of its
-  // origin alone.
-  if (options_.origin_is_known)
-    fields.insert(fields.begin(), {{"origin-run-id", from.run, ""}, {"origin-task-id", from.task, ""}});
-  services_.metadata.add_fields(ref, 0, fields);
-  services_.journal.cloned(now(), ref, from);
-  ++progress(work.step).done;
-  ++progress(work.step).cloned;
-  follow(work, ref, data);
+void Run::adopt(std::vector<Adopted>& tasks, const Origin& origin) {
+  auto from = [&](const Adopted& task) { return TaskRef{origin.run(), task.ref.step, task.finished->task}; };
+  std::vector<store::FlowStore::Clone> clones;
+  for (const Adopted& task : tasks) clones.push_back({from(task), task.ref, &task.data});
+  services_.store.clone_attempts(clones);
+  for (const Adopted& task : tasks) {
+    const TaskRef cloned = from(task);
+    services_.reporter.print({ReportLine::Kind::task,
+                              now(),
+                              task.ref.path(),
+                              {},
+                              fmt::format("Cloning previously run task {}", cloned.path())});
+    services_.metadata.clone_artifacts(task.ref, cloned, visible(task.data), now());
+    std::vector<store::Field> fields{
+        {"attempt", "0", ""}, {"attempt_ok", "True", "internal_attempt_status"}, {"attempt-done", "0", ""}};
+    // Metaflow's client looks up what a clone refers to. The run first: it does not read a task that has the task of
+    // its origin alone.
+    if (options_.origin_is_known)
+      fields.insert(fields.begin(), {{"origin-run-id", cloned.run, ""}, {"origin-task-id", cloned.task, ""}});
+    services_.metadata.add_fields(task.ref, 0, fields);
+    services_.journal.cloned(now(), task.ref, cloned);
+    ++progress(task.work.step).done;
+    ++progress(task.work.step).cloned;
+    follow(task.work, task.ref, task.data);
+  }
 }
 
 std::string Run::outlook() const {

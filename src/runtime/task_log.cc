@@ -115,14 +115,14 @@ void TaskLog::note(Stream stream, std::string_view text) {
       store::format_log_line(stamps_->next(), name_of(source_), text));
 }
 
-void TaskLog::save(store::FlowStore& store, const store::TaskRef& task, int attempt) {
+std::vector<store::OwnedObject> TaskLog::objects(const store::FlowStore& store, const store::TaskRef& task,
+                                                 int attempt) {
+  std::vector<store::OwnedObject> objects;
   for (Stream stream : {Stream::out, Stream::err}) {
     GrowingText& kept = streams_[static_cast<std::size_t>(stream)].kept;
-    if (kept.size() == 0) continue;
-    const base::SharedBytes content = kept.bytes();
-    const auto bytes = content.bytes();
-    store.write_log(task, attempt, source_, stream, store::Pieces(&bytes, 1));
+    if (kept.size() > 0) objects.push_back(store.log(task, attempt, source_, stream, kept.bytes()));
   }
+  return objects;
 }
 
 }  // namespace metaflow::runtime

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/files.h"
@@ -44,7 +45,8 @@ class TaskLog {
   /// A line of the scheduler, for the store only; kept even if the limit is reached.
   void note(store::Stream stream, std::string_view text);
 
-  void save(store::FlowStore& store, const store::TaskRef& task, int attempt);
+  /// What is kept, to be written; nothing for a stream without a line.
+  std::vector<store::OwnedObject> objects(const store::FlowStore& store, const store::TaskRef& task, int attempt);
   /// What is kept of a stream so far: its size, and all of it. It may be used after more was added.
   std::uint64_t size(store::Stream stream) const { return streams_[static_cast<std::size_t>(stream)].kept.size(); }
   base::SharedBytes content(store::Stream stream) { return streams_[static_cast<std::size_t>(stream)].kept.bytes(); }

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <unordered_map>
+#include <utility>
 
 #include <metaflow/error.h>
 
@@ -14,8 +16,16 @@ namespace metaflow::store {
 std::string_view name_of(LogSource source) { return source == LogSource::runtime ? "runtime" : "task"; }
 std::string_view name_of(Stream stream) { return stream == Stream::out ? "stdout" : "stderr"; }
 
+std::string log_name(LogSource source, Stream stream) {
+  return fmt::format("{}_{}.log", name_of(source), name_of(stream));
+}
+
 std::string FlowStore::attempt_path(const TaskRef& task, int attempt, std::string_view name) const {
   return fmt::format("{}/{}/{}/{}/{}.{}", flow_, task.run, task.step, task.task, attempt, name);
+}
+
+std::string FlowStore::log_path(const TaskRef& task, int attempt, LogSource source, Stream stream) const {
+  return attempt_path(task, attempt, log_name(source, stream));
 }
 
 std::string FlowStore::save_value(Pieces payload, int spool_file) {
@@ -23,7 +33,21 @@ std::string FlowStore::save_value(Pieces payload, int spool_file) {
 }
 
 base::SharedBytes FlowStore::load_value(const std::string& key, std::uint64_t size, std::string_view what) const {
-  auto blob = get(*storage_, blob_path(blob_directory(), key));
+  return payload_of(get(*storage_, blob_path(blob_directory(), key)), key, size, what);
+}
+
+std::vector<base::SharedBytes> FlowStore::load_values(std::span<const ArtifactRecord* const> artifacts) const {
+  std::vector<std::string> paths;
+  for (const ArtifactRecord* artifact : artifacts) paths.push_back(blob_path(blob_directory(), artifact->key));
+  auto blobs = storage_->get(paths);
+  std::vector<base::SharedBytes> payloads;
+  for (std::size_t i = 0; i < artifacts.size(); ++i)
+    payloads.push_back(payload_of(std::move(blobs[i]), artifacts[i]->key, artifacts[i]->size, artifacts[i]->name));
+  return payloads;
+}
+
+base::SharedBytes FlowStore::payload_of(std::optional<base::SharedBytes>&& blob, const std::string& key,
+                                        std::uint64_t size, std::string_view what) const {
   if (!blob) {
     throw Error(ErrorCode::data_missing,
                 fmt::format("The value of '{}' is not in the store: blob {} is missing", what, key),
@@ -47,7 +71,10 @@ base::SharedBytes FlowStore::load_value(const std::string& key, std::uint64_t si
 
 std::optional<int> FlowStore::latest_attempt(const TaskRef& task) const {
   if (!exists(*storage_, attempt_path(task, 0, "attempt.json"))) return std::nullopt;
-  int attempt = 0;
+  return latest_attempt_from(task, 0);
+}
+
+int FlowStore::latest_attempt_from(const TaskRef& task, int attempt) const {
   while (attempt + 1 < kMaxAttempts && exists(*storage_, attempt_path(task, attempt + 1, "attempt.json"))) ++attempt;
   return attempt;
 }
@@ -57,87 +84,141 @@ bool FlowStore::is_done(const TaskRef& task, int attempt) const {
 }
 
 std::optional<TaskData> FlowStore::read_attempt(const TaskRef& task, int attempt) const {
-  const std::string path = attempt_path(task, attempt, "data.json");
+  const std::string path = data_path(task, attempt);
   const auto text = get(*storage_, path);
   if (!text) return std::nullopt;
   return task_data_from_json(text->text(), path);
 }
 
 std::optional<TaskData> FlowStore::read_done(const TaskRef& task) const {
-  const auto attempt = latest_attempt(task);
-  if (!attempt || !is_done(task, *attempt)) return std::nullopt;
-  return read_attempt(task, *attempt);
+  return std::move(read_done(std::span(&task, 1)).front());
 }
 
-void FlowStore::begin_attempt(const TaskRef& task, int attempt, std::int64_t microseconds) {
+/// In two rounds, if no task has more than one attempt: each may take its time.
+std::vector<std::optional<TaskData>> FlowStore::read_done(std::span<const TaskRef> tasks) const {
+  constexpr std::size_t kAsked = 3;  // per task
+  std::vector<std::string> paths;
+  for (const TaskRef& task : tasks) {
+    for (const auto& [attempt, name] : {std::pair(0, "attempt.json"), {1, "attempt.json"}, {0, "DONE.lock"}})
+      paths.push_back(attempt_path(task, attempt, name));
+  }
+  const auto sizes = storage_->sizes(paths);
+  paths.clear();
+  std::vector<std::size_t> done;
+  for (std::size_t i = 0; i < tasks.size(); ++i) {
+    const auto* found = &sizes[kAsked * i];
+    if (!found[0]) continue;
+    int attempt = 0;
+    bool is_done_then = found[2].has_value();
+    if (found[1]) {
+      attempt = latest_attempt_from(tasks[i], 1);
+      is_done_then = is_done(tasks[i], attempt);
+    }
+    if (!is_done_then) continue;
+    done.push_back(i);
+    paths.push_back(data_path(tasks[i], attempt));
+  }
+  const auto texts = storage_->get(paths);
+  std::vector<std::optional<TaskData>> data(tasks.size());
+  for (std::size_t k = 0; k < done.size(); ++k) {
+    if (texts[k]) data[done[k]] = task_data_from_json(texts[k]->text(), paths[k]);
+  }
+  return data;
+}
+
+OwnedObject FlowStore::begin_mark(const TaskRef& task, int attempt, std::int64_t microseconds) const {
   // To a tenth of a second, so that attempts that begin together share a file.
-  const std::string text = fmt::format("{{\"time\": {}.{}}}", microseconds / 1'000'000, microseconds / 100'000 % 10);
-  const auto bytes = base::as_bytes(text);
-  const Object object{attempt_path(task, attempt, "attempt.json"), Pieces(&bytes, 1), true};
-  storage_->put(std::span(&object, 1));
+  std::string text = fmt::format("{{\"time\": {}.{}}}", microseconds / 1'000'000, microseconds / 100'000 % 10);
+  return {attempt_path(task, attempt, "attempt.json"), base::SharedBytes(std::move(text)), true};
 }
 
 void FlowStore::write_data(const TaskRef& task, const TaskData& data) {
-  put(*storage_, attempt_path(task, data.attempt, "data.json"), to_json(data, storage_->type()));
+  put(*storage_, data_path(task, data.attempt), to_json(data, storage_->type()));
 }
 
-void FlowStore::mark_done(const TaskRef& task, int attempt) {
-  const auto bytes = base::as_bytes("\"\"");
-  const Object object{attempt_path(task, attempt, "DONE.lock"), Pieces(&bytes, 1), true};
-  storage_->put(std::span(&object, 1));
+OwnedObject FlowStore::done_mark(const TaskRef& task, int attempt) const {
+  return {attempt_path(task, attempt, "DONE.lock"), base::SharedBytes("\"\""), true};
 }
 
-void FlowStore::clone_attempt(const TaskRef& from, const TaskData& data, const TaskRef& to) {
-  auto copy = [&](std::string_view name) {
-    return storage_->copy(attempt_path(from, data.attempt, name), attempt_path(to, 0, name));
-  };
-  bool copied = copy("attempt.json");
-  if (data.attempt == 0 && data.has_details) {
-    copied = copy("data.json") && copied;
-  } else {
-    TaskData first = data;  // what Python does not note is in `data` by now
-    first.attempt = 0;
-    write_data(to, first);
+void FlowStore::clone_attempts(std::span<const Clone> clones) {
+  std::vector<Copy> copies;
+  std::vector<Copy> done;
+  for (const Clone& clone : clones) {
+    const int attempt = clone.data->attempt;
+    auto copy = [&](std::string_view name) {
+      return Copy{attempt_path(clone.from, attempt, name), attempt_path(clone.to, 0, name)};
+    };
+    copies.push_back(copy("attempt.json"));
+    if (attempt == 0 && clone.data->has_details) copies.push_back(copy("data.json"));
+    done.push_back(copy("DONE.lock"));
   }
-  copied = copy("DONE.lock") && copied;
-  if (!copied)
-    throw Error(ErrorCode::data_missing, fmt::format("Task {}/{} vanished while it was cloned", flow_, from.path()));
+  for (const Clone& clone : clones) {
+    if (clone.data->attempt == 0 && clone.data->has_details) continue;
+    TaskData first = *clone.data;  // what Python does not note is there by now
+    first.attempt = 0;
+    write_data(clone.to, first);
+  }
+  for (const auto& some : {std::span<const Copy>(copies), std::span<const Copy>(done)}) {
+    const std::vector<bool> copied = storage_->copy(some);
+    const auto missing = std::find(copied.begin(), copied.end(), false);
+    if (missing != copied.end())
+      throw Error(ErrorCode::data_missing, fmt::format("'{}' vanished while its task was cloned",
+                                                       some[static_cast<std::size_t>(missing - copied.begin())].from));
+  }
 }
 
-std::optional<std::string> FlowStore::find_damage(const TaskData& data, std::unordered_set<std::string>& good) const {
-  std::vector<const ArtifactRecord*> unknown;
+std::vector<std::optional<std::string>> FlowStore::find_damage(std::span<const TaskData> tasks,
+                                                               std::unordered_set<std::string>& good) const {
+  struct Unknown {
+    std::size_t task;
+    const ArtifactRecord* artifact;
+    std::size_t path;
+  };
+  std::vector<Unknown> unknown;
   std::vector<std::string> paths;
-  for (const ArtifactRecord& artifact : data.artifacts) {
-    if (good.contains(artifact.key)) continue;
-    unknown.push_back(&artifact);
-    paths.push_back(blob_path(blob_directory(), artifact.key));
+  std::unordered_map<std::string_view, std::size_t> asked;
+  for (std::size_t i = 0; i < tasks.size(); ++i) {
+    for (const ArtifactRecord& artifact : tasks[i].artifacts) {
+      if (good.contains(artifact.key)) continue;
+      const auto [at, is_new] = asked.emplace(artifact.key, paths.size());
+      if (is_new) paths.push_back(blob_path(blob_directory(), artifact.key));
+      unknown.push_back({i, &artifact, at->second});
+    }
   }
   const auto sizes = storage_->sizes(paths);
-  for (std::size_t i = 0; i < unknown.size(); ++i) {
-    if (sizes[i] != unknown[i]->size || unknown[i]->size == 0) {  // packed, by Python, or damaged
+  std::vector<std::optional<std::string>> damage(tasks.size());
+  for (const auto& [task, artifact, path] : unknown) {
+    if (damage[task] || good.contains(artifact->key)) continue;
+    if (sizes[path] != artifact->size || artifact->size == 0) {  // packed, by Python, or damaged
       try {
-        load_value(unknown[i]->key, unknown[i]->size, unknown[i]->name);
+        load_value(artifact->key, artifact->size, artifact->name);
       } catch (const Error& error) {
-        return error.message();
+        damage[task] = error.message();
+        continue;
       }
     }
-    good.insert(unknown[i]->key);
+    good.insert(artifact->key);
   }
-  return std::nullopt;
+  return damage;
 }
 
 void FlowStore::write_log(const TaskRef& task, int attempt, LogSource source, Stream stream, Pieces content) {
-  const Object object{attempt_path(task, attempt, fmt::format("{}_{}.log", name_of(source), name_of(stream))), content};
+  const Object object{log_path(task, attempt, source, stream), content};
   storage_->put(std::span(&object, 1));
+}
+
+OwnedObject FlowStore::log(const TaskRef& task, int attempt, LogSource source, Stream stream,
+                           base::SharedBytes content) const {
+  return {log_path(task, attempt, source, stream), std::move(content)};
 }
 
 std::optional<base::SharedBytes> FlowStore::read_log(const TaskRef& task, int attempt, LogSource source,
                                                      Stream stream) const {
-  return get(*storage_, attempt_path(task, attempt, fmt::format("{}_{}.log", name_of(source), name_of(stream))));
+  return get(*storage_, log_path(task, attempt, source, stream));
 }
 
-void FlowStore::write_inputs(const TaskRef& task, std::string_view packed) {
-  put(*storage_, task_path(task) + "/inputs.txt", packed);
+OwnedObject FlowStore::inputs(const TaskRef& task, std::string packed) const {
+  return {task_path(task) + "/inputs.txt", base::SharedBytes(std::move(packed))};
 }
 
 std::string FlowStore::read_inputs(const TaskRef& task) const {
@@ -158,6 +239,12 @@ std::optional<ExitReport> FlowStore::read_exit_report(const TaskRef& task, int a
   const auto text = get(*storage_, path);
   if (!text) return std::nullopt;
   return exit_report_from_json(text->text(), path);
+}
+
+std::vector<std::optional<base::SharedBytes>> FlowStore::read_objects(std::span<const AttemptObject> which) const {
+  std::vector<std::string> paths;
+  for (const AttemptObject& object : which) paths.push_back(attempt_path(object.task, object.attempt, object.name));
+  return storage_->get(paths);
 }
 
 std::vector<std::string> FlowStore::directories(const std::string& path) const {

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_set>
@@ -20,8 +21,9 @@ inline constexpr int kMaxAttempts = 6;
 enum class LogSource : std::uint8_t { runtime, task };  // written by the scheduler, by the task's own supervisor
 enum class Stream : std::uint8_t { out, err };
 
-std::string_view name_of(LogSource source);  // "runtime"
-std::string_view name_of(Stream stream);     // "stdout"
+std::string_view name_of(LogSource source);             // "runtime"
+std::string_view name_of(Stream stream);                // "stdout"
+std::string log_name(LogSource source, Stream stream);  // "task_stdout.log"
 
 /// Throws Error{data_store, data_missing}. Not thread-safe.
 class FlowStore {
@@ -38,6 +40,7 @@ class FlowStore {
   std::string save_value(Pieces payload, int spool_file = -1);
   /// The payload under a key, unpacked. `size`: what it should be, 0 if unknown.
   base::SharedBytes load_value(const std::string& key, std::uint64_t size, std::string_view what) const;
+  std::vector<base::SharedBytes> load_values(std::span<const ArtifactRecord* const> artifacts) const;
   std::string blob_directory() const { return flow_ + "/data"; }
 
   // --- tasks
@@ -49,31 +52,54 @@ class FlowStore {
   std::optional<TaskData> read_attempt(const TaskRef& task, int attempt) const;
   /// What the newest attempt left, which must be marked as done; nothing otherwise.
   std::optional<TaskData> read_done(const TaskRef& task) const;
+  std::vector<std::optional<TaskData>> read_done(std::span<const TaskRef> tasks) const;
 
   /// The input tasks of a task, if they are too many for its command line, as one text. Throws Error{data_missing} if
   /// there is none.
-  void write_inputs(const TaskRef& task, std::string_view packed);
+  OwnedObject inputs(const TaskRef& task, std::string packed) const;
   std::string read_inputs(const TaskRef& task) const;
 
-  void begin_attempt(const TaskRef& task, int attempt, std::int64_t microseconds);
+  /// What marks an attempt as begun, and as done.
+  OwnedObject begin_mark(const TaskRef& task, int attempt, std::int64_t microseconds) const;
+  OwnedObject done_mark(const TaskRef& task, int attempt) const;
+  void begin_attempt(const TaskRef& task, int attempt, std::int64_t microseconds) {
+    put(*storage_, begin_mark(task, attempt, microseconds));
+  }
+  void mark_done(const TaskRef& task, int attempt) { put(*storage_, done_mark(task, attempt)); }
   void write_data(const TaskRef& task, const TaskData& data);
-  void mark_done(const TaskRef& task, int attempt);
+  /// Where read_attempt() looks.
+  std::string data_path(const TaskRef& task, int attempt) const { return attempt_path(task, attempt, "data.json"); }
 
-  /// Another task with what a finished attempt left, as its attempt 0; no blob is copied. `data` has the
-  /// details also if Python wrote it.
-  void clone_attempt(const TaskRef& from, const TaskData& data, const TaskRef& to);
+  /// Another task with what a finished attempt left, as its attempt 0; no blob is copied.
+  struct Clone {
+    TaskRef from;
+    TaskRef to;
+    const TaskData* data;  // what `from` left; has the details also if Python wrote it
+  };
+  void clone_attempts(std::span<const Clone> clones);
   /// Why a value that a task left cannot be trusted (it is missing, or was cut off); nothing if all can. Keys that were
   /// found good are remembered in `good`.
-  std::optional<std::string> find_damage(const TaskData& data, std::unordered_set<std::string>& good) const;
+  std::vector<std::optional<std::string>> find_damage(std::span<const TaskData> tasks,
+                                                      std::unordered_set<std::string>& good) const;
 
   // --- logs
 
   void write_log(const TaskRef& task, int attempt, LogSource source, Stream stream, Pieces content);
+  OwnedObject log(const TaskRef& task, int attempt, LogSource source, Stream stream, base::SharedBytes content) const;
   std::optional<base::SharedBytes> read_log(const TaskRef& task, int attempt, LogSource source, Stream stream) const;
 
   /// How an attempt ended elsewhere; nothing if its supervisor did not come to write it.
   void write_exit_report(const TaskRef& task, int attempt, const ExitReport& report);
   std::optional<ExitReport> read_exit_report(const TaskRef& task, int attempt) const;
+
+  /// An object of an attempt, by its name: "exit.json".
+  struct AttemptObject {
+    TaskRef task{};
+    int attempt = 0;
+    std::string name{};
+  };
+  /// Their contents, read together; nothing for those that do not exist.
+  std::vector<std::optional<base::SharedBytes>> read_objects(std::span<const AttemptObject> which) const;
 
   // --- what there is
 
@@ -82,8 +108,12 @@ class FlowStore {
   std::vector<std::string> tasks(const std::string& run, const std::string& step) const;
 
  private:
+  base::SharedBytes payload_of(std::optional<base::SharedBytes>&& blob, const std::string& key, std::uint64_t size,
+                               std::string_view what) const;
   std::string task_path(const TaskRef& task) const { return flow_ + "/" + task.path(); }
   std::string attempt_path(const TaskRef& task, int attempt, std::string_view name) const;
+  int latest_attempt_from(const TaskRef& task, int attempt) const;
+  std::string log_path(const TaskRef& task, int attempt, LogSource source, Stream stream) const;
   std::vector<std::string> directories(const std::string& path) const;
 
   std::shared_ptr<Storage> storage_;

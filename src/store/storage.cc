@@ -4,6 +4,25 @@
 
 namespace metaflow::store {
 
+namespace {
+
+/// Of a storage that is not slow.
+class AtOnce : public BackgroundStorage {
+ public:
+  explicit AtOnce(Storage& storage) : storage_(storage) {}
+
+  void get(std::vector<std::string> paths, Got done) override { done(storage_.get(paths)); }
+  void put(std::vector<OwnedObject> objects, Put done) override {
+    for (const OwnedObject& object : objects) store::put(storage_, object);
+    done();
+  }
+
+ private:
+  Storage& storage_;
+};
+
+}  // namespace
+
 std::optional<base::SharedBytes> get(Storage& storage, const std::string& path) {
   return std::move(storage.get(std::span(&path, 1)).front());
 }
@@ -12,6 +31,17 @@ void put(Storage& storage, const std::string& path, std::string_view content) {
   const auto bytes = base::as_bytes(content);
   const Object object{path, Pieces(&bytes, 1)};
   storage.put(std::span(&object, 1));
+}
+
+void put(Storage& storage, const OwnedObject& owned) {
+  const auto bytes = owned.content.bytes();
+  const Object object{owned.path, Pieces(&bytes, 1), owned.common};
+  storage.put(std::span(&object, 1));
+}
+
+bool copy(Storage& storage, const std::string& from, const std::string& to) {
+  const Copy copy{from, to};
+  return storage.copy(std::span(&copy, 1)).front();
 }
 
 bool create(Storage& storage, const std::string& path, std::string_view content) {
@@ -24,6 +54,10 @@ bool exists(Storage& storage, const std::string& path) {
 }
 
 std::optional<Link> Storage::link(const std::string& /*path*/, std::int64_t /*seconds*/) { return std::nullopt; }
+
+std::unique_ptr<BackgroundStorage> Storage::in_background(base::EventLoop& /*loop*/) {
+  return std::make_unique<AtOnce>(*this);
+}
 
 std::string blob_path(std::string_view directory, std::string_view key) {
   std::string path(directory);

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -9,6 +11,7 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "base/event_loop.h"
 
 namespace metaflow::store {
 
@@ -22,6 +25,19 @@ struct Object {
   bool common = false;
 };
 
+/// An object's content under a second path.
+struct Copy {
+  std::string from;
+  std::string to;
+};
+
+/// One object to be written later: it owns its content.
+struct OwnedObject {
+  std::string path;
+  base::SharedBytes content;
+  bool common = false;
+};
+
 /// One name below a path.
 struct Entry {
   std::string name;
@@ -32,6 +48,22 @@ struct Entry {
 struct Link {
   std::string url;
   std::int64_t expires = 0;  // seconds since 1970
+};
+
+/// Reads and writes that their caller, who lives in an event loop, does not wait for. Not thread-safe.
+///
+/// `done` is called once, when all of it is there: from the loop, or before the function returns if the storage is not
+/// slow. What fails is thrown, by the function or out of the loop, and `done` is not called. What is not over when this
+/// is destroyed ends there, done or not.
+class BackgroundStorage {
+ public:
+  using Got = std::function<void(std::vector<std::optional<base::SharedBytes>>&&)>;
+  using Put = std::function<void()>;
+
+  virtual ~BackgroundStorage() = default;
+  /// As Storage::get() and put(); different calls are carried out in any order.
+  virtual void get(std::vector<std::string> paths, Got done) = 0;
+  virtual void put(std::vector<OwnedObject> objects, Put done) = 0;
 };
 
 /// A tree of objects. Paths are relative to the root, with '/'. Objects appear whole or not at all. All functions throw
@@ -54,9 +86,9 @@ class Storage {
   /// Writes an object that must not exist; false, and nothing changed, if it does. Of several at a time one wins.
   virtual bool create(const Object& object) = 0;
 
-  /// Gives an object's content a second path, without moving bytes where that can be had. False if there is no such
-  /// object.
-  virtual bool copy(const std::string& from, const std::string& to) = 0;
+  /// Gives objects' contents second paths, without moving bytes where that can be had. False for those that do not
+  /// exist.
+  virtual std::vector<bool> copy(std::span<const Copy> copies) = 0;
 
   /// The entries directly below a path, unsorted; none if there is no such path.
   virtual std::vector<Entry> list(const std::string& path) = 0;
@@ -69,11 +101,16 @@ class Storage {
   /// Lets others read an object for at most so many seconds, or for as long as our keys live. Nothing if this storage
   /// has no such thing.
   virtual std::optional<Link> link(const std::string& path, std::int64_t seconds);
+
+  /// The same objects, without waiting for them. This and the loop must outlive it.
+  virtual std::unique_ptr<BackgroundStorage> in_background(base::EventLoop& loop);
 };
 
 // For one object at a time.
 std::optional<base::SharedBytes> get(Storage& storage, const std::string& path);
 void put(Storage& storage, const std::string& path, std::string_view content);
+void put(Storage& storage, const OwnedObject& object);
+bool copy(Storage& storage, const std::string& from, const std::string& to);
 bool create(Storage& storage, const std::string& path, std::string_view content);
 bool exists(Storage& storage, const std::string& path);
 

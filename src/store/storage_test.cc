@@ -76,6 +76,29 @@ class StorageTest : public testing::TestWithParam<std::string> {
 INSTANTIATE_TEST_SUITE_P(All, StorageTest, testing::Values("local", "memory", "s3"),
                          [](const auto& type) { return type.param; });
 
+TEST_P(StorageTest, InTheBackground) {
+  base::SystemClock clock;
+  base::EventLoop loop(clock);
+  put(*storage_, "F/1/before", "zero");
+  const auto background = storage_->in_background(loop);
+  std::optional<std::vector<std::optional<base::SharedBytes>>> got;
+  background->put({{"F/1/a", base::SharedBytes("one")}, {"F/1/mark", base::SharedBytes("\"\""), true}}, [&] {
+    background->get({"F/1/a", "F/1/nothing", "F/1/mark", "F/1/before"},
+                    [&](auto&& contents) { got = std::move(contents); });
+  });
+  while (!got) loop.run_once();
+  ASSERT_EQ(got->size(), 4U);
+  EXPECT_EQ((*got)[0]->text(), "one");
+  EXPECT_FALSE((*got)[1]);
+  EXPECT_EQ((*got)[2]->text(), "\"\"");
+  EXPECT_EQ((*got)[3]->text(), "zero");
+  EXPECT_EQ(text("F/1/a"), "one");
+  int over = 0;
+  background->put({}, [&] { ++over; });
+  background->get({}, [&](auto&&) { ++over; });
+  EXPECT_EQ(over, 2) << "nothing is over at once";
+}
+
 TEST_P(StorageTest, WhatIsPutCanBeGot) {
   put(*storage_, "F/1/a", "one");
   put(*storage_, "F/1/b/c", "");
@@ -156,9 +179,9 @@ TEST_P(StorageTest, WhatIsThereIsNotMadeAgain) {
 }
 
 TEST_P(StorageTest, Copies) {
-  EXPECT_FALSE(storage_->copy("F/nothing", "F/b"));
+  EXPECT_FALSE(copy(*storage_, "F/nothing", "F/b"));
   put(*storage_, "F/a +%", "content");
-  EXPECT_TRUE(storage_->copy("F/a +%", "F/b"));
+  EXPECT_TRUE(copy(*storage_, "F/a +%", "F/b"));
   EXPECT_EQ(text("F/b"), "content");
 }
 

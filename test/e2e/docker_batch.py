@@ -3,19 +3,22 @@ containers have that of the machine."""
 
 import contextlib
 import http.server
-import io
 import json
 import os
 import pathlib
 import shutil
 import subprocess
-import tarfile
+import sys
 import threading
 import time
 
 import pytest
 
 import s3
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from peers.containers import busybox  # noqa: E402
 
 IMAGE = "local/busybox:1"
 _PATH = os.environ["PATH"] + ":/usr/sbin:/sbin"
@@ -52,24 +55,6 @@ def missing():
     return None
 
 
-def _busybox():
-    """A root directory with busybox alone, as a tar archive."""
-    path = shutil.which("busybox", path=_PATH)
-    applets = subprocess.run([path, "--list"], capture_output=True, text=True, check=True).stdout.split()
-    archive = io.BytesIO()
-    with tarfile.open(fileobj=archive, mode="w") as tar:
-        tar.add(path, "bin/busybox")
-        for applet in applets:
-            if applet != "busybox":
-                link = tarfile.TarInfo(f"bin/{applet}")
-                link.type, link.linkname = tarfile.SYMTYPE, "busybox"
-                tar.addfile(link)
-        tmp = tarfile.TarInfo("tmp")
-        tmp.type, tmp.mode = tarfile.DIRTYPE, 0o1777
-        tar.addfile(tmp)
-    return archive.getvalue()
-
-
 @contextlib.contextmanager
 def daemon(directory):
     """A Docker daemon; the environment that reaches it."""
@@ -88,7 +73,7 @@ def daemon(directory):
             assert time.monotonic() < end, "dockerd does not answer"
             time.sleep(0.1)
         change = "ENV PATH=/bin"
-        subprocess.run(["docker", "import", "--change", change, "-", IMAGE], env=environment, input=_busybox(), capture_output=True, check=True)
+        subprocess.run(["docker", "import", "--change", change, "-", IMAGE], env=environment, input=busybox.archive(_PATH), capture_output=True, check=True)
         try:
             yield environment
         finally:

@@ -52,12 +52,29 @@ class User:
     def run_id(self):
         return (self.cli.directory / "id").read_text()
 
+    def run_id_is_known(self):
+        return (self.cli.directory / "id").exists()
+
     def start(self, program, *arguments, command="run"):
         """A run in the background."""
         command = [self.cli.path(program), command, "--run-id-file", self.cli.directory / "id", *arguments]
         return subprocess.Popen(
             [*map(str, command)], cwd=self.cli.directory, env=self.cli.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
+
+    def resume_beside(self, program, origin, gate):
+        """`resume` of a run whose tasks still wait at the gate: they may end when it has found them. Gives back what it printed."""
+        process = self.start(program, "--origin-run-id", origin, command="resume")
+        lines = []
+        for line in process.stdout:
+            lines.append(line)
+            if "still executed" in line:
+                break
+        assert f"of run {origin} " in lines[-1], lines
+        gate.release()
+        out = "".join(lines) + process.communicate(timeout=90)[0]
+        assert process.returncode == 0, out
+        return out
 
     def read(self, flow, run_id=None):
         """What the official client sees."""
@@ -103,6 +120,19 @@ class Gate:
                     connection.sendall(b"!")
                 except OSError:
                     pass
+
+
+def interrupt(process, twice=False):
+    """Ctrl-C, and once more when the first was understood. What it printed since."""
+    lines = []
+    process.send_signal(signal.SIGINT)
+    if twice:
+        for line in process.stdout:
+            lines.append(line)
+            if "Workflow interrupted" in line:
+                break
+        process.send_signal(signal.SIGINT)
+    return "".join(lines) + process.communicate(timeout=60)[0]
 
 
 def kill_scheduler(process):

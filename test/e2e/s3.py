@@ -357,3 +357,30 @@ class Proxy(Server):
         if not good or payload not in ("UNSIGNED-PAYLOAD", hashlib.sha256(body).hexdigest()):
             with self.lock:
                 self.wrong_signatures.append(f"{handler.command} {handler.path}")
+
+
+class Watched(Proxy):
+    """Passes all on, and remembers it. `holds(method, path)`: whether a request waits until release(), or drop()."""
+
+    def __init__(self, backend, holds=lambda method, path: False):
+        super().__init__(backend, faults=())
+        self.holds, self.decided, self.dropping = holds, threading.Event(), False
+        self.asked, self.answered = [], []  # (method, path)
+
+    def serve(self, handler):
+        what = (handler.command, urllib.parse.urlsplit(handler.path).path)
+        self.asked.append(what)
+        if self.holds(*what):
+            assert self.decided.wait(90), "it was held for ever"
+            if self.dropping:
+                return self.close(handler, reset=True)
+        super().serve(handler)
+        self.answered.append(what)
+        return None
+
+    def release(self):
+        self.decided.set()
+
+    def drop(self):
+        self.dropping = True
+        self.decided.set()

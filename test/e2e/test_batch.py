@@ -1,5 +1,6 @@
 """Flows on AWS Batch: a server that follows its model and executes jobs, S3 by moto, and the documented permissions alone."""
 
+import json
 import signal
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 import account
 import cluster as k8s
 import s3
-from remote import User, kill_scheduler, make_bucket, wait_until
+from remote import User, interrupt, kill_scheduler, make_bucket, wait_until
 
 MISSING = account.missing()
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=f"AWS BATCH IS NOT TESTED: it needs {MISSING}")
@@ -72,6 +73,74 @@ def test_a_foreach(user):
     assert seen["ok"] and len(seen["tasks"]["work"]) == 12
 
 
+def jobs_of(user, step):
+    """The ids of the jobs that a step's tasks say they were."""
+    return [task["data"]["job"] for task in user.read("Crowd")["tasks"][step]]
+
+
+def test_alike_tasks_are_an_array(user):
+    user.peer.tell("DELETE", "/counts")
+    result = user.run("crowd", "--n", "20", "--max-workers", "20", "--fail", "7", "--with", "retry:times=1,minutes_between_retries=0")
+    assert result.status == 0, result
+    counts = user.peer.counts()
+    tasks = user.read("Crowd")["tasks"]
+    assert tasks["join"][0]["data"]["squares"] == [i * i for i in range(20)]
+    work = jobs_of(user, "work")
+    arrays = {job.partition(":")[0] for job in work if ":" in job}
+    (again,) = [job for job in work if ":" not in job]
+    assert len(arrays) == 1 and sorted(int(job.partition(":")[2]) for job in work if job != again) == [i for i in range(20) if i != 7]
+    assert [task["attempts"] for task in tasks["work"] if task["data"]["job"] == again] == ["1"], "one child failed; it alone was tried again"
+    assert len(set(jobs_of(user, "after"))) == 20
+    # One for the items, one for the second try; the steps behind are submitted as they come.
+    assert 3 <= counts["SubmitJob"] <= 2 + 20, counts
+
+
+def test_arrays_are_no_larger_than_max_workers(user):
+    result = user.run("crowd", "--n", "12", "--max-workers", "5")
+    assert result.status == 0, result
+    in_arrays = [job for job in jobs_of(user, "work") if ":" in job]
+    assert in_arrays and max(int(job.partition(":")[2]) for job in in_arrays) < 5, in_arrays
+    assert user.read("Crowd")["ok"]
+
+
+def test_an_array_in_list_and_kill(user):
+    user.peer.tell("POST", "/rules", {"jobs": {"name": "mf-.*-Crowd-work-.*"}, "action": "stuck"})
+    running = user.start("crowd", "--n", "8", "--max-workers", "8")
+    wait_until(lambda: user.run_id_is_known() and user.cli("crowd", "batch", "list", "--run-id", user.run_id).out.count("Status: RUNNABLE") == 8)
+    listed = user.cli("crowd", "batch", "list", "--run-id", user.run_id).out
+    assert [f"Step: work Task: {task} Attempt: 0 Job: " in line for task, line in zip(range(2, 10), listed.splitlines())] == [True] * 8, listed
+    user.peer.tell("DELETE", "/counts")
+    killed = user.cli("crowd", "batch", "kill", "--run-id", user.run_id)
+    assert killed.status == 0 and killed.out.count(f"Killed {user.run_id}/work/") == 8, killed
+    out, _ = running.communicate(timeout=60)
+    assert running.returncode == 1 and "terminated by somebody" in out, out
+    assert user.peer.counts()["TerminateJob"] == 1, "one call for all of it"
+
+
+def test_an_interrupted_array(user):
+    user.peer.tell("POST", "/rules", {"jobs": {"name": "mf-.*-Crowd-work-.*"}, "action": "stuck"})
+    running = user.start("crowd", "--n", "8", "--max-workers", "8")
+    assert any("Job is RUNNABLE" in line for line in running.stdout)
+    user.peer.tell("DELETE", "/counts")
+    running.send_signal(signal.SIGINT)
+    out, _ = running.communicate(timeout=60)
+    assert running.returncode == 1, out
+    assert user.peer.counts()["TerminateJob"] == 1, "one call for all of it"
+    wait_until(lambda: not user.unfinished())
+
+
+def test_children_that_run_are_not_done_twice(user, gate):
+    """Of an array whose scheduler was killed; and a lost answer makes no second array."""
+    user.peer.tell("POST", "/rules", {"operation": "SubmitJob", "action": "lose", "nth": 1})
+    process = user.start("crowd", "--n", "6", "--max-workers", "6", "--port", str(gate.port))
+    gate.wait_for(6)
+    origin = user.run_id
+    kill_scheduler(process)
+    user.resume_beside("crowd", origin, gate)
+    assert sorted(item for item, _ in gate.waiting) == list(range(6)), "each was executed once"
+    assert user.read("Crowd")["ok"]
+
+
 def test_fargate(user):
     result = user.run("failing", "--with", "batch:queue=fargate,cpu=0.25,memory=512")
     assert result.status == 0, result
@@ -124,6 +193,21 @@ def test_out_of_memory_and_spot_reclaim_are_tried_again(user):
         assert seen["ok"] and seen["tasks"]["start"][0]["attempts"] == "1", "it had begun, though nobody saw it run"
 
 
+@pytest.mark.parametrize(
+    "options, setting, status",
+    [((), None, 0), (("--with", "retry:times=0"), None, 1), ((), "0", 1)],
+    ids=["again", "not a step that may not be repeated", "not where nobody wants it"],
+)
+def test_a_spot_reclaim_is_no_retry(user, options, setting, status):
+    if setting:
+        user.cli.environment["METAFLOW_BATCH_UNCOUNTED_RETRIES"] = setting
+    user.peer.tell("POST", "/rules", {"jobs": {"name": "mf-.*-Failing-start-.*"}, "action": "reclaim", "after": 0, "times": 2})
+    result = user.run("failing", "--with", "batch:queue=spot", *options)
+    assert result.status == status and "Host EC2" in result.out + result.err, result
+    assert result.out.count("which is no retry (1 of 3)") == result.out.count("which is no retry (2 of 3)") == 1 - status, result
+    assert user.read("Failing")["tasks"]["start"][0]["attempts"] == ("2" if status == 0 else None)
+
+
 def test_the_policy_is_no_wider_than_what_is_used(user):
     """That it is wide enough, all tests show."""
     user.peer.tell("POST", "/rules", {"operation": "SubmitJob", "action": "lose", "times": 1})
@@ -173,10 +257,15 @@ def test_interrupted(user):
     wait_until(lambda: any(job["status"] == "RUNNABLE" for job in user.unfinished()))
     listed = user.cli("bigsum", "batch", "list")
     assert listed.status == 0 and "Step: start Task: 1 Attempt: 0 Job: " in listed.out and "Status: RUNNABLE" in listed.out, listed
+    told = json.loads(user.cli("bigsum", "batch", "list", "--json").out)
+    (job,) = told["jobs"]
+    assert told["flow"] == "BigSum" and f"Job: {job['job']} Created At: {job['created']} " in listed.out, (told, listed)
+    assert job == {**job, "run": user.run_id, "step": "start", "task": "1", "attempt": 0, "user": user.cli.environment["USER"], "pod": None, "status": "RUNNABLE"}
     running.send_signal(signal.SIGINT)
     out, _ = running.communicate(timeout=60)
     assert running.returncode == 1, out
     wait_until(lambda: not user.unfinished())
+    assert json.loads(user.cli("bigsum", "batch", "list", "--json").out) == {"flow": "BigSum", "jobs": []}
 
 
 def test_killed_by_the_command(user):
@@ -233,27 +322,16 @@ def test_a_task_that_runs_is_not_done_twice(both, gate):
     origin = both.run_id
     kill_scheduler(process)
     assert both.cli("mixed", "batch", "list", "--run-id", origin).out.count("Status: RUNNING") == 1
-    resumed = both.start("mixed", "--origin-run-id", origin, command="resume")
-    lines = []
-    for line in resumed.stdout:
-        lines.append(line)
-        if "still executed" in line:
-            break
-    assert f"of run {origin}" in lines[-1], lines
-    gate.release()
-    out = "".join(lines) + resumed.communicate(timeout=90)[0]
-    assert resumed.returncode == 0, out
+    both.resume_beside("mixed", origin, gate)
     assert len(gate.waiting) == 1, "it was executed once"
     assert both.read("Mixed")["ok"]
 
 
-@pytest.mark.parametrize("times", [1, 2])
-def test_interrupted_while_it_runs(user, times):
+@pytest.mark.parametrize("twice", [False, True])
+def test_interrupted_while_it_runs(user, twice):
     """The second time nothing is waited for, and yet nothing is left."""
     running = user.start("misbehave", "--with", "batch", "--how", "sleep")
     assert any("sleeping" in line for line in running.stdout)
-    for _ in range(times):
-        running.send_signal(signal.SIGINT)
-    out, _ = running.communicate(timeout=60)
+    out = interrupt(running, twice)
     assert running.returncode == 1, out
     wait_until(lambda: not user.unfinished())

@@ -49,10 +49,11 @@ def test_bigsum(user):
     assert seen["ok"] and abs(seen["tasks"]["start"][0]["data"]["sum"] - 4.5e6) < 1e4
 
 
-def test_a_foreach_and_retries(user):
-    result = user.run("sweep", "--n", "6", "--max-workers", "3")
+def test_a_foreach(user):
+    result = user.run("sweep", "--n", "6", "--max-workers", "6")
     assert result.status == 0 and "The minimum of 6 points" in result.out, result
     assert len(user.read("Sweep")["tasks"]["work"]) == 6
+    assert len({job["jobName"] for job in user.jobs("SUCCEEDED") if "-work-" in job["jobName"]}) == 1, "they were an array"
 
 
 def test_failures(user):

@@ -1,5 +1,6 @@
 """Flows on a cluster: an API server that validates what it is sent and executes pods, S3 by moto, and the rights of the documented role alone."""
 
+import itertools
 import json
 import os
 import pathlib
@@ -7,13 +8,12 @@ import re
 import signal
 import subprocess
 import threading
-import time
 
 import pytest
 
 import cluster as k8s
 import s3
-from remote import User, kill_scheduler, make_bucket, wait_until
+from remote import User, interrupt, kill_scheduler, make_bucket, wait_until
 
 MISSING = k8s.missing()
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=f"KUBERNETES IS NOT TESTED: it needs {MISSING}")
@@ -180,6 +180,44 @@ def test_a_task_that_dies(make, how, words):
     assert words in cluster.read("Placed")["tasks"]["work"][0]["err"]
 
 
+def test_how_a_task_died_is_told_once(make, gate):
+    """Its log is shown while it is written, and ends with it."""
+    cluster = make()
+    process = cluster.start("placed", "--n", "1", "--fail", "exit", "--port", str(gate.port))
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if "working on 0" in line:
+            break
+    gate.release()
+    out = "".join(lines) + process.communicate(timeout=60)[0]
+    assert process.returncode == 1 and out.count("] Task ended with exit status 7 before its step was finished.") == 1, out
+
+
+def test_a_second_pod_of_a_job_is_removed(make, gate):
+    """The job controller makes one at times, after the API server was away: of a task that has finished."""
+    cluster = make()
+    process = cluster.start("placed", "--n", "2", "--port", str(gate.port))
+    gate.wait_for(2)
+    first, item = gate.waiting[0][1], gate.waiting[0][0]
+    first.sendall(b"!")
+    wait_until(lambda: len(cluster.unfinished()) == 1)
+    (done,) = [j for j in cluster.jobs() if j["metadata"]["name"] not in {u["metadata"]["name"] for u in cluster.unfinished()}]
+    metadata = {"name": done["metadata"]["name"] + "-again", "labels": done["spec"]["template"]["metadata"]["labels"]}
+    metadata["labels"]["batch.kubernetes.io/job-name"] = done["metadata"]["name"]
+    owner = {"apiVersion": "batch/v1", "kind": "Job", "name": done["metadata"]["name"], "uid": done["metadata"]["uid"], "controller": True}
+    metadata["ownerReferences"] = [owner]
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": done["spec"]["template"]["spec"]}
+    headers = {**cluster.admin(), "Content-Type": "application/json"}
+    status, _, body = cluster.peer.request("POST", f"/api/v1/namespaces/{k8s.NAMESPACE}/pods", pod, headers)
+    assert status == 201, body
+    wait_until(lambda: done["metadata"]["name"] not in {j["metadata"]["name"] for j in cluster.jobs()})
+    gate.release()
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0 and f"working on {item}" in out, out
+    cluster.nothing_is_left()
+
+
 def test_what_died_is_caught_here(make):
     cluster = make({"pods": {}, "action": "exit", "exitCode": 3, "times": 2})
     options = ["kubernetes:cpu=0.5,memory=200,disk=100", "catch", "retry:times=1,minutes_between_retries=0"]
@@ -223,6 +261,19 @@ def test_accidents_of_pods(make, gate, action):
     cluster.nothing_is_left()
 
 
+def test_a_disrupted_task_need_not_count(make, gate):
+    cluster = make()
+    cluster.cli.environment["METAFLOW_KUBERNETES_UNCOUNTED_RETRIES"] = "1"
+    process = cluster.start("placed", "--n", "1", "--port", str(gate.port))
+    gate.wait_for(1)
+    cluster.accident("evict")
+    gate.wait_for(2)
+    gate.release()
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0 and "which is no retry (1 of 1)" in out, out
+    cluster.nothing_is_left()
+
+
 # --- waiting
 
 
@@ -239,6 +290,22 @@ def test_what_may_be_cured_waits(make):
     out = "".join(lines) + process.communicate(timeout=60)[0]
     assert process.returncode == 1 and "Workflow interrupted" in out, out
     cluster.nothing_is_left()
+
+
+def test_a_pod_that_is_not_started_says_why(make):
+    """Its status says no more than ContainerCreating; its events do."""
+    cluster = make({"pods": {}, "action": "no-sandbox"})
+    process = cluster.start("placed", "--n", "1")
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if "Pod is pending: " in line:
+            break
+    assert ": FailedCreatePodSandBox: Failed to create pod sandbox: failed to create containerd task" in lines[-1], lines
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    cluster.nothing_is_left()
+    cluster.no_complaints()
 
 
 @pytest.mark.parametrize(
@@ -275,6 +342,38 @@ def test_a_missing_secret(make):
     env = {"METAFLOW_KUBERNETES_SECRETS": "s3-access,no-such-secret", "METAFLOW_KUBERNETES_PATIENCE": "2"}
     result = cluster.run("placed", "--n", "1", env=env)
     assert result.status == 1 and 'secret "no-such-secret" not found' in result.out, result
+
+
+def test_a_volume_that_is_not_there(make):
+    """The status of such a pod is that of any that is made ready: events tell, again and again."""
+    cluster = make({"pods": {}, "action": "failed-mount"})
+    result = cluster.run("placed", "--n", "3", env={"METAFLOW_KUBERNETES_PATIENCE": "2"})
+    assert result.status == 1 and result.out.count('Pod is pending: PodInitializing: FailedMount: secret "keys" not found\n') == 3, result
+    assert 'The pod cannot start, and was given up after 2' in result.out and ': PodInitializing: FailedMount: secret "keys" not found' in result.out, result
+    cluster.nothing_is_left()
+    cluster.no_complaints()
+
+
+def test_a_volume_that_comes_late(make):
+    message = 'Multi-Attach error for volume "pvc-1" Volume is already exclusively attached to one node'
+    cluster = make({"pods": {}, "action": "failed-mount", "after": 17, "message": message})
+    result = cluster.run("placed", "--n", "1", env={"METAFLOW_KUBERNETES_PATIENCE": "1"})
+    assert result.status == 0 and f"Pod is pending: PodInitializing: FailedMount: {message}\n" in result.out, result
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_a_pod_that_is_not_made_ready(make, allowed):
+    """Nothing is wrong, as far as the cluster tells; or the role does not let us see."""
+    forbidden = {"verb": "list", "resource": "events", "action": "status", "code": 403, "reason": "Forbidden", "message": "no"}
+    cluster = make({"pods": {}, "action": "never-start"}, *([] if allowed else [forbidden]))
+    process = cluster.start("placed", "--n", "1")
+    for line in process.stdout:
+        if "Pod is pending: " in line:
+            break
+    assert line.endswith("Pod is pending: PodInitializing (no warnings; a large image takes its time)\n" if allowed else "Pod is pending: PodInitializing\n"), line
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    cluster.nothing_is_left()
 
 
 def test_a_quota_is_told_and_waited_for(make):
@@ -383,11 +482,7 @@ def test_interrupt(make, gate, twice):
     cluster = make()
     process = cluster.start("placed", "--n", "3", "--port", str(gate.port))
     gate.wait_for(3)
-    process.send_signal(signal.SIGINT)
-    if twice:
-        time.sleep(0.2)
-        process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=60)
+    out = interrupt(process, twice)
     assert process.returncode == 1 and "Workflow interrupted" in out, out
     cluster.nothing_is_left()
     cluster.no_complaints()
@@ -403,6 +498,52 @@ def test_one_failure_stops_the_others(make, gate):
     cluster.nothing_is_left()
 
 
+LATE = {"verb": "create", "resource": "jobs", "action": "slow", "seconds": 6}
+NOT_ALLOWED = {"verb": "deletecollection", "resource": "jobs", "action": "status", "code": 403, "reason": "Forbidden", "message": "no"}
+# A request that a rule hits is not counted by the rules after it.
+STOPS = {
+    "together": [],
+    "one by one": [NOT_ALLOWED],
+    "answer lost": [{"verb": "deletecollection", "resource": "jobs", "action": "lose", "times": 2}],
+    "a job comes later": [{**LATE, "nth": 12}],
+    "a job that was not told": [{"verb": "create", "resource": "jobs", "nth": 12, "action": "lose"}, {**LATE, "nth": 12}],
+}
+
+
+@pytest.mark.parametrize("twice", [False, True])
+@pytest.mark.parametrize("case", STOPS)
+def test_many_are_stopped_together(make, gate, case, twice):
+    rules = STOPS[case]
+    cluster = make(*rules)
+    process = cluster.start("placed", "--n", "12", "--port", str(gate.port))
+    if "job" in case:
+        # All but that one, unless its pod tells of it.
+        there = 12 if case == "a job that was not told" else 11
+        started = (line for line in process.stdout if "/work/" in line and "Task is starting." in line)
+        assert len(list(itertools.islice(started, there))) == there
+    else:
+        gate.wait_for(12)
+    out = interrupt(process, twice)
+    assert process.returncode == 1 and "Workflow interrupted" in out, out
+    cluster.nothing_is_left()
+    assert cluster.jobs() == []
+    counts = cluster.peer.counts()
+    assert counts["deletecollection jobs"] == (3 if case == "answer lost" else 1), counts
+    assert counts.get("delete jobs", 0) == {"one by one": 12, "together": 0, "answer lost": 0}.get(case, 1), counts
+
+
+def test_what_failed_stays_when_the_others_are_stopped(make, gate):
+    cluster = make()
+    process = cluster.start("placed", "--n", "12", "--port", str(gate.port))
+    gate.wait_for(12)
+    cluster.accident("exit", exitCode=3)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 1 and "11 running tasks were stopped because of it." in out, out
+    cluster.nothing_is_left()
+    (failed,) = cluster.jobs()
+    assert failed["status"]["failed"] == 1 and cluster.peer.counts()["deletecollection jobs"] == 1
+
+
 def test_resume_does_not_do_twice_what_still_runs(make, gate, cli):
     cluster = make()
     process = cluster.start("placed", "--n", "3", "--port", str(gate.port), "--max-workers", "2")
@@ -411,16 +552,13 @@ def test_resume_does_not_do_twice_what_still_runs(make, gate, cli):
     kill_scheduler(process)
     listed = cli("placed", "kubernetes", "list", "--run-id", origin)
     assert listed.status == 0 and listed.out.count("Status: Running") == 2, listed
-    resumed = cluster.start("placed", "--origin-run-id", origin, command="resume")
-    lines = []
-    for line in resumed.stdout:
-        lines.append(line)
-        if "still executed in the cluster" in line:
-            break
-    assert lines[-1].startswith(f"2 tasks of run {origin} are still executed"), lines
-    gate.release()
-    out = "".join(lines) + resumed.communicate(timeout=90)[0]
-    assert resumed.returncode == 0, out
+    told = json.loads(cli("placed", "kubernetes", "list", "--run-id", origin, "--json").out)
+    assert told["flow"] == "Placed" and [job["task"] for job in told["jobs"]] == ["2", "3"], told
+    for job in told["jobs"]:
+        assert job == {**job, "run": origin, "step": "work", "attempt": 0, "user": cli.environment["USER"], "status": "Running", "reason": None}
+        assert job["pod"].startswith(job["job"] + "-") and f"Pod: {job['pod']} Started At: {job['started']} " in listed.out, told
+    out = cluster.resume_beside("placed", origin, gate)
+    assert f"2 tasks of run {origin} are still executed in the cluster" in out, out
     assert sorted(item for item, _ in gate.waiting) == [0, 1, 2], "each was executed once"
     assert cluster.read("Placed")["tasks"]["join"][0]["data"]["squares"] == [0, 1, 4]
     cluster.nothing_is_left()
@@ -436,9 +574,37 @@ def test_kill_ends_what_a_dead_scheduler_has_left(make, gate, cli):
     assert killed.status == 0 and killed.out.count("Killed ") == 2, killed
     cluster.nothing_is_left()
     assert "No active Kubernetes pods found." in cli("placed", "kubernetes", "list", "--run-id", origin).err
+    assert json.loads(cli("placed", "kubernetes", "list", "--run-id", origin, "--json").out) == {"flow": "Placed", "jobs": []}
     gate.release()
     run_id, _ = cli.resume("placed", "--origin-run-id", origin)
     assert cluster.read("Placed", run_id)["tasks"]["join"][0]["data"]["squares"] == [0, 1]
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_kill_ends_many(make, gate, cli, allowed):
+    cluster = make(*([] if allowed else [NOT_ALLOWED]))
+    process = cluster.start("placed", "--n", "12", "--port", str(gate.port))
+    gate.wait_for(12)
+    kill_scheduler(process)
+    killed = cli("placed", "kubernetes", "kill", "--run-id", cluster.run_id)
+    assert killed.status == 0 and killed.out.count("Killed ") == 12, killed
+    cluster.nothing_is_left()
+    counts = cluster.peer.counts()
+    assert counts["deletecollection jobs"] == 1 and counts.get("delete jobs", 0) == (0 if allowed else 12), counts
+
+
+def test_resume_spares_what_runs_when_it_deletes_many(make, gate, cli):
+    cluster = make({"pods": {}, "action": "unschedulable", "times": 10})
+    process = cluster.start("placed", "--n", "12", "--port", str(gate.port))
+    running = gate.wait_for(2)
+    wait_until(lambda: len(cluster.jobs()) == 12)
+    origin = cluster.run_id
+    kill_scheduler(process)
+    out = cluster.resume_beside("placed", origin, gate)
+    assert f"2 tasks of run {origin} are still executed in the cluster" in out, out
+    assert cluster.peer.counts()["deletecollection jobs"] == 1
+    assert sorted(item for item, _ in gate.waiting) == list(range(12)) and len(running) == 2, "each was executed once"
+    cluster.nothing_is_left()
 
 
 def test_kill_leaves_a_living_run_what_it_needs(make, gate, cli):

@@ -266,6 +266,18 @@ def test_lists_in_pages(peer, rule):
         client.until(lambda line: line.get("restart"), seen)
 
 
+@pytest.mark.parametrize("accident", [{"action": "status", "code": 410, "nth": 2}, {"action": "lose", "every": 2}, {"action": "status", "code": 500, "every": 2}])
+def test_many_are_deleted_in_pages(peer, rule, accident):
+    with Client(peer.kubeconfig, page=3) as client:
+        name = f"many{accident.get('code', accident['action'])}"
+        for i in range(10):
+            client.call("create", object=job(f"{name}-{i}"))
+        rule(verb="deletecollection", resource="jobs", **accident)
+        selection = {"labels": f"set={name}", "fields": f"status.successful=0,metadata.name!={name}-4"}
+        assert "failure" not in client.call("deleteAll", resource="jobs", **selection)
+        assert client.call("list", resource="jobs", labels=f"set={name}")["names"] == [f"{name}-4"]
+
+
 ACCIDENTS = [
     {"action": "expire", "events": 2},
     {"action": "cut", "events": 1},

@@ -1,7 +1,10 @@
 """Runs in S3: the store on real servers, through a network that fails, and read by Metaflow's own client."""
 
+import collections
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
 
@@ -9,7 +12,7 @@ import pytest
 
 import s3
 from conftest import BUILD
-from remote import make_bucket
+from remote import User, kill_scheduler, make_bucket, wait_until
 from shapes import plan
 
 READ = """
@@ -190,3 +193,92 @@ def test_a_flow_loads_no_http_library_before_it_needs_one(cli):
     needed = subprocess.run(["ldd", cli.path("sweep")], capture_output=True, text=True, check=True).stdout
     for library in ("libcurl", "libcrypto", "libssl"):
         assert library not in needed
+
+
+@pytest.fixture
+def held(in_s3, server):
+    """A run of five tasks side by side, of which one could not be marked as done yet; the others were, and nothing is left to do."""
+    with s3.Watched(server, lambda method, path: path.endswith("/work/2/0.DONE.lock")) as watched:
+        user = User(in_s3, {"METAFLOW_S3_ENDPOINT_URL": watched.url})
+        process = user.start("wide", "--width", "5", "--max-workers", "2")
+        done = [f"/work/{task}/0.DONE.lock" for task in range(3, 7)]
+        try:
+            wait_until(lambda: all(any(path.endswith(name) for _, path in watched.answered) for name in done))
+            assert not any("/join/" in path for _, path in watched.asked), "it begins when what comes before it is stored"
+            yield user, process, watched
+        finally:
+            watched.drop()
+            process.kill()
+            process.communicate()
+
+
+def test_a_task_that_is_stored_slowly_holds_up_no_other(held):
+    user, process, watched = held
+    watched.release()
+    out = process.communicate(timeout=60)[0]
+    assert process.returncode == 0, out
+    assert "5 values" in out
+    assert not watched.wrong_signatures
+
+
+def test_killed_before_a_task_was_stored(held, server):
+    user, process, watched = held
+    kill_scheduler(process)
+    watched.drop()
+    origin = user.run_id
+    user.cli.environment["METAFLOW_S3_ENDPOINT_URL"] = server.url
+    resumed, result = user.cli.resume("wide")
+    cloned = re.findall(rf"Cloning previously run task {origin}/(\S+)", result.out)
+    assert sorted(cloned) == ["start/1", "work/3", "work/4", "work/5", "work/6"], result
+    assert len(re.findall(r"/work/\d+ \(pid \d+\)\] Task is starting", result.out)) == 1, result
+    assert read(user.cli, f"Wide/{resumed}")["successful"]
+
+
+def test_interrupted_before_a_task_was_stored(held):
+    _, process, _ = held
+    process.send_signal(signal.SIGINT)
+    for line in process.stdout:  # it hears that at once
+        if "Workflow interrupted" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    out = process.communicate(timeout=60)[0]
+    assert process.returncode != 0
+    assert "The store has not taken 1 task that had ended: resume executes it again." in out
+
+
+def test_the_members_of_a_task_are_read_together(in_s3, server):
+    """Of the task behind start: none of them comes before all are asked for."""
+
+    def holds(method, path):
+        started = any(path.endswith("/start/1/0.DONE.lock") for _, path in watched.asked)
+        return started and method == "GET" and "/data/" in path
+
+    def held():
+        done = [path.endswith("/start/1/0.DONE.lock") for _, path in watched.asked].index(True)
+        return {path for method, path in watched.asked[done:] if method == "GET" and "/data/" in path}
+
+    with s3.Watched(server, holds) as watched:
+        user = User(in_s3, {"METAFLOW_S3_ENDPOINT_URL": watched.url})
+        process = user.start("wide", "--width", "1")
+        wait_until(lambda: any("/work/" in path for _, path in watched.asked) and len(held()) >= 4)  # items, value, values, width
+        watched.release()
+        out = process.communicate(timeout=60)[0]
+        assert process.returncode == 0, out
+
+
+def test_requests_of_a_task(in_s3, server):
+    """What more tasks cost: a request takes its time, and its price."""
+
+    def requests(width):
+        with s3.Watched(server) as watched:
+            in_s3.run("wide", "--width", str(width), env={"METAFLOW_S3_ENDPOINT_URL": watched.url})
+        kinds = ["blob" if "/data/" in path else path.rpartition("/")[2].partition(".")[2] for _, path in watched.asked]
+        return collections.Counter(f"{method} {kind}" for (method, _), kind in zip(watched.asked, kinds))
+
+    few, many = requests(2), requests(10)
+    more = {name: (count - few[name]) / 8 for name, count in many.items() if count != few[name]}
+    # Its scheduler's, its own of its input, and those of the join.
+    assert more.pop("PUT attempt.json") == more.pop("PUT data.json") == more.pop("PUT DONE.lock") == 1
+    assert more.pop("GET data.json") == 3
+    assert more.pop("HEAD attempt.json") == 4 and more.pop("HEAD DONE.lock") == 2
+    assert set(more) == {"GET blob", "PUT blob"} and sum(more.values()) <= 16, more

@@ -15,6 +15,7 @@ struct Placed : mf::FlowSpec<Placed> {
   mf::Parameter<int> n{{.value = 2, .help = "How many tasks."}};
   mf::Parameter<std::string> fail{{.value = "", .help = "What goes wrong: throw, crash, exit, sleep."}};
   mf::Parameter<int> until{{.value = 1, .help = "From this attempt on nothing does."}};
+  mf::Parameter<int> seconds{{.value = 0, .help = "How long each works; it prints a line each second."}};
   mf::Parameter<int> port{{.value = 0, .help = "Tasks connect to it, and wait until they are answered."}};
 
   std::vector<int> items;
@@ -36,6 +37,11 @@ struct Placed : mf::FlowSpec<Placed> {
     std::fprintf(stderr, "attempt %d\n", attempt);
     std::fflush(stdout);
     if (*port > 0) wait_at_gate(*port, item);
+    for (int i = 1; i <= *seconds; ++i) {
+      std::this_thread::sleep_for(std::chrono::seconds(1));
+      std::printf("item %d second %d\n", item, i);
+      std::fflush(stdout);
+    }
     if (attempt < *until) go_wrong();
     square = item * item;
   }

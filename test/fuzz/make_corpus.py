@@ -181,6 +181,33 @@ TEXTS = {
         '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"token":"t","expirationTimestamp":"2026-11-23T01:18:43Z"}}',
         '{"items":[{"items":[{}]},[{}],1],"items":{}}',
     ],
+    "kubernetes_object": [
+        '{"type":"MODIFIED","object":{"metadata":{"name":"p","resourceVersion":"9"},"spec":{"nodeName":"n"},"status":{"phase":"Pending","containerStatuses":'
+        '[{"name":"task","state":{"waiting":{"reason":"PodInitializing"}}}],"initContainerStatuses":[{"name":"package","state":{"running":{}}}]}}}',
+        '{"spec":{"nodeName":"n"},"status":{"phase":"Failed","containerStatuses":[{"name":"task","state":{"terminated":{"exitCode":137,"reason":"OOMKilled"}}}]}}',
+        '{"status":{"phase":"Failed","reason":"Evicted","message":"The node was low on resource: memory.\\n","conditions":[{"type":"DisruptionTarget",'
+        '"status":"True","reason":"TerminationByKubelet","message":"x"}]}}',
+        '{"status":{"phase":"Pending","conditions":[{"type":"PodScheduled","status":"False","reason":"Unschedulable","message":"0/1 nodes"}]}}',
+        '{"involvedObject":{"name":"mf-a-x"},"reason":"FailedMount","message":"MountVolume.SetUp failed for volume \\"v\\" : secret \\"s\\" not found",'
+        '"lastTimestamp":"2026-11-23T01:18:43Z"}',
+        '{"kind":"Status","status":"Failure","message":"no","reason":"Conflict","details":{"retryAfterSeconds":3},"code":409}',
+        '{"type":"ERROR","object":{"kind":"Status","code":410,"reason":"Expired"}}',
+        "Too many requests\n",
+    ],
+    "batch_answer": [
+        '{"jobId":"i","jobName":"mf-x","status":"RUNNABLE","statusReason":"MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - x","createdAt":1795434855871,'
+        '"parameters":{"metaflow.run_id":"17"}}',
+        '{"jobId":"i","status":"FAILED","statusReason":"Essential container in task exited","isTerminated":true,"container":{"exitCode":137,'
+        '"reason":"OutOfMemoryError: x","logStreamName":"s"},"attempts":[{"container":{"exitCode":1}}]}',
+        '{"jobId":"i","status":"FAILED","statusReason":"Host EC2 (instance i-1) terminated.","isCancelled":false,"attempts":[]}',
+        '{"jobId":"i","status":"SUCCEEDED","container":{"exitCode":0},"stoppedAt":1}',
+    ],
+    "service_answer": [
+        '[{"flow_id":"F","run_number":17,"user_name":"u","tags":["a"],"system_tags":["b"],"ts_epoch":1795434855871,"task_id":4}]',
+        '[{"field_name":"attempt","value":"0","type":"attempt","tags":["attempt_id:0"],"ts_epoch":1.5},{"name":"x","sha":"0","attempt_id":1}]',
+        '"{\\"wait_time_in_seconds\\": 10}"',
+        '{"message":"{\\"err_msg\\":\\"no\\"}","detail":{"pgerror":"x"}}',
+    ],
     "step_arguments": [
         "--quiet\n--datastore\nlocal\n--datastore-root\n/x/.metaflow\n--with\nresources:cpu=1\nstep\njoin\n--run-id\n17\n--task-id\n9\n"
         "--input-paths\n17/work/:1,2,3\n--split-path\n17/start/1\n--split-index\n3\n--retry-count\n1\n--tag\na\n--namespace\nuser:me",

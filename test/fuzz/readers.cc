@@ -28,6 +28,9 @@ std::span<const Reader> readers() {
       Reader{"header", take_header},
       Reader{"kubeconfig", take_kubeconfig},
       Reader{"kubernetes_answer", take_kubernetes_answer},
+      Reader{"kubernetes_object", take_kubernetes_object},
+      Reader{"batch_answer", take_batch_answer},
+      Reader{"service_answer", take_service_answer},
   };
   return kReaders;
 }

@@ -207,6 +207,25 @@ def test_selectors(call):
     assert call("GET", f"{JOBS}?labelSelector=select")[2]["items"] == []
 
 
+def test_deletion_of_a_collection(call):
+    """In pages, as a list of which each page is deleted; of jobs that a field tells from others."""
+    for number in range(5):
+        call("POST", JOBS, {**job(f"c{number}", {"suspend": True}), "metadata": {"name": f"c{number}", "labels": {"collection": "yes"}}})
+    options = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Foreground"}
+    query = f"{JOBS}?labelSelector=collection&fieldSelector=status.successful%3D0%2Cmetadata.name!%3Dc1&limit=3"
+    first = call("DELETE", query, options)[2]
+    assert (first["kind"], first["apiVersion"]) == ("JobList", "batch/v1")
+    assert [item["metadata"]["name"] for item in first["items"]] == ["c0", "c2", "c3"] and "kind" not in first["items"][0]
+    second = call("DELETE", f"{query}&continue={first['metadata']['continue']}", options)[2]
+    assert [item["metadata"]["name"] for item in second["items"]] == ["c4"] and "continue" not in second["metadata"]
+    left = [item["metadata"]["name"] for item in call("GET", f"{JOBS}?labelSelector=collection")[2]["items"] if "deletionTimestamp" not in item["metadata"]]
+    assert left == ["c1"]
+    assert call("DELETE", f"{JOBS}?labelSelector=collection", {**options, "unknown": 1})[0] == 400
+    assert call("DELETE", f"{JOBS}?labelSelector=collection", {**options, "propagationPolicy": "Sideways"})[0] == 422
+    assert len(call("DELETE", f"{JOBS}?labelSelector=collection&dryRun=All", options)[2]["items"]) >= 1
+    assert call("DELETE", f"{JOBS}?labelSelector=nobody", options)[2]["items"] == []
+
+
 # Lists and watches.
 
 
@@ -343,6 +362,7 @@ def test_role(peer, context):
         assert time.monotonic() < end
     assert scheduler.batch.list_namespaced_job("metaflow").items
     scheduler.batch.delete_namespaced_job(name, "metaflow", propagation_policy="Background")
+    scheduler.batch.delete_collection_namespaced_job("metaflow", label_selector=f"case={name}", propagation_policy="Background")
     scheduler.core.delete_namespaced_secret(name, "metaflow")
     list(Watch().stream(scheduler.core.list_namespaced_pod, "metaflow", timeout_seconds=1))
     assert len(peer.tell("GET", "/denied")["denied"]) == before

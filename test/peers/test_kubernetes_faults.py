@@ -184,6 +184,18 @@ def test_pods_that_cannot_start(cluster, rule, action, waiting):
     assert cluster.job_gone(f"stuck-{action}") and cluster.pods(f"stuck-{action}") == []
 
 
+def test_a_volume_that_cannot_be_mounted(cluster, rule):
+    """Its status is that of a pod that is on its way; a warning tells, again and again."""
+    rule(pods={"labels": "job-name=mounting"}, action="failed-mount", after=0.5)
+    cluster.submit("mounting", ["true"], image="quick")
+    cluster.waiting("mounting", "ContainerCreating")
+    (pod,) = cluster.pods("mounting")
+    event = cluster.event_until(pod["metadata"]["name"], "FailedMount")
+    assert event["type"] == "Warning" and event["message"] == 'MountVolume.SetUp failed for volume "keys" : secret "keys" not found'
+    cluster.finished("mounting")
+    assert [event for event in cluster.events("mounting") if event[0] == "FailedMount"] == [("FailedMount", event["message"])]
+
+
 def test_lost_node(peer, cluster):
     """Its pods are given up after a time; they go when the node is back."""
     cluster.submit("nodelost", FOREVER, pod={"nodeSelector": {"zone": "node-2"}, "terminationGracePeriodSeconds": 1})

@@ -102,6 +102,8 @@ class Program {
     } else if (verb == "delete") {
       api_.remove(resource, name, answer(id),
                   command.value("foreground", false) ? kube::Propagation::foreground : kube::Propagation::background);
+    } else if (verb == "deleteAll") {
+      api_.remove_all(resource, selection, answer(id));
     } else if (verb == "patch") {
       api_.patch(resource, name, command.at("object"), answer(id));
     } else if (verb == "log") {

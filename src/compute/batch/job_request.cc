@@ -134,7 +134,7 @@ std::vector<std::string> job_command(const std::string& flow_in_image, const std
 
 Json job_submission(const compute::JobIdentity& identity, const std::string& name, const BatchRequest& request,
                     const std::string& queue, const std::string& definition, const std::vector<std::string>& command,
-                    compute::Variables environment) {
+                    compute::Variables environment, std::size_t size) {
   for (auto& variable : compute::processor_variables(request.cpu, environment))
     environment.push_back(std::move(variable));
   if (request.tmpfs_size && request.tmpfs_tempdir) environment.emplace_back("METAFLOW_TEMPDIR", request.tmpfs_path);
@@ -168,6 +168,7 @@ Json job_submission(const compute::JobIdentity& identity, const std::string& nam
       {"timeout", {{"attemptDurationSeconds", request.time_limit}}},
       {"containerOverrides", {{"command", command}, {"environment", variables}, {"resourceRequirements", resources}}},
       {"parameters", parameters}};
+  if (size > 1) job["arrayProperties"] = {{"size", size}};
   if (!tags.empty()) {
     job["tags"] = tags;
     job["propagateTags"] = true;

@@ -35,9 +35,9 @@ Json job_definition(const BatchRequest& request, Machines machines, std::string_
 /// bytes of its own; or, with the flow in the image, by its path.
 std::vector<std::string> job_command(const std::string& flow_in_image, const std::vector<std::string>& arguments);
 
-/// `definition`: its ARN.
+/// `definition`: its ARN. `size`: 1, or that of an array, whose `identity.task` is all its tasks (StepArray::tasks).
 Json job_submission(const compute::JobIdentity& identity, const std::string& name, const BatchRequest& request,
                     const std::string& queue, const std::string& definition, const std::vector<std::string>& command,
-                    compute::Variables environment);
+                    compute::Variables environment, std::size_t size = 1);
 
 }  // namespace metaflow::awsbatch

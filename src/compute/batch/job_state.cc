@@ -73,7 +73,8 @@ Ending ending_of(const Job& job) {
   if (is_reclaim(job)) {
     return {.by = EndedBy::cluster,
             .exit_code = job.exit_code.value_or(-1),
-            .cause = fmt::format("The job was ended by AWS: {}", sentence(job.reason))};
+            .cause = fmt::format("The job was ended by AWS: {}", sentence(job.reason)),
+            .lost = true};
   }
   if (has(job.reason, "attempt duration exceeded timeout"))
     return {.by = EndedBy::deadline,

@@ -58,8 +58,10 @@ TEST(JobState, MachinesThatGo) {
     const Ending ending = ending_of(failed(reason));
     EXPECT_EQ(ending.by, EndedBy::cluster);
     EXPECT_EQ(ending.cause, std::string("The job was ended by AWS: ") + reason);
+    EXPECT_TRUE(ending.lost);
   }
   EXPECT_EQ(ending_of(failed("")).by, EndedBy::cluster);
+  EXPECT_FALSE(ending_of(failed("")).lost);
 }
 
 TEST(JobState, TimeIsUp) {

@@ -18,12 +18,13 @@ struct RunSelection {
   std::string run_key{};  // compute::run_key; given, only jobs of this run in this store
 };
 
-/// Jobs of a queue that have not ended, by run, step and task; what they are for is in their parameters
-/// (job_request.h). Throws Error{batch}.
+/// Jobs of a queue that have not ended, by run, step and task, the children of arrays among them instead of these; what
+/// they are for is in their parameters (job_request.h). Throws Error{batch}.
 std::vector<Job> unfinished_jobs(BatchApi& api, base::EventLoop& loop, const std::string& queue,
                                  const RunSelection& which);
 
-/// Terminates jobs, which have half a minute to end. Throws Error{batch}.
+/// Terminates jobs, which have half a minute to end; arrays of which no other child is left by one call. Throws
+/// Error{batch}.
 void end_jobs(BatchApi& api, base::EventLoop& loop, std::span<const Job> jobs, const std::string& reason);
 
 /// Throws Error{batch}. `name`: see BatchApi::find_queue.

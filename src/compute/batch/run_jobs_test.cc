@@ -17,6 +17,7 @@ using testing::Each;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::UnorderedElementsAre;
 
 class RunJobsTest : public net::AwsTest {
  protected:
@@ -25,7 +26,9 @@ class RunJobsTest : public net::AwsTest {
       const Json asked = Json::parse(request.body);
       Json found = Json::array();
       if (request.target == "/v1/listjobs") {
+        const std::string array = asked.contains("arrayJobId") ? asked["arrayJobId"] : Json("");
         for (const auto& [id, job] : jobs_) {
+          if (array_of(id) != array) continue;
           if (!asked.contains("jobStatus") || asked["jobStatus"] == job["status"])
             found.push_back({{"jobId", id}, {"jobName", "n"}, {"status", job["status"]}});
         }
@@ -88,6 +91,57 @@ TEST_F(RunJobsTest, EndsThemAll) {
   asked.erase(asked.begin(), asked.begin() + static_cast<std::ptrdiff_t>(before));
   EXPECT_EQ(asked.size(), 2u);
   EXPECT_THAT(asked, Each(HasSubstr(R"("reason":"enough")")));
+}
+
+class RunArraysTest : public RunJobsTest {
+ protected:
+  /// Of tasks 5, 6, 7 and 9, with children in these states.
+  void add_array(const std::vector<std::string>& states) {
+    Json counts = Json::object();
+    for (std::size_t i = 0; i < states.size(); ++i) {
+      add(child_of("p", i), "9", "work", "5-7,9", states[i]);
+      counts[states[i]] = counts.value(states[i], 0) + 1;
+    }
+    add("p", "9", "work", "5-7,9", "PENDING");
+    jobs_["p"]["arrayProperties"] = {{"size", states.size()}, {"statusSummary", counts}};
+  }
+  /// The jobs that this ends.
+  std::vector<std::string> ended(const std::vector<Job>& jobs) {
+    const std::size_t before = requests().size();
+    end_jobs(api_, loop_, jobs, "enough");
+    std::vector<std::string> ids;
+    for (std::size_t i = before; i < requests().size(); ++i) {
+      const Received request = server_.received()[i];
+      if (request.target == "/v1/terminatejob") ids.push_back(Json::parse(request.body)["jobId"]);
+    }
+    return ids;
+  }
+};
+
+TEST_F(RunArraysTest, ItsChildrenAreListedWithTheirTasks) {
+  add("a", "9", "end", "10");
+  add_array({"SUCCEEDED", "RUNNING", "RUNNABLE", "STARTING"});
+  std::vector<std::string> tasks;
+  for (const RunSelection& which : {RunSelection{}, RunSelection{.run_key = "0123"}}) {
+    const auto jobs = unfinished_jobs(api_, loop_, "q", which);
+    tasks.clear();
+    for (const Job& job : jobs) tasks.push_back(job.id + " " + job.parameters.at(kTaskParameter));
+    EXPECT_THAT(tasks, ElementsAre("a 10", "p:1 6", "p:2 7", "p:3 9"));
+  }
+  EXPECT_THAT(ids({.run = "8"}), IsEmpty());
+}
+
+TEST_F(RunArraysTest, EndsAWholeOneByOneCall) {
+  add_array({"SUCCEEDED", "RUNNING", "RUNNABLE", "STARTING"});
+  add("a", "9", "end", "10");
+  EXPECT_THAT(ended(unfinished_jobs(api_, loop_, "q", {})), UnorderedElementsAre("p", "a"));
+}
+
+TEST_F(RunArraysTest, EndsChildrenOfWhichOthersGoOn) {
+  add_array({"SUCCEEDED", "RUNNING", "RUNNABLE", "STARTING"});
+  auto jobs = unfinished_jobs(api_, loop_, "q", {});
+  jobs.erase(jobs.begin());
+  EXPECT_THAT(ended(jobs), UnorderedElementsAre("p:2", "p:3"));
 }
 
 TEST_F(RunJobsTest, WhoMayNotIsTold) {

@@ -20,9 +20,6 @@ namespace {
 
 constexpr std::int64_t kSecond = 1'000'000;
 constexpr std::int64_t kLogEnd = 5 * kSecond;  // between a pod's end and that of its log
-constexpr std::int64_t kSweepEvery = 15 * kSecond;
-constexpr std::int64_t kPodDue = 10 * kSecond;    // after its job, a pod is there
-constexpr std::int64_t kFarewell = 15 * kSecond;  // for deletions, at the end of a run
 constexpr std::int64_t kBetweenTries = 10 * kSecond;
 constexpr std::size_t kReaders = 8;  // threads that read what attempts have left
 constexpr std::size_t kCreatedAtATime = 64;
@@ -171,16 +168,23 @@ void KubernetesBackend::start_job(Entry& started) {
                         store_.storage().root(), entry->tries);
   by_job_[entry->job] = id;
   entry->requested = true;
-  entry->place->own->api().create(Resource::jobs, manifest_of(*entry), [this, id, job = entry->job](Answer&& answer) {
-    on_created(id, job, std::move(answer));
-  });
+  entry->creating = true;
+  entry->place->own->api().create(Resource::jobs, manifest_of(*entry),
+                                  [this, id, &place = *entry->place, job = entry->job](Answer&& answer) {
+                                    on_created(id, place, job, std::move(answer));
+                                  });
 }
 
-void KubernetesBackend::on_created(Id id, const std::string& job, Answer&& answer) {
+void KubernetesBackend::on_created(Id id, Place& place, const std::string& job, Answer&& answer) {
   --creating_;
   create_jobs();
   Entry* entry = find(id);
+  const bool is_abandoned = abandoned_.erase(job) > 0;
+  // A job may be there though nobody told us. One whose creation is tried again, after all jobs were deleted and its
+  // pod was seen to go, is there anew.
+  if (answer.failure ? answer.uncertain : is_abandoned) remove_job(place, id, job);
   if (entry == nullptr || entry->job != job) return;
+  entry->creating = false;
   if (answer.failure) {
     if (entry->stopping) return conclude(id);
     Verdict verdict;
@@ -192,8 +196,7 @@ void KubernetesBackend::on_created(Id id, const std::string& job, Answer&& answe
   entry->created = clock_.monotonic_microseconds();
   announce(*entry);
   if (entry->stopping) return remove_job(*entry);
-  Place& place = *entry->place;
-  if (!place.sweep) place.sweep = loop_.after(kSweepEvery, [this, &place] { sweep(place); });
+  sweep_later(place);
 }
 
 void KubernetesBackend::announce(Entry& entry) {
@@ -211,12 +214,13 @@ void KubernetesBackend::on_pod(Change change, const Json& pod) {
   if (job.empty()) job = name.substr(0, name.rfind('-'));  // of one that went while nobody looked, no more is known
   const auto found = by_job_.find(job);
   Entry* entry = found == by_job_.end() ? nullptr : find(found->second);
+  if (entry == nullptr && change == Change::added) return remove_surplus(job, pod);
   if (entry == nullptr || entry->ended || (!entry->pod.empty() && entry->pod != name)) return;
   announce(*entry);
+  if (entry->pod.empty()) entry->trouble.clear();
   entry->pod = name;
   PodState state = state_of_pod(pod);
   if (!state.node.empty()) entry->node = state.node;
-  entry->trouble.clear();
   if (change == Change::deleted && state.phase != PodPhase::ended) {
     state.phase = PodPhase::ended;
     state.by = EndedBy::cluster;
@@ -232,8 +236,24 @@ void KubernetesBackend::on_pod(Change change, const Json& pod) {
   }
 }
 
+/// An API server that was away may make the job controller believe what was true before, and make a second pod of a job
+/// whose pod has ended. Nobody waits for it, and the run's secret may be gone before it starts.
+void KubernetesBackend::remove_surplus(const std::string& job, const Json& pod) {
+  const std::string name_space = text_at(pod, {"metadata", "namespace"});
+  const auto place = places_.find(name_space);
+  if (over_ || place == places_.end() || job.empty() || state_of_pod(pod).phase == PodPhase::ended) return;
+  ++deletions_;
+  place->second.own->api().remove(Resource::jobs, job, [this](Answer&&) { --deletions_; });
+}
+
 void KubernetesBackend::on_waiting(Entry& entry, const PodState& state) {
   if (entry.stopping) return;
+  if (entry.starting != state.starting) {
+    entry.starting = state.starting;
+    entry.since = clock_.monotonic_microseconds();
+    entry.trouble.clear();
+  }
+  if (!entry.trouble.empty()) return;  // its status tells nothing new
   if (state.waiting.empty()) {
     notices_.clear(entry.attempt.id);
   } else if (!is_pull(state.waiting) || !is_pull(entry.waiting)) {
@@ -258,8 +278,9 @@ void KubernetesBackend::give_up(Id id) {
     Entry* waiting = find(id);
     if (waiting == nullptr || waiting->ended || waiting->running || waiting->stopping) return;
     const PodState state = state_of_pod(answer.object);
-    if (!answer.failure && !state.hopeless) return;
-    give_up(*waiting, answer.failure ? answer.failure->text : state.waiting);
+    const bool is_held = !waiting->trouble.empty() && state.starting == waiting->starting;
+    if (!answer.failure && !state.hopeless && !is_held) return;
+    give_up(*waiting, answer.failure ? answer.failure->text : is_held ? waiting->trouble : state.waiting);
   });
 }
 
@@ -342,61 +363,6 @@ void KubernetesBackend::on_ended(Entry& entry, PodState state) {
   }
 }
 
-// --- jobs that have no pod
-
-/// Quotas and the like keep a job from making its pod; only its events tell. Two calls for all of them.
-void KubernetesBackend::sweep(Place& place) {
-  place.sweep.reset();
-  if (over_) return;
-  const std::int64_t now = clock_.monotonic_microseconds();
-  bool any = false;
-  bool due = false;
-  for (const auto& [id, entry] : entries_) {
-    if (entry->place != &place || entry->ended) continue;
-    any = true;
-    due = due || (entry->pod.empty() && !entry->uid.empty() && now - entry->created > kPodDue);
-  }
-  if (!any) return;
-  place.sweep = loop_.after(kSweepEvery, [this, &place] { sweep(place); });
-  if (!due) return;
-  place.own->api().list(Resource::events, Selection{.fields = "involvedObject.kind=Job,type=Warning"},
-                        {.on_object = [this, &place](Json&& event) { explain(place, event); }});
-  auto there = std::make_shared<std::unordered_map<std::string, bool>>();
-  place.own->api().list(Resource::jobs, Selection{.labels = fmt::format("{}={}", kRunLabel, run_key_)},
-                        {.on_object =
-                             [there](Json&& job) {
-                               (*there)[text_at(job, {"metadata", "name"})] = true;
-                             },
-                         .on_restart = [there] { there->clear(); },
-                         .done =
-                             [this, &place, there, now](ListEnd&& end) {
-                               if (end.failure) return;
-                               std::vector<Id> gone;
-                               for (const auto& [id, entry] : entries_) {
-                                 const bool old = !entry->uid.empty() && now - entry->created > kPodDue;
-                                 if (entry->place == &place && old && entry->pod.empty() && !entry->stopping &&
-                                     !there->contains(entry->job))
-                                   gone.push_back(id);
-                               }
-                               for (const Id id : gone)
-                                 fail(id, "The job is gone: somebody deleted it before it had a pod.");
-                             }});
-}
-
-void KubernetesBackend::explain(Place& place, const Json& event) {
-  const std::string uid = text_at(event, {"involvedObject", "uid"});
-  const auto found = by_job_.find(text_at(event, {"involvedObject", "name"}));
-  Entry* entry = found == by_job_.end() ? nullptr : find(found->second);
-  if (entry == nullptr || entry->place != &place || entry->uid != uid || !entry->pod.empty() || entry->stopping) return;
-  const NoPod no_pod = why_no_pod(event);
-  entry->trouble = no_pod.cause;
-  notices_.waits(entry->attempt.id, entry->attempt.step.step, entry->trouble);
-  if (!entry->hopeless && no_pod.hopeless) {
-    set_timer(*entry, options_.patience, &KubernetesBackend::give_up);
-    entry->hopeless = true;
-  }
-}
-
 // --- the end of an attempt
 
 /// Its pod has ended, and its log was read or is given up.
@@ -412,10 +378,17 @@ void KubernetesBackend::conclude(Id id) {
   if (entry.reading) return;
   if (entry.uid.empty() && !entry.ended) return fail(id, "Task was stopped before it began.");
   entry.reading = true;
-  leftovers_.read(task_of(entry), entry.attempt.step.retry_count, !entry.shown && !over_,
-                  [this, id](compute::Leftover&& left) {
-                    if (Entry* concluded = find(id)) settle(*concluded, std::move(left));
-                  });
+  auto done = [this, id](compute::Leftover&& left) {
+    if (Entry* concluded = find(id)) settle(*concluded, std::move(left));
+  };
+  const store::TaskRef task = task_of(entry);
+  const int attempt = entry.attempt.step.retry_count;
+  const bool with_log = !entry.shown && !over_;
+  if (entry.stopping) {
+    leftovers_.read_killed(task, attempt, with_log, done);
+  } else {
+    leftovers_.read(task, attempt, with_log, done);
+  }
 }
 
 void KubernetesBackend::settle(Entry& entry, compute::Leftover&& left) {
@@ -423,9 +396,10 @@ void KubernetesBackend::settle(Entry& entry, compute::Leftover&& left) {
   entry.reading = false;
   const std::optional<std::string> out = std::move(left.out);
   const std::optional<std::string> err = std::move(left.err);
-  const compute::Judgement judgement = compute::judge(entry.ended ? &*entry.ended : nullptr, std::move(left),
-                                                      entry.running, entry.attempt.time_limit > 0);
+  compute::Judgement judgement = compute::judge(entry.ended ? &*entry.ended : nullptr, std::move(left), entry.running,
+                                                entry.attempt.time_limit > 0);
   if (!entry.stopping && try_again(entry, judgement)) return;
+  if (judgement.lost) judgement.verdict.uncounted = options_.uncounted_retries;
   if (out && !over_) events_.on_output(id, store::Stream::out, *out);
   if (err && !over_) events_.on_output(id, store::Stream::err, *err);
   finish(id, judgement.verdict);
@@ -440,6 +414,7 @@ bool KubernetesBackend::try_again(Entry& entry, const compute::Judgement& judgem
   if (unfit || ++entry.tries >= kMostTries) return false;
   notices_.tell(entry.attempt.id, entry.attempt.step.step,
                 fmt::format("{} The task had not begun; it is submitted again.", verdict.cause));
+  note_end(entry);
   by_job_.erase(entry.job);
   static_cast<JobState&>(entry) = {};
   set_timer(entry, kBetweenTries, &KubernetesBackend::create_job);
@@ -451,6 +426,8 @@ void KubernetesBackend::finish(Id id, const Verdict& verdict) {
   Entry& entry = *node.mapped();
   drop_timer(entry);
   notices_.clear(id);
+  note_end(entry);
+  if (entry.creating && entry.stopping) abandoned_.insert(entry.job);
   by_job_.erase(entry.job);
   std::erase(entry.place->waiting, id);
   drop_log(entry);
@@ -469,72 +446,20 @@ void KubernetesBackend::fail_all(Place& place, const std::string& words) {
     if (entry->place == &place) all.push_back(id);
   }
   std::sort(all.begin(), all.end());
+  std::vector<Entry*> there;
   for (const Id id : all) {
     Entry* entry = find(id);
-    if (entry == nullptr) continue;
-    if (entry->requested) remove_job(*entry);
+    entry->stopping = true;
+    if (!entry->uid.empty()) there.push_back(entry);
+  }
+  remove_jobs(there);
+  for (const Id id : all) {
+    if (find(id) == nullptr) continue;
     Verdict verdict;
     verdict.cause = words;
     verdict.hopeless = true;
     finish(id, verdict);
   }
-}
-
-// --- stopping
-
-void KubernetesBackend::remove_job(Entry& entry) {
-  if (std::exchange(entry.removing, true)) return;
-  ++deletions_;
-  entry.place->own->api().remove(Resource::jobs, entry.job, [this, id = entry.attempt.id](Answer&&) {
-    --deletions_;
-    Entry* removed = find(id);
-    if (removed == nullptr || !removed->stopping) return;
-    removed->removed = true;
-    // Without a pod there is nothing to wait for.
-    if (removed->forced || (removed->pod.empty() && !removed->ended)) conclude(id);
-  });
-}
-
-void KubernetesBackend::stop(std::span<const AttemptId> attempts, compute::Stop how) {
-  for (const Id id : attempts) {
-    Entry* entry = find(id);
-    if (entry == nullptr) continue;
-    const bool first = !entry->stopping;
-    entry->stopping = true;
-    if (how == compute::Stop::force) entry->forced = true;
-    if (!entry->requested) {  // there is no job, and will be none
-      drop_timer(*entry);
-      loop_.after(0, [this, id] {
-        if (find(id) != nullptr) conclude(id);
-      });
-      continue;
-    }
-    if (first && !entry->uid.empty()) remove_job(*entry);
-    if (entry->removed && entry->forced)
-      loop_.after(0, [this, id] {
-        if (find(id) != nullptr) conclude(id);
-      });
-  }
-}
-
-void KubernetesBackend::end() {
-  over_ = true;
-  const std::int64_t until = clock_.monotonic_microseconds() + kFarewell;
-  // A timer, since a quiet loop would wait for ever.
-  const base::EventLoop::Timer farewell = loop_.after(kFarewell, [] {});
-  try {
-    for (auto& [id, entry] : entries_) {
-      if (entry->requested && !entry->stopping) remove_job(*entry);
-      entry->stopping = true;
-    }
-    for (auto& [name, place] : places_) {
-      ++deletions_;
-      place.own->end([this] { --deletions_; });
-    }
-    while (deletions_ > 0 && clock_.monotonic_microseconds() < until) loop_.run_once();
-  } catch (const Error&) {  // what is left is found by `kubernetes list`
-  }
-  loop_.cancel(farewell);
 }
 
 }  // namespace metaflow::kube

@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "base/clock.h"
@@ -38,6 +39,7 @@ struct KubernetesOptions {
   Variables environment{};                       // of every container
   DeliveryOptions delivery{};
   std::int64_t job_seconds = 7 * 24 * 3600;  // that a finished job is kept by the cluster
+  int uncounted_retries = 0;                 // of a task whose pod was disrupted, or whose node was lost
   std::int64_t patience = 600'000'000;       // microseconds, with what only people can cure
   std::uint64_t max_log_size = 10;           // MB per stream
   std::size_t streams = 64;                  // logs that are followed at a time
@@ -63,21 +65,27 @@ class KubernetesBackend : public compute::Backend {
     std::unique_ptr<RunNamespace> own;
     std::vector<Id> waiting;                      // until jobs may be made
     std::optional<base::EventLoop::Timer> sweep;  // for jobs without a pod
+    std::deque<std::string> failed{};             // jobs, the last ones: they stay, for people to look into
   };
 
   /// A job that an attempt is at, and its pod.
   struct JobState {
     bool requested = false;  // the job: it may be there
+    bool creating = false;   // its creation was not answered
     std::string job{};
     std::string uid{};         // of the job; empty: its creation was not answered
     std::int64_t created = 0;  // when the job was; monotonic
     bool removing = false;     // the job
     bool removed = false;      // the job's deletion was answered
     bool announced = false;
-    std::string trouble{};  // why the job has no pod
+    std::string trouble{};  // what events tell: why the job has no pod, or why that is not made ready
     std::string pod{};
     std::string node{};
-    std::string waiting{};  // what the pod waits for
+    std::string waiting{};    // what the pod waits for
+    std::string starting{};   // how its node makes it ready
+    std::int64_t since = 0;   // when it began that; monotonic
+    std::string warning{};    // when its last warning was told, by the cluster's clock
+    std::int64_t warned = 0;  // and by ours
     bool running = false;
     bool silent = false;  // its node does not answer
     bool shown = false;   // its output, at least a part
@@ -102,7 +110,7 @@ class KubernetesBackend : public compute::Backend {
   void create_job(Id id);
   void create_jobs();
   void start_job(Entry& started);
-  void on_created(Id id, const std::string& job, Answer&& answer);
+  void on_created(Id id, Place& place, const std::string& job, Answer&& answer);
   void announce(Entry& entry);
   void look_into_store(Id id);
   void on_pod(Change change, const Json& pod);
@@ -110,8 +118,13 @@ class KubernetesBackend : public compute::Backend {
   void on_running(Entry& entry, const PodState& state);
   void on_ended(Entry& entry, PodState state);
   void follow_log(Entry& entry);
+  void sweep_later(Place& place);
   void sweep(Place& place);
   void explain(Place& place, const Json& event);
+  bool is_slow_to_start(const Entry& entry, const Place& place) const;
+  void explain_starts(Place& place);
+  void explain_start(Entry& entry, const PodWarning* warning, const std::string& otherwise);
+  void remove_surplus(const std::string& job, const Json& pod);
   void close(Id id);
   void conclude(Id id);
   void settle(Entry& entry, compute::Leftover&& left);
@@ -119,7 +132,11 @@ class KubernetesBackend : public compute::Backend {
   void finish(Id id, const compute::Verdict& verdict);
   void fail(Id id, const std::string& cause);
   void fail_all(Place& place, const std::string& words);
+  void remove_jobs(std::span<Entry* const> entries);
   void remove_job(Entry& entry);
+  void remove_job(Place& place, Id id, const std::string& job);
+  void on_removed(Id id);
+  void note_end(Entry& entry);
   void set_timer(Entry& entry, std::int64_t microseconds, void (KubernetesBackend::*what)(Id));
   void drop_timer(Entry& entry);
   void drop_log(Entry& entry);
@@ -139,6 +156,7 @@ class KubernetesBackend : public compute::Backend {
   std::map<std::string, Place> places_;  // by namespace
   std::unordered_map<Id, std::unique_ptr<Entry>> entries_;
   std::unordered_map<std::string, Id> by_job_;
+  std::unordered_set<std::string> abandoned_;  // jobs whose creation is on its way, and that nobody wants any more
   compute::Notices notices_;
   compute::LeftoverReader leftovers_;
   std::deque<Id> to_create_;

@@ -16,7 +16,9 @@ namespace {
 
 constexpr std::size_t kLongestPart = 12;  // of flow and step in the name of a job, which pods make longer
 constexpr double kLeastStorage = 256;     // MB of the fetcher
-constexpr int kGraceSeconds = 30;         // to stop the step and to upload its logs
+constexpr double kFetcherCpu = 0.1;
+constexpr double kFetcherMemory = 64;  // MB
+constexpr int kGraceSeconds = 30;      // to stop the step and to upload its logs
 
 /// As a part of a DNS label (RFC 1123).
 std::string dns_part(std::string_view text) {
@@ -63,6 +65,11 @@ Json security_of(const SecurityContext& context) {
   if (context.run_as_user) json["runAsUser"] = *context.run_as_user;
   if (context.run_as_group) json["runAsGroup"] = *context.run_as_group;
   if (context.run_as_non_root) json["runAsNonRoot"] = *context.run_as_non_root;
+  // With these two, what else the level "restricted" of PodSecurity asks for takes nothing away.
+  if (context.run_as_non_root.value_or(false) && !context.allow_privilege_escalation.value_or(true)) {
+    json["capabilities"] = {{"drop", Json::array({"ALL"})}};
+    json["seccompProfile"] = {{"type", "RuntimeDefault"}};
+  }
   return json;
 }
 
@@ -162,7 +169,11 @@ Json fetcher_of(const PodRequest& request, const Delivery& delivery) {
   // unless the directory is in memory itself: so there is no limit where the pod has none.
   const double megabytes = static_cast<double>(delivery.package_size) / 1e6;
   const std::string storage = quantity(std::ceil(std::max(kLeastStorage, 2 * megabytes)), "M");
-  const Json small{{"cpu", "100m"}, {"memory", "64M"}, {"ephemeral-storage", storage}};
+  // A pod is set aside the larger of what its containers ask for in turn, as long as it is there: not more than for the
+  // task.
+  const Json small{{"cpu", quantity(std::min(kFetcherCpu, request.cpu))},
+                   {"memory", quantity(std::min(kFetcherMemory, request.memory), "M")},
+                   {"ephemeral-storage", storage}};
   Json resources{{"requests", small}};
   if (request.guaranteed) {
     const Json enough{

@@ -51,8 +51,8 @@ struct Delivery {
   std::vector<std::string> fetcher_command{};
   Variables fetcher_environment{};
   std::uint64_t package_size = 0;  // bytes, unpacked
-  std::string architecture;        // "amd64"
-  std::string secret;              // of the run: its keys become variables of whichever container fetches; empty: none
+  std::string architecture{};      // "amd64"
+  std::string secret{};            // of the run: its keys become variables of whichever container fetches; empty: none
 };
 
 /// `secret`: of the run; empty: none. `arguments`: of the flow.

@@ -90,6 +90,15 @@ TEST(Manifest, Everything) {
   EXPECT_EQ(pod["initContainers"][0]["envFrom"].dump(), R"([{"secretRef":{"name":"mf-k"}}])");
 }
 
+TEST(Manifest, WhatTheLevelRestrictedAsksFor) {
+  PodRequest request{.image = "debian:12", .time_limit = 100};
+  request.security_context = {.allow_privilege_escalation = false, .run_as_user = 1000, .run_as_non_root = true};
+  const Json job = job_manifest(kIdentity, "mf-x", "k", request, {.command = {"/flow"}}, {}, 60);
+  EXPECT_EQ(job["spec"]["template"]["spec"]["containers"][0]["securityContext"].dump(),
+            R"({"allowPrivilegeEscalation":false,"runAsUser":1000,"runAsNonRoot":true,)"
+            R"("capabilities":{"drop":["ALL"]},"seccompProfile":{"type":"RuntimeDefault"}})");
+}
+
 TEST(Manifest, TheFetcherHasRoomForThePackage) {
   Delivery delivery{.command = {"/mf/flow"}, .architecture = "amd64", .secret = "mf-k"};
   delivery.fetcher_image = "curlimages/curl";
@@ -101,7 +110,13 @@ TEST(Manifest, TheFetcherHasRoomForThePackage) {
     return job["spec"]["template"]["spec"]["initContainers"][0]["resources"];
   };
   EXPECT_EQ(resources()["requests"]["ephemeral-storage"], "2000M") << "for the archive and what is in it";
+  EXPECT_EQ(resources()["requests"]["cpu"], "0.1");
   EXPECT_FALSE(resources().contains("limits"));
+  request.cpu = 0.02;
+  request.memory = 50;
+  EXPECT_EQ(resources()["requests"]["cpu"], "0.02")
+      << "the larger of the two is set aside for as long as the pod is there";
+  EXPECT_EQ(resources()["requests"]["memory"], "50M");
   request.guaranteed = true;  // then every container of the pod must have limits
   EXPECT_EQ(resources()["limits"], resources()["requests"]);
   EXPECT_EQ(resources()["limits"]["memory"], "2128M");

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <vector>
 
 #include "base/json.h"
@@ -33,12 +34,48 @@ int number(const Json& object, const char* name, int otherwise) {
   return value.is_number_integer() ? value.get<int>() : otherwise;
 }
 
+/// What a program that passed the message on has put before it: "rpc error: code = NotFound desc = ".
+void drop_wrapping(std::string& message) {
+  constexpr std::string_view kWrapping = "rpc error: code = ";
+  constexpr std::string_view kMessage = " desc = ";
+  for (std::size_t at = message.find(kWrapping); at != std::string::npos; at = message.find(kWrapping, at)) {
+    const std::size_t end = message.find(kMessage, at);
+    if (end == std::string::npos) return;
+    message.erase(at, end + kMessage.size() - at);
+  }
+}
+
 /// Messages of a cluster have lines, and may be long.
 std::string one_line(std::string message) {
+  drop_wrapping(message);
   std::replace(message.begin(), message.end(), '\n', ' ');
   message = base::trim(message);
   if (message.size() > kLongestMessage) message = message.substr(0, kLongestMessage) + "...";
   return base::replace_invalid_utf8(message);
+}
+
+/// Without what is another in the message of each pod: those of many are told together.
+std::string without_names(std::string_view message, std::string_view pod) {
+  auto is_part = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_'; };
+  auto is_random = [&](std::string_view word) {
+    constexpr std::size_t kShortestId = 32;
+    const bool is_id = std::all_of(
+        word.begin(), word.end(), [](char c) { return std::isxdigit(static_cast<unsigned char>(c)) != 0 || c == '-'; });
+    return (is_id && word.size() >= kShortestId) || (!pod.empty() && word.find(pod) != word.npos);
+  };
+  std::string text;
+  while (!message.empty()) {
+    const auto end = std::find_if_not(message.begin(), message.end(), is_part);
+    const std::string_view word = message.substr(0, static_cast<std::size_t>(end - message.begin()));
+    if (word.empty()) {
+      text += message.front();
+      message.remove_prefix(1);
+      continue;
+    }
+    text += is_random(word) ? "..." : word;
+    message.remove_prefix(word.size());
+  }
+  return text;
 }
 
 /// What a program said last: what failed, and what it made of that.
@@ -87,7 +124,11 @@ bool is_hopeless(std::string_view reason) {
 /// A waiting container's say, if it is more than that it is being made.
 void wait(PodState& state, const Json& waiting) {
   const std::string reason = text_member(waiting, "reason");
-  if (reason.empty() || reason == "ContainerCreating" || reason == "PodInitializing") return;
+  if (reason.empty()) return;
+  if (reason == "ContainerCreating" || reason == "PodInitializing") {
+    state.starting = reason;
+    return;
+  }
   state.waiting = reason_and_message(waiting);
   state.hopeless = is_hopeless(reason);
 }
@@ -95,6 +136,7 @@ void wait(PodState& state, const Json& waiting) {
 void end_by_cluster(PodState& state, const std::string& what) {
   state.phase = PodPhase::ended;
   state.by = EndedBy::cluster;
+  state.lost = true;
   state.cause = state.node.empty() ? fmt::format("The pod was ended by the cluster: {}.", what)
                                    : fmt::format("The pod was ended by the cluster, on node {}: {}.", state.node, what);
 }
@@ -156,8 +198,10 @@ PodState state_of_pod(const Json& pod) {
     state.phase = PodPhase::ended;
     end_of_task(state, terminated);
     const bool was_killed = state.by == EndedBy::task && state.exit_code > kBySignal && state.exit_code != 255;
-    if (was_killed && !text_member(at(pod, "metadata"), "deletionTimestamp").empty())
+    if (was_killed && !text_member(at(pod, "metadata"), "deletionTimestamp").empty()) {
       end_by_cluster(state, "somebody deleted it");
+      state.lost = false;
+    }
   } else if (fetched.is_object() && number(fetched, "exitCode", 0) != 0) {
     state.phase = PodPhase::ended;
     state.by = EndedBy::bootstrap;
@@ -185,8 +229,30 @@ PodState state_of_pod(const Json& pod) {
     if (text_member(scheduled, "status") == "False") state.waiting = reason_and_message(scheduled);
     wait(state, at(fetcher, "waiting"));
     wait(state, at(task, "waiting"));
+    if (!state.starting.empty() && at(fetcher, "running").is_object())
+      state.starting += ": the flow's package is being fetched";
+    if (!state.waiting.empty()) state.starting.clear();
   }
   return state;
+}
+
+PodWarning warning_of(const Json& event) {
+  const std::string message = text_member(event, "message");
+  const std::string reason = text_member(event, "reason");
+  // MountVolume.SetUp failed for volume "kube-api-access-x7x2p" : configmap "kube-root-ca.crt" not found
+  constexpr std::string_view kMount = "MountVolume.";
+  const std::size_t colon = message.starts_with(kMount) ? message.find("\" : ") : std::string::npos;
+  std::string_view words = message;
+  if (colon != std::string::npos) words.remove_prefix(colon + 4);
+  PodWarning warning;
+  const std::string said = one_line(without_names(words, text_member(at(event, "involvedObject"), "name")));
+  warning.cause = said.empty() ? reason : fmt::format("{}: {}", reason, said);
+  warning.hopeless =
+      reason == "FailedMount" && (words.ends_with(" not found") || words.find("non-existent ") != words.npos);
+  for (const char* name : {"lastTimestamp", "eventTime", "firstTimestamp"}) {
+    if (warning.time.empty()) warning.time = text_member(event, name);
+  }
+  return warning;
 }
 
 NoPod why_no_pod(const Json& event) {
@@ -200,8 +266,13 @@ NoPod why_no_pod(const Json& event) {
     if (rest.starts_with(kForbidden)) rest.remove_prefix(kForbidden.size());
     message = std::string(base::trim(rest));
   }
+  // What is forbidden (a missing service account, PodSecurity, a LimitRange, a quota for what the pod does not say) or
+  // denied by a webhook stays so. A full quota does not.
+  const bool forbidden = text_member(event, "message").find(" is forbidden: ") != std::string::npos;
+  const bool denied = message.find(" denied the request") != std::string::npos;
+  const bool full = message.find("exceeded quota") != std::string::npos;
   return {fmt::format("The cluster makes no pod yet: {}: {}", text_member(event, "reason"), message),
-          message.find("service account") != std::string::npos};
+          (forbidden && !full) || denied || message.find("service account") != std::string::npos};
 }
 
 std::string cause_of_vanished_pod(std::string_view node) {

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "compute/ending.h"
 
@@ -21,6 +22,8 @@ struct PodState : compute::Ending {
   /// Of a pod that does not start: why, "Unschedulable: 0/1 nodes are available: ..."; of one that runs: what is wrong.
   /// Empty if all is as usual.
   std::string waiting{};
+  /// "ContainerCreating": its node makes it ready, and tells of trouble by events alone.
+  std::string starting{};
   /// Waiting does not help: a bad image, a missing secret. What an autoscaler or a quota may cure is not that.
   bool hopeless = false;
 };
@@ -31,11 +34,21 @@ PodState state_of_pod(const nlohmann::ordered_json& pod);
 /// Why a job has no pod yet.
 struct NoPod {
   std::string cause;      // "The cluster makes no pod yet: FailedCreate: exceeded quota: ..."
-  bool hopeless = false;  // waiting does not help: a quota gets free, a service account does not come by itself
+  bool hopeless = false;  // waiting does not help: a quota gets free, but what a policy forbids stays forbidden
 };
 
 /// `event`: core/v1 Event, a warning about the job.
 NoPod why_no_pod(const nlohmann::ordered_json& event);
+
+/// What keeps a node from making a pod ready.
+struct PodWarning {
+  std::string cause;      // "FailedMount: secret "keys" not found"
+  std::string time;       // of the event, when it was told last; texts that compare as times do
+  bool hopeless = false;  // waiting does not help: what is mounted does not exist
+};
+
+/// `event`: core/v1 Event, a warning about the pod.
+PodWarning warning_of(const nlohmann::ordered_json& event);
 
 /// The sentence for a pod that is gone and left no status.
 std::string cause_of_vanished_pod(std::string_view node);

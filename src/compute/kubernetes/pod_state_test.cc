@@ -37,9 +37,66 @@ TEST(PodState, OnTheWay) {
   EXPECT_EQ(state_of_pod(pod("Pending", nullptr)).phase, PodPhase::pending);
   const PodState creating = state_of_pod(pod("Pending", waiting("ContainerCreating", "")));
   EXPECT_EQ(creating.waiting, "");
+  EXPECT_EQ(creating.starting, "ContainerCreating");
   EXPECT_EQ(creating.node, "node-1");
   EXPECT_EQ(state_of_pod(pod("Running", {{"running", {{"startedAt", "2026-11-22T13:04:54Z"}}}})).phase,
             PodPhase::running);
+}
+
+TEST(PodState, FetchingThePackage) {
+  const Json fetcher{{"name", kFetcher}, {"state", {{"running", Json::object()}}}};
+  const Json more{{"initContainerStatuses", Json::array({fetcher})}};
+  EXPECT_EQ(state_of_pod(pod("Pending", waiting("PodInitializing", ""), more)).starting,
+            "PodInitializing: the flow's package is being fetched");
+}
+
+TEST(PodState, WhatHasAReasonIsNotOnItsWay) {
+  EXPECT_EQ(state_of_pod(pod("Pending", waiting("ErrImagePull", "no"))).starting, "");
+  const Json fetcher{{"name", kFetcher}, {"state", waiting("ErrImagePull", "no")}};
+  const Json more{{"initContainerStatuses", Json::array({fetcher})}};
+  const PodState state = state_of_pod(pod("Pending", waiting("PodInitializing", ""), more));
+  EXPECT_EQ(state.starting, "");
+  EXPECT_EQ(state.waiting, "ErrImagePull: no");
+}
+
+Json warning(const char* reason, const char* message) {
+  return {{"involvedObject", {{"name", "mf-a-b-1-xyz"}}},
+          {"reason", reason},
+          {"message", message},
+          {"firstTimestamp", "2026-11-22T13:04:54Z"},
+          {"lastTimestamp", "2026-11-22T13:05:54Z"}};
+}
+
+TEST(PodWarning, WhatIsMissing) {
+  const PodWarning missing = warning_of(warning(
+      "FailedMount", R"(MountVolume.SetUp failed for volume "kube-api-access-x7x2p" : configmap "ca" not found)"));
+  EXPECT_EQ(missing.cause, R"(FailedMount: configmap "ca" not found)");
+  EXPECT_TRUE(missing.hopeless);
+  EXPECT_EQ(missing.time, "2026-11-22T13:05:54Z");
+  EXPECT_TRUE(warning_of(warning("FailedMount",
+                                 R"(MountVolume.SetUp failed for volume "v" : references non-existent secret key: k)"))
+                  .hopeless);
+}
+
+TEST(PodWarning, WhatMayBeCured) {
+  const PodWarning warned = warning_of(
+      warning("FailedAttachVolume", R"(Multi-Attach error for volume "pvc-1" Volume is already used by pod(s) other)"));
+  EXPECT_EQ(warned.cause,
+            R"(FailedAttachVolume: Multi-Attach error for volume "pvc-1" Volume is already used by pod(s) other)");
+  EXPECT_FALSE(warned.hopeless);
+  EXPECT_FALSE(warning_of(warning("FailedCreatePodSandBox", "network not found")).hopeless);
+}
+
+TEST(PodWarning, ManyPodsSayTheSame) {
+  const PodWarning warned = warning_of(warning(
+      "FailedCreatePodSandBox",
+      R"(sandbox "0123456789abcdef0123456789abcdef" of mf-a-b-1-xyz_n_3f0d3c80-9a1b-4c63-8f2e-0a4b1b0f9d11 failed)"));
+  EXPECT_EQ(warned.cause, R"(FailedCreatePodSandBox: sandbox "..." of ... failed)");
+}
+
+TEST(PodWarning, NothingIsTakenForGranted) {
+  EXPECT_EQ(warning_of(Json::object()).cause, "");
+  EXPECT_EQ(warning_of({{"involvedObject", 1}, {"message", Json::array()}, {"reason", "R"}}).cause, "R");
 }
 
 TEST(PodState, WhatAnAutoscalerMayCureWaits) {
@@ -124,6 +181,41 @@ TEST(PodState, TheClustersDoing) {
                 .by,
             EndedBy::cluster);
   EXPECT_EQ(state_of_pod(pod("Failed", nullptr, {{"reason", "DeadlineExceeded"}})).by, EndedBy::deadline);
+}
+
+TEST(PodState, WhatPassedAMessageOnIsNotTold) {
+  // As kubelet 1.33 with containerd says it.
+  const Json waiting{
+      {"reason", "ErrImagePull"},
+      {"message",
+       "rpc error: code = NotFound desc = failed to pull and unpack image \"r/none:1\": r/none:1: not found"}};
+  const PodState state = state_of_pod(pod("Pending", {{"waiting", waiting}}));
+  EXPECT_EQ(state.waiting, "ErrImagePull: failed to pull and unpack image \"r/none:1\": r/none:1: not found");
+}
+
+/// Messages of a real cluster (1.33).
+TEST(PodState, WhatIsForbiddenDoesNotComeByItself) {
+  auto of = [](const char* message) { return why_no_pod({{"reason", "FailedCreate"}, {"message", message}}); };
+  EXPECT_FALSE(
+      of("Error creating: pods \"mf-a-b-1-x\" is forbidden: exceeded quota: few, requested: pods=1, used: pods=0, "
+         "limited: pods=0")
+          .hopeless);
+  const NoPod policy =
+      of("Error creating: pods \"mf-a-b-1-x\" is forbidden: violates PodSecurity \"restricted:latest\": "
+         "allowPrivilegeEscalation != false (containers \"package\", \"task\" must set "
+         "securityContext.allowPrivilegeEscalation=false)");
+  EXPECT_TRUE(policy.hopeless);
+  EXPECT_THAT(
+      policy.cause,
+      testing::StartsWith("The cluster makes no pod yet: FailedCreate: violates PodSecurity \"restricted:latest\": "));
+  EXPECT_TRUE(of("Error creating: pods \"mf-a-b-1-x\" is forbidden: failed quota: lim: must specify limits.cpu for: "
+                 "package,task; limits.memory for: package,task")
+                  .hopeless);
+  EXPECT_TRUE(of("Error creating: pods \"mf-a-b-1-x\" is forbidden: error looking up service account metaflow/nobody: "
+                 "serviceaccount \"nobody\" not found")
+                  .hopeless);
+  EXPECT_TRUE(of("Error creating: admission webhook \"policy.example.com\" denied the request: no").hopeless);
+  EXPECT_FALSE(of("Error creating: Internal error occurred: failed calling webhook \"policy.example.com\"").hopeless);
 }
 
 TEST(PodState, ForeignAnswersAreSurvived) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <tuple>
 
 #include "compute/kubernetes/manifest.h"
@@ -45,15 +46,38 @@ void remove(KubernetesApi& api, base::EventLoop& loop, Resource resource, std::s
   if (failure) throw failure->error();
 }
 
-bool has_ended(const Json& job) {
+/// How a job has ended: "Complete", "Failed"; empty: it has not.
+std::string end_of(const Json& job) {
   const auto status = job.find("status");
-  if (status == job.end() || !status->is_object()) return false;
+  if (status == job.end() || !status->is_object()) return {};
   const auto conditions = status->find("conditions");
-  if (conditions == status->end() || !conditions->is_array()) return false;
-  return std::any_of(conditions->begin(), conditions->end(), [](const Json& condition) {
+  if (conditions == status->end() || !conditions->is_array()) return {};
+  for (const Json& condition : *conditions) {
     const std::string type = text_at(condition, {"type"});
-    return (type == "Complete" || type == "Failed") && text_at(condition, {"status"}) == "True";
-  });
+    if ((type == "Complete" || type == "Failed") && text_at(condition, {"status"}) == "True") return type;
+  }
+  return {};
+}
+
+Selection of_run(const std::string& run_key) { return {.labels = fmt::format("{}={}", kRunLabel, run_key)}; }
+
+/// Whether the jobs of a run were deleted together: not if that is not possible, or the role lacks the verb.
+bool remove_together(KubernetesApi& api, base::EventLoop& loop, const std::string& run_key,
+                     const std::set<std::string>& names) {
+  std::vector<std::string> kept;
+  std::vector<std::string> failed;
+  for (const Json& job : list(api, loop, Resource::jobs, of_run(run_key))) {
+    std::string name = text_at(job, {"metadata", "name"});
+    const std::string end = end_of(job);
+    if (end != "Complete" && !names.contains(name)) (end.empty() ? kept : failed).push_back(std::move(name));
+  }
+  const auto selection = all_jobs_but(run_key, kept, failed);
+  if (!selection) return false;
+  std::optional<Answer> answer;
+  api.remove_all(Resource::jobs, *selection, [&](Answer&& given) { answer = std::move(given); });
+  while (!answer) loop.run_once();
+  if (answer->failure && answer->failure->transient) throw answer->failure->error();
+  return !answer->failure;
 }
 
 std::string annotation(const Json& object, const char* name) {
@@ -83,7 +107,7 @@ std::vector<RunJob> unfinished_jobs(KubernetesApi& api, base::EventLoop& loop, c
     job.started = text_at(object, {"metadata", "creationTimestamp"});
     const bool wanted = (which.flow.empty() || job.flow == which.flow) && (which.run.empty() || job.run == which.run) &&
                         (which.user.empty() || job.user == which.user);
-    if (wanted && !has_ended(object)) jobs.emplace(job.name, std::move(job));
+    if (wanted && end_of(object).empty()) jobs.emplace(job.name, std::move(job));
   }
   if (jobs.empty()) return {};
   const Selection active{.labels = kOurs, .fields = "status.phase!=Succeeded,status.phase!=Failed"};
@@ -106,10 +130,26 @@ std::vector<RunJob> unfinished_jobs(KubernetesApi& api, base::EventLoop& loop, c
   return sorted;
 }
 
+std::optional<Selection> all_jobs_but(const std::string& run_key, std::span<const std::string> kept,
+                                      std::span<const std::string> failed) {
+  if (kept.size() > kMostNamed) return std::nullopt;
+  Selection selection = of_run(run_key);
+  selection.fields = "status.successful=0";
+  for (const std::string& name : kept) selection.fields += ",metadata.name!=" + name;
+  for (const std::string& name : failed.last(std::min(failed.size(), kMostNamed - kept.size())))
+    selection.fields += ",metadata.name!=" + name;
+  return selection;
+}
+
 void remove_jobs(KubernetesApi& api, base::EventLoop& loop, std::span<const RunJob> jobs) {
-  std::vector<std::string> names;
-  for (const RunJob& job : jobs) names.push_back(job.name);
-  remove(api, loop, Resource::jobs, names);
+  std::map<std::string, std::set<std::string>> runs;  // names, by the run's key
+  for (const RunJob& job : jobs) runs[job.run_key].insert(job.name);
+  std::vector<std::string> singles;
+  for (const auto& [run_key, names] : runs) {
+    if (names.size() < kManyJobs || !remove_together(api, loop, run_key, names))
+      singles.insert(singles.end(), names.begin(), names.end());
+  }
+  remove(api, loop, Resource::jobs, singles);
 }
 
 void remove_secret(KubernetesApi& api, base::EventLoop& loop, const std::string& run_key) {

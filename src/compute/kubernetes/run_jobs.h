@@ -41,7 +41,14 @@ void check_access(KubernetesApi& api, base::EventLoop& loop);
 /// By run, step and task. Throws Error{kubernetes}.
 std::vector<RunJob> unfinished_jobs(KubernetesApi& api, base::EventLoop& loop, const RunSelection& which);
 
-/// Deletes jobs, with their pods, which have half a minute to end. Throws Error{kubernetes}.
+/// The jobs of a run that are to be deleted together: those that have not succeeded, without `kept`, which go on, and
+/// without as many of `failed` as there is room for: people look into these. Nothing: `kept` are too many to be named.
+std::optional<Selection> all_jobs_but(const std::string& run_key, std::span<const std::string> kept,
+                                      std::span<const std::string> failed);
+inline constexpr std::size_t kManyJobs = 10;   // fewer are deleted one by one
+inline constexpr std::size_t kMostNamed = 50;  // jobs in a selection: it is a part of a URL
+
+/// Deletes jobs, with their pods, which have half a minute to end: many of a run together. Throws Error{kubernetes}.
 void remove_jobs(KubernetesApi& api, base::EventLoop& loop, std::span<const RunJob> jobs);
 /// Deletes what a run keeps besides its jobs. Throws Error{kubernetes}.
 void remove_secret(KubernetesApi& api, base::EventLoop& loop, const std::string& run_key);

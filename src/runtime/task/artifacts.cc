@@ -20,6 +20,12 @@ Document parse(const base::SharedBytes& payload, const std::string& name) {
   }
 }
 
+void decode(const detail::Member& description, void* member, const base::SharedBytes& payload,
+            const store::ArtifactRecord& record) {
+  const Document document = parse(payload, record.name);
+  description.ops->decode(member, document.root(), detail::Place{nullptr, description.name, 0});
+}
+
 bool same_bytes(store::Pieces pieces, std::span<const std::byte> whole) {
   std::size_t at = 0;
   for (const auto& piece : pieces) {
@@ -36,16 +42,35 @@ Document StoredArtifact::read() const {
   return parse(store_->load_value(record_.key, record_.size, record_.name), record_.name);
 }
 
-base::SharedBytes load_member(const detail::Member& description, void* member,
-                              std::shared_ptr<const store::FlowStore> store, const store::ArtifactRecord& record) {
+void load_member(const detail::Member& description, void* member, std::shared_ptr<const store::FlowStore> store,
+                 const store::ArtifactRecord& record) {
   if (description.ops->attach != nullptr) {
     description.ops->attach(member, std::make_shared<StoredArtifact>(std::move(store), record));
-    return {};
+  } else {
+    decode(description, member, store->load_value(record.key, record.size, record.name), record);
   }
-  base::SharedBytes payload = store->load_value(record.key, record.size, record.name);
-  const Document document = parse(payload, record.name);
-  description.ops->decode(member, document.root(), detail::Place{nullptr, description.name, 0});
-  return payload;
+}
+
+void load_members(const FlowObject& object, const std::shared_ptr<const store::FlowStore>& store,
+                  std::vector<LoadedMember>& loaded) {
+  const auto& members = object.description().members;
+  std::vector<std::size_t> plain;
+  std::vector<const store::ArtifactRecord*> records;
+  for (std::size_t m = 0; m < members.size(); ++m) {
+    if (loaded[m].record == nullptr) continue;
+    if (members[m].ops->attach != nullptr) {
+      load_member(members[m], object.member(m), store, *loaded[m].record);
+    } else {
+      plain.push_back(m);
+      records.push_back(loaded[m].record);
+    }
+  }
+  std::vector<base::SharedBytes> payloads = store->load_values(records);
+  for (std::size_t i = 0; i < plain.size(); ++i) {
+    const std::size_t m = plain[i];
+    decode(members[m], object.member(m), payloads[i], *records[i]);
+    loaded[m].payload = std::move(payloads[i]);
+  }
 }
 
 store::ArtifactRecord save_member(const detail::Member& description, const void* member, store::FlowStore& store,

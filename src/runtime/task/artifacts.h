@@ -54,10 +54,13 @@ struct LoadedMember {
   base::SharedBytes payload;                      // of a plain member, to see whether it was changed
 };
 
-/// Reads one member from the store, or lets it refer to the store if it is lazy. `member`: its address. Gives back the
-/// payload of what was read.
-base::SharedBytes load_member(const detail::Member& description, void* member,
-                              std::shared_ptr<const store::FlowStore> store, const store::ArtifactRecord& record);
+/// Reads one member from the store, or lets it refer to the store if it is lazy. `member`: its address.
+void load_member(const detail::Member& description, void* member, std::shared_ptr<const store::FlowStore> store,
+                 const store::ArtifactRecord& record);
+/// The members that have a record in `loaded`; their payloads are added there. Those that are not lazy are read
+/// together.
+void load_members(const FlowObject& object, const std::shared_ptr<const store::FlowStore>& store,
+                  std::vector<LoadedMember>& loaded);
 
 /// Stores one member as an artifact, unless it still is what it was loaded from. `items`: also notes where the items of
 /// its value stand.

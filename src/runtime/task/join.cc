@@ -30,6 +30,8 @@ using detail::MemberKind;
 
 namespace {
 
+constexpr std::size_t kAtATime = 64;  // inputs that are read together
+
 value::Digest digest_of(const std::string& key) {
   value::Digest digest{};
   for (std::size_t i = 0; i < digest.size(); ++i)
@@ -46,8 +48,11 @@ JoinInputs::JoinInputs(const detail::FlowDescription& flow, std::shared_ptr<cons
       tasks_(std::move(tasks)),
       split_(std::move(split)),
       stored_(tasks_.size() * flow.members.size()) {
+  std::vector<std::optional<store::TaskData>> some;
   for (std::size_t i = 0; i < tasks_.size(); ++i) {
-    auto data = store_->read_done(tasks_[i]);
+    if (i % kAtATime == 0)
+      some = store_->read_done(std::span(tasks_).subspan(i, std::min(kAtATime, tasks_.size() - i)));
+    auto& data = some[i % kAtATime];
     if (!data)
       throw Error(ErrorCode::data_missing,
                   fmt::format("The input {} of the join is not finished or not in the store", tasks_[i].path()));
@@ -108,8 +113,9 @@ void JoinInputs::carry(const FlowObject& flow, std::vector<LoadedMember>& loaded
     carried.record = record(changed_input != SIZE_MAX ? changed_input : any_input, m);
     const auto* in_first = first_.find(member.name);
     if (in_first != nullptr) carried.record.type = in_first->type;
-    loaded[m] = {&carried.record, runtime::load_member(member, flow.member(m), store_, carried.record)};
+    loaded[m].record = &carried.record;
   }
+  load_members(flow, store_, loaded);
 }
 
 std::size_t JoinInputs::index_of(std::string_view step) const {

@@ -109,8 +109,9 @@ class Task {
       if (member.ops->kind == MemberKind::transient) continue;
       const ArtifactRecord* record = input_.find(member.name);
       if (record == nullptr) continue;  // the start step's own members, or a member that is new since the origin run
-      loaded_[m] = {record, load_member(member, object_.member(m), store_, *record)};
+      loaded_[m].record = record;
     }
+    load_members(object_, store_, loaded_);
     load_frames(input);
   }
 

@@ -43,14 +43,17 @@ void LocalStorage::put(std::span<const Object> objects) {
 
 bool LocalStorage::create(const Object& object) { return base::create_file(full(object.path), object.content); }
 
-bool LocalStorage::copy(const std::string& from, const std::string& to) {
-  if (base::link_file(full(from), full(to))) return true;
-  const auto content = base::read_file(full(from));
-  if (!content) return false;
-  const auto piece = content->bytes();
-  const Object object{to, Pieces(&piece, 1)};
-  put(std::span(&object, 1));
-  return true;
+std::vector<bool> LocalStorage::copy(std::span<const Copy> copies) {
+  std::vector<bool> copied;
+  for (const Copy& copy : copies) copied.push_back(copy_one(copy));
+  return copied;
+}
+
+bool LocalStorage::copy_one(const Copy& copy) {
+  if (base::link_file(full(copy.from), full(copy.to))) return true;
+  const auto content = base::read_file(full(copy.from));
+  if (content) store::put(*this, OwnedObject{copy.to, *content});
+  return content.has_value();
 }
 
 std::vector<Entry> LocalStorage::list(const std::string& path) {

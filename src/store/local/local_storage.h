@@ -17,12 +17,13 @@ class LocalStorage : public Storage {
   std::vector<std::optional<std::uint64_t>> sizes(std::span<const std::string> paths) override;
   void put(std::span<const Object> objects) override;
   bool create(const Object& object) override;
-  bool copy(const std::string& from, const std::string& to) override;
+  std::vector<bool> copy(std::span<const Copy> copies) override;
   std::vector<Entry> list(const std::string& path) override;
   std::string save_blob(const std::string& directory, Pieces content, int spool_file) override;
 
  private:
   std::string full(std::string_view path) const { return root_ + "/" + std::string(path); }
+  bool copy_one(const Copy& copy);
   bool has_blob(const std::string& path, std::uint64_t size) const;
   std::string save_large(const std::string& directory, Pieces content, int spool_file);
   void create_side_file(const std::string& path);

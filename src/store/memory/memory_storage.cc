@@ -45,11 +45,14 @@ bool MemoryStorage::create(const Object& object) {
   return objects_.try_emplace(object.path, flat(object.content)).second;
 }
 
-bool MemoryStorage::copy(const std::string& from, const std::string& to) {
-  const auto found = objects_.find(from);
-  if (found == objects_.end()) return false;
-  objects_[to] = std::string(found->second);
-  return true;
+std::vector<bool> MemoryStorage::copy(std::span<const Copy> copies) {
+  std::vector<bool> copied;
+  for (const Copy& copy : copies) {
+    const auto found = objects_.find(copy.from);
+    copied.push_back(found != objects_.end());
+    if (copied.back()) objects_[copy.to] = std::string(found->second);
+  }
+  return copied;
 }
 
 std::vector<Entry> MemoryStorage::list(const std::string& path) {

@@ -15,7 +15,7 @@ class MemoryStorage : public Storage {
   std::vector<std::optional<std::uint64_t>> sizes(std::span<const std::string> paths) override;
   void put(std::span<const Object> objects) override;
   bool create(const Object& object) override;
-  bool copy(const std::string& from, const std::string& to) override;
+  std::vector<bool> copy(std::span<const Copy> copies) override;
   std::vector<Entry> list(const std::string& path) override;
   std::string save_blob(const std::string& directory, Pieces content, int spool_file) override;
 

@@ -23,12 +23,15 @@ std::vector<std::optional<std::uint64_t>> OverlayStorage::sizes(std::span<const 
 
 bool OverlayStorage::create(const Object& object) { return !exists(*lower_, object.path) && upper_->create(object); }
 
-bool OverlayStorage::copy(const std::string& from, const std::string& to) {
-  if (upper_->copy(from, to)) return true;
-  const auto content = store::get(*lower_, from);
-  if (!content) return false;
-  store::put(*upper_, to, content->text());
-  return true;
+std::vector<bool> OverlayStorage::copy(std::span<const Copy> copies) {
+  std::vector<bool> copied = upper_->copy(copies);
+  for (std::size_t i = 0; i < copies.size(); ++i) {
+    if (copied[i]) continue;
+    const auto content = store::get(*lower_, copies[i].from);
+    if (content) store::put(*upper_, OwnedObject{copies[i].to, *content});
+    copied[i] = content.has_value();
+  }
+  return copied;
 }
 
 std::vector<Entry> OverlayStorage::list(const std::string& path) {

@@ -62,12 +62,12 @@ TEST_F(Overlay, CreatesNothingThatIsBelow) {
 }
 
 TEST_F(Overlay, CopiesFromBoth) {
-  EXPECT_TRUE(overlay_->copy("F/1/a", "F/1/c"));
+  EXPECT_TRUE(copy(*overlay_, "F/1/a", "F/1/c"));
   EXPECT_EQ(text(*upper_, "F/1/c"), "below");
   put(*upper_, "F/1/b", "above");
-  EXPECT_TRUE(overlay_->copy("F/1/b", "F/1/d"));
+  EXPECT_TRUE(copy(*overlay_, "F/1/b", "F/1/d"));
   EXPECT_EQ(text(*overlay_, "F/1/d"), "above");
-  EXPECT_FALSE(overlay_->copy("F/1/none", "F/1/e"));
+  EXPECT_FALSE(copy(*overlay_, "F/1/none", "F/1/e"));
 }
 
 TEST_F(Overlay, ListsEveryNameOnce) {

@@ -99,6 +99,7 @@ S3Client::S3Client(S3Options options, base::Clock& clock, net::AwsConfig config)
       random_(net::jitter()) {}
 
 S3Client::~S3Client() {
+  if (timer_) loop_->cancel(*timer_);
   if (http_ && process_ != ::getpid()) leave_to_parent();
 }
 
@@ -117,6 +118,7 @@ net::HttpClient& S3Client::http() {
     process_ = ::getpid();
     http_ = std::make_unique<net::HttpClient>(
         net::HttpOptions{.connections_per_host = options_.transfers, .connections_kept = 2 * options_.transfers});
+    if (loop_ != nullptr) http_->attach(*loop_);
   }
   return *http_;
 }
@@ -158,6 +160,7 @@ void S3Client::start(S3Request request, std::function<void(S3Response&&)> done) 
   http();
   waiting_.push_back(std::make_shared<Transfer>(
       Transfer{std::move(request), std::move(done), net::Retry(options_.retry, budget_, random_), {}, {}}));
+  wake_up();
 }
 
 S3Response S3Client::perform(S3Request request) {
@@ -178,14 +181,12 @@ void S3Client::poll() {
 void S3Client::run(std::int64_t longest_wait) {
   net::HttpClient& client = http();
   try {
-    const std::int64_t now = clock_.monotonic_microseconds();
-    while (!paused_.empty() && paused_.begin()->first <= now) {
-      waiting_.push_front(std::move(paused_.begin()->second));
-      paused_.erase(paused_.begin());
-    }
-    launch_waiting();
+    launch_due();
     milliseconds wait(longest_wait);
-    if (!paused_.empty() && longest_wait < 0) wait = milliseconds((paused_.begin()->first - now) / 1000 + 1);
+    if (!paused_.empty() && longest_wait < 0) {
+      const std::int64_t left = paused_.begin()->first - clock_.monotonic_microseconds();
+      wait = milliseconds(std::max<std::int64_t>(left, 0) / 1000 + 1);
+    }
     client.run_once(wait);
   } catch (...) {
     drop_all();
@@ -193,7 +194,29 @@ void S3Client::run(std::int64_t longest_wait) {
   }
 }
 
-void S3Client::launch_waiting() {
+/// In a loop: comes back when what waits can go on. Not at once, since looking for keys may drive other requests.
+void S3Client::wake_up() {
+  if (loop_ == nullptr) return;
+  if (timer_) loop_->cancel(*timer_);
+  timer_.reset();
+  std::int64_t wait = 0;
+  if (waiting_.empty() || active_.size() >= static_cast<std::size_t>(options_.transfers)) {
+    if (paused_.empty()) return;
+    wait = std::max<std::int64_t>(paused_.begin()->first - clock_.monotonic_microseconds(), 0);
+  }
+  timer_ = loop_->after(wait, [this] {
+    timer_.reset();
+    launch_due();
+    wake_up();
+  });
+}
+
+void S3Client::launch_due() {
+  const std::int64_t now = clock_.monotonic_microseconds();
+  while (!paused_.empty() && paused_.begin()->first <= now) {
+    waiting_.push_front(std::move(paused_.begin()->second));
+    paused_.erase(paused_.begin());
+  }
   while (!waiting_.empty() && active_.size() < static_cast<std::size_t>(options_.transfers)) {
     const TransferPtr transfer = std::move(waiting_.front());
     waiting_.pop_front();
@@ -256,15 +279,16 @@ void S3Client::over(const TransferPtr& transfer, net::Response&& plain) {
     if (pause) {
       transfer->lost_reply = transfer->lost_reply || unknown;
       paused_.emplace(clock_.monotonic_microseconds() + *pause, transfer);
-      return;
+      return wake_up();
     }
   } else if (!response.ok() && !transfer->cured && cure(*transfer, response)) {
     transfer->cured = true;
     waiting_.push_front(transfer);
-    return;
+    return wake_up();
   }
   if (!transient) transfer->retry.succeeded();
   response.after_lost_reply = transfer->lost_reply;
+  wake_up();
   transfer->done(std::move(response));
 }
 

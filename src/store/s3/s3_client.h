@@ -15,6 +15,7 @@
 #include <metaflow/error.h>
 
 #include "base/clock.h"
+#include "base/event_loop.h"
 #include "base/settings.h"
 #include "net/aws_config.h"
 #include "net/aws_credentials.h"
@@ -74,8 +75,14 @@ class S3Client {
   S3Client& operator=(const S3Client&) = delete;
 
   const S3Options& options() const { return options_; }
+  const net::AwsConfig& config() const { return config_; }
 
-  /// `done` is called in finish() and run_once() with the last answer, whatever it is; it may start others.
+  /// From now on the loop drives the requests, and finish() is not to be called; before the first of them. The loop
+  /// must outlive this.
+  void attach(base::EventLoop& loop) { loop_ = &loop; }
+
+  /// `done` is called in finish() and poll(), or from the loop, with the last answer, whatever it is; it may start
+  /// others. What it throws comes out there.
   void start(S3Request request, std::function<void(S3Response&&)> done);
   /// Until nothing is left. If a `done` throws, what is in flight is cancelled, and it comes out here.
   void finish();
@@ -105,7 +112,8 @@ class S3Client {
   net::AwsRequest address(const std::string& method, const std::string& bucket, const std::string& key);
   std::int64_t signing_time() { return clock_.wall_microseconds() / 1'000'000 + clock_offset_; }
   void run(std::int64_t longest_wait);
-  void launch_waiting();
+  void launch_due();
+  void wake_up();
   void launch(const TransferPtr& transfer);
   void over(const TransferPtr& transfer, net::Response&& response);
   bool cure(Transfer& transfer, const S3Response& response);
@@ -124,6 +132,8 @@ class S3Client {
   std::map<std::string, std::string> regions_;  // of buckets, as the server corrected us
   std::int64_t clock_offset_ = 0;               // seconds that the server's clock is ahead of ours
   pid_t process_ = 0;
+  base::EventLoop* loop_ = nullptr;
+  std::optional<base::EventLoop::Timer> timer_;  // of the loop, for what waits
 
   std::deque<TransferPtr> waiting_;
   std::multimap<std::int64_t, TransferPtr> paused_;  // by the time at which they go on

@@ -107,7 +107,7 @@ struct Destination {
 
 struct S3Storage::Download {
   std::string path;
-  std::optional<base::SharedBytes>* result;
+  Downloaded done;  // nothing: there is no such object
   std::optional<Destination> destination;
   std::string etag;
   std::size_t parts_left = 0;
@@ -161,9 +161,13 @@ std::vector<std::optional<base::SharedBytes>> S3Storage::get(std::span<const std
   settle();
   std::vector<std::optional<base::SharedBytes>> contents(paths.size());
   for (std::size_t i = 0; i < paths.size(); ++i)
-    start_download(std::make_shared<Download>(Download{paths[i], &contents[i], {}, {}}));
+    start_download(paths[i], [&content = contents[i]](auto&& got) { content = std::move(got); });
   client_.finish();
   return contents;
+}
+
+void S3Storage::start_download(const std::string& path, Downloaded done) {
+  start_download(std::make_shared<Download>(Download{path, std::move(done), {}, {}}));
 }
 
 /// Asks for the first part: most objects have no other, and its answer says how large the object is.
@@ -178,18 +182,15 @@ void S3Storage::start_download(const std::shared_ptr<Download>& download) {
     return download->destination->sink(0, response.status == 206 ? std::min(*total, kPart) : *total);
   };
   client_.start(std::move(first), [this, download](S3Response&& response) {
-    if (is_missing(response)) return;
-    if (response.status == 416) {  // there is no first byte
-      *download->result = base::SharedBytes(std::string());
-      return;
-    }
+    if (is_missing(response)) return download->done(std::nullopt);
+    if (response.status == 416) return download->done(base::SharedBytes(std::string()));  // there is no first byte
     if (!response.ok()) fail("read", download->path, response);
     if (!download->destination) {
-      *download->result = base::SharedBytes(std::move(response.body));
+      download->done(base::SharedBytes(std::move(response.body)));
     } else if (response.received < download->destination->size) {
       download_rest(download);
     } else {
-      *download->result = download->destination->take();
+      download->done(download->destination->take());
     }
   });
 }
@@ -216,10 +217,7 @@ void S3Storage::download_rest(const std::shared_ptr<Download>& download) {
         fail("read", download->path, response);
       }
       if (--download->parts_left > 0) return;
-      if (!download->changed) {
-        *download->result = download->destination->take();
-        return;
-      }
+      if (!download->changed) return download->done(download->destination->take());
       if (++download->restarts > kMostRestarts)
         throw Error(ErrorCode::data_store,
                     fmt::format("Cannot read '{}/{}': it is written again and again meanwhile", root_, download->path));
@@ -337,18 +335,21 @@ void S3Storage::upload(const std::string& path, Pieces content, const net::Heade
   }
 }
 
+void S3Storage::start_whole_upload(const std::string& path, net::Body content, net::Headers headers,
+                                   std::function<void()> done) {
+  S3Request whole = request("PUT", path);
+  whole.headers = std::move(headers);
+  whole.body = std::move(content);
+  client_.start(std::move(whole), [this, path, done = std::move(done)](S3Response&& response) {
+    if (!response.ok()) fail("write", path, response);
+    done();
+  });
+}
+
 void S3Storage::start_upload(const std::string& path, Pieces content, net::Headers headers,
                              std::vector<std::shared_ptr<Upload>>& uploads) {
   const std::uint64_t size = value::total_size(content);
-  if (size <= kWholeUpTo) {
-    S3Request whole = request("PUT", path);
-    whole.headers = std::move(headers);
-    whole.body = body_of(content);
-    client_.start(std::move(whole), [this, path](S3Response&& response) {
-      if (!response.ok()) fail("write", path, response);
-    });
-    return;
-  }
+  if (size <= kWholeUpTo) return start_whole_upload(path, body_of(content), std::move(headers), [] {});
   auto upload = std::make_shared<Upload>();
   upload->path = path;
   upload->content = {content.begin(), content.end()};
@@ -448,17 +449,23 @@ bool S3Storage::is_there_with(const Object& object) {
   return content->text() == wanted;
 }
 
-bool S3Storage::copy(const std::string& from, const std::string& to) {
+std::vector<bool> S3Storage::copy(std::span<const Copy> copies) {
   settle();
-  S3Request copy = request("PUT", to);
-  copy.headers = write_headers();
-  copy.headers.emplace_back("x-amz-copy-source",
-                            net::percent_encode("/" + location_.bucket + "/" + key_of(from), true));
-  copy.body = net::Body{};
-  const S3Response response = client_.perform(std::move(copy));
-  if (is_missing(response)) return false;
-  if (!response.ok()) fail("copy", from, response);
-  return true;
+  std::vector<bool> copied(copies.size());
+  for (std::size_t i = 0; i < copies.size(); ++i) {
+    S3Request copy = request("PUT", copies[i].to);
+    copy.headers = write_headers();
+    copy.headers.emplace_back("x-amz-copy-source",
+                              net::percent_encode("/" + location_.bucket + "/" + key_of(copies[i].from), true));
+    copy.body = net::Body{};
+    client_.start(std::move(copy), [this, &copied, i, from = copies[i].from](S3Response&& response) {
+      if (is_missing(response)) return;
+      if (!response.ok()) fail("copy", from, response);
+      copied[i] = true;
+    });
+  }
+  client_.finish();
+  return copied;
 }
 
 std::string S3Storage::save_blob(const std::string& directory, Pieces content, int) {
@@ -476,12 +483,7 @@ std::string S3Storage::save_blob(const std::string& directory, Pieces content, i
   std::string copy;
   copy.reserve(size);
   for (const auto& piece : content) copy += base::as_text(piece);
-  S3Request behind = request("PUT", path);
-  behind.headers = std::move(headers);
-  behind.body = net::text_body(std::move(copy));
-  client_.start(std::move(behind), [this, path](S3Response&& response) {
-    if (!response.ok()) fail("write", path, response);
-  });
+  start_whole_upload(path, net::text_body(std::move(copy)), std::move(headers), [] {});
   behind_ += size;
   client_.poll();
   return key;

@@ -32,11 +32,12 @@ class S3Storage : public Storage {
   std::vector<std::optional<std::uint64_t>> sizes(std::span<const std::string> paths) override;
   void put(std::span<const Object> objects) override;
   bool create(const Object& object) override;
-  bool copy(const std::string& from, const std::string& to) override;
+  std::vector<bool> copy(std::span<const Copy> copies) override;
   std::vector<Entry> list(const std::string& path) override;
   std::string save_blob(const std::string& directory, Pieces content, int spool_file) override;
 
   std::optional<Link> link(const std::string& path, std::int64_t seconds) override;
+  std::unique_ptr<BackgroundStorage> in_background(base::EventLoop& loop) override;
 
   /// One object found by list_objects; a prefix if it ends with '/'.
   struct Listed {
@@ -53,13 +54,17 @@ class S3Storage : public Storage {
   std::string key_of(const std::string& path) const;
 
  private:
+  class Background;
   struct Download;
   struct Upload;
+  using Downloaded = std::function<void(std::optional<base::SharedBytes>&&)>;
 
   S3Request request(const std::string& method, const std::string& path) const;
   void settle();
+  void start_download(const std::string& path, Downloaded done);
   void start_download(const std::shared_ptr<Download>& download);
   void download_rest(const std::shared_ptr<Download>& download);
+  void start_whole_upload(const std::string& path, net::Body content, net::Headers headers, std::function<void()> done);
   void start_upload(const std::string& path, Pieces content, net::Headers headers,
                     std::vector<std::shared_ptr<Upload>>& uploads);
   void upload_parts(const std::shared_ptr<Upload>& upload);

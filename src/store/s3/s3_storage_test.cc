@@ -201,7 +201,7 @@ TEST_F(S3Test, AnErrorThatCallsItselfSuccess) {
   put(storage(), "x", large);
   EXPECT_EQ(completed, 3);
   answer_ = [&](const Received&) -> Reply { return {.body = error_xml("InternalError")}; };
-  EXPECT_THAT(failure([&] { storage().copy("a", "b"); }), HasSubstr("InternalError"));
+  EXPECT_THAT(failure([&] { copy(storage(), "a", "b"); }), HasSubstr("InternalError"));
 }
 
 TEST_F(S3Test, AnObjectThatIsWrittenWhileItIsRead) {
@@ -234,6 +234,69 @@ TEST_F(S3Test, BlobsAreThereBeforeWhatRefersToThem) {
   EXPECT_EQ(server_.received()[0].headers.at("x-amz-meta-metaflow-user-attributes"),
             R"({"cas_raw": true, "cas_version": 1})");
   EXPECT_FALSE(server_.received()[3].headers.contains("x-amz-meta-metaflow-user-attributes"));
+}
+
+/// A loop, and what the store does beside it.
+class S3BackgroundTest : public S3Test {
+ protected:
+  void put_beside(const std::string& path) {
+    if (!background_) background_ = storage().in_background(loop_);
+    background_->put({{path, base::SharedBytes("content")}}, [this] { ++put_; });
+  }
+
+  base::SystemClock clock_;
+  base::EventLoop loop_{clock_};
+  std::unique_ptr<BackgroundStorage> background_;
+  int put_ = 0;
+};
+
+TEST_F(S3BackgroundTest, WhatPassesIsTriedAgain) {
+  int count = 0;
+  answer_ = [&](const Received&) -> Reply {
+    switch (++count) {
+      case 1: return {.status = 503, .headers = {{"Retry-After", "0"}}, .body = error_xml("SlowDown")};
+      case 2: return {.reset = true};
+      default: return {};
+    }
+  };
+  put_beside("x");
+  EXPECT_TRUE(requests().empty()) << "nothing happens before the loop does it";
+  while (put_ == 0) loop_.run_once();
+  EXPECT_EQ(count, 3);
+}
+
+TEST_F(S3BackgroundTest, WhatFailsComesOutOfTheLoop) {
+  answer_ = [&](const Received&) -> Reply { return {.status = 403, .body = error_xml("AccessDenied")}; };
+  put_beside("x");
+  const std::string error = failure([&] {
+    while (put_ == 0) loop_.run_once();
+  });
+  EXPECT_THAT(error, HasSubstr("Cannot write 's3://bucket/root/x': 403 AccessDenied"));
+  EXPECT_EQ(put_, 0);
+}
+
+TEST_F(S3BackgroundTest, ManyWaitForAPlace) {
+  for (int i = 0; i < 100; ++i) put_beside("x" + std::to_string(i));
+  while (put_ < 100) loop_.run_once();
+  EXPECT_EQ(requests().size(), 100U);
+  EXPECT_LE(server_.connections(), 32);
+}
+
+TEST_F(S3BackgroundTest, WhoWaitsForTheStoreHearsNothingOfIt) {
+  put_beside("x");
+  loop_.poll();  // it is sent
+  put(storage(), "y", "content");
+  EXPECT_EQ(put_, 0);
+  while (put_ == 0) loop_.run_once();
+}
+
+TEST_F(S3BackgroundTest, WhatIsNotOverEndsWithIt) {
+  put_beside("x");
+  loop_.poll();
+  put_beside("y");
+  background_.reset();
+  loop_.poll();
+  EXPECT_EQ(put_, 0);
 }
 
 TEST_F(S3Test, PlacesInS3) {

@@ -2,29 +2,9 @@
 
 #include <algorithm>
 
-#include "base/text.h"
+#include "store/service/service_rows.h"
 
 namespace metaflow::store {
-
-namespace {
-
-constexpr std::int64_t kSecond = 1'000'000;
-constexpr std::int64_t kPeriod = 10 * kSecond;
-constexpr std::int64_t kLongestPeriod = 40 * kSecond;  // after a minute, the UI takes a task for dead
-
-/// The answer is a JSON text that holds JSON: "{\"wait_time_in_seconds\": 10}".
-std::int64_t period_in(const ServiceAnswer& answer) {
-  if (!answer.ok() || !answer.json.is_string()) return kPeriod;
-  const auto& text = answer.json.get_ref<const std::string&>();
-  if (base::is_deep_json(text)) return kPeriod;
-  const auto json = nlohmann::json::parse(text, nullptr, false);
-  const auto wait = json.is_object() ? json.find("wait_time_in_seconds") : json.end();
-  if (!json.is_object() || wait == json.end() || !wait->is_number()) return kPeriod;
-  const double seconds = std::clamp(wait->get<double>(), 0.0, 1e6);
-  return seconds <= 0 ? kPeriod : std::clamp(static_cast<std::int64_t>(seconds * 1e6), kSecond, kLongestPeriod);
-}
-
-}  // namespace
 
 Heartbeats::~Heartbeats() {
   if (timer_) loop_.cancel(*timer_);
@@ -73,7 +53,7 @@ void Heartbeats::beat() {
                   [this, path](ServiceAnswer&& answer) {
                     const auto found = due_.find(path);
                     if (found == due_.end() || found->second != 0) return;  // stopped, maybe started anew, meanwhile
-                    add(path, period_in(answer));
+                    add(path, heartbeat_period(answer.ok() ? answer.json : nlohmann::json()));
                     arm();
                   });
   }

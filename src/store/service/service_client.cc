@@ -7,6 +7,7 @@
 #include <charconv>
 
 #include "base/text.h"
+#include "store/service/service_rows.h"
 
 namespace metaflow::store {
 
@@ -22,29 +23,6 @@ constexpr std::size_t kWordsOfServer = 300;  // what is repeated of an answer
 
 /// Statuses of which it is not known whether the request was carried out behind the server or gateway that says so.
 bool leaves_it_open(int status) { return status == 500 || status == 502 || status == 504; }
-
-Json parse(const net::Response& response) {
-  if (response.body.empty() || base::is_deep_json(response.body)) return {};
-  Json json = Json::parse(response.body, nullptr, false);
-  return json.is_discarded() ? Json() : json;
-}
-
-/// What the service says in an answer that is an error: a text, or an object with one, sometimes as JSON in JSON.
-std::string words_of(const Json& json) {
-  if (json.is_string()) {
-    const auto& text = json.get_ref<const std::string&>();
-    if (!text.starts_with('{')) return text;
-    const Json inner = base::is_deep_json(text) ? Json() : Json::parse(text, nullptr, false);
-    return inner.is_object() ? words_of(inner) : text;
-  }
-  if (!json.is_object()) return {};
-  for (const char* name : {"message", "detail", "err_msg", "msg", "pgerror"}) {
-    const auto found = json.find(name);
-    if (found == json.end()) continue;
-    if (std::string words = words_of(*found); !words.empty()) return words;
-  }
-  return {};
-}
 
 std::string shortened(std::string_view text) {
   std::string line = base::replace_invalid_utf8(text.substr(0, kWordsOfServer));
@@ -196,7 +174,7 @@ void ServiceClient::over(const TransferPtr& transfer, net::Response&& plain) {
   --active_;
   if (request.background) --active_in_background_;
   ServiceAnswer answer{std::move(plain)};
-  if (!answer.failure) answer.json = parse(answer);
+  if (!answer.failure) answer.json = parse_answer(answer.body);
   answer.tries = transfer->tries;
   const bool lost = answer.failure ? answer.failure->may_have_arrived : leaves_it_open(answer.status);
   const bool transient = net::is_transient(answer) || (request.is_registered && answer.status == 400);
@@ -272,7 +250,7 @@ Error ServiceClient::error(std::string_view operation, const ServiceAnswer& answ
     why = "its answer is not what a metadata service says";
     hint = "Is METAFLOW_SERVICE_URL right?";
   } else {
-    const std::string words = shortened(words_of(answer.json));
+    const std::string words = shortened(words_of_answer(answer.json));
     why = fmt::format("it answers with {}{}{}", answer.status, words.empty() ? "" : ": ", words);
     if (answer.status == 401 || answer.status == 403)
       hint = "Set METAFLOW_SERVICE_AUTH_KEY or METAFLOW_SERVICE_HEADERS to what it asks for.";

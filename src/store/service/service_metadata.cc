@@ -6,6 +6,7 @@
 #include <iterator>
 
 #include "base/text.h"
+#include "store/service/service_rows.h"
 
 namespace metaflow::store {
 

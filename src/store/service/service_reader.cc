@@ -3,12 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <tuple>
 
 #include "base/json.h"
-#include "base/text.h"
-#include "store/service/task_ids.h"
+#include "store/service/service_rows.h"
 
 namespace metaflow::store {
 
@@ -19,27 +17,6 @@ namespace {
 
 constexpr const char* kOldestForTags = "2.3.0";
 constexpr int kTriesOfTags = 10;  // against others who change them at the same time
-
-std::vector<std::string> texts_of(const Json& row, const char* name) {
-  std::vector<std::string> texts;
-  const auto found = row.find(name);
-  if (found == row.end() || !found->is_array()) return texts;
-  for (const Json& text : *found) {
-    if (text.is_string()) texts.push_back(text.get<std::string>());
-  }
-  return texts;
-}
-
-std::int64_t created_of(const Json& row) {
-  const auto stamp = row.find("ts_epoch");
-  if (stamp == row.end() || !stamp->is_number()) return 0;
-  return std::llround(std::clamp(stamp->get<double>(), 0.0, 1e15) * 1000);
-}
-
-RunInfo run_of(const Json& row) {
-  return {id_in(row, "run_number"), text_member(row, "user_name"), texts_of(row, "tags"), texts_of(row, "system_tags"),
-          created_of(row)};
-}
 
 std::string path_of(const std::string& flow, const std::string& run) {
   return fmt::format("/flows/{}/runs/{}", flow, run);
@@ -78,7 +55,7 @@ std::vector<Json> ServiceMetadataReader::list(const std::string& path) {
 
 std::vector<ObjectInfo> ServiceMetadataReader::objects(const std::string& path, const char* id) {
   std::vector<ObjectInfo> infos;
-  for (const Json& row : list(path)) infos.push_back({id_in(row, id), created_of(row)});
+  for (const Json& row : list(path)) infos.push_back({id_in(row, id), created_in(row)});
   std::sort(infos.begin(), infos.end(), [](const ObjectInfo& a, const ObjectInfo& b) {  // by time, then by number
     return std::tuple(a.created, a.id.size(), a.id) < std::tuple(b.created, b.id.size(), b.id);
   });
@@ -119,15 +96,7 @@ std::vector<ObjectInfo> ServiceMetadataReader::tasks(const std::string& flow, co
 std::vector<FieldInfo> ServiceMetadataReader::fields(const std::string& flow, const TaskRef& task) {
   std::vector<FieldInfo> infos;
   for (const Json& row : list(path_of(flow, task) + "/metadata")) {
-    FieldInfo info;
-    info.name = text_member(row, "field_name");
-    info.value = text_member(row, "value");
-    info.type = text_member(row, "type");
-    info.created = created_of(row);
-    for (const std::string& tag : texts_of(row, "tags")) {
-      if (tag.starts_with("attempt_id:")) info.attempt = std::atoi(tag.c_str() + 11);
-    }
-    infos.push_back(std::move(info));
+    infos.push_back(field_of(row));
   }
   std::reverse(infos.begin(), infos.end());  // the service lists the newest first, also within a millisecond
   std::stable_sort(infos.begin(), infos.end(),
@@ -140,10 +109,7 @@ std::vector<ArtifactInfo> ServiceMetadataReader::artifacts(const std::string& fl
   std::vector<ArtifactInfo> infos;
   for (const Json& row :
        list(attempt < 0 ? path + "/artifacts" : fmt::format("{}/attempt/{}/artifacts", path, attempt))) {
-    const auto number = row.find("attempt_id");
-    infos.push_back({text_member(row, "name"), text_member(row, "sha"), text_member(row, "content_type"),
-                     text_member(row, "ds_type"), text_member(row, "location"),
-                     number != row.end() && number->is_number_integer() ? number->get<int>() : 0, created_of(row)});
+    infos.push_back(artifact_of(row));
   }
   std::sort(infos.begin(), infos.end(), [](const ArtifactInfo& a, const ArtifactInfo& b) { return a.name < b.name; });
   return infos;
@@ -161,7 +127,7 @@ std::vector<std::string> ServiceMetadataReader::edit_tags(const std::string& flo
     const ServiceAnswer answer =
         client_.fetch({.method = "PATCH", .path = path_of(flow, run) + "/tag/mutate", .body = body});
     if (answer.ok() && answer.json.is_object()) {
-      std::vector<std::string> tags = texts_of(answer.json, "tags");
+      std::vector<std::string> tags = texts_in(answer.json, "tags");
       std::sort(tags.begin(), tags.end());
       return tags;
     }

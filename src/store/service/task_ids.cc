@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <unordered_set>
 
+#include "store/service/service_rows.h"
+
 namespace metaflow::store {
 
 using Json = nlohmann::json;
@@ -16,13 +18,6 @@ constexpr std::int64_t kSecond = 1'000'000;
 constexpr std::size_t kPerSecond = 8;  // ids are fetched ahead for an eighth of a second
 
 }  // namespace
-
-std::string id_in(const Json& row, const char* name) {
-  const auto id = row.is_object() ? row.find(name) : row.end();
-  if (!row.is_object() || id == row.end()) return {};
-  if (id->is_string()) return id->get<std::string>();
-  return id->is_number_integer() ? id->dump() : std::string();
-}
 
 TaskIds::TaskIds(ServiceClient& client, base::EventLoop& loop, base::Clock& clock, Owner owner)
     : client_(client), loop_(loop), clock_(clock), owner_(std::move(owner)) {}

@@ -73,7 +73,4 @@ class TaskIds {
   std::map<std::string, Step> steps_;
 };
 
-/// An id in an answer: a number, or a text.
-std::string id_in(const nlohmann::json& row, const char* name);
-
 }  // namespace metaflow::store

@@ -8,6 +8,10 @@ VERSION = {
     "buildDate": "1970-01-01T00:00:00Z", "goVersion": "go1.23.5", "compiler": "gc", "platform": "linux/amd64",
 }  # fmt: skip
 
+# What the deletion of a collection may be told.
+_COLLECTION = ("continue", "dryRun", "fieldSelector", "gracePeriodSeconds", "labelSelector", "limit", "orphanDependents", "propagationPolicy",
+               "resourceVersion", "resourceVersionMatch", "sendInitialEvents", "timeoutSeconds")  # fmt: skip
+
 
 def _group(name):
     version = {"groupVersion": f"{name}/v1", "version": "v1"}
@@ -55,7 +59,8 @@ def _openapi(group):
                 "x-kubernetes-group-version-kind": kind,
                 "parameters": [{"name": "fieldValidation", "in": "query"}, {"name": "dryRun", "in": "query"}],
             }
-            paths[f"{prefix}{middle}/{resource.plural}"] = {"post": operation}
+            collection = {**operation, "parameters": [{"name": name, "in": "query"} for name in _COLLECTION]}
+            paths[f"{prefix}{middle}/{resource.plural}"] = {"post": operation, "delete": collection}
             paths[f"{prefix}{middle}/{resource.plural}/{{name}}"] = {"patch": operation}
     return {"openapi": "3.0.0", "info": {"title": "Kubernetes", "version": VERSION["gitVersion"]}, "paths": paths}
 

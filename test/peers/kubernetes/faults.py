@@ -8,7 +8,7 @@ from . import selectors
 _REQUEST_FIELDS = {"verb", "resource", "name", "namespace", "user", "action", "code", "reason", "message", "retryAfter", "seconds", "bytes", "events"}
 _POD_FIELDS = {"pods", "action", "after", "message", "exitCode", "evictAfter"}
 REQUEST_ACTIONS = ("status", "drop", "lose", "slow", "reset", "expire", "cut", "garbage", "stall")
-ACTIONS_BEFORE_START = ("unschedulable", "image-pull", "invalid-image", "create-container-error", "never-start")
+ACTIONS_BEFORE_START = ("unschedulable", "image-pull", "invalid-image", "create-container-error", "never-start", "no-sandbox", "failed-mount")
 ACTIONS_WHILE_RUNNING = ("oom", "exit", "evict", "preempt", "node-pressure", "vanish", "node-lost", "node-rebooted")
 POD_ACTIONS = ACTIONS_BEFORE_START + ACTIONS_WHILE_RUNNING
 

@@ -1,9 +1,11 @@
 """The life of one pod on its node."""
 
 import asyncio
+import math
 import pathlib
 import shutil
 import signal
+import time
 
 from ..containers.runtime import StartError
 from . import pod_status, quantities
@@ -16,6 +18,11 @@ from .store import now
 _RUNC_FAILED = (
     "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process"
 )
+_NO_SANDBOX = (
+    "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to create containerd task: failed to create shim task: "
+    "OCI runtime create failed: runc create failed: unable to start container process: can't get final child's PID from pipe: EOF: unknown"
+)
+_FAILED_MOUNT = 'MountVolume.SetUp failed for volume "keys" : secret "keys" not found'
 _INVALID_IMAGE = 'Failed to apply default image tag "{image}": couldn\'t parse image name "{image}": invalid reference format'
 
 
@@ -446,14 +453,21 @@ class PodWorker:
         name, _, tag = rest.partition(":")
         if registry.startswith(("127.0.0.1:", "localhost:")):
             return f'{reference}: failed to do request: Head "http://{registry}/v2/{name}/manifests/{tag or "latest"}": dial tcp {registry}: connect: connection refused'
-        return f"{reference}: {full}: not found"
+        return f"rpc error: code = NotFound desc = {reference}: {full}: not found"
 
     # Accidents.
 
     async def _accident_before(self):
-        if self.rule is not None and self.rule["action"] == "never-start":
+        if self.rule is not None and self.rule["action"] in ("never-start", "no-sandbox"):
+            if self.rule["action"] == "no-sandbox":
+                self._kubelet.event(self.pod, "Warning", "FailedCreatePodSandBox", self.rule.get("message", _NO_SANDBOX))
             await self._stopping.wait()
             raise _Stopped
+        if self.rule is not None and self.rule["action"] == "failed-mount":
+            end = time.monotonic() + self.rule.get("after", math.inf)
+            while time.monotonic() < end:
+                self._kubelet.event(self.pod, "Warning", "FailedMount", self.rule.get("message", _FAILED_MOUNT))
+                await self._sleep(2)
 
     def _accident_after(self):
         """Plans what happens to a container that runs now."""

@@ -25,9 +25,10 @@ def _missing(quota, pod):
         if resource not in ("cpu", "memory"):
             continue
         kind = which or "requests"
-        without = [c["name"] for c in pod["spec"]["containers"] if resource not in c["resources"].get(kind, {})]
+        containers = pod["spec"].get("initContainers", []) + pod["spec"]["containers"]
+        without = [c["name"] for c in containers if resource not in c["resources"].get(kind, {})]
         if without:
-            missing.append(f"{name} for: {','.join(without)}")
+            missing.append(f"{name} for: {','.join(sorted(without))}")
     return missing
 
 

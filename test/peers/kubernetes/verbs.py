@@ -297,16 +297,13 @@ class Verbs:
         return self.store.replace(PODS, pod)
 
     def delete_all(self, resource, namespace, options, query):
-        selected = selector(resource, query)
-        items = [obj for obj in self.store.all(resource, namespace or None) if selected(obj)]
-        for obj in items:
-            self.delete(resource, *key_of(obj), options, query)
-        return {
-            "kind": f"{resource.kind}List",
-            "apiVersion": resource.api_version,
-            "metadata": {"resourceVersion": str(self.store.version)},
-            "items": items,
-        }
+        """Deletes a page of a list, and answers with it: the objects as they were."""
+        page = self.list(resource, namespace, query)
+        for item in page["items"]:
+            key = key_of(item)
+            if self.store.get(resource, *key) is not None:  # a later page shows the version of the first one
+                self.delete(resource, *key, options, query)
+        return page
 
     def prepare_namespace(self, name):
         """What every namespace has from its beginning."""

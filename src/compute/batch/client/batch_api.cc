@@ -223,24 +223,26 @@ void BatchApi::list_jobs(const JobSelection& which, std::function<void(Job&&)> o
 }
 
 void BatchApi::next_page(const std::shared_ptr<Listing>& listing) {
-  Json body{{"jobQueue", listing->which.queue}};
-  if (!listing->which.name.empty()) {
-    body["filters"] = Json::array({{{"name", "JOB_NAME"}, {"values", Json::array({listing->which.name})}}});
-  } else if (listing->which.status) {
-    body["jobStatus"] = name_of(*listing->which.status);
+  const JobSelection& which = listing->which;
+  Json body = which.array.empty() ? Json{{"jobQueue", which.queue}} : Json{{"arrayJobId", which.array}};
+  const std::string words = which.array.empty() ? fmt::format("list the jobs of queue {}", short_name(which.queue))
+                                                : fmt::format("list the children of job {}", which.array);
+  if (!which.name.empty()) {
+    body["filters"] = Json::array({{{"name", "JOB_NAME"}, {"values", Json::array({which.name})}}});
+  } else if (which.status) {
+    body["jobStatus"] = name_of(*which.status);
   }
   if (!listing->token.empty()) body["nextToken"] = listing->token;
-  call("ListJobs", fmt::format("list the jobs of queue {}", short_name(listing->which.queue)), body,
-       [this, listing](const Failure& failure, Json&& answer) {
-         if (failure) return listing->done(failure);
-         for (const Json& job : list_in(answer, "jobSummaryList")) {
-           if (auto told = job_of(job)) listing->on_job(std::move(*told));
-         }
-         const std::string token = text_at(answer, {"nextToken"});
-         if (token.empty() || token == listing->token) return listing->done(std::nullopt);
-         listing->token = token;
-         next_page(listing);
-       });
+  call("ListJobs", words, body, [this, listing](const Failure& failure, Json&& answer) {
+    if (failure) return listing->done(failure);
+    for (const Json& job : list_in(answer, "jobSummaryList")) {
+      if (auto told = job_of(job)) listing->on_job(std::move(*told));
+    }
+    const std::string token = text_at(answer, {"nextToken"});
+    if (token.empty() || token == listing->token) return listing->done(std::nullopt);
+    listing->token = token;
+    next_page(listing);
+  });
 }
 
 void BatchApi::terminate(const std::string& id, const std::string& reason, std::function<void(const Failure&)> done) {

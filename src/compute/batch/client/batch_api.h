@@ -42,6 +42,7 @@ struct Queue {
 /// Which jobs of a queue.
 struct JobSelection {
   std::string queue{};                // name or ARN
+  std::string array{};                // its children instead of a queue's jobs: the queue has only the array
   std::string name{};                 // "mf-x-*": those that begin so, of any status and case; empty: by status
   std::optional<JobStatus> status{};  // without a name
 };

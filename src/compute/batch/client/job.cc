@@ -1,6 +1,10 @@
 #include "compute/batch/client/job.h"
 
+#include <algorithm>
 #include <array>
+#include <charconv>
+
+#include <fmt/format.h>
 
 #include "base/json.h"
 
@@ -45,7 +49,34 @@ void read_container(const Json& container, Job& job) {
   if (const std::string stream = text_at(container, {"logStreamName"}); !stream.empty()) job.log_stream = stream;
 }
 
+void read_array(const Json& array, Job& job) {
+  job.size = static_cast<std::size_t>(std::max<std::int64_t>(0, number(array, "size")));
+  const Json& counts = member(array, "statusSummary");
+  if (!counts.is_object()) return;
+  for (const auto& [name, count] : counts.items()) {
+    const auto status = status_named(name);
+    if (status && count.is_number_integer() && count.get<std::int64_t>() > 0)
+      job.children[*status] = count.get<std::size_t>();
+  }
+}
+
 }  // namespace
+
+std::string child_of(std::string_view array, std::size_t place) { return fmt::format("{}:{}", array, place); }
+
+std::string_view array_of(std::string_view job) {
+  const std::size_t colon = job.rfind(':');
+  return colon == std::string_view::npos ? std::string_view() : job.substr(0, colon);
+}
+
+std::size_t place_of(std::string_view job) {
+  const std::size_t colon = job.rfind(':');
+  std::size_t place = 0;
+  if (colon == std::string_view::npos) return place;
+  const std::string_view digits = job.substr(colon + 1);
+  std::from_chars(digits.data(), digits.data() + digits.size(), place);
+  return place;
+}
 
 std::string_view name_of(JobStatus status) { return kStatuses.at(static_cast<std::size_t>(status)); }
 
@@ -71,6 +102,7 @@ std::optional<Job> job_of(const Json& json) {
       if (value.is_string()) job.parameters[name] = value.get<std::string>();
     }
   }
+  read_array(member(json, "arrayProperties"), job);
   return job;
 }
 

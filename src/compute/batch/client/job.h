@@ -1,6 +1,7 @@
 // Jobs, as AWS Batch tells of them: JobDetail and JobSummary of its API.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -30,8 +31,17 @@ struct Job {
   std::string log_stream{};                         // in CloudWatch Logs; empty: there was no container
   bool terminated = false;                          // by TerminateJob
   bool cancelled = false;                           // by CancelJob
-  std::map<std::string, std::string> parameters{};  // not in summaries
+  std::map<std::string, std::string> parameters{};  // not in summaries; of an array's child, those of the array
+  std::size_t size = 0;                             // of an array: its children; else 0
+  std::map<JobStatus, std::size_t> children{};      // of an array: how many are in each status; not in summaries
 };
+
+/// The child of an array: "0123-4567:8".
+std::string child_of(std::string_view array, std::size_t place);
+/// The id of a child's array; of other jobs empty.
+std::string_view array_of(std::string_view job);
+/// A child's place in its array, counted from 0; of other jobs 0.
+std::size_t place_of(std::string_view job);
 
 /// Nothing if it is no job. What is missing in it, or of another type, is not there.
 std::optional<Job> job_of(const Json& json);

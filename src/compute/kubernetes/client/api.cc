@@ -58,6 +58,12 @@ Answer answer_with_object(const Call& words, CallAnswer&& answer) {
   return given;
 }
 
+std::string delete_options(Propagation propagation) {
+  return dump({{"apiVersion", "v1"},
+               {"kind", "DeleteOptions"},
+               {"propagationPolicy", propagation == Propagation::foreground ? "Foreground" : "Background"}});
+}
+
 /// What of a call its messages need.
 Call words_of(const Call& call) { return {.verb = call.verb, .resource = call.resource, .object = call.object}; }
 
@@ -77,6 +83,7 @@ struct KubernetesApi::Listing {
   Resource resource;
   Selection selection;
   ListHandler handler;
+  std::string deletion{};  // the body of calls that delete what they list; empty: they only list
   std::string continue_token{};
   int restarts = 0;
 };
@@ -125,6 +132,7 @@ Call KubernetesApi::call_of(std::string verb, std::string method, Resource resou
   return {.verb = std::move(verb),
           .resource = std::string(name_of(resource)),
           .object = words_for(resource, name),
+          .name_space = options_.name_space,
           .method = std::move(method),
           .path = path_of(resource, name)};
 }
@@ -160,15 +168,26 @@ KubernetesApi::Id KubernetesApi::get(Resource resource, const std::string& name,
 KubernetesApi::Id KubernetesApi::remove(Resource resource, const std::string& name, Done done,
                                         Propagation propagation) {
   Call call = call_of("delete", "DELETE", resource, name);
-  call.body = dump({{"apiVersion", "v1"},
-                    {"kind", "DeleteOptions"},
-                    {"propagationPolicy", propagation == Propagation::foreground ? "Foreground" : "Background"}});
+  call.body = delete_options(propagation);
   call.content_type = kJson;
   call.repeat_conflict = true;
   return begin(std::move(call), [done = std::move(done)](Answer&& answer) {
     if (answer.failure && answer.failure->status == 404) answer = {};
     if (done) done(std::move(answer));
   });
+}
+
+KubernetesApi::Id KubernetesApi::remove_all(Resource resource, const Selection& selection, Done done,
+                                            Propagation propagation) {
+  const Id id = next_id_++;
+  auto finished = [done = std::move(done)](ListEnd&& end) {
+    if (done) done({.failure = std::move(end.failure)});
+  };
+  next_page(id, std::make_shared<Listing>(Listing{.resource = resource,
+                                                  .selection = selection,
+                                                  .handler = {.done = std::move(finished)},
+                                                  .deletion = delete_options(propagation)}));
+  return id;
 }
 
 KubernetesApi::Id KubernetesApi::patch(Resource resource, const std::string& name, const Json& patch, Done done) {
@@ -286,6 +305,13 @@ KubernetesApi::Id KubernetesApi::list(Resource resource, const Selection& select
 
 void KubernetesApi::next_page(Id id, const std::shared_ptr<Listing>& listing) {
   Call call = call_of("list", "GET", listing->resource, {});
+  if (!listing->deletion.empty()) {
+    call.verb = "deletecollection";
+    call.method = "DELETE";
+    call.body = listing->deletion;
+    call.content_type = kJson;
+    call.repeat_conflict = true;
+  }
   net::Query query{{"limit", std::to_string(options_.page)}};
   if (!listing->continue_token.empty()) query.emplace_back("continue", listing->continue_token);
   call.path = path_of(listing->resource, {}, listing->selection, std::move(query));

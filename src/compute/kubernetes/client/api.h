@@ -102,6 +102,10 @@ class KubernetesApi {
   Id get(Resource resource, const std::string& name, Done done);
   /// What is not there is as good as deleted. Not more than begun when it calls back: pods have time to end.
   Id remove(Resource resource, const std::string& name, Done done, Propagation propagation = Propagation::background);
+  /// Deletes what is selected, in pages. What is made while it lasts may be left. The verb of roles is
+  /// deletecollection.
+  Id remove_all(Resource resource, const Selection& selection, Done done,
+                Propagation propagation = Propagation::background);
   /// `patch`: RFC 7386.
   Id patch(Resource resource, const std::string& name, const Json& patch, Done done);
   /// In pages, object by object.
@@ -118,6 +122,7 @@ class KubernetesApi {
   std::string path_of(Resource resource, const std::string& name = {}, const Selection& selection = {},
                       net::Query query = {}) const;
   std::string words_for(Resource resource, const std::string& name = {}) const;  // "job x in namespace n"
+  const std::string& name_space() const { return options_.name_space; }
 
  private:
   struct Creation;

@@ -253,6 +253,24 @@ TEST_F(KubernetesApiTest, ListsInPages) {
                                       "GET /api/v1/namespaces/n/pods?continue=more&labelSelector=a%3Db&limit=2"));
 }
 
+TEST_F(KubernetesApiTest, DeletesManyInPages) {
+  options_.page = 2;
+  answers({page({"a", "b"}, "more"), status_reply(410, "Expired", "too old"), page({"c"}, "")});
+  const Selection selection{.labels = "a=b", .fields = "metadata.name!=d"};
+  auto remove_all = [&] { return wait([&](auto done) { api().remove_all(Resource::jobs, selection, done); }); };
+  EXPECT_FALSE(remove_all().failure);
+  const std::string query = "fieldSelector=metadata.name%21%3Dd&labelSelector=a%3Db&limit=2 ";
+  const std::string options = R"({"apiVersion":"v1","kind":"DeleteOptions","propagationPolicy":"Background"})";
+  const std::string first = "DELETE " + std::string(kJobs) + "?" + query + options;
+  EXPECT_THAT(requests(),
+              ElementsAre(first, "DELETE " + std::string(kJobs) + "?continue=more&" + query + options, first));
+  answers({status_reply(403, "Forbidden", "no")});
+  const Answer refused = remove_all();
+  ASSERT_TRUE(refused.failure);
+  EXPECT_EQ(refused.failure->status, 403);
+  EXPECT_THAT(refused.failure->hint, HasSubstr("can-i deletecollection jobs"));
+}
+
 TEST_F(KubernetesApiTest, EventsOfOneObject) {
   answers({object_reply({{"metadata", {{"resourceVersion", "5"}}}, {"items", {{{"reason", "FailedScheduling"}}}}})});
   std::vector<std::string> reasons;

@@ -1,5 +1,7 @@
 #include "compute/kubernetes/client/objects.h"
 
+#include <utility>
+
 #include "base/text.h"
 
 namespace metaflow::kube {
@@ -21,6 +23,17 @@ std::optional<PageEnd> parse_page(std::string_view text, const std::function<voi
   const Json page = Json::parse(text, callback, false);
   if (!page.is_object() || !had_items) return std::nullopt;
   return PageEnd{text_at(page, {"metadata", "resourceVersion"}), text_at(page, {"metadata", "continue"})};
+}
+
+std::optional<WatchEvent> parse_event(std::string_view line) {
+  auto event = parse_object(line);
+  if (!event) return std::nullopt;
+  const auto object = event->find("object");
+  if (object == event->end() || !object->is_object()) return std::nullopt;
+  WatchEvent parsed{.type = text_at(*event, {"type"}), .version = text_at(*object, {"metadata", "resourceVersion"})};
+  if (parsed.version.empty() && parsed.type != "ERROR") return std::nullopt;
+  parsed.object = std::move(*object);
+  return parsed;
 }
 
 bool Lines::add(std::string_view bytes) {

@@ -28,6 +28,15 @@ struct PageEnd {
 /// then some objects may have been handed on. What `take` throws comes out.
 std::optional<PageEnd> parse_page(std::string_view text, const std::function<void(Json&&)>& take);
 
+/// A line of a watch.
+struct WatchEvent {
+  std::string type{};     // "ADDED"
+  Json object{};          // is one
+  std::string version{};  // of the object; never empty, but for an ERROR
+};
+/// Nothing if it is no event.
+std::optional<WatchEvent> parse_event(std::string_view line);
+
 /// Cuts a stream into lines. One that is longer than `most` makes add() false.
 class Lines {
  public:

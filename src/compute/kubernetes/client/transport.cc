@@ -23,18 +23,6 @@ nlohmann::json status_of(const std::string& body) {
   return status;
 }
 
-/// What a server asked for in the body rather than by Retry-After.
-std::optional<std::int64_t> pause_of(const nlohmann::json& status) {
-  if (!status.is_object()) return std::nullopt;
-  const auto details = status.find("details");
-  if (details == status.end() || !details->is_object()) return std::nullopt;
-  const auto seconds = details->find("retryAfterSeconds");
-  if (seconds == details->end() || !seconds->is_number_integer()) return std::nullopt;
-  const auto value = seconds->get<std::int64_t>();
-  if (value <= 0 || value > 1'000'000) return std::nullopt;
-  return value * 1'000'000;
-}
-
 /// The text of a refusal that is no Status: a proxy's page, or "Too many requests". On one line.
 std::string plain_words(const std::string& body) {
   std::string words = base::replace_invalid_utf8(base::trim(body.substr(0, 200)));
@@ -55,11 +43,13 @@ std::string hint_for(const Call& call, const ApiFailure& failure, const net::Res
     case 401: return fmt::format("The credentials of {} are not accepted (any more): log in again.", source);
     case 403:
       return fmt::format(
-          "Ask for what docs/kubernetes/rbac.yaml grants. `kubectl auth can-i {} {}` tells whether you have it.",
-          call.verb, call.resource);
+          "Ask for what docs/kubernetes/rbac.yaml grants. `kubectl auth can-i {} {}{}` tells whether you have it.",
+          call.verb, call.resource, call.name_space.empty() ? "" : " -n " + call.name_space);
     default: return {};
   }
 }
+
+}  // namespace
 
 ApiFailure failure_of(const Call& call, const net::Response& response, const std::string& source) {
   ApiFailure failure{.status = response.failure ? 0 : response.status, .transient = net::is_transient(response)};
@@ -81,7 +71,16 @@ ApiFailure failure_of(const Call& call, const net::Response& response, const std
   return failure;
 }
 
-}  // namespace
+std::optional<std::int64_t> asked_pause(const net::Response& response) {
+  const nlohmann::json status = status_of(response.body);
+  const auto details = status.find("details");
+  if (details == status.end()) return std::nullopt;
+  const auto seconds = details->find("retryAfterSeconds");
+  if (seconds == details->end() || !seconds->is_number_integer()) return std::nullopt;
+  const auto value = seconds->get<std::int64_t>();
+  if (value <= 0 || value > 1'000'000) return std::nullopt;
+  return value * 1'000'000;
+}
 
 class Transport::Running : public net::Calling {
  public:
@@ -111,7 +110,7 @@ class Transport::Running : public net::Calling {
       return {.next = Next::at_once};
     answer_ = {.failure = failure_of(call_, response, transport_.source_)};
     if (!answer_.failure->transient || began_) return {};
-    return {.next = Next::try_again, .pause = pause_of(status_of(response.body))};
+    return {.next = Next::try_again, .pause = asked_pause(response)};
   }
 
   void will_try_again(std::int64_t pause) override {

@@ -30,6 +30,12 @@ struct ApiFailure {
   Error error() const { return Error(ErrorCode::kubernetes, text, hint); }
 };
 
+struct Call;
+/// Of an answer that is no success, or of none. `source`: where the server and its credentials are from.
+ApiFailure failure_of(const Call& call, const net::Response& response, const std::string& source);
+/// Microseconds that a server asked to wait for in the body, rather than by Retry-After.
+std::optional<std::int64_t> asked_pause(const net::Response& response);
+
 struct TransportOptions {
   /// As kubectl's library limits itself by default. A control plane may be away for minutes, while it is upgraded or
   /// has lost its leader. Each further try takes a token of the rate like any other call: there is no need of a budget.
@@ -46,6 +52,7 @@ struct Call {
   std::string verb = "get";  // Kubernetes' word
   std::string resource{};    // "jobs", "pods/log"
   std::string object{};      // for messages: "job x in namespace n"
+  std::string name_space{};
   std::string method = "GET";
   std::string path{};  // with the query, encoded
   std::string body{};

@@ -164,6 +164,7 @@ void Watch::State::start_watch() {
   Call request{.verb = "watch",
                .resource = std::string(name_of(resource)),
                .object = api.words_for(resource),
+               .name_space = api.name_space(),
                .path = api.path_of(resource, {}, selection,
                                    {{"watch", "true"},
                                     {"allowWatchBookmarks", "true"},
@@ -205,25 +206,21 @@ void Watch::State::take(std::span<const std::byte> bytes) {
 
 bool Watch::State::take_line(std::string_view line) {
   if (base::trim(line).empty()) return true;
-  auto event = parse_object(line);
+  auto event = parse_event(line);
   if (!event) return false;
-  const std::string type = text_at(*event, {"type"});
-  const auto object = event->find("object");
-  if (object == event->end() || !object->is_object()) return false;
-  if (type == "ERROR") {
-    const auto code = object->find("code");
-    event_failure = ApiFailure{.status = code != object->end() && code->is_number_integer() ? code->get<int>() : 500,
-                               .reason = text_at(*object, {"reason"}),
-                               .message = text_at(*object, {"message"}),
+  if (event->type == "ERROR") {
+    const auto code = event->object.find("code");
+    const bool has_code = code != event->object.end() && code->is_number_integer();
+    event_failure = ApiFailure{.status = has_code ? code->get<int>() : 500,
+                               .reason = text_at(event->object, {"reason"}),
+                               .message = text_at(event->object, {"message"}),
                                .transient = true};
     return true;
   }
-  const std::string at = version_of(*object);
-  if (at.empty()) return false;
   retry.reset();
   established = true;
-  version = at;
-  if (type != "BOOKMARK") take_event(type, std::move(*object));
+  version = std::move(event->version);
+  if (event->type != "BOOKMARK") take_event(event->type, std::move(event->object));
   return true;
 }
 

@@ -1,0 +1,117 @@
+#include "compute/leftovers.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <map>
+#include <utility>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "store/local/local_storage.h"
+#include "store/memory/memory_storage.h"
+
+namespace metaflow::compute {
+namespace {
+
+using store::LogSource;
+using store::Stream;
+
+constexpr int kAll = 100;
+
+class LeftoverReaderTest : public testing::Test {
+ protected:
+  LeftoverReaderTest() : store_(open()) {}
+  ~LeftoverReaderTest() override { std::filesystem::remove_all(root_); }
+
+  std::unique_ptr<store::FlowStore> open() {
+    return std::make_unique<store::FlowStore>(std::make_shared<store::LocalStorage>(root_), "F");
+  }
+  static store::TaskRef task(int number) { return {"1", "work", std::to_string(number)}; }
+
+  void leave(int number, bool committed) {
+    const std::string line = "written by " + std::to_string(number) + "\n";
+    const auto text = base::as_bytes(line);
+    store::ExitReport report;
+    report.committed = committed;
+    store_->write_log(task(number), 0, LogSource::task, Stream::out, store::Pieces(&text, 1));
+    store_->write_exit_report(task(number), 0, report);
+  }
+
+  std::map<int, Leftover> read(bool killed) {
+    std::map<int, Leftover> left;
+    LeftoverReader reader(
+        loop_, [this] { return open(); }, 2);
+    for (int i = 0; i < kAll; ++i) {
+      auto done = [&left, i](Leftover&& leftover) { left[i] = std::move(leftover); };
+      killed ? reader.read_killed(task(i), 0, true, done) : reader.read(task(i), 0, true, done);
+    }
+    while (left.size() < kAll) loop_.run_once();
+    return left;
+  }
+
+  std::string root_ = testing::TempDir() + "leftovers";
+  base::SystemClock clock_;
+  base::EventLoop loop_{clock_};
+  std::unique_ptr<store::FlowStore> store_;
+};
+
+TEST_F(LeftoverReaderTest, ManyAreReadTogether) {
+  for (int i = 0; i < kAll; i += 3) leave(i, i % 2 == 0);
+  store_->mark_done(task(1), 0);
+  for (const bool killed : {false, true}) {
+    for (const auto& [i, left] : read(killed)) {
+      EXPECT_EQ(left.failure, "");
+      EXPECT_EQ(left.report.has_value(), i % 3 == 0) << i;
+      EXPECT_EQ(left.out.has_value(), i % 3 == 0) << i;
+      EXPECT_EQ(left.done, i == 1 || (i % 3 == 0 && i % 2 == 0)) << i;
+      EXPECT_FALSE(left.data);
+    }
+  }
+}
+
+TEST_F(LeftoverReaderTest, WhatIsDamagedIsNotThatOfOthers) {
+  for (int i = 0; i < kAll; ++i) leave(i, true);
+  put(store_->storage(), "F/1/work/17/0.exit.json", "{");
+  for (const auto& [i, left] : read(true)) {
+    EXPECT_EQ(left.failure.empty(), i != 17) << left.failure;
+    EXPECT_EQ(left.done, i != 17);
+  }
+}
+
+/// Whose objects are asked for together, but one is read before all are written.
+class BehindTime : public store::MemoryStorage {
+ public:
+  std::vector<std::optional<base::SharedBytes>> get(std::span<const std::string> paths) override {
+    auto contents = MemoryStorage::get(paths);
+    for (std::size_t i = 0; i < paths.size(); ++i) {
+      if (paths[i].ends_with("data.json") && std::exchange(first_, false)) contents[i].reset();
+    }
+    return contents;
+  }
+
+ private:
+  bool first_ = true;
+};
+
+TEST(LeftoverReaderRaceTest, WhatWasCommittedWhileItWasReadHasItsData) {
+  base::SystemClock clock;
+  base::EventLoop loop(clock);
+  const auto storage = std::make_shared<BehindTime>();
+  store::FlowStore store(storage, "F");
+  const store::TaskRef task{"1", "work", "2"};
+  store.write_data(task, store::TaskData{});
+  store::ExitReport report;
+  report.committed = true;
+  store.write_exit_report(task, 0, report);
+  LeftoverReader reader(
+      loop, [&] { return std::make_unique<store::FlowStore>(storage, "F"); }, 1);
+  std::optional<Leftover> left;
+  reader.read(task, 0, false, [&](Leftover&& leftover) { left = std::move(leftover); });
+  while (!left) loop.run_once();
+  EXPECT_TRUE(left->done);
+  EXPECT_TRUE(left->data);
+}
+
+}  // namespace
+}  // namespace metaflow::compute

@@ -1,0 +1,67 @@
+// Objects in S3, while the scheduler's loop goes on.
+#include <algorithm>
+#include <utility>
+
+#include "store/s3/s3_storage.h"
+
+namespace metaflow::store {
+
+namespace {
+
+constexpr int kTransfers = 32;  // in flight; the others wait
+
+}  // namespace
+
+/// With connections of its own: whoever waits for an object of the storage waits for nothing of this, and no callback
+/// of this comes in between.
+class S3Storage::Background : public BackgroundStorage {
+ public:
+  Background(const S3Storage& storage, base::EventLoop& loop)
+      : storage_(storage.root_, options_of(storage), storage.client_.config()) {
+    storage_.client_.attach(loop);
+  }
+
+  void get(std::vector<std::string> paths, Got done) override {
+    if (paths.empty()) return done({});
+    struct Gathered {
+      std::vector<std::optional<base::SharedBytes>> contents;
+      std::size_t left;
+      Got done;
+    };
+    const auto gathered = std::make_shared<Gathered>(Gathered{{}, paths.size(), std::move(done)});
+    gathered->contents.resize(paths.size());
+    for (std::size_t i = 0; i < paths.size(); ++i) {
+      storage_.start_download(paths[i], [gathered, i](std::optional<base::SharedBytes>&& content) {
+        gathered->contents[i] = std::move(content);
+        if (--gathered->left == 0) gathered->done(std::move(gathered->contents));
+      });
+    }
+  }
+
+  /// Marks and logs: each in one request, whatever its size.
+  void put(std::vector<OwnedObject> objects, Put done) override {
+    if (objects.empty()) return done();
+    const auto gathered = std::make_shared<std::pair<std::size_t, Put>>(objects.size(), std::move(done));
+    for (OwnedObject& object : objects) {
+      net::Body body{.pieces = {object.content.bytes()}, .owner = object.content.owner()};
+      storage_.start_whole_upload(object.path, std::move(body), storage_.write_headers(), [gathered] {
+        if (--gathered->first == 0) gathered->second();
+      });
+    }
+  }
+
+ private:
+  static S3Options options_of(const S3Storage& storage) {
+    S3Options options = storage.client_.options();
+    options.transfers = std::max(options.transfers, kTransfers);
+    return options;
+  }
+
+  S3Storage storage_;
+};
+
+std::unique_ptr<BackgroundStorage> S3Storage::in_background(base::EventLoop& loop) {
+  return std::make_unique<Background>(*this, loop);
+}
+
+}  // namespace metaflow::store
