@@ -4,14 +4,15 @@
 # Which sources are together follows from their names, so a new one moves no other. Sources that are together share their unnamed namespaces,
 # too: where a name clashes, the compiler says "redefinition of", and one of both gets a name that says more.
 
-# metaflow_unity(TARGET): TARGET is compiled in at most sixteen runs.
+# metaflow_unity(TARGET): TARGET is compiled in at most eight runs.
 function(metaflow_unity target)
   get_target_property(sources ${target} SOURCES)
   foreach(source IN LISTS sources)
     cmake_path(ABSOLUTE_PATH source OUTPUT_VARIABLE path)
     cmake_path(RELATIVE_PATH path BASE_DIRECTORY ${PROJECT_SOURCE_DIR} OUTPUT_VARIABLE name)
     string(MD5 digest ${name})
-    string(SUBSTRING ${digest} 0 1 group)
+    string(SUBSTRING ${digest} 0 1 digit)
+    math(EXPR group "0x${digit} / 2")
     set_source_files_properties(${source} PROPERTIES UNITY_GROUP ${group})
   endforeach()
   set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_MODE GROUP)

@@ -37,6 +37,12 @@ class AwsTest : public testing::Test {
   }
   ~AwsTest() override { std::filesystem::remove_all(home_); }
 
+  /// The handler belongs to a derived class, whose members go before this one's server.
+  void TearDown() override {
+    const std::scoped_lock lock(mutex_);
+    handler_ = nullptr;
+  }
+
   /// From now on these are in ~/.aws/credentials.
   void keys(const std::string& access_key) {
     std::filesystem::create_directories(home_ + "/.aws");

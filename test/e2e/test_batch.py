@@ -80,23 +80,23 @@ def jobs_of(user, step):
 
 def test_alike_tasks_are_an_array(user):
     user.peer.tell("DELETE", "/counts")
-    result = user.run("crowd", "--n", "20", "--max-workers", "20", "--fail", "7", "--with", "retry:times=1,minutes_between_retries=0")
+    result = user.run("crowd", "--n", "10", "--max-workers", "10", "--fail", "7", "--with", "retry:times=1,minutes_between_retries=0")
     assert result.status == 0, result
     counts = user.peer.counts()
     tasks = user.read("Crowd")["tasks"]
-    assert tasks["join"][0]["data"]["squares"] == [i * i for i in range(20)]
+    assert tasks["join"][0]["data"]["squares"] == [i * i for i in range(10)]
     work = jobs_of(user, "work")
     arrays = {job.partition(":")[0] for job in work if ":" in job}
     (again,) = [job for job in work if ":" not in job]
-    assert len(arrays) == 1 and sorted(int(job.partition(":")[2]) for job in work if job != again) == [i for i in range(20) if i != 7]
+    assert len(arrays) == 1 and sorted(int(job.partition(":")[2]) for job in work if job != again) == [i for i in range(10) if i != 7]
     assert [task["attempts"] for task in tasks["work"] if task["data"]["job"] == again] == ["1"], "one child failed; it alone was tried again"
-    assert len(set(jobs_of(user, "after"))) == 20
+    assert len(set(jobs_of(user, "after"))) == 10
     # One for the items, one for the second try; the steps behind are submitted as they come.
-    assert 3 <= counts["SubmitJob"] <= 2 + 20, counts
+    assert 3 <= counts["SubmitJob"] <= 2 + 10, counts
 
 
 def test_arrays_are_no_larger_than_max_workers(user):
-    result = user.run("crowd", "--n", "12", "--max-workers", "5")
+    result = user.run("crowd", "--n", "8", "--max-workers", "5")
     assert result.status == 0, result
     in_arrays = [job for job in jobs_of(user, "work") if ":" in job]
     assert in_arrays and max(int(job.partition(":")[2]) for job in in_arrays) < 5, in_arrays

@@ -672,6 +672,9 @@ def test_nothing_secret_is_told(make, cli):
 def test_many_inputs(make):
     """More than a command line should take: the list goes by the store."""
     cluster = make()
-    result = cluster.run("sweep", "--n", "120", "--max-num-splits", "120", "--max-workers", "12", "--with", "kubernetes:cpu=0.1,memory=50,disk=50", timeout=300)
-    assert result.status == 0, result
-    assert cluster.read("Sweep")["ok"]
+    here = cluster.run("wide", "--width", "120", "--max-num-splits", "120")
+    assert here.status == 0, here
+    options = ("--origin-run-id", cluster.run_id, "--run-id-file", "id", "--max-num-splits", "120", "--with", "kubernetes:cpu=0.1,memory=50,disk=50")
+    result = cluster.cli("wide", "resume", "join", *options)
+    assert result.status == 0 and "120 values" in result.out, result
+    assert cluster.read("Wide")["ok"]

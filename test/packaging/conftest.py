@@ -103,10 +103,14 @@ def project(request):
     return Project(BUILD / "packaging" / re.sub(r"\W+", "_", request.node.name).strip("_"))
 
 
+# Tests that run beside each other have what they share once for each worker.
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "alone")
+
+
 @pytest.fixture(scope="session")
 def installed():
     """The project in whose home directory the library is installed."""
-    project = Project(BUILD / "packaging" / "installed")
+    project = Project(BUILD / "packaging" / f"installed_{WORKER}")
     (project.directory / "build").mkdir()
     (project.directory / "build" / "release").symlink_to(BUILD)
     project.shell("install")
@@ -116,7 +120,7 @@ def installed():
 @pytest.fixture(scope="session")
 def package():
     """The Debian package."""
-    project = Project(BUILD / "packaging" / "deb")
+    project = Project(BUILD / "packaging" / f"deb_{WORKER}")
     (project.directory / "build").mkdir()
     (project.directory / "build" / "release").symlink_to(BUILD)
     project.shell("deb")

@@ -7,6 +7,9 @@ import pytest
 
 from conftest import SOURCE, VERSION, Project
 
+# One worker makes the package.
+pytestmark = pytest.mark.xdist_group("deb")
+
 DOCUMENTS = "usr/share/doc/libmetaflow-cpp-dev"
 
 
