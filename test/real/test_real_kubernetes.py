@@ -238,6 +238,21 @@ def test_interrupt(flow, twice):
     flow.nothing_is_left()
 
 
+def test_many_are_stopped_together(flow, cluster):
+    begin = len((cluster.logs / "audit.json").read_text().splitlines())
+    process = flow.start(
+        "placed", "run", "--n", "300", "--max-num-splits", "300", "--max-workers", "300", env={"METAFLOW_KUBERNETES_NODE_SELECTOR": "no=such"}
+    )
+    kubernetes_cluster.wait_for("300 jobs", lambda: len(flow.names("jobs", "placed-work")) == 300)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 1 and "300 running tasks were stopped." in out, out
+    kubernetes_cluster.wait_for("no job is left", lambda: not flow.names("jobs", "placed-work"))
+    flow.nothing_is_left()
+    counted = calls(cluster, begin)
+    assert counted["deletecollection jobs"] == 2 and counted["delete jobs"] == 0, counted
+
+
 def test_the_api_server_is_killed(flow, cluster):
     process = flow.start("placed", "run", "--n", "3", "--seconds", "20")
     lines = until(process, "second 2")
