@@ -168,7 +168,8 @@ def test_a_wide_foreach(with_service, service):
     assert len(service.tables.tasks) == tasks
     writes = [path for method, path in service.requests if method == "POST" and not path.endswith("/heartbeat")]
     assert len(writes) <= 4 * tasks + 10, "a task costs four requests at most"
-    assert len(service.service.connections) <= 16
+    # At most sixteen at a time; one whose request took too long is closed, and another one takes its place.
+    assert len(service.service.connections) <= len(service.requests) / 20, "connections are kept"
     assert read(with_service, f"Wide/{run}")["successful"]
 
 

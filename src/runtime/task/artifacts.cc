@@ -20,12 +20,6 @@ Document parse(const base::SharedBytes& payload, const std::string& name) {
   }
 }
 
-void decode(const detail::Member& description, void* member, const base::SharedBytes& payload,
-            const store::ArtifactRecord& record) {
-  const Document document = parse(payload, record.name);
-  description.ops->decode(member, document.root(), detail::Place{nullptr, description.name, 0});
-}
-
 bool same_bytes(store::Pieces pieces, std::span<const std::byte> whole) {
   std::size_t at = 0;
   for (const auto& piece : pieces) {
@@ -42,12 +36,17 @@ Document StoredArtifact::read() const {
   return parse(store_->load_value(record_.key, record_.size, record_.name), record_.name);
 }
 
+void decode_member(const detail::Member& description, void* member, const base::SharedBytes& payload) {
+  const Document document = parse(payload, std::string(description.name));
+  description.ops->decode(member, document.root(), detail::Place{nullptr, description.name, 0});
+}
+
 void load_member(const detail::Member& description, void* member, std::shared_ptr<const store::FlowStore> store,
                  const store::ArtifactRecord& record) {
   if (description.ops->attach != nullptr) {
     description.ops->attach(member, std::make_shared<StoredArtifact>(std::move(store), record));
   } else {
-    decode(description, member, store->load_value(record.key, record.size, record.name), record);
+    decode_member(description, member, store->load_value(record.key, record.size, record.name));
   }
 }
 
@@ -68,7 +67,7 @@ void load_members(const FlowObject& object, const std::shared_ptr<const store::F
   std::vector<base::SharedBytes> payloads = store->load_values(records);
   for (std::size_t i = 0; i < plain.size(); ++i) {
     const std::size_t m = plain[i];
-    decode(members[m], object.member(m), payloads[i], *records[i]);
+    decode_member(members[m], object.member(m), payloads[i]);
     loaded[m].payload = std::move(payloads[i]);
   }
 }

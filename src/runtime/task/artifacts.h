@@ -57,6 +57,8 @@ struct LoadedMember {
 /// Reads one member from the store, or lets it refer to the store if it is lazy. `member`: its address.
 void load_member(const detail::Member& description, void* member, std::shared_ptr<const store::FlowStore> store,
                  const store::ArtifactRecord& record);
+/// The same from a payload that was read before.
+void decode_member(const detail::Member& description, void* member, const base::SharedBytes& payload);
 /// The members that have a record in `loaded`; their payloads are added there. Those that are not lazy are read
 /// together.
 void load_members(const FlowObject& object, const std::shared_ptr<const store::FlowStore>& store,

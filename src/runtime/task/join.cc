@@ -31,6 +31,8 @@ using detail::MemberKind;
 namespace {
 
 constexpr std::size_t kAtATime = 64;  // inputs that are read together
+constexpr std::uint64_t kBytesAtATime = 32ULL << 20;
+constexpr std::uint64_t kLarge = 1ULL << 20;  // is not kept beside the value that it became
 
 value::Digest digest_of(const std::string& key) {
   value::Digest digest{};
@@ -139,16 +141,83 @@ std::size_t JoinInputs::index_of(std::string_view step) const {
 }
 
 void JoinInputs::load(std::size_t input, void* flow) {
-  std::vector<void*> members(flow_.members.size());
-  flow_.addresses(flow, members.data());
-  for (std::size_t m = 0; m < members.size(); ++m) {
-    if (flow_.members[m].ops->kind != MemberKind::transient) load_member(input, m, members[m]);
+  std::vector<void*> addresses(flow_.members.size());
+  flow_.addresses(flow, addresses.data());
+  std::vector<std::size_t> members;
+  std::vector<void*> into;
+  for (std::size_t m = 0; m < addresses.size(); ++m) {
+    if (flow_.members[m].ops->kind == MemberKind::transient) continue;
+    members.push_back(m);
+    into.push_back(addresses[m]);
   }
+  load_from(input, members, into.data());
 }
 
 void JoinInputs::load_member(std::size_t input, std::size_t member, void* into) {
-  if (stored(input, member).size == 0) return;  // the input's program had no such artifact: the initial value
-  runtime::load_member(flow_.members[member], into, store_, record(input, member));
+  load_from(input, std::span(&member, 1), &into);
+}
+
+void JoinInputs::load_from(std::size_t input, std::span<const std::size_t> members, void* const* into) {
+  read_ahead(input, members);
+  for (std::size_t i = 0; i < members.size(); ++i) {
+    const Stored& at = stored(input, members[i]);
+    if (at.size == 0) continue;  // the input's program had no such artifact: the initial value
+    const auto& member = flow_.members[members[i]];
+    if (member.ops->attach != nullptr) {
+      runtime::load_member(member, into[i], store_, record(input, members[i]));
+      continue;
+    }
+    const auto known = ahead_.payloads.find(at.key);
+    const bool is_known = known != ahead_.payloads.end();
+    const std::string name(member.name);
+    const auto payload = is_known ? known->second : store_->load_value(base::hex(at.key), at.size, name);
+    if (is_known && at.size >= kLarge) ahead_.payloads.erase(known);
+    decode_member(member, into[i], payload);
+  }
+}
+
+void JoinInputs::read_ahead(std::size_t input, std::span<const std::size_t> members) {
+  const bool same = std::equal(members.begin(), members.end(), ahead_.members.begin(), ahead_.members.end());
+  if (same && input >= ahead_.begin && input < ahead_.end) return;
+  const bool goes_on = same && input == ahead_.end;
+  const std::size_t count = std::min({goes_on ? 2 * (ahead_.end - ahead_.begin) : 1, kAtATime, tasks_.size() - input});
+  try {
+    read_values(input, input + count, members);
+  } catch (const Error&) {
+    // What is missing may be of an input that nobody wants.
+    if (count == 1) throw;
+    read_values(input, input + 1, members);
+  }
+}
+
+void JoinInputs::read_values(std::size_t begin, std::size_t end, std::span<const std::size_t> members) {
+  std::map<value::Digest, base::SharedBytes> payloads;
+  std::vector<store::ArtifactRecord> records;
+  std::vector<base::SharedBytes*> to_read;
+  std::uint64_t bytes = 0;
+  std::size_t input = begin;
+  for (; input < end; ++input) {
+    for (const std::size_t m : members) bytes += stored(input, m).size;
+    if (bytes > kBytesAtATime && input > begin) break;
+    for (const std::size_t m : members) {
+      const Stored& at = stored(input, m);
+      if (at.size == 0 || flow_.members[m].ops->attach != nullptr) continue;
+      const auto [entry, is_new] = payloads.try_emplace(at.key);
+      if (!is_new) continue;
+      const auto known = ahead_.payloads.find(at.key);
+      if (known != ahead_.payloads.end()) {
+        entry->second = known->second;
+      } else {
+        records.push_back(record(input, m));
+        to_read.push_back(&entry->second);
+      }
+    }
+  }
+  std::vector<const store::ArtifactRecord*> wanted;
+  for (const auto& each : records) wanted.push_back(&each);
+  std::vector<base::SharedBytes> read = store_->load_values(wanted);
+  for (std::size_t i = 0; i < read.size(); ++i) *to_read[i] = std::move(read[i]);
+  ahead_ = {{members.begin(), members.end()}, begin, input, std::move(payloads)};
 }
 
 void JoinInputs::merge(void* flow, const detail::MergeChoice& choice) {
