@@ -22,7 +22,7 @@ need_packages() {
 }
 
 build_packages=(g++ cmake ninja-build nlohmann-json3-dev libfmt-dev nettle-dev libyaml-cpp-dev zlib1g-dev libcurl4-openssl-dev)
-test_packages=(ccache clang-16 libclang-rt-16-dev libgtest-dev libgmock-dev pkg-config git python3 python3-venv binutils procps gdb chromium
+test_packages=(ccache clang-16 libclang-rt-16-dev lld-16 libgtest-dev libgmock-dev pkg-config git python3 python3-venv binutils procps gdb chromium
                openssl radosgw ceph-mon ceph-osd ceph-common libcurl4 ca-certificates busybox-static musl curl wget docker.io)
 # For the Kubernetes peer (test/peers/kubernetes): the server, the schema of Kubernetes, and the official client to test it with. Clients
 # from 33 on need a newer python-dateutil than what metaflow needs allows.
