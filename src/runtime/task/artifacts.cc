@@ -41,13 +41,9 @@ void decode_member(const detail::Member& description, void* member, const base::
   description.ops->decode(member, document.root(), detail::Place{nullptr, description.name, 0});
 }
 
-void load_member(const detail::Member& description, void* member, std::shared_ptr<const store::FlowStore> store,
-                 const store::ArtifactRecord& record) {
-  if (description.ops->attach != nullptr) {
-    description.ops->attach(member, std::make_shared<StoredArtifact>(std::move(store), record));
-  } else {
-    decode_member(description, member, store->load_value(record.key, record.size, record.name));
-  }
+void attach_member(const detail::Member& description, void* member, std::shared_ptr<const store::FlowStore> store,
+                   const store::ArtifactRecord& record) {
+  description.ops->attach(member, std::make_shared<StoredArtifact>(std::move(store), record));
 }
 
 void load_members(const FlowObject& object, const std::shared_ptr<const store::FlowStore>& store,
@@ -58,7 +54,7 @@ void load_members(const FlowObject& object, const std::shared_ptr<const store::F
   for (std::size_t m = 0; m < members.size(); ++m) {
     if (loaded[m].record == nullptr) continue;
     if (members[m].ops->attach != nullptr) {
-      load_member(members[m], object.member(m), store, *loaded[m].record);
+      attach_member(members[m], object.member(m), store, *loaded[m].record);
     } else {
       plain.push_back(m);
       records.push_back(loaded[m].record);

@@ -54,10 +54,10 @@ struct LoadedMember {
   base::SharedBytes payload;                      // of a plain member, to see whether it was changed
 };
 
-/// Reads one member from the store, or lets it refer to the store if it is lazy. `member`: its address.
-void load_member(const detail::Member& description, void* member, std::shared_ptr<const store::FlowStore> store,
-                 const store::ArtifactRecord& record);
-/// The same from a payload that was read before.
+/// Lets a lazy member refer to the store. `member`: its address.
+void attach_member(const detail::Member& description, void* member, std::shared_ptr<const store::FlowStore> store,
+                   const store::ArtifactRecord& record);
+/// Gives any other member its value.
 void decode_member(const detail::Member& description, void* member, const base::SharedBytes& payload);
 /// The members that have a record in `loaded`; their payloads are added there. Those that are not lazy are read
 /// together.

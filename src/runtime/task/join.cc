@@ -164,13 +164,12 @@ void JoinInputs::load_from(std::size_t input, std::span<const std::size_t> membe
     if (at.size == 0) continue;  // the input's program had no such artifact: the initial value
     const auto& member = flow_.members[members[i]];
     if (member.ops->attach != nullptr) {
-      runtime::load_member(member, into[i], store_, record(input, members[i]));
+      attach_member(member, into[i], store_, record(input, members[i]));
       continue;
     }
     const auto known = ahead_.payloads.find(at.key);
     const bool is_known = known != ahead_.payloads.end();
-    const std::string name(member.name);
-    const auto payload = is_known ? known->second : store_->load_value(base::hex(at.key), at.size, name);
+    const auto payload = is_known ? known->second : store_->load_value(base::hex(at.key), at.size, member.name);
     if (is_known && at.size >= kLarge) ahead_.payloads.erase(known);
     decode_member(member, into[i], payload);
   }
@@ -183,9 +182,9 @@ void JoinInputs::read_ahead(std::size_t input, std::span<const std::size_t> memb
   const std::size_t count = std::min({goes_on ? 2 * (ahead_.end - ahead_.begin) : 1, kAtATime, tasks_.size() - input});
   try {
     read_values(input, input + count, members);
-  } catch (const Error&) {
+  } catch (const Error& error) {
     // What is missing may be of an input that nobody wants.
-    if (count == 1) throw;
+    if (count == 1 || error.code() != ErrorCode::data_missing) throw;
     read_values(input, input + 1, members);
   }
 }
@@ -197,20 +196,26 @@ void JoinInputs::read_values(std::size_t begin, std::size_t end, std::span<const
   std::uint64_t bytes = 0;
   std::size_t input = begin;
   for (; input < end; ++input) {
-    for (const std::size_t m : members) bytes += stored(input, m).size;
-    if (bytes > kBytesAtATime && input > begin) break;
+    std::uint64_t more = 0;
+    std::vector<std::size_t> missing;
     for (const std::size_t m : members) {
       const Stored& at = stored(input, m);
-      if (at.size == 0 || flow_.members[m].ops->attach != nullptr) continue;
-      const auto [entry, is_new] = payloads.try_emplace(at.key);
-      if (!is_new) continue;
+      if (at.size == 0 || flow_.members[m].ops->attach != nullptr || payloads.contains(at.key)) continue;
       const auto known = ahead_.payloads.find(at.key);
       if (known != ahead_.payloads.end()) {
-        entry->second = known->second;
+        payloads.insert(*known);
       } else {
-        records.push_back(record(input, m));
-        to_read.push_back(&entry->second);
+        missing.push_back(m);
+        more += at.size;
       }
+    }
+    if (input > begin && bytes + more > kBytesAtATime) break;
+    bytes += more;
+    for (const std::size_t m : missing) {
+      const auto [entry, is_new] = payloads.try_emplace(stored(input, m).key);
+      if (!is_new) continue;  // two members of one value
+      records.push_back(record(input, m));
+      to_read.push_back(&entry->second);
     }
   }
   std::vector<const store::ArtifactRecord*> wanted;
