@@ -159,11 +159,9 @@ rgw_rados_pool_pg_num_min = 1
 @contextlib.contextmanager
 def radosgw(directory):
     """A Ceph of one node, in memory, without passwords inside. It checks signatures."""
-    for name in ("mon", "osd", "rgw", "log", "run"):
+    for name in ("osd", "rgw", "log", "run"):
         (directory / name).mkdir()
-    port, mon, old_mon = free_port(), free_port(), free_port()
     conf = directory / "ceph.conf"
-    conf.write_text(CEPH.format(fsid=uuid.uuid4(), directory=directory, port=port, mon=mon, old_mon=old_mon))
     env = {**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"}
 
     def run(*words):
@@ -177,11 +175,25 @@ def radosgw(directory):
         with open(directory / "log" / f"{name}.out", "wb") as log:
             processes.append(subprocess.Popen(words, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log))
 
-    run("ceph-mon", "-c", conf, "-i", "a", "--mkfs")
-    with stopped_at_the_end(processes):
+    def launch_mon(osd):
+        """Gives back the port of the gateway to come. Fails where somebody else has taken one of the ports meanwhile."""
+        port, mon, old_mon = free_port(), free_port(), free_port()
+        conf.write_text(CEPH.format(fsid=uuid.uuid4(), directory=directory, port=port, mon=mon, old_mon=old_mon))
+        shutil.rmtree(directory / "mon", ignore_errors=True)
+        (directory / "mon").mkdir()
+        run("ceph-mon", "-c", conf, "-i", "a", "--mkfs")
         launch("mon", "ceph-mon", "-f", "-c", conf, "-i", "a")
+        run("ceph", "-c", conf, "--connect-timeout", "40", "osd", "new", osd)
+        return port
+
+    with stopped_at_the_end(processes):
         osd = str(uuid.uuid4())
-        run("ceph", "-c", conf, "--connect-timeout", "60", "osd", "new", osd)
+        try:
+            port = launch_mon(osd)
+        except AssertionError:
+            processes[-1].kill()
+            processes[-1].wait()
+            port = launch_mon(osd)
         run("ceph-osd", "-c", conf, "-i", "0", "--mkfs", "--osd-uuid", osd)
         launch("osd", "ceph-osd", "-f", "-c", conf, "-i", "0")
         launch("rgw", "radosgw", "-f", "-c", conf, "-n", "client.rgw")
