@@ -5,6 +5,7 @@
 //
 // usage: parallel_bench [REPETITIONS]             of the long cases; the short ones have more
 #include <metaflow/metaflow.h>
+
 #include <omp.h>
 #include <sys/resource.h>
 

@@ -1,7 +1,5 @@
 // Objects to S3 and back by mf::S3, for comparison with other clients: s3_bench put|get ROOT COUNT BYTES.
 // Prints the seconds that it took.
-#include <metaflow/s3.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -9,6 +7,8 @@
 #include <random>
 #include <string>
 #include <vector>
+
+#include <metaflow/s3.h>
 
 namespace mf = metaflow;
 

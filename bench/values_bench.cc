@@ -2,12 +2,13 @@
 // would do. The column "item" is the time per item.
 //
 // usage: values_bench [--benchmark_filter=decode/...] [--benchmark_repetitions=5]
-#include <benchmark/benchmark.h>
 #include <metaflow/metaflow.h>
+
+#include <benchmark/benchmark.h>
+#include <nlohmann/json.hpp>
 
 #include <cstdint>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 

@@ -1,6 +1,7 @@
 // A large array: saved, read from the page cache, read from the disk.
-#include <fcntl.h>
 #include <metaflow/metaflow.h>
+
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <cstdint>

@@ -1,9 +1,6 @@
 // Numeric arrays of any dimension: numpy.ndarray in Python, a mapped file in C++.
 #pragma once
 
-#include <metaflow/codec.h>
-#include <metaflow/detail/stored.h>
-
 #include <array>
 #include <cstddef>
 #include <cstring>
@@ -12,6 +9,9 @@
 #include <span>
 #include <utility>
 #include <vector>
+
+#include <metaflow/codec.h>
+#include <metaflow/detail/stored.h>
 
 namespace metaflow {
 

@@ -1,12 +1,12 @@
 // Data members of a flow that are not simply values: read only when touched, or never stored.
 #pragma once
 
-#include <metaflow/codec.h>
-#include <metaflow/detail/stored.h>
-
 #include <memory>
 #include <type_traits>
 #include <utility>
+
+#include <metaflow/codec.h>
+#include <metaflow/detail/stored.h>
 
 namespace metaflow {
 

@@ -1,9 +1,9 @@
 // The exception that catch_ caught, as an artifact.
 #pragma once
 
-#include <metaflow/codec.h>
-
 #include <string>
+
+#include <metaflow/codec.h>
 
 namespace metaflow {
 

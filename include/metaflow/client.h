@@ -10,10 +10,6 @@
 // thread-safe; give every thread a Client of its own.
 #pragma once
 
-#include <metaflow/codec.h>
-#include <metaflow/error.h>
-#include <metaflow/value.h>
-
 #include <chrono>
 #include <cstdint>
 #include <map>
@@ -21,6 +17,10 @@
 #include <optional>
 #include <string>
 #include <vector>
+
+#include <metaflow/codec.h>
+#include <metaflow/error.h>
+#include <metaflow/value.h>
 
 namespace metaflow::client {
 

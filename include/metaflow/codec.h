@@ -18,18 +18,18 @@
 // Standard types are recognised by their shape, so that this header includes few of them.
 #pragma once
 
+#include <map>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
 #include <metaflow/bytes.h>
 #include <metaflow/detail/convert_alternatives.h>
 #include <metaflow/detail/convert_containers.h>
 #include <metaflow/detail/convert_scalars.h>
 #include <metaflow/detail/convert_struct.h>
 #include <metaflow/value.h>
-
-#include <map>
-#include <string>
-#include <type_traits>
-#include <utility>
-#include <vector>
 
 namespace metaflow {
 

@@ -1,13 +1,13 @@
 // What a step can know of the task that it runs in.
 #pragma once
 
-#include <metaflow/codec.h>
-#include <metaflow/inputs.h>
-
 #include <map>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include <metaflow/codec.h>
+#include <metaflow/inputs.h>
 
 namespace metaflow {
 

@@ -1,12 +1,12 @@
 // Decorators: what a step asks of the system that executes it. Plain structs, given to mf::step or, by name, to --with.
 #pragma once
 
-#include <metaflow/detail/decorator.h>
-
 #include <map>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include <metaflow/detail/decorator.h>
 
 namespace metaflow {
 

@@ -10,6 +10,9 @@
 // The shape is in types, so that a wrong flow does not compile; decorators are values, made when the program starts.
 #pragma once
 
+#include <string>
+#include <type_traits>
+
 #include <metaflow/array.h>
 #include <metaflow/artifact.h>
 #include <metaflow/decorators.h>
@@ -18,9 +21,6 @@
 #include <metaflow/detail/step.h>
 #include <metaflow/inputs.h>
 #include <metaflow/parameter.h>
-
-#include <string>
-#include <type_traits>
 
 namespace metaflow {
 

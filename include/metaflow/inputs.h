@@ -1,16 +1,16 @@
 // The tasks that lead to a join.
 #pragma once
 
-#include <metaflow/artifact.h>
-#include <metaflow/codec.h>
-#include <metaflow/detail/reflect.h>
-#include <metaflow/error.h>
-
 #include <cstddef>
 #include <iterator>
 #include <memory>
 #include <string_view>
 #include <vector>
+
+#include <metaflow/artifact.h>
+#include <metaflow/codec.h>
+#include <metaflow/detail/reflect.h>
+#include <metaflow/error.h>
 
 namespace metaflow {
 

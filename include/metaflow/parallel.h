@@ -9,9 +9,6 @@
 // type must be one that can be stored.
 #pragma once
 
-#include <metaflow/codec.h>
-#include <metaflow/error.h>
-
 #include <cstddef>
 #include <exception>
 #include <iterator>
@@ -20,6 +17,9 @@
 #include <type_traits>
 #include <utility>
 #include <vector>
+
+#include <metaflow/codec.h>
+#include <metaflow/error.h>
 
 namespace metaflow {
 

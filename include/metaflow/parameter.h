@@ -1,12 +1,12 @@
 // Options of `run` that are artifacts.
 #pragma once
 
-#include <metaflow/codec.h>
-
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
+
+#include <metaflow/codec.h>
 
 namespace metaflow {
 

@@ -11,8 +11,6 @@
 // every thread one of its own.
 #pragma once
 
-#include <metaflow/error.h>
-
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -22,6 +20,8 @@
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include <metaflow/error.h>
 
 namespace metaflow {
 

@@ -1,8 +1,6 @@
 // Values as they are in a store, before they have a C++ type: what the client library reads, and what Codec converts.
 #pragma once
 
-#include <metaflow/error.h>
-
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -10,6 +8,8 @@
 #include <span>
 #include <string>
 #include <string_view>
+
+#include <metaflow/error.h>
 
 namespace metaflow {
 

@@ -1,6 +1,5 @@
 #include "base/capture.h"
 
-#include <fmt/format.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -12,6 +11,7 @@
 
 #include <metaflow/error.h>
 
+#include "base/format.h"
 #include "base/process.h"
 #include "base/text.h"
 

@@ -1,20 +1,20 @@
 #include "base/failure_points.h"
 
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <csignal>
 #include <charconv>
+#include <csignal>
 #include <cstdlib>
 #include <iterator>
 #include <string>
 
 #include <metaflow/error.h>
 
+#include "base/format.h"
 #include "base/text.h"
 
 namespace metaflow::base {

@@ -16,11 +16,10 @@
 #include <cstring>
 #include <memory>
 
-#include <fmt/format.h>
-
 #include <metaflow/error.h>
 
 #include "base/failure_points.h"
+#include "base/format.h"
 
 namespace metaflow::base {
 

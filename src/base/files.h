@@ -2,8 +2,6 @@
 // says otherwise; EINTR is handled. Files appear whole or not at all, also when the process is killed.
 #pragma once
 
-#include "base/bytes.h"
-
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -11,6 +9,8 @@
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "base/bytes.h"
 
 namespace metaflow::base {
 

@@ -1,12 +1,12 @@
 // Reading JSON that something else may have written, or damaged.
 #pragma once
 
+#include <nlohmann/json.hpp>
+
 #include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
-
-#include <nlohmann/json.hpp>
 
 namespace metaflow::base {
 

@@ -6,9 +6,8 @@
 
 #include <cstdlib>
 
-#include <fmt/format.h>
-
 #include "base/files.h"
+#include "base/format.h"
 #include "base/text.h"
 
 namespace metaflow::base {

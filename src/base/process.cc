@@ -19,11 +19,10 @@
 #include <cstdlib>
 #include <cstring>
 
-#include <fmt/format.h>
-
 #include <metaflow/error.h>
 
 #include "base/failure_points.h"
+#include "base/format.h"
 #include "base/text.h"
 
 namespace metaflow::base {

@@ -1,16 +1,16 @@
 #include "base/settings.h"
 
-#include <fmt/format.h>
+#include <nlohmann/json.hpp>
 #include <pwd.h>
 #include <unistd.h>
 
 #include <array>
 #include <cstdlib>
-#include <nlohmann/json.hpp>
 
 #include <metaflow/error.h>
 
 #include "base/files.h"
+#include "base/format.h"
 #include "base/text.h"
 
 namespace metaflow::base {

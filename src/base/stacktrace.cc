@@ -16,9 +16,8 @@
 #include <map>
 #include <optional>
 
-#include <fmt/format.h>
-
 #include "base/files.h"
+#include "base/format.h"
 #include "base/process.h"
 #include "base/text.h"
 

@@ -1,12 +1,12 @@
 #include "base/text.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
 #include <optional>
+
+#include "base/format.h"
 
 namespace metaflow::base {
 
@@ -53,6 +53,12 @@ std::string_view trim(std::string_view text) {
   const std::size_t begin = text.find_first_not_of(kSpace);
   if (begin == std::string_view::npos) return {};
   return text.substr(begin, text.find_last_not_of(kSpace) - begin + 1);
+}
+
+std::string join(std::span<const std::size_t> numbers, std::string_view separator) {
+  std::vector<std::string> texts;
+  for (const std::size_t number : numbers) texts.push_back(std::to_string(number));
+  return join(texts, separator);
 }
 
 std::string upper(std::string_view text) {

@@ -15,6 +15,7 @@ std::vector<std::string> split(std::string_view text, char separator);
 std::vector<std::string> split_words(std::string_view text);
 std::string_view trim(std::string_view text);  // of white space on both ends
 
+/// The parts are texts.
 template <class Range>
 std::string join(const Range& parts, std::string_view separator) {
   std::string joined;
@@ -26,6 +27,8 @@ std::string join(const Range& parts, std::string_view separator) {
   }
   return joined;
 }
+
+std::string join(std::span<const std::size_t> numbers, std::string_view separator);
 
 std::string upper(std::string_view text);  // ASCII
 std::string lower(std::string_view text);  // ASCII

@@ -2,10 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <string>
 #include <vector>
-
-#include <limits>
 
 namespace metaflow::base {
 namespace {

@@ -1,12 +1,11 @@
 // batch list, batch kill: what runs have on AWS Batch. Where jobs go, and what `resume` has to know of them.
 #include <set>
 
-#include <fmt/format.h>
-
 #include <metaflow/error.h>
 
 #include "base/event_loop.h"
 #include "base/files.h"
+#include "base/format.h"
 #include "base/json.h"
 #include "cli/commands.h"
 #include "cli/job_commands.h"

@@ -1,7 +1,5 @@
 #include "cli/context.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <tuple>
 
@@ -9,6 +7,7 @@
 #include <metaflow/version.h>
 
 #include "base/files.h"
+#include "base/format.h"
 #include "base/text.h"
 #include "graph/project.h"
 #include "store/open.h"

@@ -1,12 +1,12 @@
 // What the commands share: the flow, the top-level options, the store.
 #pragma once
 
-#include <metaflow/detail/description.h>
-
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include <metaflow/detail/description.h>
 
 #include "base/clock.h"
 #include "base/settings.h"

@@ -1,5 +1,4 @@
 // debug: executes one task of a run again, by itself, on its inputs.
-#include <fmt/format.h>
 #include <stdlib.h>
 
 #include <algorithm>
@@ -10,6 +9,7 @@
 #include <metaflow/error.h>
 
 #include "base/files.h"
+#include "base/format.h"
 #include "base/process.h"
 #include "base/text.h"
 #include "cli/commands.h"

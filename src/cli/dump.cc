@@ -1,11 +1,11 @@
 // dump: the artifacts of tasks.
-#include <fmt/format.h>
 
 #include <algorithm>
 
 #include <metaflow/error.h>
 
 #include "base/files.h"
+#include "base/format.h"
 #include "base/text.h"
 #include "cli/commands.h"
 #include "runtime/task/artifacts.h"

@@ -1,6 +1,5 @@
 #include "cli/execution.h"
 
-#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,6 +10,7 @@
 
 #include "base/event_loop.h"
 #include "base/files.h"
+#include "base/format.h"
 #include "base/guard.h"
 #include "base/process.h"
 #include "base/text.h"

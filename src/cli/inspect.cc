@@ -1,9 +1,9 @@
 // check, show, output-dot, output-raw, version: the flow without running it.
-#include <fmt/format.h>
 
 #include <metaflow/version.h>
 
 #include "base/files.h"
+#include "base/format.h"
 #include "base/text.h"
 #include "cli/commands.h"
 #include "runtime/parameters.h"

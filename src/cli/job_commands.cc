@@ -3,11 +3,10 @@
 #include <memory>
 #include <utility>
 
-#include <fmt/format.h>
-
 #include <metaflow/error.h>
 
 #include "base/files.h"
+#include "base/format.h"
 #include "base/text.h"
 
 namespace metaflow::cli {

@@ -3,12 +3,11 @@
 #include <map>
 #include <set>
 
-#include <fmt/format.h>
-
 #include <metaflow/error.h>
 
 #include "base/event_loop.h"
 #include "base/files.h"
+#include "base/format.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "cli/commands.h"

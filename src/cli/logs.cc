@@ -1,5 +1,4 @@
 // logs: the output of tasks.
-#include <fmt/format.h>
 
 #include <algorithm>
 #include <optional>
@@ -8,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/files.h"
+#include "base/format.h"
 #include "base/text.h"
 #include "cli/commands.h"
 #include "store/mflog.h"

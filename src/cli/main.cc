@@ -1,5 +1,4 @@
 // The command line of a flow: finds out which command, runs it, prints its errors.
-#include <fmt/format.h>
 #include <sys/prctl.h>
 
 #include <algorithm>
@@ -13,6 +12,7 @@
 
 #include "base/failure_points.h"
 #include "base/files.h"
+#include "base/format.h"
 #include "base/process.h"
 #include "base/text.h"
 #include "cli/commands.h"

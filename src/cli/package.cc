@@ -1,12 +1,13 @@
 // package list, package save: what goes to other machines.
-#include <fmt/format.h>
+
+#include "compute/package/package.h"
 
 #include <metaflow/error.h>
 
 #include "base/files.h"
+#include "base/format.h"
 #include "base/text.h"
 #include "cli/commands.h"
-#include "compute/package/package.h"
 
 namespace metaflow::cli {
 

@@ -3,10 +3,9 @@
 #include <algorithm>
 #include <charconv>
 
-#include <fmt/format.h>
-
 #include <metaflow/error.h>
 
+#include "base/format.h"
 #include "base/text.h"
 #include "compute/delivery.h"
 #include "compute/kubernetes/kubernetes_backend.h"

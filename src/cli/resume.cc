@@ -1,5 +1,4 @@
 // resume: continues a run that has failed or was stopped.
-#include <fmt/format.h>
 
 #include <algorithm>
 #include <memory>
@@ -7,6 +6,7 @@
 #include <metaflow/error.h>
 
 #include "base/files.h"
+#include "base/format.h"
 #include "base/process.h"
 #include "base/text.h"
 #include "cli/commands.h"

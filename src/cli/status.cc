@@ -1,5 +1,4 @@
 // status: how a run is getting on, from another terminal or after it has ended.
-#include <fmt/format.h>
 
 #include <algorithm>
 #include <memory>
@@ -8,6 +7,7 @@
 #include <metaflow/error.h>
 
 #include "base/files.h"
+#include "base/format.h"
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/history.h"

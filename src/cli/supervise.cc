@@ -1,18 +1,17 @@
 #include "cli/supervise.h"
 
 #include <sys/prctl.h>
+#include <unistd.h>
 
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
 #include <utility>
 
-#include <fmt/format.h>
-#include <unistd.h>
-
 #include <metaflow/error.h>
 
 #include "base/files.h"
+#include "base/format.h"
 #include "base/process.h"
 #include "compute/package/package.h"
 #include "compute/step_array.h"

@@ -1,5 +1,4 @@
 // tag: the tags of runs.
-#include <fmt/format.h>
 
 #include <algorithm>
 #include <map>
@@ -8,6 +7,7 @@
 #include <metaflow/error.h>
 
 #include "base/files.h"
+#include "base/format.h"
 #include "base/text.h"
 #include "cli/commands.h"
 #include "value/json_value.h"
@@ -116,7 +116,7 @@ constexpr std::string_view kTitle =
 /// --quiet.
 std::string line_of(const std::vector<std::string>& runs, const std::set<std::string>& system_tags,
                     const std::set<std::string>& tags) {
-  return fmt::format("{} ; {} ; {}\n", fmt::join(runs, ","), fmt::join(system_tags, ","), fmt::join(tags, ","));
+  return fmt::format("{} ; {} ; {}\n", base::join(runs, ","), base::join(system_tags, ","), base::join(tags, ","));
 }
 
 std::string path_of(Context& context, const RunInfo& run) { return fmt::format("{}/{}", context.flow.name, run.id); }
@@ -189,7 +189,7 @@ void list_by_tag(Context& context, const TagOptions& options, const std::vector<
   std::string text;
   for (const auto& [tag, names] : by_tag) {
     if (context.top.quiet) {
-      text += fmt::format("{}:{} ; {}\n", tag.second ? "system" : "user", tag.first, fmt::join(names, ","));
+      text += fmt::format("{}:{} ; {}\n", tag.second ? "system" : "user", tag.first, base::join(names, ","));
     } else {
       text += fmt::format("For tag {}\n{}\n", tag.first, columns(names));
     }

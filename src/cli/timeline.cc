@@ -1,11 +1,11 @@
 // timeline: a run as one page for a browser.
-#include <fmt/format.h>
 
 #include <memory>
 
 #include <metaflow/error.h>
 
 #include "base/files.h"
+#include "base/format.h"
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/history.h"

@@ -1,8 +1,8 @@
-#include <fmt/format.h>
 
 #include <algorithm>
 
 #include "base/files.h"
+#include "base/format.h"
 #include "base/settings.h"
 #include "base/text.h"
 #include "client/connection.h"

@@ -1,11 +1,11 @@
 // The store behind the client's objects.
 #pragma once
 
-#include <metaflow/client.h>
-
 #include <map>
 #include <memory>
 #include <string>
+
+#include <metaflow/client.h>
 
 #include "base/clock.h"
 #include "store/flow_store.h"

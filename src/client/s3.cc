@@ -1,11 +1,10 @@
 // mf::S3: objects besides the artifacts.
-#include <metaflow/s3.h>
-
-#include <fmt/format.h>
-
 #include <algorithm>
 
+#include <metaflow/s3.h>
+
 #include "base/files.h"
+#include "base/format.h"
 #include "base/settings.h"
 #include "base/text.h"
 #include "store/s3/s3_storage.h"

@@ -1,12 +1,12 @@
 // mf::S3, against the server that METAFLOW_TEST_S3 names (test/e2e/test_s3.py starts some).
-#include <metaflow/s3.h>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
+
+#include <metaflow/s3.h>
 
 #include "base/files.h"
 

@@ -1,8 +1,8 @@
 // Task and Artifact of the client.
-#include <fmt/format.h>
 
 #include <algorithm>
 
+#include "base/format.h"
 #include "base/text.h"
 #include "client/connection.h"
 #include "store/foreach.h"

@@ -1,8 +1,7 @@
 #include "compute/core_file.h"
 
-#include <fmt/format.h>
-
 #include "base/files.h"
+#include "base/format.h"
 #include "base/text.h"
 
 namespace metaflow::compute {

@@ -1,9 +1,8 @@
 #include "compute/delivery.h"
 
-#include <fmt/format.h>
-
 #include <metaflow/error.h>
 
+#include "base/format.h"
 #include "compute/package/elf.h"
 
 namespace metaflow::compute {

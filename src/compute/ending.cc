@@ -2,8 +2,7 @@
 
 #include <signal.h>
 
-#include <fmt/format.h>
-
+#include "base/format.h"
 #include "base/process.h"
 #include "compute/package/bootstrap.h"
 

@@ -1,11 +1,11 @@
 #include "compute/job_identity.h"
 
-#include <fmt/format.h>
 #include <nettle/sha2.h>
 
 #include <algorithm>
 #include <span>
 
+#include "base/format.h"
 #include "base/text.h"
 
 namespace metaflow::compute {

@@ -2,8 +2,7 @@
 
 #include <utility>
 
-#include <fmt/format.h>
-
+#include "base/format.h"
 #include "compute/verdict.h"
 
 namespace metaflow::compute {

@@ -9,10 +9,9 @@
 #include <set>
 #include <utility>
 
-#include <fmt/format.h>
-
 #include <metaflow/error.h>
 
+#include "base/format.h"
 #include "store/mflog.h"
 
 namespace metaflow::compute {

@@ -1,12 +1,11 @@
 #include "compute/step_arguments.h"
 
-#include <fmt/format.h>
-
 #include <charconv>
 #include <csignal>
 
 #include <metaflow/error.h>
 
+#include "base/format.h"
 #include "base/text.h"
 
 namespace metaflow::compute {

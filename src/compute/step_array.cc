@@ -3,10 +3,9 @@
 #include <charconv>
 #include <utility>
 
-#include <fmt/format.h>
-
 #include <metaflow/error.h>
 
+#include "base/format.h"
 #include "base/text.h"
 
 namespace metaflow::compute {

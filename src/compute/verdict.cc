@@ -4,9 +4,8 @@
 
 #include <algorithm>
 
-#include <fmt/format.h>
-
 #include "base/files.h"
+#include "base/format.h"
 #include "base/text.h"
 #include "compute/core_file.h"
 

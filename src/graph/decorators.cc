@@ -1,12 +1,11 @@
 #include "graph/decorators.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cstdlib>
 
 #include <metaflow/codec.h>
 
+#include "base/format.h"
 #include "base/text.h"
 #include "value/json_value.h"
 #include "value/unpickler.h"

@@ -1,15 +1,16 @@
 // Decorators below the types: parsing --with, defaults, checks.
 #pragma once
 
-#include <metaflow/decorators.h>
-#include <metaflow/detail/description.h>
-#include <metaflow/value.h>
-
 #include <nlohmann/json.hpp>
+
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <metaflow/decorators.h>
+#include <metaflow/detail/description.h>
+#include <metaflow/value.h>
 
 namespace metaflow::graph {
 

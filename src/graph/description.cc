@@ -1,7 +1,6 @@
-#include <metaflow/detail/description.h>
-
 #include <algorithm>
 
+#include <metaflow/detail/description.h>
 #include <metaflow/flow.h>
 
 namespace metaflow::detail {

@@ -1,7 +1,5 @@
 #include "graph/graph.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <memory>
 #include <optional>
@@ -9,6 +7,7 @@
 #include <metaflow/caught.h>
 #include <metaflow/error.h>
 
+#include "base/format.h"
 #include "base/text.h"
 #include "value/unpickler.h"
 

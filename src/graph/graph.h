@@ -1,11 +1,11 @@
 // The step graph of a flow as data: checked, ordered, shown.
 #pragma once
 
-#include <metaflow/detail/description.h>
-
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <metaflow/detail/description.h>
 
 #include "graph/decorators.h"
 

@@ -1,9 +1,9 @@
 #include "graph/project.h"
 
-#include <fmt/format.h>
-
 #include <metaflow/detail/check_members.h>
 #include <metaflow/error.h>
+
+#include "base/format.h"
 
 namespace metaflow::graph {
 

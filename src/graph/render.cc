@@ -1,8 +1,8 @@
 // The graph for people and for other programs.
-#include <fmt/format.h>
 
 #include <algorithm>
 
+#include "base/format.h"
 #include "base/text.h"
 #include "graph/graph.h"
 

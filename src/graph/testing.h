@@ -1,13 +1,13 @@
 // What the tests of the scheduler share: graphs without a flow behind them.
 #pragma once
 
-#include <metaflow/detail/description.h>
-
 #include <initializer_list>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include <metaflow/detail/description.h>
 
 #include "graph/graph.h"
 

@@ -1,6 +1,5 @@
 #include "net/aws_config.h"
 
-#include <fmt/format.h>
 #include <pwd.h>
 #include <unistd.h>
 
@@ -9,6 +8,7 @@
 #include <metaflow/error.h>
 
 #include "base/files.h"
+#include "base/format.h"
 #include "base/text.h"
 
 namespace metaflow::net {

@@ -1,16 +1,16 @@
 #include "net/aws_credentials.h"
 
-#include <fmt/format.h>
+#include <nlohmann/json.hpp>
 #include <unistd.h>
 
 #include <array>
 #include <ctime>
-#include <nlohmann/json.hpp>
 
 #include <metaflow/error.h>
 
 #include "base/capture.h"
 #include "base/files.h"
+#include "base/format.h"
 #include "base/json.h"
 #include "base/process.h"
 #include "base/text.h"

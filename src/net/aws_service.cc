@@ -1,13 +1,12 @@
 #include "net/aws_service.h"
 
-#include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <string_view>
 #include <utility>
 
-#include <nlohmann/json.hpp>
-
+#include "base/format.h"
 #include "base/json.h"
 #include "base/text.h"
 

@@ -3,10 +3,9 @@
 #include <cstdlib>
 #include <utility>
 
-#include <fmt/format.h>
-
 #include <metaflow/error.h>
 
+#include "base/format.h"
 #include "net/retry.h"
 
 namespace metaflow::net {

@@ -1,19 +1,19 @@
 #include "net/aws_sso.h"
 
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <nettle/sha1.h>
+#include <nlohmann/json.hpp>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
 #include <cstdio>
-#include <nlohmann/json.hpp>
 
 #include <metaflow/error.h>
 
 #include "base/clock.h"
 #include "base/files.h"
+#include "base/format.h"
 #include "base/json.h"
 #include "base/text.h"
 

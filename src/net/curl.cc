@@ -1,9 +1,8 @@
 #include "net/curl.h"
 
-#include <fmt/format.h>
-
 #include <metaflow/error.h>
 
+#include "base/format.h"
 #include "net/library.h"
 
 namespace metaflow::net {

@@ -2,8 +2,6 @@
 
 #include <sys/epoll.h>
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -13,6 +11,7 @@
 
 #include <metaflow/error.h>
 
+#include "base/format.h"
 #include "net/curl.h"
 #include "net/sigpipe.h"
 #include "net/transfer.h"

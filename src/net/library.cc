@@ -1,9 +1,10 @@
 #include "net/library.h"
 
 #include <dlfcn.h>
-#include <fmt/format.h>
 
 #include <metaflow/error.h>
+
+#include "base/format.h"
 
 namespace metaflow::net {
 

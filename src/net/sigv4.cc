@@ -1,6 +1,5 @@
 #include "net/sigv4.h"
 
-#include <fmt/format.h>
 #include <nettle/hmac.h>
 #include <nettle/sha2.h>
 
@@ -8,6 +7,7 @@
 #include <array>
 #include <ctime>
 
+#include "base/format.h"
 #include "base/text.h"
 
 namespace metaflow::net {

@@ -6,11 +6,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <stdexcept>
 
+#include "base/format.h"
 #include "base/text.h"
 
 namespace metaflow::net {

@@ -1,13 +1,13 @@
 #include "parallel/parallel.h"
 
 #include <cxxabi.h>
-#include <fmt/format.h>
 
 #include <algorithm>
 
 #include <metaflow/current.h>
 
 #include "base/cpus.h"
+#include "base/format.h"
 #include "base/stacktrace.h"
 #include "runtime/task/current_task.h"
 

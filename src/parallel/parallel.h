@@ -1,9 +1,9 @@
 // What threads and processes share.
 #pragma once
 
-#include <metaflow/parallel.h>
-
 #include <atomic>
+
+#include <metaflow/parallel.h>
 
 namespace metaflow::parallel {
 

@@ -1,6 +1,4 @@
 // parallel_map as a user sees it, in both modes.
-#include <metaflow/parallel.h>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sched.h>
@@ -20,6 +18,8 @@
 #include <sstream>
 #include <stdexcept>
 #include <string>
+
+#include <metaflow/parallel.h>
 
 #include "base/cpus.h"
 #include "base/files.h"

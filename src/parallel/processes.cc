@@ -1,10 +1,10 @@
 // parallel_map in child processes.
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <fcntl.h>
 
 #include <array>
 #include <atomic>
@@ -13,9 +13,8 @@
 #include <cstring>
 #include <new>
 
-#include <fmt/format.h>
-
 #include "base/files.h"
+#include "base/format.h"
 #include "base/process.h"
 #include "base/text.h"
 #include "parallel/parallel.h"

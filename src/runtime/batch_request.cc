@@ -1,7 +1,5 @@
 #include "runtime/batch_request.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -9,6 +7,7 @@
 
 #include <metaflow/error.h>
 
+#include "base/format.h"
 #include "base/text.h"
 #include "runtime/platform_settings.h"
 
@@ -200,7 +199,7 @@ std::optional<BatchRequest> batch_request(const std::string& step, const std::ve
   job.log_driver = asked->log_driver;
   if (!job.log_driver.empty() && std::find(kLogDrivers.begin(), kLogDrivers.end(), job.log_driver) == kLogDrivers.end())
     refuse_job(fmt::format("Invalid log_driver value: *{}* for step *{}*", job.log_driver, step),
-               fmt::format("Choose one of: {}", fmt::join(kLogDrivers, ", ")));
+               fmt::format("Choose one of: {}", base::join(kLogDrivers, ", ")));
   job.log_options = log_options(step, asked->log_options);
   job.privileged = asked->privileged;
   job.time_limit = time_limit_of(step, decorators, "AWS Batch", ErrorCode::batch);

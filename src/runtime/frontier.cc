@@ -1,10 +1,10 @@
 #include "runtime/frontier.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
 #include <metaflow/error.h>
+
+#include "base/format.h"
 
 namespace metaflow::runtime {
 

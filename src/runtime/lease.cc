@@ -1,15 +1,15 @@
 #include "runtime/lease.h"
 
-#include <fmt/format.h>
 #include <limits.h>
+#include <nlohmann/json.hpp>
 #include <unistd.h>
 
 #include <array>
-#include <nlohmann/json.hpp>
 
 #include <metaflow/error.h>
 
 #include "base/files.h"
+#include "base/format.h"
 #include "base/json.h"
 #include "base/process.h"
 #include "base/text.h"

@@ -1,17 +1,17 @@
 #include "runtime/lease.h"
 
-#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <functional>
 #include <memory>
-#include <nlohmann/json.hpp>
 
 #include <metaflow/error.h>
 
+#include "base/format.h"
 #include "base/text.h"
 #include "store/memory/memory_storage.h"
 

@@ -1,8 +1,5 @@
 #include "runtime/machine.h"
 
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
@@ -11,6 +8,7 @@
 
 #include "base/cpus.h"
 #include "base/files.h"
+#include "base/format.h"
 #include "base/text.h"
 #include "runtime/task/memory.h"
 
@@ -119,7 +117,7 @@ std::vector<std::string> Machine::environment(const Grant& grant) const {
   std::vector<std::string> variables;
   if (all_gpus_ > 0) {
     for (const char* name : {"CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"})
-      variables.push_back(fmt::format("{}={}", name, fmt::join(grant.gpus, ",")));
+      variables.push_back(fmt::format("{}={}", name, base::join(grant.gpus, ",")));
   }
   const int threads = std::max(1, static_cast<int>(std::floor(grant.request.cpus + kAlmost)));
   for (const char* name :

@@ -1,14 +1,12 @@
 #include "runtime/origin.h"
 
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-
 #include <algorithm>
 #include <memory>
 
 #include <metaflow/codec.h>
 #include <metaflow/error.h>
 
+#include "base/format.h"
 #include "base/text.h"
 #include "runtime/task/artifacts.h"
 #include "store/foreach.h"
@@ -115,7 +113,7 @@ void Origin::collect(int step, std::span<std::string> tasks) {
 }
 
 std::string Origin::key(int step, const std::vector<std::size_t>& indices, std::size_t iteration) const {
-  std::string text = fmt::format("{}/{}", step, fmt::join(indices, ","));
+  std::string text = fmt::format("{}/{}", step, base::join(indices, ","));
   if (chooses_itself(graph_, step)) text += fmt::format("#{}", iteration);
   return text;
 }
@@ -153,7 +151,7 @@ void Origin::check_fit(int index, const Finished& task, const TaskData& data) co
   if (!same || !same_kind) {
     auto words = [](const std::vector<std::string>& steps, bool fans_out) {
       return steps.empty() ? std::string("ends the flow")
-                           : fmt::format("{} {}", fans_out ? "fans out to" : "goes on to", fmt::join(steps, ", "));
+                           : fmt::format("{} {}", fans_out ? "fans out to" : "goes on to", base::join(steps, ", "));
     };
     throw Error(ErrorCode::invalid_command,
                 fmt::format("Run {} does not fit the flow as it is now: its task {}/{} {}, where step {} {}{}", run_,

@@ -1,11 +1,11 @@
 // The parameters of a flow: from the command line into the pseudo step `_parameters`.
 #pragma once
 
-#include <metaflow/detail/description.h>
-#include <metaflow/value.h>
-
 #include <string>
 #include <vector>
+
+#include <metaflow/detail/description.h>
+#include <metaflow/value.h>
 
 #include "graph/graph.h"
 #include "runtime/task/artifacts.h"

@@ -1,10 +1,9 @@
 #include "runtime/platform_settings.h"
 
-#include <fmt/format.h>
-
 #include <charconv>
 #include <cmath>
 
+#include "base/format.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "runtime/policy.h"

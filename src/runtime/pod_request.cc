@@ -1,13 +1,12 @@
 #include "runtime/pod_request.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <charconv>
 #include <cmath>
 
 #include <metaflow/error.h>
 
+#include "base/format.h"
 #include "base/text.h"
 #include "runtime/platform_settings.h"
 

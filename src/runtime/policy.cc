@@ -1,10 +1,9 @@
 #include "runtime/policy.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
 
+#include "base/format.h"
 #include "store/flow_store.h"
 
 namespace metaflow::runtime {

@@ -1,9 +1,8 @@
 #include "runtime/progress.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
+#include "base/format.h"
 #include "base/text.h"
 #include "runtime/summary.h"
 

@@ -1,6 +1,5 @@
 #include "runtime/reporter.h"
 
-#include <fmt/format.h>
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -8,6 +7,7 @@
 #include <cerrno>
 
 #include "base/clock.h"
+#include "base/format.h"
 #include "base/text.h"
 
 namespace metaflow::runtime {

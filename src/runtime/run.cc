@@ -1,12 +1,11 @@
 #include "runtime/run.h"
 
-#include <fmt/format.h>
-
 #include <thread>
 
 #include <metaflow/error.h>
 
 #include "base/files.h"
+#include "base/format.h"
 #include "base/text.h"
 
 namespace metaflow::runtime {

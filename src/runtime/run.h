@@ -1,8 +1,6 @@
 // One run: decides what executes when, and commits what has been executed.
 #pragma once
 
-#include <metaflow/detail/description.h>
-
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -11,6 +9,8 @@
 #include <optional>
 #include <string>
 #include <vector>
+
+#include <metaflow/detail/description.h>
 
 #include "base/clock.h"
 #include "base/event_loop.h"

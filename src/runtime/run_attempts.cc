@@ -1,9 +1,9 @@
 // The part of a run that judges attempts whose process has ended, and commits what they left.
-#include <fmt/format.h>
 
 #include <metaflow/caught.h>
 #include <metaflow/error.h>
 
+#include "base/format.h"
 #include "runtime/outcome.h"
 #include "runtime/run.h"
 

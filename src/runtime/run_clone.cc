@@ -1,8 +1,8 @@
 // The part of a run that executes nothing: what its origin has finished is taken over.
-#include <fmt/format.h>
 
 #include <algorithm>
 
+#include "base/format.h"
 #include "base/text.h"
 #include "runtime/run.h"
 

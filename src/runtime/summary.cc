@@ -1,10 +1,10 @@
 #include "runtime/summary.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <map>
 #include <unordered_map>
+
+#include "base/format.h"
 
 namespace metaflow::runtime {
 

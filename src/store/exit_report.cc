@@ -3,10 +3,9 @@
 #include <algorithm>
 #include <iterator>
 
-#include <fmt/format.h>
-
 #include <metaflow/error.h>
 
+#include "base/format.h"
 #include "base/json.h"
 #include "base/text.h"
 

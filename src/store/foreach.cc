@@ -1,11 +1,10 @@
 #include "store/foreach.h"
 
-#include <fmt/format.h>
-
 #include <cstring>
 
 #include <metaflow/error.h>
 
+#include "base/format.h"
 #include "base/text.h"
 #include "value/nodes.h"
 #include "value/unpickler.h"

@@ -1,11 +1,11 @@
 // The foreachs around a task: their frames, and their items.
 #pragma once
 
-#include <metaflow/current.h>
-#include <metaflow/value.h>
-
 #include <string>
 #include <vector>
+
+#include <metaflow/current.h>
+#include <metaflow/value.h>
 
 #include "store/flow_store.h"
 

@@ -1,13 +1,13 @@
 #include "store/journal.h"
 
-#include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include <iterator>
-#include <nlohmann/json.hpp>
 #include <unordered_map>
 
 #include <metaflow/error.h>
 
+#include "base/format.h"
 #include "base/json.h"
 #include "base/text.h"
 

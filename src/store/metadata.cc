@@ -1,11 +1,10 @@
 #include "store/metadata.h"
 
-#include <fmt/format.h>
-
 #include <set>
 
 #include <metaflow/error.h>
 
+#include "base/format.h"
 #include "base/text.h"
 
 namespace metaflow::store {

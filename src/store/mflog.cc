@@ -1,11 +1,10 @@
 #include "store/mflog.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cstdio>
 
 #include "base/clock.h"
+#include "base/format.h"
 #include "value/calendar.h"
 
 namespace metaflow::store {

@@ -1,9 +1,8 @@
 #include "store/open.h"
 
-#include <fmt/format.h>
-
 #include <metaflow/error.h>
 
+#include "base/format.h"
 #include "base/settings.h"
 #include "store/local/local_metadata.h"
 #include "store/local/local_storage.h"

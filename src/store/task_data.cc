@@ -1,13 +1,12 @@
 #include "store/task_data.h"
 
-#include <fmt/format.h>
-#include <fmt/ranges.h>
+#include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include <metaflow/error.h>
 
+#include "base/format.h"
 #include "base/json.h"
 #include "base/text.h"
 
@@ -50,7 +49,7 @@ std::string to_json(const TaskData& data, std::string_view datastore) {
   }
   std::string details = fmt::format("\"ok\": {}, \"next\": {}", data.ok, json_quoted(data.next));
   if (data.splits) details += fmt::format(", \"splits\": {}", *data.splits);
-  if (!data.place.empty()) details += fmt::format(", \"place\": [{}]", fmt::join(data.place, ", "));
+  if (!data.place.empty()) details += fmt::format(", \"place\": [{}]", base::join(data.place, ", "));
   if (data.iteration) details += fmt::format(", \"iteration\": {}", *data.iteration);
   if (!data.failure.empty()) details += ", \"failure\": " + json_quoted(data.failure);
   if (!data.items.empty()) {

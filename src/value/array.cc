@@ -1,6 +1,3 @@
-#include <metaflow/array.h>
-
-#include <fmt/format.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -9,9 +6,11 @@
 #include <cstring>
 #include <new>
 
+#include <metaflow/array.h>
 #include <metaflow/error.h>
 
 #include "base/files.h"
+#include "base/format.h"
 #include "value/elements.h"
 #include "value/nodes.h"
 #include "value/spool.h"

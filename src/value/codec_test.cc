@@ -1,8 +1,4 @@
 // Every type that <metaflow/codec.h> lists, out to a payload and back.
-#include <metaflow/array.h>
-#include <metaflow/artifact.h>
-#include <metaflow/codec.h>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -19,6 +15,10 @@
 #include <unordered_map>
 #include <unordered_set>
 #include <variant>
+
+#include <metaflow/array.h>
+#include <metaflow/artifact.h>
+#include <metaflow/codec.h>
 
 #include "value/testing.h"
 

@@ -1,15 +1,13 @@
 // The untyped half of <metaflow/codec.h>: what fits into what.
-#include <metaflow/caught.h>
-#include <metaflow/codec.h>
-
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
+#include <metaflow/caught.h>
+#include <metaflow/codec.h>
 #include <metaflow/detail/stored.h>
 
+#include "base/format.h"
 #include "base/text.h"
 #include "value/nodes.h"
 

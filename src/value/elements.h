@@ -1,11 +1,11 @@
 // The elements of arrays and sequences of numbers: from what a Value has to what C++ wants.
 #pragma once
 
-#include <metaflow/codec.h>
-
 #include <cstddef>
 #include <span>
 #include <vector>
+
+#include <metaflow/codec.h>
 
 namespace metaflow::detail {
 

@@ -1,12 +1,12 @@
 // Pickles that are small and stand for something huge or endless: reading them and walking them stays cheap.
-#include <metaflow/array.h>
-#include <metaflow/codec.h>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <map>
 #include <set>
+
+#include <metaflow/array.h>
+#include <metaflow/codec.h>
 
 #include "value/encode_value.h"
 #include "value/testing.h"

@@ -1,13 +1,13 @@
 #include "value/json_value.h"
 
-#include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include <array>
 #include <cmath>
-#include <nlohmann/json.hpp>
 
 #include <metaflow/error.h>
 
+#include "base/format.h"
 #include "base/text.h"
 #include "value/nodes.h"
 

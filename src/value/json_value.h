@@ -1,10 +1,10 @@
 // JSON and Values.
 #pragma once
 
+#include <nlohmann/json_fwd.hpp>
+
 #include <metaflow/detail/pickler.h>
 #include <metaflow/value.h>
-
-#include <nlohmann/json_fwd.hpp>
 
 namespace metaflow::value {
 

@@ -1,7 +1,4 @@
 // What happens when a stored value does not fit the C++ type that it is read into: an Error that says what and where.
-#include <metaflow/array.h>
-#include <metaflow/codec.h>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -10,6 +7,9 @@
 #include <map>
 #include <set>
 #include <variant>
+
+#include <metaflow/array.h>
+#include <metaflow/codec.h>
 
 #include "value/testing.h"
 

@@ -1,14 +1,14 @@
 // What a Document consists of behind its Values.
 #pragma once
 
-#include <metaflow/value.h>
-
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <string_view>
 #include <type_traits>
 #include <vector>
+
+#include <metaflow/value.h>
 
 #include "base/bytes.h"
 

@@ -1,5 +1,4 @@
 // numpy's part of PythonClasses: types, arrays, scalars.
-#include <fmt/format.h>
 
 #include <algorithm>
 #include <charconv>
@@ -7,6 +6,7 @@
 
 #include <metaflow/error.h>
 
+#include "base/format.h"
 #include "base/text.h"
 #include "value/nodes.h"
 #include "value/python_classes.h"

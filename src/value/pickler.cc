@@ -1,13 +1,11 @@
-#include <metaflow/detail/pickler.h>
-
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <bit>
 #include <cstring>
 
+#include <metaflow/detail/pickler.h>
 #include <metaflow/error.h>
 
+#include "base/format.h"
 #include "base/text.h"
 #include "value/opcodes.h"
 

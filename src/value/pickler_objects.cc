@@ -1,13 +1,11 @@
 // The part of Pickler that writes instances of Python classes: dates, times, arrays.
-#include <metaflow/detail/pickler.h>
-
-#include <fmt/format.h>
-
 #include <array>
 
+#include <metaflow/detail/pickler.h>
 #include <metaflow/error.h>
 #include <metaflow/value.h>
 
+#include "base/format.h"
 #include "value/calendar.h"
 #include "value/opcodes.h"
 

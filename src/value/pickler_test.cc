@@ -1,10 +1,10 @@
-#include <metaflow/codec.h>
-#include <metaflow/detail/pickler.h>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <map>
+
+#include <metaflow/codec.h>
+#include <metaflow/detail/pickler.h>
 
 #include "value/encode_value.h"
 #include "value/testing.h"

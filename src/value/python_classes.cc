@@ -1,13 +1,12 @@
 #include "value/python_classes.h"
 
-#include <fmt/format.h>
-
 #include <array>
 #include <cmath>
 #include <vector>
 
 #include <metaflow/error.h>
 
+#include "base/format.h"
 #include "base/text.h"
 #include "value/calendar.h"
 #include "value/nodes.h"

@@ -1,10 +1,10 @@
 // The Python classes that a pickle may name, and what calling them makes.
 #pragma once
 
-#include <metaflow/value.h>
-
 #include <string>
 #include <string_view>
+
+#include <metaflow/value.h>
 
 namespace metaflow::detail {
 class Arena;

@@ -1,5 +1,4 @@
 // Values as Python would print them.
-#include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
@@ -8,6 +7,7 @@
 
 #include <metaflow/value.h>
 
+#include "base/format.h"
 #include "base/text.h"
 #include "value/calendar.h"
 #include "value/nodes.h"

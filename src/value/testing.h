@@ -2,11 +2,12 @@
 #pragma once
 
 #include <gtest/gtest.h>
-#include <metaflow/codec.h>
-#include <metaflow/error.h>
 
 #include <string>
 #include <string_view>
+
+#include <metaflow/codec.h>
+#include <metaflow/error.h>
 
 #include "base/text.h"
 #include "value/unpickler.h"

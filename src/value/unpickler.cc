@@ -1,7 +1,5 @@
 #include "value/unpickler.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <bit>
 #include <cstring>
@@ -10,6 +8,7 @@
 
 #include <metaflow/error.h>
 
+#include "base/format.h"
 #include "base/text.h"
 #include "value/expansion.h"
 #include "value/nodes.h"

@@ -1,13 +1,12 @@
-#include <metaflow/value.h>
-
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
 #include <bit>
 #include <cstring>
 #include <limits>
 
+#include <metaflow/value.h>
+
+#include "base/format.h"
 #include "value/nodes.h"
 
 namespace metaflow {

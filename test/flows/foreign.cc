@@ -1,6 +1,5 @@
 // What a Python flow of the same name stored (test/e2e/python/foreign_flow.py): `start` reads it with the client, `end`
 // as the artifacts of the step before it.
-#include <metaflow/client.h>
 #include <metaflow/metaflow.h>
 
 #include <chrono>
@@ -15,6 +14,8 @@
 #include <string>
 #include <tuple>
 #include <vector>
+
+#include <metaflow/client.h>
 
 namespace mf = metaflow;
 

@@ -1,8 +1,9 @@
 // Reads an artifact of any run with the client library.
-#include <metaflow/client.h>
 #include <metaflow/metaflow.h>
 
 #include <string>
+
+#include <metaflow/client.h>
 
 namespace mf = metaflow;
 

@@ -1,11 +1,11 @@
 // Output of every kind, on both streams.
 #include <metaflow/metaflow.h>
 
+#include <unistd.h>
+
 #include <cstdio>
 #include <iostream>
 #include <string>
-
-#include <unistd.h>
 
 namespace mf = metaflow;
 

@@ -1,5 +1,4 @@
 #include "parameters_flow.h"
-
 #include <metaflow/metaflow.h>
 
 #include <filesystem>

@@ -1,7 +1,4 @@
 // Payloads of artifacts: whatever Python, or anybody, pickled.
-#include <metaflow/array.h>
-#include <metaflow/codec.h>
-
 #include <chrono>
 #include <complex>
 #include <deque>
@@ -13,6 +10,9 @@
 #include <tuple>
 #include <variant>
 #include <vector>
+
+#include <metaflow/array.h>
+#include <metaflow/codec.h>
 
 #include "base/text.h"
 #include "readers.h"

@@ -2,11 +2,11 @@
 // is to read them or to throw an Error of the kind that it promises; everything else ends the process.
 #pragma once
 
-#include <metaflow/error.h>
-
 #include <initializer_list>
 #include <span>
 #include <string_view>
+
+#include <metaflow/error.h>
 
 namespace metaflow::fuzz {
 

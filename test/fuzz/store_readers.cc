@@ -1,11 +1,11 @@
 // The other files of a store, which Python, another version or a disk failure may have written.
+#include <unistd.h>
+
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string>
 #include <vector>
-
-#include <unistd.h>
 
 #include "base/files.h"
 #include "base/settings.h"
@@ -14,8 +14,8 @@
 #include "runtime/lease.h"
 #include "runtime/summary.h"
 #include "store/journal.h"
-#include "store/local/local_storage.h"
 #include "store/local/local_metadata.h"
+#include "store/local/local_storage.h"
 #include "store/mflog.h"
 #include "store/task_data.h"
 #include "value/gzip.h"

@@ -1,12 +1,12 @@
 // Everything that client.h tells of a run, as lines; test_client_library.py compares them with Metaflow's own client.
 // usage: read_runs [-n NAMESPACE] flows | runs FLOW [TAG...] | run FLOW/RUN | task FLOW/RUN/STEP/TASK [ATTEMPT]
-#include <metaflow/client.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <iostream>
 #include <string>
 #include <vector>
+
+#include <metaflow/client.h>
 
 namespace mf = metaflow;
 using mf::client::Client;

@@ -1,10 +1,11 @@
 // Every question that the client answers. Compiled, not run.
-#include <metaflow/client.h>
 #include <metaflow/metaflow.h>
 
 #include <cstdio>
 #include <string>
 #include <vector>
+
+#include <metaflow/client.h>
 
 namespace mf = metaflow;
 namespace client = metaflow::client;

@@ -3,10 +3,10 @@
 // would be noise.
 #pragma once
 
-#include <metaflow/detail/check_steps.h>
-
 #include <limits>
 #include <utility>
+
+#include <metaflow/detail/check_steps.h>
 
 namespace metaflow::detail {
 

@@ -1,14 +1,14 @@
 // What is wrong with the class of a flow and with its members (check.h).
 #pragma once
 
+#include <type_traits>
+
 #include <metaflow/array.h>
 #include <metaflow/artifact.h>
 #include <metaflow/codec.h>
 #include <metaflow/detail/sentences.h>
 #include <metaflow/detail/step.h>
 #include <metaflow/parameter.h>
-
-#include <type_traits>
 
 namespace metaflow {
 

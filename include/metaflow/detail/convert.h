@@ -2,10 +2,6 @@
 // types there are.
 #pragma once
 
-#include <metaflow/bytes.h>
-#include <metaflow/detail/pickler.h>
-#include <metaflow/value.h>
-
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -15,6 +11,10 @@
 #include <tuple>
 #include <type_traits>
 #include <utility>
+
+#include <metaflow/bytes.h>
+#include <metaflow/detail/pickler.h>
+#include <metaflow/value.h>
 
 namespace metaflow {
 

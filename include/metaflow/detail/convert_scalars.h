@@ -1,10 +1,10 @@
 // Single values: numbers, text, bytes, times, enums, and types with a Codec of their own.
 #pragma once
 
-#include <metaflow/detail/convert.h>
-
 #include <limits>
 #include <vector>
+
+#include <metaflow/detail/convert.h>
 
 namespace metaflow::detail {
 

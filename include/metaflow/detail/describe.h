@@ -1,12 +1,12 @@
 // Turns a flow into its FlowTable: the only place where a flow's types meet the library.
 #pragma once
 
+#include <array>
+#include <memory>
+
 #include <metaflow/detail/check.h>
 #include <metaflow/detail/table.h>
 #include <metaflow/inputs.h>
-
-#include <array>
-#include <memory>
 
 namespace metaflow::detail {
 

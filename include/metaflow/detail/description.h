@@ -1,11 +1,11 @@
 // A flow as the library works with it: its tables and what its steps say, in one.
 #pragma once
 
-#include <metaflow/detail/table.h>
-
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <metaflow/detail/table.h>
 
 namespace metaflow::detail {
 

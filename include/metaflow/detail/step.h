@@ -1,15 +1,15 @@
 // The types that mf::step and mf::graph are made of.
 #pragma once
 
-#include <metaflow/detail/decorator.h>
-#include <metaflow/detail/reflect.h>
-#include <metaflow/detail/shape.h>
-
 #include <initializer_list>
 #include <string>
 #include <string_view>
 #include <type_traits>
 #include <vector>
+
+#include <metaflow/detail/decorator.h>
+#include <metaflow/detail/reflect.h>
+#include <metaflow/detail/shape.h>
 
 namespace metaflow {
 

@@ -1,12 +1,12 @@
 // Values that are in a store and have not been read yet.
 #pragma once
 
-#include <metaflow/value.h>
-
 #include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
+
+#include <metaflow/value.h>
 
 namespace metaflow::detail {
 

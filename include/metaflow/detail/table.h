@@ -2,14 +2,14 @@
 // a flow no code but the functions that are pointed to.
 #pragma once
 
+#include <memory>
+#include <string_view>
+
 #include <metaflow/detail/shape.h>
 #include <metaflow/detail/step.h>
 #include <metaflow/detail/stored.h>
 #include <metaflow/parameter.h>
 #include <metaflow/value.h>
-
-#include <memory>
-#include <string_view>
 
 namespace metaflow::detail {
 

@@ -1,11 +1,11 @@
 #include "compute/batch/batch_request.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
 
 #include <metaflow/error.h>
+
+#include "base/format.h"
 
 namespace metaflow::awsbatch {
 

@@ -4,8 +4,7 @@
 #include <array>
 #include <string_view>
 
-#include <fmt/format.h>
-
+#include "base/format.h"
 #include "base/text.h"
 
 namespace metaflow::awsbatch {

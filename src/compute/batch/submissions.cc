@@ -2,10 +2,9 @@
 
 #include <utility>
 
-#include <fmt/format.h>
-
 #include <metaflow/error.h>
 
+#include "base/format.h"
 #include "base/json.h"
 #include "compute/batch/job_request.h"
 #include "compute/package/bootstrap.h"

@@ -1,6 +1,6 @@
 // The part of the backend that finds out what is wrong: why a job has no pod, and why a pod does not start.
-#include <fmt/format.h>
 
+#include "base/format.h"
 #include "compute/kubernetes/kubernetes_backend.h"
 
 namespace metaflow::kube {

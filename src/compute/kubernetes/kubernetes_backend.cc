@@ -3,10 +3,9 @@
 #include <algorithm>
 #include <utility>
 
-#include <fmt/format.h>
-
 #include <metaflow/error.h>
 
+#include "base/format.h"
 #include "base/text.h"
 #include "compute/package/bootstrap.h"
 #include "compute/verdict.h"

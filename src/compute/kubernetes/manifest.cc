@@ -1,12 +1,11 @@
 #include "compute/kubernetes/manifest.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
 
 #include <metaflow/error.h>
 
+#include "base/format.h"
 #include "base/text.h"
 #include "compute/package/bootstrap.h"
 

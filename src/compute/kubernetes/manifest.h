@@ -1,8 +1,9 @@
 // The objects that are sent to Kubernetes. Fields: Kubernetes API reference, batch/v1 Job, core/v1 Secret.
 #pragma once
 
-#include <map>
 #include <nlohmann/json.hpp>
+
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>

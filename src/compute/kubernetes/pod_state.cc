@@ -1,12 +1,11 @@
 #include "compute/kubernetes/pod_state.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
 #include <cctype>
 #include <vector>
 
+#include "base/format.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "compute/kubernetes/manifest.h"

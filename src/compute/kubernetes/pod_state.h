@@ -1,8 +1,9 @@
 // What a pod's status says of the attempt in it. As Kubernetes 1.32 reports; the cases were recorded on a real cluster.
 #pragma once
 
-#include <cstdint>
 #include <nlohmann/json.hpp>
+
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>

@@ -1,12 +1,11 @@
 #include "compute/kubernetes/run_jobs.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <map>
 #include <set>
 #include <tuple>
 
+#include "base/format.h"
 #include "compute/kubernetes/manifest.h"
 
 namespace metaflow::kube {

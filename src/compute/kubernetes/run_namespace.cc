@@ -1,12 +1,11 @@
 #include "compute/kubernetes/run_namespace.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <utility>
 
 #include <metaflow/error.h>
 
+#include "base/format.h"
 #include "compute/kubernetes/manifest.h"
 
 namespace metaflow::kube {

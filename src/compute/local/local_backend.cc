@@ -7,11 +7,10 @@
 #include <algorithm>
 #include <cerrno>
 
-#include <fmt/format.h>
-
 #include <metaflow/error.h>
 
 #include "base/files.h"
+#include "base/format.h"
 #include "compute/verdict.h"
 
 namespace metaflow::compute {

@@ -8,10 +8,9 @@
 #include <cstring>
 #include <limits>
 
-#include <fmt/format.h>
-
 #include <metaflow/error.h>
 
+#include "base/format.h"
 #include "base/text.h"
 
 namespace metaflow::compute {

@@ -7,10 +7,9 @@
 #include <iterator>
 #include <optional>
 
-#include <fmt/format.h>
-
 #include <metaflow/error.h>
 
+#include "base/format.h"
 #include "base/text.h"
 
 namespace metaflow::compute {

@@ -7,11 +7,10 @@
 #include <optional>
 #include <set>
 
-#include <fmt/format.h>
-
 #include <metaflow/error.h>
 
 #include "base/files.h"
+#include "base/format.h"
 #include "base/text.h"
 
 namespace metaflow::compute {

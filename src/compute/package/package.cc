@@ -1,17 +1,16 @@
 #include "compute/package/package.h"
 
 #include <nettle/sha2.h>
+#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <array>
 #include <cstdlib>
 
-#include <fmt/format.h>
-#include <nlohmann/json.hpp>
-
 #include <metaflow/error.h>
 
 #include "base/files.h"
+#include "base/format.h"
 #include "base/process.h"
 #include "base/text.h"
 #include "compute/package/archive.h"

@@ -7,11 +7,10 @@
 #include <array>
 #include <cerrno>
 
-#include <fmt/format.h>
-
 #include <metaflow/error.h>
 
 #include "base/event_loop.h"
+#include "base/format.h"
 #include "base/process.h"
 #include "base/text.h"
 #include "compute/package/bootstrap.h"

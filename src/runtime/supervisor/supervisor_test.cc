@@ -9,9 +9,9 @@
 
 #include <metaflow/error.h>
 
-#include "compute/package/bootstrap.h"
 #include "base/files.h"
 #include "base/text.h"
+#include "compute/package/bootstrap.h"
 #include "runtime/task/task.h"
 #include "store/local/local_storage.h"
 

@@ -1,11 +1,11 @@
 // The artifacts of one task: from the store into the members of a flow object, and back.
 #pragma once
 
-#include <metaflow/detail/description.h>
-
 #include <memory>
 #include <string>
 #include <vector>
+
+#include <metaflow/detail/description.h>
 
 #include "store/flow_store.h"
 

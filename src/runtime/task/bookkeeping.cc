@@ -1,11 +1,10 @@
 #include "runtime/task/bookkeeping.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
 #include <metaflow/error.h>
 
+#include "base/format.h"
 #include "runtime/task/artifacts.h"
 #include "store/foreach.h"
 

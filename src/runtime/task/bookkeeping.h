@@ -2,12 +2,12 @@
 // docs/format.md lists them.
 #pragma once
 
-#include <metaflow/caught.h>
-#include <metaflow/current.h>
-
 #include <optional>
 #include <string>
 #include <vector>
+
+#include <metaflow/caught.h>
+#include <metaflow/current.h>
 
 #include "store/flow_store.h"
 

@@ -1,12 +1,11 @@
 #include "runtime/task/current_task.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
 #include <metaflow/error.h>
 
 #include "base/cpus.h"
+#include "base/format.h"
 #include "store/foreach.h"
 
 namespace metaflow {

@@ -1,11 +1,11 @@
 // The task that current() tells of.
 #pragma once
 
-#include <metaflow/current.h>
-
 #include <functional>
 #include <memory>
 #include <vector>
+
+#include <metaflow/current.h>
 
 #include "store/flow_store.h"
 

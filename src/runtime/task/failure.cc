@@ -2,13 +2,12 @@
 
 #include <cxxabi.h>
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <link.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 #include <unwind.h>
@@ -23,6 +22,7 @@
 #include <metaflow/error.h>
 
 #include "base/files.h"
+#include "base/format.h"
 #include "base/text.h"
 #include "compute/step_arguments.h"
 #include "runtime/task/memory.h"

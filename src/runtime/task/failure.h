@@ -1,11 +1,11 @@
 // What a step threw, in words.
 #pragma once
 
-#include <metaflow/caught.h>
-
 #include <cstdint>
 #include <string>
 #include <vector>
+
+#include <metaflow/caught.h>
 
 #include "base/stacktrace.h"
 

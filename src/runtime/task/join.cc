@@ -1,11 +1,10 @@
 #include "runtime/task/join.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
 #include <metaflow/error.h>
 
+#include "base/format.h"
 #include "base/text.h"
 #include "value/key.h"
 #include "value/unpickler.h"

@@ -1,14 +1,14 @@
 // The inputs of a join: read when touched, merged against the task that split.
 #pragma once
 
-#include <metaflow/current.h>
-#include <metaflow/inputs.h>
-
 #include <map>
 #include <memory>
 #include <span>
 #include <string>
 #include <vector>
+
+#include <metaflow/current.h>
+#include <metaflow/inputs.h>
 
 #include "runtime/task/artifacts.h"
 #include "value/sha1.h"

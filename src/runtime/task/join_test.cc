@@ -3,9 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <metaflow/flow.h>
-
 #include <numeric>
+
+#include <metaflow/flow.h>
 
 #include "store/memory/memory_storage.h"
 

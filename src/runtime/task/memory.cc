@@ -1,7 +1,6 @@
 #include "runtime/task/memory.h"
 
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -10,6 +9,7 @@
 #include <new>
 
 #include "base/files.h"
+#include "base/format.h"
 #include "base/memory_group.h"
 #include "base/text.h"
 

@@ -1,14 +1,13 @@
 #include "runtime/task/task.h"
 
-#include <fmt/format.h>
-
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <algorithm>
 
 #include <metaflow/current.h>
 #include <metaflow/error.h>
 
+#include "base/format.h"
 #include "base/text.h"
 #include "graph/decorators.h"
 #include "graph/project.h"
@@ -17,8 +16,8 @@
 #include "runtime/task/bookkeeping.h"
 #include "runtime/task/current_task.h"
 #include "runtime/task/failure.h"
-#include "store/foreach.h"
 #include "runtime/task/join.h"
+#include "store/foreach.h"
 #include "store/open.h"
 #include "value/spool.h"
 #include "value/unpickler.h"

@@ -1,16 +1,16 @@
 #include "store/local/local_metadata.h"
 
 #include <fcntl.h>
-#include <fmt/format.h>
+#include <nlohmann/json.hpp>
 #include <sys/file.h>
 
 #include <algorithm>
 #include <cmath>
-#include <nlohmann/json.hpp>
 
 #include <metaflow/error.h>
 
 #include "base/files.h"
+#include "base/format.h"
 #include "base/text.h"
 
 namespace metaflow::store {

@@ -1,6 +1,5 @@
 #include "store/s3/s3_storage.h"
 
-#include <fmt/format.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -14,6 +13,7 @@
 
 #include "base/cpus.h"
 #include "base/files.h"
+#include "base/format.h"
 #include "base/text.h"
 #include "net/xml.h"
 #include "value/gzip.h"

@@ -1,11 +1,10 @@
 #include "store/service/service_client.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
 #include <charconv>
 
+#include "base/format.h"
 #include "base/text.h"
 #include "store/service/service_rows.h"
 

@@ -1,11 +1,12 @@
 // Requests to Metaflow's metadata service: many in flight, tried again when that may help.
 #pragma once
 
+#include <nlohmann/json.hpp>
+
 #include <cstdint>
 #include <deque>
 #include <functional>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <string_view>

@@ -1,10 +1,9 @@
 #include "store/service/service_metadata.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <iterator>
 
+#include "base/format.h"
 #include "base/text.h"
 #include "store/service/service_rows.h"
 

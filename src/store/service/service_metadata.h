@@ -1,9 +1,10 @@
 // Metadata in Metaflow's metadata service, written while the run goes on: Metaflow's "service" provider.
 #pragma once
 
+#include <nlohmann/json.hpp>
+
 #include <list>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <unordered_map>

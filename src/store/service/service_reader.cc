@@ -1,10 +1,9 @@
 #include "store/service/service_reader.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <tuple>
 
+#include "base/format.h"
 #include "base/json.h"
 #include "store/service/service_rows.h"
 

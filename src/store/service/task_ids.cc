@@ -1,10 +1,9 @@
 #include "store/service/task_ids.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <unordered_set>
 
+#include "base/format.h"
 #include "store/service/service_rows.h"
 
 namespace metaflow::store {

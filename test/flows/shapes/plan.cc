@@ -1,7 +1,5 @@
 #include "plan.h"
 
-#include <metaflow/current.h>
-
 #include <fnmatch.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -15,6 +13,8 @@
 #include <fstream>
 #include <map>
 #include <sstream>
+
+#include <metaflow/current.h>
 
 namespace mf = metaflow;
 

@@ -3,8 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include <fmt/format.h>
-
+#include "base/format.h"
 #include "base/json.h"
 #include "base/text.h"
 

@@ -4,8 +4,7 @@
 #include <array>
 #include <charconv>
 
-#include <fmt/format.h>
-
+#include "base/format.h"
 #include "base/json.h"
 
 namespace metaflow::awsbatch {

@@ -1,10 +1,11 @@
 // Jobs, as AWS Batch tells of them: JobDetail and JobSummary of its API.
 #pragma once
 
+#include <nlohmann/json.hpp>
+
 #include <cstddef>
 #include <cstdint>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <string_view>

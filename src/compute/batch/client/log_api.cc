@@ -1,10 +1,10 @@
 #include "compute/batch/client/log_api.h"
 
-#include <utility>
-
-#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include <utility>
+
+#include "base/format.h"
 #include "base/json.h"
 
 namespace metaflow::awsbatch {

@@ -1,10 +1,9 @@
 #include "compute/kubernetes/client/api.h"
 
-#include <fmt/format.h>
-
 #include <exception>
 #include <utility>
 
+#include "base/format.h"
 #include "base/text.h"
 
 namespace metaflow::kube {

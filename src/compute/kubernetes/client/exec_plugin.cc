@@ -1,6 +1,5 @@
 #include "compute/kubernetes/client/exec_plugin.h"
 
-#include <fmt/format.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -10,6 +9,7 @@
 
 #include "base/capture.h"
 #include "base/files.h"
+#include "base/format.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "net/aws_credentials.h"

@@ -1,6 +1,5 @@
 #include "compute/kubernetes/client/kubeconfig.h"
 
-#include <fmt/format.h>
 #include <nettle/base64.h>
 #include <yaml-cpp/yaml.h>
 
@@ -9,6 +8,7 @@
 #include <metaflow/error.h>
 
 #include "base/files.h"
+#include "base/format.h"
 #include "base/text.h"
 #include "net/sigv4.h"
 

@@ -1,9 +1,8 @@
 #include "compute/kubernetes/client/transport.h"
 
-#include <fmt/format.h>
-
 #include <utility>
 
+#include "base/format.h"
 #include "base/json.h"
 #include "base/text.h"
 

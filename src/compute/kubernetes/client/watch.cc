@@ -1,7 +1,5 @@
 #include "compute/kubernetes/client/watch.h"
 
-#include <fmt/format.h>
-
 #include <exception>
 #include <limits>
 #include <optional>
@@ -9,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/format.h"
 #include "base/text.h"
 
 namespace metaflow::kube {
