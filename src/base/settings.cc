@@ -1,6 +1,5 @@
 #include "base/settings.h"
 
-#include <nlohmann/json.hpp>
 #include <pwd.h>
 #include <unistd.h>
 
@@ -11,6 +10,7 @@
 
 #include "base/files.h"
 #include "base/format.h"
+#include "base/json.h"
 #include "base/text.h"
 
 namespace metaflow::base {
@@ -64,21 +64,16 @@ void Settings::read(const std::string& path) {
                     path.ends_with("/.metaflow/config.json") ? "" : ", or set METAFLOW_HOME to another directory"));
   }
   if (!text) return;
-  if (is_deep_json(text->text())) {
-    throw Error(ErrorCode::invalid_command,
-                fmt::format("The configuration file '{}' is not valid JSON: it is nested too deeply", path));
-  }
+  Json json;
   try {
-    const auto json = nlohmann::json::parse(text->text());
-    for (const auto& [name, value] : json.items()) {
-      if (value.is_null()) continue;
-      values_.try_emplace(name, Found{value.is_string() ? value.get<std::string>() : value.dump(), path});
-    }
-  } catch (const nlohmann::json::exception& error) {
-    const std::string what = error.what();  // "[json.exception.parse_error.101] parse error at line 2, ..."
+    json = Json::parse_or_throw(text->text());
+    if (!json.is_object()) throw JsonMismatch("it is not an object");
+  } catch (const JsonMismatch& error) {
     throw Error(ErrorCode::invalid_command,
-                fmt::format("The configuration file '{}' is not valid JSON: {}", path,
-                            what.substr(what.find("] ") == std::string::npos ? 0 : what.find("] ") + 2)));
+                fmt::format("The configuration file '{}' is not valid JSON: {}", path, error.what()));
+  }
+  for (const auto& [name, value] : json.members()) {
+    if (!value.is_null()) values_.try_emplace(name, Found{value.is_text() ? value.text() : value.dump(), path});
   }
 }
 

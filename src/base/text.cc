@@ -200,11 +200,15 @@ std::string python_float(double value) {
 }
 
 std::string json_quoted(std::string_view text) {
+  if (find_invalid_utf8(text) != std::string_view::npos) return json_quoted(replace_invalid_utf8(text));
   std::string quoted = "\"";
+  quoted.reserve(text.size() + 2);
   for (char c : text) {
     switch (c) {
       case '"': quoted += "\\\""; break;
       case '\\': quoted += "\\\\"; break;
+      case '\b': quoted += "\\b"; break;
+      case '\f': quoted += "\\f"; break;
       case '\n': quoted += "\\n"; break;
       case '\r': quoted += "\\r"; break;
       case '\t': quoted += "\\t"; break;

@@ -1,11 +1,13 @@
 // Small operations on text.
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace metaflow::base {
@@ -15,8 +17,8 @@ std::vector<std::string> split(std::string_view text, char separator);
 std::vector<std::string> split_words(std::string_view text);
 std::string_view trim(std::string_view text);  // of white space on both ends
 
-/// The parts are texts.
 template <class Range>
+  requires std::convertible_to<decltype(*std::begin(std::declval<const Range&>())), std::string_view>
 std::string join(const Range& parts, std::string_view separator) {
   std::string joined;
   bool first = true;
@@ -52,7 +54,7 @@ std::string human_seconds(double seconds);
 /// Python's repr() of a float: the shortest text that reads back, "1.0", "1e+16".
 std::string python_float(double value);
 
-/// The text in double quotes, with JSON's escapes.
+/// The text in double quotes, with JSON's escapes. What is not UTF-8 becomes U+FFFD.
 std::string json_quoted(std::string_view text);
 /// The texts as a list of JSON, on one line as Python writes it: ["a", "b"]
 std::string json_quoted(std::span<const std::string> texts);

@@ -19,7 +19,7 @@ namespace metaflow::cli {
 namespace {
 
 using awsbatch::Job;
-using Json = nlohmann::ordered_json;
+using base::Json;
 
 constexpr std::int64_t kAskEvery = 3'000'000;
 
@@ -33,10 +33,8 @@ std::set<std::string> queues_of(Context& context, const std::string& run) {
   if (run.empty()) return names;
   const auto text = store::get(context.store().storage(), queues_path(context, run));
   if (!text) return names;
-  const Json json = base::parse_object(text->text()).value_or(Json::object());
-  for (const Json& name : json.value("queues", Json::array())) {
-    if (name.is_string()) names.insert(name.get<std::string>());
-  }
+  const Json json = Json::parse(text->text()).value_or(Json());
+  for (std::string& name : json["queues"].texts()) names.insert(std::move(name));
   return names;
 }
 
@@ -125,7 +123,8 @@ std::map<std::string, awsbatch::PlacedRequest> place_jobs(
 void note_queues(Context& context, const std::string& run, const std::map<std::string, awsbatch::PlacedRequest>& jobs) {
   std::set<std::string> queues;
   for (const auto& [step, placed] : jobs) queues.insert(placed.queue.arn);
-  store::put(context.store().storage(), queues_path(context, run), Json{{"queues", queues}}.dump());
+  store::put(context.store().storage(), queues_path(context, run),
+             Json{{"queues", std::vector<std::string>(queues.begin(), queues.end())}}.dump());
 }
 
 void settle_batch_jobs(Context& context, const std::string& run) {

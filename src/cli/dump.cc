@@ -6,6 +6,7 @@
 
 #include "base/files.h"
 #include "base/format.h"
+#include "base/json.h"
 #include "base/text.h"
 #include "cli/commands.h"
 #include "runtime/task/artifacts.h"
@@ -99,14 +100,14 @@ void print_task(Context& context, const DumpOptions& options, const store::TaskR
 void write_all_tasks(Context& context, const DumpOptions& options, const Tasks& tasks) {
   const auto store = std::make_shared<store::FlowStore>(context.store());
   if (options.json) {
-    value::Json all = value::Json::object();
+    base::Json all = base::Json::object();
     for (const auto& [task, artifacts] : tasks) {
-      value::Json values = value::Json::object();
+      base::Json values = base::Json::object();
       for (const auto& artifact : artifacts)
-        values[artifact.name] = value::json_of(runtime::StoredArtifact(store, artifact).read().root());
-      all[task.path()] = std::move(values);
+        values.set(artifact.name, value::json_of(runtime::StoredArtifact(store, artifact).read().root()));
+      all.set(task.path(), std::move(values));
     }
-    const std::string text = all.dump(-1, ' ', false, value::Json::error_handler_t::replace) + "\n";
+    const std::string text = all.dump() + "\n";
     options.file.empty() ? base::write_all(1, text) : base::write_output_file(options.file, text);
     return;
   }

@@ -12,6 +12,7 @@
 #include "base/files.h"
 #include "base/format.h"
 #include "base/guard.h"
+#include "base/json.h"
 #include "base/process.h"
 #include "base/text.h"
 #include "compute/local/local_backend.h"
@@ -203,7 +204,7 @@ void Execution::write_parameters(const store::TaskRef& task, store::TaskData dat
   if (options_.runner_attribute_file.empty()) return;
   base::write_output_file(
       options_.runner_attribute_file,
-      graph::Json{{"run_id", run_}, {"flow_name", context_.flow.name}, {"metadata", metadata_->name()}}.dump());
+      base::Json{{"run_id", run_}, {"flow_name", context_.flow.name}, {"metadata", metadata_->name()}}.dump());
 }
 
 void Execution::make_latest() {

@@ -4,6 +4,7 @@
 
 #include "base/files.h"
 #include "base/format.h"
+#include "base/json.h"
 #include "base/text.h"
 #include "cli/commands.h"
 #include "runtime/parameters.h"
@@ -11,7 +12,7 @@
 
 namespace metaflow::cli {
 
-using graph::Json;
+using base::Json;
 
 namespace {
 
@@ -57,7 +58,7 @@ Command show_command(Context& context) {
           .run = [&context, json] {
             const graph::Graph graph = context.make_graph();
             if (*json) {
-              out(graph::graph_info(graph, context.file_name()).dump(2) + "\n");
+              out(graph::graph_info(graph, context.file_name()).dump_indented(2) + "\n");
               return 0;
             }
             if (!context.flow.doc.empty()) Context::echo_always("\n" + context.flow.doc + "\n");
@@ -89,9 +90,9 @@ Command output_raw_command(Context& context) {
                                : "Internal representation of the flow:\n");
             const Json raw = graph::to_json(graph);
             if (*json) {
-              out(raw.dump(4) + "\n");
+              out(raw.dump_indented(4) + "\n");
             } else {
-              for (const auto& [name, step] : raw["graph"].items()) out(fmt::format("{}: {}\n", name, step.dump()));
+              for (const auto& [name, step] : raw["graph"].members()) out(fmt::format("{}: {}\n", name, step.dump()));
             }
             return 0;
           }};

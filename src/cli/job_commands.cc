@@ -7,13 +7,14 @@
 
 #include "base/files.h"
 #include "base/format.h"
+#include "base/json.h"
 #include "base/text.h"
 
 namespace metaflow::cli {
 
 namespace {
 
-using graph::Json;
+using base::Json;
 
 struct JobOptions {
   std::string run;
@@ -50,13 +51,13 @@ std::string as_text(const std::vector<ListedJob>& jobs, const std::string& begin
 
 std::string as_json(const std::string& flow, const std::vector<ListedJob>& jobs, const std::string& beginning) {
   auto or_null = [](const std::string& text) { return text.empty() ? Json() : Json(text); };
-  Json list = Json::array();
+  Json list = Json::list();
   for (const ListedJob& job : jobs) {
-    const Json attempt = Json::parse(job.attempt, nullptr, false);
+    const Json attempt = Json::parse(job.attempt).value_or(Json());
     list.push_back({{"run", or_null(job.run)},
                     {"step", or_null(job.step)},
                     {"task", or_null(job.task)},
-                    {"attempt", attempt.is_number_integer() ? attempt : Json()},
+                    {"attempt", attempt.is_integer() ? attempt : Json()},
                     {"user", or_null(job.user)},
                     {"job", job.job},
                     {"pod", or_null(job.pod)},
@@ -65,7 +66,7 @@ std::string as_json(const std::string& flow, const std::vector<ListedJob>& jobs,
                     {"reason", or_null(job.reason)}});
   }
   const Json all{{"flow", flow}, {"jobs", list}};
-  return all.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  return all.dump() + "\n";
 }
 
 }  // namespace

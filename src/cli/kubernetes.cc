@@ -23,7 +23,7 @@ namespace metaflow::cli {
 
 namespace {
 
-using graph::Json;
+using base::Json;
 using kube::RunJob;
 
 constexpr std::int64_t kLookEvery = 3'000'000;
@@ -37,11 +37,8 @@ std::set<std::string> namespaces_of(Context& context, const std::string& run) {
   std::set<std::string> names;
   const auto text = store::get(context.store().storage(), marker_path(context, run));
   if (!text) return names;
-  const Json json = Json::parse(text->text(), nullptr, false);
-  const Json list = json.is_object() ? json.value("namespaces", Json::array()) : Json::array();
-  for (const Json& name : list) {
-    if (name.is_string()) names.insert(name.get<std::string>());
-  }
+  const Json json = Json::parse(text->text()).value_or(Json());
+  for (std::string& name : json["namespaces"].texts()) names.insert(std::move(name));
   return names;
 }
 

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/files.h"
 #include "base/format.h"
+#include "base/json.h"
 #include "base/text.h"
 #include "cli/commands.h"
 #include "store/mflog.h"
@@ -86,11 +87,11 @@ int show(Context& context, const LogsOptions& options) {
       for (const store::LogLine& line : lines.lines) {
         const std::int64_t time = line.time.empty() ? 0 : store::microseconds_of_log_time(line.time);
         if (options.json) {
-          text += value::Json{{"task", task.path()},
-                              {"attempt", attempt},
-                              {"stream", store::name_of(stream)},
-                              {"time", line.time.empty() ? "" : line.time + "Z"},
-                              {"text", base::replace_invalid_utf8(line.text)}}
+          text += base::Json{{"task", task.path()},
+                             {"attempt", attempt},
+                             {"stream", store::name_of(stream)},
+                             {"time", line.time.empty() ? "" : line.time + "Z"},
+                             {"text", base::replace_invalid_utf8(line.text)}}
                       .dump() +
                   "\n";
           continue;

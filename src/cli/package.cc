@@ -6,6 +6,7 @@
 
 #include "base/files.h"
 #include "base/format.h"
+#include "base/json.h"
 #include "base/text.h"
 #include "cli/commands.h"
 
@@ -13,8 +14,8 @@ namespace metaflow::cli {
 
 namespace {
 
+using base::Json;
 using compute::PackagePlan;
-using graph::Json;
 
 struct PackageOptions {
   std::vector<std::string> libraries;
@@ -27,7 +28,7 @@ int list(const PackageOptions& options) {
   const PackagePlan package = compute::plan_own_package(options.libraries);
   const std::string machine = compute::machine_name(package.machine);
   if (options.json) {
-    Json files = Json::array();
+    Json files = Json::list();
     for (const auto& file : package.files)
       files.push_back({{"name", file.name}, {"source", file.source}, {"size", file.size}});
     const Json all{{"machine", machine},

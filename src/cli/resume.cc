@@ -7,6 +7,7 @@
 
 #include "base/files.h"
 #include "base/format.h"
+#include "base/json.h"
 #include "base/process.h"
 #include "base/text.h"
 #include "cli/commands.h"
@@ -59,12 +60,12 @@ std::string cloning_path(const std::string& flow, const std::string& run) {
 void refuse_half_cloned(Context& context, const std::string& run) {
   const auto text = store::get(context.store().storage(), cloning_path(context.flow.name, run));
   if (!text) return;
-  const auto json = graph::Json::parse(text->text(), nullptr, false);
-  if (!json.is_object() || json.value("complete", true)) return;
+  const base::Json json = base::Json::parse_object(text->text()).value_or(base::Json());
+  if (json["complete"].boolean().value_or(true)) return;
   throw Error(
       ErrorCode::invalid_command,
-      fmt::format("Run {} was stopped while it cloned run {}, and executed nothing", run, json.value("origin", "?")),
-      fmt::format("Resume that one: --origin-run-id {}", json.value("origin", "?")));
+      fmt::format("Run {} was stopped while it cloned run {}, and executed nothing", run, json["origin"].text_or("?")),
+      fmt::format("Resume that one: --origin-run-id {}", json["origin"].text_or("?")));
 }
 
 /// The parameters of the origin. The graph is that of the program as it is now.
@@ -105,7 +106,7 @@ int resume(Context& context, ResumeCommandOptions& options) {
   }
   auto note = [&](bool complete) {
     store::put(storage, cloning_path(flow, execution.run()),
-               graph::Json{{"origin", origin_run}, {"from_step", options.step}, {"complete", complete}}.dump());
+               base::Json{{"origin", origin_run}, {"from_step", options.step}, {"complete", complete}}.dump());
   };
   note(false);
   if (!info) {

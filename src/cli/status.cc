@@ -8,6 +8,7 @@
 
 #include "base/files.h"
 #include "base/format.h"
+#include "base/json.h"
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/history.h"
@@ -168,7 +169,7 @@ std::string as_text(Context& context, const WatchedRun& run) {
 
 std::string as_json(Context& context, const WatchedRun& run) {
   const std::int64_t now = context.clock.wall_microseconds();
-  graph::Json steps = graph::Json::array();
+  base::Json steps = base::Json::list();
   for (const StepSummary& step : run.steps) {
     const std::int64_t left = step.time_left(now);
     steps.push_back({{"step", step.step},
@@ -180,21 +181,21 @@ std::string as_json(Context& context, const WatchedRun& run) {
                      {"attempts_failed", step.attempts_failed},
                      {"peak_memory", step.peak_memory},
                      {"cpu_seconds", step.cpu_seconds},
-                     {"seconds_left", left < 0 ? graph::Json() : graph::Json(static_cast<double>(left) * 1e-6)}});
+                     {"seconds_left", left < 0 ? base::Json() : base::Json(static_cast<double>(left) * 1e-6)}});
   }
-  graph::Json failed = graph::Json::array();
+  base::Json failed = base::Json::list();
   for (const AttemptHistory* attempt : run.failures())
     failed.push_back({{"task", attempt->task.path()}, {"attempt", attempt->attempt}, {"cause", attempt->cause}});
-  const graph::Json all{{"flow", context.flow.name},
-                        {"run", run.id},
-                        {"state", run.state()},
-                        {"why", run.history.why},
-                        {"origin", run.history.begin.origin},
-                        {"began", static_cast<double>(run.history.began) * 1e-6},
-                        {"seconds", static_cast<double>(run.duration(now)) * 1e-6},
-                        {"steps", steps},
-                        {"failures", failed}};
-  return all.dump(-1, ' ', false, graph::Json::error_handler_t::replace) + "\n";
+  const base::Json all{{"flow", context.flow.name},
+                       {"run", run.id},
+                       {"state", run.state()},
+                       {"why", run.history.why},
+                       {"origin", run.history.begin.origin},
+                       {"began", static_cast<double>(run.history.began) * 1e-6},
+                       {"seconds", static_cast<double>(run.duration(now)) * 1e-6},
+                       {"steps", steps},
+                       {"failures", failed}};
+  return all.dump() + "\n";
 }
 
 }  // namespace

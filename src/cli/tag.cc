@@ -8,6 +8,7 @@
 
 #include "base/files.h"
 #include "base/format.h"
+#include "base/json.h"
 #include "base/text.h"
 #include "cli/commands.h"
 #include "value/json_value.h"
@@ -225,9 +226,9 @@ int list(Context& context, const TagOptions& options) {
   if (options.all && options.my_runs) throw refuse("Option --all cannot be used together with --my-runs.");
   const std::vector<RunInfo> runs = runs_to_list(context, options);
   if (options.json) {
-    value::Json json = value::Json::object();
-    for (const RunInfo& run : runs) json[run.id] = {{"tags", run.tags}, {"system_tags", run.system_tags}};
-    base::write_all(1, json.dump(2) + "\n");
+    base::Json json = base::Json::object();
+    for (const RunInfo& run : runs) json.set(run.id, {{"tags", run.tags}, {"system_tags", run.system_tags}});
+    base::write_all(1, json.dump_indented(2) + "\n");
   } else if (options.by_run) {
     list_by_run(context, options, runs);
   } else if (options.by_tag) {

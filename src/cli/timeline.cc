@@ -6,6 +6,7 @@
 
 #include "base/files.h"
 #include "base/format.h"
+#include "base/json.h"
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/history.h"
@@ -22,12 +23,12 @@ struct TimelineOptions {
 
 /// What the page shows. Times are in milliseconds since the run began. An attempt is a list, since there may be a
 /// hundred thousand: step, task, attempt, begin, end (-1: running), how, peak memory, cpu seconds, cause.
-graph::Json data_of(Context& context, const WatchedRun& run) {
+base::Json data_of(Context& context, const WatchedRun& run) {
   const std::int64_t now = context.clock.wall_microseconds();
   const graph::Graph graph = context.make_graph();
-  graph::Json steps = graph::Json::array();
+  base::Json steps = base::Json::list();
   for (const runtime::StepSummary& step : run.steps) {
-    graph::Json next = graph::Json::array();
+    base::Json next = base::Json::list();
     std::string type = "linear";
     if (const int index = graph.find(step.step); index >= 0) {
       type = graph.type_of(index);
@@ -45,7 +46,7 @@ graph::Json data_of(Context& context, const WatchedRun& run) {
                      {"cpu", step.cpu_seconds}});
   }
   auto since = [&](std::int64_t time) { return (time - run.history.began) / 1000; };
-  graph::Json attempts = graph::Json::array();
+  base::Json attempts = base::Json::list();
   for (const store::AttemptHistory& attempt : run.history.attempts) {
     const bool running = attempt.how == store::AttemptEnd::running;
     attempts.push_back({attempt.task.step, attempt.task.task, attempt.attempt, since(attempt.began),
@@ -66,7 +67,7 @@ graph::Json data_of(Context& context, const WatchedRun& run) {
 
 int timeline(Context& context, const TimelineOptions& options) {
   const WatchedRun run = watch_run(context, options.run);
-  std::string data = data_of(context, run).dump(-1, ' ', false, graph::Json::error_handler_t::replace);
+  std::string data = data_of(context, run).dump();
   // Inside of a script, "</" would end it, whatever it stands in.
   for (std::size_t at = data.find("</"); at != std::string::npos; at = data.find("</", at + 3))
     data.replace(at, 2, "<\\/");

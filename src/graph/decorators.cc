@@ -6,6 +6,7 @@
 #include <metaflow/codec.h>
 
 #include "base/format.h"
+#include "base/json.h"
 #include "base/text.h"
 #include "value/json_value.h"
 #include "value/unpickler.h"
@@ -62,11 +63,12 @@ template <class D>
 D typed(const Json& attributes) {
   Json members = attributes;
   for (std::string_view member : detail::kMemberNames<D>.names) {
-    const auto named = members.find(std::string(without_underscore(member)));
-    if (named == members.end() || named.key() == member) continue;
+    const std::string_view name = without_underscore(member);
+    Json* named = members.find(name);
+    if (named == nullptr || name == member) continue;
     Json value = std::move(*named);
-    members.erase(named);
-    members[std::string(member)] = std::move(value);
+    members.erase(name);
+    members.set(member, std::move(value));
   }
   const Document document = value::document_of(members);
   D decorator{};
@@ -141,14 +143,13 @@ const Known& find_known(const std::string& name) {
 /// The value of an attribute: JSON if it is that (also with \" for ", as Metaflow writes it for its child processes),
 /// else text.
 Json parse_value(const std::string& text) {
-  if (base::is_deep_json(text)) return text;
-  Json value = Json::parse(text, nullptr, false);
-  if (!value.is_discarded()) return value;
+  auto value = Json::parse(text);
+  if (value) return std::move(*value);
   std::string plain = text;
   for (std::size_t at = plain.find("\\\""); at != std::string::npos; at = plain.find("\\\"", at + 1))
     plain.erase(at, 1);
-  value = Json::parse(plain, nullptr, false);
-  return value.is_discarded() ? Json(text) : value;
+  value = Json::parse(plain);
+  return value ? std::move(*value) : Json(text);
 }
 
 /// Where the JSON object, list or text that begins here ends; `at` if none begins or it has no end.
@@ -196,39 +197,36 @@ std::vector<std::string> split_attributes(std::string_view text) {
 
 /// Metaflow takes numbers for values of environment variables and the like.
 void make_text(Json& values) {
-  if (values.is_array()) {
-    for (Json& each : values) make_text(each);
-  }
-  if (!values.is_object()) return;
-  for (auto& [name, value] : values.items()) {
+  for (Json& each : values.items()) make_text(each);
+  for (auto& [name, value] : values.members()) {
     if (value.is_number() || value.is_boolean()) value = text_of(value::document_of(value).root());
   }
 }
 
 /// "a=b,c=d" as Metaflow takes it for a dict of texts.
 void make_dict(Json& text) {
-  if (!text.is_string()) return;
+  if (!text.is_text()) return;
   Json dict = Json::object();
-  for (const std::string& part : base::split(text.get<std::string>(), ',')) {
+  for (const std::string& part : base::split(text.text(), ',')) {
     const std::size_t equals = part.find('=');
     if (equals == std::string::npos)
-      throw Error(ErrorCode::invalid_value, fmt::format("Unable to parse list: {}", text.get<std::string>()),
+      throw Error(ErrorCode::invalid_value, fmt::format("Unable to parse list: {}", text.text()),
                   "It looks like this: a=b,c=d");
     const std::string key(base::trim(std::string_view(part).substr(0, equals)));
     if (dict.contains(key)) throw Error(ErrorCode::invalid_value, "Duplicate key found: " + key);
-    dict[key] = base::trim(std::string_view(part).substr(equals + 1));
+    dict.set(key, base::trim(std::string_view(part).substr(equals + 1)));
   }
   text = dict;
 }
 
 /// What may be written in another form on a command line.
 void normalise(const std::string& name, Json& attributes) {
-  if (name == "environment") make_text(attributes["vars"]);
+  if (Json* vars = attributes.find("vars"); name == "environment" && vars != nullptr) make_text(*vars);
   if (name != "kubernetes" && name != "batch") return;
   // The names of the two platforms do not collide: one list does for both.
   auto each = [&](std::initializer_list<const char*> names, auto what) {
     for (const char* attribute : names) {
-      if (const auto found = attributes.find(attribute); found != attributes.end()) what(*found);
+      if (Json* found = attributes.find(attribute)) what(*found);
     }
   };
   each({"node_selector", "labels", "annotations", "persistent_volume_claims", "extended_resources", "security_context",
@@ -239,7 +237,7 @@ void normalise(const std::string& name, Json& attributes) {
        });
   each({"tolerations"}, make_text);
   each({"secrets", "image_pull_secrets", "host_volumes", "efs_volumes", "log_options"}, [](Json& list) {
-    if (list.is_string()) list = base::split(list.get<std::string>(), ',');
+    if (list.is_text()) list = base::split(list.text(), ',');
   });
   // Texts that look like something else, such as an image named 12.
   each({"image", "namespace", "service_account", "compute_pool", "queue"}, [](Json& text) {
@@ -273,18 +271,18 @@ Decorator parse_decorator(std::string_view spec) {
       const std::size_t equals = part.find('=');
       if (equals == std::string::npos) {
         throw Error(ErrorCode::invalid_value, fmt::format("--with {}: '{}' is no attribute=value", spec, part),
-                    fmt::format("For example: --with {}:{}=...", known.name, known.defaults.begin().key()));
+                    fmt::format("For example: --with {}:{}=...", known.name, known.defaults.members()[0].name));
       }
       const std::string name(base::trim(std::string_view(part).substr(0, equals)));
       if (!known.defaults.contains(name)) {
         std::vector<std::string> names;
-        for (const auto& [attribute, value] : known.defaults.items()) names.push_back(attribute);
+        for (const auto& [attribute, value] : known.defaults.members()) names.push_back(attribute);
         throw Error(
             ErrorCode::unknown_attribute,
             fmt::format("Decorator '{}' does not support the attribute '{}'. These attributes are supported: {}.",
                         known.name, name, base::join(names, ", ")));
       }
-      decorator.attributes[name] = parse_value(std::string(base::trim(std::string_view(part).substr(equals + 1))));
+      decorator.attributes.set(name, parse_value(std::string(base::trim(std::string_view(part).substr(equals + 1)))));
     }
   }
   try {
@@ -301,7 +299,7 @@ void check_decorator(const Decorator& decorator) { check(find_known(decorator.na
 std::string decorator_spec(const Decorator& decorator) {
   std::string spec = decorator.name;
   char separator = ':';
-  for (const auto& [name, value] : decorator.attributes.items()) {
+  for (const auto& [name, value] : decorator.attributes.members()) {
     if (value.is_null()) continue;
     spec += separator;
     spec += name + "=" + value.dump();
@@ -314,8 +312,8 @@ Decorator from_description(const detail::Decorator& described) {
   const Document document = value::read_pickle(base::SharedBytes(described.attributes));
   Decorator decorator{described.name, Json::object(), true};
   const Json attributes = value::json_of(document.root());
-  for (const auto& [name, value] : attributes.items())
-    decorator.attributes[std::string(without_underscore(name))] = value;
+  for (const auto& [name, value] : attributes.members())
+    decorator.attributes.set(std::string(without_underscore(name)), value);
   return decorator;
 }
 

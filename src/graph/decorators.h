@@ -1,8 +1,6 @@
 // Decorators below the types: parsing --with, defaults, checks.
 #pragma once
 
-#include <nlohmann/json.hpp>
-
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,9 +10,11 @@
 #include <metaflow/detail/description.h>
 #include <metaflow/value.h>
 
+#include "base/json.h"
+
 namespace metaflow::graph {
 
-using Json = nlohmann::ordered_json;
+using base::Json;
 
 /// A decorator of a step with the values of all its attributes.
 struct Decorator {

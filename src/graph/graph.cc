@@ -36,7 +36,7 @@ bool fits(const detail::FlowDescription& flow, std::size_t member, const std::op
 
 /// The member that catch writes to must be able to hold what it writes.
 void check_catch(const detail::FlowDescription& flow, const Decorator& decorator) {
-  const std::string variable = decorator.attributes.at("var");
+  const auto variable = decorator.attributes.get<std::string>("var");
   for (std::size_t m = 0; m < flow.members.size(); ++m) {
     const detail::Member& member = flow.members[m];
     if (member.name != variable) continue;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/format.h"
+#include "base/json.h"
 #include "base/text.h"
 #include "graph/graph.h"
 
@@ -28,7 +29,7 @@ std::string indented(const std::string& text) {
 }
 
 Json decorators_json(const std::vector<Decorator>& decorators) {
-  Json list = Json::array();
+  Json list = Json::list();
   for (const Decorator& decorator : decorators) {
     list.push_back({{"name", decorator.name},
                     {"attributes", decorator.attributes},
@@ -48,20 +49,20 @@ Json step_json(const Graph& graph, int index) {
             {"decorators", decorators_json(step.decorators)},
             {"next", next_names(graph, step)},
             {"node_info", Json::object()}};
-  if (step.transition == Transition::foreach) json["foreach_artifact"] = step.variable;
+  if (step.transition == Transition::foreach) json.set("foreach_artifact", step.variable);
   if (step.transition == Transition::choose) {
-    json["condition"] = step.variable;
+    json.set("condition", step.variable);
     Json cases = Json::object();
-    for (std::size_t i = 0; i < step.cases.size(); ++i) cases[step.cases[i]] = graph.step(step.next[i]).name;
-    json["switch_cases"] = cases;
+    for (std::size_t i = 0; i < step.cases.size(); ++i) cases.set(step.cases[i], graph.step(step.next[i]).name);
+    json.set("switch_cases", cases);
   }
-  if (step.matching_join >= 0) json["matching_join"] = graph.step(step.matching_join).name;
+  if (step.matching_join >= 0) json.set("matching_join", graph.step(step.matching_join).name);
   return json;
 }
 
 /// The steps from `from` up to but without `until`, with the branches of splits as lists: Metaflow's graph_structure.
 Json block(const Graph& graph, int from, int until) {
-  Json list = Json::array();
+  Json list = Json::list();
   int current = from;
   while (current != until) {
     const Step& step = graph.step(current);
@@ -73,7 +74,7 @@ Json block(const Graph& graph, int from, int until) {
     }
     const bool choice = step.transition == Transition::choose;
     const int end = choice ? until : step.matching_join;
-    Json branches = Json::array();
+    Json branches = Json::list();
     for (int next : step.next) {
       if (next != current) branches.push_back(block(graph, next, end));
     }
@@ -84,14 +85,14 @@ Json block(const Graph& graph, int from, int until) {
 }
 
 Json structure(const Graph& graph) {
-  Json list = graph.start() == graph.end() ? Json::array() : block(graph, graph.start(), graph.end());
+  Json list = graph.start() == graph.end() ? Json::list() : block(graph, graph.start(), graph.end());
   list.push_back(graph.step(graph.end()).name);
   return list;
 }
 
 Json steps_json(const Graph& graph) {
   Json steps = Json::object();
-  for (int index : graph.order()) steps[graph.step(index).name] = step_json(graph, index);
+  for (int index : graph.order()) steps.set(graph.step(index).name, step_json(graph, index));
   return steps;
 }
 
@@ -155,8 +156,8 @@ std::string to_dot(const Graph& graph) {
 Json to_json(const Graph& graph) { return {{"graph", steps_json(graph)}, {"graph_structure", structure(graph)}}; }
 
 Json graph_info(const Graph& graph, const std::string& file) {
-  Json parameters = Json::array();
-  Json constants = Json::array();
+  Json parameters = Json::list();
+  Json constants = Json::list();
   for (const auto& member : graph.flow().members) {
     if (member.ops->kind == detail::MemberKind::parameter)
       parameters.push_back({{"name", member.name}, {"type", "Parameter"}});
@@ -171,7 +172,7 @@ Json graph_info(const Graph& graph, const std::string& file) {
           {"steps", steps_json(graph)},
           {"graph_structure", structure(graph)},
           {"doc", graph.flow().doc},
-          {"decorators", Json::array()},
+          {"decorators", Json::list()},
           {"extensions", Json::object()}};
 }
 

@@ -1,6 +1,5 @@
 #include "net/aws_credentials.h"
 
-#include <nlohmann/json.hpp>
 #include <unistd.h>
 
 #include <array>
@@ -39,11 +38,10 @@ std::string words_of(const Response& response) {
   if (const auto xml = parse_xml(response.body)) {
     const std::string code = xml->text_of("Error/Code");
     if (!code.empty()) words += fmt::format(", {}: {}", code, xml->text_of("Error/Message"));
-  } else if (const auto json = nlohmann::json::parse(response.body, nullptr, false); json.is_object()) {
+  } else if (const auto json = base::Json::parse_object(response.body)) {
     for (const char* name : {"message", "Message", "error_description", "error", "code"}) {
-      const auto found = json.find(name);
-      if (found == json.end() || !found->is_string()) continue;
-      return words + ": " + found->get<std::string>();
+      const base::Json& found = (*json)[name];
+      if (found.is_text()) return words + ": " + found.text();
     }
   }
   return words;
@@ -52,8 +50,8 @@ std::string words_of(const Response& response) {
 /// {"AccessKeyId": ..., "SecretAccessKey": ..., "Token": ..., "Expiration": ...}, as the endpoints and programs print
 /// it.
 AwsCredentials parse_json_keys(std::string_view text, const char* token_name, const std::string& source) {
-  const auto json = nlohmann::json::parse(text, nullptr, false);
-  const auto field = [&](const char* name) { return base::text_member(json, name); };
+  const base::Json json = base::Json::parse(text).value_or(base::Json());
+  const auto field = [&](const char* name) { return json[name].text(); };
   AwsCredentials credentials{{field("AccessKeyId"), field("SecretAccessKey"), field(token_name)}, 0, source};
   if (credentials.keys.access_key.empty() || credentials.keys.secret_key.empty())
     throw no_keys(source, "there is no AccessKeyId and SecretAccessKey in what it says");
@@ -261,9 +259,8 @@ std::optional<AwsCredentials> AwsCredentialProvider::from_process(const std::str
     const auto lines = base::split(base::trim(captured.err), '\n');
     throw no_keys(source, fmt::format("{} failed with {}: {}", words[0], captured.exit_code, lines.back()));
   }
-  const auto json = nlohmann::json::parse(captured.out, nullptr, false);
-  if (!json.is_object() || json.value("Version", nlohmann::json()) != 1)
-    throw no_keys(source, fmt::format("{} does not print JSON of version 1", words[0]));
+  const base::Json json = base::Json::parse(captured.out).value_or(base::Json());
+  if (json["Version"] != 1) throw no_keys(source, fmt::format("{} does not print JSON of version 1", words[0]));
   return parse_json_keys(captured.out, "SessionToken", source);
 }
 

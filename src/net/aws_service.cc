@@ -1,7 +1,5 @@
 #include "net/aws_service.h"
 
-#include <nlohmann/json.hpp>
-
 #include <algorithm>
 #include <string_view>
 #include <utility>
@@ -38,18 +36,18 @@ bool is_wrong_time(std::string_view code) {
 
 /// The code is in a header ("ClientException:http://internal.amazon.com/...") or in the body
 /// ("com.amazonaws.logs#ResourceNotFoundException").
-std::string code_of(const Response& response, const nlohmann::ordered_json& body) {
+std::string code_of(const Response& response, const base::Json& body) {
   std::string code(response.header("x-amzn-errortype").value_or(""));
-  if (code.empty()) code = base::text_at(body, {"__type"});
-  if (code.empty()) code = base::text_at(body, {"code"});
+  if (code.empty()) code = body["__type"].text();
+  if (code.empty()) code = body["code"].text();
   code = code.substr(0, code.find(':'));
   return code.substr(code.find('#') + 1);  // npos + 1 is 0
 }
 
 /// On one line.
-std::string message_of(const std::string& text, const nlohmann::ordered_json& body) {
-  std::string message = base::text_at(body, {"message"});
-  if (message.empty()) message = base::text_at(body, {"Message"});
+std::string message_of(const std::string& text, const base::Json& body) {
+  std::string message = body["message"].text();
+  if (message.empty()) message = body["Message"].text();
   if (message.empty() && !body.is_object() && !text.starts_with('<')) message = base::trim(text.substr(0, 200));
   message = base::replace_invalid_utf8(message.substr(0, kMostWords));
   for (char& c : message) {
@@ -178,7 +176,7 @@ AwsFailure AwsService::failure_of(const AwsCall& call, const Response& response)
         "where to connect to.";
     return failure;
   }
-  const auto body = base::parse_object(response.body).value_or(nlohmann::ordered_json());
+  const auto body = base::Json::parse_object(response.body).value_or(base::Json());
   failure.code = code_of(response, body);
   failure.message = message_of(response.body, body);
   failure.transient = failure.transient || is_throttling(failure.code);

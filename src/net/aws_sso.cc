@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <nettle/sha1.h>
-#include <nlohmann/json.hpp>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,9 +18,8 @@
 
 namespace metaflow::net {
 
-using base::text_member;
+using base::Json;
 using std::chrono::milliseconds;
-using Json = nlohmann::json;
 
 namespace {
 
@@ -81,30 +79,29 @@ AwsCredentials sso_credentials(HttpClient& http, const AwsConfig& config, const 
   const std::string cache_key = session ? *session : start_url;
   const std::string path = fmt::format("{}/.aws/sso/cache/{}.json", config.home(), sha1_hex(cache_key));
   const auto file = base::try_read_file(path);
-  Json token = file ? Json::parse(file->text(), nullptr, false) : Json();
-  if (!token.is_object() || text_member(token, "accessToken").empty()) throw fail("there is no login");
+  Json token = file ? Json::parse(file->text()).value_or(Json()) : Json();
+  if (token["accessToken"].text().empty()) throw fail("there is no login");
 
-  const std::int64_t ends = parse_iso_time(text_member(token, "expiresAt")).value_or(0);
-  if (ends - kRenewBefore <= now && !text_member(token, "refreshToken").empty() &&
-      parse_iso_time(text_member(token, "registrationExpiresAt")).value_or(0) > now) {
-    const Json form{{"clientId", text_member(token, "clientId")},
-                    {"clientSecret", text_member(token, "clientSecret")},
+  const std::int64_t ends = parse_iso_time(token["expiresAt"].text()).value_or(0);
+  if (ends - kRenewBefore <= now && !token["refreshToken"].text().empty() &&
+      parse_iso_time(token["registrationExpiresAt"].text()).value_or(0) > now) {
+    const Json form{{"clientId", token["clientId"].text()},
+                    {"clientSecret", token["clientSecret"].text()},
                     {"grantType", "refresh_token"},
-                    {"refreshToken", text_member(token, "refreshToken")}};
+                    {"refreshToken", token["refreshToken"].text()}};
     const Response response = http.fetch({.method = "POST",
                                           .url = endpoint_of(config, "sso_oidc", "oidc", region) + "/token",
                                           .headers = {{"Content-Type", "application/json"}},
                                           .body = text_body(form.dump()),
                                           .total_timeout = milliseconds(30'000)});
-    const Json fresh = response.ok() ? Json::parse(response.body, nullptr, false) : Json();
-    if (fresh.is_object() && !text_member(fresh, "accessToken").empty()) {
-      token["accessToken"] = text_member(fresh, "accessToken");
-      const Json seconds = fresh.value("expiresIn", Json(0));
-      const std::int64_t lasts = seconds.is_number_integer() ? seconds.get<std::int64_t>() : 0;
-      token["expiresAt"] = base::utc_time((now + lasts) * 1'000'000).substr(0, 19) + "Z";
+    const Json fresh = response.ok() ? Json::parse(response.body).value_or(Json()) : Json();
+    if (!fresh["accessToken"].text().empty()) {
+      token.set("accessToken", fresh["accessToken"].text());
+      const std::int64_t lasts = fresh["expiresIn"].integer().value_or(0);
+      token.set("expiresAt", base::utc_time((now + lasts) * 1'000'000).substr(0, 19) + "Z");
       // The old one may be worthless from now on: other tools must find the new one.
-      if (!text_member(fresh, "refreshToken").empty()) token["refreshToken"] = text_member(fresh, "refreshToken");
-      replace_private_file(path, token.dump());
+      if (!fresh["refreshToken"].text().empty()) token.set("refreshToken", fresh["refreshToken"].text());
+      replace_private_file(path, token.sorted().dump());
     } else if (ends <= now) {
       throw fail("the login has expired, and could not be renewed");
     }
@@ -116,17 +113,16 @@ AwsCredentials sso_credentials(HttpClient& http, const AwsConfig& config, const 
       {.url = fmt::format("{}/federation/credentials?role_name={}&account_id={}",
                           endpoint_of(config, "sso", "portal.sso", region), percent_encode(setting("sso_role_name")),
                           percent_encode(setting("sso_account_id"))),
-       .headers = {{"x-amz-sso_bearer_token", text_member(token, "accessToken")}},
+       .headers = {{"x-amz-sso_bearer_token", token["accessToken"].text()}},
        .total_timeout = milliseconds(30'000)});
   if (!response.ok())
     throw fail(response.failure ? response.failure->text : fmt::format("the answer is {}", response.status));
-  const Json answer = Json::parse(response.body, nullptr, false);
-  const Json keys = answer.is_object() ? answer.value("roleCredentials", Json()) : Json();
-  if (!keys.is_object() || text_member(keys, "accessKeyId").empty() || text_member(keys, "secretAccessKey").empty())
+  const Json answer = Json::parse(response.body).value_or(Json());
+  const Json& keys = answer["roleCredentials"];
+  if (keys["accessKeyId"].text().empty() || keys["secretAccessKey"].text().empty())
     throw fail("the answer has no credentials");
-  const Json expiration = keys.value("expiration", Json(0));
-  return {{text_member(keys, "accessKeyId"), text_member(keys, "secretAccessKey"), text_member(keys, "sessionToken")},
-          expiration.is_number_integer() ? expiration.get<std::int64_t>() / 1000 : 0,
+  return {{keys["accessKeyId"].text(), keys["secretAccessKey"].text(), keys["sessionToken"].text()},
+          keys["expiration"].integer().value_or(0) / 1000,
           source};
 }
 

@@ -1,7 +1,6 @@
 #include "runtime/lease.h"
 
 #include <limits.h>
-#include <nlohmann/json.hpp>
 #include <unistd.h>
 
 #include <array>
@@ -18,7 +17,7 @@ namespace metaflow::runtime {
 
 namespace {
 
-using Json = nlohmann::json;
+using base::Json;
 
 std::string path_of(const std::string& flow, const std::string& run, const std::string& what, int number) {
   return fmt::format("{}/{}/_meta/lease_{}.{}.json", flow, run, what, number);
@@ -48,30 +47,29 @@ LeaseHolder this_process() {
 }
 
 std::string to_json(const LeaseHolder& holder) {
-  return Json{{"user", holder.user},       {"host", holder.host},
-              {"boot", holder.boot},       {"pid_space", holder.pid_space},
-              {"pid", holder.pid},         {"pid_began", holder.pid_began},
-              {"run", holder.run},         {"since", holder.since},
-              {"renewed", holder.renewed}, {"released", holder.released}}
+  return Json{{"boot", holder.boot},
+              {"host", holder.host},
+              {"pid", holder.pid},
+              {"pid_began", holder.pid_began},
+              {"pid_space", holder.pid_space},
+              {"released", holder.released},
+              {"renewed", holder.renewed},
+              {"run", holder.run},
+              {"since", holder.since},
+              {"user", holder.user}}
       .dump();
 }
 
 /// One that cannot be read was cut off by a power loss: nobody's.
 std::optional<LeaseHolder> from_json(std::string_view text) {
-  const Json json = base::is_deep_json(text) ? Json() : Json::parse(text, nullptr, false);
-  if (!json.is_object()) return std::nullopt;
   try {
-    return LeaseHolder{json.at("user"),
-                       json.at("host"),
-                       json.at("boot"),
-                       json.at("pid_space"),
-                       base::whole_number<std::int64_t>(json.at("pid")),
-                       base::whole_number<std::uint64_t>(json.at("pid_began")),
-                       json.at("run"),
-                       base::whole_number<std::int64_t>(json.at("since")),
-                       base::whole_number<std::int64_t>(json.at("renewed")),
-                       json.at("released")};
-  } catch (const Json::exception&) {
+    const Json json = Json::parse_or_throw(text);
+    return LeaseHolder{json.get<std::string>("user"),     json.get<std::string>("host"),
+                       json.get<std::string>("boot"),     json.get<std::string>("pid_space"),
+                       json.get<std::int64_t>("pid"),     json.get<std::uint64_t>("pid_began"),
+                       json.get<std::string>("run"),      json.get<std::int64_t>("since"),
+                       json.get<std::int64_t>("renewed"), json.get<bool>("released")};
+  } catch (const base::JsonMismatch&) {
     return std::nullopt;
   }
 }

@@ -2,7 +2,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,14 +11,15 @@
 #include <metaflow/error.h>
 
 #include "base/format.h"
+#include "base/json.h"
 #include "base/text.h"
 #include "store/memory/memory_storage.h"
 
 namespace metaflow::runtime {
 namespace {
 
+using base::Json;
 using testing::HasSubstr;
-using Json = nlohmann::json;
 
 class FakeClock : public base::Clock {
  public:
@@ -43,7 +43,7 @@ class LeaseTest : public testing::Test {
     }
   }
   std::string path(int number) const { return fmt::format("F/17/_meta/lease_execute.{}.json", number); }
-  Json stored(int number) { return Json::parse(store::get(storage_, path(number))->text()); }
+  Json stored(int number) { return Json::parse_or_throw(store::get(storage_, path(number))->text()); }
   /// Changes what the store says of a holder.
   template <class Change>
   void edit(int number, Change change) {
@@ -91,28 +91,28 @@ TEST_F(LeaseTest, ADeadProcessHoldsNothing) {
   if (child == 0) ::_exit(0);
   ::waitpid(child, nullptr, 0);
   auto lease = take();
-  edit(0, [&](Json& json) { json["pid"] = child; });
+  edit(0, [&](Json& json) { json.set("pid", child); });
   EXPECT_FALSE(holder());
   EXPECT_EQ(refusal(), "") << "taken over";
 }
 
 TEST_F(LeaseTest, AnotherProcessWithTheSameIdHoldsNothing) {
   const auto lease = take();
-  edit(0, [](Json& json) { json["pid_began"] = json["pid_began"].get<std::uint64_t>() + 1; });
+  edit(0, [](Json& json) { json.set("pid_began", json.get<std::uint64_t>("pid_began") + 1); });
   EXPECT_FALSE(holder());
 }
 
 TEST_F(LeaseTest, AProcessBeforeTheMachineWasStartedAnewHoldsNothing) {
   const auto lease = take();
-  edit(0, [](Json& json) { json["boot"] = "another"; });
+  edit(0, [](Json& json) { json.set("boot", "another"); });
   EXPECT_FALSE(holder());
 }
 
 TEST_F(LeaseTest, ARemoteProcessLivesAsLongAsItRenews) {
   const auto lease = take();
   edit(0, [](Json& json) {
-    json["host"] = "elsewhere";
-    json["boot"] = "another";
+    json.set("host", "elsewhere");
+    json.set("boot", "another");
   });
   clock_.now += Lease::kExpires - 1;
   EXPECT_TRUE(holder());
@@ -127,8 +127,8 @@ TEST_F(LeaseTest, ARemoteProcessLivesAsLongAsItRenews) {
 TEST_F(LeaseTest, AnotherContainerOfThisMachineIsAskedByItsSignsOfLife) {
   const auto lease = take();
   edit(0, [](Json& json) {
-    json["pid_space"] = "pid:[1]";
-    json["pid"] = 1;
+    json.set("pid_space", "pid:[1]");
+    json.set("pid", 1);
   });
   EXPECT_TRUE(holder());
   clock_.now += Lease::kExpires;

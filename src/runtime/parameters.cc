@@ -1,22 +1,21 @@
 #include "runtime/parameters.h"
 
-#include <nlohmann/json.hpp>
-
 #include <algorithm>
 #include <charconv>
 
 #include <metaflow/error.h>
 
 #include "base/format.h"
+#include "base/json.h"
 #include "base/text.h"
 #include "value/json_value.h"
 #include "value/unpickler.h"
 
 namespace metaflow::runtime {
 
+using base::Json;
 using detail::MemberKind;
 using detail::ParameterType;
-using value::Json;
 
 namespace {
 
@@ -69,9 +68,9 @@ Json scalar(const ParameterOption& parameter, ParameterType type, const std::str
       not_valid(parameter.option, text, type_word(type));
     }
     case ParameterType::json: {
-      Json json = base::is_deep_json(text) ? Json(Json::value_t::discarded) : Json::parse(text, nullptr, false);
-      if (json.is_discarded()) not_valid(parameter.option, text, type_word(type));
-      return json;
+      auto json = Json::parse(text);
+      if (!json) not_valid(parameter.option, text, type_word(type));
+      return std::move(*json);
     }
     case ParameterType::text:
     case ParameterType::list: break;
@@ -85,11 +84,10 @@ Json scalar(const ParameterOption& parameter, ParameterType type, const std::str
 Document parse_parameter(const ParameterOption& parameter, const std::string& text) {
   if (parameter.type != ParameterType::list) return value::document_of(scalar(parameter, parameter.type, text));
   const std::string_view trimmed = base::trim(text);
-  if (trimmed.starts_with('[') && !base::is_deep_json(trimmed)) {
-    Json json = Json::parse(trimmed, nullptr, false);
-    if (json.is_array()) return value::document_of(json);
+  if (trimmed.starts_with('[')) {
+    if (const auto json = Json::parse(trimmed)) return value::document_of(*json);
   }
-  Json list = Json::array();
+  Json list = Json::list();
   if (!trimmed.empty()) {
     const char separator = parameter.separator.empty() ? ',' : parameter.separator[0];
     for (const std::string& part : base::split(text, separator))

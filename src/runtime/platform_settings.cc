@@ -12,7 +12,7 @@ namespace metaflow::runtime {
 
 namespace {
 
-using graph::Json;
+using base::Json;
 
 constexpr std::int64_t kLongest = 5 * 24 * 3600;  // seconds: Metaflow's time limit where a step has none
 constexpr std::int64_t kShortest = 60;            // below it a container hardly starts
@@ -43,9 +43,10 @@ std::vector<std::string> PlatformSettings::list(const std::string& name) const {
   const std::string value = text(name);
   std::vector<std::string> items;
   if (value.starts_with('[')) {
-    for (const Json& item : json(name, "a list of texts")) {
-      if (!item.is_string()) wrong(name, value, "a list of texts");
-      items.push_back(item.get<std::string>());
+    const Json given = json(name, "a list of texts");
+    for (const Json& item : given.items()) {
+      if (!item.is_text()) wrong(name, value, "a list of texts");
+      items.push_back(item.text());
     }
     return items;
   }
@@ -60,8 +61,7 @@ std::map<std::string, std::string> PlatformSettings::dict(const std::string& nam
   std::map<std::string, std::string> items;
   if (value.starts_with('{')) {
     const Json object = json(name, "an object of texts");
-    for (const auto& [key, item] : object.items())
-      items[key] = item.is_string() ? item.get<std::string>() : item.dump();
+    for (const auto& [key, item] : object.members()) items[key] = item.is_text() ? item.text() : item.dump();
     return items;
   }
   for (const std::string& item : list(name)) {
@@ -74,11 +74,11 @@ std::map<std::string, std::string> PlatformSettings::dict(const std::string& nam
 std::vector<std::map<std::string, std::string>> PlatformSettings::objects(const std::string& name) const {
   std::vector<std::map<std::string, std::string>> objects;
   if (text(name).empty()) return objects;
-  for (const Json& object : json(name, "a JSON list of objects")) {
+  const Json list = json(name, "a JSON list of objects");
+  for (const Json& object : list.items()) {
     if (!object.is_object()) wrong(name, text(name), "a JSON list of objects");
     auto& items = objects.emplace_back();
-    for (const auto& [key, item] : object.items())
-      items[key] = item.is_string() ? item.get<std::string>() : item.dump();
+    for (const auto& [key, item] : object.members()) items[key] = item.is_text() ? item.text() : item.dump();
   }
   return objects;
 }
@@ -91,9 +91,9 @@ std::string PlatformSettings::image(const std::string& given, const char* otherw
 
 Json PlatformSettings::json(const std::string& name, const char* what) const {
   const std::string value = text(name);
-  Json parsed = base::is_deep_json(value) ? Json(Json::value_t::discarded) : Json::parse(value, nullptr, false);
-  if (parsed.is_discarded() || (!parsed.is_array() && !parsed.is_object())) wrong(name, value, what);
-  return parsed;
+  auto parsed = Json::parse(value);
+  if (!parsed || (!parsed->is_list() && !parsed->is_object())) wrong(name, value, what);
+  return std::move(*parsed);
 }
 
 void PlatformSettings::wrong(const std::string& name, const std::string& value, const char* what) const {

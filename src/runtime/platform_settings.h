@@ -10,6 +10,7 @@
 
 #include <metaflow/error.h>
 
+#include "base/json.h"
 #include "base/settings.h"
 #include "graph/decorators.h"
 
@@ -34,7 +35,7 @@ class PlatformSettings {
   std::string image(const std::string& given, const char* otherwise) const;
 
  private:
-  graph::Json json(const std::string& name, const char* what) const;
+  base::Json json(const std::string& name, const char* what) const;
   [[noreturn]] void wrong(const std::string& name, const std::string& value, const char* what) const;
 
   const base::Settings& settings_;

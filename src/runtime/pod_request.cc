@@ -7,6 +7,7 @@
 #include <metaflow/error.h>
 
 #include "base/format.h"
+#include "base/json.h"
 #include "base/text.h"
 #include "runtime/platform_settings.h"
 
@@ -14,7 +15,7 @@ namespace metaflow::runtime {
 
 namespace {
 
-using graph::Json;
+using base::Json;
 using kube::PodRequest;
 using kube::SecurityContext;
 using kube::Toleration;

@@ -11,7 +11,7 @@
 
 namespace metaflow::store {
 
-using Json = nlohmann::json;
+using base::Json;
 
 namespace {
 
@@ -20,50 +20,49 @@ constexpr const char* kStages[] = {"bootstrap", "step", "commit"};
 }  // namespace
 
 std::string to_json(const ExitReport& report) {
-  return Json{{"version", 1},
-              {"stage", kStages[static_cast<std::size_t>(report.stage)]},
-              {"committed", report.committed},
-              {"exited", report.exited},
-              {"exit_code", report.exit_code},
-              {"signal", report.signal},
-              {"timed_out", report.timed_out},
-              {"stopped_by", report.stopped_by},
-              {"oom_kills", report.oom_kills},
+  return Json{{"began", report.began},
               {"cause", report.cause},
-              {"mem", report.usage.peak_memory},
+              {"committed", report.committed},
               {"cpu", report.usage.cpu_seconds},
+              {"ended", report.ended},
+              {"exit_code", report.exit_code},
+              {"exited", report.exited},
+              {"mem", report.usage.peak_memory},
+              {"oom_kills", report.oom_kills},
               {"rd", report.usage.read},
-              {"wr", report.usage.written},
-              {"began", report.began},
-              {"ended", report.ended}}
-      .dump(-1, ' ', false, Json::error_handler_t::replace);
+              {"signal", report.signal},
+              {"stage", kStages[static_cast<std::size_t>(report.stage)]},
+              {"stopped_by", report.stopped_by},
+              {"timed_out", report.timed_out},
+              {"version", 1},
+              {"wr", report.usage.written}}
+      .dump();
 }
 
 ExitReport exit_report_from_json(std::string_view text, std::string_view path) {
   const auto damaged = [&](std::string_view why) {
     return Error(ErrorCode::data_store, fmt::format("'{}' is damaged: {}", path, why));
   };
-  if (base::is_deep_json(text)) throw damaged("it is nested too deeply");
   ExitReport report;
   try {
-    const Json json = Json::parse(text);
-    const std::string stage = json.at("stage").get<std::string>();
+    const Json json = Json::parse_or_throw(text);
+    const auto stage = json.get<std::string>("stage");
     const auto* const known = std::find(std::begin(kStages), std::end(kStages), stage);
     if (known == std::end(kStages)) throw damaged("there is no stage '" + stage + "'");
     report.stage = static_cast<Stage>(known - std::begin(kStages));
-    report.committed = json.at("committed").get<bool>();
-    report.exited = json.at("exited").get<bool>();
-    report.exit_code = base::whole_number<int>(json.at("exit_code"));
-    report.signal = base::whole_number<int>(json.at("signal"));
-    report.timed_out = json.value("timed_out", false);
-    report.stopped_by = base::whole_number(json, "stopped_by", 0);
-    report.oom_kills = base::whole_number(json, "oom_kills", std::uint64_t{0});
-    report.cause = json.value("cause", "");
-    report.usage = {base::whole_number(json, "mem", std::uint64_t{0}), json.value("cpu", 0.0),
-                    base::whole_number(json, "rd", std::uint64_t{0}), base::whole_number(json, "wr", std::uint64_t{0})};
-    report.began = base::whole_number(json, "began", std::int64_t{0});
-    report.ended = base::whole_number(json, "ended", std::int64_t{0});
-  } catch (const nlohmann::json::exception& error) {
+    report.committed = json.get<bool>("committed");
+    report.exited = json.get<bool>("exited");
+    report.exit_code = json.get<int>("exit_code");
+    report.signal = json.get<int>("signal");
+    report.timed_out = json.get("timed_out", false);
+    report.stopped_by = json.get("stopped_by", 0);
+    report.oom_kills = json.get("oom_kills", std::uint64_t{0});
+    report.cause = json.get("cause", "");
+    report.usage = {json.get("mem", std::uint64_t{0}), json.get("cpu", 0.0), json.get("rd", std::uint64_t{0}),
+                    json.get("wr", std::uint64_t{0})};
+    report.began = json.get("began", std::int64_t{0});
+    report.ended = json.get("ended", std::int64_t{0});
+  } catch (const base::JsonMismatch& error) {
     throw damaged(error.what());
   }
   return report;

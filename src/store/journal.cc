@@ -1,7 +1,5 @@
 #include "store/journal.h"
 
-#include <nlohmann/json.hpp>
-
 #include <iterator>
 #include <unordered_map>
 
@@ -15,9 +13,8 @@ namespace metaflow::store {
 
 namespace {
 
+using base::Json;
 using base::json_quoted;
-using base::whole_number;
-using Json = nlohmann::json;
 
 constexpr std::string_view kAttemptEnds[] = {"running", "done", "failed", "stopped"};
 constexpr std::string_view kRunEnds[] = {"none", "done", "failed", "interrupted"};
@@ -42,18 +39,18 @@ std::string journal_path(const std::string& local_root, const std::string& flow,
 }
 
 void Journal::run_begins(std::int64_t time, const RunBegin& run) {
-  const Json json{{"e", "run"},
-                  {"t", time},
-                  {"version", 1},
+  const Json json{{"branch", run.branch},
                   {"command", run.command},
-                  {"origin", run.origin},
+                  {"e", "run"},
                   {"host", run.host},
-                  {"pid", run.pid},
                   {"max_workers", run.max_workers},
                   {"namespace", run.name_space},
-                  {"with", run.with},
+                  {"origin", run.origin},
+                  {"pid", run.pid},
+                  {"t", time},
                   {"tags", run.tags},
-                  {"branch", run.branch}};
+                  {"version", 1},
+                  {"with", run.with}};
   text_ += json.dump() + "\n";
 }
 
@@ -114,56 +111,54 @@ std::optional<RunHistory> read_journal(const std::string& path, const std::strin
     if (end == std::string_view::npos) break;  // a line that is just being written
     const std::string_view line = text.substr(0, end);
     text.remove_prefix(end + 1);
-    if (base::is_deep_json(line)) continue;
     try {
-      const Json json = Json::parse(line);
-      const std::string event = json.at("e");
-      const auto time = whole_number<std::int64_t>(json.at("t"));
+      const Json json = Json::parse_or_throw(line);
+      const auto event = json.get<std::string>("e");
+      const auto time = json.get<std::int64_t>("t");
       if (event == "run") {
         history.began = history.began == 0 ? time : history.began;
-        history.begin = {json.value("command", ""),
-                         json.value("origin", ""),
-                         json.value("host", ""),
-                         whole_number(json, "pid", std::int64_t{0}),
-                         whole_number(json, "max_workers", std::uint64_t{0}),
-                         json.value("namespace", ""),
-                         json.value("with", std::vector<std::string>{}),
-                         json.value("tags", std::vector<std::string>{}),
-                         json.value("branch", "")};
+        history.begin = {json.get("command", ""),
+                         json.get("origin", ""),
+                         json.get("host", ""),
+                         json.get("pid", std::int64_t{0}),
+                         json.get("max_workers", std::uint64_t{0}),
+                         json.get("namespace", ""),
+                         json.get("with", std::vector<std::string>{}),
+                         json.get("tags", std::vector<std::string>{}),
+                         json.get("branch", "")};
       } else if (event == "over") {
         history.ended = time;
-        history.how = named<RunEnd>(kRunEnds, json.at("how"));
-        history.why = json.value("why", "");
+        history.how = named<RunEnd>(kRunEnds, json.get<std::string>("how"));
+        history.why = json.get("why", "");
       } else if (event == "expect") {
-        history.expected[json.at("step")] += whole_number<std::uint64_t>(json.at("n"));
+        history.expected[json.get<std::string>("step")] += json.get<std::uint64_t>("n");
       } else if (event == "clone") {
-        const auto from = parse_task_ref(json.at("from").get<std::string>());
-        if (from) history.clones.push_back({ref(json.at("task")), *from});
+        const auto from = parse_task_ref(json.get<std::string>("from"));
+        if (from) history.clones.push_back({ref(json.get<std::string>("task")), *from});
       } else if (event == "start") {
         AttemptHistory attempt;
-        attempt.task = ref(json.at("task"));
-        attempt.attempt = whole_number<int>(json.at("n"));
-        attempt.fallback = json.value("fallback", false);
-        attempt.where = json.value("where", "");
-        attempt.inputs = json.value("in", "");
-        if (json.contains("i")) attempt.index = whole_number<std::size_t>(json.at("i"));
-        attempt.split = json.value("split", "");
+        attempt.task = ref(json.get<std::string>("task"));
+        attempt.attempt = json.get<int>("n");
+        attempt.fallback = json.get("fallback", false);
+        attempt.where = json.get("where", "");
+        attempt.inputs = json.get("in", "");
+        if (json.contains("i")) attempt.index = json.get<std::size_t>("i");
+        attempt.split = json.get("split", "");
         attempt.began = time;
         open[fmt::format("{}/{}", step_and_task(attempt.task), attempt.attempt)] = history.attempts.size();
         history.attempts.push_back(std::move(attempt));
       } else if (event == "end") {
-        const auto found =
-            open.find(fmt::format("{}/{}", json.at("task").get<std::string>(), whole_number<int>(json.at("n"))));
+        const auto found = open.find(fmt::format("{}/{}", json.get<std::string>("task"), json.get<int>("n")));
         if (found == open.end()) continue;
         AttemptHistory& attempt = history.attempts[found->second];
         open.erase(found);
         attempt.ended = time;
-        attempt.how = named<AttemptEnd>(kAttemptEnds, json.at("how"));
-        attempt.cause = json.value("cause", "");
-        attempt.usage = {whole_number(json, "mem", std::uint64_t{0}), json.value("cpu", 0.0),
-                         whole_number(json, "rd", std::uint64_t{0}), whole_number(json, "wr", std::uint64_t{0})};
+        attempt.how = named<AttemptEnd>(kAttemptEnds, json.get<std::string>("how"));
+        attempt.cause = json.get("cause", "");
+        attempt.usage = {json.get("mem", std::uint64_t{0}), json.get("cpu", 0.0), json.get("rd", std::uint64_t{0}),
+                         json.get("wr", std::uint64_t{0})};
       }
-    } catch (const Json::exception&) {
+    } catch (const base::JsonMismatch&) {
       // A power loss may have damaged a line; the others still tell what they tell.
     }
   }

@@ -1,7 +1,5 @@
 #include "store/task_data.h"
 
-#include <nlohmann/json.hpp>
-
 #include <algorithm>
 
 #include <metaflow/error.h>
@@ -12,11 +10,7 @@
 
 namespace metaflow::store {
 
-namespace {
-
 using base::json_quoted;
-
-}  // namespace
 
 bool valid_path_name(std::string_view name) {
   if (name.empty() || name.size() > 200 || name[0] == '.' || name[0] == '-') return false;
@@ -71,50 +65,43 @@ TaskData task_data_from_json(std::string_view text, std::string_view path) {
     return Error(ErrorCode::data_store, fmt::format("'{}' is damaged: {}", path, why),
                  "The task has to be executed again: use resume.");
   };
-  if (base::is_deep_json(text)) throw damaged("it is nested too deeply");
   TaskData data;
   try {
-    const auto json = nlohmann::json::parse(text);
-    const std::string version = json.value("version", "1.0");
+    const base::Json json = base::Json::parse_or_throw(text);
+    const std::string version = json.get("version", "1.0");
     if (!version.starts_with("1.")) {
       throw Error(ErrorCode::data_store,
                   fmt::format("'{}' has version {} of the format; this program reads versions 1.x", path, version),
                   "Update the program's Metaflow library.");
     }
-    data.attempt = base::whole_number(json, "attempt", 0);
-    const auto& info = json.at("info");
-    for (const auto& [name, key] : json.at("objects").items()) {
-      ArtifactRecord artifact{name, key.get<std::string>(), 0, "", ""};
+    data.attempt = json.get("attempt", 0);
+    const base::Json& info = json.at("info");
+    for (const auto& [name, key] : json.at("objects").members()) {
+      ArtifactRecord artifact{name, key.as<std::string>(name), 0, "", ""};
       if (!base::is_hex_key(artifact.key)) throw damaged("the key of '" + name + "' is not one");
-      const auto details = info.find(name);
-      if (details != info.end()) {
-        artifact.size = base::whole_number(*details, "size", std::uint64_t{0});
-        artifact.type = details->value("type", "");
-        artifact.encoding = details->value("encoding", "pickle-v4");
+      if (const base::Json* details = info.find(name)) {
+        artifact.size = details->get("size", std::uint64_t{0});
+        artifact.type = details->get("type", "");
+        artifact.encoding = details->get("encoding", "pickle-v4");
       }
       data.artifacts.push_back(std::move(artifact));
     }
     std::sort(data.artifacts.begin(), data.artifacts.end(),
               [](const auto& a, const auto& b) { return a.name < b.name; });
-    const auto details = json.find("cpp");
-    if (details != json.end()) {
+    if (const base::Json* details = json.find("cpp")) {
       data.has_details = true;
-      data.ok = details->value("ok", true);
-      data.failure = details->value("failure", "");
-      for (const auto& step : details->at("next")) data.next.push_back(step.get<std::string>());
-      if (details->contains("splits")) data.splits = base::whole_number<std::uint64_t>(details->at("splits"));
-      if (details->contains("place")) {
-        for (const auto& index : details->at("place")) data.place.push_back(base::whole_number<std::size_t>(index));
-      }
-      if (details->contains("iteration")) data.iteration = base::whole_number<std::size_t>(details->at("iteration"));
-      if (details->contains("items")) {
-        for (const auto& source : details->at("items")) {
-          data.items.push_back({source.at(0).get<std::string>(), source.at(1).get<std::string>(),
-                                base::whole_number<std::uint64_t>(source.at(2)), source.at(3).get<std::string>()});
-        }
+      data.ok = details->get("ok", true);
+      data.failure = details->get("failure", "");
+      data.next = details->get<std::vector<std::string>>("next");
+      if (details->contains("splits")) data.splits = details->get<std::uint64_t>("splits");
+      for (const base::Json& index : details->get_items("place")) data.place.push_back(index.as<std::size_t>("place"));
+      if (details->contains("iteration")) data.iteration = details->get<std::size_t>("iteration");
+      for (const base::Json& source : details->get_items("items")) {
+        data.items.push_back({source.at(0).as<std::string>("items"), source.at(1).as<std::string>("items"),
+                              source.at(2).as<std::uint64_t>("items"), source.at(3).as<std::string>("items")});
       }
     }
-  } catch (const nlohmann::json::exception& error) {
+  } catch (const base::JsonMismatch& error) {
     throw damaged(error.what());
   }
   return data;

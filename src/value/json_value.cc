@@ -1,13 +1,12 @@
 #include "value/json_value.h"
 
-#include <nlohmann/json.hpp>
-
 #include <array>
 #include <cmath>
 
 #include <metaflow/error.h>
 
 #include "base/format.h"
+#include "base/json.h"
 #include "base/text.h"
 #include "value/nodes.h"
 
@@ -46,15 +45,15 @@ Json convert(const Value& given, int depth) {
     case Kind::list:
     case Kind::tuple:
     case Kind::set: {
-      Json list = Json::array();
+      Json list = Json::list();
       for (std::size_t i = 0; i < value.size(); ++i) list.push_back(convert(value[i], depth + 1));
       return list;
     }
     case Kind::dict: {
-      // Straight into the vector of pairs that an object is: operator[] would look for each key among all others.
-      Json::object_t object;
+      // Straight into the members: operator[] would look for each key among all others.
+      Json::Object object;
       for (std::size_t i = 0; i < value.size(); ++i)
-        object.emplace_back(text_of(value[i]), convert(value.mapped(i), depth + 1));
+        object.push_back({text_of(value[i]), convert(value.mapped(i), depth + 1)});
       return object;
     }
     case Kind::big_integer:
@@ -70,30 +69,31 @@ Json convert(const Value& given, int depth) {
 
 Value build(Arena& arena, const Json& json, int depth) {
   if (depth > kMaxDepth) too_deep();
-  switch (json.type()) {
-    case Json::value_t::boolean: return ValueBuilder::boolean(json.get<bool>());
-    case Json::value_t::number_integer: return ValueBuilder::integer(json.get<std::int64_t>());
-    case Json::value_t::number_unsigned: return ValueBuilder::unsigned_integer(json.get<std::uint64_t>());
-    case Json::value_t::number_float: return ValueBuilder::real(json.get<double>());
-    case Json::value_t::string: return ValueBuilder::text(arena.keep(*json.get_ptr<const std::string*>()));
-    case Json::value_t::array: {
+  switch (json.kind()) {
+    case Json::Kind::null: return {};
+    case Json::Kind::boolean: return ValueBuilder::boolean(*json.boolean());
+    case Json::Kind::integer: return ValueBuilder::integer(*json.integer());
+    case Json::Kind::natural: return ValueBuilder::unsigned_integer(*json.natural());
+    case Json::Kind::real: return ValueBuilder::real(*json.number());
+    case Json::Kind::text: return ValueBuilder::text(arena.keep(json.text()));
+    case Json::Kind::list: {
       ListNode& node = arena.list();
-      for (const Json& item : json) {
+      for (const Json& item : json.items()) {
         const Value value = build(arena, item, depth + 1);
         arena.append(node, {&value, 1});
       }
       return ValueBuilder::list(Kind::list, &node);
     }
-    case Json::value_t::object: {
+    case Json::Kind::object: {
       DictNode& node = arena.dict();
-      for (const auto& [key, item] : json.items()) {
+      for (const auto& [key, item] : json.members()) {
         const std::array both{ValueBuilder::text(arena.keep(key)), build(arena, item, depth + 1)};
         arena.append(node, both);
       }
       return ValueBuilder::dict(&node);
     }
-    default: return {};
   }
+  return {};
 }
 
 }  // namespace
@@ -110,28 +110,28 @@ namespace {
 
 void encode(detail::Pickler& out, const Json& json, int depth) {
   if (depth > kMaxDepth) too_deep();
-  switch (json.type()) {
-    case Json::value_t::boolean: return out.boolean(json.get<bool>());
-    case Json::value_t::number_integer: return out.integer(json.get<std::int64_t>());
-    case Json::value_t::number_unsigned: return out.unsigned_integer(json.get<std::uint64_t>());
-    case Json::value_t::number_float: return out.real(json.get<double>());
-    case Json::value_t::string: return out.text(*json.get_ptr<const std::string*>());
-    case Json::value_t::array:
+  switch (json.kind()) {
+    case Json::Kind::null: return out.none();
+    case Json::Kind::boolean: return out.boolean(*json.boolean());
+    case Json::Kind::integer: return out.integer(*json.integer());
+    case Json::Kind::natural: return out.unsigned_integer(*json.natural());
+    case Json::Kind::real: return out.real(*json.number());
+    case Json::Kind::text: return out.text(json.text());
+    case Json::Kind::list:
       out.begin_list();
-      for (const Json& item : json) {
+      for (const Json& item : json.items()) {
         out.next();
         encode(out, item, depth + 1);
       }
       return out.end();
-    case Json::value_t::object:
+    case Json::Kind::object:
       out.begin_dict();
-      for (const auto& [key, item] : json.items()) {
+      for (const auto& [key, item] : json.members()) {
         out.next();
         out.text(key);
         encode(out, item, depth + 1);
       }
       return out.end();
-    default: return out.none();
   }
 }
 
@@ -141,8 +141,6 @@ void encode_json(detail::Pickler& out, const Json& json) { encode(out, json, 0);
 
 }  // namespace value
 
-std::string to_json(const Value& value) {
-  return value::json_of(value).dump(-1, ' ', false, nlohmann::detail::error_handler_t::replace);
-}
+std::string to_json(const Value& value) { return value::json_of(value).dump(); }
 
 }  // namespace metaflow

@@ -1,14 +1,14 @@
 // JSON and Values.
 #pragma once
 
-#include <nlohmann/json_fwd.hpp>
-
 #include <metaflow/detail/pickler.h>
 #include <metaflow/value.h>
 
+#include "base/json.h"
+
 namespace metaflow::value {
 
-using Json = nlohmann::ordered_json;
+using base::Json;
 
 Json json_of(const Value& value);
 Document document_of(const Json& json);

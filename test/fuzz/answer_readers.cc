@@ -20,7 +20,7 @@ void require_words(const std::string& words) {
   require(base::find_invalid_utf8(words) == std::string::npos, "words are UTF-8");
 }
 
-void take_pod(const kube::Json& pod) {
+void take_pod(const base::Json& pod) {
   const kube::PodState state = kube::state_of_pod(pod);
   const bool has_ended = state.phase == kube::PodPhase::ended;
   require(!state.succeeded || has_ended, "only what has ended has succeeded");
@@ -32,7 +32,7 @@ void take_pod(const kube::Json& pod) {
   require_words(state.starting);
 }
 
-void take_event(const kube::Json& event) {
+void take_event(const base::Json& event) {
   require_words(kube::warning_of(event).cause);
   require(!kube::why_no_pod(event).cause.empty(), "there is always something to say");
 }
@@ -57,7 +57,7 @@ void take_kubernetes_object(std::string_view input) {
     require(event->type == "ERROR" || !event->version.empty(), "an event has a version");
     take_pod(event->object);
   }
-  if (const auto object = base::parse_object(input)) {
+  if (const auto object = base::Json::parse_object(input)) {
     take_pod(*object);
     take_event(*object);
   }
@@ -65,7 +65,7 @@ void take_kubernetes_object(std::string_view input) {
 }
 
 void take_batch_answer(std::string_view input) {
-  const auto answer = base::parse_object(input);
+  const auto answer = base::Json::parse_object(input);
   if (!answer) return;
   const auto job = awsbatch::job_of(*answer);
   if (!job) return;
@@ -78,13 +78,13 @@ void take_batch_answer(std::string_view input) {
 }
 
 void take_service_answer(std::string_view input) {
-  const nlohmann::json answer = store::parse_answer(input);
+  const base::Json answer = store::parse_answer(input);
   (void)store::words_of_answer(answer);
   (void)store::id_in(answer, "task_id");
   const std::int64_t period = store::heartbeat_period(answer);
   require(period >= 1'000'000 && period <= 40'000'000, "a heart beats");
-  if (!answer.is_array()) return;
-  for (const nlohmann::json& row : answer) {
+  if (!answer.is_list()) return;
+  for (const base::Json& row : answer.items()) {
     if (!row.is_object()) continue;
     const store::RunInfo run = store::run_of(row);
     require(run.created >= 0 && store::field_of(row).created == run.created, "a time is one");

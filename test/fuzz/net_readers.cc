@@ -1,4 +1,5 @@
 // What servers answer, and the configuration files of AWS and of Kubernetes.
+#include "base/json.h"
 #include "compute/kubernetes/client/exec_plugin.h"
 #include "compute/kubernetes/client/kubeconfig.h"
 #include "compute/kubernetes/client/objects.h"
@@ -51,13 +52,13 @@ void take_kubeconfig(std::string_view input) {
 
 void take_kubernetes_answer(std::string_view input) {
   std::size_t objects = 0;
-  const auto end = kube::parse_page(input, [&](kube::Json&& object) {
+  const auto end = kube::parse_page(input, [&](base::Json&& object) {
     ++objects;
     require(object.is_object(), "a list holds objects");
     (void)kube::text_at(object, {"metadata", "labels", "x/owner"});
   });
   if (end) {
-    const auto list = kube::parse_object(input);
+    const auto list = base::Json::parse_object(input);
     require(list.has_value() && list->contains("items"), "a list is an object with items");
   }
   kube::Lines lines(64);

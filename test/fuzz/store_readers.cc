@@ -138,6 +138,7 @@ void take_settings(std::string_view input) {
     bool is_new = false;
     (void)base::local_root(settings, is_new);
   });
+  directory.write("config.json", "{}");  // other readers have settings, too
 }
 
 }  // namespace metaflow::fuzz

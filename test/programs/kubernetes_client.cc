@@ -12,6 +12,7 @@
 
 #include <metaflow/error.h>
 
+#include "base/json.h"
 #include "base/text.h"
 #include "compute/kubernetes/client/api.h"
 #include "compute/kubernetes/client/watch.h"
@@ -19,10 +20,10 @@
 namespace {
 
 using namespace metaflow;
-using kube::Json;
+using base::Json;
 
 void print(const Json& line) {
-  std::printf("%s\n", line.dump(-1, ' ', false, Json::error_handler_t::replace).c_str());
+  std::printf("%s\n", line.dump().c_str());
   std::fflush(stdout);
 }
 
@@ -46,23 +47,22 @@ class Program {
  public:
   explicit Program(const Json& options)
       : loop_(clock_),
-        api_(loop_, clock_, kube::find_access(net::own_variables(), options.value("context", "")),
-             api_options(options)) {
-    watch_options_.idle_timeout = std::chrono::milliseconds(options.value("idle", 150'000));
-    watch_options_.timeout_seconds = options.value("watchSeconds", 300);
+        api_(loop_, clock_, kube::find_access(net::own_variables(), options.get("context", "")), api_options(options)) {
+    watch_options_.idle_timeout = std::chrono::milliseconds(options.get("idle", 150'000));
+    watch_options_.timeout_seconds = options.get("watchSeconds", 300);
     loop_.watch(0, [this] { read(); });
     while (!ended_) loop_.run_once();
   }
 
  private:
   static kube::ApiOptions api_options(const Json& options) {
-    kube::ApiOptions made{.name_space = options.value("namespace", "default"),
+    kube::ApiOptions made{.name_space = options.get("namespace", "default"),
                           .owner_label = "test/owner",
-                          .page = options.value("page", 250)};
-    made.transport.limits.calls_per_second = options.value("rate", 50.0);
-    made.transport.limits.burst = options.value("burst", 100.0);
-    made.transport.limits.retry.tries = options.value("tries", 16);
-    made.transport.limits.retry.first_pause = options.value("pause", 20'000);
+                          .page = options.get("page", 250)};
+    made.transport.limits.calls_per_second = options.get("rate", 50.0);
+    made.transport.limits.burst = options.get("burst", 100.0);
+    made.transport.limits.retry.tries = options.get("tries", 16);
+    made.transport.limits.retry.first_pause = options.get("pause", 20'000);
     made.transport.on_retry = [](const kube::ApiFailure& failure, std::int64_t) { print({{"retry", failure.text}}); };
     return made;
   }
@@ -75,33 +75,33 @@ class Program {
       return;
     }
     lines_.add({buffer.data(), static_cast<std::size_t>(count)});
-    while (const auto line = lines_.next()) carry_out(Json::parse(*line));
+    while (const auto line = lines_.next()) carry_out(Json::parse_or_throw(*line));
   }
 
   /// Prints the answer of the command `id`.
   kube::KubernetesApi::Done answer(const Json& id) {
     return [id](kube::Answer&& given) {
       Json line{{"id", id}, {"object", std::move(given.object)}, {"uncertain", given.uncertain}};
-      if (given.failure) line["failure"] = shown(*given.failure);
+      if (given.failure) line.set("failure", shown(*given.failure));
       print(line);
     };
   }
 
   void carry_out(const Json& command) {
     const Json id = command.at("id");
-    const std::string verb = command.at("do");
-    const kube::Resource resource = resource_named(command.value("resource", "jobs"));
-    const std::string name = command.value("name", "");
+    const auto verb = command.get<std::string>("do");
+    const kube::Resource resource = resource_named(command.get("resource", "jobs"));
+    const std::string name = command.get("name", "");
     const kube::Selection selection = command.contains("eventsOf")
-                                          ? kube::events_of(command.at("eventsOf").get<std::string>())
-                                          : kube::Selection{command.value("labels", ""), command.value("fields", "")};
+                                          ? kube::events_of(command.get<std::string>("eventsOf"))
+                                          : kube::Selection{command.get("labels", ""), command.get("fields", "")};
     if (verb == "create") {
       api_.create(resource, command.at("object"), answer(id));
     } else if (verb == "get") {
       api_.get(resource, name, answer(id));
     } else if (verb == "delete") {
       api_.remove(resource, name, answer(id),
-                  command.value("foreground", false) ? kube::Propagation::foreground : kube::Propagation::background);
+                  command.get("foreground", false) ? kube::Propagation::foreground : kube::Propagation::background);
     } else if (verb == "deleteAll") {
       api_.remove_all(resource, selection, answer(id));
     } else if (verb == "patch") {
@@ -109,15 +109,15 @@ class Program {
     } else if (verb == "log") {
       api_.read_log(
           {.pod = name,
-           .follow = command.value("follow", false),
-           .timestamps = command.value("timestamps", false),
-           .since_time = command.value("sinceTime", "")},
+           .follow = command.get("follow", false),
+           .timestamps = command.get("timestamps", false),
+           .since_time = command.get("sinceTime", "")},
           [id](std::string_view piece) {
             print({{"id", id}, {"piece", piece}});
           },
           answer(id));
     } else if (verb == "list") {
-      auto names = std::make_shared<Json>(Json::array());
+      auto names = std::make_shared<Json>(Json::list());
       api_.list(resource, selection,
                 {.on_object =
                      [names](Json&& object) {
@@ -125,13 +125,13 @@ class Program {
                      },
                  .on_restart =
                      [names, id] {
-                       names->clear();
+                       *names = Json::list();
                        print({{"id", id}, {"restart", true}});
                      },
                  .done =
                      [names, id](kube::ListEnd&& end) {
                        Json line{{"id", id}, {"names", *names}};
-                       if (end.failure) line["failure"] = shown(*end.failure);
+                       if (end.failure) line.set("failure", shown(*end.failure));
                        print(line);
                      }});
     } else if (verb == "watch") {
@@ -140,12 +140,14 @@ class Program {
       watches_.erase(command.at("watch").dump());
     } else if (verb == "counters") {
       const net::CallCounters& counters = api_.counters();
+      Json kinds = Json::object();
+      for (const auto& [kind, count] : counters.by_kind) kinds.set(kind, count);
       print({{"id", id},
              {"calls", counters.calls},
              {"retries", counters.retries},
              {"refused", counters.refused},
              {"delayed", counters.delayed},
-             {"kinds", counters.by_kind}});
+             {"kinds", kinds}});
     }
   }
 
@@ -184,7 +186,7 @@ class Program {
 
 int main(int argc, char** argv) {
   try {
-    Program(argc > 1 ? Json::parse(argv[1]) : Json::object());
+    Program(argc > 1 ? Json::parse_or_throw(argv[1]) : Json::object());
   } catch (const Error& error) {
     print({{"error", error.message()}, {"hint", error.hint()}});
     return 1;

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/format.h"
+#include "base/json.h"
 #include "compute/package/bootstrap.h"
 #include "net/sigv4.h"
 
@@ -43,30 +44,30 @@ Json requirement(const char* type, std::string value) { return {{"type", type}, 
 
 Json device(const std::string& path, bool whole) {
   Json made{{"hostPath", path}, {"containerPath", path}};
-  made["permissions"] = whole ? Json::array({"READ", "WRITE", "MKNOD"}) : Json::array({"READ", "WRITE"});
+  made.set("permissions", whole ? Json::list({"READ", "WRITE", "MKNOD"}) : Json::list({"READ", "WRITE"}));
   return made;
 }
 
 Json linux_parameters(const BatchRequest& request) {
   Json parameters = Json::object();
-  Json devices = Json::array();
+  Json devices = Json::list();
   for (int i = 0; i < request.neuron_devices; ++i) devices.push_back(device(fmt::format("/dev/neuron{}", i), false));
   for (int i = 0; i < request.efa; ++i) devices.push_back(device(fmt::format("/dev/infiniband/uverbs{}", i), true));
-  if (!devices.empty()) parameters["devices"] = devices;
-  if (request.shared_memory) parameters["sharedMemorySize"] = *request.shared_memory;
-  if (request.max_swap) parameters["maxSwap"] = *request.max_swap;
-  if (request.swappiness) parameters["swappiness"] = *request.swappiness;
+  if (!devices.empty()) parameters.set("devices", devices);
+  if (request.shared_memory) parameters.set("sharedMemorySize", *request.shared_memory);
+  if (request.max_swap) parameters.set("maxSwap", *request.max_swap);
+  if (request.swappiness) parameters.set("swappiness", *request.swappiness);
   if (request.tmpfs_size)
-    parameters["tmpfs"] = Json::array({{{"containerPath", request.tmpfs_path}, {"size", *request.tmpfs_size}}});
+    parameters.set("tmpfs", Json::list({{{"containerPath", request.tmpfs_path}, {"size", *request.tmpfs_size}}}));
   return parameters;
 }
 
 void add_volumes(const BatchRequest& request, Json& container) {
-  Json volumes = Json::array();
-  Json mounts = Json::array();
+  Json volumes = Json::list();
+  Json mounts = Json::list();
   const auto add = [&](const char* kind, const Volume& volume, Json source) {
     const std::string name = fmt::format("{}{}", kind, volumes.size());
-    source["name"] = name;
+    source.set("name", name);
     volumes.push_back(std::move(source));
     mounts.push_back({{"sourceVolume", name}, {"containerPath", volume.mount}, {"readOnly", false}});
   };
@@ -75,15 +76,15 @@ void add_volumes(const BatchRequest& request, Json& container) {
     add("efs", volume,
         {{"efsVolumeConfiguration", {{"fileSystemId", volume.source}, {"transitEncryption", "ENABLED"}}}});
   if (volumes.empty()) return;
-  container["volumes"] = volumes;
-  container["mountPoints"] = mounts;
+  container.set("volumes", volumes);
+  container.set("mountPoints", mounts);
 }
 
 void add_log(const BatchRequest& request, Json& container) {
   if (request.log_driver.empty() && request.log_options.empty()) return;
   Json log{{"logDriver", request.log_driver.empty() ? "awslogs" : request.log_driver}};
-  if (!request.log_options.empty()) log["options"] = request.log_options;
-  container["logConfiguration"] = log;
+  if (!request.log_options.empty()) log.set("options", request.log_options);
+  container.set("logConfiguration", log);
 }
 
 }  // namespace
@@ -100,25 +101,25 @@ std::string job_name(const compute::JobIdentity& identity, std::string_view stor
 
 Json job_definition(const BatchRequest& request, Machines machines, std::string_view machine) {
   Json container{{"image", request.image}, {"jobRoleArn", request.iam_role}};
-  if (!request.execution_role.empty()) container["executionRoleArn"] = request.execution_role;
-  container["command"] = Json::array({"true"});
-  container["resourceRequirements"] = Json::array({requirement("VCPU", kAnyCpu), requirement("MEMORY", kAnyMemory)});
-  container["environment"] = Json::array({{{"name", kScriptVariable}, {"value", compute::bootstrap_script()}}});
-  if (Json parameters = linux_parameters(request); !parameters.empty()) container["linuxParameters"] = parameters;
+  if (!request.execution_role.empty()) container.set("executionRoleArn", request.execution_role);
+  container.set("command", Json::list({"true"}));
+  container.set("resourceRequirements", Json::list({requirement("VCPU", kAnyCpu), requirement("MEMORY", kAnyMemory)}));
+  container.set("environment", Json::list({{{"name", kScriptVariable}, {"value", compute::bootstrap_script()}}}));
+  if (Json parameters = linux_parameters(request); !parameters.empty()) container.set("linuxParameters", parameters);
   add_volumes(request, container);
   add_log(request, container);
-  if (request.privileged) container["privileged"] = true;
+  if (request.privileged) container.set("privileged", true);
   Json definition{{"jobDefinitionName", ""}, {"type", "container"}};
   if (is_fargate(machines)) {
-    container["networkConfiguration"] = {{"assignPublicIp", "ENABLED"}};
-    if (request.ephemeral_storage) container["ephemeralStorage"] = {{"sizeInGiB", *request.ephemeral_storage}};
+    container.set("networkConfiguration", {{"assignPublicIp", "ENABLED"}});
+    if (request.ephemeral_storage) container.set("ephemeralStorage", {{"sizeInGiB", *request.ephemeral_storage}});
     if (machine == "aarch64")
-      container["runtimePlatform"] = {{"operatingSystemFamily", "LINUX"}, {"cpuArchitecture", "ARM64"}};
-    definition["platformCapabilities"] = Json::array({"FARGATE"});
+      container.set("runtimePlatform", {{"operatingSystemFamily", "LINUX"}, {"cpuArchitecture", "ARM64"}});
+    definition.set("platformCapabilities", Json::list({"FARGATE"}));
   }
-  definition["containerProperties"] = container;
-  definition["propagateTags"] = true;
-  definition["jobDefinitionName"] = "metaflow-cpp-" + net::sha256_hex(definition.dump()).substr(0, kDigest);
+  definition.set("containerProperties", container);
+  definition.set("propagateTags", true);
+  definition.set("jobDefinitionName", "metaflow-cpp-" + net::sha256_hex(definition.dump()).substr(0, kDigest));
   return definition;
 }
 
@@ -137,15 +138,14 @@ Json job_submission(const compute::JobIdentity& identity, const std::string& nam
   for (auto& variable : compute::processor_variables(request.cpu, environment))
     environment.push_back(std::move(variable));
   if (request.tmpfs_size && request.tmpfs_tempdir) environment.emplace_back("METAFLOW_TEMPDIR", request.tmpfs_path);
-  Json variables = Json::array();
+  Json::List variables;
   for (const auto& [variable, value] : environment) {
     // Of two with one name, the last counts.
-    std::erase_if(variables.get_ref<Json::array_t&>(),
-                  [&](const Json& earlier) { return earlier["name"] == variable; });
+    std::erase_if(variables, [&](const Json& earlier) { return earlier["name"] == variable; });
     variables.push_back({{"name", variable}, {"value", value}});
   }
-  Json resources = Json::array({requirement("VCPU", fmt::format("{}", request.cpu)),
-                                requirement("MEMORY", fmt::format("{}", std::llround(request.memory)))});
+  Json resources = Json::list({requirement("VCPU", fmt::format("{}", request.cpu)),
+                               requirement("MEMORY", fmt::format("{}", std::llround(request.memory)))});
   if (request.gpu > 0) resources.push_back(requirement("GPU", std::to_string(request.gpu)));
   Json parameters{{kFlowParameter, identity.flow},
                   {kRunParameter, identity.run},
@@ -153,12 +153,11 @@ Json job_submission(const compute::JobIdentity& identity, const std::string& nam
                   {kTaskParameter, identity.task},
                   {kAttemptParameter, std::to_string(identity.attempt)},
                   {kUserParameter, identity.user}};
-  Json tags = Json::object();
-  for (const auto& [key, value] : request.tags) tags[key] = value;
+  Json tags(request.tags);
   if (request.describing_tags) {
-    tags["app"] = "metaflow";
+    tags.set("app", "metaflow");
     for (const char* key : {kFlowParameter, kRunParameter, kStepParameter, kUserParameter})
-      tags[key] = tag_value(parameters[key].get<std::string>());
+      tags.set(key, tag_value(parameters[key].text()));
   }
   Json job{
       {"jobName", name},
@@ -167,10 +166,10 @@ Json job_submission(const compute::JobIdentity& identity, const std::string& nam
       {"timeout", {{"attemptDurationSeconds", request.time_limit}}},
       {"containerOverrides", {{"command", command}, {"environment", variables}, {"resourceRequirements", resources}}},
       {"parameters", parameters}};
-  if (size > 1) job["arrayProperties"] = {{"size", size}};
+  if (size > 1) job.set("arrayProperties", {{"size", size}});
   if (!tags.empty()) {
-    job["tags"] = tags;
-    job["propagateTags"] = true;
+    job.set("tags", tags);
+    job.set("propagateTags", true);
   }
   return job;
 }

@@ -1,18 +1,17 @@
 // The requests that are sent to AWS Batch. Fields: RegisterJobDefinition and SubmitJob in its API reference.
 #pragma once
 
-#include <nlohmann/json.hpp>
-
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/json.h"
 #include "compute/batch/batch_request.h"
 #include "compute/job_identity.h"
 
 namespace metaflow::awsbatch {
 
-using Json = nlohmann::ordered_json;
+using base::Json;
 
 /// Unlike that of Kubernetes, Batch takes two jobs of one name: BatchApi::submit looks. Differs by more than case from
 /// that of any other attempt, and begins with job_prefix() of the run.

@@ -95,7 +95,7 @@ TEST(BatchDefinition, WhatFargateNeeds) {
   asked.execution_role = "arn:aws:iam::1:role/e";
   asked.ephemeral_storage = 30;
   const Json definition = job_definition(asked, Machines::fargate_spot, "aarch64");
-  EXPECT_EQ(definition["platformCapabilities"], Json::array({"FARGATE"}));
+  EXPECT_EQ(definition["platformCapabilities"], Json::list({"FARGATE"}));
   const Json& container = definition["containerProperties"];
   EXPECT_EQ(container["executionRoleArn"], "arn:aws:iam::1:role/e");
   EXPECT_EQ(container["ephemeralStorage"]["sizeInGiB"], 30);
@@ -116,12 +116,13 @@ TEST(BatchSubmission, OfOneAttempt) {
   EXPECT_EQ(job["timeout"]["attemptDurationSeconds"], 600);
   const Json& overrides = job["containerOverrides"];
   EXPECT_EQ(overrides["command"][0], "sh");
-  EXPECT_EQ(overrides["command"].back(), "--");
-  EXPECT_EQ(
-      overrides["resourceRequirements"],
-      Json::parse(R"([{"type":"VCPU","value":"2"},{"type":"MEMORY","value":"60000"},{"type":"GPU","value":"1"}])"));
+  EXPECT_EQ(overrides["command"].items().back(), "--");
+  EXPECT_EQ(overrides["resourceRequirements"],
+            Json::parse_or_throw(
+                R"([{"type":"VCPU","value":"2"},{"type":"MEMORY","value":"60000"},{"type":"GPU","value":"1"}])"));
   std::map<std::string, std::string> variables;
-  for (const Json& variable : overrides["environment"]) variables[variable["name"]] = variable["value"];
+  for (const Json& variable : overrides["environment"].items())
+    variables[variable["name"].text()] = variable["value"].text();
   EXPECT_EQ(variables.size(), overrides["environment"].size()) << "none twice";
   EXPECT_EQ(variables.at("A"), "2");
   EXPECT_EQ(variables.at("OMP_NUM_THREADS"), "7");

@@ -5,6 +5,7 @@
 
 #include <set>
 
+#include "base/json.h"
 #include "net/aws_testing.h"
 
 namespace metaflow::awsbatch {
@@ -24,14 +25,14 @@ class JobWatchTest : public net::AwsTest {
  protected:
   JobWatchTest() {
     handler_ = [this](const Received& request) -> std::optional<Reply> {
-      const Json asked = Json::parse(request.body);
+      const Json asked = Json::parse_or_throw(request.body);
       if (request.target == "/v1/terminatejob") {
-        terminated_.push_back(asked["jobId"]);
+        terminated_.push_back(asked["jobId"].text());
         return std::nullopt;
       }
       ++polls_;
-      Json found = Json::array();
-      for (const std::string id : asked["jobs"]) {
+      Json found = Json::list();
+      for (const std::string& id : asked["jobs"].texts()) {
         asked_.insert(id);
         if (states_.contains(id)) {
           found.push_back({{"jobId", id}, {"status", states_.at(id)}});
@@ -39,7 +40,7 @@ class JobWatchTest : public net::AwsTest {
           Json counts = Json::object();
           for (int i = 0; i < arrays_.at(id); ++i) {
             const std::string& state = states_.at(child_of(id, static_cast<std::size_t>(i)));
-            counts[state] = counts.value(state, 0) + 1;
+            counts.set(state, counts.get(state, 0) + 1);
           }
           found.push_back({{"jobId", id},
                            {"status", "PENDING"},

@@ -5,6 +5,7 @@
 
 #include <metaflow/error.h>
 
+#include "base/json.h"
 #include "compute/batch/job_request.h"
 #include "net/aws_testing.h"
 
@@ -23,10 +24,10 @@ class RunJobsTest : public net::AwsTest {
  protected:
   RunJobsTest() {
     handler_ = [this](const Received& request) -> std::optional<Reply> {
-      const Json asked = Json::parse(request.body);
-      Json found = Json::array();
+      const Json asked = Json::parse_or_throw(request.body);
+      Json found = Json::list();
       if (request.target == "/v1/listjobs") {
-        const std::string array = asked.contains("arrayJobId") ? asked["arrayJobId"] : Json("");
+        const std::string array = asked["arrayJobId"].text();
         for (const auto& [id, job] : jobs_) {
           if (array_of(id) != array) continue;
           if (!asked.contains("jobStatus") || asked["jobStatus"] == job["status"])
@@ -35,7 +36,7 @@ class RunJobsTest : public net::AwsTest {
         return Reply{.body = Json{{"jobSummaryList", found}}.dump()};
       }
       if (request.target == "/v1/describejobs") {
-        for (const Json& id : asked["jobs"]) {
+        for (const std::string& id : asked["jobs"].texts()) {
           if (jobs_.contains(id)) found.push_back(jobs_.at(id));
         }
         return Reply{.body = Json{{"jobs", found}}.dump()};
@@ -50,7 +51,7 @@ class RunJobsTest : public net::AwsTest {
                   {kStepParameter, step},
                   {kTaskParameter, task},
                   {kUserParameter, "ada"}};
-    jobs_[id] = {{"jobId", id}, {"jobName", "n"}, {"status", status}, {"parameters", of}};
+    jobs_[id] = Json{{"jobId", id}, {"jobName", "n"}, {"status", status}, {"parameters", of}};
   }
   std::vector<std::string> ids(const RunSelection& which) {
     std::vector<std::string> found;
@@ -100,10 +101,10 @@ class RunArraysTest : public RunJobsTest {
     Json counts = Json::object();
     for (std::size_t i = 0; i < states.size(); ++i) {
       add(child_of("p", i), "9", "work", "5-7,9", states[i]);
-      counts[states[i]] = counts.value(states[i], 0) + 1;
+      counts.set(states[i], counts.get(states[i], 0) + 1);
     }
     add("p", "9", "work", "5-7,9", "PENDING");
-    jobs_["p"]["arrayProperties"] = {{"size", states.size()}, {"statusSummary", counts}};
+    jobs_["p"].set("arrayProperties", {{"size", states.size()}, {"statusSummary", counts}});
   }
   /// The jobs that this ends.
   std::vector<std::string> ended(const std::vector<Job>& jobs) {
@@ -112,7 +113,7 @@ class RunArraysTest : public RunJobsTest {
     std::vector<std::string> ids;
     for (std::size_t i = before; i < requests().size(); ++i) {
       const Received request = server_.received()[i];
-      if (request.target == "/v1/terminatejob") ids.push_back(Json::parse(request.body)["jobId"]);
+      if (request.target == "/v1/terminatejob") ids.push_back(Json::parse_or_throw(request.body)["jobId"].text());
     }
     return ids;
   }

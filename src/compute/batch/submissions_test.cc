@@ -25,7 +25,7 @@ class SubmissionsTest : public net::AwsTest {
   SubmissionsTest() {
     handler_ = [this](const Received& request) -> std::optional<Reply> {
       if (request.target == "/v1/submitjob") {
-        jobs_.push_back(Json::parse(request.body));
+        jobs_.push_back(Json::parse_or_throw(request.body));
         return Reply{.body = Json{{"jobId", "j" + std::to_string(jobs_.size())}}.dump()};
       }
       if (request.target == "/v1/describejobdefinitions") ++looks_;
@@ -66,8 +66,7 @@ class SubmissionsTest : public net::AwsTest {
   }
   std::vector<std::size_t> sizes() {
     std::vector<std::size_t> found;
-    for (const Json& job : jobs())
-      found.push_back(job.contains("arrayProperties") ? job["arrayProperties"]["size"].get<std::size_t>() : 1);
+    for (const Json& job : jobs()) found.push_back(job["arrayProperties"].get("size", std::size_t{1}));
     return found;
   }
 
@@ -102,7 +101,7 @@ TEST_F(SubmissionsTest, AFewAreJobsOfTheirOwn) {
   EXPECT_THAT(sizes(), ElementsAre(1, 1, 1));
   std::vector<std::string> tasks;
   for (const Json& job : jobs()) {
-    tasks.push_back(job["parameters"][kTaskParameter]);
+    tasks.push_back(job["parameters"][kTaskParameter].text());
     EXPECT_THAT(job["containerOverrides"]["command"].dump(), Not(HasSubstr("--tasks")));
   }
   EXPECT_THAT(tasks, UnorderedElementsAre("2", "3", "4"));

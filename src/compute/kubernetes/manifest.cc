@@ -6,6 +6,7 @@
 #include <metaflow/error.h>
 
 #include "base/format.h"
+#include "base/json.h"
 #include "base/text.h"
 #include "compute/package/bootstrap.h"
 
@@ -33,7 +34,7 @@ std::string dns_part(std::string_view text) {
 std::string quantity(double number, std::string_view unit = {}) { return fmt::format("{}{}", number, unit); }
 
 Json variables(const Variables& list) {
-  Json json = Json::array();
+  Json json = Json::list();
   for (const auto& [name, value] : list) json.push_back({{"name", name}, {"value", value}});
   return json;
 }
@@ -50,37 +51,40 @@ Json resources_of(const PodRequest& request) {
                    {"ephemeral-storage", quantity(request.disk, "M")}};
   Json requests = basic;
   Json limits = request.guaranteed ? basic : Json::object();
-  for (const auto& [name, amount] : request.extended_resources) requests[name] = limits[name] = amount;
-  if (request.gpu.value_or(0) > 0) limits[request.gpu_vendor + ".com/gpu"] = std::to_string(*request.gpu);
+  for (const auto& [name, amount] : request.extended_resources) {
+    requests.set(name, amount);
+    limits.set(name, amount);
+  }
+  if (request.gpu.value_or(0) > 0) limits.set(request.gpu_vendor + ".com/gpu", std::to_string(*request.gpu));
   Json json{{"requests", requests}};
-  if (!limits.empty()) json["limits"] = limits;
+  if (!limits.empty()) json.set("limits", limits);
   return json;
 }
 
 Json security_of(const SecurityContext& context) {
   Json json = Json::object();
-  if (context.privileged) json["privileged"] = *context.privileged;
-  if (context.allow_privilege_escalation) json["allowPrivilegeEscalation"] = *context.allow_privilege_escalation;
-  if (context.run_as_user) json["runAsUser"] = *context.run_as_user;
-  if (context.run_as_group) json["runAsGroup"] = *context.run_as_group;
-  if (context.run_as_non_root) json["runAsNonRoot"] = *context.run_as_non_root;
+  if (context.privileged) json.set("privileged", *context.privileged);
+  if (context.allow_privilege_escalation) json.set("allowPrivilegeEscalation", *context.allow_privilege_escalation);
+  if (context.run_as_user) json.set("runAsUser", *context.run_as_user);
+  if (context.run_as_group) json.set("runAsGroup", *context.run_as_group);
+  if (context.run_as_non_root) json.set("runAsNonRoot", *context.run_as_non_root);
   // With these two, what else the level "restricted" of PodSecurity asks for takes nothing away.
   if (context.run_as_non_root.value_or(false) && !context.allow_privilege_escalation.value_or(true)) {
-    json["capabilities"] = {{"drop", Json::array({"ALL"})}};
-    json["seccompProfile"] = {{"type", "RuntimeDefault"}};
+    json.set("capabilities", {{"drop", Json::list({"ALL"})}});
+    json.set("seccompProfile", {{"type", "RuntimeDefault"}});
   }
   return json;
 }
 
 Json tolerations_of(const std::vector<Toleration>& list) {
-  Json json = Json::array();
+  Json json = Json::list();
   for (const Toleration& toleration : list) {
     Json one = Json::object();
-    if (!toleration.key.empty()) one["key"] = toleration.key;
-    if (!toleration.op.empty()) one["operator"] = toleration.op;
-    if (!toleration.value.empty()) one["value"] = toleration.value;
-    if (!toleration.effect.empty()) one["effect"] = toleration.effect;
-    if (toleration.seconds) one["tolerationSeconds"] = *toleration.seconds;
+    if (!toleration.key.empty()) one.set("key", toleration.key);
+    if (!toleration.op.empty()) one.set("operator", toleration.op);
+    if (!toleration.value.empty()) one.set("value", toleration.value);
+    if (!toleration.effect.empty()) one.set("effect", toleration.effect);
+    if (toleration.seconds) one.set("tolerationSeconds", *toleration.seconds);
     json.push_back(std::move(one));
   }
   return json;
@@ -88,11 +92,11 @@ Json tolerations_of(const std::vector<Toleration>& list) {
 
 /// Volumes of the pod, and where its containers see them.
 struct Volumes {
-  Json volumes = Json::array();
-  Json mounts = Json::array();
+  Json volumes = Json::list();
+  Json mounts = Json::list();
 
   void add(const std::string& name, Json source, const std::string& path) {
-    source["name"] = name;
+    source.set("name", name);
     volumes.push_back(std::move(source));
     mounts.push_back({{"name", name}, {"mountPath", path}});
   }
@@ -113,39 +117,37 @@ Volumes volumes_of(const PodRequest& request) {
 
 Json labels_of(const std::map<std::string, std::string>& own, const std::string& run_key) {
   Json labels(own);
-  if (labels.is_null()) labels = Json::object();
-  labels["app.kubernetes.io/name"] = "metaflow-task";
-  labels["app.kubernetes.io/part-of"] = "metaflow";
-  labels[kRunLabel] = run_key;
+  labels.set("app.kubernetes.io/name", "metaflow-task");
+  labels.set("app.kubernetes.io/part-of", "metaflow");
+  labels.set(kRunLabel, run_key);
   return labels;
 }
 
 Json annotations_of(const JobIdentity& identity, const std::map<std::string, std::string>& own) {
-  Json annotations = Json::object();
-  for (const auto& [name, value] : own) annotations[name] = value;
-  annotations["metaflow/flow_name"] = identity.flow;
-  annotations["metaflow/run_id"] = identity.run;
-  annotations["metaflow/step_name"] = identity.step;
-  annotations["metaflow/task_id"] = identity.task;
-  annotations["metaflow/attempt"] = std::to_string(identity.attempt);
-  annotations["metaflow/user"] = identity.user;
+  Json annotations(own);
+  annotations.set("metaflow/flow_name", identity.flow);
+  annotations.set("metaflow/run_id", identity.run);
+  annotations.set("metaflow/step_name", identity.step);
+  annotations.set("metaflow/task_id", identity.task);
+  annotations.set("metaflow/attempt", std::to_string(identity.attempt));
+  annotations.set("metaflow/user", identity.user);
   return annotations;
 }
 
 Json container_of(const PodRequest& request, const Delivery& delivery, const Variables& environment, Json mounts) {
   Json env = variables(delivery.environment);
-  for (const Json& variable : variables(environment)) env.push_back(variable);
+  for (const auto& [name, value] : environment) env.push_back({{"name", name}, {"value", value}});
   if (request.tmpfs_size && request.tmpfs_tempdir)
     env.push_back({{"name", "METAFLOW_TEMPDIR"}, {"value", request.tmpfs_path}});
-  for (Json& variable : variables(compute::processor_variables(request.cpu, environment)))
-    env.push_back(std::move(variable));
+  for (const auto& [name, value] : compute::processor_variables(request.cpu, environment))
+    env.push_back({{"name", name}, {"value", value}});
   env.push_back(from_field("METAFLOW_KUBERNETES_NAMESPACE", "metadata.namespace"));
   env.push_back(from_field("METAFLOW_KUBERNETES_POD_NAMESPACE", "metadata.namespace"));
   env.push_back(from_field("METAFLOW_KUBERNETES_POD_NAME", "metadata.name"));
   env.push_back(from_field("METAFLOW_KUBERNETES_POD_ID", "metadata.uid"));
   env.push_back(from_field("METAFLOW_KUBERNETES_SERVICE_ACCOUNT_NAME", "spec.serviceAccountName"));
   env.push_back(from_field("METAFLOW_KUBERNETES_NODE_IP", "status.hostIP"));
-  Json env_from = Json::array();
+  Json env_from = Json::list();
   if (!delivery.fetcher_image && !delivery.secret.empty()) env_from.push_back(from_secret(delivery.secret));
   for (const std::string& secret : request.secrets) env_from.push_back(from_secret(secret));
 
@@ -155,11 +157,12 @@ Json container_of(const PodRequest& request, const Delivery& delivery, const Var
                  {"env", env},
                  {"resources", resources_of(request)},
                  {"terminationMessagePolicy", "FallbackToLogsOnError"}};
-  if (!env_from.empty()) container["envFrom"] = env_from;
-  if (!request.image_pull_policy.empty()) container["imagePullPolicy"] = request.image_pull_policy;
-  if (request.port) container["ports"] = Json::array({{{"containerPort", *request.port}}});
-  if (Json security = security_of(request.security_context); !security.empty()) container["securityContext"] = security;
-  if (!mounts.empty()) container["volumeMounts"] = std::move(mounts);
+  if (!env_from.empty()) container.set("envFrom", env_from);
+  if (!request.image_pull_policy.empty()) container.set("imagePullPolicy", request.image_pull_policy);
+  if (request.port) container.set("ports", Json::list({{{"containerPort", *request.port}}}));
+  if (Json security = security_of(request.security_context); !security.empty())
+    container.set("securityContext", security);
+  if (!mounts.empty()) container.set("volumeMounts", std::move(mounts));
   return container;
 }
 
@@ -185,9 +188,10 @@ Json fetcher_of(const PodRequest& request, const Delivery& delivery) {
                  {"env", variables(delivery.fetcher_environment)},
                  {"resources", resources},
                  {"terminationMessagePolicy", "FallbackToLogsOnError"},
-                 {"volumeMounts", Json::array({{{"name", kFetcher}, {"mountPath", kPackagePath}}})}};
-  if (!delivery.secret.empty()) container["envFrom"] = Json::array({from_secret(delivery.secret)});
-  if (Json security = security_of(request.security_context); !security.empty()) container["securityContext"] = security;
+                 {"volumeMounts", Json::list({{{"name", kFetcher}, {"mountPath", kPackagePath}}})}};
+  if (!delivery.secret.empty()) container.set("envFrom", Json::list({from_secret(delivery.secret)}));
+  if (Json security = security_of(request.security_context); !security.empty())
+    container.set("securityContext", security);
   return container;
 }
 
@@ -231,7 +235,7 @@ Json job_manifest(const JobIdentity& identity, const std::string& name, const st
   const Json labels = labels_of(request.labels, run_key);
   const Json annotations = annotations_of(identity, request.annotations);
   Volumes volumes = volumes_of(request);
-  Json init = Json::array();
+  Json init = Json::list();
   if (delivery.fetcher_image) {
     volumes.add(kFetcher, {{"emptyDir", Json::object()}}, kPackagePath);
     init.push_back(fetcher_of(request, delivery));
@@ -239,19 +243,19 @@ Json job_manifest(const JobIdentity& identity, const std::string& name, const st
   Json pod{{"restartPolicy", "Never"},
            {"terminationGracePeriodSeconds", kGraceSeconds},
            {"activeDeadlineSeconds", request.time_limit},
-           {"containers", Json::array({container_of(request, delivery, environment, std::move(volumes.mounts))})}};
-  if (!init.empty()) pod["initContainers"] = init;
-  if (!volumes.volumes.empty()) pod["volumes"] = volumes.volumes;
-  if (!request.service_account.empty()) pod["serviceAccountName"] = request.service_account;
+           {"containers", Json::list({container_of(request, delivery, environment, std::move(volumes.mounts))})}};
+  if (!init.empty()) pod.set("initContainers", init);
+  if (!volumes.volumes.empty()) pod.set("volumes", volumes.volumes);
+  if (!request.service_account.empty()) pod.set("serviceAccountName", request.service_account);
   Json selector = Json::object();
-  if (!delivery.architecture.empty()) selector["kubernetes.io/arch"] = delivery.architecture;
-  for (const auto& [key, value] : request.node_selector) selector[key] = value;
-  if (!selector.empty()) pod["nodeSelector"] = selector;
-  if (!request.tolerations.empty()) pod["tolerations"] = tolerations_of(request.tolerations);
+  if (!delivery.architecture.empty()) selector.set("kubernetes.io/arch", delivery.architecture);
+  for (const auto& [key, value] : request.node_selector) selector.set(key, value);
+  if (!selector.empty()) pod.set("nodeSelector", selector);
+  if (!request.tolerations.empty()) pod.set("tolerations", tolerations_of(request.tolerations));
   if (!request.image_pull_secrets.empty()) {
-    Json names = Json::array();
+    Json names = Json::list();
     for (const std::string& secret : request.image_pull_secrets) names.push_back({{"name", secret}});
-    pod["imagePullSecrets"] = names;
+    pod.set("imagePullSecrets", names);
   }
   return {{"apiVersion", "batch/v1"},
           {"kind", "Job"},

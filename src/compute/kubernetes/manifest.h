@@ -1,8 +1,6 @@
 // The objects that are sent to Kubernetes. Fields: Kubernetes API reference, batch/v1 Job, core/v1 Secret.
 #pragma once
 
-#include <nlohmann/json.hpp>
-
 #include <map>
 #include <optional>
 #include <string>
@@ -10,13 +8,14 @@
 #include <utility>
 #include <vector>
 
+#include "base/json.h"
 #include "compute/delivery.h"
 #include "compute/job_identity.h"
 #include "compute/kubernetes/pod_request.h"
 
 namespace metaflow::kube {
 
-using Json = nlohmann::ordered_json;
+using base::Json;
 
 using compute::JobIdentity;
 using compute::run_key;

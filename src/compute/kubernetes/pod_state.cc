@@ -14,23 +14,14 @@ namespace metaflow::kube {
 
 namespace {
 
-using base::text_member;
-using Json = nlohmann::ordered_json;
+using base::Json;
 
 constexpr int kBySignal = 128;    // exit codes above are signals
 constexpr int kStartError = 128;  // of containerd
 constexpr std::size_t kLongestMessage = 400;
 
-const Json& at(const Json& object, const char* name) {
-  static const Json nothing;
-  if (!object.is_object()) return nothing;
-  const auto found = object.find(name);
-  return found == object.end() ? nothing : *found;
-}
-
 int number(const Json& object, const char* name, int otherwise) {
-  const Json& value = at(object, name);
-  return value.is_number_integer() ? value.get<int>() : otherwise;
+  return static_cast<int>(object[name].integer().value_or(otherwise));
 }
 
 /// What a program that passed the message on has put before it: "rpc error: code = NotFound desc = ".
@@ -85,17 +76,15 @@ std::string last_lines(std::string_view message) {
 }
 
 std::string reason_and_message(const Json& object) {
-  const std::string message = one_line(text_member(object, "message"));
-  const std::string reason = text_member(object, "reason");
+  const std::string message = one_line(object["message"].text());
+  const std::string reason = object["reason"].text();
   return message.empty() ? reason : reason.empty() ? message : fmt::format("{}: {}", reason, message);
 }
 
 const Json& condition(const Json& status, std::string_view type) {
   static const Json none;
-  const Json& conditions = at(status, "conditions");
-  if (!conditions.is_array()) return none;
-  for (const Json& each : conditions) {
-    if (text_member(each, "type") == type) return each;
+  for (const Json& each : status["conditions"].items()) {
+    if (each["type"].text() == type) return each;
   }
   return none;
 }
@@ -103,10 +92,8 @@ const Json& condition(const Json& status, std::string_view type) {
 /// The status of the container of this name.
 const Json& container(const Json& status, const char* list, std::string_view name) {
   static const Json none;
-  const Json& all = at(status, list);
-  if (!all.is_array()) return none;
-  for (const Json& each : all) {
-    if (text_member(each, "name") == name) return each;
+  for (const Json& each : status[list].items()) {
+    if (each["name"].text() == name) return each;
   }
   return none;
 }
@@ -122,7 +109,7 @@ bool is_hopeless(std::string_view reason) {
 
 /// A waiting container's say, if it is more than that it is being made.
 void wait(PodState& state, const Json& waiting) {
-  const std::string reason = text_member(waiting, "reason");
+  const std::string reason = waiting["reason"].text();
   if (reason.empty()) return;
   if (reason == "ContainerCreating" || reason == "PodInitializing") {
     state.starting = reason;
@@ -143,22 +130,22 @@ void end_by_cluster(PodState& state, const std::string& what) {
 /// How the container of the task ended.
 void end_of_task(PodState& state, const Json& terminated) {
   state.exit_code = number(terminated, "exitCode", -1);
-  const std::string reason = text_member(terminated, "reason");
+  const std::string reason = terminated["reason"].text();
   if (reason == "OOMKilled") {  // also with exit code 0 or 1: the kernel has killed one of its processes
     state.by = EndedBy::memory;
     state.cause =
         fmt::format("Task ran out of memory: the kernel killed it in its container (exit code {}).", state.exit_code);
   } else if (reason == "StartError" || reason == "ContainerCannotRun" || state.exit_code == kStartError) {
     state.by = EndedBy::bootstrap;
-    state.cause = fmt::format("The container could not be started: {}", one_line(text_member(terminated, "message")));
+    state.cause = fmt::format("The container could not be started: {}", one_line(terminated["message"].text()));
   } else if (reason == "Unknown" || reason == "ContainerStatusUnknown") {
     end_by_cluster(state, "its node was restarted or lost");
-  } else if (text_member(terminated, "message").find("exec format error") != std::string::npos) {
+  } else if (terminated["message"].text().find("exec format error") != std::string::npos) {
     state.by = EndedBy::bootstrap;
     state.cause = "The flow was built for another architecture than that of the node.";
   } else {
     static_cast<compute::Ending&>(state) = compute::ending_by_exit_status(
-        state.exit_code, last_lines(text_member(terminated, "message")),
+        state.exit_code, last_lines(terminated["message"].text()),
         "Its pod needs access: by METAFLOW_KUBERNETES_SECRETS or METAFLOW_KUBERNETES_SERVICE_ACCOUNT.");
   }
 }
@@ -167,28 +154,28 @@ void end_of_task(PodState& state, const Json& terminated) {
 
 PodState state_of_pod(const Json& pod) {
   PodState state;
-  const Json& status = at(pod, "status");
-  state.node = text_member(at(pod, "spec"), "nodeName");
-  const std::string phase = text_member(status, "phase");
-  const std::string reason = text_member(status, "reason");
+  const Json& status = pod["status"];
+  state.node = pod["spec"]["nodeName"].text();
+  const std::string phase = status["phase"].text();
+  const std::string reason = status["reason"].text();
 
-  const Json& task = at(container(status, "containerStatuses", kContainer), "state");
-  const Json& fetcher = at(container(status, "initContainerStatuses", kFetcher), "state");
-  const Json& terminated = at(task, "terminated");
-  const Json& fetched = at(fetcher, "terminated");
+  const Json& task = container(status, "containerStatuses", kContainer)["state"];
+  const Json& fetcher = container(status, "initContainerStatuses", kFetcher)["state"];
+  const Json& terminated = task["terminated"];
+  const Json& fetched = fetcher["terminated"];
   const Json& disruption = condition(status, "DisruptionTarget");
 
   if (reason == "DeadlineExceeded") {
     state.phase = PodPhase::ended;
     state.by = EndedBy::deadline;
     state.cause = "The pod took longer than it may (activeDeadlineSeconds).";
-  } else if (terminated.is_object() && text_member(terminated, "reason") == "Completed" &&
+  } else if (terminated.is_object() && terminated["reason"].text() == "Completed" &&
              number(terminated, "exitCode", -1) == 0) {
     // For about a second the phase is still Running then.
     state.phase = PodPhase::ended;
     state.succeeded = true;
     state.exit_code = 0;
-  } else if (text_member(disruption, "status") == "True" && (phase == "Failed" || terminated.is_object())) {
+  } else if (disruption["status"].text() == "True" && (phase == "Failed" || terminated.is_object())) {
     end_by_cluster(state, reason_and_message(disruption));
   } else if (reason == "Evicted" || reason == "Preempting" || reason == "NodeLost" || reason == "Terminated" ||
              reason == "NodeShutdown" || reason == "UnexpectedAdmissionError") {
@@ -197,7 +184,7 @@ PodState state_of_pod(const Json& pod) {
     state.phase = PodPhase::ended;
     end_of_task(state, terminated);
     const bool was_killed = state.by == EndedBy::task && state.exit_code > kBySignal && state.exit_code != 255;
-    if (was_killed && !text_member(at(pod, "metadata"), "deletionTimestamp").empty()) {
+    if (was_killed && !pod["metadata"]["deletionTimestamp"].text().empty()) {
       end_by_cluster(state, "somebody deleted it");
       state.lost = false;
     }
@@ -205,9 +192,9 @@ PodState state_of_pod(const Json& pod) {
     state.phase = PodPhase::ended;
     state.by = EndedBy::bootstrap;
     state.exit_code = number(fetched, "exitCode", -1);
-    const std::string said = last_lines(text_member(fetched, "message"));
+    const std::string said = last_lines(fetched["message"].text());
     state.cause = fmt::format("The flow's package could not be fetched (exit code {}): {}", state.exit_code,
-                              said.empty() ? text_member(fetched, "reason") : said);
+                              said.empty() ? fetched["reason"].text() : said);
   } else if (phase == "Failed") {
     state.phase = PodPhase::ended;
     state.by = EndedBy::cluster;
@@ -217,18 +204,18 @@ PodState state_of_pod(const Json& pod) {
     state.phase = PodPhase::ended;
     state.succeeded = true;
     state.exit_code = 0;
-  } else if (at(task, "running").is_object()) {
+  } else if (task["running"].is_object()) {
     state.phase = PodPhase::running;
     // Its node has not been heard of for a while. After some minutes the cluster gives it up, and the pod with it.
-    if (text_member(condition(status, "Ready"), "status") == "False" &&
-        text_member(condition(status, "ContainersReady"), "status") == "True")
+    if (condition(status, "Ready")["status"].text() == "False" &&
+        condition(status, "ContainersReady")["status"].text() == "True")
       state.waiting = fmt::format("Node {} does not answer", state.node);
   } else {
     const Json& scheduled = condition(status, "PodScheduled");
-    if (text_member(scheduled, "status") == "False") state.waiting = reason_and_message(scheduled);
-    wait(state, at(fetcher, "waiting"));
-    wait(state, at(task, "waiting"));
-    if (!state.starting.empty() && at(fetcher, "running").is_object())
+    if (scheduled["status"].text() == "False") state.waiting = reason_and_message(scheduled);
+    wait(state, fetcher["waiting"]);
+    wait(state, task["waiting"]);
+    if (!state.starting.empty() && fetcher["running"].is_object())
       state.starting += ": the flow's package is being fetched";
     if (!state.waiting.empty()) state.starting.clear();
   }
@@ -236,27 +223,27 @@ PodState state_of_pod(const Json& pod) {
 }
 
 PodWarning warning_of(const Json& event) {
-  const std::string message = text_member(event, "message");
-  const std::string reason = text_member(event, "reason");
+  const std::string message = event["message"].text();
+  const std::string reason = event["reason"].text();
   // MountVolume.SetUp failed for volume "kube-api-access-x7x2p" : configmap "kube-root-ca.crt" not found
   constexpr std::string_view kMount = "MountVolume.";
   const std::size_t colon = message.starts_with(kMount) ? message.find("\" : ") : std::string::npos;
   std::string_view words = message;
   if (colon != std::string::npos) words.remove_prefix(colon + 4);
   PodWarning warning;
-  const std::string said = one_line(without_names(words, text_member(at(event, "involvedObject"), "name")));
+  const std::string said = one_line(without_names(words, event["involvedObject"]["name"].text()));
   warning.cause = said.empty() ? reason : fmt::format("{}: {}", reason, said);
   warning.hopeless =
       reason == "FailedMount" && (words.ends_with(" not found") || words.find("non-existent ") != words.npos);
   for (const char* name : {"lastTimestamp", "eventTime", "firstTimestamp"}) {
-    if (warning.time.empty()) warning.time = text_member(event, name);
+    if (warning.time.empty()) warning.time = event[name].text();
   }
   return warning;
 }
 
 NoPod why_no_pod(const Json& event) {
   // The message names the pod that could not be made, anew for each try: without it, those of many jobs are alike.
-  std::string message = text_member(event, "message");
+  std::string message = event["message"].text();
   const std::size_t quote = message.find('"');
   const std::size_t end = quote == std::string::npos ? quote : message.find('"', quote + 1);
   if (end != std::string::npos && message.compare(quote + 1, 3, "mf-") == 0) {
@@ -267,10 +254,10 @@ NoPod why_no_pod(const Json& event) {
   }
   // What is forbidden (a missing service account, PodSecurity, a LimitRange, a quota for what the pod does not say) or
   // denied by a webhook stays so. A full quota does not.
-  const bool forbidden = text_member(event, "message").find(" is forbidden: ") != std::string::npos;
+  const bool forbidden = event["message"].text().find(" is forbidden: ") != std::string::npos;
   const bool denied = message.find(" denied the request") != std::string::npos;
   const bool full = message.find("exceeded quota") != std::string::npos;
-  return {fmt::format("The cluster makes no pod yet: {}: {}", text_member(event, "reason"), message),
+  return {fmt::format("The cluster makes no pod yet: {}: {}", event["reason"].text(), message),
           (forbidden && !full) || denied || message.find("service account") != std::string::npos};
 }
 

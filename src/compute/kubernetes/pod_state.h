@@ -1,13 +1,12 @@
 // What a pod's status says of the attempt in it. As Kubernetes 1.32 reports; the cases were recorded on a real cluster.
 #pragma once
 
-#include <nlohmann/json.hpp>
-
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/json.h"
 #include "compute/ending.h"
 
 namespace metaflow::kube {
@@ -30,7 +29,7 @@ struct PodState : compute::Ending {
 };
 
 /// `pod`: core/v1 Pod. Nothing in it is taken for granted: what is missing or of another type is not there.
-PodState state_of_pod(const nlohmann::ordered_json& pod);
+PodState state_of_pod(const base::Json& pod);
 
 /// Why a job has no pod yet.
 struct NoPod {
@@ -39,7 +38,7 @@ struct NoPod {
 };
 
 /// `event`: core/v1 Event, a warning about the job.
-NoPod why_no_pod(const nlohmann::ordered_json& event);
+NoPod why_no_pod(const base::Json& event);
 
 /// What keeps a node from making a pod ready.
 struct PodWarning {
@@ -49,7 +48,7 @@ struct PodWarning {
 };
 
 /// `event`: core/v1 Event, a warning about the pod.
-PodWarning warning_of(const nlohmann::ordered_json& event);
+PodWarning warning_of(const base::Json& event);
 
 /// The sentence for a pod that is gone and left no status.
 std::string cause_of_vanished_pod(std::string_view node);

@@ -3,8 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <fstream>
-
+#include "base/files.h"
+#include "base/json.h"
 #include "compute/kubernetes/manifest.h"
 
 namespace metaflow::kube {
@@ -15,8 +15,8 @@ using testing::HasSubstr;
 /// A pod as the API server tells of it; `state` is that of the task's container.
 Json pod(const char* phase, Json state, Json more = Json::object()) {
   Json status{{"phase", phase}};
-  if (!state.is_null()) status["containerStatuses"] = Json::array({{{"name", kContainer}, {"state", state}}});
-  status.update(more);
+  if (!state.is_null()) status.set("containerStatuses", Json::list({{{"name", kContainer}, {"state", state}}}));
+  for (const auto& [name, value] : more.members()) status.set(name, value);
   return {{"metadata", {{"name", "p"}}}, {"spec", {{"nodeName", "node-1"}}}, {"status", status}};
 }
 
@@ -29,8 +29,7 @@ Json waiting(const char* reason, const char* message) {
 }
 
 Json condition(const char* type, const char* status, const char* reason, const char* message) {
-  return {
-      {"conditions", Json::array({{{"type", type}, {"status", status}, {"reason", reason}, {"message", message}}})}};
+  return {{"conditions", Json::list({{{"type", type}, {"status", status}, {"reason", reason}, {"message", message}}})}};
 }
 
 TEST(PodState, OnTheWay) {
@@ -45,7 +44,7 @@ TEST(PodState, OnTheWay) {
 
 TEST(PodState, FetchingThePackage) {
   const Json fetcher{{"name", kFetcher}, {"state", {{"running", Json::object()}}}};
-  const Json more{{"initContainerStatuses", Json::array({fetcher})}};
+  const Json more{{"initContainerStatuses", Json::list({fetcher})}};
   EXPECT_EQ(state_of_pod(pod("Pending", waiting("PodInitializing", ""), more)).starting,
             "PodInitializing: the flow's package is being fetched");
 }
@@ -53,7 +52,7 @@ TEST(PodState, FetchingThePackage) {
 TEST(PodState, WhatHasAReasonIsNotOnItsWay) {
   EXPECT_EQ(state_of_pod(pod("Pending", waiting("ErrImagePull", "no"))).starting, "");
   const Json fetcher{{"name", kFetcher}, {"state", waiting("ErrImagePull", "no")}};
-  const Json more{{"initContainerStatuses", Json::array({fetcher})}};
+  const Json more{{"initContainerStatuses", Json::list({fetcher})}};
   const PodState state = state_of_pod(pod("Pending", waiting("PodInitializing", ""), more));
   EXPECT_EQ(state.starting, "");
   EXPECT_EQ(state.waiting, "ErrImagePull: no");
@@ -96,7 +95,7 @@ TEST(PodWarning, ManyPodsSayTheSame) {
 
 TEST(PodWarning, NothingIsTakenForGranted) {
   EXPECT_EQ(warning_of(Json::object()).cause, "");
-  EXPECT_EQ(warning_of({{"involvedObject", 1}, {"message", Json::array()}, {"reason", "R"}}).cause, "R");
+  EXPECT_EQ(warning_of({{"involvedObject", 1}, {"message", Json::list()}, {"reason", "R"}}).cause, "R");
 }
 
 TEST(PodState, WhatAnAutoscalerMayCureWaits) {
@@ -122,12 +121,12 @@ TEST(PodState, WhatNobodyCuresIsHopeless) {
 
 TEST(PodState, TheFetchersTroublesCount) {
   const Json fetcher = {{"initContainerStatuses",
-                         Json::array({{{"name", kFetcher}, {"state", waiting("ErrImagePull", "no such host")}}})}};
+                         Json::list({{{"name", kFetcher}, {"state", waiting("ErrImagePull", "no such host")}}})}};
   const PodState state = state_of_pod(pod("Pending", waiting("PodInitializing", ""), fetcher));
   EXPECT_EQ(state.waiting, "ErrImagePull: no such host");
   EXPECT_TRUE(state.hopeless);
   const Json failed = {{"initContainerStatuses",
-                        Json::array({{{"name", kFetcher}, {"state", terminated(97, "Error", "404\nnot found\n")}}})}};
+                        Json::list({{{"name", kFetcher}, {"state", terminated(97, "Error", "404\nnot found\n")}}})}};
   const PodState ended = state_of_pod(pod("Pending", waiting("PodInitializing", ""), failed));
   EXPECT_EQ(ended.phase, PodPhase::ended);
   EXPECT_EQ(ended.by, EndedBy::bootstrap);
@@ -231,8 +230,8 @@ class RecordedPods : public testing::Test {
   static PodState of(const char* name) { return state_of_pod(cases().at(name)); }
   static const Json& cases() {
     static const Json all = [] {
-      std::ifstream file(METAFLOW_SOURCE_DIR "/src/compute/kubernetes/recorded_pods.json");
-      return Json::parse(file);
+      return Json::parse_or_throw(
+          base::read_file(METAFLOW_SOURCE_DIR "/src/compute/kubernetes/recorded_pods.json")->text());
     }();
     return all;
   }

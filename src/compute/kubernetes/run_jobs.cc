@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "base/format.h"
+#include "base/json.h"
 #include "compute/kubernetes/manifest.h"
 
 namespace metaflow::kube {
@@ -47,13 +48,9 @@ void remove(KubernetesApi& api, base::EventLoop& loop, Resource resource, std::s
 
 /// How a job has ended: "Complete", "Failed"; empty: it has not.
 std::string end_of(const Json& job) {
-  const auto status = job.find("status");
-  if (status == job.end() || !status->is_object()) return {};
-  const auto conditions = status->find("conditions");
-  if (conditions == status->end() || !conditions->is_array()) return {};
-  for (const Json& condition : *conditions) {
-    const std::string type = text_at(condition, {"type"});
-    if ((type == "Complete" || type == "Failed") && text_at(condition, {"status"}) == "True") return type;
+  for (const Json& condition : job["status"]["conditions"].items()) {
+    const std::string& type = condition["type"].text();
+    if ((type == "Complete" || type == "Failed") && condition["status"].text() == "True") return type;
   }
   return {};
 }

@@ -1,7 +1,6 @@
 #include "compute/package/package.h"
 
 #include <nettle/sha2.h>
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <array>
@@ -11,6 +10,7 @@
 
 #include "base/files.h"
 #include "base/format.h"
+#include "base/json.h"
 #include "base/process.h"
 #include "base/text.h"
 #include "compute/package/archive.h"
@@ -94,19 +94,19 @@ Package make_package(const PackagePlan& plan) {
 }
 
 std::string make_code_archive(const std::string& name, std::string_view text, const std::string& user) {
-  using Json = nlohmann::json;
+  using base::Json;
   Archive archive;
-  archive.add(".mf_install", Json{{"version", 1}, {"module_files", Json::array()}}.dump());
+  archive.add(".mf_install", Json{{"module_files", Json::list()}, {"version", 1}}.dump());
   archive.add(".mf_meta/INFO",
-              Json{{"script", name}, {"environment_type", "local"}, {"user", user}, {"language", "c++"}}.dump());
+              Json{{"environment_type", "local"}, {"language", "c++"}, {"script", name}, {"user", user}}.dump());
   archive.add(name, text);
   return archive.finish();
 }
 
 std::string code_package_field(std::string_view datastore, std::string_view key, std::string_view location) {
-  using Json = nlohmann::json;
-  const Json form{{"version", 0}, {"archive_format", "tgz"}, {"mfcontent_version", 1}};
-  return Json{{"ds_type", datastore}, {"sha", key}, {"location", location}, {"metadata", form.dump()}}.dump();
+  using base::Json;
+  const Json form{{"archive_format", "tgz"}, {"mfcontent_version", 1}, {"version", 0}};
+  return Json{{"ds_type", datastore}, {"location", location}, {"metadata", form.dump()}, {"sha", key}}.dump();
 }
 
 std::vector<std::string> start_command(const std::string& directory, bool is_static) {

@@ -1,7 +1,6 @@
 #include "store/local/local_metadata.h"
 
 #include <fcntl.h>
-#include <nlohmann/json.hpp>
 #include <sys/file.h>
 
 #include <algorithm>
@@ -11,14 +10,15 @@
 
 #include "base/files.h"
 #include "base/format.h"
+#include "base/json.h"
 #include "base/text.h"
 
 namespace metaflow::store {
 
 namespace {
 
+using base::Json;
 using base::json_quoted;
-using Json = nlohmann::json;
 
 /// Milliseconds since 1970, as Metaflow counts; with microseconds as a fraction, since many tasks are made in a
 /// millisecond.
@@ -30,37 +30,21 @@ std::string milliseconds(std::int64_t microseconds) {
 std::int64_t coarse(std::int64_t microseconds) { return microseconds / 100'000 * 100'000; }
 
 Json parse(const base::SharedBytes& text, const std::string& path) {
-  if (base::is_deep_json(text.text()))
-    throw Error(ErrorCode::data_store, fmt::format("'{}' is damaged: it is nested too deeply", path));
   try {
-    Json json = Json::parse(text.text());
+    Json json = Json::parse_or_throw(text.text());
     if (json.is_object()) return json;
-  } catch (const Json::exception& error) {
+  } catch (const base::JsonMismatch& error) {
     throw Error(ErrorCode::data_store, fmt::format("'{}' is damaged: {}", path, error.what()));
   }
   throw Error(ErrorCode::data_store, fmt::format("'{}' is damaged: it holds no JSON object", path));
 }
 
-std::int64_t created_of(const Json& json) {
-  const auto stamp = json.find("ts_epoch");
-  if (stamp == json.end() || !stamp->is_number()) return 0;
-  return std::llround(stamp->get<double>() * 1000);
-}
-
-std::vector<std::string> strings(const Json& json, const char* field) {
-  std::vector<std::string> texts;
-  const auto list = json.find(field);
-  if (list == json.end() || !list->is_array()) return texts;
-  for (const Json& item : *list) {
-    if (item.is_string()) texts.push_back(item.get<std::string>());
-  }
-  return texts;
-}
+std::int64_t created_of(const Json& json) { return std::llround(json["ts_epoch"].number().value_or(0) * 1000); }
 
 std::string text_field(const Json& json, const char* field) {
-  const auto value = json.find(field);
-  if (value == json.end()) return {};
-  return value->is_string() ? value->get<std::string>() : value->dump();
+  const Json* value = json.find(field);
+  if (value == nullptr) return {};
+  return value->is_text() ? value->text() : value->dump();
 }
 
 }  // namespace
@@ -180,7 +164,7 @@ std::optional<RunInfo> LocalMetadataReader::run(const std::string& flow, const s
   const auto text = base::read_file(path);
   if (!text) return std::nullopt;
   const Json json = parse(*text, path);
-  return RunInfo{run, text_field(json, "user_name"), strings(json, "tags"), strings(json, "system_tags"),
+  return RunInfo{run, text_field(json, "user_name"), json["tags"].texts(), json["system_tags"].texts(),
                  created_of(json)};
 }
 
@@ -229,7 +213,7 @@ std::vector<FieldInfo> LocalMetadataReader::fields(const std::string& flow, cons
     info.value = text_field(json, "value");
     info.type = text_field(json, "type");
     info.created = created_of(json);
-    for (const std::string& tag : strings(json, "tags")) {
+    for (const std::string& tag : json["tags"].texts()) {
       if (tag.starts_with("attempt_id:")) info.attempt = std::atoi(tag.c_str() + 11);
     }
     infos.push_back(std::move(info));
@@ -276,9 +260,9 @@ std::vector<std::string> LocalMetadataReader::edit_tags(const std::string& flow,
   const auto text = base::read_file(directory + "/_self.json");
   if (!text) throw Error(ErrorCode::not_found, fmt::format("Run {}/{} was removed", flow, run));
   Json json = parse(*text, directory + "/_self.json");
-  const auto system_tags = strings(json, "system_tags");
+  const auto system_tags = json["system_tags"].texts();
   std::set<std::string> tags;
-  for (std::string& tag : strings(json, "tags")) tags.insert(std::move(tag));
+  for (std::string& tag : json["tags"].texts()) tags.insert(std::move(tag));
   std::vector<std::string> refused;
   for (const std::string& tag : remove) {
     if (std::find(system_tags.begin(), system_tags.end(), tag) != system_tags.end()) refused.push_back("'" + tag + "'");
@@ -293,8 +277,8 @@ std::vector<std::string> LocalMetadataReader::edit_tags(const std::string& flow,
   }
   std::vector<std::string> sorted(tags.begin(), tags.end());
   check_tags(sorted);
-  json["tags"] = sorted;
-  base::replace_file(directory + "/_self.json", json.dump());
+  json.set("tags", sorted);
+  base::replace_file(directory + "/_self.json", json.sorted().dump());
   return sorted;
 }
 

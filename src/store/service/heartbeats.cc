@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/json.h"
 #include "store/service/service_rows.h"
 
 namespace metaflow::store {
@@ -53,7 +54,7 @@ void Heartbeats::beat() {
                   [this, path](ServiceAnswer&& answer) {
                     const auto found = due_.find(path);
                     if (found == due_.end() || found->second != 0) return;  // stopped, maybe started anew, meanwhile
-                    add(path, heartbeat_period(answer.ok() ? answer.json : nlohmann::json()));
+                    add(path, heartbeat_period(answer.ok() ? answer.json : base::Json()));
                     arm();
                   });
   }

@@ -5,12 +5,13 @@
 #include <charconv>
 
 #include "base/format.h"
+#include "base/json.h"
 #include "base/text.h"
 #include "store/service/service_rows.h"
 
 namespace metaflow::store {
 
-using Json = nlohmann::json;
+using base::Json;
 
 namespace {
 
@@ -37,18 +38,17 @@ bool fits_header(std::string_view text) {
 
 net::Headers parse_headers(const std::string& text) {
   const std::string hint = R"(It looks like this: {"x-team": "risk"})";
-  const Json json = base::is_deep_json(text) ? Json() : Json::parse(text, nullptr, false);
-  if (!json.is_object())
-    throw Error(ErrorCode::invalid_command, "METAFLOW_SERVICE_HEADERS is no JSON object of headers", hint);
+  const auto json = Json::parse_object(text);
+  if (!json) throw Error(ErrorCode::invalid_command, "METAFLOW_SERVICE_HEADERS is no JSON object of headers", hint);
   net::Headers headers;
-  for (const auto& [name, value] : json.items()) {
-    if (!value.is_string() || name.empty() || name.find(':') != std::string::npos || !fits_header(name) ||
-        !fits_header(value.get_ref<const std::string&>())) {
+  for (const auto& [name, value] : json->members()) {
+    if (!value.is_text() || name.empty() || name.find(':') != std::string::npos || !fits_header(name) ||
+        !fits_header(value.text())) {
       throw Error(ErrorCode::invalid_command,
                   fmt::format("METAFLOW_SERVICE_HEADERS has '{}', which is no header with a text", shortened(name)),
                   hint);
     }
-    headers.emplace_back(name, value.get<std::string>());
+    headers.emplace_back(name, value.text());
   }
   return headers;
 }

@@ -1,8 +1,6 @@
 // Requests to Metaflow's metadata service: many in flight, tried again when that may help.
 #pragma once
 
-#include <nlohmann/json.hpp>
-
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -16,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/event_loop.h"
+#include "base/json.h"
 #include "base/settings.h"
 #include "net/http.h"
 #include "net/retry.h"
@@ -53,7 +52,7 @@ struct ServiceRequest {
 };
 
 struct ServiceAnswer : net::Response {
-  nlohmann::json json{};           // the body; null if it was none
+  base::Json json{};               // the body; null if it was none
   int tries = 1;                   // that it took
   bool after_lost_answer = false;  // an earlier try may have been carried out
   bool may_have_arrived = false;   // of one that is not ok(): the service may have carried it out

@@ -4,12 +4,13 @@
 #include <iterator>
 
 #include "base/format.h"
+#include "base/json.h"
 #include "base/text.h"
 #include "store/service/service_rows.h"
 
 namespace metaflow::store {
 
-using Json = nlohmann::json;
+using base::Json;
 
 namespace {
 
@@ -32,7 +33,7 @@ std::string pathspec(const std::string& path) {
 
 /// Whether a row is among those that the service lists.
 bool is_listed(const Json& row, bool artifact, const Json& listed) {
-  return std::any_of(listed.begin(), listed.end(), [&](const Json& other) {
+  return std::any_of(listed.items().begin(), listed.items().end(), [&](const Json& other) {
     if (!other.is_object()) return false;
     auto same = [&](const char* name) { return other.contains(name) && other.at(name) == row.at(name); };
     if (artifact) return same("name") && same("attempt_id") && same("sha");
@@ -70,8 +71,8 @@ void ServiceMetadataWriter::ensure_flow() {
   create("flow " + options_.flow, path,
          {{"flow_id", options_.flow},
           {"user_name", options_.user},
-          {"tags", Json::array()},
-          {"system_tags", Json::array()},
+          {"tags", Json::list()},
+          {"system_tags", Json::list()},
           {"ts_epoch", clock_.wall_microseconds() / 1000}});
 }
 
@@ -114,11 +115,11 @@ void ServiceMetadataWriter::register_task(const TaskRef& task) {
            {"run_number", task.run},
            {"step_name", task.step},
            {"user_name", options_.user},
-           {"tags", Json::array()},
+           {"tags", Json::list()},
            {"system_tags", system_tags_},
            {"ts_epoch", clock_.wall_microseconds() / 1000}};
   create(fmt::format("step {}/{}/{}", options_.flow, task.run, task.step), step + "/step", row);
-  row["task_id"] = task.task;
+  row.set("task_id", task.task);
   create(fmt::format("task {}/{}", options_.flow, task.path()), step + "/task", row);
 }
 
@@ -158,7 +159,7 @@ void ServiceMetadataWriter::attempt_ends(const TaskRef& task, int attempt, bool 
 }
 
 void ServiceMetadataWriter::add_fields(const TaskRef& task, int attempt, const std::vector<Field>& fields) {
-  Json rows = Json::array();
+  Json rows = Json::list();
   for (const Field& field : fields) {
     rows.push_back({{"flow_id", options_.flow},
                     {"run_number", task.run},
@@ -168,14 +169,14 @@ void ServiceMetadataWriter::add_fields(const TaskRef& task, int attempt, const s
                     {"type", field.type.empty() ? field.name : field.type},
                     {"value", field.value},
                     {"user_name", options_.user},
-                    {"tags", Json::array({fmt::format("attempt_id:{}", attempt)})},
-                    {"system_tags", Json::array()}});
+                    {"tags", Json::list({fmt::format("attempt_id:{}", attempt)})},
+                    {"system_tags", Json::list()}});
   }
   post(task, false, attempt, std::move(rows));
 }
 
 void ServiceMetadataWriter::add_artifacts(const TaskRef& task, const TaskData& data, std::int64_t) {
-  Json rows = Json::array();
+  Json rows = Json::list();
   for (const ArtifactRecord& artifact : data.artifacts) {
     rows.push_back({{"flow_id", options_.flow},
                     {"run_number", task.run},
@@ -189,8 +190,8 @@ void ServiceMetadataWriter::add_artifacts(const TaskRef& task, const TaskData& d
                     {"ds_type", options_.datastore_type},
                     {"location", ":root:" + options_.datastore_root},
                     {"user_name", options_.user},
-                    {"tags", Json::array()},
-                    {"system_tags", Json::array()}});
+                    {"tags", Json::list()},
+                    {"system_tags", Json::list()}});
   }
   post(task, true, data.attempt, std::move(rows));
 }
@@ -212,7 +213,7 @@ void ServiceMetadataWriter::post(const TaskRef& task, bool artifacts, int attemp
     return !outbox.empty() && !outbox.back().sent && outbox.back().artifacts == kind;
   };
   if (open(artifacts) && outbox.back().attempt == attempt) {
-    for (Json& row : rows) outbox.back().rows.push_back(std::move(row));
+    for (Json& row : rows.items()) outbox.back().rows.push_back(std::move(row));
   } else if (artifacts && open(false)) {
     // Nobody minds that how a task began is told with how it ended: one request less for tasks that are over quickly.
     outbox.insert(std::prev(outbox.end()), Post{.artifacts = true, .attempt = attempt, .rows = std::move(rows)});
@@ -238,7 +239,7 @@ void ServiceMetadataWriter::send(const std::string& where) {
   first.sent = true;
   client_.start({.method = "POST",
                  .path = where + (first.artifacts ? "/artifact" : "/metadata"),
-                 .body = first.rows.dump(-1, ' ', false, Json::error_handler_t::replace),
+                 .body = first.rows.dump(),
                  .is_registered = true},
                 [this, where](ServiceAnswer&& answer) { answered(where, answer); });
 }
@@ -246,11 +247,10 @@ void ServiceMetadataWriter::send(const std::string& where) {
 void ServiceMetadataWriter::answered(const std::string& where, const ServiceAnswer& answer) {
   Post& post = outboxes_.at(where).front();
   const char* created = post.artifacts ? "artifacts_created" : "metadata_created";
-  const bool counted = answer.ok() && answer.json.is_object() && answer.json.contains(created) &&
-                       answer.json[created].is_number_integer();
-  if (!counted) throw client_.error("register what task " + pathspec(where) + " did", answer);
+  const auto count = answer.json[created].natural();
+  if (!answer.ok() || !count) throw client_.error("register what task " + pathspec(where) + " did", answer);
   // Rows that its database refuses are left out by the service, which says so by the number alone.
-  if (answer.json[created].get<std::size_t>() >= post.rows.size()) return sent(where);
+  if (*count >= post.rows.size()) return sent(where);
   look_what_is_missing(where);
 }
 
@@ -259,10 +259,10 @@ void ServiceMetadataWriter::look_what_is_missing(const std::string& where) {
   const std::string list =
       asked.artifacts ? fmt::format("{}/attempt/{}/artifacts", where, asked.attempt) : where + "/metadata";
   client_.start({.path = list}, [this, where](ServiceAnswer&& answer) {
-    if (!answer.ok() || !answer.json.is_array()) throw client_.error("look up task " + pathspec(where), answer);
+    if (!answer.ok() || !answer.json.is_list()) throw client_.error("look up task " + pathspec(where), answer);
     Post& post = outboxes_.at(where).front();
-    Json missing = Json::array();
-    for (Json& row : post.rows) {
+    Json missing = Json::list();
+    for (Json& row : post.rows.items()) {
       if (!is_listed(row, post.artifacts, answer.json)) missing.push_back(std::move(row));
     }
     if (missing.empty()) return sent(where);  // they had come before, with an answer that was lost
@@ -270,7 +270,7 @@ void ServiceMetadataWriter::look_what_is_missing(const std::string& where) {
     if (!post.retry) post.retry.emplace(client_.retry(), client_.budget(), client_.random());
     const auto pause = post.retry->next_pause();
     if (!pause) {
-      const std::string name = post.rows[0].value(post.artifacts ? "name" : "field_name", "");
+      const std::string name = post.rows.at(0)[post.artifacts ? "name" : "field_name"].text();
       throw Error(ErrorCode::metadata_service,
                   fmt::format("The metadata service {} does not take {} {} of task {}", client_.url(),
                               post.artifacts ? "artifact" : "metadatum", name, pathspec(where)),

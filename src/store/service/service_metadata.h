@@ -1,8 +1,6 @@
 // Metadata in Metaflow's metadata service, written while the run goes on: Metaflow's "service" provider.
 #pragma once
 
-#include <nlohmann/json.hpp>
-
 #include <list>
 #include <memory>
 #include <optional>
@@ -12,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/event_loop.h"
+#include "base/json.h"
 #include "store/metadata.h"
 #include "store/service/heartbeats.h"
 #include "store/service/service_client.h"
@@ -51,7 +50,7 @@ class ServiceMetadataWriter : public MetadataWriter {
   bool idle() override { return outboxes_.empty(); }
 
  private:
-  using Json = nlohmann::json;
+  using Json = base::Json;
 
   /// A list of rows for one task, sent at once.
   struct Post {

@@ -8,19 +8,20 @@
 
 #include <metaflow/error.h>
 
+#include "base/json.h"
 #include "net/testing.h"
 #include "store/service/service_reader.h"
 
 namespace metaflow::store {
 namespace {
 
+using base::Json;
 using net::Received;
 using net::Reply;
 using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
-using Json = nlohmann::json;
 
 /// A service that does what it is asked, but for the replies that are scripted.
 class Service {
@@ -49,7 +50,8 @@ class Service {
   std::vector<Json> bodies(const std::string& tail) {
     std::vector<Json> found;
     for (const Received& request : server_.received()) {
-      if (request.method == "POST" && request.target.ends_with(tail)) found.push_back(Json::parse(request.body));
+      if (request.method == "POST" && request.target.ends_with(tail))
+        found.push_back(Json::parse_or_throw(request.body));
     }
     return found;
   }
@@ -85,14 +87,14 @@ class Service {
   Reply work(const Received& request) {
     if (request.target == "/ping") return {.headers = {{"METADATA_SERVICE_VERSION", "2.5.1"}}, .body = "pong"};
     if (request.method == "GET" && request.target.ends_with("/tasks")) {
-      Json list = Json::array();
+      Json list = Json::list();
       for (int id = 1; id <= tasks_; ++id) list.push_back({{"task_id", id}});
       return {.body = list.dump()};
     }
     if (request.method == "GET") return {.body = "{}"};
     if (request.target.ends_with("/run")) return {.body = R"({"run_number": 17})"};
     if (request.target.ends_with("/task")) return {.body = Json{{"task_id", ++tasks_}}.dump()};
-    const std::size_t rows = Json::parse(request.body).size();
+    const std::size_t rows = Json::parse_or_throw(request.body).size();
     if (request.target.ends_with("/metadata")) times_.push_back(base::SystemClock().monotonic_microseconds());
     if (request.target.ends_with("/metadata")) return {.body = Json{{"metadata_created", rows}}.dump()};
     if (request.target.ends_with("/artifact")) return {.body = Json{{"artifacts_created", rows}}.dump()};

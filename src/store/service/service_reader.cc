@@ -9,8 +9,7 @@
 
 namespace metaflow::store {
 
-using base::text_member;
-using Json = nlohmann::json;
+using base::Json;
 
 namespace {
 
@@ -45,8 +44,8 @@ Json ServiceMetadataReader::get(const std::string& path) {
 std::vector<Json> ServiceMetadataReader::list(const std::string& path) {
   std::vector<Json> rows;
   Json json = get(path);
-  if (!json.is_array()) return rows;
-  for (Json& row : json) {
+  if (!json.is_list()) return rows;
+  for (Json& row : json.items()) {
     if (row.is_object()) rows.push_back(std::move(row));
   }
   return rows;
@@ -63,7 +62,7 @@ std::vector<ObjectInfo> ServiceMetadataReader::objects(const std::string& path, 
 
 std::vector<std::string> ServiceMetadataReader::flows() {
   std::vector<std::string> names;
-  for (const Json& row : list("/flows")) names.push_back(text_member(row, "flow_id"));
+  for (const Json& row : list("/flows")) names.push_back(row["flow_id"].text());
   std::sort(names.begin(), names.end());
   return names;
 }
@@ -126,15 +125,13 @@ std::vector<std::string> ServiceMetadataReader::edit_tags(const std::string& flo
     const ServiceAnswer answer =
         client_.fetch({.method = "PATCH", .path = path_of(flow, run) + "/tag/mutate", .body = body});
     if (answer.ok() && answer.json.is_object()) {
-      std::vector<std::string> tags = texts_in(answer.json, "tags");
+      std::vector<std::string> tags = answer.json["tags"].texts();
       std::sort(tags.begin(), tags.end());
       return tags;
     }
     if (answer.status == 404) throw Error(ErrorCode::not_found, fmt::format("No run {}/{} found", flow, run));
     const bool refused = answer.status == 400 || answer.status == 422;
-    if (refused)
-      throw Error(ErrorCode::tagging,
-                  "Metadata service says: " + (answer.json.is_string() ? answer.json.get<std::string>() : answer.body));
+    if (refused) throw Error(ErrorCode::tagging, "Metadata service says: " + (answer.json.text_or(answer.body)));
     const auto pause = answer.status == 409 ? conflicts.next_pause() : std::nullopt;
     if (!pause && answer.status == 409)
       throw Error(ErrorCode::tagging, "Tagging failed due to too many conflicting updates from other processes");

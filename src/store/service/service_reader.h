@@ -1,14 +1,13 @@
 // What Metaflow's metadata service knows of runs.
 #pragma once
 
-#include <nlohmann/json.hpp>
-
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/event_loop.h"
+#include "base/json.h"
 #include "store/metadata.h"
 #include "store/service/service_client.h"
 
@@ -33,8 +32,8 @@ class ServiceMetadataReader : public Metadata {
                                      const std::vector<std::string>& remove) override;
 
  private:
-  nlohmann::json get(const std::string& path);
-  std::vector<nlohmann::json> list(const std::string& path);
+  base::Json get(const std::string& path);
+  std::vector<base::Json> list(const std::string& path);
   std::vector<ObjectInfo> objects(const std::string& path, const char* id);
 
   base::EventLoop loop_;

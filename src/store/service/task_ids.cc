@@ -4,11 +4,12 @@
 #include <unordered_set>
 
 #include "base/format.h"
+#include "base/json.h"
 #include "store/service/service_rows.h"
 
 namespace metaflow::store {
 
-using Json = nlohmann::json;
+using base::Json;
 
 namespace {
 
@@ -45,7 +46,7 @@ std::string TaskIds::row(const Step& step) const {
               {"run_number", owner_.run},
               {"step_name", step.name},
               {"user_name", owner_.user},
-              {"tags", Json::array()},
+              {"tags", Json::list()},
               {"system_tags", owner_.system_tags},
               {"ts_epoch", clock_.wall_microseconds() / 1000}}
       .dump();
@@ -145,10 +146,10 @@ void TaskIds::find_out(Step& step) {
 
 void TaskIds::list(Step& step) {
   client_.start({.path = path(step, "tasks")}, [this, &step](ServiceAnswer&& answer) {
-    if (!answer.ok() || !answer.json.is_array())
+    if (!answer.ok() || !answer.json.is_list())
       throw client_.error(fmt::format("list the tasks of {}/{}/{}", owner_.flow, owner_.run, step.name), answer);
     std::unordered_set<std::string> known(step.all.begin(), step.all.end());
-    for (const Json& task : answer.json) {
+    for (const Json& task : answer.json.items()) {
       std::string id = id_in(task, "task_id");
       if (id.empty() || !known.insert(id).second) continue;
       if (step.expected > 0) --step.expected;

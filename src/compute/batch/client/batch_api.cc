@@ -21,12 +21,6 @@ AwsFailure strange(const std::string& words, const std::string& what) {
   return {.message = what, .text = fmt::format("Cannot {}: {}", words, what)};
 }
 
-const Json& list_in(const Json& json, const char* name) {
-  static const Json kNone = Json::array();
-  const auto found = json.find(name);
-  return found == json.end() || !found->is_array() ? kNone : *found;
-}
-
 /// "arn:aws:batch:eu-west-1:123456789012:job-queue/x" as "x".
 std::string short_name(const std::string& arn) { return arn.substr(arn.rfind('/') + 1); }
 
@@ -84,7 +78,7 @@ void BatchApi::call(const char* operation, const std::string& words, const Json&
                  [words, done = std::move(done)](net::AwsAnswer&& answer) {
                    if (answer.failure) return done(answer.failure, Json());
                    // What has no members may be told with no body at all.
-                   auto object = base::parse_object(answer.body.empty() ? "{}" : answer.body);
+                   auto object = Json::parse_object(answer.body.empty() ? "{}" : answer.body);
                    if (!object) return done(strange(words, "the answer is no JSON object"), Json());
                    done(std::nullopt, std::move(*object));
                  });
@@ -93,7 +87,7 @@ void BatchApi::call(const char* operation, const std::string& words, const Json&
 // --- submitting
 
 void BatchApi::submit(Json job, std::function<void(Submitted&&)> done) {
-  const std::string name = text_at(job, {"jobName"});
+  const std::string name = job["jobName"].text();
   submit_again(std::make_shared<Submission>(
       Submission{.job = std::move(job),
                  .name = name,
@@ -115,8 +109,8 @@ void BatchApi::submit_again(const std::shared_ptr<Submission>& submission) {
                        return pause(submission, *answer.failure, &BatchApi::look_for);
                      return submission->done({.failure = std::move(answer.failure)});
                    }
-                   const auto object = base::parse_object(answer.body).value_or(Json::object());
-                   std::string id = text_at(object, {"jobId"});
+                   const auto object = Json::parse_object(answer.body).value_or(Json::object());
+                   std::string id = object["jobId"].text();
                    if (id.empty())
                      return submission->done({.failure = strange(submission->words, "the answer has no jobId")});
                    submission->done({.id = std::move(id)});
@@ -160,14 +154,12 @@ void BatchApi::find_definition(const std::string& name,
          if (failure) return done(failure, {});
          std::string arn;
          std::int64_t latest = -1;
-         for (const Json& definition : list_in(answer, "jobDefinitions")) {
-           if (text_at(definition, {"status"}) != "ACTIVE") continue;
-           const auto revision = definition.find("revision");
-           const std::int64_t number =
-               revision != definition.end() && revision->is_number_integer() ? revision->get<std::int64_t>() : 0;
+         for (const Json& definition : answer["jobDefinitions"].items()) {
+           if (definition["status"].text() != "ACTIVE") continue;
+           const std::int64_t number = definition["revision"].integer().value_or(0);
            if (number <= latest) continue;
            latest = number;
-           arn = text_at(definition, {"jobDefinitionArn"});
+           arn = definition["jobDefinitionArn"].text();
          }
          done(std::nullopt, arn);
        });
@@ -175,12 +167,12 @@ void BatchApi::find_definition(const std::string& name,
 
 void BatchApi::register_definition(const Json& definition,
                                    std::function<void(const Failure&, const std::string& arn)> done) {
-  const std::string words = fmt::format("register the job definition {}", text_at(definition, {"jobDefinitionName"}));
+  const std::string words = fmt::format("register the job definition {}", definition["jobDefinitionName"].text());
   // Done twice, there are two alike.
   call("RegisterJobDefinition", words, definition,
        [words, done = std::move(done)](const Failure& failure, Json&& answer) {
          if (failure) return done(failure, {});
-         const std::string arn = text_at(answer, {"jobDefinitionArn"});
+         const std::string arn = answer["jobDefinitionArn"].text();
          if (arn.empty()) return done(strange(words, "the answer has no jobDefinitionArn"), {});
          done(std::nullopt, arn);
        });
@@ -207,7 +199,7 @@ void BatchApi::describe_jobs(const std::vector<std::string>& ids, std::function<
            if (failure) {
              description->failure = failure;
            } else {
-             for (const Json& job : list_in(answer, "jobs")) {
+             for (const Json& job : answer["jobs"].items()) {
                if (auto told = job_of(job)) description->on_job(std::move(*told));
              }
            }
@@ -227,17 +219,17 @@ void BatchApi::next_page(const std::shared_ptr<Listing>& listing) {
   const std::string words = which.array.empty() ? fmt::format("list the jobs of queue {}", short_name(which.queue))
                                                 : fmt::format("list the children of job {}", which.array);
   if (!which.name.empty()) {
-    body["filters"] = Json::array({{{"name", "JOB_NAME"}, {"values", Json::array({which.name})}}});
+    body.set("filters", Json::list({{{"name", "JOB_NAME"}, {"values", Json::list({which.name})}}}));
   } else if (which.status) {
-    body["jobStatus"] = name_of(*which.status);
+    body.set("jobStatus", name_of(*which.status));
   }
-  if (!listing->token.empty()) body["nextToken"] = listing->token;
+  if (!listing->token.empty()) body.set("nextToken", listing->token);
   call("ListJobs", words, body, [this, listing](const Failure& failure, Json&& answer) {
     if (failure) return listing->done(failure);
-    for (const Json& job : list_in(answer, "jobSummaryList")) {
+    for (const Json& job : answer["jobSummaryList"].items()) {
       if (auto told = job_of(job)) listing->on_job(std::move(*told));
     }
-    const std::string token = text_at(answer, {"nextToken"});
+    const std::string token = answer["nextToken"].text();
     if (token.empty() || token == listing->token) return listing->done(std::nullopt);
     listing->token = token;
     next_page(listing);
@@ -263,28 +255,26 @@ void BatchApi::find_queue(const std::string& name, const std::function<void(cons
 void BatchApi::next_queues(const std::string& name, const std::string& token,
                            const std::function<void(const Failure&, Queue&&)>& done) {
   Json body = Json::object();
-  if (!name.empty()) body["jobQueues"] = Json::array({name});
-  if (!token.empty()) body["nextToken"] = token;
+  if (!name.empty()) body.set("jobQueues", Json::list({name}));
+  if (!token.empty()) body.set("nextToken", token);
   const std::string words = name.empty() ? "look for a job queue" : fmt::format("look for the job queue {}", name);
   call("DescribeJobQueues", words, body, [this, name, words, token, done](const Failure& failure, Json&& answer) {
     if (failure) return done(failure, {});
-    for (const Json& queue : list_in(answer, "jobQueues")) {
-      const std::string state = text_at(queue, {"state"});
-      const std::string status = text_at(queue, {"status"});
+    for (const Json& queue : answer["jobQueues"].items()) {
+      const std::string state = queue["state"].text();
+      const std::string status = queue["status"].text();
       const bool takes_jobs = state == "ENABLED" && status == "VALID";
       if (name.empty() && !takes_jobs) continue;
-      Queue found{.name = text_at(queue, {"jobQueueName"}), .arn = text_at(queue, {"jobQueueArn"})};
+      Queue found{.name = queue["jobQueueName"].text(), .arn = queue["jobQueueArn"].text()};
       if (!takes_jobs) {
         AwsFailure refusal = strange(words, fmt::format("it takes no jobs: it is {} and {}", state, status));
-        refusal.hint = text_at(queue, {"statusReason"});
+        refusal.hint = queue["statusReason"].text();
         return done(refusal, std::move(found));
       }
       std::pair<std::int64_t, std::string> first{INT64_MAX, {}};
-      for (const Json& environment : list_in(queue, "computeEnvironmentOrder")) {
-        const auto order = environment.find("order");
-        const bool is_number = order != environment.end() && order->is_number_integer();
-        first = std::min(first, {is_number ? order->get<std::int64_t>() : INT64_MAX - 1,
-                                 text_at(environment, {"computeEnvironment"})});
+      for (const Json& environment : queue["computeEnvironmentOrder"].items()) {
+        first = std::min(
+            first, {environment["order"].integer().value_or(INT64_MAX - 1), environment["computeEnvironment"].text()});
       }
       if (first.second.empty()) {
         if (name.empty()) continue;
@@ -292,7 +282,7 @@ void BatchApi::next_queues(const std::string& name, const std::string& token,
       }
       return find_machines(std::move(found), first.second, done);
     }
-    const std::string next = text_at(answer, {"nextToken"});
+    const std::string next = answer["nextToken"].text();
     if (!next.empty() && next != token) return next_queues(name, next, done);
     AwsFailure missing = strange(words, name.empty() ? "none takes jobs" : "there is none of this name in this region");
     missing.hint = "Set METAFLOW_BATCH_JOB_QUEUE to the name or the ARN of one, and AWS_REGION to where it is.";
@@ -303,12 +293,12 @@ void BatchApi::next_queues(const std::string& name, const std::string& token,
 void BatchApi::find_machines(Queue queue, const std::string& environment,
                              const std::function<void(const Failure&, Queue&&)>& done) {
   const std::string words = fmt::format("look for the compute environment {}", short_name(environment));
-  call("DescribeComputeEnvironments", words, {{"computeEnvironments", Json::array({environment})}},
+  call("DescribeComputeEnvironments", words, {{"computeEnvironments", Json::list({environment})}},
        [words, queue = std::move(queue), done](const Failure& failure, Json&& answer) mutable {
          if (failure) return done(failure, std::move(queue));
-         const Json& found = list_in(answer, "computeEnvironments");
+         const auto found = answer["computeEnvironments"].items();
          if (found.empty()) return done(strange(words, "there is none"), std::move(queue));
-         if (text_at(found[0], {"containerOrchestrationType"}) == "EKS")
+         if (found[0]["containerOrchestrationType"].text() == "EKS")
            return done(strange(words, fmt::format("the queue {} is for EKS; use --with kubernetes", queue.name)),
                        std::move(queue));
          // An environment that is not managed has machines of the user's: EC2.

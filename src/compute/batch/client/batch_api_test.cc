@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/json.h"
 #include "net/aws_testing.h"
 
 namespace metaflow::awsbatch {
@@ -140,9 +141,10 @@ TEST_F(BatchApiTest, RegistersDefinitions) {
 
 TEST_F(BatchApiTest, AHundredJobsACall) {
   handler_ = [](const Received& request) -> std::optional<Reply> {
-    Json jobs = Json::array();
-    const Json asked = Json::parse(request.body);
-    for (const Json& id : asked["jobs"]) jobs.push_back({{"jobId", id}, {"jobName", "n"}, {"status", "RUNNING"}});
+    Json jobs = Json::list();
+    const Json asked = Json::parse_or_throw(request.body);
+    for (const Json& id : asked["jobs"].items())
+      jobs.push_back({{"jobId", id}, {"jobName", "n"}, {"status", "RUNNING"}});
     return Reply{.body = Json{{"jobs", jobs}}.dump()};
   };
   std::vector<std::string> ids;
@@ -162,8 +164,8 @@ TEST_F(BatchApiTest, AHundredJobsACall) {
 }
 
 TEST_F(BatchApiTest, WhatJobsTell) {
-  const auto job = job_of(
-      Json::parse(R"({"jobId":"j","jobName":"n","status":"FAILED","statusReason":"Essential container in task exited",
+  const auto job = job_of(Json::parse_or_throw(
+      R"({"jobId":"j","jobName":"n","status":"FAILED","statusReason":"Essential container in task exited",
     "createdAt":1790000000000,"startedAt":1790000001000,"stoppedAt":1790000002000,"isTerminated":true,"parameters":{"a":"b","c":1},
     "container":{"exitCode":137,"reason":"OutOfMemoryError: Container killed due to memory usage","logStreamName":"d/default/1"},
     "attempts":[{"container":{"exitCode":1,"logStreamName":"d/default/0"}},{"container":{"exitCode":137}}]})"));
@@ -176,12 +178,12 @@ TEST_F(BatchApiTest, WhatJobsTell) {
   EXPECT_EQ(job->stopped - job->started, 1000);
   EXPECT_TRUE(job->terminated);
   EXPECT_EQ(job->parameters, (std::map<std::string, std::string>{{"a", "b"}}));
-  const auto bare =
-      job_of(Json::parse(R"({"jobId":"j","status":"RUNNABLE","container":[1],"attempts":[7],"createdAt":"x"})"));
+  const auto bare = job_of(
+      Json::parse_or_throw(R"({"jobId":"j","status":"RUNNABLE","container":[1],"attempts":[7],"createdAt":"x"})"));
   ASSERT_TRUE(bare);
   EXPECT_EQ(bare->exit_code, std::nullopt);
-  EXPECT_FALSE(job_of(Json::parse(R"({"jobId":"j","status":"LOST"})")));
-  EXPECT_FALSE(job_of(Json::parse("[1]")));
+  EXPECT_FALSE(job_of(Json::parse_or_throw(R"({"jobId":"j","status":"LOST"})")));
+  EXPECT_FALSE(job_of(Json::parse_or_throw("[1]")));
 }
 
 TEST_F(BatchApiTest, ListsInPages) {

@@ -11,8 +11,6 @@ namespace metaflow::awsbatch {
 
 namespace {
 
-using base::text_at;
-
 constexpr std::array<std::string_view, 7> kStatuses{"SUBMITTED", "PENDING",   "RUNNABLE", "STARTING",
                                                     "RUNNING",   "SUCCEEDED", "FAILED"};
 
@@ -23,39 +21,20 @@ std::optional<JobStatus> status_named(std::string_view name) {
   return std::nullopt;
 }
 
-const Json& member(const Json& json, const char* name) {
-  static const Json kNone;
-  if (!json.is_object()) return kNone;
-  const auto found = json.find(name);
-  return found == json.end() ? kNone : *found;
-}
-
-std::int64_t number(const Json& json, const char* name) {
-  const Json& value = member(json, name);
-  return value.is_number_integer() ? value.get<std::int64_t>() : 0;
-}
-
-bool truth(const Json& json, const char* name) {
-  const Json& value = member(json, name);
-  return value.is_boolean() && value.get<bool>();
-}
+std::int64_t number(const Json& json, const char* name) { return json[name].integer().value_or(0); }
 
 /// Of the container; where Batch itself tried more than once, that of the last try.
 void read_container(const Json& container, Job& job) {
-  const Json& code = member(container, "exitCode");
-  if (code.is_number_integer()) job.exit_code = code.get<int>();
-  if (const std::string reason = text_at(container, {"reason"}); !reason.empty()) job.container_reason = reason;
-  if (const std::string stream = text_at(container, {"logStreamName"}); !stream.empty()) job.log_stream = stream;
+  if (const auto code = container["exitCode"].integer()) job.exit_code = static_cast<int>(*code);
+  if (const std::string& reason = container["reason"].text(); !reason.empty()) job.container_reason = reason;
+  if (const std::string& stream = container["logStreamName"].text(); !stream.empty()) job.log_stream = stream;
 }
 
 void read_array(const Json& array, Job& job) {
   job.size = static_cast<std::size_t>(std::max<std::int64_t>(0, number(array, "size")));
-  const Json& counts = member(array, "statusSummary");
-  if (!counts.is_object()) return;
-  for (const auto& [name, count] : counts.items()) {
+  for (const auto& [name, count] : array["statusSummary"].members()) {
     const auto status = status_named(name);
-    if (status && count.is_number_integer() && count.get<std::int64_t>() > 0)
-      job.children[*status] = count.get<std::size_t>();
+    if (status && count.natural().value_or(0) > 0) job.children[*status] = *count.natural();
   }
 }
 
@@ -80,28 +59,25 @@ std::size_t place_of(std::string_view job) {
 std::string_view name_of(JobStatus status) { return kStatuses.at(static_cast<std::size_t>(status)); }
 
 std::optional<Job> job_of(const Json& json) {
-  const auto status = status_named(text_at(json, {"status"}));
+  const auto status = status_named(json["status"].text());
   Job job;
-  job.id = text_at(json, {"jobId"});
+  job.id = json["jobId"].text();
   if (!status || job.id.empty()) return std::nullopt;
   job.status = *status;
-  job.name = text_at(json, {"jobName"});
-  job.reason = text_at(json, {"statusReason"});
+  job.name = json["jobName"].text();
+  job.reason = json["statusReason"].text();
   job.created = number(json, "createdAt");
   job.started = number(json, "startedAt");
   job.stopped = number(json, "stoppedAt");
-  job.terminated = truth(json, "isTerminated");
-  job.cancelled = truth(json, "isCancelled");
-  read_container(member(json, "container"), job);
-  const Json& attempts = member(json, "attempts");
-  if (attempts.is_array() && !attempts.empty()) read_container(member(attempts.back(), "container"), job);
-  const Json& parameters = member(json, "parameters");
-  if (parameters.is_object()) {
-    for (const auto& [name, value] : parameters.items()) {
-      if (value.is_string()) job.parameters[name] = value.get<std::string>();
-    }
+  job.terminated = json["isTerminated"].boolean().value_or(false);
+  job.cancelled = json["isCancelled"].boolean().value_or(false);
+  read_container(json["container"], job);
+  if (const auto attempts = json["attempts"].items(); !attempts.empty())
+    read_container(attempts.back()["container"], job);
+  for (const auto& [name, value] : json["parameters"].members()) {
+    if (value.is_text()) job.parameters[name] = value.text();
   }
-  read_array(member(json, "arrayProperties"), job);
+  read_array(json["arrayProperties"], job);
   return job;
 }
 

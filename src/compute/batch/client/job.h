@@ -1,8 +1,6 @@
 // Jobs, as AWS Batch tells of them: JobDetail and JobSummary of its API.
 #pragma once
 
-#include <nlohmann/json.hpp>
-
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -11,9 +9,11 @@
 #include <string_view>
 #include <vector>
 
+#include "base/json.h"
+
 namespace metaflow::awsbatch {
 
-using Json = nlohmann::ordered_json;
+using base::Json;
 
 enum class JobStatus : std::uint8_t { submitted, pending, runnable, starting, running, succeeded, failed };
 std::string_view name_of(JobStatus status);  // "RUNNABLE"

@@ -1,7 +1,5 @@
 #include "compute/batch/client/log_api.h"
 
-#include <nlohmann/json.hpp>
-
 #include <utility>
 
 #include "base/format.h"
@@ -9,7 +7,7 @@
 
 namespace metaflow::awsbatch {
 
-using Json = nlohmann::ordered_json;
+using base::Json;
 
 struct LogApi::Reading {
   std::string group;
@@ -32,7 +30,7 @@ void LogApi::read(const std::string& group, const std::string& stream, std::uint
 
 void LogApi::next_page(const std::shared_ptr<Reading>& reading) {
   Json body{{"logGroupName", reading->group}, {"logStreamName", reading->stream}, {"startFromHead", true}};
-  if (!reading->token.empty()) body["nextToken"] = reading->token;
+  if (!reading->token.empty()) body.set("nextToken", reading->token);
   service_.start({.operation = "GetLogEvents",
                   .words = fmt::format("read the log stream {} of {}", reading->stream, reading->group),
                   .headers = {{"X-Amz-Target", "Logs_20140328.GetLogEvents"}},
@@ -42,16 +40,16 @@ void LogApi::next_page(const std::shared_ptr<Reading>& reading) {
                    if (answer.failure && answer.failure->code == "ResourceNotFoundException")
                      return reading->done({.found = false});
                    if (answer.failure) return reading->done({.failure = std::move(answer.failure)});
-                   const Json page = base::parse_object(answer.body).value_or(Json::object());
-                   for (const Json& event : page.value("events", Json::array())) {
+                   const Json page = Json::parse(answer.body).value_or(Json());
+                   for (const Json& event : page["events"].items()) {
                      if (!event.is_object()) continue;
-                     const std::string line = base::text_at(event, {"message"});
+                     const std::string& line = event["message"].text();
                      if (line.size() + 1 > reading->bytes_left) return reading->done({.truncated = true});
                      reading->bytes_left -= line.size() + 1;
                      reading->on_line(line);
                    }
                    // A page may be empty before the end: only the token tells.
-                   const std::string token = base::text_at(page, {"nextForwardToken"});
+                   const std::string& token = page["nextForwardToken"].text();
                    if (token.empty() || token == reading->token) return reading->done({});
                    reading->token = token;
                    next_page(reading);

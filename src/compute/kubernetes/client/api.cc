@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/format.h"
+#include "base/json.h"
 #include "base/text.h"
 
 namespace metaflow::kube {
@@ -17,7 +18,7 @@ constexpr const char* kJsonPatch = "application/json-patch+json";
 constexpr int kMostRestarts = 5;
 constexpr int kMostCreations = 3;
 
-std::string dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+std::string dump(const Json& json) { return json.dump(); }
 
 /// The key of a label as a part of a JSON pointer.
 std::string pointer_part(const std::string& key) {
@@ -47,7 +48,7 @@ Answer answer_with_object(const Call& words, CallAnswer&& answer) {
   Answer given{.failure = std::move(answer.failure)};
   if (given.failure) {
     given.uncertain = answer.may_have_been_done;
-  } else if (auto object = parse_object(answer.body)) {
+  } else if (auto object = base::Json::parse_object(answer.body)) {
     given.object = std::move(*object);
     if (words.resource == name_of(Resource::secrets)) given.object.erase("data");
   } else {
@@ -199,16 +200,16 @@ KubernetesApi::Id KubernetesApi::patch(Resource resource, const std::string& nam
 
 KubernetesApi::Id KubernetesApi::create(Resource resource, Json object, Done done) {
   const Id id = next_id_++;
-  auto creation = std::make_shared<Creation>(
-      Creation{.resource = resource,
-               .name = text_at(object, {"metadata", "name"}),
-               .owner = text_at(object, {"metadata", "labels", options_.owner_label.c_str()}),
-               .body = dump(object),
-               .data = {},
-               .done = std::move(done)});
+  auto creation =
+      std::make_shared<Creation>(Creation{.resource = resource,
+                                          .name = text_at(object, {"metadata", "name"}),
+                                          .owner = text_at(object, {"metadata", "labels", options_.owner_label}),
+                                          .body = dump(object),
+                                          .data = {},
+                                          .done = std::move(done)});
   if (resource == Resource::secrets) {
     for (const char* key : {"data", "stringData"}) {
-      if (const auto found = object.find(key); found != object.end()) creation->data[key] = std::move(*found);
+      if (Json* found = object.find(key)) creation->data.set(key, std::move(*found));
     }
   }
   create(id, creation);
@@ -244,7 +245,7 @@ void KubernetesApi::create(Id id, const std::shared_ptr<Creation>& creation) {
 }
 
 bool KubernetesApi::is_ours(const Creation& creation, const Json& existing) const {
-  return text_at(existing, {"metadata", "labels", options_.owner_label.c_str()}) == creation.owner &&
+  return text_at(existing, {"metadata", "labels", options_.owner_label}) == creation.owner &&
          text_at(existing, {"metadata", "deletionTimestamp"}).empty();
 }
 
@@ -262,7 +263,8 @@ void KubernetesApi::look_at_existing(Id id, const std::shared_ptr<Creation>& cre
           Answer given;
           if (answer.failure && !absent) {
             given = {.failure = std::move(answer.failure), .uncertain = true};
-          } else if (auto object = parse_object(answer.body); !absent && object && is_ours(*creation, *object)) {
+          } else if (auto object = base::Json::parse_object(answer.body);
+                     !absent && object && is_ours(*creation, *object)) {
             given.object = std::move(*object);
           } else {
             given.failure = std::move(refusal);
@@ -273,10 +275,10 @@ void KubernetesApi::look_at_existing(Id id, const std::shared_ptr<Creation>& cre
 
 void KubernetesApi::claim_secret(Id id, const std::shared_ptr<Creation>& creation, ApiFailure exists) {
   Call call = call_of("patch", "PATCH", Resource::secrets, creation->name);
-  Json operations = Json::array();
+  Json operations = Json::list();
   operations.push_back(
       {{"op", "test"}, {"path", "/metadata/labels/" + pointer_part(options_.owner_label)}, {"value", creation->owner}});
-  for (const auto& [key, value] : creation->data.items())
+  for (const auto& [key, value] : creation->data.members())
     operations.push_back({{"op", "add"}, {"path", "/" + key}, {"value", value}});
   call.body = dump(operations);
   call.content_type = kJsonPatch;

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <stdexcept>
 
+#include "base/json.h"
 #include "compute/kubernetes/client/testing.h"
 
 namespace metaflow::kube {
@@ -188,7 +189,7 @@ TEST_F(KubernetesApiTest, NameThatIsTaken) {
   EXPECT_EQ(create(object_named("j")).failure->reason, "AlreadyExists");
   // What is being deleted is not what was asked for.
   Json going = object_named("j", "9", "me");
-  going["metadata"]["deletionTimestamp"] = "2026-11-22T13:03:39Z";
+  going.find("metadata")->set("deletionTimestamp", "2026-11-22T13:03:39Z");
   answers({status_reply(409, "AlreadyExists", "exists"), object_reply(going)});
   EXPECT_EQ(create(object_named("j", "", "me")).failure->reason, "AlreadyExists");
   // What has gone meanwhile makes room.
@@ -212,7 +213,7 @@ TEST_F(KubernetesApiTest, UncertainWhenNobodyAnswers) {
 
 TEST_F(KubernetesApiTest, SecretsAreClaimedWithoutReading) {
   Json secret = object_named("s", "", "me");
-  secret["data"] = {{"k", "dg=="}};
+  secret.set("data", {{"k", "dg=="}});
   answers({status_reply(409, "AlreadyExists", "exists"), object_reply(object_named("s"))});
   const Answer claimed = create(secret, Resource::secrets);
   EXPECT_FALSE(claimed.failure);
@@ -228,7 +229,7 @@ TEST_F(KubernetesApiTest, SecretsAreClaimedWithoutReading) {
 
 TEST_F(KubernetesApiTest, AnswersDoNotHoldSecrets) {
   Json secret = object_named("s", "", "me");
-  secret["data"] = {{"k", "dg=="}};
+  secret.set("data", {{"k", "dg=="}});
   answers({object_reply(secret)});
   const Answer created = create(secret, Resource::secrets);
   EXPECT_FALSE(created.failure);
@@ -236,7 +237,7 @@ TEST_F(KubernetesApiTest, AnswersDoNotHoldSecrets) {
 }
 
 Reply page(const std::vector<std::string>& names, const std::string& more) {
-  Json items = Json::array();
+  Json items = Json::list();
   for (const std::string& name : names) items.push_back(object_named(name));
   return object_reply({{"metadata", {{"resourceVersion", "5"}, {"continue", more}}}, {"items", items}});
 }

@@ -177,10 +177,10 @@ TEST_F(KubernetesCredentialsTest, WhatAPluginIsTold) {
   access_.user.exec->arguments = {"get-token"};
   access_.user.exec->environment = {{"EXTRA", "more"}};
   (void)get();
-  auto info = nlohmann::json::parse(base::read_file(home_ + "/info")->text());
+  auto info = base::Json::parse_or_throw(base::read_file(home_ + "/info")->text());
   EXPECT_EQ(info["apiVersion"], "client.authentication.k8s.io/v1");
   EXPECT_EQ(info["kind"], "ExecCredential");
-  EXPECT_EQ(info["spec"], nlohmann::json({{"interactive", false}}));
+  EXPECT_EQ(info["spec"], base::Json({{"interactive", false}}));
   EXPECT_EQ(base::read_file(home_ + "/rest")->text(), "get-token more\n");
 
   credentials_.reset();
@@ -189,10 +189,10 @@ TEST_F(KubernetesCredentialsTest, WhatAPluginIsTold) {
   access_.cluster.authority.file = home_ + "/ca";
   access_.cluster.server_name = "inside";
   (void)get();
-  info = nlohmann::json::parse(base::read_file(home_ + "/info")->text());
-  EXPECT_EQ(info["spec"]["cluster"], nlohmann::json({{"server", "https://one.example"},
-                                                     {"certificate-authority-data", "Q0E="},
-                                                     {"tls-server-name", "inside"}}));
+  info = base::Json::parse_or_throw(base::read_file(home_ + "/info")->text());
+  EXPECT_EQ(info["spec"]["cluster"], base::Json({{"server", "https://one.example"},
+                                                 {"certificate-authority-data", "Q0E="},
+                                                 {"tls-server-name", "inside"}}));
 }
 
 TEST_F(KubernetesCredentialsTest, PluginsThatFail) {

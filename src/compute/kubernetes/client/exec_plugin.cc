@@ -18,8 +18,6 @@ namespace metaflow::kube {
 
 namespace {
 
-using base::text_member;
-
 // It may have to ask somebody over the network, who may be slow.
 constexpr std::int64_t kLimit = 60'000'000;
 constexpr std::size_t kMostOutput = 1U << 20U;
@@ -39,22 +37,20 @@ PluginCredentials parse_exec_credential(std::string_view text, const ExecPlugin&
     return Error(ErrorCode::invalid_command,
                  fmt::format("The credentials of {} cannot be used: {}", plugin.command, what), plugin.install_hint);
   };
-  nlohmann::json answer;
-  if (!base::is_deep_json(text)) answer = nlohmann::json::parse(text, nullptr, false);
-  if (!answer.is_object() || text_member(answer, "kind") != "ExecCredential")
-    throw wrong("it does not print an ExecCredential");
-  if (text_member(answer, "apiVersion") != plugin.api_version)
+  const base::Json answer = base::Json::parse(text).value_or(base::Json());
+  if (answer["kind"].text() != "ExecCredential") throw wrong("it does not print an ExecCredential");
+  if (answer["apiVersion"].text() != plugin.api_version)
     throw wrong(fmt::format("it answers in another apiVersion than {}", plugin.api_version));
-  const auto status = answer.find("status");
-  if (status == answer.end() || !status->is_object()) throw wrong("its answer has no status");
-  PluginCredentials credentials{.token = std::string(base::trim(text_member(*status, "token"))),
-                                .certificate = text_member(*status, "clientCertificateData"),
-                                .key = text_member(*status, "clientKeyData")};
+  const base::Json& status = answer["status"];
+  if (!status.is_object()) throw wrong("its answer has no status");
+  PluginCredentials credentials{.token = std::string(base::trim(status["token"].text())),
+                                .certificate = status["clientCertificateData"].text(),
+                                .key = status["clientKeyData"].text()};
   if (credentials.certificate.empty() != credentials.key.empty())
     throw wrong("its answer has one of certificate and key only");
   if (credentials.token.empty() && credentials.certificate.empty())
     throw wrong("its answer has neither a token nor a certificate");
-  if (const std::string end = text_member(*status, "expirationTimestamp"); !end.empty()) {
+  if (const std::string end = status["expirationTimestamp"].text(); !end.empty()) {
     const auto expires = net::parse_iso_time(end);
     if (!expires) throw wrong("its expirationTimestamp is no time in UTC");
     credentials.expires = *expires;
@@ -63,22 +59,22 @@ PluginCredentials parse_exec_credential(std::string_view text, const ExecPlugin&
 }
 
 std::string exec_info(const Access& access) {
-  nlohmann::json spec{{"interactive", false}};
+  base::Json spec{{"interactive", false}};
   if (access.user.exec->provide_cluster_info) {
     const ClusterEntry& cluster = access.cluster;
-    nlohmann::json& info = spec["cluster"] = {{"server", cluster.server}};
+    base::Json& info = spec.set("cluster", {{"server", cluster.server}});
     std::string authority = cluster.authority.data;
     if (authority.empty() && !cluster.authority.file.empty()) {
       if (const auto file = base::try_read_file(cluster.authority.file)) authority = file->text();
     }
-    if (!authority.empty()) info["certificate-authority-data"] = base::base64(base::as_bytes(authority));
-    if (!cluster.server_name.empty()) info["tls-server-name"] = cluster.server_name;
-    if (!cluster.proxy.empty()) info["proxy-url"] = cluster.proxy;
-    if (!cluster.verify) info["insecure-skip-tls-verify"] = true;
+    if (!authority.empty()) info.set("certificate-authority-data", base::base64(base::as_bytes(authority)));
+    if (!cluster.server_name.empty()) info.set("tls-server-name", cluster.server_name);
+    if (!cluster.proxy.empty()) info.set("proxy-url", cluster.proxy);
+    if (!cluster.verify) info.set("insecure-skip-tls-verify", true);
   }
-  return nlohmann::json{
+  return base::Json{
       {"apiVersion", access.user.exec->api_version}, {"kind", "ExecCredential"}, {"spec", std::move(spec)}}
-      .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+      .dump();
 }
 
 ExecPluginRun::ExecPluginRun(base::EventLoop& loop, const Access& access, Done done)

@@ -2,35 +2,26 @@
 
 #include <utility>
 
+#include "base/json.h"
 #include "base/text.h"
 
 namespace metaflow::kube {
 
 std::optional<PageEnd> parse_page(std::string_view text, const std::function<void(Json&&)>& take) {
-  if (base::is_deep_json(text)) return std::nullopt;
-  bool in_items = false;
-  bool had_items = false;
-  // Depth 1 are the keys of the list, depth 2 the objects in its items.
-  const Json::parser_callback_t callback = [&](int depth, Json::parse_event_t event, Json& parsed) {
-    if (depth == 1 && event == Json::parse_event_t::key) {
-      in_items = parsed.is_string() && parsed.get_ref<const std::string&>() == "items";
-      had_items = had_items || in_items;
-    }
-    if (depth != 2 || event != Json::parse_event_t::object_end || !in_items) return true;
-    take(std::move(parsed));
-    return false;
-  };
-  const Json page = Json::parse(text, callback, false);
-  if (!page.is_object() || !had_items) return std::nullopt;
-  return PageEnd{text_at(page, {"metadata", "resourceVersion"}), text_at(page, {"metadata", "continue"})};
+  const auto page = Json::parse_object(text, [&](std::string_view list, Json& item) {
+    if (list != "items" || !item.is_object()) return false;
+    take(std::move(item));
+    return true;
+  });
+  if (!page || !page->contains("items")) return std::nullopt;
+  return PageEnd{text_at(*page, {"metadata", "resourceVersion"}), text_at(*page, {"metadata", "continue"})};
 }
 
 std::optional<WatchEvent> parse_event(std::string_view line) {
-  auto event = parse_object(line);
-  if (!event) return std::nullopt;
-  const auto object = event->find("object");
-  if (object == event->end() || !object->is_object()) return std::nullopt;
-  WatchEvent parsed{.type = text_at(*event, {"type"}), .version = text_at(*object, {"metadata", "resourceVersion"})};
+  auto event = Json::parse_object(line);
+  Json* object = event ? event->find("object") : nullptr;
+  if (object == nullptr || !object->is_object()) return std::nullopt;
+  WatchEvent parsed{.type = (*event)["type"].text(), .version = text_at(*object, {"metadata", "resourceVersion"})};
   if (parsed.version.empty() && parsed.type != "ERROR") return std::nullopt;
   parsed.object = std::move(*object);
   return parsed;

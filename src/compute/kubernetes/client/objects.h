@@ -1,8 +1,6 @@
 // What an API server answers, as objects.
 #pragma once
 
-#include <nlohmann/json.hpp>
-
 #include <cstddef>
 #include <functional>
 #include <optional>
@@ -13,9 +11,8 @@
 
 namespace metaflow::kube {
 
-using Json = nlohmann::ordered_json;
+using base::Json;
 
-using base::parse_object;
 using base::text_at;
 
 /// The end of a page of a list.

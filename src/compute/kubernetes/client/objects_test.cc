@@ -49,7 +49,7 @@ TEST(KubernetesObjects, WhatIsThrownComesOut) {
 }
 
 TEST(KubernetesObjects, TextAt) {
-  const Json object = Json::parse(R"({"a":{"b":"c","n":1}})");
+  const Json object = Json::parse_or_throw(R"({"a":{"b":"c","n":1}})");
   EXPECT_EQ(text_at(object, {"a", "b"}), "c");
   EXPECT_EQ(text_at(object, {"a", "n"}), "");
   EXPECT_EQ(text_at(object, {"a", "b", "c"}), "");

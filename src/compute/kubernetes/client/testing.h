@@ -28,7 +28,7 @@ inline net::Reply object_reply(const Json& object, int code = 200) { return {.st
 
 inline Json object_named(const std::string& name, const std::string& version = "1", const std::string& owner = "") {
   Json object{{"metadata", {{"name", name}, {"uid", "uid-" + name}, {"resourceVersion", version}}}};
-  if (!owner.empty()) object["metadata"]["labels"] = {{"x/owner", owner}};
+  if (!owner.empty()) object.find("metadata")->set("labels", {{"x/owner", owner}});
   return object;
 }
 

@@ -10,16 +10,12 @@ namespace metaflow::kube {
 
 namespace {
 
-using base::text_member;
-
 constexpr std::size_t kMostWords = 2000;
 
 /// The object of kind Status that a refusal has for its body; null if it has another.
-nlohmann::json status_of(const std::string& body) {
-  if (base::is_deep_json(body)) return {};
-  nlohmann::json status = nlohmann::json::parse(body, nullptr, false);
-  if (!status.is_object() || status.value("kind", nlohmann::json()) != "Status") return {};
-  return status;
+base::Json status_of(const std::string& body) {
+  base::Json status = base::Json::parse(body).value_or(base::Json());
+  return status["kind"] == "Status" ? status : base::Json();
 }
 
 /// The text of a refusal that is no Status: a proxy's page, or "Too many requests". On one line.
@@ -56,10 +52,10 @@ ApiFailure failure_of(const Call& call, const net::Response& response, const std
     failure.message = response.failure->text;
     failure.text = fmt::format("Cannot {} {}: {}", call.verb, call.object, failure.message);
   } else {
-    const nlohmann::json status = status_of(response.body);
-    failure.message = status.is_object() ? text_member(status, "message") : plain_words(response.body);
+    const base::Json status = status_of(response.body);
+    failure.message = status.is_object() ? status["message"].text() : plain_words(response.body);
     if (failure.message.size() > kMostWords) failure.message.resize(kMostWords);
-    if (status.is_object()) failure.reason = text_member(status, "reason");
+    if (status.is_object()) failure.reason = status["reason"].text();
     // Quotas are counted with optimistic locks; so are patches.
     if (failure.status == 409 && failure.reason == "Conflict" && call.repeat_conflict) failure.transient = true;
     failure.text = fmt::format("Cannot {} {}: {} ({}{}{})", call.verb, call.object,
@@ -71,14 +67,10 @@ ApiFailure failure_of(const Call& call, const net::Response& response, const std
 }
 
 std::optional<std::int64_t> asked_pause(const net::Response& response) {
-  const nlohmann::json status = status_of(response.body);
-  const auto details = status.find("details");
-  if (details == status.end()) return std::nullopt;
-  const auto seconds = details->find("retryAfterSeconds");
-  if (seconds == details->end() || !seconds->is_number_integer()) return std::nullopt;
-  const auto value = seconds->get<std::int64_t>();
-  if (value <= 0 || value > 1'000'000) return std::nullopt;
-  return value * 1'000'000;
+  const base::Json status = status_of(response.body);
+  const std::int64_t seconds = status["details"]["retryAfterSeconds"].integer().value_or(0);
+  if (seconds <= 0 || seconds > 1'000'000) return std::nullopt;
+  return seconds * 1'000'000;
 }
 
 class Transport::Running : public net::Calling {

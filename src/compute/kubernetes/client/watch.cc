@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/format.h"
+#include "base/json.h"
 #include "base/text.h"
 
 namespace metaflow::kube {
@@ -208,11 +209,9 @@ bool Watch::State::take_line(std::string_view line) {
   auto event = parse_event(line);
   if (!event) return false;
   if (event->type == "ERROR") {
-    const auto code = event->object.find("code");
-    const bool has_code = code != event->object.end() && code->is_number_integer();
-    event_failure = ApiFailure{.status = has_code ? code->get<int>() : 500,
-                               .reason = text_at(event->object, {"reason"}),
-                               .message = text_at(event->object, {"message"}),
+    event_failure = ApiFailure{.status = static_cast<int>(event->object["code"].integer().value_or(500)),
+                               .reason = event->object["reason"].text(),
+                               .message = event->object["message"].text(),
                                .transient = true};
     return true;
   }

@@ -112,7 +112,7 @@ TEST_F(KubernetesWatchTest, WhatHappenedMeanwhile) {
       list_of({object_named("a", "1"), object_named("b", "2"), object_named("c", "3"), object_named("d", "3")}, "3"),
       list_of({object_named("a", "1"), object_named("b", "7"), object_named("e", "8")}, "9")};
   Json again = object_named("d", "8");
-  again["metadata"]["uid"] = "another";
+  again.find("metadata")->set("uid", "another");
   lists_[1] = list_of({object_named("a", "1"), object_named("b", "7"), again, object_named("e", "8")}, "9");
   watches_ = {{.pieces = {expired()}}};
   expected_ = 11;
