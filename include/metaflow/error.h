@@ -27,8 +27,7 @@ enum class ErrorCode {
   out_of_memory,      // an allocation failed
   step_failure,       // a task of the run failed
   item_failure,       // an item of parallel_map failed
-  kubernetes,         // a request to Kubernetes cannot be made, or was refused
-  batch,              // a request to AWS Batch cannot be made, or was refused
+  platform,           // a request to a platform (Kubernetes, AWS Batch) cannot be made, or was refused
   interrupted,        // Ctrl-C or SIGTERM
   internal,           // a defect of this library
 };
@@ -38,10 +37,14 @@ enum class ErrorCode {
 class Error : public std::exception {
  public:
   Error(ErrorCode code, std::string message, std::string hint = {});
+  /// Of ErrorCode::platform. `platform`: its name, "Kubernetes".
+  static Error of_platform(std::string_view platform, std::string message, std::string hint = {});
 
   ErrorCode code() const noexcept { return code_; }
   const std::string& message() const noexcept { return message_; }
   const std::string& hint() const noexcept { return hint_; }
+  /// "Invalid command", "Data store error", "Kubernetes error": Metaflow's words.
+  std::string headline() const;
 
   /// The message and, on a line of its own, the hint.
   const char* what() const noexcept override { return text_.c_str(); }
@@ -53,10 +56,8 @@ class Error : public std::exception {
   ErrorCode code_;
   std::string message_;
   std::string hint_;
+  std::string platform_;  // of ErrorCode::platform
   std::string text_;
 };
-
-/// "Invalid command", "Data store error", ...: Metaflow's words.
-std::string_view headline(ErrorCode code);
 
 }  // namespace metaflow

@@ -8,10 +8,20 @@ Error::Error(ErrorCode code, std::string message, std::string hint)
       hint_(std::move(hint)),
       text_(hint_.empty() ? message_ : message_ + "\n" + hint_) {}
 
-Error Error::prefixed(std::string_view words) const { return Error(code_, std::string(words) + message_, hint_); }
+Error Error::of_platform(std::string_view platform, std::string message, std::string hint) {
+  Error error(ErrorCode::platform, std::move(message), std::move(hint));
+  error.platform_ = platform;
+  return error;
+}
 
-std::string_view headline(ErrorCode code) {
-  switch (code) {
+Error Error::prefixed(std::string_view words) const {
+  Error error(code_, std::string(words) + message_, hint_);
+  error.platform_ = platform_;
+  return error;
+}
+
+std::string Error::headline() const {
+  switch (code_) {
     case ErrorCode::usage: return "Usage";
     case ErrorCode::invalid_command: return "Invalid command";
     case ErrorCode::invalid_flow: return "Flow failed";
@@ -29,8 +39,7 @@ std::string_view headline(ErrorCode code) {
     case ErrorCode::out_of_memory: return "Out of memory";
     case ErrorCode::step_failure: return "Step failure";
     case ErrorCode::item_failure: return "Item failure";
-    case ErrorCode::kubernetes: return "Kubernetes error";
-    case ErrorCode::batch: return "AWS Batch error";
+    case ErrorCode::platform: return platform_ + " error";
     case ErrorCode::interrupted: return "Interrupted";
     case ErrorCode::internal: return "Internal error";
   }

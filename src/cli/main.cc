@@ -164,7 +164,7 @@ int detail::run_flow(const FlowDescription& flow, int argc, char** argv) {
       cli::Context::echo_always("\nAborted!\n");
       return 1;
     }
-    cli::Context::echo_always(cli::error_block(std::string(headline(error.code())), what));
+    cli::Context::echo_always(cli::error_block(error.headline(), what));
     return 1;
   } catch (const std::exception& error) {
     cli::Context::echo_always(cli::error_block("Internal error", error.what()));

@@ -46,12 +46,14 @@ int retries_of(const base::Settings& settings, const std::string& name, int othe
   return static_cast<int>(number_of(settings, name, otherwise, "a number of retries"));
 }
 
-[[noreturn]] void refuse_local_store(ErrorCode code, const char* platform, const std::string& step, const char* what) {
-  throw Error(code,
-              fmt::format("The *@{}* decorator (step *{}*) requires --datastore=s3: what a {} leaves must be where "
-                          "others find it",
-                          platform, step, what),
-              "Set METAFLOW_DEFAULT_DATASTORE=s3 and METAFLOW_DATASTORE_SYSROOT_S3=s3://bucket/prefix.");
+[[noreturn]] void refuse_local_store(const char* title, const char* platform, const std::string& step,
+                                     const char* what) {
+  throw Error::of_platform(
+      title,
+      fmt::format("The *@{}* decorator (step *{}*) requires --datastore=s3: what a {} leaves must be where "
+                  "others find it",
+                  platform, step, what),
+      "Set METAFLOW_DEFAULT_DATASTORE=s3 and METAFLOW_DATASTORE_SYSROOT_S3=s3://bucket/prefix.");
 }
 
 }  // namespace
@@ -67,8 +69,8 @@ Remote::Remote(Context& context, const graph::Graph& graph) : context_(context),
   }
   if (requests_.empty() && jobs.empty()) return;
   if (context.top.datastore == "local") {
-    if (jobs.empty()) refuse_local_store(ErrorCode::kubernetes, "kubernetes", requests_.begin()->first, "pod");
-    refuse_local_store(ErrorCode::batch, "batch", jobs.begin()->first, "job");
+    if (jobs.empty()) refuse_local_store("Kubernetes", "kubernetes", requests_.begin()->first, "pod");
+    refuse_local_store("AWS Batch", "batch", jobs.begin()->first, "job");
   }
   if (!requests_.empty()) {
     access_ = kube::find_access(net::own_variables(), context.settings.get("KUBERNETES_CONTEXT", ""));

@@ -23,7 +23,7 @@ namespace metaflow::cli {
 /// Notes in the store in which namespaces a run has jobs.
 void note_namespaces(Context& context, const std::string& run, const std::vector<std::string>& namespaces);
 /// Before a run is resumed whose scheduler is gone: its jobs that have not begun are deleted; for those that have, it
-/// waits, and says so. Nothing of a run that had no jobs is asked for. Throws Error{kubernetes}.
+/// waits, and says so. Nothing of a run that had no jobs is asked for. Throws Error{platform}.
 void settle_jobs(Context& context, const std::string& run);
 
 /// The same of AWS Batch: in which queues a run has jobs.
@@ -31,13 +31,13 @@ void note_queues(Context& context, const std::string& run, const std::map<std::s
 void settle_batch_jobs(Context& context, const std::string& run);
 
 /// Where the jobs of these steps go; what their queues cannot do is refused. Asks AWS Batch, and waits for the answer.
-/// Throws Error{batch}.
+/// Throws Error{platform}.
 std::map<std::string, awsbatch::PlacedRequest> place_jobs(
     Context& context, net::AwsSession& session, const std::map<std::string, awsbatch::BatchRequest>& requests);
 
 class Remote {
  public:
-  /// Throws Error{kubernetes, batch, invalid_flow, invalid_command} for what cannot work.
+  /// Throws Error{platform, invalid_flow, invalid_command} for what cannot work.
   Remote(Context& context, const graph::Graph& graph);
 
   bool any() const { return !requests_.empty() || !jobs_.empty(); }

@@ -48,20 +48,11 @@ std::string code_of(const Response& response, const base::Json& body) {
 std::string message_of(const std::string& text, const base::Json& body) {
   std::string message = body["message"].text();
   if (message.empty()) message = body["Message"].text();
-  if (message.empty() && !body.is_object() && !text.starts_with('<')) message = base::trim(text.substr(0, 200));
-  message = base::replace_invalid_utf8(message.substr(0, kMostWords));
-  for (char& c : message) {
-    if (static_cast<unsigned char>(c) < ' ') c = ' ';
-  }
-  return message;
+  if (message.empty() && !body.is_object()) return plain_words(text);
+  return on_one_line(base::replace_invalid_utf8(message.substr(0, kMostWords)));
 }
 
 }  // namespace
-
-std::string AwsFailure::advised() const {
-  if (hint.empty()) return text;
-  return fmt::format("{}{} {}", text, text.ends_with('.') ? "" : ".", hint);
-}
 
 class AwsService::Running : public Calling {
  public:
@@ -75,9 +66,9 @@ class AwsService::Running : public Calling {
     try {
       ready({.request = signed_request()});
     } catch (const Error& error) {  // there are no keys
-      answer_ = {.failure = AwsFailure{.message = error.message(),
-                                       .text = fmt::format("Cannot {}: {}", call_.words, error.message()),
-                                       .hint = error.hint()}};
+      answer_ = {.failure = CallFailure{.message = error.message(),
+                                        .text = fmt::format("Cannot {}: {}", call_.words, error.message()),
+                                        .hint = error.hint()}};
       ready({});
     }
   }
@@ -88,7 +79,7 @@ class AwsService::Running : public Calling {
       return {};
     }
     answer_ = {.failure = service_.failure_of(call_, response)};
-    const AwsFailure& failure = *answer_.failure;
+    const CallFailure& failure = *answer_.failure;
     if (may_cure(failure, response)) return {.next = Next::at_once};
     const bool arrived = response.failure ? response.failure->may_have_arrived : response.status >= 500;
     if (!failure.transient || (arrived && !call_.may_repeat)) return {};
@@ -130,7 +121,7 @@ class AwsService::Running : public Calling {
   }
 
   /// Whether other keys or another clock are what it takes: looked at once.
-  bool may_cure(const AwsFailure& failure, const Response& response) {
+  bool may_cure(const CallFailure& failure, const Response& response) {
     if (response.failure || std::exchange(cured_, true)) return false;
     try {
       if (is_stale_key(failure.code)) return service_.session_.renew(keys_);
@@ -166,8 +157,8 @@ AwsService::Id AwsService::start(AwsCall call, Done done) {
   return queue_.start({.call = std::make_unique<Running>(*this, std::move(call), std::move(done)), .kind = kind});
 }
 
-AwsFailure AwsService::failure_of(const AwsCall& call, const Response& response) const {
-  AwsFailure failure{.status = response.failure ? 0 : response.status, .transient = is_transient(response)};
+CallFailure AwsService::failure_of(const AwsCall& call, const Response& response) const {
+  CallFailure failure{.status = response.failure ? 0 : response.status, .transient = is_transient(response)};
   if (response.failure) {
     failure.message = response.failure->text;
     failure.text = fmt::format("Cannot {}: {}", call.words, failure.message);

@@ -5,26 +5,11 @@
 #include <optional>
 #include <string>
 
-#include <metaflow/error.h>
-
 #include "net/aws_session.h"
+#include "net/call_failure.h"
 #include "net/call_queue.h"
 
 namespace metaflow::net {
-
-/// Why a call did not succeed.
-struct AwsFailure {
-  int status = 0;          // of the answer; 0: none came
-  std::string code{};      // "ClientException", "ThrottlingException"; empty: it said none
-  std::string message{};   // the server's words, or why there was no answer
-  std::string text{};      // "Cannot submit job x: ...": for messages
-  std::string hint{};      // what to try; may be empty
-  bool transient = false;  // another try may succeed
-
-  Error error(ErrorCode code_of_error) const { return Error(code_of_error, text, hint); }
-  /// In one line: the text, and what to try.
-  std::string advised() const;
-};
 
 struct AwsServiceOptions {
   std::string name{};           // "batch": part of the host's name and of signatures
@@ -32,7 +17,7 @@ struct AwsServiceOptions {
   std::string permissions{};    // "batch": how permissions begin; empty: as `name`
   CallLimits limits{};
   /// Told of each try that failed and is repeated after so many microseconds.
-  std::function<void(const AwsFailure&, std::int64_t pause)> on_retry{};
+  std::function<void(const CallFailure&, std::int64_t pause)> on_retry{};
 };
 
 struct AwsCall {
@@ -47,7 +32,7 @@ struct AwsCall {
 };
 
 struct AwsAnswer {
-  std::optional<AwsFailure> failure{};
+  std::optional<CallFailure> failure{};
   std::string body{};
   /// The call failed, or was tried more than once, and may have been carried out by a try without an answer.
   bool may_have_been_done = false;
@@ -73,7 +58,7 @@ class AwsService {
  private:
   class Running;
 
-  AwsFailure failure_of(const AwsCall& call, const Response& response) const;
+  CallFailure failure_of(const AwsCall& call, const Response& response) const;
 
   AwsSession& session_;
   AwsServiceOptions options_;

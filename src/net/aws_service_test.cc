@@ -20,7 +20,7 @@ class AwsServiceTest : public AwsTest {
       service_.emplace(loop_, clock_, session(),
                        AwsServiceOptions{.name = "batch",
                                          .limits = limits_,
-                                         .on_retry = [this](const AwsFailure& failure,
+                                         .on_retry = [this](const CallFailure& failure,
                                                             std::int64_t) { retried_.push_back(failure.text); }},
                        random_);
     }

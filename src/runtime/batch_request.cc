@@ -31,7 +31,7 @@ constexpr std::array<std::string_view, 8> kLogDrivers{"json-file", "syslog",  "j
                                                       "fluentd",   "awslogs", "splunk",   "awsfirelens"};
 
 [[noreturn]] void refuse_job(std::string message, std::string hint = {}) {
-  throw Error(ErrorCode::batch, std::move(message), std::move(hint));
+  throw Error::of_platform("AWS Batch", std::move(message), std::move(hint));
 }
 
 /// The larger of the two; if only one is given, that.
@@ -145,9 +145,9 @@ std::optional<BatchRequest> batch_request(const std::string& step, const std::ve
                                           const base::Settings& all_settings) {
   const auto asked = graph::find_decorator<batch>(decorators);
   if (!asked) return std::nullopt;
-  const PlatformSettings settings(all_settings, "BATCH", ErrorCode::batch);
-  const PlatformSettings ecs(all_settings, "ECS", ErrorCode::batch);
-  const Positive positive{step, ErrorCode::batch};
+  const PlatformSettings settings(all_settings, "BATCH", "AWS Batch");
+  const PlatformSettings ecs(all_settings, "ECS", "AWS Batch");
+  const Positive positive{step, "AWS Batch"};
 
   BatchRequest job;
   std::optional<double> cpu = asked->cpu;
@@ -202,7 +202,7 @@ std::optional<BatchRequest> batch_request(const std::string& step, const std::ve
                fmt::format("Choose one of: {}", base::join(kLogDrivers, ", ")));
   job.log_options = log_options(step, asked->log_options);
   job.privileged = asked->privileged;
-  job.time_limit = time_limit_of(step, decorators, "AWS Batch", ErrorCode::batch);
+  job.time_limit = time_limit_of(step, decorators, "AWS Batch");
   return job;
 }
 

@@ -12,7 +12,7 @@
 
 namespace metaflow::runtime {
 
-/// Nothing if the step is not one for AWS Batch. Throws Error{batch}, naming the step, for what cannot be asked for.
+/// Nothing if the step is not one for AWS Batch. Throws Error{platform}, naming the step, for what cannot be asked for.
 std::optional<awsbatch::BatchRequest> batch_request(const std::string& step,
                                                     const std::vector<graph::Decorator>& decorators,
                                                     const base::Settings& settings);

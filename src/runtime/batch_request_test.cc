@@ -39,7 +39,7 @@ class BatchRequests : public testing::Test {
     try {
       what();
     } catch (const Error& error) {
-      EXPECT_TRUE(error.code() == ErrorCode::batch || error.code() == ErrorCode::invalid_flow);
+      EXPECT_TRUE(error.code() == ErrorCode::platform || error.code() == ErrorCode::invalid_flow);
       return error.what();
     }
     return "nothing was refused";

@@ -97,7 +97,7 @@ Json PlatformSettings::json(const std::string& name, const char* what) const {
 }
 
 void PlatformSettings::wrong(const std::string& name, const std::string& value, const char* what) const {
-  throw Error(code_, fmt::format("METAFLOW_{}{} is '{}', and has to be {}", prefix_, name, value, what));
+  throw Error::of_platform(title_, fmt::format("METAFLOW_{}{} is '{}', and has to be {}", prefix_, name, value, what));
 }
 
 std::string image_with_registry(const std::string& image, const std::string& registry) {
@@ -109,24 +109,26 @@ std::string image_with_registry(const std::string& image, const std::string& reg
 
 double Positive::operator()(const char* attribute, double value) const {
   if (!(value > 0) || !std::isfinite(value))
-    throw Error(
-        code, fmt::format("Invalid {} value *{}* for step *{}*; it should be greater than 0", attribute, value, step));
+    throw Error::of_platform(
+        title, fmt::format("Invalid {} value *{}* for step *{}*; it should be greater than 0", attribute, value, step));
   return value;
 }
 
 int Positive::operator()(const char* attribute, int value) const {
   if (value <= 0)
-    throw Error(code, fmt::format("Invalid {} value: *{}* for step *{}* (it should be an integer greater than 0)",
-                                  attribute, value, step));
+    throw Error::of_platform(
+        title, fmt::format("Invalid {} value: *{}* for step *{}* (it should be an integer greater than 0)", attribute,
+                           value, step));
   return value;
 }
 
 std::int64_t time_limit_of(const std::string& step, const std::vector<graph::Decorator>& decorators,
-                           const char* platform, ErrorCode code) {
+                           const char* title) {
   const std::int64_t limit = policy_of(decorators).time_limit / 1'000'000;
   if (limit > 0 && limit < kShortest)
-    throw Error(code, fmt::format("The timeout for step *{}* should be at least {} seconds for execution on {}.", step,
-                                  kShortest, platform));
+    throw Error::of_platform(
+        title, fmt::format("The timeout for step *{}* should be at least {} seconds for execution on {}.", step,
+                           kShortest, title));
   return limit > 0 ? limit : kLongest;
 }
 

@@ -16,12 +16,13 @@
 
 namespace metaflow::runtime {
 
-/// The settings METAFLOW_<platform>_*, read as what they have to be. What they are not is an Error{code}.
+/// The settings METAFLOW_<platform>_*, read as what they have to be. What they are not is an Error{platform}.
 class PlatformSettings {
  public:
   /// `settings` must outlive this.
-  PlatformSettings(const base::Settings& settings, std::string platform, ErrorCode code)
-      : settings_(settings), prefix_(std::move(platform) + "_"), code_(code) {}
+  /// `prefix`: "KUBERNETES"; `title`: of the platform, "Kubernetes".
+  PlatformSettings(const base::Settings& settings, std::string prefix, std::string title)
+      : settings_(settings), prefix_(std::move(prefix) + "_"), title_(std::move(title)) {}
 
   std::string text(const std::string& name, const std::string& otherwise = {}) const;
   std::optional<double> number(const std::string& name) const;
@@ -40,7 +41,7 @@ class PlatformSettings {
 
   const base::Settings& settings_;
   std::string prefix_;
-  ErrorCode code_;
+  std::string title_;
 };
 
 /// An image with its registry: "base:1" is "REGISTRY/base:1" if there is a REGISTRY, "quay.io/base:1" stays as it is.
@@ -52,19 +53,18 @@ Container given_or(const Container& given, const Container& otherwise) {
   return given.empty() ? otherwise : given;
 }
 
-/// Refuses values that are not above zero, as Error{code} that names step and attribute.
+/// Refuses values that are not above zero, as Error{platform} that names step and attribute.
 struct Positive {
   const std::string& step;
-  ErrorCode code;
+  const char* title;  // of the platform
 
   double operator()(const char* attribute, double value) const;
   int operator()(const char* attribute, int value) const;
 };
 
-/// Seconds that a job of the step may take: its timeout, or Metaflow's limit for those that have none. `platform`: for
-/// messages. Throws Error{code} for a timeout in which a job hardly starts.
-std::int64_t time_limit_of(const std::string& step, const std::vector<graph::Decorator>& decorators,
-                           const char* platform, ErrorCode code);
+/// Seconds that a job of the step may take: its timeout, or Metaflow's limit for those that have none. `title`: of the
+/// platform. Throws Error{platform} for a timeout in which a job hardly starts.
+std::int64_t time_limit_of(const std::string& step, const std::vector<graph::Decorator>& decorators, const char* title);
 
 /// Throws Error{invalid_flow} for a step that two platforms are named for.
 void check_platforms(const std::string& step, const std::vector<graph::Decorator>& decorators);

@@ -25,7 +25,7 @@ constexpr const char* kDefaultPodImage = "debian:bookworm-slim";
 constexpr std::size_t kLongestLabel = 63;
 
 [[noreturn]] void refuse(std::string message, std::string hint = {}) {
-  throw Error(ErrorCode::kubernetes, std::move(message), std::move(hint));
+  throw Error::of_platform("Kubernetes", std::move(message), std::move(hint));
 }
 
 std::int64_t whole(const std::string& step, const std::string& attribute, const std::string& text) {
@@ -121,8 +121,8 @@ std::optional<PodRequest> pod_request(const std::string& step, const std::vector
                                       const base::Settings& all_settings) {
   const auto asked = graph::find_decorator<metaflow::kubernetes>(decorators);
   if (!asked) return std::nullopt;
-  const PlatformSettings settings(all_settings, "KUBERNETES", ErrorCode::kubernetes);
-  const Positive positive{step, ErrorCode::kubernetes};
+  const PlatformSettings settings(all_settings, "KUBERNETES", "Kubernetes");
+  const Positive positive{step, "Kubernetes"};
   const PodRequest defaults;
 
   PodRequest pod;
@@ -189,7 +189,7 @@ std::optional<PodRequest> pod_request(const std::string& step, const std::vector
   pod.extended_resources = asked->extended_resources;
   pod.security_context = security_context(step, asked->security_context);
 
-  pod.time_limit = time_limit_of(step, decorators, "Kubernetes", ErrorCode::kubernetes);
+  pod.time_limit = time_limit_of(step, decorators, "Kubernetes");
   return pod;
 }
 

@@ -12,7 +12,7 @@
 
 namespace metaflow::runtime {
 
-/// Nothing if the step is not one for Kubernetes. Throws Error{kubernetes}, naming the step, for what cannot be asked
+/// Nothing if the step is not one for Kubernetes. Throws Error{platform}, naming the step, for what cannot be asked
 /// for.
 std::optional<kube::PodRequest> pod_request(const std::string& step, const std::vector<graph::Decorator>& decorators,
                                             const base::Settings& settings);

@@ -41,7 +41,7 @@ void take_refusal(std::string_view body) {
   const kube::Call call{.verb = "create", .resource = "jobs", .object = "job x in namespace n"};
   for (const int status : {400, 403, 409, 429, 500}) {
     const net::Response response{.status = status, .body = std::string(body)};
-    const kube::ApiFailure failure = kube::failure_of(call, response, "context 'c'");
+    const net::CallFailure failure = kube::failure_of(call, response, "context 'c'");
     require(failure.text.starts_with("Cannot create job x"), "a refusal says what was refused");
     require(status != 500 || failure.transient, "a server that breaks down may recover");
     const auto pause = kube::asked_pause(response);

@@ -27,9 +27,9 @@ void print(const Json& line) {
   std::fflush(stdout);
 }
 
-Json shown(const kube::ApiFailure& failure) {
+Json shown(const net::CallFailure& failure) {
   return {{"status", failure.status},
-          {"reason", failure.reason},
+          {"reason", failure.code},
           {"text", failure.text},
           {"hint", failure.hint},
           {"transient", failure.transient}};
@@ -63,7 +63,7 @@ class Program {
     made.transport.limits.burst = options.get("burst", 100.0);
     made.transport.limits.retry.tries = options.get("tries", 16);
     made.transport.limits.retry.first_pause = options.get("pause", 20'000);
-    made.transport.on_retry = [](const kube::ApiFailure& failure, std::int64_t) { print({{"retry", failure.text}}); };
+    made.transport.on_retry = [](const net::CallFailure& failure, std::int64_t) { print({{"retry", failure.text}}); };
     return made;
   }
 
@@ -164,11 +164,11 @@ class Program {
               print({{"id", id}, {"synced", true}});
             },
         .on_trouble =
-            [id](const kube::ApiFailure& failure, std::int64_t) {
+            [id](const net::CallFailure& failure, std::int64_t) {
               print({{"id", id}, {"trouble", failure.text}});
             },
         .on_failure =
-            [id](const kube::ApiFailure& failure) {
+            [id](const net::CallFailure& failure) {
               print({{"id", id}, {"failure", shown(failure)}});
             }};
   }

@@ -56,7 +56,7 @@ int main() {
     look_at(mine.task("BigSum/17/start/1"));
     return mine.run("BigSum/17").successful() ? 0 : 1;
   } catch (const mf::Error& error) {
-    print(std::string(mf::headline(error.code())) + error.what() + error.prefixed("because: ").hint());
+    print(error.headline() + error.what() + error.prefixed("because: ").hint());
     return error.code() == mf::ErrorCode::not_found ? 2 : 1;
   }
 }

@@ -16,7 +16,7 @@ namespace metaflow::awsbatch {
 
 using compute::AttemptId;
 using compute::Verdict;
-using net::AwsFailure;
+using net::CallFailure;
 
 namespace {
 
@@ -42,7 +42,7 @@ BatchBackend::BatchBackend(base::EventLoop& loop, base::Clock& clock, compute::B
       notices_(loop, clock, events),
       leftovers_(loop, std::move(open), kReaders),
       api_(loop, clock, session,
-           {.on_retry = [this](const AwsFailure& failure, std::int64_t /*pause*/) { on_trouble(failure); }}),
+           {.on_retry = [this](const CallFailure& failure, std::int64_t /*pause*/) { on_trouble(failure); }}),
       cloud_logs_(loop, clock, session),
       logs_(loop, leftovers_,
             {.on_output =
@@ -58,7 +58,7 @@ BatchBackend::BatchBackend(base::EventLoop& loop, base::Clock& clock, compute::B
       watch_(loop, clock, api_,
              {.on_job = [this](Job&& job) { on_job(std::move(job)); },
               .on_lost = [this](const std::string& job) { on_lost(job); },
-              .on_failure = [this](const AwsFailure& failure,
+              .on_failure = [this](const CallFailure& failure,
                                    const std::vector<std::string>& jobs) { on_poll_failed(failure, jobs); }},
              options_.poll_every),
       submissions_(loop, clock, api_, store, options_.jobs,
@@ -90,7 +90,7 @@ void BatchBackend::drop_timer(Entry& entry) {
 }
 
 /// A service that does not answer: once in a while, if it lasts.
-void BatchBackend::on_trouble(const AwsFailure& failure) {
+void BatchBackend::on_trouble(const CallFailure& failure) {
   const std::int64_t now = clock_.monotonic_microseconds();
   if (over_ || ++troubles_ < kTroubles || (told_at_ > 0 && now - told_at_ < kTroubleEvery)) return;
   told_at_ = now;
@@ -138,7 +138,7 @@ void BatchBackend::on_placed(const Order& order, Placement&& placement) {
 
 // --- what becomes of the jobs
 
-void BatchBackend::on_poll_failed(const AwsFailure& failure, const std::vector<std::string>& jobs) {
+void BatchBackend::on_poll_failed(const CallFailure& failure, const std::vector<std::string>& jobs) {
   if (failure.transient) return on_trouble(failure);
   for (const std::string& job : jobs) {
     Entry* entry = find_job(job);

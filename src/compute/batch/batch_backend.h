@@ -78,7 +78,7 @@ class BatchBackend : public compute::Backend {
   void on_placed(const Order& order, Placement&& placement);
   void on_job(Job&& job);
   void on_lost(const std::string& job);
-  void on_poll_failed(const net::AwsFailure& failure, const std::vector<std::string>& jobs);
+  void on_poll_failed(const net::CallFailure& failure, const std::vector<std::string>& jobs);
   void on_waiting(Entry& entry);
   void on_running(Entry& entry);
   void on_ended(Entry& entry, compute::Ending ending);
@@ -90,7 +90,7 @@ class BatchBackend : public compute::Backend {
   void finish(Id id, const compute::Verdict& verdict);
   void fail(Id id, const std::string& cause, bool hopeless = false);
   void terminate(Entry& entry);
-  void on_trouble(const net::AwsFailure& failure);
+  void on_trouble(const net::CallFailure& failure);
   void drop_timer(Entry& entry);
   Entry* find(Id id);
   Entry* find_job(const std::string& job);

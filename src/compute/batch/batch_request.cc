@@ -6,13 +6,14 @@
 #include <metaflow/error.h>
 
 #include "base/format.h"
+#include "compute/batch/client/job.h"
 
 namespace metaflow::awsbatch {
 
 namespace {
 
 [[noreturn]] void refuse(std::string message, std::string hint = {}) {
-  throw Error(ErrorCode::batch, std::move(message), std::move(hint));
+  throw Error::of_platform(kTitle, std::move(message), std::move(hint));
 }
 
 /// What Fargate has for so many vCPUs: from `least` MiB to `most` by `by`, or only the `sizes`.

@@ -52,7 +52,7 @@ struct BatchRequest {
   std::int64_t time_limit = 0;  // seconds that the job may take
 };
 
-/// What the machines can do of it: on EC2, vCPUs become whole. Throws Error{batch}, naming the step, for what they
+/// What the machines can do of it: on EC2, vCPUs become whole. Throws Error{platform}, naming the step, for what they
 /// cannot.
 BatchRequest fit_to(Machines machines, const std::string& step, BatchRequest request);
 

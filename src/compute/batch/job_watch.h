@@ -26,7 +26,7 @@ class JobWatch {
     /// Batch does not know it (any more).
     std::function<void(const std::string& job)> on_lost;
     /// These jobs were asked for in vain.
-    std::function<void(const net::AwsFailure&, const std::vector<std::string>& jobs)> on_failure;
+    std::function<void(const net::CallFailure&, const std::vector<std::string>& jobs)> on_failure;
   };
 
   /// All references outlive this. `poll_every`: microseconds, at the most often.

@@ -54,7 +54,7 @@ class JobWatchTest : public net::AwsTest {
       lost_.push_back(job);
       watch_->remove(job);
     };
-    events_.on_failure = [this](const net::AwsFailure&, const std::vector<std::string>& jobs) { in_vain_ = jobs; };
+    events_.on_failure = [this](const net::CallFailure&, const std::vector<std::string>& jobs) { in_vain_ = jobs; };
     api_.emplace(loop_, clock_, session(), BatchApiOptions{.limits = quick(1), .settling = 1000}, random_);
     watch_.emplace(loop_, clock_, *api_, events_, 1000);
   }

@@ -17,7 +17,7 @@ namespace {
 
 void wait_for(base::EventLoop& loop, const std::optional<BatchApi::Failure>& end) {
   while (!end) loop.run_once();
-  if (*end) throw(*end)->error(ErrorCode::batch);
+  if (*end) throw(*end)->error(kTitle);
 }
 
 std::string parameter(const Job& job, const char* name) {
@@ -137,7 +137,7 @@ void end_jobs(BatchApi& api, base::EventLoop& loop, std::span<const Job> jobs, c
     });
   }
   while (left > 0) loop.run_once();
-  if (trouble) throw trouble->error(ErrorCode::batch);
+  if (trouble) throw trouble->error(kTitle);
 }
 
 Queue wait_for_queue(BatchApi& api, base::EventLoop& loop, const std::string& name) {

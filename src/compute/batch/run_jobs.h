@@ -19,15 +19,15 @@ struct RunSelection {
 };
 
 /// Jobs of a queue that have not ended, by run, step and task, the children of arrays among them instead of these; what
-/// they are for is in their parameters (job_request.h). Throws Error{batch}.
+/// they are for is in their parameters (job_request.h). Throws Error{platform}.
 std::vector<Job> unfinished_jobs(BatchApi& api, base::EventLoop& loop, const std::string& queue,
                                  const RunSelection& which);
 
 /// Terminates jobs, which have half a minute to end; arrays of which no other child is left by one call. Throws
-/// Error{batch}.
+/// Error{platform}.
 void end_jobs(BatchApi& api, base::EventLoop& loop, std::span<const Job> jobs, const std::string& reason);
 
-/// Throws Error{batch}. `name`: see BatchApi::find_queue.
+/// Throws Error{platform}. `name`: see BatchApi::find_queue.
 Queue wait_for_queue(BatchApi& api, base::EventLoop& loop, const std::string& name);
 
 }  // namespace metaflow::awsbatch

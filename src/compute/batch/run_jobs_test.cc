@@ -154,7 +154,7 @@ TEST_F(RunJobsTest, WhoMayNotIsTold) {
     end_jobs(api_, loop_, jobs, "enough");
     FAIL();
   } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ErrorCode::batch);
+    EXPECT_EQ(error.code(), ErrorCode::platform);
     EXPECT_THAT(error.what(), HasSubstr("batch:TerminateJob"));
   }
   EXPECT_THROW(unfinished_jobs(api_, loop_, "q", {}), Error);

@@ -24,7 +24,7 @@ constexpr std::size_t kFewest = 4;             // an array of fewer is not worth
 constexpr std::size_t kMost = 10'000;          // children, for Batch
 constexpr std::size_t kLongestNumbers = 1500;  // bytes, of the 8192 that a job may bring of its own
 
-std::string advised(const net::AwsFailure& failure) {
+std::string advised(const net::CallFailure& failure) {
   return fmt::format("Unable to launch AWS Batch job. {}", failure.advised());
 }
 

@@ -187,7 +187,7 @@ void KubernetesBackend::on_created(Id id, Place& place, const std::string& job, 
   if (answer.failure) {
     if (entry->stopping) return conclude(id);
     Verdict verdict;
-    verdict.cause = fmt::format("Unable to launch Kubernetes job. {}", words_of(*answer.failure));
+    verdict.cause = fmt::format("Unable to launch Kubernetes job. {}", answer.failure->advised());
     verdict.hopeless = !answer.failure->transient;
     return finish(id, verdict);
   }

@@ -16,8 +16,8 @@ namespace {
 constexpr const char* kOurs = "app.kubernetes.io/name=metaflow-task";
 
 /// Takes the objects of a list, those of a list that expired not among them.
-std::optional<ApiFailure> list(KubernetesApi& api, base::EventLoop& loop, Resource resource, const Selection& selection,
-                               std::vector<Json>& objects) {
+std::optional<CallFailure> list(KubernetesApi& api, base::EventLoop& loop, Resource resource,
+                                const Selection& selection, std::vector<Json>& objects) {
   std::optional<ListEnd> end;
   api.list(resource, selection,
            {.on_object = [&](Json&& object) { objects.push_back(std::move(object)); },
@@ -29,13 +29,13 @@ std::optional<ApiFailure> list(KubernetesApi& api, base::EventLoop& loop, Resour
 
 std::vector<Json> list(KubernetesApi& api, base::EventLoop& loop, Resource resource, const Selection& selection) {
   std::vector<Json> objects;
-  if (const auto failure = list(api, loop, resource, selection, objects)) throw failure->error();
+  if (const auto failure = list(api, loop, resource, selection, objects)) throw failure->error(kTitle);
   return objects;
 }
 
 void remove(KubernetesApi& api, base::EventLoop& loop, Resource resource, std::span<const std::string> names) {
   std::size_t left = names.size();
-  std::optional<ApiFailure> failure;
+  std::optional<CallFailure> failure;
   for (const std::string& name : names) {
     api.remove(resource, name, [&](Answer&& answer) {
       --left;
@@ -43,7 +43,7 @@ void remove(KubernetesApi& api, base::EventLoop& loop, Resource resource, std::s
     });
   }
   while (left > 0) loop.run_once();
-  if (failure) throw failure->error();
+  if (failure) throw failure->error(kTitle);
 }
 
 /// How a job has ended: "Complete", "Failed"; empty: it has not.
@@ -72,7 +72,7 @@ bool remove_together(KubernetesApi& api, base::EventLoop& loop, const std::strin
   std::optional<Answer> answer;
   api.remove_all(Resource::jobs, *selection, [&](Answer&& given) { answer = std::move(given); });
   while (!answer) loop.run_once();
-  if (answer->failure && answer->failure->transient) throw answer->failure->error();
+  if (answer->failure && answer->failure->transient) throw answer->failure->error(kTitle);
   return !answer->failure;
 }
 
@@ -85,7 +85,7 @@ std::string annotation(const Json& object, const char* name) {
 void check_access(KubernetesApi& api, base::EventLoop& loop) {
   std::vector<Json> pods;
   const auto failure = list(api, loop, Resource::pods, {.labels = fmt::format("{}=0", kRunLabel)}, pods);
-  if (failure && !failure->transient) throw failure->error();
+  if (failure && !failure->transient) throw failure->error(kTitle);
 }
 
 std::vector<RunJob> unfinished_jobs(KubernetesApi& api, base::EventLoop& loop, const RunSelection& which) {

@@ -34,11 +34,11 @@ struct RunSelection {
   std::string user{};
 };
 
-/// Whether the cluster knows us and lets us see pods, asked once. Throws Error{kubernetes} if it refuses. A cluster
+/// Whether the cluster knows us and lets us see pods, asked once. Throws Error{platform} if it refuses. A cluster
 /// that cannot be reached at the moment may be later: that is no refusal.
 void check_access(KubernetesApi& api, base::EventLoop& loop);
 
-/// By run, step and task. Throws Error{kubernetes}.
+/// By run, step and task. Throws Error{platform}.
 std::vector<RunJob> unfinished_jobs(KubernetesApi& api, base::EventLoop& loop, const RunSelection& which);
 
 /// The jobs of a run that are to be deleted together: those that have not succeeded, without `kept`, which go on, and
@@ -48,9 +48,9 @@ std::optional<Selection> all_jobs_but(const std::string& run_key, std::span<cons
 inline constexpr std::size_t kManyJobs = 10;   // fewer are deleted one by one
 inline constexpr std::size_t kMostNamed = 50;  // jobs in a selection: it is a part of a URL
 
-/// Deletes jobs, with their pods, which have half a minute to end: many of a run together. Throws Error{kubernetes}.
+/// Deletes jobs, with their pods, which have half a minute to end: many of a run together. Throws Error{platform}.
 void remove_jobs(KubernetesApi& api, base::EventLoop& loop, std::span<const RunJob> jobs);
-/// Deletes what a run keeps besides its jobs. Throws Error{kubernetes}.
+/// Deletes what a run keeps besides its jobs. Throws Error{platform}.
 void remove_secret(KubernetesApi& api, base::EventLoop& loop, const std::string& run_key);
 
 }  // namespace metaflow::kube

@@ -18,14 +18,7 @@ constexpr int kTroubles = 3;  // in a row: fewer are not worth a word
 constexpr std::int64_t kShortestRenewal = 60 * kSecond;
 constexpr const char* kUrl = "MF_URL";
 
-std::string words_of(const std::string& text, const std::string& hint) {
-  if (hint.empty()) return text;
-  return fmt::format("{}{} {}", text, text.ends_with('.') ? "" : ".", hint);
-}
-
 }  // namespace
-
-std::string words_of(const ApiFailure& failure) { return words_of(failure.text, failure.hint); }
 
 RunNamespace::RunNamespace(base::EventLoop& loop, base::Clock& clock, const Access& access, const std::string& name,
                            const std::string& run_key, std::string secret, Link link, Handler handler)
@@ -56,8 +49,8 @@ ApiOptions RunNamespace::api_options(const std::string& name) {
   ApiOptions options;
   options.name_space = name;
   options.owner_label = kRunLabel;
-  options.transport.on_retry = [this](const ApiFailure& failure, std::int64_t /*pause*/) {
-    trouble(words_of(failure));
+  options.transport.on_retry = [this](const CallFailure& failure, std::int64_t /*pause*/) {
+    trouble(failure.advised());
   };
   return options;
 }
@@ -68,9 +61,9 @@ void RunNamespace::begin() {
     troubles_ = 0;
     handler_.on_pod(change, pod);
   };
-  handler.on_trouble = [this](const ApiFailure& failure, std::int64_t /*pause*/) { trouble(words_of(failure)); };
-  handler.on_failure = [this](const ApiFailure& failure) {
-    if (!over_) handler_.on_failure(words_of(failure));
+  handler.on_trouble = [this](const CallFailure& failure, std::int64_t /*pause*/) { trouble(failure.advised()); };
+  handler.on_failure = [this](const CallFailure& failure) {
+    if (!over_) handler_.on_failure(failure.advised());
   };
   watch_.emplace(api_, Resource::pods, Selection{.labels = fmt::format("{}={}", kRunLabel, run_key_)},
                  std::move(handler));
@@ -82,11 +75,11 @@ void RunNamespace::begin() {
   try {
     link = link_();
   } catch (const Error& error) {
-    return handler_.on_failure(words_of(error.message(), error.hint()));
+    return handler_.on_failure(net::advised(error.message(), error.hint()));
   }
   api_.create(Resource::secrets, secret_manifest(secret_, run_key_, {{kUrl, link.url}}), [this](Answer&& answer) {
     if (over_) return;
-    if (answer.failure) return handler_.on_failure(words_of(*answer.failure));
+    if (answer.failure) return handler_.on_failure(answer.failure->advised());
     ready_ = true;
     handler_.on_ready();
   });
@@ -124,12 +117,12 @@ void RunNamespace::renew() {
   try {
     link = link_();
   } catch (const Error& error) {
-    return again(words_of(error.message(), error.hint()));
+    return again(net::advised(error.message(), error.hint()));
   }
   api_.patch(Resource::secrets, secret_, {{"stringData", {{kUrl, link.url}}}},
              [this, again, expires = link.expires](Answer&& answer) {
                if (over_) return;
-               if (answer.failure) return again(words_of(*answer.failure));
+               if (answer.failure) return again(answer.failure->advised());
                renew_at(expires);
              });
 }

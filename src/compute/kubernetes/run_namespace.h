@@ -66,7 +66,4 @@ class RunNamespace {
   bool over_ = false;
 };
 
-/// What failed, and what to try.
-std::string words_of(const ApiFailure& failure);
-
 }  // namespace metaflow::kube

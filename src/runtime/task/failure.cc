@@ -118,7 +118,7 @@ Failure describe_current_exception() {
   try {
     throw;
   } catch (const Error& error) {
-    failure.type = headline(error.code());
+    failure.type = error.headline();
     failure.message = error.what();
   } catch (const std::bad_alloc& error) {
     failure.type = "Out of memory";

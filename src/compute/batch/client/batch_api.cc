@@ -10,14 +10,14 @@
 namespace metaflow::awsbatch {
 
 using base::text_at;
-using net::AwsFailure;
+using net::CallFailure;
 
 namespace {
 
 constexpr std::size_t kMostDescribed = 100;  // jobs in a DescribeJobs
 
 /// An answer that is not what the API promises.
-AwsFailure strange(const std::string& words, const std::string& what) {
+CallFailure strange(const std::string& words, const std::string& what) {
   return {.message = what, .text = fmt::format("Cannot {}: {}", words, what)};
 }
 
@@ -117,7 +117,7 @@ void BatchApi::submit_again(const std::shared_ptr<Submission>& submission) {
                  });
 }
 
-void BatchApi::pause(const std::shared_ptr<Submission>& submission, const AwsFailure& failure,
+void BatchApi::pause(const std::shared_ptr<Submission>& submission, const CallFailure& failure,
                      void (BatchApi::*then)(const std::shared_ptr<Submission>&)) {
   const auto pause = submission->retry.next_pause();
   if (!pause) return submission->done({.failure = failure});
@@ -267,7 +267,7 @@ void BatchApi::next_queues(const std::string& name, const std::string& token,
       if (name.empty() && !takes_jobs) continue;
       Queue found{.name = queue["jobQueueName"].text(), .arn = queue["jobQueueArn"].text()};
       if (!takes_jobs) {
-        AwsFailure refusal = strange(words, fmt::format("it takes no jobs: it is {} and {}", state, status));
+        CallFailure refusal = strange(words, fmt::format("it takes no jobs: it is {} and {}", state, status));
         refusal.hint = queue["statusReason"].text();
         return done(refusal, std::move(found));
       }
@@ -284,7 +284,8 @@ void BatchApi::next_queues(const std::string& name, const std::string& token,
     }
     const std::string next = answer["nextToken"].text();
     if (!next.empty() && next != token) return next_queues(name, next, done);
-    AwsFailure missing = strange(words, name.empty() ? "none takes jobs" : "there is none of this name in this region");
+    CallFailure missing =
+        strange(words, name.empty() ? "none takes jobs" : "there is none of this name in this region");
     missing.hint = "Set METAFLOW_BATCH_JOB_QUEUE to the name or the ARN of one, and AWS_REGION to where it is.";
     done(missing, {});
   });

@@ -25,11 +25,11 @@ struct BatchApiOptions {
                          .calls_at_a_time = 16,
                          .retry = {.tries = 16, .first_pause = 200'000, .longest_pause = 30'000'000, .budget = 1e18}};
   std::int64_t settling = 3'000'000;  // microseconds until a job that was submitted is listed by its name
-  std::function<void(const net::AwsFailure&, std::int64_t pause)> on_retry{};
+  std::function<void(const net::CallFailure&, std::int64_t pause)> on_retry{};
 };
 
 struct Submitted {
-  std::optional<net::AwsFailure> failure{};
+  std::optional<net::CallFailure> failure{};
   std::string id{};
 };
 
@@ -56,7 +56,7 @@ class BatchApi {
            std::function<double()> random = net::jitter());
   ~BatchApi();
 
-  using Failure = std::optional<net::AwsFailure>;
+  using Failure = std::optional<net::CallFailure>;
 
   /// `job`: a SubmitJobRequest, whose name no other job has. Names are not unique for Batch: where an answer was lost,
   /// the name is looked for in the queue before the job is submitted again.
@@ -91,7 +91,7 @@ class BatchApi {
   void call(const char* operation, const std::string& words, const Json& body, Object done, bool may_repeat = true);
   void submit_again(const std::shared_ptr<Submission>& submission);
   void look_for(const std::shared_ptr<Submission>& submission);
-  void pause(const std::shared_ptr<Submission>& submission, const net::AwsFailure& failure,
+  void pause(const std::shared_ptr<Submission>& submission, const net::CallFailure& failure,
              void (BatchApi::*then)(const std::shared_ptr<Submission>&));
   void next_page(const std::shared_ptr<Listing>& listing);
   void next_queues(const std::string& name, const std::string& token,

@@ -248,7 +248,7 @@ TEST_F(BatchApiTest, GoneWithASubmissionThatPauses) {
   answers({{.reset = true}});
   bool retried = false;
   BatchApiOptions options{.limits = quick(), .settling = 1'000'000'000};
-  options.on_retry = [&](const net::AwsFailure&, std::int64_t) { retried = true; };
+  options.on_retry = [&](const net::CallFailure&, std::int64_t) { retried = true; };
   api_.emplace(loop_, clock_, session(), options, random_);
   api().submit({{"jobName", "n"}, {"jobQueue", "q"}}, [](Submitted&&) { FAIL(); });
   run_until([&] { return retried; });

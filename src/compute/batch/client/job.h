@@ -15,6 +15,8 @@ namespace metaflow::awsbatch {
 
 using base::Json;
 
+inline constexpr const char* kTitle = "AWS Batch";  // in errors, and for people
+
 enum class JobStatus : std::uint8_t { submitted, pending, runnable, starting, running, succeeded, failed };
 std::string_view name_of(JobStatus status);  // "RUNNABLE"
 inline bool has_ended(JobStatus status) { return status == JobStatus::succeeded || status == JobStatus::failed; }

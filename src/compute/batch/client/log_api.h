@@ -34,7 +34,7 @@ class LogApi {
          std::function<double()> random = net::jitter());
 
   struct End {
-    std::optional<net::AwsFailure> failure{};
+    std::optional<net::CallFailure> failure{};
     bool found = true;       // false: there is no such stream: nothing was written
     bool truncated = false;  // there was more than `most_bytes`
   };

@@ -36,7 +36,7 @@ std::string pointer_part(const std::string& key) {
 }
 
 /// Why an answer of success is none.
-ApiFailure no_answer(const Call& call, const std::string& what) {
+CallFailure no_answer(const Call& call, const std::string& what) {
   return {.status = 200,
           .message = what,
           .text = fmt::format("Cannot {} {}: {}", call.verb, call.object, what),
@@ -226,7 +226,7 @@ void KubernetesApi::create(Id id, const std::shared_ptr<Creation>& creation) {
   const Call words = words_of(call);
   go_on(id, std::move(call), [this, id, words, creation](CallAnswer&& answer) {
     if (answer.failure && !creation->owner.empty()) {
-      const bool exists = answer.failure->reason == "AlreadyExists";
+      const bool exists = answer.failure->code == "AlreadyExists";
       // What a quota or a name is refused for may be the very object whose creation got no answer.
       const bool perhaps = answer.may_have_been_done && !answer.failure->transient;
       if (creation->resource == Resource::secrets && exists) {
@@ -251,11 +251,11 @@ bool KubernetesApi::is_ours(const Creation& creation, const Json& existing) cons
 
 /// An object of that name may be there: what we sent and heard nothing of, or what another process of ours did, or a
 /// stranger's. `refusal`: of the last creation.
-void KubernetesApi::look_at_existing(Id id, const std::shared_ptr<Creation>& creation, ApiFailure refusal) {
+void KubernetesApi::look_at_existing(Id id, const std::shared_ptr<Creation>& creation, CallFailure refusal) {
   go_on(id, call_of("get", "GET", creation->resource, creation->name),
         [this, id, creation, refusal = std::move(refusal)](CallAnswer&& answer) mutable {
           const bool absent = answer.failure && answer.failure->status == 404;
-          if (absent && refusal.reason == "AlreadyExists" && creation->tries < kMostCreations) {
+          if (absent && refusal.code == "AlreadyExists" && creation->tries < kMostCreations) {
             create(id, creation);  // gone meanwhile
             return;
           }
@@ -273,7 +273,7 @@ void KubernetesApi::look_at_existing(Id id, const std::shared_ptr<Creation>& cre
         });
 }
 
-void KubernetesApi::claim_secret(Id id, const std::shared_ptr<Creation>& creation, ApiFailure exists) {
+void KubernetesApi::claim_secret(Id id, const std::shared_ptr<Creation>& creation, CallFailure exists) {
   Call call = call_of("patch", "PATCH", Resource::secrets, creation->name);
   Json operations = Json::list();
   operations.push_back(

@@ -3,7 +3,7 @@
 //   KubernetesApi api(loop, clock, find_access(net::own_variables()), {.name_space = "n", .owner_label = "x/attempt"});
 //   Watch pods(api, Resource::pods, {.labels = "x/run=17"},
 //              {.on_change = [&](Change change, Json&& pod) { take(change, pod); },
-//               .on_failure = [](const ApiFailure& failure) { throw failure.error(); }});
+//               .on_failure = [](const CallFailure& failure) { throw failure.error(kTitle); }});
 //   api.create(Resource::jobs, manifest, [&](Answer&& answer) {  // a lost answer does not make two of it
 //     if (answer.failure) give_up(answer.failure->text);         // after minutes of tries, or refused
 //   });
@@ -49,14 +49,14 @@ struct Selection {
 Selection events_of(std::string_view uid);
 
 struct Answer {
-  std::optional<ApiFailure> failure{};
+  std::optional<CallFailure> failure{};
   Json object{};  // of a secret: without what it holds
   /// With a failure: it may have been done all the same.
   bool uncertain = false;
 };
 
 struct ListEnd {
-  std::optional<ApiFailure> failure{};
+  std::optional<CallFailure> failure{};
   std::string resource_version{};  // of which the list tells
 };
 
@@ -132,8 +132,8 @@ class KubernetesApi {
   Id begin(Call call, Done done);
   void go_on(Id id, Call call, Transport::Done done);
   void create(Id id, const std::shared_ptr<Creation>& creation);
-  void look_at_existing(Id id, const std::shared_ptr<Creation>& creation, ApiFailure refusal);
-  void claim_secret(Id id, const std::shared_ptr<Creation>& creation, ApiFailure exists);
+  void look_at_existing(Id id, const std::shared_ptr<Creation>& creation, CallFailure refusal);
+  void claim_secret(Id id, const std::shared_ptr<Creation>& creation, CallFailure exists);
   void next_page(Id id, const std::shared_ptr<Listing>& listing);
   void take_page(Id id, const std::shared_ptr<Listing>& listing, CallAnswer&& answer);
   void end_list(Id id, const std::shared_ptr<Listing>& listing, ListEnd&& end);

@@ -95,10 +95,10 @@ TEST_F(KubernetesApiTest, Refusals) {
   const Answer answer = get("j");
   ASSERT_TRUE(answer.failure);
   EXPECT_EQ(answer.failure->status, 403);
-  EXPECT_EQ(answer.failure->reason, "Forbidden");
+  EXPECT_EQ(answer.failure->code, "Forbidden");
   EXPECT_FALSE(answer.failure->transient);
   EXPECT_EQ(answer.failure->text, "Cannot get job j in namespace n: jobs.batch \"j\" is forbidden (403 Forbidden)");
-  EXPECT_THAT(answer.failure->error().what(),
+  EXPECT_THAT(answer.failure->error(kTitle).what(),
               AllOf(HasSubstr("kubectl auth can-i get jobs"), Not(HasSubstr("secret"))));
   EXPECT_THAT(requests(), SizeIs(1));
 }
@@ -143,7 +143,7 @@ TEST_F(KubernetesApiTest, NobodyThere) {
   ASSERT_TRUE(answer.failure);
   EXPECT_EQ(answer.failure->status, 0);
   EXPECT_FALSE(answer.uncertain);
-  EXPECT_THAT(answer.failure->error().what(), AllOf(HasSubstr("127.0.0.1:1"), HasSubstr("context 'test' of /k")));
+  EXPECT_THAT(answer.failure->error(kTitle).what(), AllOf(HasSubstr("127.0.0.1:1"), HasSubstr("context 'test' of /k")));
 }
 
 TEST_F(KubernetesApiTest, NoKubernetes) {
@@ -156,7 +156,7 @@ TEST_F(KubernetesApiTest, NoKubernetes) {
 TEST_F(KubernetesApiTest, WhatIsGoneIsDeleted) {
   answers({status_reply(404, "NotFound", "jobs.batch \"j\" not found")});
   EXPECT_FALSE(wait([&](auto done) { api().remove(Resource::jobs, "j", done); }).failure);
-  EXPECT_EQ(get("j").failure->reason, "NotFound");
+  EXPECT_EQ(get("j").failure->code, "NotFound");
 }
 
 TEST_F(KubernetesApiTest, LostAnswerOfACreation) {
@@ -183,15 +183,15 @@ TEST_F(KubernetesApiTest, RefusedForWhatItDidItself) {
 
 TEST_F(KubernetesApiTest, NameThatIsTaken) {
   answers({status_reply(409, "AlreadyExists", "exists"), object_reply(object_named("j", "9", "somebody else"))});
-  EXPECT_EQ(create(object_named("j", "", "me")).failure->reason, "AlreadyExists");
+  EXPECT_EQ(create(object_named("j", "", "me")).failure->code, "AlreadyExists");
   // Without an owner nobody has to look.
   answers({status_reply(409, "AlreadyExists", "exists")});
-  EXPECT_EQ(create(object_named("j")).failure->reason, "AlreadyExists");
+  EXPECT_EQ(create(object_named("j")).failure->code, "AlreadyExists");
   // What is being deleted is not what was asked for.
   Json going = object_named("j", "9", "me");
   going.find("metadata")->set("deletionTimestamp", "2026-11-22T13:03:39Z");
   answers({status_reply(409, "AlreadyExists", "exists"), object_reply(going)});
-  EXPECT_EQ(create(object_named("j", "", "me")).failure->reason, "AlreadyExists");
+  EXPECT_EQ(create(object_named("j", "", "me")).failure->code, "AlreadyExists");
   // What has gone meanwhile makes room.
   answers({status_reply(409, "AlreadyExists", "exists"), status_reply(404, "NotFound", "gone"),
            object_reply(object_named("j", "10", "me"))});
@@ -224,7 +224,7 @@ TEST_F(KubernetesApiTest, SecretsAreClaimedWithoutReading) {
       R"([{"op":"test","path":"/metadata/labels/x~1owner","value":"me"},{"op":"add","path":"/data","value":{"k":"dg=="}}])");
   EXPECT_EQ(server_->received().back().headers.at("content-type"), "application/json-patch+json");
   answers({status_reply(409, "AlreadyExists", "exists"), status_reply(422, "Invalid", "test failed")});
-  EXPECT_EQ(create(secret, Resource::secrets).failure->reason, "AlreadyExists");
+  EXPECT_EQ(create(secret, Resource::secrets).failure->code, "AlreadyExists");
 }
 
 TEST_F(KubernetesApiTest, AnswersDoNotHoldSecrets) {
@@ -380,7 +380,7 @@ TEST_F(KubernetesApiTest, TokenIsRenewedWhenRefused) {
   EXPECT_EQ(base::read_file(home + "/runs")->text(), "x\nx\n");
   // And if that does not help, it is over.
   answers({status_reply(401, "Unauthorized", "Unauthorized")});
-  EXPECT_THAT(get("j").failure->error().what(), HasSubstr("log in again"));
+  EXPECT_THAT(get("j").failure->error(kTitle).what(), HasSubstr("log in again"));
   EXPECT_EQ(base::read_file(home + "/runs")->text(), "x\nx\nx\n");
   std::filesystem::remove_all(home);
 }

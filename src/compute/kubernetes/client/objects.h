@@ -13,6 +13,8 @@ namespace metaflow::kube {
 
 using base::Json;
 
+inline constexpr const char* kTitle = "Kubernetes";  // in errors, and for people
+
 using base::text_at;
 
 /// The end of a page of a list.

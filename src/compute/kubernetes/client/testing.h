@@ -43,7 +43,7 @@ class ApiTest : public testing::Test {
     options_.transport.limits.retry.first_pause = 1000;
     options_.transport.limits.retry.longest_pause = 5000;
     options_.transport.limits.retry.tries = 4;
-    options_.transport.on_retry = [this](const ApiFailure& failure, std::int64_t pause) {
+    options_.transport.on_retry = [this](const CallFailure& failure, std::int64_t pause) {
       retried_.push_back(failure.text);
       pauses_.push_back(pause);
     };

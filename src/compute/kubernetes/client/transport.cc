@@ -18,16 +18,7 @@ base::Json status_of(const std::string& body) {
   return status["kind"] == "Status" ? status : base::Json();
 }
 
-/// The text of a refusal that is no Status: a proxy's page, or "Too many requests". On one line.
-std::string plain_words(const std::string& body) {
-  std::string words = base::replace_invalid_utf8(base::trim(body.substr(0, 200)));
-  for (char& c : words) {
-    if (static_cast<unsigned char>(c) < ' ') c = ' ';
-  }
-  return words.starts_with('<') ? std::string() : words;
-}
-
-std::string hint_for(const Call& call, const ApiFailure& failure, const net::Response& response,
+std::string hint_for(const Call& call, const CallFailure& failure, const net::Response& response,
                      const std::string& source) {
   if (response.failure) {
     if (response.failure->cause == net::Cause::tls)
@@ -46,21 +37,21 @@ std::string hint_for(const Call& call, const ApiFailure& failure, const net::Res
 
 }  // namespace
 
-ApiFailure failure_of(const Call& call, const net::Response& response, const std::string& source) {
-  ApiFailure failure{.status = response.failure ? 0 : response.status, .transient = net::is_transient(response)};
+CallFailure failure_of(const Call& call, const net::Response& response, const std::string& source) {
+  CallFailure failure{.status = response.failure ? 0 : response.status, .transient = net::is_transient(response)};
   if (response.failure) {
     failure.message = response.failure->text;
     failure.text = fmt::format("Cannot {} {}: {}", call.verb, call.object, failure.message);
   } else {
     const base::Json status = status_of(response.body);
-    failure.message = status.is_object() ? status["message"].text() : plain_words(response.body);
+    failure.message = status.is_object() ? status["message"].text() : net::plain_words(response.body);
     if (failure.message.size() > kMostWords) failure.message.resize(kMostWords);
-    if (status.is_object()) failure.reason = status["reason"].text();
+    if (status.is_object()) failure.code = status["reason"].text();
     // Quotas are counted with optimistic locks; so are patches.
-    if (failure.status == 409 && failure.reason == "Conflict" && call.repeat_conflict) failure.transient = true;
+    if (failure.status == 409 && failure.code == "Conflict" && call.repeat_conflict) failure.transient = true;
     failure.text = fmt::format("Cannot {} {}: {} ({}{}{})", call.verb, call.object,
                                failure.message.empty() ? "the server refused" : failure.message, failure.status,
-                               failure.reason.empty() ? "" : " ", failure.reason);
+                               failure.code.empty() ? "" : " ", failure.code);
   }
   failure.hint = hint_for(call, failure, response, source);
   return failure;
@@ -116,7 +107,7 @@ class Transport::Running : public net::Calling {
  private:
   void send(const Ready& ready, const Credentials::Found& found) {
     if (found.error) {
-      answer_ = {.failure = ApiFailure{
+      answer_ = {.failure = CallFailure{
                      .message = found.error->message(),
                      .text = fmt::format("Cannot {} {}: {}", call_.verb, call_.object, found.error->message()),
                      .hint = found.error->hint(),

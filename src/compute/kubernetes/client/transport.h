@@ -13,26 +13,17 @@
 #include "base/event_loop.h"
 #include "compute/kubernetes/client/credentials.h"
 #include "compute/kubernetes/client/kubeconfig.h"
+#include "net/call_failure.h"
 #include "net/call_queue.h"
 #include "net/http.h"
 
 namespace metaflow::kube {
 
-/// Why a call did not succeed.
-struct ApiFailure {
-  int status = 0;          // of the answer; 0: none came
-  std::string reason{};    // the server's word for programs: "AlreadyExists"; empty: it said none
-  std::string message{};   // the server's words for people, or why there was no answer
-  std::string text{};      // "Cannot create job x in namespace n: ...": for messages
-  std::string hint{};      // what to try; may be empty
-  bool transient = false;  // another try may succeed
-
-  Error error() const { return Error(ErrorCode::kubernetes, text, hint); }
-};
+using net::CallFailure;
 
 struct Call;
 /// Of an answer that is no success, or of none. `source`: where the server and its credentials are from.
-ApiFailure failure_of(const Call& call, const net::Response& response, const std::string& source);
+CallFailure failure_of(const Call& call, const net::Response& response, const std::string& source);
 /// Microseconds that a server asked to wait for in the body, rather than by Retry-After.
 std::optional<std::int64_t> asked_pause(const net::Response& response);
 
@@ -44,7 +35,7 @@ struct TransportOptions {
                          .calls_at_a_time = 32,
                          .retry = {.tries = 16, .first_pause = 200'000, .longest_pause = 30'000'000, .budget = 1e18}};
   /// Told of each try that failed and is repeated after so many microseconds.
-  std::function<void(const ApiFailure&, std::int64_t pause)> on_retry{};
+  std::function<void(const CallFailure&, std::int64_t pause)> on_retry{};
 };
 
 /// One call.
@@ -64,7 +55,7 @@ struct Call {
 };
 
 struct CallAnswer {
-  std::optional<ApiFailure> failure{};
+  std::optional<CallFailure> failure{};
   std::string body{};
   /// An earlier try got no answer, but may have been carried out.
   bool may_have_been_done = false;

@@ -52,10 +52,10 @@ struct Watch::State : std::enable_shared_from_this<Watch::State> {
   bool take_line(std::string_view line);
   void take_event(const std::string& type, Json&& object);
   void watch_ended(CallAnswer&& answer);
-  void take_up_again(const ApiFailure& failure, bool from_list);
+  void take_up_again(const CallFailure& failure, bool from_list);
   void tell(Change change, Json&& object);
   void went(const std::string& name, const Known& known);
-  void fail(const ApiFailure& failure);
+  void fail(const CallFailure& failure);
   void stop();
 
   KubernetesApi& api;
@@ -77,7 +77,7 @@ struct Watch::State : std::enable_shared_from_this<Watch::State> {
   std::int64_t began = 0;  // the watch, by the monotonic clock
   std::optional<base::EventLoop::Timer> timer{};
   Lines lines{kLongestLine};
-  std::optional<ApiFailure> event_failure{};  // that the stream told of
+  std::optional<CallFailure> event_failure{};  // that the stream told of
   std::exception_ptr thrown{};
 };
 
@@ -179,7 +179,7 @@ void Watch::State::start_watch() {
       api.transport().start(std::move(request), [self](CallAnswer&& answer) { self->watch_ended(std::move(answer)); });
 }
 
-void Watch::State::fail(const ApiFailure& failure) {
+void Watch::State::fail(const CallFailure& failure) {
   stopped = true;
   if (handler.on_failure) handler.on_failure(failure);
 }
@@ -192,10 +192,10 @@ void Watch::State::take(std::span<const std::byte> bytes) {
       const auto line = lines.next();
       if (!line) break;
       if (!take_line(*line)) {
-        event_failure = ApiFailure{.message = "an event is not valid", .transient = true};
+        event_failure = CallFailure{.message = "an event is not valid", .transient = true};
       }
     }
-    if (!fits && !event_failure) event_failure = ApiFailure{.message = "an event is too long", .transient = true};
+    if (!fits && !event_failure) event_failure = CallFailure{.message = "an event is too long", .transient = true};
   } catch (...) {
     thrown = std::current_exception();
     throw;
@@ -209,10 +209,10 @@ bool Watch::State::take_line(std::string_view line) {
   auto event = parse_event(line);
   if (!event) return false;
   if (event->type == "ERROR") {
-    event_failure = ApiFailure{.status = static_cast<int>(event->object["code"].integer().value_or(500)),
-                               .reason = event->object["reason"].text(),
-                               .message = event->object["message"].text(),
-                               .transient = true};
+    event_failure = CallFailure{.status = static_cast<int>(event->object["code"].integer().value_or(500)),
+                                .code = event->object["reason"].text(),
+                                .message = event->object["message"].text(),
+                                .transient = true};
     return true;
   }
   retry.reset();
@@ -250,12 +250,12 @@ void Watch::State::watch_ended(CallAnswer&& answer) {
       start_watch();
       return;
     }
-    event_failure = ApiFailure{.message = "the answer ended as soon as it began", .transient = true};
+    event_failure = CallFailure{.message = "the answer ended as soon as it began", .transient = true};
   }
-  ApiFailure failure = event_failure ? std::move(*event_failure) : std::move(*answer.failure);
+  CallFailure failure = event_failure ? std::move(*event_failure) : std::move(*answer.failure);
   if (failure.text.empty())
     failure.text = fmt::format("Cannot watch {}: {}{}", api.words_for(resource), failure.message,
-                               failure.status == 0 ? "" : fmt::format(" ({} {})", failure.status, failure.reason));
+                               failure.status == 0 ? "" : fmt::format(" ({} {})", failure.status, failure.code));
   // Too long ago, or of a server that has forgotten: one that was restored from a backup counts from an older version.
   const bool from_list = failure.status == 410 || failure.status == 400 || failure.status == 404 ||
                          (retry && retry->tries() >= kTriesBeforeList);
@@ -266,7 +266,7 @@ void Watch::State::watch_ended(CallAnswer&& answer) {
   }
 }
 
-void Watch::State::take_up_again(const ApiFailure& failure, bool from_list) {
+void Watch::State::take_up_again(const CallFailure& failure, bool from_list) {
   if (!retry) retry.emplace(options.retry, budget, api.transport().random());
   const std::int64_t pause = retry->next_pause().value_or(options.retry.longest_pause);
   timer = api.transport().loop().after(pause, [self = shared_from_this(), from_list] {

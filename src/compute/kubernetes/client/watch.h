@@ -21,9 +21,9 @@ struct WatchHandler {
   /// Everything that is there has been told; after each list.
   std::function<void()> on_synced{};
   /// The watch was interrupted and is taken up again after so many microseconds. Nothing will be missed.
-  std::function<void(const ApiFailure&, std::int64_t pause)> on_trouble{};
+  std::function<void(const CallFailure&, std::int64_t pause)> on_trouble{};
   /// The watch never came about, and trying again will not help: no permission, wrong credentials. It has ended.
-  std::function<void(const ApiFailure&)> on_failure{};
+  std::function<void(const CallFailure&)> on_failure{};
 };
 
 struct WatchOptions {

@@ -55,8 +55,8 @@ class KubernetesWatchTest : public ApiTest {
                                       text_at(object, {"metadata", "resourceVersion"}));
                     },
                 .on_synced = [this] { told_.push_back("synced"); },
-                .on_trouble = [this](const ApiFailure& failure, std::int64_t) { troubles_.push_back(failure.text); },
-                .on_failure = [this](const ApiFailure& failure) { failure_ = failure; }};
+                .on_trouble = [this](const CallFailure& failure, std::int64_t) { troubles_.push_back(failure.text); },
+                .on_failure = [this](const CallFailure& failure) { failure_ = failure; }};
   }
 
   void start() {
@@ -79,7 +79,7 @@ class KubernetesWatchTest : public ApiTest {
   WatchHandler handler_;
   std::vector<std::string> told_;
   std::vector<std::string> troubles_;
-  std::optional<ApiFailure> failure_;
+  std::optional<CallFailure> failure_;
   std::size_t expected_ = 0;
   std::unique_ptr<Watch> watch_;
 };
