@@ -66,7 +66,7 @@ Captured run_captured(const std::vector<std::string>& command, const std::vector
     if (fds[1].revents != 0) read_more(child.err, captured.err);
     if (captured.out.size() + captured.err.size() > kMostOutput) give_up("prints too much");
   }
-  std::optional<Ending> ending;
+  std::optional<ProcessEnd> ending;
   while (!(ending = reap(child.pid))) {
     pollfd ended{child.pidfd.get(), POLLIN, 0};
     wait(std::span(&ended, 1), deadline);

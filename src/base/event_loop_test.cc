@@ -114,10 +114,10 @@ std::string read_all(int fd) {
   }
 }
 
-Ending wait_for(const Child& child) {
+ProcessEnd wait_for(const Child& child) {
   SystemClock clock;
   EventLoop loop(clock);
-  std::optional<Ending> ending;
+  std::optional<ProcessEnd> ending;
   loop.watch(child.pidfd.get(), [&] { ending = reap(child.pid); });
   while (!ending) loop.run_once();
   return *ending;
@@ -126,7 +126,7 @@ Ending wait_for(const Child& child) {
 TEST(Process, HasItsArgumentsItsEnvironmentAndAnEmptyInput) {
   const Child child = start_process({"/bin/sh"}, {"-c", "cat; echo \"$1 $NAME\"; echo bad >&2; exit 3", "sh", "a b"},
                                     {"PATH=/usr/bin:/bin", "NAME=value"});
-  const Ending ending = wait_for(child);
+  const ProcessEnd ending = wait_for(child);
   EXPECT_EQ(ending.exit_code, 3);
   EXPECT_EQ(ending.signal, 0);
   EXPECT_GT(ending.peak_memory, 0U);

@@ -133,7 +133,7 @@ int run_in_foreground(const std::vector<std::string>& command, const std::vector
   return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-std::optional<Ending> reap(pid_t pid) {
+std::optional<ProcessEnd> reap(pid_t pid) {
   int status = 0;
   rusage usage{};
   pid_t found = 0;
@@ -141,7 +141,7 @@ std::optional<Ending> reap(pid_t pid) {
     found = ::wait4(pid, &status, WNOHANG, &usage);
   } while (found < 0 && errno == EINTR);
   if (found != pid) return std::nullopt;
-  Ending ending;
+  ProcessEnd ending;
   if (WIFSIGNALED(status)) {
     ending.signal = WTERMSIG(status);
   } else {

@@ -31,7 +31,7 @@ Child start_process(const std::vector<std::string>& command, const std::vector<s
 int run_in_foreground(const std::vector<std::string>& command, const std::vector<std::string>& environment);
 
 /// How a process ended and what it used.
-struct Ending {
+struct ProcessEnd {
   int exit_code = 0;  // when signal is 0
   int signal = 0;
   std::uint64_t peak_memory = 0;  // bytes, of the largest process
@@ -43,7 +43,7 @@ struct Ending {
 };
 
 /// Reaps a process that has ended; nothing if it has not.
-std::optional<Ending> reap(pid_t pid);
+std::optional<ProcessEnd> reap(pid_t pid);
 
 /// "SIGKILL", "signal 99"
 std::string signal_name(int number);

@@ -12,7 +12,7 @@
 #include "cli/remote.h"
 #include "compute/batch/job_request.h"
 #include "compute/batch/run_jobs.h"
-#include "compute/job_identity.h"
+#include "compute/remote/job_identity.h"
 
 namespace metaflow::cli {
 

@@ -7,10 +7,11 @@
 
 #include "base/format.h"
 #include "base/text.h"
-#include "compute/delivery.h"
-#include "compute/kubernetes/kubernetes_backend.h"
+#include "compute/kubernetes/kubernetes_jobs.h"
 #include "compute/kubernetes/run_jobs.h"
 #include "compute/package/elf.h"
+#include "compute/remote/delivery.h"
+#include "compute/remote/remote_attempts.h"
 #include "net/aws_config.h"
 #include "runtime/batch_request.h"
 #include "runtime/platform_settings.h"
@@ -167,15 +168,19 @@ std::unique_ptr<compute::Backend> Remote::make_kubernetes(base::EventLoop& loop,
   options.delivery.fetcher_image = fetcher == "none" ? "" : fetcher;
   options.max_log_size = max_log_size;
   options.job_seconds = seconds_of(context_.settings, "KUBERNETES_JOB_TTL_SECONDS_AFTER_FINISHED", options.job_seconds);
-  options.uncounted_retries = retries_of(context_.settings, "KUBERNETES_UNCOUNTED_RETRIES", options.uncounted_retries);
-  options.patience = seconds_of(context_.settings, "KUBERNETES_PATIENCE", options.patience / 1'000'000) * 1'000'000;
+  compute::RemoteOptions remote{.unit = "pod"};
+  remote.uncounted_retries = retries_of(context_.settings, "KUBERNETES_UNCOUNTED_RETRIES", 0);
+  remote.patience = seconds_of(context_.settings, "KUBERNETES_PATIENCE", remote.patience / 1'000'000) * 1'000'000;
   if (flow_in_image_.empty()) {
     options.delivery.package = package_;
     options.delivery.architecture = compute::image_architecture(plan_->machine);
   }
   note_namespaces(context_, run, namespaces());
-  return std::make_unique<kube::KubernetesBackend>(loop, context_.clock, events, context_.store(), open_store(),
-                                                   *access_, std::move(options));
+  return std::make_unique<compute::RemoteAttempts>(
+      loop, context_.clock, events, open_store(), std::move(remote), [&](compute::JobEvents& jobs) {
+        return std::make_unique<kube::KubernetesJobs>(loop, context_.clock, jobs, context_.store(), *access_,
+                                                      std::move(options));
+      });
 }
 
 std::unique_ptr<compute::Backend> Remote::make_batch(base::EventLoop& loop, compute::BackendEvents& events,
@@ -187,18 +192,22 @@ std::unique_ptr<compute::Backend> Remote::make_batch(base::EventLoop& loop, comp
   options.jobs.environment = environment("aws-batch");
   options.jobs.flow_in_image = flow_in_job_image_;
   options.jobs.max_log_size = max_log_size;
-  options.uncounted_retries = retries_of(context_.settings, "BATCH_UNCOUNTED_RETRIES", options.uncounted_retries);
-  options.patience = seconds_of(context_.settings, "BATCH_PATIENCE", options.patience / 1'000'000) * 1'000'000;
+  compute::RemoteOptions remote;
+  remote.uncounted_retries = retries_of(context_.settings, "BATCH_UNCOUNTED_RETRIES", 3);
+  remote.patience = seconds_of(context_.settings, "BATCH_PATIENCE", remote.patience / 1'000'000) * 1'000'000;
   if (flow_in_job_image_.empty()) {
     options.jobs.package = package_;
     options.jobs.machine = compute::uname_machine(plan_->machine);
   }
   note_queues(context_, run, jobs_);
-  return std::make_unique<awsbatch::BatchBackend>(loop, context_.clock, events, context_.store(), open_store(),
-                                                  *session_, std::move(options));
+  return std::make_unique<compute::RemoteAttempts>(
+      loop, context_.clock, events, open_store(), std::move(remote), [&](compute::JobEvents& jobs) {
+        return std::make_unique<awsbatch::BatchJobs>(loop, context_.clock, jobs, context_.store(), *session_,
+                                                     std::move(options));
+      });
 }
 
-compute::LeftoverReader::Open Remote::open_store() {
+compute::ResultReader::Open Remote::open_store() {
   store::FlowStore& store = context_.store();
   return [type = context_.top.datastore, root = store.storage().root(), flow = store.flow()] {
     return std::make_unique<store::FlowStore>(store::open_storage(type, root), flow);

@@ -11,10 +11,11 @@
 #include "base/event_loop.h"
 #include "cli/context.h"
 #include "compute/backend.h"
-#include "compute/batch/batch_backend.h"
+#include "compute/batch/batch_jobs.h"
 #include "compute/kubernetes/client/kubeconfig.h"
 #include "compute/kubernetes/pod_request.h"
 #include "compute/package/package.h"
+#include "compute/remote/attempt_results.h"
 #include "graph/graph.h"
 #include "net/aws_session.h"
 
@@ -58,7 +59,7 @@ class Remote {
   std::unique_ptr<compute::Backend> make_batch(base::EventLoop& loop, compute::BackendEvents& events,
                                                const std::string& run, std::uint64_t max_log_size);
   std::string store_code();
-  compute::LeftoverReader::Open open_store();
+  compute::ResultReader::Open open_store();
   /// Of every container.
   compute::Variables environment(const char* platform) const;
   bool needs_package() const;

@@ -14,7 +14,7 @@
 #include "base/format.h"
 #include "base/process.h"
 #include "compute/package/package.h"
-#include "compute/step_array.h"
+#include "compute/remote/step_array.h"
 #include "runtime/supervisor/supervisor.h"
 #include "store/open.h"
 

@@ -43,6 +43,8 @@ struct Verdict {
   /// Its supervisor elsewhere has made visible what it left, and has stored its log.
   bool committed = false;
   bool log_stored = false;
+  /// The step was called, as far as is known.
+  bool began = true;
   /// How many such ends of a task do not count: it was lost with its machine, and is executed again.
   int uncounted = 0;
   /// Another attempt would end in the same way: the image does not exist, the cluster does not let us.
@@ -75,8 +77,8 @@ enum class Stop : std::uint8_t { ask, force };
 class Backend {
  public:
   virtual ~Backend() = default;
-  /// Starts attempts. One that cannot be started is told as finished, later, from the loop.
-  virtual void submit(std::span<const Attempt> attempts) = 0;
+  /// Starts an attempt. One that cannot be started is told as finished, later, from the loop.
+  virtual void submit(const Attempt& attempt) = 0;
   /// Stops attempts that have not finished; ignores those that it does not know. They are told as finished when they
   /// have.
   virtual void stop(std::span<const AttemptId> attempts, Stop how) = 0;

@@ -11,13 +11,11 @@ void Router::add(std::unique_ptr<Backend> backend, const std::vector<std::string
   backends_.push_back(std::move(backend));
 }
 
-void Router::submit(std::span<const Attempt> attempts) {
-  for (const Attempt& attempt : attempts) {
-    const auto found = by_step_.find(attempt.step.step);
-    const bool is_fallback = attempt.step.retry_count > attempt.step.max_user_code_retries;
-    Backend* chosen = found == by_step_.end() || is_fallback ? backends_.front().get() : found->second;
-    chosen->submit(std::span(&attempt, 1));
-  }
+void Router::submit(const Attempt& attempt) {
+  const auto found = by_step_.find(attempt.step.step);
+  const bool is_fallback = attempt.step.retry_count > attempt.step.max_user_code_retries;
+  Backend* chosen = found == by_step_.end() || is_fallback ? backends_.front().get() : found->second;
+  chosen->submit(attempt);
 }
 
 void Router::stop(std::span<const AttemptId> attempts, Stop how) {

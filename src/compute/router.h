@@ -19,7 +19,7 @@ class Router : public Backend {
 
   void add(std::unique_ptr<Backend> backend, const std::vector<std::string>& steps);
 
-  void submit(std::span<const Attempt> attempts) override;
+  void submit(const Attempt& attempt) override;
   void stop(std::span<const AttemptId> attempts, Stop how) override;
   void end() override;
 

@@ -23,7 +23,7 @@ std::string where_core_is(pid_t pid) {
 
 }  // namespace
 
-Verdict verdict_of(const base::Ending& ending, pid_t pid, const MemoryFacts& memory) {
+Verdict verdict_of(const base::ProcessEnd& ending, pid_t pid, const MemoryFacts& memory) {
   Verdict verdict;
   verdict.usage = {std::max(memory.peak, ending.peak_memory), ending.user_seconds + ending.system_seconds, ending.read,
                    ending.written};

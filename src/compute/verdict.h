@@ -18,7 +18,7 @@ struct MemoryFacts {
   bool killed = false;                                          // the kernel has killed one of them for lack of memory
 };
 
-Verdict verdict_of(const base::Ending& ending, pid_t pid, const MemoryFacts& memory);
+Verdict verdict_of(const base::ProcessEnd& ending, pid_t pid, const MemoryFacts& memory);
 
 /// Of an attempt that was executed elsewhere, by what its supervisor wrote.
 Verdict verdict_of(const store::ExitReport& report);

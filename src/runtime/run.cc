@@ -236,7 +236,7 @@ void Run::start_attempt(Task task) {
   if (at.began == 0) at.began = services_.clock.monotonic_microseconds();
   running_.emplace(attempt.id, std::move(task));
   if (!elsewhere) mark_begun(attempt.id);
-  backend_->submit(std::span(&attempt, 1));
+  backend_->submit(attempt);
 }
 
 /// Before the task starts, which reads them.

@@ -73,7 +73,7 @@ void take_batch_answer(std::string_view input) {
   const std::string waiting = awsbatch::waiting_of(*job);
   require(!awsbatch::is_hopeless(*job) || !waiting.empty(), "what is hopeless says why");
   if (!awsbatch::has_ended(job->status)) return;
-  const compute::Ending ending = awsbatch::ending_of(*job);
+  const compute::JobEnd ending = awsbatch::end_of(*job);
   require(ending.succeeded == (job->status == awsbatch::JobStatus::succeeded), "what has ended has done so in one way");
 }
 

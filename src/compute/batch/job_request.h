@@ -7,7 +7,7 @@
 
 #include "base/json.h"
 #include "compute/batch/batch_request.h"
-#include "compute/job_identity.h"
+#include "compute/remote/job_identity.h"
 
 namespace metaflow::awsbatch {
 

@@ -10,7 +10,7 @@
 namespace metaflow::awsbatch {
 
 using compute::EndedBy;
-using compute::Ending;
+using compute::JobEnd;
 
 namespace {
 
@@ -36,9 +36,9 @@ bool is_passing(std::string_view trouble) {
 }
 
 /// Of a container that never ran: "CannotPullContainerError: ...".
-Ending never_started(const Job& job) {
+JobEnd never_started(const Job& job) {
   const std::string& trouble = job.container_reason.empty() ? job.reason : job.container_reason;
-  Ending ending{.by = is_passing(trouble) ? EndedBy::cluster : EndedBy::bootstrap,
+  JobEnd ending{.by = is_passing(trouble) ? EndedBy::cluster : EndedBy::bootstrap,
                 .exit_code = job.exit_code.value_or(-1)};
   if (has(trouble, "exec format error")) {
     ending.cause = "The flow was built for another architecture than that of the machine.";
@@ -67,7 +67,7 @@ bool is_hopeless(const Job& job) {
   return job.status == JobStatus::runnable && job.reason.starts_with("MISCONFIGURATION:");
 }
 
-Ending ending_of(const Job& job) {
+JobEnd end_of(const Job& job) {
   if (job.status == JobStatus::succeeded) return {.succeeded = true, .exit_code = 0};
   if (is_reclaim(job)) {
     return {.by = EndedBy::cluster,
@@ -91,12 +91,12 @@ Ending ending_of(const Job& job) {
   if (job.exit_code == 0)
     // Batch says FAILED: what it says counts.
     return {.by = EndedBy::cluster, .exit_code = 0, .cause = fmt::format("The job failed: {}", sentence(job.reason))};
-  if (job.exit_code) return compute::ending_by_exit_status(*job.exit_code, job.container_reason, kAccess);
+  if (job.exit_code) return compute::end_by_exit_status(*job.exit_code, job.container_reason, kAccess);
   return {.by = EndedBy::cluster,
           .cause = job.reason.empty() ? "" : fmt::format("The job was ended by AWS: {}", sentence(job.reason))};
 }
 
-Ending ending_of_lost(const std::string& id) {
+JobEnd end_of_lost(const std::string& id) {
   return {.by = EndedBy::cluster, .cause = fmt::format("AWS Batch does not know the job {} any more.", id)};
 }
 

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "compute/batch/client/job.h"
-#include "compute/ending.h"
+#include "compute/remote/job_end.h"
 
 namespace metaflow::awsbatch {
 
@@ -15,9 +15,9 @@ std::string waiting_of(const Job& job);
 bool is_hopeless(const Job& job);
 
 /// Of a job that has ended.
-compute::Ending ending_of(const Job& job);
+compute::JobEnd end_of(const Job& job);
 
 /// Of one that Batch does not know.
-compute::Ending ending_of_lost(const std::string& id);
+compute::JobEnd end_of_lost(const std::string& id);
 
 }  // namespace metaflow::awsbatch

@@ -6,7 +6,7 @@ namespace metaflow::awsbatch {
 namespace {
 
 using compute::EndedBy;
-using compute::Ending;
+using compute::JobEnd;
 
 Job failed(const std::string& reason, std::optional<int> exit_code = std::nullopt,
            const std::string& container_reason = "") {
@@ -31,20 +31,20 @@ TEST(JobState, Waiting) {
 }
 
 TEST(JobState, EndedByItself) {
-  EXPECT_TRUE(ending_of({.id = "j", .status = JobStatus::succeeded}).succeeded);
-  const Ending three = ending_of(failed("Essential container in task exited", 3));
+  EXPECT_TRUE(end_of({.id = "j", .status = JobStatus::succeeded}).succeeded);
+  const JobEnd three = end_of(failed("Essential container in task exited", 3));
   EXPECT_EQ(three.by, EndedBy::task);
   EXPECT_EQ(three.exit_code, 3);
   EXPECT_EQ(three.cause, "Task ended with exit status 3.");
-  EXPECT_EQ(ending_of(failed("Essential container in task exited", 139)).cause, "Task was killed by SIGSEGV.");
-  EXPECT_EQ(ending_of(failed("Essential container in task exited", 97)).by, EndedBy::bootstrap);
-  EXPECT_EQ(ending_of(failed("Essential container in task exited", 98)).cause,
+  EXPECT_EQ(end_of(failed("Essential container in task exited", 139)).cause, "Task was killed by SIGSEGV.");
+  EXPECT_EQ(end_of(failed("Essential container in task exited", 97)).by, EndedBy::bootstrap);
+  EXPECT_EQ(end_of(failed("Essential container in task exited", 98)).cause,
             "The task could not use the datastore. Its role needs access: METAFLOW_ECS_S3_ACCESS_IAM_ROLE, or "
             "iam_role, names the role.");
 }
 
 TEST(JobState, OutOfMemory) {
-  const Ending ending = ending_of(
+  const JobEnd ending = end_of(
       failed("Essential container in task exited", 137, "OutOfMemoryError: Container killed due to memory usage"));
   EXPECT_EQ(ending.by, EndedBy::memory);
   EXPECT_EQ(ending.cause,
@@ -55,45 +55,45 @@ TEST(JobState, OutOfMemory) {
 TEST(JobState, MachinesThatGo) {
   for (const char* reason :
        {"Host EC2 (instance i-0123456789abcdef0) terminated.", "Your Spot Task was interrupted."}) {
-    const Ending ending = ending_of(failed(reason));
+    const JobEnd ending = end_of(failed(reason));
     EXPECT_EQ(ending.by, EndedBy::cluster);
     EXPECT_EQ(ending.cause, std::string("The job was ended by AWS: ") + reason);
     EXPECT_TRUE(ending.lost);
   }
-  EXPECT_EQ(ending_of(failed("")).by, EndedBy::cluster);
-  EXPECT_FALSE(ending_of(failed("")).lost);
+  EXPECT_EQ(end_of(failed("")).by, EndedBy::cluster);
+  EXPECT_FALSE(end_of(failed("")).lost);
 }
 
 TEST(JobState, TimeIsUp) {
-  EXPECT_EQ(ending_of(failed("Job attempt duration exceeded timeout", 137)).by, EndedBy::deadline);
+  EXPECT_EQ(end_of(failed("Job attempt duration exceeded timeout", 137)).by, EndedBy::deadline);
 }
 
 TEST(JobState, TerminatedBySomebody) {
   Job job = failed("enough", 143);
   job.terminated = true;
-  EXPECT_EQ(ending_of(job).by, EndedBy::cluster);
-  EXPECT_EQ(ending_of(job).cause, "The job was terminated by somebody: enough.");
+  EXPECT_EQ(end_of(job).by, EndedBy::cluster);
+  EXPECT_EQ(end_of(job).cause, "The job was terminated by somebody: enough.");
 }
 
 TEST(JobState, NeverStarted) {
-  const Ending missing =
-      ending_of(failed("Task failed to start", std::nullopt,
-                       "CannotPullContainerError: pull image manifest has been retried 1 time(s): not found"));
+  const JobEnd missing =
+      end_of(failed("Task failed to start", std::nullopt,
+                    "CannotPullContainerError: pull image manifest has been retried 1 time(s): not found"));
   EXPECT_EQ(missing.by, EndedBy::bootstrap);
   EXPECT_EQ(missing.cause,
             "The container could not be started: CannotPullContainerError: pull image manifest has been "
             "retried 1 time(s): not found.");
-  EXPECT_EQ(ending_of(failed("Task failed to start", std::nullopt,
-                             "CannotPullContainerError: toomanyrequests: You have reached your pull rate limit"))
+  EXPECT_EQ(end_of(failed("Task failed to start", std::nullopt,
+                          "CannotPullContainerError: toomanyrequests: You have reached your pull rate limit"))
                 .by,
             EndedBy::cluster)
       << "it passes";
   EXPECT_EQ(
-      ending_of(failed("Task failed to start", 1, "CannotStartContainerError: exec /bin/sh: exec format error")).cause,
+      end_of(failed("Task failed to start", 1, "CannotStartContainerError: exec /bin/sh: exec format error")).cause,
       "The flow was built for another architecture than that of the machine.");
 }
 
-TEST(JobState, Lost) { EXPECT_EQ(ending_of_lost("j").cause, "AWS Batch does not know the job j any more."); }
+TEST(JobState, Lost) { EXPECT_EQ(end_of_lost("j").cause, "AWS Batch does not know the job j any more."); }
 
 }  // namespace
 }  // namespace metaflow::awsbatch

@@ -9,7 +9,7 @@
 #include <metaflow/error.h>
 
 #include "compute/batch/job_request.h"
-#include "compute/step_array.h"
+#include "compute/remote/step_array.h"
 
 namespace metaflow::awsbatch {
 

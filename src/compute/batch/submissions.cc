@@ -8,7 +8,7 @@
 #include "base/json.h"
 #include "compute/batch/job_request.h"
 #include "compute/package/bootstrap.h"
-#include "compute/step_array.h"
+#include "compute/remote/step_array.h"
 
 namespace metaflow::awsbatch {
 

@@ -18,8 +18,8 @@
 #include "compute/backend.h"
 #include "compute/batch/batch_request.h"
 #include "compute/batch/client/batch_api.h"
-#include "compute/delivery.h"
-#include "compute/job_identity.h"
+#include "compute/remote/delivery.h"
+#include "compute/remote/job_identity.h"
 #include "store/flow_store.h"
 
 namespace metaflow::compute {

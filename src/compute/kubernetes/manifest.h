@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "base/json.h"
-#include "compute/delivery.h"
-#include "compute/job_identity.h"
 #include "compute/kubernetes/pod_request.h"
+#include "compute/remote/delivery.h"
+#include "compute/remote/job_identity.h"
 
 namespace metaflow::kube {
 

@@ -144,7 +144,7 @@ void end_of_task(PodState& state, const Json& terminated) {
     state.by = EndedBy::bootstrap;
     state.cause = "The flow was built for another architecture than that of the node.";
   } else {
-    static_cast<compute::Ending&>(state) = compute::ending_by_exit_status(
+    static_cast<compute::JobEnd&>(state) = compute::end_by_exit_status(
         state.exit_code, last_lines(terminated["message"].text()),
         "Its pod needs access: by METAFLOW_KUBERNETES_SECRETS or METAFLOW_KUBERNETES_SERVICE_ACCOUNT.");
   }

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/json.h"
-#include "compute/ending.h"
+#include "compute/remote/job_end.h"
 
 namespace metaflow::kube {
 
@@ -16,7 +16,7 @@ enum class PodPhase : std::uint8_t { pending, running, ended };
 using compute::EndedBy;
 
 /// What it is besides an ending is of one that has not ended.
-struct PodState : compute::Ending {
+struct PodState : compute::JobEnd {
   PodPhase phase = PodPhase::pending;
   std::string node{};  // empty: none yet
   /// Of a pod that does not start: why, "Unschedulable: 0/1 nodes are available: ..."; of one that runs: what is wrong.

@@ -13,8 +13,6 @@ namespace metaflow::kube {
 namespace {
 
 constexpr std::int64_t kSecond = 1'000'000;
-constexpr std::int64_t kTroubleEvery = 30 * kSecond;
-constexpr int kTroubles = 3;  // in a row: fewer are not worth a word
 constexpr std::int64_t kShortestRenewal = 60 * kSecond;
 constexpr const char* kUrl = "MF_URL";
 
@@ -58,7 +56,7 @@ ApiOptions RunNamespace::api_options(const std::string& name) {
 void RunNamespace::begin() {
   WatchHandler handler;
   handler.on_change = [this](Change change, Json&& pod) {
-    troubles_ = 0;
+    troubles_.over();
     handler_.on_pod(change, pod);
   };
   handler.on_trouble = [this](const CallFailure& failure, std::int64_t /*pause*/) { trouble(failure.advised()); };
@@ -87,9 +85,7 @@ void RunNamespace::begin() {
 }
 
 void RunNamespace::trouble(const std::string& words) {
-  const std::int64_t now = clock_.monotonic_microseconds();
-  if (over_ || ++troubles_ < kTroubles || (told_at_ > 0 && now - told_at_ < kTroubleEvery)) return;
-  told_at_ = now;
+  if (over_ || !troubles_.add(clock_.monotonic_microseconds())) return;
   handler_.on_trouble(fmt::format("The cluster is tried again: {}", words));
 }
 

@@ -11,6 +11,7 @@
 #include "base/event_loop.h"
 #include "compute/kubernetes/client/api.h"
 #include "compute/kubernetes/client/watch.h"
+#include "compute/remote/troubles.h"
 #include "store/storage.h"
 
 namespace metaflow::kube {
@@ -60,8 +61,7 @@ class RunNamespace {
   std::optional<Watch> watch_;
   std::optional<base::EventLoop::Timer> beginning_;
   std::optional<base::EventLoop::Timer> renewal_;
-  std::int64_t told_at_ = 0;  // of trouble; monotonic
-  int troubles_ = 0;          // since pods were heard of
+  compute::Troubles troubles_;  // since pods were heard of
   bool ready_ = false;
   bool over_ = false;
 };

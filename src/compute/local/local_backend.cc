@@ -44,11 +44,7 @@ LocalBackend::~LocalBackend() {
   }
 }
 
-void LocalBackend::submit(std::span<const Attempt> attempts) {
-  for (const Attempt& attempt : attempts) start(attempt);
-}
-
-void LocalBackend::start(const Attempt& attempt) {
+void LocalBackend::submit(const Attempt& attempt) {
   std::vector<std::string> environment = environment_;
   for (const std::string& variable : attempt.environment) base::set_variable(environment, variable);
   auto process = std::make_unique<Process>();

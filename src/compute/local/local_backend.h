@@ -20,7 +20,7 @@ class LocalBackend : public Backend {
                std::vector<std::string> environment);
   ~LocalBackend() override;
 
-  void submit(std::span<const Attempt> attempts) override;
+  void submit(const Attempt& attempt) override;
   void stop(std::span<const AttemptId> attempts, Stop how) override;
   void end() override;
 
@@ -36,7 +36,6 @@ class LocalBackend : public Backend {
     bool killed_late = false;
   };
 
-  void start(const Attempt& attempt);
   /// Tells what can be read now; false at the end of the stream.
   bool read(Process& process, store::Stream stream);
   void on_readable(Process& process, store::Stream stream);

@@ -295,7 +295,7 @@ class Supervisor {
   std::array<bool, 2> mute_{};
   bool keeping_ = true;
   std::int64_t begun_ = 0;
-  std::optional<base::Ending> ending_;
+  std::optional<base::ProcessEnd> ending_;
   bool drained_ = false;  // all that the step wrote was read, or is given up
   std::optional<base::EventLoop::Timer> silence_;
   std::optional<base::EventLoop::Timer> patience_;

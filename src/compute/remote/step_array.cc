@@ -1,4 +1,4 @@
-#include "compute/step_array.h"
+#include "compute/remote/step_array.h"
 
 #include <charconv>
 #include <utility>

@@ -1,4 +1,4 @@
-#include "compute/leftovers.h"
+#include "compute/remote/attempt_results.h"
 
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -34,13 +34,13 @@ std::optional<std::string> plain_log(const std::optional<base::SharedBytes>& log
 
 }  // namespace
 
-LeftoverReader::LeftoverReader(base::EventLoop& loop, Open open, std::size_t threads)
+ResultReader::ResultReader(base::EventLoop& loop, Open open, std::size_t threads)
     : loop_(loop), open_(std::move(open)), most_threads_(threads), wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   if (!wake_) base::throw_errno("make an", "eventfd", errno);
   loop_.watch(wake_.get(), [this] { deliver(); });
 }
 
-LeftoverReader::~LeftoverReader() {
+ResultReader::~ResultReader() {
   {
     const std::scoped_lock lock(mutex_);
     ending_ = true;
@@ -51,21 +51,21 @@ LeftoverReader::~LeftoverReader() {
   loop_.unwatch(wake_.get());
 }
 
-void LeftoverReader::read(const store::TaskRef& task, int attempt, bool with_log, Done done) {
+void ResultReader::read(const store::TaskRef& task, int attempt, bool with_log, Done done) {
   add({.task = task, .attempt = attempt, .with_log = with_log, .done = std::move(done)});
 }
 
-void LeftoverReader::read_killed(const store::TaskRef& task, int attempt, bool with_log, Done done) {
+void ResultReader::read_killed(const store::TaskRef& task, int attempt, bool with_log, Done done) {
   add({.task = task, .attempt = attempt, .with_log = with_log, .was_killed = true, .done = std::move(done)});
 }
 
-void LeftoverReader::read_log(const store::TaskRef& task, int attempt, Done done) {
+void ResultReader::read_log(const store::TaskRef& task, int attempt, Done done) {
   add({.task = task, .attempt = attempt, .with_result = false, .with_log = true, .done = std::move(done)});
 }
 
 /// A remote store answers after a while, whatever it is asked for: everything is asked for at once.
-void LeftoverReader::read_together(const store::FlowStore& store, std::span<const Order> orders,
-                                   std::span<Leftover> left) {
+void ResultReader::read_together(const store::FlowStore& store, std::span<const Order> orders,
+                                 std::span<AttemptResult> left) {
   using store::LogSource;
   using store::Stream;
   std::map<std::pair<std::string, std::string>, std::size_t> doubtful;  // how many, by run and step
@@ -99,7 +99,7 @@ void LeftoverReader::read_together(const store::FlowStore& store, std::span<cons
     return fmt::format("{}/{}.{}", order.task.path(), order.attempt, name);
   };
   using Bytes = std::optional<base::SharedBytes>;
-  auto ask_for_data = [&](const Order& order, Leftover& to) {
+  auto ask_for_data = [&](const Order& order, AttemptResult& to) {
     ask(order, "data.json", [&](Bytes&& text) {
       if (text)
         to.data = std::make_shared<const store::TaskData>(
@@ -108,7 +108,7 @@ void LeftoverReader::read_together(const store::FlowStore& store, std::span<cons
   };
   for (std::size_t i = 0; i < orders.size(); ++i) {
     const Order& order = orders[i];
-    Leftover& to = left[i];
+    AttemptResult& to = left[i];
     if (is_absent(order)) continue;
     if (order.with_result) {
       ask(order, "exit.json", [&](Bytes&& text) {
@@ -123,7 +123,7 @@ void LeftoverReader::read_together(const store::FlowStore& store, std::span<cons
   }
   read();
   for (std::size_t i = 0; i < orders.size(); ++i) {
-    Leftover& to = left[i];
+    AttemptResult& to = left[i];
     if (to.report) to.done = to.report->committed;
     if (orders[i].with_result && !to.report && !is_absent(orders[i]))
       ask(orders[i], "DONE.lock", [&](Bytes&& mark) { to.done = mark.has_value(); });
@@ -133,7 +133,7 @@ void LeftoverReader::read_together(const store::FlowStore& store, std::span<cons
   read();
 }
 
-void LeftoverReader::add(Order&& order) {
+void ResultReader::add(Order&& order) {
   bool needs_thread = false;
   {
     const std::scoped_lock lock(mutex_);
@@ -144,7 +144,7 @@ void LeftoverReader::add(Order&& order) {
   changed_.notify_one();
 }
 
-void LeftoverReader::work() {
+void ResultReader::work() {
   std::unique_ptr<store::FlowStore> store;
   std::unique_lock lock(mutex_);
   while (true) {
@@ -159,7 +159,7 @@ void LeftoverReader::work() {
       orders_.pop_front();
     }
     lock.unlock();
-    std::vector<Leftover> left(orders.size());
+    std::vector<AttemptResult> left(orders.size());
     auto read = [&](std::size_t first, std::size_t count) {
       if (store == nullptr) store = open_();
       read_together(*store, std::span(orders).subspan(first, count), std::span(left).subspan(first, count));
@@ -185,7 +185,7 @@ void LeftoverReader::work() {
   }
 }
 
-void LeftoverReader::deliver() {
+void ResultReader::deliver() {
   std::uint64_t count = 0;
   [[maybe_unused]] const ssize_t taken = ::read(wake_.get(), &count, sizeof count);
   std::deque<Delivery> ready;

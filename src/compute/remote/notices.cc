@@ -1,4 +1,4 @@
-#include "compute/notices.h"
+#include "compute/remote/notices.h"
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-#include "compute/ending.h"
+#include "compute/remote/job_end.h"
 
 #include <signal.h>
 
@@ -21,8 +21,8 @@ std::string with_words(const std::string& sentence, std::string_view said) {
 
 }  // namespace
 
-Ending ending_by_exit_status(int status, std::string_view said, std::string_view access) {
-  Ending ending{.exit_code = status};
+JobEnd end_by_exit_status(int status, std::string_view said, std::string_view access) {
+  JobEnd ending{.exit_code = status};
   if (status == kImageUnfit || status == kPackageMissing || status == kNotExecutable || status == kNotFound) {
     ending.by = EndedBy::bootstrap;
     ending.cause =

@@ -1,4 +1,4 @@
-#include "compute/leftovers.h"
+#include "compute/remote/attempt_results.h"
 
 #include <gtest/gtest.h>
 
@@ -38,12 +38,12 @@ class LeftoverReaderTest : public testing::Test {
     store_->write_exit_report(task(number), 0, report);
   }
 
-  std::map<int, Leftover> read(bool killed) {
-    std::map<int, Leftover> left;
-    LeftoverReader reader(
+  std::map<int, AttemptResult> read(bool killed) {
+    std::map<int, AttemptResult> left;
+    ResultReader reader(
         loop_, [this] { return open(); }, 2);
     for (int i = 0; i < kAll; ++i) {
-      auto done = [&left, i](Leftover&& leftover) { left[i] = std::move(leftover); };
+      auto done = [&left, i](AttemptResult&& leftover) { left[i] = std::move(leftover); };
       killed ? reader.read_killed(task(i), 0, true, done) : reader.read(task(i), 0, true, done);
     }
     while (left.size() < kAll) loop_.run_once();
@@ -104,10 +104,10 @@ TEST(LeftoverReaderRaceTest, WhatWasCommittedWhileItWasReadHasItsData) {
   store::ExitReport report;
   report.committed = true;
   store.write_exit_report(task, 0, report);
-  LeftoverReader reader(
+  ResultReader reader(
       loop, [&] { return std::make_unique<store::FlowStore>(storage, "F"); }, 1);
-  std::optional<Leftover> left;
-  reader.read(task, 0, false, [&](Leftover&& leftover) { left = std::move(leftover); });
+  std::optional<AttemptResult> left;
+  reader.read(task, 0, false, [&](AttemptResult&& leftover) { left = std::move(leftover); });
   while (!left) loop.run_once();
   EXPECT_TRUE(left->done);
   EXPECT_TRUE(left->data);

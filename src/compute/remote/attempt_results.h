@@ -21,7 +21,7 @@
 
 namespace metaflow::compute {
 
-struct Leftover {
+struct AttemptResult {
   std::optional<store::ExitReport> report{};
   bool done = false;                              // it was committed
   std::shared_ptr<const store::TaskData> data{};  // nothing: it left nothing
@@ -31,18 +31,18 @@ struct Leftover {
 };
 
 /// Lives in the scheduler's event loop; not thread-safe itself.
-class LeftoverReader {
+class ResultReader {
  public:
   /// Called by each thread, which needs a store of its own.
   using Open = std::function<std::unique_ptr<store::FlowStore>()>;
   /// Called from the loop.
-  using Done = std::function<void(Leftover&&)>;
+  using Done = std::function<void(AttemptResult&&)>;
 
-  LeftoverReader(base::EventLoop& loop, Open open, std::size_t threads);
+  ResultReader(base::EventLoop& loop, Open open, std::size_t threads);
   /// What was not read yet is not, and `done` is not called.
-  ~LeftoverReader();
-  LeftoverReader(const LeftoverReader&) = delete;
-  LeftoverReader& operator=(const LeftoverReader&) = delete;
+  ~ResultReader();
+  ResultReader(const ResultReader&) = delete;
+  ResultReader& operator=(const ResultReader&) = delete;
 
   void read(const store::TaskRef& task, int attempt, bool with_log, Done done);
   /// The same of an attempt that was killed. Perhaps it left nothing: of many of a step, a list tells which did.
@@ -61,12 +61,13 @@ class LeftoverReader {
   };
   struct Delivery {
     Done done;
-    Leftover leftover;
+    AttemptResult leftover;
   };
 
   void add(Order&& order);
   void work();
-  static void read_together(const store::FlowStore& store, std::span<const Order> orders, std::span<Leftover> left);
+  static void read_together(const store::FlowStore& store, std::span<const Order> orders,
+                            std::span<AttemptResult> left);
   void deliver();
 
   base::EventLoop& loop_;

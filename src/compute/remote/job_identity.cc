@@ -1,4 +1,4 @@
-#include "compute/job_identity.h"
+#include "compute/remote/job_identity.h"
 
 #include <nettle/sha2.h>
 

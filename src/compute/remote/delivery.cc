@@ -1,4 +1,4 @@
-#include "compute/delivery.h"
+#include "compute/remote/delivery.h"
 
 #include <metaflow/error.h>
 

@@ -1,0 +1,262 @@
+#include "compute/kubernetes/kubernetes_jobs.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <metaflow/error.h>
+
+#include "base/format.h"
+#include "compute/kubernetes/kubernetes_log.h"
+
+namespace metaflow::kube {
+
+using compute::AttemptId;
+using compute::JobState;
+
+namespace {
+
+constexpr std::size_t kCreatedAtATime = 64;
+
+/// An image that cannot be pulled is tried, and then not tried for a while, in turn: that is no news.
+bool is_pull(std::string_view trouble) {
+  return trouble.starts_with("ErrImagePull") || trouble.starts_with("ImagePullBackOff");
+}
+
+std::string label(const Json& object, const char* name) { return text_at(object, {"metadata", "labels", name}); }
+
+}  // namespace
+
+KubernetesJobs::KubernetesJobs(base::EventLoop& loop, base::Clock& clock, compute::JobEvents& events,
+                               store::FlowStore& store, Access access, KubernetesOptions options)
+    : loop_(loop),
+      clock_(clock),
+      events_(events),
+      store_(store),
+      access_(std::move(access)),
+      options_(std::move(options)),
+      run_key_(run_key(store.flow(), options_.run, store.storage().root())),
+      secret_(options_.delivery.flow_in_image.empty() ? secret_name(run_key_) : ""),
+      timers_(loop) {}
+
+KubernetesJobs::~KubernetesJobs() {
+  for (auto& [name, place] : places_) {
+    if (place.sweep) loop_.cancel(*place.sweep);
+  }
+}
+
+KubernetesJobs::Record* KubernetesJobs::find(Id id) {
+  const auto found = records_.find(id);
+  return found == records_.end() ? nullptr : found->second.get();
+}
+
+KubernetesJobs::Record* KubernetesJobs::find_job(const std::string& job) {
+  const auto found = by_job_.find(job);
+  return found == by_job_.end() ? nullptr : find(found->second);
+}
+
+std::vector<AttemptId> KubernetesJobs::ids_in(const Place& place) const {
+  std::vector<Id> ids;
+  for (const auto& [id, record] : records_) {
+    if (record->place == &place) ids.push_back(id);
+  }
+  std::sort(ids.begin(), ids.end());
+  return ids;
+}
+
+KubernetesJobs::Place& KubernetesJobs::place_of(const PodRequest& request) {
+  const auto [found, is_new] = places_.try_emplace(request.name_space);
+  Place& place = found->second;
+  if (!is_new) return place;
+  RunNamespace::Handler handler;
+  handler.on_pod = [this](Change change, const Json& pod) { on_pod(change, pod); };
+  handler.on_ready = [this, &place] {
+    for (const Id id : std::exchange(place.waiting, {})) create_job(id);
+  };
+  handler.on_trouble = [this, &place](const std::string& words) { events_.on_trouble(ids_in(place), words); };
+  handler.on_failure = [this, &place](const std::string& words) { fail_all(place, words); };
+  place.own = std::make_unique<RunNamespace>(
+      loop_, clock_, access_, request.name_space, run_key_, secret_,
+      [this] { return compute::link_to(store_, options_.delivery.package); }, std::move(handler));
+  return place;
+}
+
+// --- from attempt to job
+
+void KubernetesJobs::submit(const compute::JobOrder& order) {
+  const Id id = order.id();
+  auto record = std::make_unique<Record>();
+  record->order = order;
+  record->request = &options_.requests.at(order.attempt->step.step);
+  record->place = &place_of(*record->request);
+  Place& place = *record->place;
+  records_.insert_or_assign(id, std::move(record));
+  if (place.own->ready()) {
+    create_job(id);
+  } else {
+    place.waiting.push_back(id);
+  }
+}
+
+Json KubernetesJobs::manifest_of(const Record& record) const {
+  const compute::Attempt& attempt = record.attempt();
+  const JobIdentity identity{
+      store_.flow(), options_.run, attempt.step.step, attempt.step.task, attempt.step.retry_count, options_.user};
+  std::vector<std::string> arguments{"supervise", "--max-log-size", std::to_string(options_.max_log_size), "--"};
+  for (std::string& word : compute::to_command_line(attempt.step)) arguments.push_back(std::move(word));
+  Variables environment = options_.environment;
+  for (const std::string& variable : attempt.environment) {
+    const std::size_t equals = variable.find('=');
+    environment.emplace_back(variable.substr(0, equals), variable.substr(equals + 1));
+  }
+  return job_manifest(identity, record.name, run_key_, *record.request,
+                      delivery_of(options_.delivery, secret_, arguments), environment, options_.job_seconds);
+}
+
+void KubernetesJobs::create_job(Id id) {
+  to_create_.push_back(id);
+  create_jobs();
+}
+
+/// As many at a time as answers are awaited for: manifests are large, and what was not sent need not be deleted.
+void KubernetesJobs::create_jobs() {
+  while (creating_ < kCreatedAtATime && !to_create_.empty()) {
+    const Id id = to_create_.front();
+    to_create_.pop_front();
+    Record* record = find(id);
+    if (record != nullptr && !record->unwanted && record->name.empty()) start_job(*record);
+  }
+}
+
+void KubernetesJobs::start_job(Record& record) {
+  const compute::StepArguments& step = record.attempt().step;
+  ++creating_;
+  record.name = job_name({store_.flow(), options_.run, step.step, step.task, step.retry_count, options_.user},
+                         store_.storage().root(), record.order.tries);
+  record.creating = true;
+  by_job_[record.name] = record.order.id();
+  record.place->own->api().create(Resource::jobs, manifest_of(record),
+                                  [this, id = record.order.id(), &place = *record.place, job = record.name](
+                                      Answer&& answer) { on_created(id, place, job, std::move(answer)); });
+}
+
+void KubernetesJobs::on_created(Id id, Place& place, const std::string& job, Answer&& answer) {
+  const bool is_abandoned = abandoned_.erase(job) > 0;
+  // A job may be there though nobody told us. One whose creation is tried again, after all jobs were deleted and its
+  // pod was seen to go, is there anew.
+  if (answer.failure ? answer.uncertain : is_abandoned) remove_job(place, id, job);
+  --creating_;
+  create_jobs();
+  end_if_idle();
+  Record* record = find(id);
+  if (record == nullptr || record->name != job) return;
+  record->creating = false;
+  if (answer.failure) {
+    events_.on_no_job(id, fmt::format("Unable to launch Kubernetes job. {}", answer.failure->advised()),
+                      !answer.failure->transient);
+    return;
+  }
+  record->uid = text_at(answer.object, {"metadata", "uid"});
+  record->created = clock_.monotonic_microseconds();
+  announce(*record);
+  if (record->unwanted) return remove_job(*record);
+  sweep_later(place);
+}
+
+void KubernetesJobs::announce(const Record& record) { events_.on_job(record.order.id(), record.name); }
+
+// --- what becomes of the pods
+
+void KubernetesJobs::on_pod(Change change, const Json& pod) {
+  std::string job = label(pod, "batch.kubernetes.io/job-name");
+  if (job.empty()) job = label(pod, "job-name");
+  const std::string name = text_at(pod, {"metadata", "name"});
+  if (job.empty()) job = name.substr(0, name.rfind('-'));  // of one that went while nobody looked, no more is known
+  Record* record = find_job(job);
+  if (record == nullptr && change == Change::added) return remove_surplus(job, pod);
+  if (record == nullptr || record->ended || (!record->pod.empty() && record->pod != name)) return;
+  announce(*record);
+  if (record->pod.empty()) record->no_trouble();
+  record->pod = name;
+  PodState state = state_of_pod(pod);
+  if (!state.node.empty()) record->node = state.node;
+  if (change == Change::deleted && state.phase != PodPhase::ended) {
+    state.phase = PodPhase::ended;
+    state.by = EndedBy::cluster;
+    state.succeeded = false;
+    state.cause = cause_of_vanished_pod(record->node);
+    // The job would make another pod, of which nobody knows.
+    remove_job(*record);
+  }
+  switch (state.phase) {
+    case PodPhase::pending: return on_waiting(*record, state);
+    case PodPhase::running: return on_running(*record, state);
+    case PodPhase::ended: return on_ended(*record, state);
+  }
+}
+
+void KubernetesJobs::on_waiting(Record& record, const PodState& state) {
+  if (record.starting != state.starting) {
+    record.starting = state.starting;
+    record.since = clock_.monotonic_microseconds();
+    record.no_trouble();
+  }
+  if (!record.trouble.empty()) return;  // its status tells nothing new
+  if (!is_pull(state.waiting) || !is_pull(record.waiting)) record.waiting = state.waiting;
+  tell_waiting(record, record.waiting, fmt::format("Pod is pending: {}", record.waiting), state.hopeless);
+}
+
+void KubernetesJobs::tell_waiting(const Record& record, const std::string& trouble, const std::string& notice,
+                                  bool hopeless) {
+  events_.on_state(record.order.id(), {.trouble = trouble, .notice = notice, .hopeless = hopeless});
+}
+
+/// What its status says now. What only events tell holds as long as that is the same.
+void KubernetesJobs::observe(Id id, std::function<void(const JobState&)> told) {
+  const Record* record = find(id);
+  if (record == nullptr) return;
+  if (record->pod.empty()) return told({.trouble = record->trouble, .hopeless = record->hopeless});
+  record->place->own->api().get(Resource::pods, record->pod, [this, id, told = std::move(told)](Answer&& answer) {
+    const Record* waiting = find(id);
+    if (waiting == nullptr) return;
+    if (answer.failure) return told({.trouble = answer.failure->text, .hopeless = true});
+    const PodState state = state_of_pod(answer.object);
+    const bool is_held = !waiting->trouble.empty() && state.starting == waiting->starting;
+    told({.trouble = is_held ? waiting->trouble : state.waiting, .hopeless = is_held || state.hopeless});
+  });
+}
+
+void KubernetesJobs::on_running(Record& record, const PodState& state) {
+  record.running = true;
+  events_.on_state(
+      record.order.id(),
+      {.phase = JobState::Phase::running,
+       .trouble = state.waiting,
+       .notice = state.waiting,
+       .where = record.node.empty() ? "Pod is running." : fmt::format("Pod is running on node {}.", record.node)});
+}
+
+void KubernetesJobs::on_ended(Record& record, const PodState& state) {
+  record.ended = true;
+  record.succeeded = state.succeeded;
+  events_.on_state(record.order.id(), {.phase = JobState::Phase::ended, .end = state});
+}
+
+std::unique_ptr<compute::LiveLog> KubernetesJobs::follow(Id id) {
+  const Record& record = *find(id);
+  return std::make_unique<KubernetesLog>(record.place->own->api(), record.pod, events_, id);
+}
+
+/// Nothing can be done in this namespace.
+void KubernetesJobs::fail_all(Place& place, const std::string& words) {
+  const std::vector<Id> all = ids_in(place);
+  std::vector<Record*> there;
+  for (const Id id : all) {
+    Record* record = find(id);
+    record->unwanted = true;
+    if (!record->uid.empty()) there.push_back(record);
+  }
+  remove_jobs(there);
+  for (const Id id : all) events_.on_no_job(id, words, true);
+}
+
+}  // namespace metaflow::kube

@@ -1,0 +1,148 @@
+// Attempts as jobs of a Kubernetes cluster.
+//
+// Each attempt is a Job with one pod that is tried once. One watch per namespace tells what becomes of the pods. A
+// job's name follows from the attempt, so a submission whose answer was lost is not made twice.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/event_loop.h"
+#include "base/timers.h"
+#include "compute/kubernetes/client/api.h"
+#include "compute/kubernetes/manifest.h"
+#include "compute/kubernetes/pod_request.h"
+#include "compute/kubernetes/pod_state.h"
+#include "compute/kubernetes/run_namespace.h"
+#include "compute/remote/remote_jobs.h"
+#include "store/flow_store.h"
+
+namespace metaflow::kube {
+
+struct KubernetesOptions {
+  std::string run{};
+  std::string user{};
+  std::map<std::string, PodRequest> requests{};  // by step
+  Variables environment{};                       // of every container
+  DeliveryOptions delivery{};
+  std::int64_t job_seconds = 7 * 24 * 3600;  // that a finished job is kept by the cluster
+  std::uint64_t max_log_size = 10;           // MB per stream
+};
+
+/// Not thread-safe; lives in the scheduler's event loop.
+class KubernetesJobs : public compute::RemoteJobs {
+ public:
+  /// The references outlive this.
+  KubernetesJobs(base::EventLoop& loop, base::Clock& clock, compute::JobEvents& events, store::FlowStore& store,
+                 Access access, KubernetesOptions options);
+  ~KubernetesJobs() override;
+
+  void submit(const compute::JobOrder& order) override;
+  void remove(std::span<const compute::AttemptId> attempts) override;
+  void observe(compute::AttemptId attempt, std::function<void(const compute::JobState&)> told) override;
+  std::unique_ptr<compute::LiveLog> follow(compute::AttemptId attempt) override;
+  void forget(compute::AttemptId attempt) override;
+  void end(std::function<void()> done) override;
+
+ private:
+  using Id = compute::AttemptId;
+
+  /// A namespace that attempts are in.
+  struct Place {
+    std::unique_ptr<RunNamespace> own;
+    std::vector<Id> waiting;                      // until jobs may be made
+    std::optional<base::EventLoop::Timer> sweep;  // for jobs without a pod
+    std::deque<std::string> failed{};             // jobs, the last ones: they stay, for people to look into
+  };
+
+  /// A job, and its pod.
+  struct Record {
+    compute::JobOrder order;
+    const PodRequest* request = nullptr;
+    Place* place = nullptr;
+    std::string name{};        // of the job; empty: its creation was not sent yet
+    std::string uid{};         // of the job; empty: its creation was not answered
+    std::int64_t created = 0;  // when the job was; monotonic
+    bool creating = false;     // its creation was not answered
+    bool unwanted = false;     // it is to be removed
+    bool removing = false;     // its deletion was sent
+    std::string pod{};
+    std::string node{};
+    std::string trouble{};    // what events tell: why the job has no pod, or why that is not made ready
+    std::string waiting{};    // what the pod waits for
+    bool hopeless = false;    // the trouble does not pass by itself
+    std::string starting{};   // how its node makes it ready
+    std::int64_t since = 0;   // when it began that; monotonic
+    std::string warning{};    // when its last warning was told, by the cluster's clock
+    std::int64_t warned = 0;  // and by ours
+    bool running = false;
+    bool ended = false;
+    bool succeeded = false;
+
+    const compute::Attempt& attempt() const { return *order.attempt; }
+    void no_trouble() {
+      trouble.clear();
+      hopeless = false;
+    }
+  };
+
+  Place& place_of(const PodRequest& request);
+  Json manifest_of(const Record& record) const;
+  void create_job(Id id);
+  void create_jobs();
+  void start_job(Record& record);
+  void on_created(Id id, Place& place, const std::string& job, Answer&& answer);
+  void announce(const Record& record);
+  void on_pod(Change change, const Json& pod);
+  void on_waiting(Record& record, const PodState& state);
+  void tell_waiting(const Record& record, const std::string& trouble, const std::string& notice, bool hopeless);
+  void on_running(Record& record, const PodState& state);
+  void on_ended(Record& record, const PodState& state);
+  void fail_all(Place& place, const std::string& words);
+  std::vector<Id> ids_in(const Place& place) const;
+
+  void sweep_later(Place& place);
+  void sweep(Place& place);
+  void look_for_jobs(Place& place);
+  void explain(Place& place, const Json& event);
+  bool is_slow_to_start(const Record& record, const Place& place) const;
+  void explain_starts(Place& place);
+  void explain_start(Record& record, const PodWarning* warning, const std::string& otherwise);
+
+  void remove_jobs(std::span<Record* const> records);
+  void remove_job(Record& record);
+  void remove_job(Place& place, Id id, const std::string& job);
+  void remove_surplus(const std::string& job, const Json& pod);
+  void end_if_idle();
+  void on_removed(Id id);
+  Record* find(Id id);
+  Record* find_job(const std::string& job);
+
+  base::EventLoop& loop_;
+  base::Clock& clock_;
+  compute::JobEvents& events_;
+  store::FlowStore& store_;
+  Access access_;
+  KubernetesOptions options_;
+  std::string run_key_;
+  std::string secret_;
+  std::map<std::string, Place> places_;  // by namespace
+  std::unordered_map<Id, std::unique_ptr<Record>> records_;
+  std::unordered_map<std::string, Id> by_job_;
+  std::unordered_set<std::string> abandoned_;  // jobs whose creation is on its way, and that nobody wants any more
+  std::deque<Id> to_create_;
+  std::size_t creating_ = 0;    // jobs whose creation was not answered
+  std::size_t deletions_ = 0;   // not answered yet
+  std::function<void()> done_;  // of end()
+  base::Timers timers_;
+};
+
+}  // namespace metaflow::kube

@@ -1,0 +1,129 @@
+#include "compute/remote/judge.h"
+
+#include <gtest/gtest.h>
+
+namespace metaflow::compute {
+namespace {
+
+AttemptResult left(store::ExitReport report, bool done = false) {
+  AttemptResult left;
+  left.report = std::move(report);
+  left.done = done;
+  return left;
+}
+
+store::ExitReport finished() {
+  return {.stage = store::Stage::commit, .committed = true, .exited = true, .exit_code = 0};
+}
+
+JobEnd ended(EndedBy by, const char* cause = "the pod's cause") { return {.by = by, .exit_code = 1, .cause = cause}; }
+
+TEST(Judge, WhatWasCommittedIsDoneWhateverBecameOfThePod) {
+  for (const EndedBy by : {EndedBy::cluster, EndedBy::deadline, EndedBy::memory, EndedBy::task}) {
+    const JobEnd pod = ended(by);
+    const Verdict verdict =
+        judge({.end = &pod, .was_running = true, .has_limit = false, .uncounted_retries = 3}, left(finished(), true));
+    EXPECT_TRUE(verdict.exited_well && verdict.committed && verdict.began);
+  }
+  EXPECT_TRUE(
+      judge({.end = nullptr, .was_running = true, .has_limit = false, .uncounted_retries = 3}, left(finished(), true))
+          .exited_well)
+      << "its node does not answer";
+  AttemptResult unreported;
+  unreported.done = true;
+  const JobEnd pod = ended(EndedBy::cluster);
+  EXPECT_TRUE(
+      judge({.end = &pod, .was_running = true, .has_limit = false, .uncounted_retries = 3}, std::move(unreported))
+          .exited_well)
+      << "the report alone was lost";
+}
+
+TEST(Judge, APodThatEndedWellHasLeftAResult) {
+  JobEnd pod = ended(EndedBy::task, "");
+  pod.succeeded = true;
+  const Verdict verdict = judge({.end = &pod, .was_running = true, .has_limit = false, .uncounted_retries = 3}, {});
+  EXPECT_FALSE(verdict.exited_well);
+  EXPECT_EQ(verdict.cause, "The container ended well, but the task has left no result in the datastore.");
+}
+
+TEST(Judge, ThePodKnowsWhatKilledSupervisorAndTask) {
+  store::ExitReport stopped{.stage = store::Stage::step, .signal = 15, .stopped_by = 15, .cause = "SIGTERM"};
+  const JobEnd evicted = ended(EndedBy::cluster, "evicted");
+  EXPECT_EQ(
+      judge({.end = &evicted, .was_running = true, .has_limit = false, .uncounted_retries = 3}, left(stopped)).cause,
+      "evicted");
+  const JobEnd memory = ended(EndedBy::memory, "out of memory");
+  EXPECT_EQ(judge({.end = &memory, .was_running = true, .has_limit = false, .uncounted_retries = 3}, {}).cause,
+            "out of memory");
+  // A step that failed by itself, and whose pod was evicted while it ended.
+  store::ExitReport failed{.stage = store::Stage::step, .exited = true, .exit_code = 3, .cause = "status 3"};
+  EXPECT_EQ(
+      judge({.end = &evicted, .was_running = true, .has_limit = false, .uncounted_retries = 3}, left(failed)).cause,
+      "status 3");
+}
+
+TEST(Judge, LostIsWhatEndedWithItsMachine) {
+  JobEnd reclaimed = ended(EndedBy::cluster, "reclaimed");
+  reclaimed.lost = true;
+  const store::ExitReport stopped{.stage = store::Stage::step, .signal = 15, .stopped_by = 15, .cause = "SIGTERM"};
+  EXPECT_EQ(judge({.end = &reclaimed, .was_running = true, .has_limit = false, .uncounted_retries = 3}, left(stopped))
+                .uncounted,
+            3);
+  EXPECT_EQ(judge({.end = &reclaimed, .was_running = true, .has_limit = false, .uncounted_retries = 3}, {}).uncounted,
+            3);
+  const store::ExitReport failed{.stage = store::Stage::step, .exited = true, .exit_code = 3, .cause = "status 3"};
+  EXPECT_EQ(judge({.end = &reclaimed, .was_running = true, .has_limit = false, .uncounted_retries = 3}, left(failed))
+                .uncounted,
+            0)
+      << "it had failed by itself";
+  EXPECT_EQ(judge({.end = &reclaimed, .was_running = true, .has_limit = false, .uncounted_retries = 3},
+                  left(finished(), true))
+                .uncounted,
+            0);
+  const JobEnd killed = ended(EndedBy::cluster, "by somebody");
+  EXPECT_EQ(judge({.end = &killed, .was_running = true, .has_limit = false, .uncounted_retries = 3}, {}).uncounted, 0);
+}
+
+TEST(Judge, APlatformThatSaysNothingIsNoCause) {
+  store::ExitReport killed{.stage = store::Stage::step, .signal = 9, .cause = "Task was killed by SIGKILL."};
+  const JobEnd silent = ended(EndedBy::cluster, "");
+  EXPECT_EQ(
+      judge({.end = &silent, .was_running = true, .has_limit = false, .uncounted_retries = 3}, left(killed)).cause,
+      "Task was killed by SIGKILL.");
+  EXPECT_EQ(judge({.end = &silent, .was_running = true, .has_limit = false, .uncounted_retries = 3}, {}).cause,
+            "The platform ended the job, and says no reason.");
+}
+
+TEST(Judge, TimeIsUp) {
+  const JobEnd pod = ended(EndedBy::deadline);
+  EXPECT_TRUE(judge({.end = &pod, .was_running = true, .has_limit = true, .uncounted_retries = 3}, {}).timed_out);
+  EXPECT_FALSE(judge({.end = &pod, .was_running = true, .has_limit = true, .uncounted_retries = 3}, {}).told)
+      << "the cluster ended it";
+  EXPECT_FALSE(judge({.end = &pod, .was_running = true, .has_limit = false, .uncounted_retries = 3}, {}).timed_out)
+      << "the step has no timeout: that of every pod";
+}
+
+TEST(Judge, WhatHadNotBegunIsNoAttempt) {
+  const JobEnd bootstrap = ended(EndedBy::bootstrap);
+  EXPECT_FALSE(judge({.end = &bootstrap, .was_running = true, .has_limit = false, .uncounted_retries = 3}, {}).began);
+  EXPECT_TRUE(judge({.end = &bootstrap, .was_running = true, .has_limit = false, .uncounted_retries = 3}, {}).hopeless);
+  const JobEnd lost = ended(EndedBy::cluster);
+  EXPECT_FALSE(judge({.end = &lost, .was_running = false, .has_limit = false, .uncounted_retries = 3}, {}).began);
+  EXPECT_TRUE(judge({.end = &lost, .was_running = true, .has_limit = false, .uncounted_retries = 3}, {}).began);
+  EXPECT_FALSE(judge({.end = &lost, .was_running = true, .has_limit = false, .uncounted_retries = 3},
+                     left({.stage = store::Stage::bootstrap, .cause = "no store"}))
+                   .began);
+}
+
+TEST(Judge, WhatCannotBeReadIsSaid) {
+  const JobEnd pod = ended(EndedBy::task);
+  AttemptResult unread;
+  unread.failure = "no connection";
+  const Verdict verdict =
+      judge({.end = &pod, .was_running = true, .has_limit = false, .uncounted_retries = 3}, std::move(unread));
+  EXPECT_EQ(verdict.cause, "How the task ended could not be read: no connection");
+  EXPECT_FALSE(verdict.exited_well);
+}
+
+}  // namespace
+}  // namespace metaflow::compute
