@@ -30,6 +30,13 @@ TEST(Text, SplitKeepsEmptyParts) {
   EXPECT_EQ(split("", '/'), (std::vector<std::string>{""}));
 }
 
+TEST(Text, NumbersAreJoinedAsNumbers) {
+  EXPECT_EQ(join(std::vector<std::size_t>{3, 65, 0}, ", "), "3, 65, 0");
+  EXPECT_EQ(join(std::vector<std::size_t>{}, ", "), "");
+  EXPECT_EQ(join(std::vector<std::string>{"a", "b"}, ", "), "a, b");
+  EXPECT_EQ(join(std::vector<std::string_view>{"a", ""}, "/"), "a/");
+}
+
 TEST(Text, FindsWhatIsNotUtf8) {
   EXPECT_EQ(find_invalid_utf8("h\xc3\xa9llo \xe2\x82\xac \xf0\x9f\x98\x80"), std::string::npos);
   EXPECT_EQ(find_invalid_utf8("ab\xff"), 2U);
