@@ -129,6 +129,48 @@ std::string replace_invalid_utf8(std::string_view text) {
   return result;
 }
 
+namespace {
+
+/// Of a code point beyond ASCII.
+bool is_invisible(std::uint32_t c) {
+  return c < 0xA0 || (c >= 0x200B && c <= 0x200F) || (c >= 0x2028 && c <= 0x202E) || (c >= 0x2060 && c <= 0x206F) ||
+         c == 0xFEFF;
+}
+
+}  // namespace
+
+std::string visible(std::string_view text) {
+  std::string shown;
+  for (std::size_t at = 0; at < text.size();) {
+    const auto first = static_cast<unsigned char>(text[at]);
+    const std::size_t length = utf8_length(text, at);
+    if (length > 1) {
+      std::uint32_t code = first & (0x7FU >> length);
+      for (std::size_t i = 1; i < length; ++i) code = code << 6U | (static_cast<unsigned char>(text[at + i]) & 0x3FU);
+      if (is_invisible(code)) {
+        shown += fmt::format("\\u{:04x}", code);
+      } else {
+        shown += text.substr(at, length);
+      }
+      at += length;
+      continue;
+    }
+    ++at;
+    if (first == '\n') {
+      shown += "\\n";
+    } else if (first == '\r') {
+      shown += "\\r";
+    } else if (first == '\t') {
+      shown += "\\t";
+    } else if (length == 0 || first < 0x20 || first == 0x7F) {
+      shown += fmt::format("\\x{:02x}", first);
+    } else {
+      shown += static_cast<char>(first);
+    }
+  }
+  return shown;
+}
+
 std::string hex(std::span<const std::byte> bytes) {
   constexpr char kDigits[] = "0123456789abcdef";
   std::string text;
@@ -138,11 +180,6 @@ std::string hex(std::span<const std::byte> bytes) {
     text += kDigits[std::to_integer<unsigned>(b) & 15U];
   }
   return text;
-}
-
-bool is_hex_key(std::string_view text) {
-  return text.size() == 40 &&
-         std::all_of(text.begin(), text.end(), [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
 }
 
 std::string base64(std::span<const std::byte> bytes) {

@@ -39,9 +39,11 @@ std::string lower(std::string_view text);  // ASCII
 std::size_t find_invalid_utf8(std::string_view text);
 /// The same text with U+FFFD for what is not well-formed.
 std::string replace_invalid_utf8(std::string_view text);
+/// The same text on one line, with escapes for what a terminal would obey, would not show, or would show in another
+/// order: "a\x1b[2J\n". For messages that repeat what somebody else has written.
+std::string visible(std::string_view text);
 
 std::string hex(std::span<const std::byte> bytes);  // lowercase
-bool is_hex_key(std::string_view text);             // 40 lowercase hex digits
 std::string base64(std::span<const std::byte> bytes);
 
 /// "51.2 GB", "640 kB", "12 bytes": powers of ten, as Metaflow's memory=60000 (MB) counts.
@@ -54,7 +56,8 @@ std::string human_seconds(double seconds);
 /// Python's repr() of a float: the shortest text that reads back, "1.0", "1e+16".
 std::string python_float(double value);
 
-/// The text in double quotes, with JSON's escapes. What is not UTF-8 becomes U+FFFD.
+/// The text in double quotes, with JSON's escapes. What is not UTF-8 becomes U+FFFD. JSON that we put together quotes
+/// every text by this, also one that is known to need no quotes.
 std::string json_quoted(std::string_view text);
 /// The texts as a list of JSON, on one line as Python writes it: ["a", "b"]
 std::string json_quoted(std::span<const std::string> texts);

@@ -47,6 +47,19 @@ TEST(Text, FindsWhatIsNotUtf8) {
   EXPECT_EQ(replace_invalid_utf8("a\xff\xc3\xa9"), "a\xef\xbf\xbd\xc3\xa9");
 }
 
+TEST(Text, WhatATerminalWouldObeyIsMadeVisible) {
+  EXPECT_EQ(visible("plain \\ text, größe €"), "plain \\ text, größe €");
+  EXPECT_EQ(visible("a\x1b]52;c;x\x07\n\r\t\x7f"), R"(a\x1b]52;c;x\x07\n\r\t\x7f)");
+  EXPECT_EQ(visible(std::string_view("a\0b", 3)), R"(a\x00b)");
+  EXPECT_EQ(visible("a\xc2\x9b\xe2\x80\xae\xe2\x80\x8b\xef\xbb\xbf"), R"(a\u009b\u202e\u200b\ufeff)");
+  EXPECT_EQ(visible("a\xff\xe2\x82"), R"(a\xff\xe2\x82)");
+}
+
+TEST(Text, QuotedTextIsJson) {
+  EXPECT_EQ(json_quoted("a \"b\" \\ \n\x01 ü"), R"("a \"b\" \\ \n\u0001 ü")");
+  EXPECT_EQ(json_quoted("a\xff"), "\"a\xef\xbf\xbd\"") << "JSON is UTF-8";
+}
+
 TEST(Text, FloatsLookLikePython) {
   EXPECT_EQ(python_float(1), "1.0");
   EXPECT_EQ(python_float(0.1), "0.1");

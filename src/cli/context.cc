@@ -1,6 +1,7 @@
 #include "cli/context.h"
 
 #include <algorithm>
+#include <array>
 #include <tuple>
 
 #include <metaflow/error.h>
@@ -168,8 +169,9 @@ std::vector<store::TaskRef> tasks_of_path(Context& context, const std::string& p
   if (parts.size() != 2 && parts.size() != 3) {
     throw Error(ErrorCode::invalid_command, "input_path should either be run_id/step_name or run_id/step_name/task_id");
   }
-  for (const std::string& part : parts) {
-    if (!store::valid_path_name(part))
+  constexpr std::array kKinds{store::NameKind::run, store::NameKind::step, store::NameKind::task};
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    if (!is_name(kKinds[i], parts[i]))
       throw Error(ErrorCode::invalid_command, fmt::format("'{}' is no run_id/step_name/task_id", path));
   }
   auto contains = [](const std::vector<std::string>& names, const std::string& name) {

@@ -71,7 +71,7 @@ int run(Context& context, RunCommandOptions& options) {
 
 int init(Context& context, RunCommandOptions& options) {
   store::check_tags(options.tags);
-  if (!store::valid_path_name(options.run_id) || !store::valid_path_name(options.task_id)) {
+  if (!is_name(store::NameKind::run, options.run_id) || !is_name(store::NameKind::task, options.task_id)) {
     throw Error(ErrorCode::usage, "--run-id and --task-id are names of letters, digits, '-', '_' and '.'");
   }
   const graph::Graph graph = context.make_graph();

@@ -34,7 +34,7 @@ WatchedRun watch_run(Context& context, const std::string& wanted) {
     if (!context.uses_service()) return context.metadata().run(context.flow.name, run.id).has_value();
     return base::exists(store::journal_path(context.local_root(), context.flow.name, run.id));
   };
-  if (!store::valid_path_name(run.id) || !is_known())
+  if (!is_name(store::NameKind::run, run.id) || !is_known())
     throw Error(ErrorCode::not_found,
                 fmt::format("No run {}/{} found in {}", context.flow.name, run.id, context.local_root()));
   auto history = store::read_journal(store::journal_path(context.local_root(), context.flow.name, run.id), run.id);

@@ -66,8 +66,8 @@ RunInfo find_run(Context& context, const TagOptions& options) {
                 fmt::format("No run found for {} in namespace {}. You can switch the namespace using --namespace",
                             context.flow.name, name_space));
   }
-  auto run =
-      store::valid_path_name(options.run_id) ? context.metadata().run(context.flow.name, options.run_id) : std::nullopt;
+  auto run = is_name(store::NameKind::run, options.run_id) ? context.metadata().run(context.flow.name, options.run_id)
+                                                           : std::nullopt;
   if (!run)
     throw Error(ErrorCode::invalid_command,
                 fmt::format("No run {}/{} found for flow {}", context.flow.name, options.run_id, context.flow.name),

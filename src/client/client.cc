@@ -1,5 +1,6 @@
 
 #include <algorithm>
+#include <array>
 
 #include "base/files.h"
 #include "base/format.h"
@@ -58,8 +59,11 @@ void throw_not_found(const std::string& what, const Connection& connection) {
 namespace {
 
 std::vector<std::string> parts_of(const std::string& pathspec, std::size_t count, const char* form) {
+  using store::NameKind;
+  constexpr std::array kKinds{NameKind::flow, NameKind::run, NameKind::step, NameKind::task};
   auto parts = base::split(pathspec, '/');
-  if (parts.size() != count || !std::all_of(parts.begin(), parts.end(), store::valid_path_name)) {
+  if (parts.size() != count || !std::equal(parts.begin(), parts.end(), kKinds.begin(),
+                                           [](const auto& p, NameKind k) { return is_name(k, p); })) {
     throw Error(ErrorCode::invalid_command, fmt::format("'{}' is not of the form {}", pathspec, form));
   }
   return parts;
@@ -144,7 +148,7 @@ std::vector<Run> Flow::runs(const std::vector<std::string>& tags) const {
 }
 
 Run Flow::run(const std::string& id) const {
-  const auto info = store::valid_path_name(id) ? connection_->metadata().run(id_, id) : std::nullopt;
+  const auto info = is_name(store::NameKind::run, id) ? connection_->metadata().run(id_, id) : std::nullopt;
   if (!info || !connection_->sees(*info)) throw_not_found(fmt::format("run {}/{}", id_, id), *connection_);
   Run run;
   run.connection_ = connection_;

@@ -14,7 +14,7 @@ namespace metaflow {
 struct S3::Impl {
   explicit Impl(const std::string& root) : Impl(root, base::Settings(), net::AwsConfig(net::own_variables())) {}
   Impl(const std::string& root, const base::Settings& settings, const net::AwsConfig& config)
-      : storage(root, store::s3_options(settings, config), config) {}
+      : storage(root, store::s3_options(settings, config), config, store::S3Storage::Names::any) {}
 
   Error missing(const std::string& name) const {
     return Error(ErrorCode::not_found, fmt::format("There is no object '{}' in {}", name, storage.root()));

@@ -54,6 +54,12 @@ TEST_F(S3UserTest, OneAndMany) {
   }
 }
 
+TEST_F(S3UserTest, LineEndsInNames) {
+  s3_->put("line\nend", "1");
+  EXPECT_EQ(s3_->get("line\nend").text(), "1");
+  EXPECT_THAT(s3_->names(), ElementsAre("line\nend"));
+}
+
 TEST_F(S3UserTest, Lists) {
   s3_->put_many({{"x/1", "1"}, {"x/2/3", "22"}, {"x/2/4", ""}, {"xy", ""}});
   const auto entries = s3_->list("x/");

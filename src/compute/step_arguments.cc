@@ -138,8 +138,8 @@ StepArguments parse_step_arguments(int argc, char** argv) {
     }
   }
   if (a.step.empty()) throw usage("Missing argument 'STEP_NAME'.");
-  if (!store::valid_path_name(a.run)) throw usage("Missing option '--run-id'.");
-  if (!store::valid_path_name(a.task)) throw usage("Missing option '--task-id'.");
+  if (!is_name(store::NameKind::run, a.run)) throw usage("Missing option '--run-id'.");
+  if (!is_name(store::NameKind::task, a.task)) throw usage("Missing option '--task-id'.");
   if (a.datastore_root.empty()) throw usage("Missing option '--datastore-root'.");
   return a;
 }

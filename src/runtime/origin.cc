@@ -29,7 +29,7 @@ bool chooses_itself(const graph::Graph& graph, int step) {
 }
 
 /// What our own tasks note in data.json stands in artifacts of tasks that Python executed.
-void add_details(const store::FlowStore& store, TaskData& data) {
+void add_details(const store::FlowStore& store, std::string_view path, TaskData& data) {
   if (data.has_details) return;
   auto read = [&](const char* name) -> std::optional<Document> {
     const store::ArtifactRecord* record = data.find(name);
@@ -59,6 +59,7 @@ void add_details(const store::FlowStore& store, TaskData& data) {
     data.splits = splits->as<std::uint64_t>();
   if (const auto variable = read("_foreach_var"); data.splits && variable && variable->root().kind() == Kind::text)
     add_items_of(std::string(variable->root().text()));
+  check_details(data, path);
 }
 
 }  // namespace
@@ -93,8 +94,8 @@ void Origin::collect(int step, std::span<std::string> tasks) {
   std::vector<std::optional<TaskData>> found;
   try {
     found = store_.read_done(refs);
-    for (auto& data : found) {
-      if (data) add_details(store_, *data);
+    for (std::size_t i = 0; i < refs.size(); ++i) {
+      if (found[i]) add_details(store_, store_.data_path(refs[i], found[i]->attempt), *found[i]);
     }
   } catch (const Error& error) {
     // Damaged, by a power loss or so: a task like one that never finished, unless the store cannot be read at all.
@@ -133,7 +134,7 @@ std::vector<TaskData> Origin::read(std::span<const std::pair<int, const Finished
     if (!texts[i])
       throw Error(ErrorCode::data_missing, fmt::format("'{}' vanished while its task was cloned", paths[i]));
     read.push_back(store::task_data_from_json(texts[i]->text(), paths[i]));
-    add_details(store_, read.back());
+    add_details(store_, paths[i], read.back());
     check_fit(tasks[i].first, *tasks[i].second, read.back());
   }
   return read;

@@ -265,7 +265,7 @@ std::vector<std::string> FlowStore::directories(const std::string& path) const {
 
 bool FlowStore::has_run(const std::string& run) const {
   // Asked of this run alone: there may be many.
-  return valid_path_name(run) && run != "data" && run != "_meta" && !storage_->list(flow_ + "/" + run).empty();
+  return is_name(NameKind::run, run) && !storage_->list(flow_ + "/" + run).empty();
 }
 
 std::vector<std::string> FlowStore::steps(const std::string& run) const { return directories(flow_ + "/" + run); }

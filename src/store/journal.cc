@@ -35,7 +35,7 @@ std::string_view name_of(AttemptEnd how) { return kAttemptEnds[static_cast<std::
 std::string_view name_of(RunEnd how) { return kRunEnds[static_cast<std::size_t>(how)]; }
 
 std::string journal_path(const std::string& local_root, const std::string& flow, const std::string& run) {
-  return fmt::format("{}/{}/{}/_meta/journal.jsonl", local_root, flow, run);
+  return path_below(local_root, fmt::format("{}/{}/_meta/journal.jsonl", flow, run));
 }
 
 void Journal::run_begins(std::int64_t time, const RunBegin& run) {
@@ -55,34 +55,36 @@ void Journal::run_begins(std::int64_t time, const RunBegin& run) {
 }
 
 void Journal::run_ends(std::int64_t time, RunEnd how, std::string_view why) {
-  text_ += fmt::format("{{\"e\":\"over\",\"t\":{},\"how\":\"{}\",\"why\":{}}}\n", time, name_of(how), json_quoted(why));
+  text_ += fmt::format("{{\"e\":\"over\",\"t\":{},\"how\":{},\"why\":{}}}\n", time, json_quoted(name_of(how)),
+                       json_quoted(why));
 }
 
 void Journal::expect(std::int64_t time, std::string_view step, std::uint64_t tasks) {
-  text_ += fmt::format("{{\"e\":\"expect\",\"t\":{},\"step\":\"{}\",\"n\":{}}}\n", time, step, tasks);
+  text_ += fmt::format("{{\"e\":\"expect\",\"t\":{},\"step\":{},\"n\":{}}}\n", time, json_quoted(step), tasks);
 }
 
 void Journal::cloned(std::int64_t time, const TaskRef& task, const TaskRef& from) {
-  text_ += fmt::format("{{\"e\":\"clone\",\"t\":{},\"task\":\"{}\",\"from\":\"{}\"}}\n", time, step_and_task(task),
-                       from.path());
+  text_ += fmt::format("{{\"e\":\"clone\",\"t\":{},\"task\":{},\"from\":{}}}\n", time, json_quoted(step_and_task(task)),
+                       json_quoted(from.path()));
 }
 
 void Journal::attempt_begins(std::int64_t time, const AttemptBegin& attempt) {
   auto out = std::back_inserter(text_);
-  fmt::format_to(out, "{{\"e\":\"start\",\"t\":{},\"task\":\"{}\",\"n\":{},\"where\":{}", time,
-                 step_and_task(attempt.task), attempt.attempt, json_quoted(attempt.where));
+  fmt::format_to(out, "{{\"e\":\"start\",\"t\":{},\"task\":{},\"n\":{},\"where\":{}", time,
+                 json_quoted(step_and_task(attempt.task)), attempt.attempt, json_quoted(attempt.where));
   if (attempt.fallback) text_ += ",\"fallback\":true";
-  if (!attempt.inputs.empty()) fmt::format_to(out, ",\"in\":\"{}\"", attempt.inputs);
+  if (!attempt.inputs.empty()) fmt::format_to(out, ",\"in\":{}", json_quoted(attempt.inputs));
   if (attempt.index) fmt::format_to(out, ",\"i\":{}", *attempt.index);
-  if (!attempt.split.empty()) fmt::format_to(out, ",\"split\":\"{}\"", attempt.split);
+  if (!attempt.split.empty()) fmt::format_to(out, ",\"split\":{}", json_quoted(attempt.split));
   text_ += "}\n";
 }
 
 void Journal::attempt_ends(std::int64_t time, const TaskRef& task, int attempt, AttemptEnd how, const Usage& usage,
                            std::string_view cause) {
   auto out = std::back_inserter(text_);
-  fmt::format_to(out, "{{\"e\":\"end\",\"t\":{},\"task\":\"{}\",\"n\":{},\"how\":\"{}\",\"mem\":{},\"cpu\":{:.6f}",
-                 time, step_and_task(task), attempt, name_of(how), usage.peak_memory, usage.cpu_seconds);
+  fmt::format_to(out, "{{\"e\":\"end\",\"t\":{},\"task\":{},\"n\":{},\"how\":{},\"mem\":{},\"cpu\":{:.6f}", time,
+                 json_quoted(step_and_task(task)), attempt, json_quoted(name_of(how)), usage.peak_memory,
+                 usage.cpu_seconds);
   if (usage.read > 0) fmt::format_to(out, ",\"rd\":{}", usage.read);
   if (usage.written > 0) fmt::format_to(out, ",\"wr\":{}", usage.written);
   if (!cause.empty()) fmt::format_to(out, ",\"cause\":{}", json_quoted(cause));

@@ -16,6 +16,7 @@
 #include "store/local/link_pool.h"
 #include "store/local/local_storage.h"
 #include "store/memory/memory_storage.h"
+#include "store/overlay/overlay_storage.h"
 #include "store/s3/s3_storage.h"
 
 namespace metaflow::store {
@@ -49,6 +50,8 @@ class StorageTest : public testing::TestWithParam<std::string> {
       storage_ = std::make_unique<LocalStorage>(directory_ + "/.metaflow");
     } else if (GetParam() == "s3") {
       storage_ = s3_for_test();
+    } else if (GetParam() == "overlay") {
+      storage_ = std::make_unique<OverlayStorage>(std::make_unique<MemoryStorage>(), std::make_unique<MemoryStorage>());
     } else {
       storage_ = std::make_unique<MemoryStorage>();
     }
@@ -73,7 +76,7 @@ class StorageTest : public testing::TestWithParam<std::string> {
   std::unique_ptr<Storage> storage_;
 };
 
-INSTANTIATE_TEST_SUITE_P(All, StorageTest, testing::Values("local", "memory", "s3"),
+INSTANTIATE_TEST_SUITE_P(All, StorageTest, testing::Values("local", "memory", "overlay", "s3"),
                          [](const auto& type) { return type.param; });
 
 TEST_P(StorageTest, InTheBackground) {
@@ -166,10 +169,41 @@ TEST_P(StorageTest, OddNames) {
   EXPECT_EQ("F/" + storage_->list("F")[0].name + "/x", path);
 }
 
-TEST_P(StorageTest, LineEndsInNames) {
-  put(*storage_, "F/a\nb", "1");
-  EXPECT_EQ(text("F/a\nb"), "1");
-  EXPECT_EQ(storage_->list("F").at(0).name, "a\nb");
+TEST_P(StorageTest, NothingLeadsOutOfTheStore) {
+  put(*storage_, "F/a", "1");
+  using namespace std::string_literals;
+  const std::vector<std::string> outside{"",       "/",         "/etc/passwd", "..",     "../x", "F/../../x",
+                                         "F/..",   "F/./x",     "F//x",        "F/x/",   ".",    "./F/a",
+                                         "F/a\nb", "F/\x1b[2J", "F/a\0b"s,     "F/a\x7f"};
+  const auto piece = base::as_bytes("content");
+  const Pieces content(&piece, 1);
+  for (const std::string& path : outside) {
+    auto refuses = [&](const char* what, auto action) {
+      try {
+        action();
+        ADD_FAILURE() << what << " takes '" << path << "'";
+      } catch (const Error& error) {
+        EXPECT_EQ(error.code(), ErrorCode::data_store);
+        EXPECT_THAT(error.message(), testing::HasSubstr("is not the path of an object")) << what;
+      }
+    };
+    const std::vector<std::string> paths{"F/a", path};
+    refuses("get", [&] { storage_->get(paths); });
+    refuses("sizes", [&] { storage_->sizes(paths); });
+    refuses("put", [&] { put(*storage_, path, "x"); });
+    refuses("put of a mark", [&] { put(*storage_, OwnedObject{path, base::SharedBytes("x"), true}); });
+    refuses("create", [&] { create(*storage_, path, "x"); });
+    refuses("copy from", [&] { copy(*storage_, path, "F/b"); });
+    refuses("copy to", [&] { copy(*storage_, "F/a", path); });
+    if (!path.empty()) refuses("list", [&] { storage_->list(path); });  // an empty one is the root
+    refuses("save_blob", [&] { storage_->save_blob(path, content, -1); });
+    base::SystemClock clock;
+    base::EventLoop loop(clock);
+    const auto background = storage_->in_background(loop);
+    refuses("get in the background", [&] { background->get({path}, [](auto&&) {}); });
+    refuses("put in the background", [&] { background->put({{path, base::SharedBytes("x")}}, [] {}); });
+  }
+  EXPECT_EQ(text("F/a"), "1");
 }
 
 TEST_P(StorageTest, WhatIsThereIsNotMadeAgain) {
@@ -221,7 +255,7 @@ TEST(LocalStorage, LargeBlobsHaveTheSameKeyHoweverTheyCome) {
   const std::string whole = storage.save_blob("F/data", std::span(&all, 1), -1);
   const std::array pieces{all.first(12'345), all.subspan(12'345, 40'000'000), all.subspan(40'012'345)};
   EXPECT_EQ(storage.save_blob("G/data", pieces, -1), whole);
-  EXPECT_TRUE(base::is_hex_key(whole));
+  EXPECT_TRUE(is_name(NameKind::key, whole));
   EXPECT_EQ(get(storage, blob_path("F/data", whole))->text(), content);
   EXPECT_EQ(get(storage, blob_path("G/data", whole))->text(), content);
   std::filesystem::remove_all(directory);

@@ -12,19 +12,25 @@ namespace metaflow::store {
 
 using base::json_quoted;
 
-bool valid_path_name(std::string_view name) {
-  if (name.empty() || name.size() > 200 || name[0] == '.' || name[0] == '-') return false;
-  return std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '-' ||
-           c == '.';
-  });
+namespace {
+
+constexpr int kMostAttempts = 1000;
+constexpr std::size_t kLongestEncoding = 100;
+
+Error damaged_file(std::string_view path, std::string_view why) {
+  return Error(ErrorCode::data_store, fmt::format("'{}' is damaged: {}", path, why),
+               "The task has to be executed again: use resume.");
 }
 
-std::optional<TaskRef> parse_task_ref(std::string_view text) {
-  const auto parts = base::split(text, '/');
-  if (parts.size() != 3 || !std::all_of(parts.begin(), parts.end(), valid_path_name)) return std::nullopt;
-  return TaskRef{parts[0], parts[1], parts[2]};
+/// "gzip+pickle-v4", or what an extension of Metaflow calls its own. Empty: not said.
+bool is_encoding(std::string_view text) {
+  return text.size() <= kLongestEncoding && std::all_of(text.begin(), text.end(), [](char c) {
+           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                  std::string_view("+-._/").find(c) != std::string_view::npos;
+         });
 }
+
+}  // namespace
 
 const ArtifactRecord* TaskData::find(std::string_view name) const {
   const auto at = std::lower_bound(artifacts.begin(), artifacts.end(), name,
@@ -37,9 +43,10 @@ std::string to_json(const TaskData& data, std::string_view datastore) {
   std::string info;
   for (const ArtifactRecord& artifact : data.artifacts) {
     const char* comma = objects.empty() ? "" : ", ";
-    objects += fmt::format("{}\"{}\": \"{}\"", comma, artifact.name, artifact.key);
-    info += fmt::format("{}\"{}\": {{\"size\": {}, \"type\": {}, \"encoding\": \"{}\"}}", comma, artifact.name,
-                        artifact.size, json_quoted(artifact.type), artifact.encoding);
+    const std::string name = json_quoted(artifact.name);
+    objects += fmt::format("{}{}: {}", comma, name, json_quoted(artifact.key));
+    info += fmt::format("{}{}: {{\"size\": {}, \"type\": {}, \"encoding\": {}}}", comma, name, artifact.size,
+                        json_quoted(artifact.type), json_quoted(artifact.encoding));
   }
   std::string details = fmt::format("\"ok\": {}, \"next\": {}", data.ok, json_quoted(data.next));
   if (data.splits) details += fmt::format(", \"splits\": {}", *data.splits);
@@ -50,21 +57,30 @@ std::string to_json(const TaskData& data, std::string_view datastore) {
     details += ", \"items\": [";
     for (std::size_t i = 0; i < data.items.size(); ++i) {
       const ItemSource& source = data.items[i];
-      details += fmt::format("{}[\"{}\", \"{}\", {}, \"{}\"]", i > 0 ? ", " : "", source.variable, source.key,
-                             source.size, source.offsets);
+      details += fmt::format("{}[{}, {}, {}, {}]", i > 0 ? ", " : "", json_quoted(source.variable),
+                             json_quoted(source.key), source.size, json_quoted(source.offsets));
     }
     details += "]";
   }
   return fmt::format(
-      R"({{"datastore": "{}", "version": "1.0", "attempt": {}, "python_version": "", "objects": {{{}}}, "info": {{{}}}, "cpp": {{{}}}}})",
-      datastore, data.attempt, objects, info, details);
+      R"({{"datastore": {}, "version": "1.0", "attempt": {}, "python_version": "", "objects": {{{}}}, "info": {{{}}}, "cpp": {{{}}}}})",
+      json_quoted(datastore), data.attempt, objects, info, details);
+}
+
+void check_details(const TaskData& data, std::string_view path) {
+  auto check = [&](NameKind kind, const std::string& name) {
+    if (!is_name(kind, name)) throw damaged_file(path, not_a_name(kind, name));
+  };
+  for (const std::string& step : data.next) check(NameKind::step, step);
+  for (const ItemSource& source : data.items) {
+    check(NameKind::artifact, source.variable);
+    if (!source.key.empty()) check(NameKind::key, source.key);
+    if (!source.offsets.empty()) check(NameKind::key, source.offsets);
+  }
 }
 
 TaskData task_data_from_json(std::string_view text, std::string_view path) {
-  auto damaged = [&](std::string_view why) {
-    return Error(ErrorCode::data_store, fmt::format("'{}' is damaged: {}", path, why),
-                 "The task has to be executed again: use resume.");
-  };
+  auto damaged = [&](std::string_view why) { return damaged_file(path, why); };
   TaskData data;
   try {
     const base::Json json = base::Json::parse_or_throw(text);
@@ -75,14 +91,19 @@ TaskData task_data_from_json(std::string_view text, std::string_view path) {
                   "Update the program's Metaflow library.");
     }
     data.attempt = json.get("attempt", 0);
+    if (data.attempt < 0 || data.attempt > kMostAttempts)
+      throw damaged(fmt::format("there is no attempt {}", data.attempt));
     const base::Json& info = json.at("info");
     for (const auto& [name, key] : json.at("objects").members()) {
       ArtifactRecord artifact{name, key.as<std::string>(name), 0, "", ""};
-      if (!base::is_hex_key(artifact.key)) throw damaged("the key of '" + name + "' is not one");
+      if (!is_name(NameKind::artifact, name)) throw damaged(not_a_name(NameKind::artifact, name));
+      if (!is_name(NameKind::key, artifact.key)) throw damaged("the key of '" + name + "' is not one");
       if (const base::Json* details = info.find(name)) {
         artifact.size = details->get("size", std::uint64_t{0});
-        artifact.type = details->get("type", "");
+        artifact.type = base::visible(details->get("type", ""));  // Python's words, whatever a metaclass may say
         artifact.encoding = details->get("encoding", "pickle-v4");
+        if (!is_encoding(artifact.encoding))
+          throw damaged(fmt::format("'{}' is not an encoding", base::visible(artifact.encoding)));
       }
       data.artifacts.push_back(std::move(artifact));
     }
@@ -104,6 +125,7 @@ TaskData task_data_from_json(std::string_view text, std::string_view path) {
   } catch (const base::JsonMismatch& error) {
     throw damaged(error.what());
   }
+  check_details(data, path);
   return data;
 }
 

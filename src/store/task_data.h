@@ -7,22 +7,9 @@
 #include <string_view>
 #include <vector>
 
+#include "store/names.h"
+
 namespace metaflow::store {
-
-/// Run, step and task: what a pathspec names below the flow.
-struct TaskRef {
-  std::string run;
-  std::string step;
-  std::string task;
-
-  std::string path() const { return run + "/" + step + "/" + task; }
-  bool operator==(const TaskRef&) const = default;
-};
-
-/// "17/start/1"; nothing if it is not of that form or names what cannot be.
-std::optional<TaskRef> parse_task_ref(std::string_view text);
-/// A name that may stand in a path of the store.
-bool valid_path_name(std::string_view name);
 
 struct ArtifactRecord {
   std::string name;
@@ -63,7 +50,9 @@ struct TaskData {
 };
 
 std::string to_json(const TaskData& data, std::string_view datastore);
-/// Throws Error{data_store} if the text is damaged or of a version to come.
+/// Throws Error{data_store} if the text is damaged, has a name that is not one, or is of a version to come.
 TaskData task_data_from_json(std::string_view text, std::string_view path);
+/// Throws Error{data_store} if a step, an artifact or a key that the details name is not one. `path`: of data.json.
+void check_details(const TaskData& data, std::string_view path);
 
 }  // namespace metaflow::store

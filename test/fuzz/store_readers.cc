@@ -70,7 +70,8 @@ void take_data_json(std::string_view input) {
   if (!succeeds({ErrorCode::data_store}, [&] { data = store::task_data_from_json(input, "1/start/1/0.data.json"); }))
     return;
   for (const auto& artifact : data.artifacts) {
-    require(base::is_hex_key(artifact.key), "a key is one");
+    require(store::is_name(store::NameKind::artifact, artifact.name), "the name of an artifact is one");
+    require(store::is_name(store::NameKind::key, artifact.key), "a key is one");
     require(data.find(artifact.name) != nullptr, "artifacts are found");
   }
 }

@@ -57,8 +57,8 @@ LocalMetadataWriter::LocalMetadataWriter(std::string root, std::string flow, std
                                json_quoted(datastore_type), json_quoted(":root:" + datastore_root));
 }
 
-std::string LocalMetadataWriter::meta_path(std::string_view object) const {
-  return fmt::format("{}/{}/_meta", root_, object);
+std::string LocalMetadataWriter::meta_path(std::string_view object, std::string_view file) const {
+  return path_below(root_, fmt::format("{}/_meta/{}", object, file));
 }
 
 std::string LocalMetadataWriter::new_run(const std::vector<std::string>& tags,
@@ -67,7 +67,7 @@ std::string LocalMetadataWriter::new_run(const std::vector<std::string>& tags,
   std::string run;
   do {
     run = std::to_string(stamps_.next());
-  } while (!base::make_directory(fmt::format("{}/{}/{}", root_, flow_, run)));
+  } while (!base::make_directory(path_below(root_, flow_ + "/" + run)));
   register_run(run, tags, system_tags);
   next_task_ = 0;
   return run;
@@ -75,21 +75,22 @@ std::string LocalMetadataWriter::new_run(const std::vector<std::string>& tags,
 
 void LocalMetadataWriter::register_run(const std::string& run, const std::vector<std::string>& tags,
                                        const std::vector<std::string>& system_tags) {
-  base::create_file(meta_path(flow_) + "/_self.json", fmt::format(R"({{"flow_id": {}, "ts_epoch": {}}})",
-                                                                  json_quoted(flow_), milliseconds(stamps_.next())));
+  base::create_file(meta_path(flow_, "_self.json"), fmt::format(R"({{"flow_id": {}, "ts_epoch": {}}})",
+                                                                json_quoted(flow_), milliseconds(stamps_.next())));
   base::create_file(
-      meta_path(flow_ + "/" + run) + "/_self.json",
+      meta_path(flow_ + "/" + run, "_self.json"),
       fmt::format(
-          R"({{"run_number": "{}", "flow_id": {}, "user_name": {}, "tags": {}, "system_tags": {}, "ts_epoch": {}}})",
-          run, json_quoted(flow_), json_quoted(user_), json_quoted(tags), json_quoted(system_tags),
+          R"({{"run_number": {}, "flow_id": {}, "user_name": {}, "tags": {}, "system_tags": {}, "ts_epoch": {}}})",
+          json_quoted(run), json_quoted(flow_), json_quoted(user_), json_quoted(tags), json_quoted(system_tags),
           milliseconds(stamps_.next())));
 }
 
 void LocalMetadataWriter::new_step(const std::string& run, const std::string& step) {
   base::create_file(
-      meta_path(fmt::format("{}/{}/{}", flow_, run, step)) + "/_self.json",
-      fmt::format(R"({{"run_number": "{}", "step_name": "{}", "flow_id": "{}", "user_name": {}, "ts_epoch": {}}})", run,
-                  step, flow_, json_quoted(user_), milliseconds(stamps_.next())));
+      meta_path(fmt::format("{}/{}/{}", flow_, run, step), "_self.json"),
+      fmt::format(R"({{"run_number": {}, "step_name": {}, "flow_id": {}, "user_name": {}, "ts_epoch": {}}})",
+                  json_quoted(run), json_quoted(step), json_quoted(flow_), json_quoted(user_),
+                  milliseconds(stamps_.next())));
 }
 
 std::string LocalMetadataWriter::new_task(const std::string& run, const std::string& step) {
@@ -99,50 +100,54 @@ std::string LocalMetadataWriter::new_task(const std::string& run, const std::str
 }
 
 void LocalMetadataWriter::register_task(const TaskRef& task) {
-  const std::string directory = fmt::format("{}/{}/{}", root_, flow_, task.path());
+  const std::string directory = path_below(root_, flow_ + "/" + task.path());
   base::make_directory(directory);
   base::make_directory(directory + "/_meta");
   base::create_file(
       directory + "/_meta/_self.json",
       fmt::format(
-          R"({{"run_number": "{}", "step_name": "{}", "task_id": "{}", "flow_id": "{}", "user_name": {}, "ts_epoch": {}}})",
-          task.run, task.step, task.task, flow_, json_quoted(user_), milliseconds(stamps_.next())));
+          R"({{"run_number": {}, "step_name": {}, "task_id": {}, "flow_id": {}, "user_name": {}, "ts_epoch": {}}})",
+          json_quoted(task.run), json_quoted(task.step), json_quoted(task.task), json_quoted(flow_), json_quoted(user_),
+          milliseconds(stamps_.next())));
 }
 
 void LocalMetadataWriter::add_fields(const TaskRef& task, int attempt, const std::vector<Field>& fields) {
   const std::int64_t now = clock_.wall_microseconds();
   const std::int64_t stamp = attempt == 0 ? coarse(now) : now;  // later attempts must look later
-  const std::string directory = meta_path(flow_ + "/" + task.path());
+  const std::string object = flow_ + "/" + task.path();
   for (const Field& field : fields) {
     // A field that holds a list is JSON as it is (foreach-stack); everything else is text.
     const std::string value = field.name == "foreach-stack" ? field.value : json_quoted(field.value);
     links_.create(
-        fmt::format("{}/sysmeta_{}_{}.json", directory, field.name, now / 1000),
-        fmt::format(R"({{"field_name": "{}", "type": "{}", "value": {}, "tags": ["attempt_id:{}"], "ts_epoch": {}}})",
-                    field.name, field.type.empty() ? field.name : field.type, value, attempt, stamp / 1000));
+        meta_path(object, fmt::format("sysmeta_{}_{}.json", field.name, now / 1000)),
+        fmt::format(R"({{"field_name": {}, "type": {}, "value": {}, "tags": ["attempt_id:{}"], "ts_epoch": {}}})",
+                    json_quoted(field.name), json_quoted(field.type.empty() ? field.name : field.type), value, attempt,
+                    stamp / 1000));
   }
 }
 
 void LocalMetadataWriter::add_artifacts(const TaskRef& task, const TaskData& data, std::int64_t finished) {
-  const std::string directory = meta_path(flow_ + "/" + task.path());
+  const std::string object = flow_ + "/" + task.path();
   for (const ArtifactRecord& artifact : data.artifacts) {
     const std::int64_t stamp = artifact.name == "_task_ok" ? finished : coarse(finished);
-    links_.create(fmt::format("{}/{}_artifact_{}.json", directory, data.attempt, artifact.name),
-                  fmt::format(R"({{"name": "{}", "sha": "{}", "content_type": "{}"{}{}}})", artifact.name, artifact.key,
-                              artifact.encoding, artifact_tail_, milliseconds(stamp)));
+    links_.create(
+        meta_path(object, fmt::format("{}_artifact_{}.json", data.attempt, artifact.name)),
+        fmt::format(R"({{"name": {}, "sha": {}, "content_type": {}{}{}}})", json_quoted(artifact.name),
+                    json_quoted(artifact.key), json_quoted(artifact.encoding), artifact_tail_, milliseconds(stamp)));
   }
 }
 
 void LocalMetadataWriter::clone_artifacts(const TaskRef& task, const TaskRef& origin, const TaskData& data,
                                           std::int64_t finished) {
-  const std::string from = meta_path(flow_ + "/" + origin.path());
-  const std::string to = meta_path(flow_ + "/" + task.path());
+  const std::string from = flow_ + "/" + origin.path();
+  const std::string to = flow_ + "/" + task.path();
   TaskData others;
   for (const ArtifactRecord& artifact : data.artifacts) {
     // The time of _task_ok is when the task finished. The origin may lack rows: its scheduler was killed.
-    const bool linked = artifact.name != "_task_ok" &&
-                        base::link_file(fmt::format("{}/{}_artifact_{}.json", from, data.attempt, artifact.name),
-                                        fmt::format("{}/0_artifact_{}.json", to, artifact.name));
+    const bool linked =
+        artifact.name != "_task_ok" &&
+        base::link_file(meta_path(from, fmt::format("{}_artifact_{}.json", data.attempt, artifact.name)),
+                        meta_path(to, fmt::format("0_artifact_{}.json", artifact.name)));
     if (!linked) others.artifacts.push_back(artifact);
   }
   add_artifacts(task, others, finished);
@@ -160,7 +165,7 @@ std::vector<std::string> LocalMetadataReader::flows() {
 }
 
 std::optional<RunInfo> LocalMetadataReader::run(const std::string& flow, const std::string& run) {
-  const std::string path = fmt::format("{}/{}/{}/_meta/_self.json", root_, flow, run);
+  const std::string path = path_below(root_, fmt::format("{}/{}/_meta/_self.json", flow, run));
   const auto text = base::read_file(path);
   if (!text) return std::nullopt;
   const Json json = parse(*text, path);
@@ -170,7 +175,7 @@ std::optional<RunInfo> LocalMetadataReader::run(const std::string& flow, const s
 
 std::vector<RunInfo> LocalMetadataReader::runs(const std::string& flow) {
   std::vector<RunInfo> infos;
-  for (const std::string& name : base::list_directory(root_ + "/" + flow)) {
+  for (const std::string& name : base::list_directory(path_below(root_, flow))) {
     if (auto info = run(flow, name)) infos.push_back(std::move(*info));
   }
   std::sort(infos.begin(), infos.end(), [](const RunInfo& a, const RunInfo& b) { return a.created > b.created; });
@@ -192,17 +197,17 @@ std::vector<ObjectInfo> LocalMetadataReader::objects(const std::string& path, co
 }
 
 std::vector<ObjectInfo> LocalMetadataReader::steps(const std::string& flow, const std::string& run) {
-  return objects(fmt::format("{}/{}/{}", root_, flow, run), "step_name");
+  return objects(path_below(root_, flow + "/" + run), "step_name");
 }
 
 std::vector<ObjectInfo> LocalMetadataReader::tasks(const std::string& flow, const std::string& run,
                                                    const std::string& step) {
-  return objects(fmt::format("{}/{}/{}/{}", root_, flow, run, step), "task_id");
+  return objects(path_below(root_, fmt::format("{}/{}/{}", flow, run, step)), "task_id");
 }
 
 std::vector<FieldInfo> LocalMetadataReader::fields(const std::string& flow, const TaskRef& task) {
   std::vector<FieldInfo> infos;
-  const std::string directory = fmt::format("{}/{}/{}/_meta", root_, flow, task.path());
+  const std::string directory = path_below(root_, fmt::format("{}/{}/_meta", flow, task.path()));
   for (const std::string& name : base::list_directory(directory)) {
     if (!name.starts_with("sysmeta_")) continue;
     const auto text = base::read_file(directory + "/" + name);
@@ -223,7 +228,7 @@ std::vector<FieldInfo> LocalMetadataReader::fields(const std::string& flow, cons
 }
 
 std::vector<ArtifactInfo> LocalMetadataReader::artifacts(const std::string& flow, const TaskRef& task, int attempt) {
-  const std::string directory = fmt::format("{}/{}/{}/_meta", root_, flow, task.path());
+  const std::string directory = path_below(root_, fmt::format("{}/{}/_meta", flow, task.path()));
   const auto names = base::list_directory(directory);
   if (attempt < 0) {  // the last one that says it is done
     for (const std::string& name : names) {
@@ -250,7 +255,7 @@ std::vector<ArtifactInfo> LocalMetadataReader::artifacts(const std::string& flow
 std::vector<std::string> LocalMetadataReader::edit_tags(const std::string& flow, const std::string& run,
                                                         const std::vector<std::string>& add,
                                                         const std::vector<std::string>& remove) {
-  const std::string directory = fmt::format("{}/{}/{}/_meta", root_, flow, run);
+  const std::string directory = path_below(root_, fmt::format("{}/{}/_meta", flow, run));
   if (!base::exists(directory + "/_self.json"))
     throw Error(ErrorCode::not_found, fmt::format("No run {}/{} found", flow, run));
   // Two editors at a time: the second waits.

@@ -28,7 +28,8 @@ class LocalMetadataWriter : public MetadataWriter {
                        std::int64_t finished) override;
 
  private:
-  std::string meta_path(std::string_view object) const;
+  /// A file of those that tell of an object: "F/17/start/1".
+  std::string meta_path(std::string_view object, std::string_view file) const;
 
   std::string root_;
   std::string flow_;

@@ -58,8 +58,9 @@ bool LocalStorage::copy_one(const Copy& copy) {
 
 std::vector<Entry> LocalStorage::list(const std::string& path) {
   std::vector<Entry> entries;
-  for (std::string& name : base::list_directory(full(path))) {
-    const auto directory = base::is_directory(full(path) + "/" + name);
+  const std::string whole = path.empty() ? root_ : full(path);
+  for (std::string& name : base::list_directory(whole)) {
+    const auto directory = base::is_directory(whole + "/" + name);
     if (directory) entries.push_back({std::move(name), *directory});
   }
   return entries;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "store/local/link_pool.h"
+#include "store/names.h"
 #include "store/storage.h"
 
 namespace metaflow::store {
@@ -22,7 +23,7 @@ class LocalStorage : public Storage {
   std::string save_blob(const std::string& directory, Pieces content, int spool_file) override;
 
  private:
-  std::string full(std::string_view path) const { return root_ + "/" + std::string(path); }
+  std::string full(std::string_view path) const { return path_below(root_, path); }
   bool copy_one(const Copy& copy);
   bool has_blob(const std::string& path, std::uint64_t size) const;
   std::string save_large(const std::string& directory, Pieces content, int spool_file);

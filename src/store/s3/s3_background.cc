@@ -17,7 +17,7 @@ constexpr int kTransfers = 32;  // in flight; the others wait
 class S3Storage::Background : public BackgroundStorage {
  public:
   Background(const S3Storage& storage, base::EventLoop& loop)
-      : storage_(storage.root_, options_of(storage), storage.client_.config()) {
+      : storage_(storage.root_, options_of(storage), storage.client_.config(), storage.names_) {
     storage_.client_.attach(loop);
   }
 

@@ -16,6 +16,7 @@
 #include "base/format.h"
 #include "base/text.h"
 #include "net/xml.h"
+#include "store/names.h"
 #include "value/gzip.h"
 #include "value/key.h"
 
@@ -125,16 +126,28 @@ struct S3Storage::Upload {
   std::size_t parts_left = 0;
 };
 
-S3Storage::S3Storage(const std::string& root, S3Options options, net::AwsConfig config)
-    : root_(root), location_(parse_s3_url(root)), client_(std::move(options), clock_, std::move(config)) {
+S3Storage::S3Storage(const std::string& root, S3Options options, net::AwsConfig config, Names names)
+    : root_(root),
+      names_(names),
+      location_(parse_s3_url(root)),
+      client_(std::move(options), clock_, std::move(config)) {
   while (root_.ends_with('/')) root_.pop_back();
 }
 
 S3Storage::~S3Storage() = default;
 
 std::string S3Storage::key_of(const std::string& path) const {
+  check(path);
+  return unchecked_key_of(path);
+}
+
+std::string S3Storage::unchecked_key_of(const std::string& path) const {
   if (location_.prefix.empty()) return path;
   return path.empty() ? location_.prefix : location_.prefix + "/" + path;
+}
+
+void S3Storage::check(const std::string& path) const {
+  if (names_ == Names::of_store) check_object_path(path);
 }
 
 S3Request S3Storage::request(const std::string& method, const std::string& path) const {
@@ -147,7 +160,7 @@ net::Headers S3Storage::write_headers() const {
 }
 
 void S3Storage::fail(std::string_view operation, const std::string& path, const S3Response& response) const {
-  throw client_.error(operation, location_.bucket, key_of(path), response);
+  throw client_.error(operation, location_.bucket, unchecked_key_of(path), response);
 }
 
 void S3Storage::settle() {
@@ -158,6 +171,7 @@ void S3Storage::settle() {
 // --- reading
 
 std::vector<std::optional<base::SharedBytes>> S3Storage::get(std::span<const std::string> paths) {
+  for (const std::string& path : paths) check(path);  // all of them before anything is in flight
   settle();
   std::vector<std::optional<base::SharedBytes>> contents(paths.size());
   for (std::size_t i = 0; i < paths.size(); ++i)
@@ -228,6 +242,7 @@ void S3Storage::download_rest(const std::shared_ptr<Download>& download) {
 }
 
 std::vector<std::optional<std::uint64_t>> S3Storage::sizes(std::span<const std::string> paths) {
+  for (const std::string& path : paths) check(path);
   settle();
   std::vector<std::optional<std::uint64_t>> sizes(paths.size());
   for (std::size_t i = 0; i < paths.size(); ++i) {
@@ -277,7 +292,8 @@ std::vector<Entry> S3Storage::list(const std::string& path) {
 std::vector<S3Storage::Listed> S3Storage::list_objects(const std::string& path, bool all) {
   settle();
   std::vector<Listed> found;
-  const std::string prefix = key_of(path).empty() ? "" : key_of(path) + "/";
+  const std::string below = path.empty() ? unchecked_key_of(path) : key_of(path);
+  const std::string prefix = below.empty() ? "" : below + "/";
   const std::size_t root = location_.prefix.empty() ? 0 : location_.prefix.size() + 1;
   std::string token;
   do {
@@ -313,6 +329,7 @@ std::vector<S3Storage::Listed> S3Storage::list_objects(const std::string& path, 
 // --- writing
 
 void S3Storage::put(std::span<const Object> objects) {
+  for (const Object& object : objects) check(object.path);
   settle();
   std::vector<std::shared_ptr<Upload>> uploads;
   try {
@@ -450,6 +467,10 @@ bool S3Storage::is_there_with(const Object& object) {
 }
 
 std::vector<bool> S3Storage::copy(std::span<const Copy> copies) {
+  for (const Copy& copy : copies) {
+    check(copy.from);
+    check(copy.to);
+  }
   settle();
   std::vector<bool> copied(copies.size());
   for (std::size_t i = 0; i < copies.size(); ++i) {

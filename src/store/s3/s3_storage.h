@@ -21,8 +21,11 @@ class S3Storage : public Storage {
   static constexpr std::uint64_t kWholeUpTo = 16U << 20U;  // written without parts
   static constexpr std::uint64_t kSpoolFrom = 64U << 20U;
 
+  /// What objects may be called: what a store has, or whatever S3 takes.
+  enum class Names : std::uint8_t { of_store, any };
+
   /// `root`: "s3://bucket/prefix".
-  S3Storage(const std::string& root, S3Options options, net::AwsConfig config);
+  S3Storage(const std::string& root, S3Options options, net::AwsConfig config, Names names = Names::of_store);
   ~S3Storage() override;
 
   std::string_view type() const override { return "s3"; }
@@ -51,6 +54,7 @@ class S3Storage : public Storage {
 
   S3Client& client() { return client_; }
   const S3Location& location() const { return location_; }
+  /// Throws Error{data_store} for a path of no object.
   std::string key_of(const std::string& path) const;
 
  private:
@@ -59,6 +63,9 @@ class S3Storage : public Storage {
   struct Upload;
   using Downloaded = std::function<void(std::optional<base::SharedBytes>&&)>;
 
+  /// Throws Error{data_store} for a name that this may not have.
+  void check(const std::string& path) const;
+  std::string unchecked_key_of(const std::string& path) const;
   S3Request request(const std::string& method, const std::string& path) const;
   void settle();
   void start_download(const std::string& path, Downloaded done);
@@ -76,6 +83,7 @@ class S3Storage : public Storage {
   [[noreturn]] void fail(std::string_view operation, const std::string& path, const S3Response& response) const;
 
   std::string root_;
+  Names names_;
   S3Location location_;
   base::SystemClock clock_;
   S3Client client_;

@@ -321,6 +321,22 @@ TEST_F(S3Test, AmazonsOwnHosts) {
               testing::StartsWith("https://s3.eu-x-1.amazonaws.com/dotted.bucket/k?"));
 }
 
+TEST_F(S3Test, NothingIsAskedForThatIsNoPathOfAStore) {
+  for (const std::string path : {"../x", "/x", "a//b", "a/./b", "a\nb"}) {
+    const std::vector<std::string> paths{"good", path};
+    EXPECT_THAT(failure([&] { storage().get(paths); }), HasSubstr("is not the path of an object"));
+    EXPECT_THAT(failure([&] { storage().sizes(paths); }), HasSubstr("is not the path of an object"));
+    EXPECT_THAT(failure([&] { put(storage(), path, "x"); }), HasSubstr("is not the path of an object"));
+    EXPECT_THAT(failure([&] { create(storage(), path, "x"); }), HasSubstr("is not the path of an object"));
+    EXPECT_THAT(failure([&] { copy(storage(), "good", path); }), HasSubstr("is not the path of an object"));
+    EXPECT_THAT(failure([&] { copy(storage(), path, "good"); }), HasSubstr("is not the path of an object"));
+    EXPECT_THAT(failure([&] { storage().list(path); }), HasSubstr("is not the path of an object"));
+    EXPECT_THAT(failure([&] { storage().link(path, 60); }), HasSubstr("is not the path of an object"));
+    EXPECT_THAT(failure([&] { storage().get_range(path, 0, 1); }), HasSubstr("is not the path of an object"));
+  }
+  EXPECT_THAT(requests(), ElementsAre());
+}
+
 TEST(S3ServerTest, PresignedUrls) {
   const char* root = std::getenv("METAFLOW_TEST_S3");
   if (root == nullptr) GTEST_SKIP() << "no S3 server: METAFLOW_TEST_S3 is not set (test/e2e/test_s3.py does)";

@@ -88,7 +88,7 @@ std::string ServiceMetadataWriter::new_run(const std::vector<std::string>& tags,
                                        {"system_tags", system_tags},
                                        {"ts_epoch", clock_.wall_microseconds() / 1000}});
   std::string run = id_in(answer.json, "run_number");
-  if (!valid_path_name(run)) throw client_.error("register " + what, answer);
+  if (!is_name(NameKind::run, run)) throw client_.error("register " + what, answer);
   heartbeats_.start(fmt::format("/flows/{}/runs/{}", options_.flow, run), kFirstHeartbeat);
   client_.be_patient();
   return run;

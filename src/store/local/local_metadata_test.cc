@@ -1,0 +1,96 @@
+#include "store/local/local_metadata.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <functional>
+
+#include <metaflow/error.h>
+
+#include "base/files.h"
+
+namespace metaflow::store {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+constexpr const char* kRowKey = "e2f1e2f1e2f1e2f1e2f1e2f1e2f1e2f1e2f1e2f1";
+
+/// A store at ROOT/x/y/.metaflow, so that a path which climbs out of it stays in the directory of the test.
+class LocalMetadataTest : public testing::Test {
+ protected:
+  LocalMetadataTest() {
+    std::string name = testing::TempDir() + "metadata_XXXXXX";
+    directory_ = ::mkdtemp(name.data());
+    root_ = directory_ + "/x/y/.metaflow";
+    base::make_directories(root_);
+    writer_.emplace(root_, "F", "me", "local", root_, clock_);
+    writer_->register_run("17", {}, {});
+    writer_->register_task(task_);
+  }
+  ~LocalMetadataTest() override { std::filesystem::remove_all(directory_); }
+
+  std::string refusal(const std::function<void()>& action) {
+    const std::size_t before = files();
+    try {
+      action();
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::data_store);
+      EXPECT_EQ(files(), before) << "something was written";
+      return error.message();
+    }
+    return "none";
+  }
+  std::size_t files() const {
+    return static_cast<std::size_t>(std::distance(std::filesystem::recursive_directory_iterator(directory_), {}));
+  }
+
+  base::SystemClock clock_;
+  std::string directory_;
+  std::string root_;
+  TaskRef task_{"17", "start", "1"};
+  std::optional<LocalMetadataWriter> writer_;
+};
+
+TEST_F(LocalMetadataTest, ARowTellsWhatWasWritten) {
+  TaskData data;
+  data.artifacts = {{"x", kRowKey, 3, "<class 'int'>", "pickle-v4"}};
+  writer_->add_artifacts(task_, data, 1'000'000);
+  writer_->add_fields(task_, 0, {{"attempt-done", "0", ""}, {"note", "a \"b\"\n", "kind \"k\""}});
+  LocalMetadataReader reader(root_);
+  const auto artifacts = reader.artifacts("F", task_, -1);
+  ASSERT_EQ(artifacts.size(), 1U);
+  EXPECT_EQ(artifacts[0].name, "x");
+  EXPECT_EQ(artifacts[0].key, kRowKey);
+  const auto fields = reader.fields("F", task_);
+  const auto note = std::find_if(fields.begin(), fields.end(), [](const FieldInfo& f) { return f.name == "note"; });
+  ASSERT_NE(note, fields.end());
+  EXPECT_EQ(note->value, "a \"b\"\n");
+  EXPECT_EQ(note->type, "kind \"k\"");
+}
+
+TEST_F(LocalMetadataTest, EveryTextIsQuoted) {
+  TaskData data;
+  data.artifacts = {{"x", kRowKey, 3, "", "e\", \"location\": \"elsewhere"}};
+  writer_->add_artifacts(task_, data, 1'000'000);
+  const auto row = base::read_file(root_ + "/F/17/start/1/_meta/0_artifact_x.json");
+  ASSERT_TRUE(row);
+  EXPECT_THAT(std::string(row->text()), HasSubstr(R"("content_type": "e\", \"location\": \"elsewhere")"));
+}
+
+TEST_F(LocalMetadataTest, NothingIsWrittenOutsideOfTheStore) {
+  TaskData data;
+  data.artifacts = {{"x/../../../../../../../../home/config", kRowKey, 3, "", "pickle-v4"}};
+  EXPECT_THAT(refusal([&] { writer_->add_artifacts(task_, data, 1'000'000); }), HasSubstr("/../"));
+  EXPECT_THAT(refusal([&] { writer_->clone_artifacts(task_, task_, data, 1'000'000); }), HasSubstr("/../"));
+  EXPECT_THAT(refusal([&] { writer_->register_task({"17", "start", "../../../../1"}); }), HasSubstr("/../"));
+  EXPECT_THAT(refusal([&] { writer_->new_step("../..", "start"); }), HasSubstr("/../"));
+  EXPECT_THAT(refusal([&] { writer_->register_run("../../17", {}, {}); }), HasSubstr("/../"));
+  EXPECT_THAT(refusal([&] { writer_->add_fields(task_, 0, {{"../../x", "", ""}}); }), HasSubstr("/../"));
+}
+
+}  // namespace
+}  // namespace metaflow::store

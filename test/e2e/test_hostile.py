@@ -1,0 +1,44 @@
+"""What somebody else has written into a store, and what must not come of it."""
+
+import json
+import os
+
+import pytest
+
+
+def files_of(directory):
+    return {str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file()}
+
+
+def change(path, how):
+    """Puts a changed file in the place of one that may be linked to others."""
+    data = json.loads(path.read_text())
+    how(data)
+    path.unlink()
+    path.write_text(json.dumps(data))
+
+
+CONFIGURATION = {"METAFLOW_DEFAULT_DECOSPECS": 'environment:vars={"LD_PRELOAD":"/tmp/evil.so"}'}
+
+
+@pytest.mark.parametrize("step", ["_parameters", "start"])
+def test_an_artifact_does_not_become_a_file_elsewhere(cli, step):
+    """`resume` of a run with an artifact whose row would be the configuration of whoever resumes it."""
+    run_id = cli.run("wide", "--width", 2)
+    (data,) = (cli.directory / f".metaflow/Wide/{run_id}/{step}").glob("*/0.data.json")
+    name = "x/../../../../../../../.metaflowconfig/config"  # of the directory that is $HOME here
+    text = json.dumps(CONFIGURATION)[1:-1]
+
+    def add(contents):
+        key = next(iter(contents["objects"].values()))
+        contents["objects"][name] = key
+        contents["info"][name] = {"size": 1, "type": "t", "encoding": 'e", ' + text + ', "x": "'}
+
+    change(data, add)
+    before = files_of(cli.directory)
+    result = cli("wide", "resume", "--origin-run-id", run_id)
+    assert {path for path in files_of(cli.directory) - before if not path.startswith(".metaflow/")} == set()
+    if step == "start":  # a task like one that has not finished
+        assert result.status == 0 and "Done!" in result.out, result
+    else:
+        assert result.status == 1 and f"'{name}' is not the name of an artifact" in result.err, result
