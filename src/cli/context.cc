@@ -11,6 +11,7 @@
 #include "base/format.h"
 #include "base/text.h"
 #include "graph/project.h"
+#include "store/local/latest_run.h"
 #include "store/open.h"
 
 namespace metaflow::cli {
@@ -150,13 +151,13 @@ std::vector<std::string> parts_of_path(Context& context, const std::string& path
   auto is_run = [&](const std::string& name) { return context.store().has_run(name); };
   if (parts.size() > 2 && parts[0] == context.flow.name && !is_run(parts[0])) parts.erase(parts.begin());
   if (parts[0] == "latest" && !is_run(parts[0])) {
-    const auto latest = base::read_file(fmt::format("{}/{}/latest_run", context.local_root(), context.flow.name));
+    const auto latest = store::latest_run(context.local_root(), context.flow.name);
     if (!latest) {
       throw Error(ErrorCode::not_found,
                   fmt::format("There is no latest run of {} in {}", context.flow.name, context.local_root()),
                   context.root_hint());
     }
-    parts[0] = base::trim(latest->text());
+    parts[0] = *latest;
   }
   return parts;
 }

@@ -19,6 +19,7 @@
 #include "compute/router.h"
 #include "runtime/machine.h"
 #include "runtime/task/memory.h"
+#include "store/local/latest_run.h"
 #include "store/local/local_metadata.h"
 #include "store/service/service_metadata.h"
 
@@ -207,9 +208,7 @@ void Execution::write_parameters(const store::TaskRef& task, store::TaskData dat
       base::Json{{"run_id", run_}, {"flow_name", context_.flow.name}, {"metadata", metadata_->name()}}.dump());
 }
 
-void Execution::make_latest() {
-  base::replace_file(fmt::format("{}/{}/latest_run", context_.local_root(), context_.flow.name), run_);
-}
+void Execution::make_latest() { store::set_latest_run(context_.local_root(), context_.flow.name, run_); }
 
 /// What tasks get besides what this process has. METAFLOW_SCHEDULER_PID: a task dies with its scheduler.
 std::vector<std::string> Execution::task_environment() {

@@ -9,6 +9,7 @@
 #include "base/format.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "store/local/latest_run.h"
 
 namespace metaflow::cli {
 
@@ -28,12 +29,14 @@ ChosenRuns chosen(Context& context, const JobOptions& options) {
     throw Error(ErrorCode::invalid_command, "--my-runs excludes --user and --run-id: they are mutually exclusive");
   ChosenRuns which{.flow = context.flow.name, .run = options.run, .user = options.user};
   if (options.my_runs) which.user = context.user();
+  if (!which.run.empty() && !is_name(store::NameKind::run, which.run))
+    throw Error(ErrorCode::invalid_command, not_a_name(store::NameKind::run, which.run));
   if (which.run.empty() && which.user.empty()) {
-    const auto latest = base::read_file(fmt::format("{}/{}/latest_run", context.local_root(), context.flow.name));
+    const auto latest = store::latest_run(context.local_root(), context.flow.name);
     if (!latest)
       throw Error(ErrorCode::invalid_command, "A previous run id was not found. Specify --run-id.",
                   context.root_hint());
-    which.run = base::trim(latest->text());
+    which.run = *latest;
   }
   return which;
 }

@@ -38,7 +38,12 @@ std::set<std::string> namespaces_of(Context& context, const std::string& run) {
   const auto text = store::get(context.store().storage(), marker_path(context, run));
   if (!text) return names;
   const Json json = Json::parse(text->text()).value_or(Json());
-  for (std::string& name : json["namespaces"].texts()) names.insert(std::move(name));
+  for (std::string& name : json["namespaces"].texts()) {
+    if (!kube::is_namespace(name))
+      throw Error(ErrorCode::data_store,
+                  fmt::format("In '{}', '{}' is not a namespace", marker_path(context, run), base::visible(name)));
+    names.insert(std::move(name));
+  }
   return names;
 }
 
@@ -110,7 +115,8 @@ std::size_t kill(Context& context, const ChosenRuns& chosen) {
     std::map<std::string, std::string> runs;
     for (const RunJob& job : jobs) runs.emplace(job.run_key, job.run);
     for (const auto& [key, run] : runs) {
-      if (!runtime::Lease::holder(context.store().storage(), context.flow.name, run, "execute", context.clock))
+      if (is_name(store::NameKind::run, run) &&
+          !runtime::Lease::holder(context.store().storage(), context.flow.name, run, "execute", context.clock))
         remove_secret(api, loop, key);
     }
     killed += jobs.size();

@@ -13,6 +13,7 @@
 #include "cli/commands.h"
 #include "cli/execution.h"
 #include "runtime/parameters.h"
+#include "store/local/latest_run.h"
 
 namespace metaflow::cli {
 
@@ -28,8 +29,7 @@ struct ResumeCommandOptions {
 std::string find_origin(Context& context, const std::string& named) {
   std::string run = named;
   if (run.empty()) {
-    const auto latest = base::read_file(fmt::format("{}/{}/latest_run", context.local_root(), context.flow.name));
-    if (latest) run = base::trim(latest->text());
+    run = store::latest_run(context.local_root(), context.flow.name).value_or("");
     if (run.empty())
       throw Error(ErrorCode::invalid_command, "A previous run id was not found. Specify --origin-run-id.");
   }
@@ -62,10 +62,11 @@ void refuse_half_cloned(Context& context, const std::string& run) {
   if (!text) return;
   const base::Json json = base::Json::parse_object(text->text()).value_or(base::Json());
   if (json["complete"].boolean().value_or(true)) return;
-  throw Error(
-      ErrorCode::invalid_command,
-      fmt::format("Run {} was stopped while it cloned run {}, and executed nothing", run, json["origin"].text_or("?")),
-      fmt::format("Resume that one: --origin-run-id {}", json["origin"].text_or("?")));
+  const std::string& origin = json["origin"].text();
+  store::check_name(store::NameKind::run, origin, fmt::format("'{}'", cloning_path(context.flow.name, run)));
+  throw Error(ErrorCode::invalid_command,
+              fmt::format("Run {} was stopped while it cloned run {}, and executed nothing", run, origin),
+              fmt::format("Resume that one: --origin-run-id {}", origin));
 }
 
 /// The parameters of the origin. The graph is that of the program as it is now.

@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/history.h"
+#include "store/local/latest_run.h"
 
 namespace metaflow::cli {
 
@@ -21,8 +22,7 @@ using store::AttemptEnd;
 using store::AttemptHistory;
 
 std::string latest_run(Context& context) {
-  const auto text = base::read_file(fmt::format("{}/{}/latest_run", context.local_root(), context.flow.name));
-  if (text && !base::trim(text->text()).empty()) return std::string(base::trim(text->text()));
+  if (auto run = store::latest_run(context.local_root(), context.flow.name)) return std::move(*run);
   throw Error(ErrorCode::not_found, fmt::format("Flow {} has no run in {}", context.flow.name, context.local_root()));
 }
 

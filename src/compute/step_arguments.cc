@@ -49,8 +49,8 @@ std::vector<store::TaskRef> unpack_inputs(std::string_view text) {
   for (const std::string& part : base::split(text, ',')) {
     auto input = store::parse_task_ref(prefix + part);
     if (!input)
-      throw Error(ErrorCode::usage,
-                  fmt::format("Invalid value for '--input-paths': '{}' is not RUN/STEP/TASK", prefix + part));
+      throw Error(ErrorCode::usage, fmt::format("Invalid value for '--input-paths': '{}' is not RUN/STEP/TASK",
+                                                base::visible(prefix + part)));
     inputs.push_back(std::move(*input));
   }
   return inputs;
@@ -140,6 +140,10 @@ StepArguments parse_step_arguments(int argc, char** argv) {
   if (a.step.empty()) throw usage("Missing argument 'STEP_NAME'.");
   if (!is_name(store::NameKind::run, a.run)) throw usage("Missing option '--run-id'.");
   if (!is_name(store::NameKind::task, a.task)) throw usage("Missing option '--task-id'.");
+  if (!a.origin_run_id.empty() && !is_name(store::NameKind::run, a.origin_run_id))
+    throw usage("Invalid value for '--origin-run-id': " + not_a_name(store::NameKind::run, a.origin_run_id));
+  if (!a.split.empty() && !store::parse_task_ref(a.split))
+    throw usage(fmt::format("Invalid value for '--split-path': '{}' is not RUN/STEP/TASK", base::visible(a.split)));
   if (a.datastore_root.empty()) throw usage("Missing option '--datastore-root'.");
   return a;
 }

@@ -76,6 +76,15 @@ TEST(StepArguments, WhatIsWrongIsNamed) {
   EXPECT_THAT(words_of({"step", "a", "--task-id", "1"}), HasSubstr("--run-id"));
   EXPECT_THAT(words_of({"step", "a", "--run-id", "../1", "--task-id", "1"}), HasSubstr("--run-id"));
   EXPECT_THAT(words_of({"step", "a", "--run-id", "1", "--task-id", "1"}), HasSubstr("--datastore-root"));
+  const std::vector<std::string> good{"step", "a", "--run-id", "1", "--task-id", "1", "--datastore-root", "/r"};
+  const auto with = [&](const std::string& option, const std::string& value) {
+    std::vector<std::string> words = good;
+    words.insert(words.end(), {option, value});
+    return words_of(words);
+  };
+  EXPECT_EQ(words_of(good), "nothing");
+  EXPECT_THAT(with("--origin-run-id", "../1"), HasSubstr("'../1' is not the id of a run"));
+  EXPECT_THAT(with("--split-path", "17/../1"), HasSubstr("'17/../1' is not RUN/STEP/TASK"));
   EXPECT_THAT(words_of({"step", "a", "b"}), HasSubstr("unexpected extra argument (b)"));
   EXPECT_THAT(words_of({"step", "a", "--split-index", "x"}), HasSubstr("x is not a valid integer"));
   EXPECT_THAT(words_of({"step", "a", "--input-paths", "17/a"}), HasSubstr("'17/a' is not RUN/STEP/TASK"));

@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "base/process.h"
 #include "base/text.h"
+#include "store/names.h"
 
 namespace metaflow::runtime {
 
@@ -64,6 +65,7 @@ std::string to_json(const LeaseHolder& holder) {
 std::optional<LeaseHolder> from_json(std::string_view text) {
   try {
     const Json json = Json::parse_or_throw(text);
+    if (!is_name(store::NameKind::run, json.get<std::string>("run"))) return std::nullopt;
     return LeaseHolder{json.get<std::string>("user"),     json.get<std::string>("host"),
                        json.get<std::string>("boot"),     json.get<std::string>("pid_space"),
                        json.get<std::int64_t>("pid"),     json.get<std::uint64_t>("pid_began"),

@@ -77,6 +77,12 @@ TEST_F(LeaseTest, ResumeSaysAsWhat) {
   EXPECT_THAT(refusal("resume"), HasSubstr("as run 23"));
 }
 
+TEST_F(LeaseTest, OneForWhatIsNoRunIsNobodys) {
+  const auto mine = take();
+  edit(0, [](Json& json) { json.set("run", "17 --with x"); });
+  EXPECT_FALSE(holder());
+}
+
 TEST_F(LeaseTest, WhatIsReleasedIsFree) {
   take().reset();
   EXPECT_FALSE(holder());

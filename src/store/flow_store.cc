@@ -246,11 +246,10 @@ std::vector<std::optional<base::SharedBytes>> FlowStore::read_objects(std::span<
   return storage_->get(paths);
 }
 
-std::vector<std::string> FlowStore::directories(const std::string& path) const {
+std::vector<std::string> FlowStore::directories(const std::string& path, NameKind kind) const {
   std::vector<std::string> names;
   for (Entry& entry : storage_->list(path)) {
-    if (entry.is_directory && entry.name != "_meta" && !entry.name.starts_with('.'))
-      names.push_back(std::move(entry.name));
+    if (entry.is_directory && is_name(kind, entry.name)) names.push_back(std::move(entry.name));
   }
   // Numbers by value, then the rest.
   std::sort(names.begin(), names.end(), [](const std::string& a, const std::string& b) {
@@ -268,9 +267,11 @@ bool FlowStore::has_run(const std::string& run) const {
   return is_name(NameKind::run, run) && !storage_->list(flow_ + "/" + run).empty();
 }
 
-std::vector<std::string> FlowStore::steps(const std::string& run) const { return directories(flow_ + "/" + run); }
+std::vector<std::string> FlowStore::steps(const std::string& run) const {
+  return directories(flow_ + "/" + run, NameKind::step);
+}
 std::vector<std::string> FlowStore::tasks(const std::string& run, const std::string& step) const {
-  return directories(flow_ + "/" + run + "/" + step);
+  return directories(flow_ + "/" + run + "/" + step, NameKind::task);
 }
 
 }  // namespace metaflow::store

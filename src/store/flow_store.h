@@ -114,7 +114,8 @@ class FlowStore {
   std::string attempt_path(const TaskRef& task, int attempt, std::string_view name) const;
   int latest_attempt_from(const TaskRef& task, int attempt) const;
   std::string log_path(const TaskRef& task, int attempt, LogSource source, Stream stream) const;
-  std::vector<std::string> directories(const std::string& path) const;
+  /// Those with names of this kind, in their order.
+  std::vector<std::string> directories(const std::string& path, NameKind kind) const;
 
   std::shared_ptr<Storage> storage_;
   std::string flow_;

@@ -101,13 +101,13 @@ void Journal::flush() {
 std::optional<RunHistory> read_journal(const std::string& path, const std::string& run) {
   const auto bytes = base::read_file(path);
   if (!bytes) return std::nullopt;
+  return parse_journal(bytes->text(), run);
+}
+
+RunHistory parse_journal(std::string_view text, const std::string& run) {
   RunHistory history;
   std::unordered_map<std::string, std::size_t> open;  // "work/5/0": which attempt
-  auto ref = [&](const std::string& text) {
-    const std::size_t slash = text.find('/');
-    return TaskRef{run, text.substr(0, slash), slash == std::string::npos ? "" : text.substr(slash + 1)};
-  };
-  std::string_view text = bytes->text();
+  auto ref = [&](const std::string& step_and_task) { return parse_task_ref(run + "/" + step_and_task); };
   while (!text.empty()) {
     const std::size_t end = text.find('\n');
     if (end == std::string_view::npos) break;  // a line that is just being written
@@ -118,9 +118,11 @@ std::optional<RunHistory> read_journal(const std::string& path, const std::strin
       const auto event = json.get<std::string>("e");
       const auto time = json.get<std::int64_t>("t");
       if (event == "run") {
+        const std::string origin = json.get("origin", "");
+        if (!origin.empty() && !is_name(NameKind::run, origin)) continue;
         history.began = history.began == 0 ? time : history.began;
         history.begin = {json.get("command", ""),
-                         json.get("origin", ""),
+                         origin,
                          json.get("host", ""),
                          json.get("pid", std::int64_t{0}),
                          json.get("max_workers", std::uint64_t{0}),
@@ -133,19 +135,24 @@ std::optional<RunHistory> read_journal(const std::string& path, const std::strin
         history.how = named<RunEnd>(kRunEnds, json.get<std::string>("how"));
         history.why = json.get("why", "");
       } else if (event == "expect") {
-        history.expected[json.get<std::string>("step")] += json.get<std::uint64_t>("n");
+        const auto step = json.get<std::string>("step");
+        if (is_name(NameKind::step, step)) history.expected[step] += json.get<std::uint64_t>("n");
       } else if (event == "clone") {
         const auto from = parse_task_ref(json.get<std::string>("from"));
-        if (from) history.clones.push_back({ref(json.get<std::string>("task")), *from});
+        const auto task = ref(json.get<std::string>("task"));
+        if (task && from) history.clones.push_back({*task, *from});
       } else if (event == "start") {
+        const auto task = ref(json.get<std::string>("task"));
+        const std::string split = json.get("split", "");
+        if (!task || (!split.empty() && !parse_task_ref(split))) continue;
         AttemptHistory attempt;
-        attempt.task = ref(json.get<std::string>("task"));
+        attempt.task = *task;
         attempt.attempt = json.get<int>("n");
         attempt.fallback = json.get("fallback", false);
         attempt.where = json.get("where", "");
         attempt.inputs = json.get("in", "");
         if (json.contains("i")) attempt.index = json.get<std::size_t>("i");
-        attempt.split = json.get("split", "");
+        attempt.split = split;
         attempt.began = time;
         open[fmt::format("{}/{}", step_and_task(attempt.task), attempt.attempt)] = history.attempts.size();
         history.attempts.push_back(std::move(attempt));
@@ -161,7 +168,7 @@ std::optional<RunHistory> read_journal(const std::string& path, const std::strin
                          json.get("wr", std::uint64_t{0})};
       }
     } catch (const base::JsonMismatch&) {
-      // A power loss may have damaged a line; the others still tell what they tell.
+      // A power loss may have damaged a line; the others still tell what they tell. So it is with names that are none.
     }
   }
   return history;

@@ -103,7 +103,9 @@ struct RunHistory {
 };
 
 /// Reads a journal, also one that is being written or whose writer was killed. Nothing if there is none (a run of
-/// Python, or of an older version).
+/// Python, or of an older version). What it says is data: who obeys it asks first who wrote it.
 std::optional<RunHistory> read_journal(const std::string& path, const std::string& run);
+/// The same of its content.
+RunHistory parse_journal(std::string_view text, const std::string& run);
 
 }  // namespace metaflow::store

@@ -126,6 +126,25 @@ TEST_F(JournalTest, DamagedLinesAreLeftOut) {
   }
 }
 
+TEST_F(JournalTest, LinesWithNamesThatAreNoneAreLeftOut) {
+  write();
+  const std::string whole = text();
+  for (const std::string task :
+       {"../../x/1", "work/../1", "work", "work/", "/1", "work/1/2", "a\\u001b[2J/1", "--with/1"}) {
+    base::replace_file(path_, whole + R"({"e":"start","t":1,"task":")" + task + R"(","n":0})" + "\n" +
+                                  R"({"e":"clone","t":1,"task":")" + task + R"(","from":"16/start/9"})" + "\n" +
+                                  R"({"e":"clone","t":1,"task":"work/7","from":"16/)" + task + R"("})" + "\n");
+    EXPECT_EQ(read().attempts.size(), 2U) << task;
+    EXPECT_EQ(read().clones.size(), 1U) << task;
+  }
+  base::replace_file(path_, whole + R"({"e":"start","t":1,"task":"work/7","n":0,"split":"../x"})" + "\n" +
+                                R"({"e":"expect","t":1,"step":"../work","n":1})" + "\n" +
+                                R"({"e":"run","t":1,"origin":"../16"})" + "\n");
+  EXPECT_EQ(read().attempts.size(), 2U);
+  EXPECT_EQ(read().expected.size(), 1U);
+  EXPECT_EQ(read().begin.origin, "16") << "what a run was begun with is a line like the others";
+}
+
 TEST_F(JournalTest, ItIsContinued) {
   write();
   Journal journal(path_);

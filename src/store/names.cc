@@ -92,9 +92,9 @@ std::string_view words_for(NameKind kind) {
 bool is_name(NameKind kind, std::string_view text) {
   switch (kind) {
     case NameKind::flow:
-    case NameKind::step:
     case NameKind::artifact: return is_identifier(text);
-    // What stands beside runs and tasks is not one of them.
+    // What stands beside steps, runs and tasks is not one of them.
+    case NameKind::step: return is_identifier(text) && text != "_meta";
     case NameKind::run: return is_id(text) && text != "data" && text != "_meta";
     case NameKind::task: return is_id(text) && text != "_meta";
     case NameKind::key: return is_key(text);

@@ -50,6 +50,7 @@ TEST(Names, IdsAreOfPlainCharacters) {
       EXPECT_FALSE(is_name(kind, id)) << id;
   }
   EXPECT_FALSE(is_name(NameKind::run, "data")) << "the blobs of the flow";
+  EXPECT_FALSE(is_name(NameKind::step, "_meta"));
 }
 
 TEST(Names, KeysAreFortyDigits) {

@@ -158,7 +158,8 @@ void LocalMetadataWriter::clone_artifacts(const TaskRef& task, const TaskRef& or
 std::vector<std::string> LocalMetadataReader::flows() {
   std::vector<std::string> names;
   for (std::string& name : base::list_directory(root_)) {
-    if (base::exists(fmt::format("{}/{}/_meta/_self.json", root_, name))) names.push_back(std::move(name));
+    if (is_name(NameKind::flow, name) && base::exists(fmt::format("{}/{}/_meta/_self.json", root_, name)))
+      names.push_back(std::move(name));
   }
   std::sort(names.begin(), names.end());
   return names;
@@ -176,33 +177,33 @@ std::optional<RunInfo> LocalMetadataReader::run(const std::string& flow, const s
 std::vector<RunInfo> LocalMetadataReader::runs(const std::string& flow) {
   std::vector<RunInfo> infos;
   for (const std::string& name : base::list_directory(path_below(root_, flow))) {
+    if (!is_name(NameKind::run, name)) continue;
     if (auto info = run(flow, name)) infos.push_back(std::move(*info));
   }
   std::sort(infos.begin(), infos.end(), [](const RunInfo& a, const RunInfo& b) { return a.created > b.created; });
   return infos;
 }
 
-std::vector<ObjectInfo> LocalMetadataReader::objects(const std::string& path, const char* id_field) {
+std::vector<ObjectInfo> LocalMetadataReader::objects(const std::string& path, NameKind kind) {
   std::vector<ObjectInfo> infos;
   for (const std::string& name : base::list_directory(path)) {
+    if (!is_name(kind, name)) continue;
     const std::string self = fmt::format("{}/{}/_meta/_self.json", path, name);
     const auto text = base::read_file(self);
     if (!text) continue;
-    const Json json = parse(*text, self);
-    const std::string id = text_field(json, id_field);
-    infos.push_back({id.empty() ? name : id, created_of(json)});
+    infos.push_back({name, created_of(parse(*text, self))});
   }
   std::sort(infos.begin(), infos.end(), [](const ObjectInfo& a, const ObjectInfo& b) { return a.created < b.created; });
   return infos;
 }
 
 std::vector<ObjectInfo> LocalMetadataReader::steps(const std::string& flow, const std::string& run) {
-  return objects(path_below(root_, flow + "/" + run), "step_name");
+  return objects(path_below(root_, flow + "/" + run), NameKind::step);
 }
 
 std::vector<ObjectInfo> LocalMetadataReader::tasks(const std::string& flow, const std::string& run,
                                                    const std::string& step) {
-  return objects(path_below(root_, fmt::format("{}/{}/{}", flow, run, step)), "task_id");
+  return objects(path_below(root_, fmt::format("{}/{}/{}", flow, run, step)), NameKind::task);
 }
 
 std::vector<FieldInfo> LocalMetadataReader::fields(const std::string& flow, const TaskRef& task) {
@@ -245,6 +246,9 @@ std::vector<ArtifactInfo> LocalMetadataReader::artifacts(const std::string& flow
     const auto text = base::read_file(directory + "/" + name);
     if (!text) continue;
     const Json json = parse(*text, directory + "/" + name);
+    const std::string where = fmt::format("'{}/{}'", directory, name);
+    check_name(NameKind::artifact, text_field(json, "name"), where);
+    check_name(NameKind::key, text_field(json, "sha"), where);
     infos.push_back({text_field(json, "name"), text_field(json, "sha"), text_field(json, "content_type"),
                      text_field(json, "ds_type"), text_field(json, "location"), attempt, created_of(json)});
   }

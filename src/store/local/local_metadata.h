@@ -57,7 +57,7 @@ class LocalMetadataReader : public Metadata {
                                      const std::vector<std::string>& remove) override;
 
  private:
-  std::vector<ObjectInfo> objects(const std::string& path, const char* id_field);
+  std::vector<ObjectInfo> objects(const std::string& path, NameKind kind);
 
   std::string root_;
 };

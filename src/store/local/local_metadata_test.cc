@@ -92,5 +92,41 @@ TEST_F(LocalMetadataTest, NothingIsWrittenOutsideOfTheStore) {
   EXPECT_THAT(refusal([&] { writer_->add_fields(task_, 0, {{"../../x", "", ""}}); }), HasSubstr("/../"));
 }
 
+TEST_F(LocalMetadataTest, StraysAreNotListed) {
+  writer_->new_step("17", "start");
+  for (const char* path : {"a flow/_meta/_self.json", "F/1;reboot/_meta/_self.json", "F/17/a step/_meta/_self.json",
+                           "F/17/start/--with/_meta/_self.json"})
+    base::create_file(root_ + "/" + path, "{}");
+  LocalMetadataReader reader(root_);
+  EXPECT_THAT(reader.flows(), ElementsAre("F"));
+  EXPECT_EQ(reader.runs("F").size(), 1U);
+  EXPECT_EQ(reader.steps("F", "17").size(), 1U);
+  EXPECT_EQ(reader.tasks("F", "17", "start").size(), 1U);
+}
+
+TEST_F(LocalMetadataTest, ATaskIsCalledAsItsDirectoryIs) {
+  base::replace_file(root_ + "/F/17/start/1/_meta/_self.json", R"({"task_id": "../../../../x", "ts_epoch": 1})");
+  const auto tasks = LocalMetadataReader(root_).tasks("F", "17", "start");
+  ASSERT_EQ(tasks.size(), 1U);
+  EXPECT_EQ(tasks[0].id, "1");
+}
+
+TEST_F(LocalMetadataTest, ARowOfAnArtifactHasANameAndAKey) {
+  const std::string path = root_ + "/F/17/start/1/_meta/0_artifact_x.json";
+  for (const auto& [row, words] :
+       {std::pair(R"({"name": "../x", "sha": "KEY"})", "'../x' is not the name of an artifact"),
+        std::pair(R"({"name": "x", "sha": "../../../x"})", "'../../../x' is not a key"),
+        std::pair(R"({"name": "x"})", "'' is not a key")}) {
+    base::replace_file(path, row);
+    try {
+      LocalMetadataReader(root_).artifacts("F", task_, 0);
+      ADD_FAILURE() << row;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::data_store);
+      EXPECT_THAT(error.message(), testing::AllOf(HasSubstr(path), HasSubstr(words)));
+    }
+  }
+}
+
 }  // namespace
 }  // namespace metaflow::store

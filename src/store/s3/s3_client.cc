@@ -29,6 +29,22 @@ bool passes(std::string_view code) {
   return std::find(std::begin(kPassing), std::end(kPassing), code) != std::end(kPassing);
 }
 
+/// Also of old buckets and of compatible servers. It becomes a part of a host's name.
+bool is_bucket(std::string_view name) {
+  return !name.empty() && name[0] != '.' && name[0] != '-' && std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-' ||
+           c == '_';
+  });
+}
+
+/// Keys are texts to S3, but paths to servers and proxies on the way.
+bool is_prefix(std::string_view prefix) {
+  const auto parts = base::split(prefix, '/');
+  return std::none_of(parts.begin(), parts.end(),
+                      [](const std::string& part) { return part == "." || part == ".."; }) &&
+         std::none_of(prefix.begin(), prefix.end(), [](unsigned char c) { return c < 0x20 || c == 0x7F; });
+}
+
 std::string hash_of(const std::optional<net::Body>& body) {
   if (!body) return net::sha256_hex(std::string_view());
   net::Sha256 hash;
@@ -73,8 +89,8 @@ S3Location parse_s3_url(const std::string& url) {
   }
   while (location.prefix.ends_with('/')) location.prefix.pop_back();
   location.prefix.erase(0, std::min(location.prefix.find_first_not_of('/'), location.prefix.size()));
-  if (location.bucket.empty() || location.bucket.find_first_of("?#@: ") != std::string::npos) {
-    throw Error(ErrorCode::invalid_command, fmt::format("'{}' is no place in S3", url),
+  if (!is_bucket(location.bucket) || !is_prefix(location.prefix)) {
+    throw Error(ErrorCode::invalid_command, fmt::format("'{}' is no place in S3", base::visible(url)),
                 "It looks like this: s3://bucket/prefix");
   }
   return location;

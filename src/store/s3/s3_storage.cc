@@ -314,7 +314,8 @@ std::vector<S3Storage::Listed> S3Storage::list_objects(const std::string& path, 
         std::replace(key.begin(), key.end(), '+', ' ');
         key = net::percent_decode(key);
       }
-      if (key.size() <= prefix.size()) return;  // an object that stands for the directory
+      // An object that stands for the directory, or what nobody has asked for.
+      if (key.size() <= prefix.size() || !key.starts_with(prefix)) return;
       found.push_back({key.substr(root), number(size).value_or(0)});
     };
     for (const net::XmlElement& element : xml->children) {

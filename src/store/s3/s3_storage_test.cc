@@ -303,7 +303,9 @@ TEST_F(S3Test, PlacesInS3) {
   EXPECT_EQ(parse_s3_url("s3://b/p/q/").prefix, "p/q");
   EXPECT_EQ(parse_s3_url("s3://b").prefix, "");
   EXPECT_EQ(parse_s3_url("s3://b//p").prefix, "p");
-  for (const char* url : {"", "b/p", "s3://", "s3:///p", "http://b/p", "s3://b@evil/p", "/tmp/x"})
+  for (const char* url : {"", "b/p", "s3://", "s3:///p", "http://b/p", "s3://b@evil/p", "/tmp/x", "s3://a b/p",
+                          "s3://a\nb/p", "s3://a%2Fb/p", "s3://a\\b/p", "s3://.b/p", "s3://-b/p", "s3://b/../p",
+                          "s3://b/p/.", "s3://b/p/../q", "s3://b/p\nq"})
     EXPECT_THROW(parse_s3_url(url), Error) << url;
   EXPECT_EQ(storage().root(), "s3://bucket/root");
 }
@@ -335,6 +337,19 @@ TEST_F(S3Test, NothingIsAskedForThatIsNoPathOfAStore) {
     EXPECT_THAT(failure([&] { storage().get_range(path, 0, 1); }), HasSubstr("is not the path of an object"));
   }
   EXPECT_THAT(requests(), ElementsAre());
+}
+
+TEST_F(S3Test, WhatIsListedIsBelowWhatWasAskedFor) {
+  answer_ = [&](const Received&) -> Reply {
+    return {.body =
+                "<?xml version=\"1.0\"?><ListBucketResult><Contents><Key>root/F/a</Key><Size>1</Size></Contents>"
+                "<Contents><Key>other/F/of/somebody</Key><Size>1</Size></Contents><Contents><Key>r</Key></Contents>"
+                "<CommonPrefixes><Prefix>root/F/b/</Prefix></CommonPrefixes>"
+                "<CommonPrefixes><Prefix>root/</Prefix></CommonPrefixes></ListBucketResult>"};
+  };
+  std::vector<std::string> names;
+  for (const Entry& entry : storage().list("F")) names.push_back(entry.name);
+  EXPECT_THAT(names, ElementsAre("a", "b"));
 }
 
 TEST(S3ServerTest, PresignedUrls) {

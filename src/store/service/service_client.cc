@@ -233,6 +233,13 @@ std::optional<std::string> ServiceClient::check(std::string_view at_least) {
   return std::string(*version);
 }
 
+void ServiceClient::check_name(NameKind kind, std::string_view name) const {
+  if (is_name(kind, name)) return;
+  throw Error(ErrorCode::metadata_service,
+              fmt::format("In an answer of the metadata service {}, {}", url(), not_a_name(kind, name)),
+              "Is METAFLOW_SERVICE_URL right?");
+}
+
 Error ServiceClient::error(std::string_view operation, const ServiceAnswer& answer) const {
   std::string why;
   std::string hint;

@@ -18,6 +18,7 @@
 #include "base/settings.h"
 #include "net/http.h"
 #include "net/retry.h"
+#include "store/names.h"
 
 namespace metaflow::store {
 
@@ -83,6 +84,8 @@ class ServiceClient {
   /// What is told during a run, in a line, when requests fail again and again and when they succeed again.
   void on_trouble(std::function<void(const std::string&)> tell) { tell_ = std::move(tell); }
 
+  /// Throws Error{metadata_service} for what the service gave as a name and is not one.
+  void check_name(NameKind kind, std::string_view name) const;
   /// "Cannot register a run at the metadata service http://host:8080: ..."
   Error error(std::string_view operation, const ServiceAnswer& answer) const;
   std::string url() const { return net::printable_url(options_.url); }

@@ -316,6 +316,54 @@ TEST_F(ServiceTest, AnswersThatAreNoneAreRefused) {
   }
 }
 
+TEST_F(ServiceTest, AnIdThatIsNoneIsNamed) {
+  writer().new_run({}, {});
+  service_.script("POST /flows/Sweep/runs/17/steps/start/task", {.body = R"({"task_id": "../../../x\u001b[2J"})"});
+  EXPECT_THAT(message_of([&] { new_task("start"); }),
+              AllOf(HasSubstr(R"('../../../x\x1b[2J' is not the id of a task)"), HasSubstr(client_.url())));
+}
+
+TEST_F(ServiceTest, AnIdThatIsNoneIsNamedAlsoInAList) {
+  writer().new_run({}, {});
+  service_.script("POST /flows/Sweep/runs/17/steps/start/task", kLost, true);
+  service_.script("GET /flows/Sweep/runs/17/steps/start/tasks", {.body = R"([{"task_id": "1/2"}])"});
+  EXPECT_THAT(message_of([&] { new_task("start"); }), HasSubstr("'1/2' is not the id of a task"));
+}
+
+TEST(ServiceReaderTest, NamesThatAreNoneAreRefused) {
+  std::string body;
+  net::TestServer server([&](const Received&) { return Reply{.body = body}; });
+  base::SystemClock clock;
+  ServiceMetadataReader reader({.url = server.url()}, clock);
+  auto refuses = [&](const std::string& row, const std::string& words, auto action) {
+    body = "[" + row + "]";
+    try {
+      action();
+      ADD_FAILURE() << row;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::metadata_service);
+      EXPECT_THAT(error.message(), AllOf(HasSubstr(words), HasSubstr(server.url())));
+    }
+  };
+  const TaskRef task{"3", "s", "4"};
+  refuses(R"({"flow_id": "../F"})", "'../F' is not the name of a flow", [&] { reader.flows(); });
+  refuses(R"({"run_number": "../3"})", "'../3' is not the id of a run", [&] { reader.runs("F"); });
+  refuses(R"({"step_name": "a\nb"})", R"('a\nb' is not the name of a step)", [&] { reader.steps("F", "3"); });
+  refuses(R"({"task_id": "4/.."})", "'4/..' is not the id of a task", [&] { reader.tasks("F", "3", "s"); });
+  refuses(R"({"name": "x/y", "sha": "e2f1e2f1e2f1e2f1e2f1e2f1e2f1e2f1e2f1e2f1"})",
+          "'x/y' is not the name of an artifact", [&] { reader.artifacts("F", task, -1); });
+  refuses(R"({"name": "x", "sha": "../../../../etc/passwd"})", "'../../../../etc/passwd' is not a key",
+          [&] { reader.artifacts("F", task, 0); });
+}
+
+TEST(ServiceReaderTest, NamesBeyondAsciiAreEncodedInAddresses) {
+  net::TestServer server([&](const Received&) { return Reply{.status = 404, .body = "{}"}; });
+  base::SystemClock clock;
+  ServiceMetadataReader reader({.url = server.url()}, clock);
+  EXPECT_TRUE(reader.tasks("F", "3", "größe").empty());
+  EXPECT_EQ(server.received().at(0).target, "/flows/F/runs/3/steps/gr%C3%B6%C3%9Fe/tasks");
+}
+
 TEST(ServiceReaderTest, ReadsWhatIsOdd) {
   net::TestServer server([](const Received& request) {
     if (request.target == "/flows/F/runs") {

@@ -5,6 +5,7 @@
 
 #include "base/format.h"
 #include "base/json.h"
+#include "net/sigv4.h"
 #include "store/service/service_rows.h"
 
 namespace metaflow::store {
@@ -17,11 +18,15 @@ constexpr const char* kOldestForTags = "2.3.0";
 constexpr int kTriesOfTags = 10;  // against others who change them at the same time
 
 std::string path_of(const std::string& flow, const std::string& run) {
-  return fmt::format("/flows/{}/runs/{}", flow, run);
+  return fmt::format("/flows/{}/runs/{}", net::percent_encode(flow), net::percent_encode(run));
+}
+
+std::string path_of(const std::string& flow, const std::string& run, const std::string& step) {
+  return fmt::format("{}/steps/{}/tasks", path_of(flow, run), net::percent_encode(step));
 }
 
 std::string path_of(const std::string& flow, const TaskRef& task) {
-  return fmt::format("{}/steps/{}/tasks/{}", path_of(flow, task.run), task.step, task.task);
+  return fmt::format("{}/{}", path_of(flow, task.run, task.step), net::percent_encode(task.task));
 }
 
 /// The service's database counts in 32 bits, and takes anything above for a failure of its own. Runs of the local
@@ -51,9 +56,12 @@ std::vector<Json> ServiceMetadataReader::list(const std::string& path) {
   return rows;
 }
 
-std::vector<ObjectInfo> ServiceMetadataReader::objects(const std::string& path, const char* id) {
+std::vector<ObjectInfo> ServiceMetadataReader::objects(const std::string& path, const char* id, NameKind kind) {
   std::vector<ObjectInfo> infos;
-  for (const Json& row : list(path)) infos.push_back({id_in(row, id), created_in(row)});
+  for (const Json& row : list(path)) {
+    infos.push_back({id_in(row, id), created_in(row)});
+    client_.check_name(kind, infos.back().id);
+  }
   std::sort(infos.begin(), infos.end(), [](const ObjectInfo& a, const ObjectInfo& b) {  // by time, then by number
     return std::tuple(a.created, a.id.size(), a.id) < std::tuple(b.created, b.id.size(), b.id);
   });
@@ -62,14 +70,20 @@ std::vector<ObjectInfo> ServiceMetadataReader::objects(const std::string& path, 
 
 std::vector<std::string> ServiceMetadataReader::flows() {
   std::vector<std::string> names;
-  for (const Json& row : list("/flows")) names.push_back(row["flow_id"].text());
+  for (const Json& row : list("/flows")) {
+    names.push_back(row["flow_id"].text());
+    client_.check_name(NameKind::flow, names.back());
+  }
   std::sort(names.begin(), names.end());
   return names;
 }
 
 std::vector<RunInfo> ServiceMetadataReader::runs(const std::string& flow) {
   std::vector<RunInfo> infos;
-  for (const Json& row : list(fmt::format("/flows/{}/runs", flow))) infos.push_back(run_of(row));
+  for (const Json& row : list(fmt::format("/flows/{}/runs", net::percent_encode(flow)))) {
+    infos.push_back(run_of(row));
+    client_.check_name(NameKind::run, infos.back().id);
+  }
   std::stable_sort(infos.begin(), infos.end(),
                    [](const RunInfo& a, const RunInfo& b) { return a.created > b.created; });
   return infos;
@@ -79,16 +93,18 @@ std::optional<RunInfo> ServiceMetadataReader::run(const std::string& flow, const
   if (!may_be_there(run)) return std::nullopt;
   const Json row = get(path_of(flow, run));
   if (!row.is_object()) return std::nullopt;
-  return run_of(row);
+  RunInfo info = run_of(row);
+  client_.check_name(NameKind::run, info.id);
+  return info;
 }
 
 std::vector<ObjectInfo> ServiceMetadataReader::steps(const std::string& flow, const std::string& run) {
-  return objects(path_of(flow, run) + "/steps", "step_name");
+  return objects(path_of(flow, run) + "/steps", "step_name", NameKind::step);
 }
 
 std::vector<ObjectInfo> ServiceMetadataReader::tasks(const std::string& flow, const std::string& run,
                                                      const std::string& step) {
-  return objects(fmt::format("{}/steps/{}/tasks", path_of(flow, run), step), "task_id");
+  return objects(path_of(flow, run, step), "task_id", NameKind::task);
 }
 
 std::vector<FieldInfo> ServiceMetadataReader::fields(const std::string& flow, const TaskRef& task) {
@@ -108,6 +124,8 @@ std::vector<ArtifactInfo> ServiceMetadataReader::artifacts(const std::string& fl
   for (const Json& row :
        list(attempt < 0 ? path + "/artifacts" : fmt::format("{}/attempt/{}/artifacts", path, attempt))) {
     infos.push_back(artifact_of(row));
+    client_.check_name(NameKind::artifact, infos.back().name);
+    client_.check_name(NameKind::key, infos.back().key);
   }
   std::sort(infos.begin(), infos.end(), [](const ArtifactInfo& a, const ArtifactInfo& b) { return a.name < b.name; });
   return infos;

@@ -34,7 +34,7 @@ class ServiceMetadataReader : public Metadata {
  private:
   base::Json get(const std::string& path);
   std::vector<base::Json> list(const std::string& path);
-  std::vector<ObjectInfo> objects(const std::string& path, const char* id);
+  std::vector<ObjectInfo> objects(const std::string& path, const char* id, NameKind kind);
 
   base::EventLoop loop_;
   ServiceClient client_;

@@ -111,6 +111,7 @@ void TaskIds::arrived(Step& step, ServiceAnswer&& answer) {
   --step.in_flight;
   std::string id = answer.ok() ? id_in(answer.json, "task_id") : std::string();
   if (!id.empty()) {
+    client_.check_name(NameKind::task, id);
     step.retry.reset();
     add(step, std::move(id));
   } else if (!answer.ok() && answer.may_have_arrived) {
@@ -152,6 +153,7 @@ void TaskIds::list(Step& step) {
     for (const Json& task : answer.json.items()) {
       std::string id = id_in(task, "task_id");
       if (id.empty() || !known.insert(id).second) continue;
+      client_.check_name(NameKind::task, id);
       if (step.expected > 0) --step.expected;
       add(step, std::move(id));
     }

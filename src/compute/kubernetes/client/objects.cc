@@ -1,5 +1,6 @@
 #include "compute/kubernetes/client/objects.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/json.h"
@@ -25,6 +26,13 @@ std::optional<WatchEvent> parse_event(std::string_view line) {
   if (parsed.version.empty() && parsed.type != "ERROR") return std::nullopt;
   parsed.object = std::move(*object);
   return parsed;
+}
+
+bool is_namespace(std::string_view name) {
+  constexpr std::size_t kLongest = 63;
+  if (name.empty() || name.size() > kLongest || name.front() == '-' || name.back() == '-') return false;
+  return std::all_of(name.begin(), name.end(),
+                     [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; });
 }
 
 bool Lines::add(std::string_view bytes) {

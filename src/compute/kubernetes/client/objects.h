@@ -36,6 +36,9 @@ struct WatchEvent {
 /// Nothing if it is no event.
 std::optional<WatchEvent> parse_event(std::string_view line);
 
+/// Whether a namespace can be called so. It becomes a part of addresses.
+bool is_namespace(std::string_view name);
+
 /// Cuts a stream into lines. One that is longer than `most` makes add() false.
 class Lines {
  public:

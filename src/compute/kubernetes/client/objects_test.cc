@@ -56,6 +56,13 @@ TEST(KubernetesObjects, TextAt) {
   EXPECT_EQ(text_at(object, {"x"}), "");
 }
 
+TEST(KubernetesObjects, Namespaces) {
+  for (const char* name : {"default", "team-7", "7"}) EXPECT_TRUE(is_namespace(name)) << name;
+  for (const std::string& name : {std::string(), std::string(".."), std::string("a/../b"), std::string("A"),
+                                  std::string("a_b"), std::string("-a"), std::string("a-"), std::string(64, 'a')})
+    EXPECT_FALSE(is_namespace(name)) << name;
+}
+
 TEST(KubernetesObjects, Lines) {
   Lines lines(10);
   EXPECT_TRUE(lines.add("ab"));

@@ -1,0 +1,31 @@
+#include "store/local/latest_run.h"
+
+#include "base/files.h"
+#include "base/format.h"
+#include "base/text.h"
+#include "store/names.h"
+
+namespace metaflow::store {
+
+namespace {
+
+std::string path_of(const std::string& local_root, const std::string& flow) {
+  return path_below(local_root, flow + "/latest_run");
+}
+
+}  // namespace
+
+std::optional<std::string> latest_run(const std::string& local_root, const std::string& flow) {
+  const std::string path = path_of(local_root, flow);
+  const auto text = base::read_file(path);
+  if (!text || base::trim(text->text()).empty()) return std::nullopt;
+  std::string run(base::trim(text->text()));
+  check_name(NameKind::run, run, fmt::format("'{}'", path));
+  return run;
+}
+
+void set_latest_run(const std::string& local_root, const std::string& flow, const std::string& run) {
+  base::replace_file(path_of(local_root, flow), run);
+}
+
+}  // namespace metaflow::store

@@ -1,0 +1,13 @@
+// The run of a flow that was started last on this machine, which commands mean unless told otherwise.
+#pragma once
+
+#include <optional>
+#include <string>
+
+namespace metaflow::store {
+
+/// Nothing if there is none. Throws Error{data_store} if the file has something else in it.
+std::optional<std::string> latest_run(const std::string& local_root, const std::string& flow);
+void set_latest_run(const std::string& local_root, const std::string& flow, const std::string& run);
+
+}  // namespace metaflow::store
