@@ -103,6 +103,10 @@ std::optional<SharedBytes> read_file(const std::string& path) {
     if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
     throw_errno("open", path, errno);
   }
+  return read_open_file(fd, path);
+}
+
+std::optional<SharedBytes> read_open_file(const Fd& fd, const std::string& path) {
   struct stat status {};
   if (fails_at("examine") || ::fstat(fd.get(), &status) != 0) throw_errno("examine", path, errno);
   if (S_ISDIR(status.st_mode)) throw_errno("read", path, EISDIR);

@@ -46,6 +46,9 @@ using Parts = std::span<const std::span<const std::byte>>;
 /// The whole file; nothing if it does not exist. Files from 64 KiB on are mapped.
 std::optional<SharedBytes> read_file(const std::string& path);
 
+/// The same of an open file; nothing if what it is about has gone (in /proc).
+std::optional<SharedBytes> read_open_file(const Fd& fd, const std::string& path);
+
 /// Where one can do without (in /proc, for instance): nothing if it cannot be read, whatever the reason.
 std::optional<SharedBytes> try_read_file(const std::string& path);
 

@@ -11,7 +11,9 @@
 #include "base/files.h"
 #include "base/format.h"
 #include "base/json.h"
+#include "base/project_settings.h"
 #include "base/text.h"
+#include "base/trusted_file.h"
 
 namespace metaflow::base {
 
@@ -32,11 +34,19 @@ std::string nearest_with(const std::string& name) {
   }
 }
 
+std::optional<JudgedFile> read_configuration(const std::string& path, const char* more_advice) {
+  try {
+    return read_judged_file(path);
+  } catch (const Error& error) {
+    throw Error(ErrorCode::invalid_command, "The configuration cannot be read: " + error.message(),
+                fmt::format("Make the file readable, or remove it{}.", more_advice));
+  }
+}
+
 }  // namespace
 
 Settings::Settings() {
-  if (const std::string directory = nearest_with(".metaflow/config.json"); !directory.empty())
-    read(directory + "/.metaflow/config.json");
+  read_project();
   std::string home = environment("METAFLOW_HOME");
   if (home.empty()) {
     const std::string user_home = environment("HOME");
@@ -50,35 +60,68 @@ Settings::Settings() {
                 fmt::format("Unable to locate METAFLOW_PROFILE '{}': there is no {}", profile, path),
                 "Unset METAFLOW_PROFILE, or make the file.");
   }
-  read(path);
+  read_of_user(path);
 }
 
-void Settings::read(const std::string& path) {
-  std::optional<SharedBytes> text;
-  try {
-    text = read_file(path);
-  } catch (const Error& error) {
-    throw Error(
-        ErrorCode::invalid_command, "The configuration cannot be read: " + error.message(),
-        fmt::format("Make the file readable, or remove it{}.",
-                    path.ends_with("/.metaflow/config.json") ? "" : ", or set METAFLOW_HOME to another directory"));
+/// The nearest one that nobody else may have written: anybody can put one into a directory above, such as /tmp.
+void Settings::read_project() {
+  for (std::string directory = current_directory();; directory.resize(directory.rfind('/'))) {
+    const std::string path = directory + "/.metaflow/config.json";
+    const auto file = exists(path) ? read_configuration(path, "") : std::nullopt;
+    if (file && file->distrust) {
+      notes_.push_back(fmt::format("The configuration file '{}' is not used: {}.", path, *file->distrust));
+    } else if (file) {
+      const std::vector<std::string> refused = take(path, file->content->text(), &may_stand_in_project);
+      notes_.push_back(fmt::format("The configuration file '{}' is used.", path));
+      if (!refused.empty())
+        notes_.push_back(fmt::format(
+            "It cannot set {}: that is for the environment and for your own configuration file.", join(refused, ", ")));
+      return;
+    }
+    if (directory.empty() || directory == "/") return;
   }
-  if (!text) return;
+}
+
+void Settings::read_of_user(const std::string& path) {
+  const auto file = read_configuration(path, ", or set METAFLOW_HOME to another directory");
+  if (!file) return;
+  if (file->distrust) {
+    throw Error(ErrorCode::invalid_command,
+                fmt::format("The configuration file '{}' cannot be trusted: {}", path, *file->distrust),
+                "Make it your own, and let nobody else write it or its directory (chown, chmod go-w), or set "
+                "METAFLOW_HOME to another directory.");
+  }
+  take(path, file->content->text(), [](std::string_view) { return true; });
+}
+
+std::vector<std::string> Settings::take(const std::string& path, std::string_view text,
+                                        bool (*wanted)(std::string_view)) {
   Json json;
   try {
-    json = Json::parse_or_throw(text->text());
+    json = Json::parse_or_throw(text);
     if (!json.is_object()) throw JsonMismatch("it is not an object");
   } catch (const JsonMismatch& error) {
     throw Error(ErrorCode::invalid_command,
                 fmt::format("The configuration file '{}' is not valid JSON: {}", path, error.what()));
   }
+  std::vector<std::string> others;
   for (const auto& [name, value] : json.members()) {
-    if (!value.is_null()) values_.try_emplace(name, Found{value.is_text() ? value.text() : value.dump(), path});
+    if (value.is_null()) continue;
+    if (wanted(name)) {
+      values_.try_emplace(name, Found{value.is_text() ? value.text() : value.dump(), path});
+    } else if (name.starts_with("METAFLOW_")) {
+      others.push_back(visible(name));
+    }
   }
+  return others;
 }
 
 std::optional<Settings::Found> Settings::find(const std::string& variable) const {
   if (std::string value = environment(variable.c_str()); !value.empty()) return Found{std::move(value)};
+  return find_in_files(variable);
+}
+
+std::optional<Settings::Found> Settings::find_in_files(const std::string& variable) const {
   const auto found = values_.find(variable);
   if (found == values_.end() || found->second.value.empty()) return std::nullopt;
   return found->second;

@@ -1,15 +1,18 @@
-// Metaflow's configuration: METAFLOW_X from the environment, else from the nearest .metaflow/config.json upwards, else
-// from the configuration of the user.
+// Metaflow's configuration: METAFLOW_X from the environment, else from the nearest .metaflow/config.json upwards, which
+// may set harmless variables only (project_settings.h), else from the configuration of the user. Neither is obeyed
+// where somebody else may have written it.
 #pragma once
 
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 namespace metaflow::base {
 
-/// Reads the configuration files once. Throws Error{invalid_command} for one that is damaged, or a profile that does
-/// not exist.
+/// Reads the configuration files once. Throws Error{invalid_command} for one that is damaged, a profile that does not
+/// exist, or a configuration of the user that somebody else may have written.
 class Settings {
  public:
   Settings();
@@ -23,10 +26,19 @@ class Settings {
   /// The value of METAFLOW_<name>; nothing if it is not set (or set to nothing).
   std::optional<std::string> get(const std::string& name) const;
   std::string get(const std::string& name, const std::string& otherwise) const { return get(name).value_or(otherwise); }
+  /// The value of a variable in the files, whatever the environment says.
+  std::optional<Found> find_in_files(const std::string& variable) const;
+
+  /// What the user should know of the project's file, a sentence each: that it is used, and what is not.
+  const std::vector<std::string>& notes() const { return notes_; }
 
  private:
-  void read(const std::string& path);
+  void read_project();
+  void read_of_user(const std::string& path);
+  /// Takes the variables that `wanted` says; gives back the names of the others.
+  std::vector<std::string> take(const std::string& path, std::string_view text, bool (*wanted)(std::string_view));
   std::map<std::string, Found> values_;  // from files; the first file that has a value wins
+  std::vector<std::string> notes_;
 };
 
 /// Who runs this: METAFLOW_USER, SUDO_USER, USERNAME, USER, the password database.

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -15,7 +16,9 @@
 namespace metaflow::base {
 namespace {
 
+using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::IsEmpty;
 
 /// A directory of its own to stand in, a home, no METAFLOW variables but those of the test.
 class SettingsTest : public testing::Test {
@@ -49,14 +52,63 @@ class SettingsTest : public testing::Test {
 
 TEST_F(SettingsTest, EnvironmentThenProjectThenHome) {
   create_file(root_ + "/home/.metaflowconfig/config.json", R"({"METAFLOW_A": "home", "METAFLOW_B": "home"})");
-  create_file(root_ + "/project/.metaflow/config.json", R"({"METAFLOW_B": "project", "METAFLOW_C": "project"})");
-  set("METAFLOW_C", "environment");
+  create_file(root_ + "/project/.metaflow/config.json", R"({"METAFLOW_RUN_B": "project", "METAFLOW_USER": "project"})");
+  set("METAFLOW_USER", "environment");
   const Settings settings;
   EXPECT_EQ(settings.get("A"), "home");
-  EXPECT_EQ(settings.get("B"), "project");
-  EXPECT_EQ(settings.get("C"), "environment");
+  EXPECT_EQ(settings.get("RUN_B"), "project");
+  EXPECT_EQ(settings.get("USER"), "environment");
+  EXPECT_EQ(settings.find_in_files("METAFLOW_USER")->value, "project");
   EXPECT_EQ(settings.get("D"), std::nullopt);
   EXPECT_EQ(settings.get("D", "otherwise"), "otherwise");
+}
+
+TEST_F(SettingsTest, TheUseOfAProjectsFileIsNoted) {
+  create_file(root_ + "/home/.metaflowconfig/config.json", "{}");
+  EXPECT_THAT(Settings().notes(), IsEmpty()) << "the user's own goes without saying";
+  create_file(root_ + "/project/.metaflow/config.json", R"({"METAFLOW_USER": "ada", "comment": ""})");
+  EXPECT_THAT(Settings().notes(), ElementsAre(HasSubstr(root_ + "/project/.metaflow/config.json' is used")));
+}
+
+TEST_F(SettingsTest, AProjectSetsNothingThatIsForTheUserAlone) {
+  create_file(root_ + "/home/.metaflowconfig/config.json", R"({"METAFLOW_SERVICE_URL": "https://own"})");
+  create_file(root_ + "/project/.metaflow/config.json",
+              R"({"METAFLOW_SERVICE_URL": "https://evil", "METAFLOW_DEFAULT_DECOSPECS": "environment:vars={}",
+                  "METAFLOW_S3_VERIFY_CERTIFICATE": false, "METAFLOW_USER": "ada"})");
+  const Settings settings;
+  EXPECT_EQ(settings.get("SERVICE_URL"), "https://own");
+  EXPECT_EQ(settings.get("DEFAULT_DECOSPECS"), std::nullopt);
+  EXPECT_EQ(settings.get("S3_VERIFY_CERTIFICATE"), std::nullopt);
+  EXPECT_EQ(settings.get("USER"), "ada");
+  EXPECT_THAT(settings.notes(), ElementsAre(HasSubstr("is used"),
+                                            HasSubstr("It cannot set METAFLOW_SERVICE_URL, METAFLOW_DEFAULT_DECOSPECS, "
+                                                      "METAFLOW_S3_VERIFY_CERTIFICATE:")));
+}
+
+TEST_F(SettingsTest, AProjectsFileThatOthersMayHaveWrittenIsPassedOver) {
+  const std::string near = root_ + "/project/deep/.metaflow/config.json";
+  create_file(near, R"({"METAFLOW_USER": "mallory", "METAFLOW_QUIET": true)");  // not even valid
+  create_file(root_ + "/project/.metaflow/config.json", R"({"METAFLOW_USER": "ada"})");
+  ASSERT_EQ(::chmod(near.c_str(), 0666), 0);
+  const Settings settings;
+  EXPECT_EQ(settings.get("USER"), "ada");
+  EXPECT_EQ(settings.get("QUIET"), std::nullopt);
+  EXPECT_THAT(settings.notes(), ElementsAre(HasSubstr(near + "' is not used: everybody can write it"),
+                                            HasSubstr(root_ + "/project/.metaflow/config.json' is used")));
+}
+
+TEST_F(SettingsTest, AConfigurationOfTheUserThatOthersMayHaveWrittenIsRefused) {
+  create_file(root_ + "/home/.metaflowconfig/config.json", R"({"METAFLOW_A": "home"})");
+  ASSERT_EQ(::chmod((root_ + "/home/.metaflowconfig").c_str(), 0777), 0);
+  try {
+    Settings settings;
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::invalid_command);
+    EXPECT_THAT(error.message(),
+                HasSubstr(".metaflowconfig/config.json' cannot be trusted: everybody can write its directory"));
+    EXPECT_THAT(error.hint(), HasSubstr("chmod go-w"));
+  }
 }
 
 TEST_F(SettingsTest, TellsWhichFileAValueIsFrom) {

@@ -13,6 +13,7 @@
 #include "compute/batch/job_request.h"
 #include "compute/batch/run_jobs.h"
 #include "compute/remote/job_identity.h"
+#include "net/plain_http.h"
 
 namespace metaflow::cli {
 
@@ -48,7 +49,7 @@ awsbatch::BatchApiOptions waiting_options() {
 struct Waiting {
   explicit Waiting(Context& context)
       : loop(context.clock),
-        session(context.clock, net::AwsConfig(net::own_variables())),
+        session(context.clock, net::AwsConfig(net::variables_of(context.settings))),
         api(loop, context.clock, session, waiting_options()) {}
 
   base::EventLoop loop;

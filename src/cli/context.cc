@@ -50,6 +50,7 @@ void Context::begin() {
                 fmt::format("Say {0} local or {0} {1}, or set METAFLOW_{2} to one of them.", option, other, setting));
   }
   echo(fmt::format("Metaflow {} executing {} for user:{}\n", kVersionText, flow.name, user()));
+  for (const std::string& note : settings.notes()) echo(note + "\n");
   if (!flow.project.empty()) echo(fmt::format("Project: {}, Branch: {}\n", flow.project, project_branch()));
 }
 

@@ -16,7 +16,7 @@
 #include "compute/kubernetes/client/api.h"
 #include "compute/kubernetes/manifest.h"
 #include "compute/kubernetes/run_jobs.h"
-#include "net/aws_config.h"
+#include "net/plain_http.h"
 #include "runtime/lease.h"
 
 namespace metaflow::cli {
@@ -56,7 +56,8 @@ class Clients {
  public:
   Clients(Context& context, const std::string& run)
       : loop_(context.clock),
-        access_(kube::find_access(net::own_variables(), context.settings.get("KUBERNETES_CONTEXT", ""))) {
+        access_(
+            kube::find_access(net::variables_of(context.settings), context.settings.get("KUBERNETES_CONTEXT", ""))) {
     std::set<std::string> names;
     if (!run.empty()) names = namespaces_of(context, run);
     if (names.empty()) {

@@ -13,6 +13,7 @@
 #include "compute/remote/delivery.h"
 #include "compute/remote/remote_attempts.h"
 #include "net/aws_config.h"
+#include "net/plain_http.h"
 #include "runtime/batch_request.h"
 #include "runtime/platform_settings.h"
 #include "runtime/pod_request.h"
@@ -26,7 +27,7 @@ constexpr const char* kFetcherImage = "curlimages/curl:8.10.1";
 
 /// Settings that tell a program where S3 is; what is secret is not among them.
 constexpr const char* kPassedOn[] = {"S3_ENDPOINT_URL", "S3_SERVER_SIDE_ENCRYPTION", "S3_VERIFY_CERTIFICATE",
-                                     "DATATOOLS_S3ROOT"};
+                                     "ALLOW_PLAIN_HTTP", "DATATOOLS_S3ROOT"};
 
 std::int64_t number_of(const base::Settings& settings, const std::string& name, std::int64_t otherwise,
                        const char* what) {
@@ -74,14 +75,14 @@ Remote::Remote(Context& context, const graph::Graph& graph) : context_(context),
     refuse_local_store("AWS Batch", "batch", jobs.begin()->first, "job");
   }
   if (!requests_.empty()) {
-    access_ = kube::find_access(net::own_variables(), context.settings.get("KUBERNETES_CONTEXT", ""));
+    access_ = kube::find_access(net::variables_of(context.settings), context.settings.get("KUBERNETES_CONTEXT", ""));
     for (auto& [step, request] : requests_) {
       if (request.name_space.empty())
         request.name_space = access_->name_space.empty() ? "default" : access_->name_space;
     }
   }
   if (!jobs.empty()) {
-    session_ = std::make_unique<net::AwsSession>(context.clock, net::AwsConfig(net::own_variables()));
+    session_ = std::make_unique<net::AwsSession>(context.clock, net::AwsConfig(net::variables_of(context.settings)));
     jobs_ = place_jobs(context, *session_, jobs);
   }
   for (const std::string& name : namespaces()) {

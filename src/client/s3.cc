@@ -7,12 +7,15 @@
 #include "base/format.h"
 #include "base/settings.h"
 #include "base/text.h"
+#include "net/plain_http.h"
 #include "store/s3/s3_storage.h"
 
 namespace metaflow {
 
 struct S3::Impl {
-  explicit Impl(const std::string& root) : Impl(root, base::Settings(), net::AwsConfig(net::own_variables())) {}
+  explicit Impl(const std::string& root) : Impl(root, base::Settings()) {}
+  Impl(const std::string& root, const base::Settings& settings)
+      : Impl(root, settings, net::AwsConfig(net::variables_of(settings))) {}
   Impl(const std::string& root, const base::Settings& settings, const net::AwsConfig& config)
       : storage(root, store::s3_options(settings, config), config, store::S3Storage::Names::any) {}
 

@@ -26,6 +26,7 @@ class AwsConfig {
   void read_again();
 
   std::optional<std::string> variable(const std::string& name) const { return variables_(name); }
+  const Variables& variables() const { return variables_; }
   const std::string& profile() const { return profile_; }
 
   /// The settings of a profile in the config file and in the credentials file; nullptr if it is not there.

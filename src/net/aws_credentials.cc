@@ -14,6 +14,7 @@
 #include "base/process.h"
 #include "base/text.h"
 #include "net/aws_sso.h"
+#include "net/plain_http.h"
 #include "net/xml.h"
 
 namespace metaflow::net {
@@ -162,7 +163,10 @@ std::optional<AwsCredentials> AwsCredentialProvider::from_profile(const std::str
 }
 
 std::string AwsCredentialProvider::sts_endpoint() const {
-  if (auto url = config_.endpoint("sts")) return *url;
+  if (auto url = config_.endpoint("sts")) {
+    check_keys_may_go_to(*url, "The endpoint of AWS's service sts", config_.variables());
+    return *url;
+  }
   const auto region = config_.region();
   if (!region) return "https://sts.amazonaws.com";
   return fmt::format("https://sts.{}.amazonaws.com{}", *region, region->starts_with("cn-") ? ".cn" : "");

@@ -170,6 +170,25 @@ TEST_F(AwsCredentialsTest, WhatStsRefuses) {
   EXPECT_THAT(failure(), Not(HasSubstr("web-token")));
 }
 
+TEST_F(AwsCredentialsTest, KeysAreNotSentWhereTheyCanBeReadOnTheWay) {
+  variables_["AWS_ENDPOINT_URL"] = "http://aws.invalid";
+  file("token", "web-token\n");
+  file(".aws/config", "[default]\nrole_arn=r\nweb_identity_token_file=" + home_ + "/token\n");
+  EXPECT_THAT(failure(), HasSubstr("AWS's service sts is http://aws.invalid, which is not https"));
+  provider_.reset();
+  file(".aws/config",
+       "[default]\nrole_arn=r\nsource_profile=base\n[profile base]\naws_access_key_id=A\n"
+       "aws_secret_access_key=b\n");
+  EXPECT_THAT(failure(), HasSubstr("AWS's service sts is http://aws.invalid, which is not https"));
+  provider_.reset();
+  file(".aws/config",
+       "[default]\nsso_session = corp\nsso_account_id = 123\nsso_role_name = r\n"
+       "[sso-session corp]\nsso_region = eu-x-1\nsso_start_url = https://corp/start\n");
+  base::replace_file(home_ + "/.aws/sso/cache/ee0bfd2552fbd840c02cc48b6e823320543c450f.json",  // SHA-1 of "corp"
+                     R"({"accessToken": "token", "expiresAt": "2026-12-01T00:00:00Z"})");
+  EXPECT_THAT(failure(), HasSubstr("AWS's single sign-on is http://aws.invalid, which is not https"));
+}
+
 TEST_F(AwsCredentialsTest, WebIdentityIsReadAtEachRenewal) {
   std::vector<std::string> bodies;
   TestServer sts([&](const Received& request) {

@@ -6,6 +6,7 @@
 #include <metaflow/error.h>
 
 #include "base/format.h"
+#include "net/plain_http.h"
 #include "net/retry.h"
 
 namespace metaflow::net {
@@ -72,6 +73,7 @@ std::string AwsSession::endpoint(const std::string& service, const std::string& 
       throw Error(ErrorCode::invalid_command,
                   fmt::format("The endpoint '{}' of AWS's service {} is no URL", *configured, service),
                   "Set AWS_ENDPOINT_URL to one that begins with https:// or http://.");
+    check_keys_may_go_to(*configured, fmt::format("The endpoint of AWS's service {}", service), config_.variables());
     return *configured;
   }
   return fmt::format("https://{}.{}.amazonaws.com{}", service, region(), region().starts_with("cn-") ? ".cn" : "");

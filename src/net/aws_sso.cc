@@ -15,6 +15,7 @@
 #include "base/format.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "net/plain_http.h"
 
 namespace metaflow::net {
 
@@ -50,7 +51,10 @@ std::string sha1_hex(std::string_view text) {
 
 std::string endpoint_of(const AwsConfig& config, const std::string& service, const char* host,
                         const std::string& region) {
-  if (auto url = config.endpoint(service)) return *url;
+  if (auto url = config.endpoint(service)) {
+    check_keys_may_go_to(*url, "The endpoint of AWS's single sign-on", config.variables());
+    return *url;
+  }
   return fmt::format("https://{}.{}.amazonaws.com", host, region);
 }
 

@@ -12,6 +12,7 @@
 
 #include "base/format.h"
 #include "base/text.h"
+#include "net/url.h"
 
 namespace metaflow::net {
 
@@ -19,37 +20,6 @@ namespace {
 
 // Both directions; less costs twice the processor time, more gains nothing.
 constexpr long kBufferSize = 256 * 1024;
-
-/// "https://user:password@host:port/path?query" taken apart; views of the text.
-struct Url {
-  std::string_view scheme;
-  std::string_view user;  // with the password
-  std::string_view host;  // an IPv6 address with its brackets
-  std::string_view port;
-  std::string_view path;  // with what follows it
-};
-
-Url parse(std::string_view text) {
-  Url url;
-  const std::size_t scheme = text.find("://");
-  if (scheme == std::string_view::npos) return url;
-  url.scheme = text.substr(0, scheme);
-  text.remove_prefix(scheme + 3);
-  const std::size_t end = std::min(text.find_first_of("/?#"), text.size());
-  std::string_view authority = text.substr(0, end);
-  url.path = text.substr(end);
-  if (const std::size_t at = authority.rfind('@'); at != std::string_view::npos) {
-    url.user = authority.substr(0, at);
-    authority.remove_prefix(at + 1);
-  }
-  const std::size_t colon = authority.rfind(':');
-  if (colon != std::string_view::npos && authority.find(']', colon) == std::string_view::npos) {
-    url.port = authority.substr(colon + 1);
-    authority = authority.substr(0, colon);
-  }
-  url.host = authority;
-  return url;
-}
 
 curl_socket_t open_socket(void*, curlsocktype, curl_sockaddr* address) {
   // Not for the tasks that are started meanwhile.
@@ -106,7 +76,7 @@ std::string_view name_of(Cause cause) {
 }
 
 std::string printable_url(std::string_view text) {
-  const Url url = parse(text);
+  const Url url = parse_url(text);
   if (url.scheme.empty()) return "a URL without https://";
   return fmt::format("{}://{}{}{}{}", url.scheme, url.host, url.port.empty() ? "" : ":", url.port,
                      url.path.substr(0, url.path.find_first_of("?#")));
@@ -178,7 +148,7 @@ void Transfer::set(CURLoption option, Value value) {
 }
 
 void Transfer::set_url(const std::string& ca_file) {
-  const Url url = parse(request_.url);
+  const Url url = parse_url(request_.url);
   if (url.scheme != "http" && url.scheme != "https") {
     setup_ = CURLE_UNSUPPORTED_PROTOCOL;
     return;

@@ -4,6 +4,7 @@
 
 #include "base/format.h"
 #include "base/settings.h"
+#include "net/plain_http.h"
 #include "store/local/local_metadata.h"
 #include "store/local/local_storage.h"
 #include "store/overlay/overlay_storage.h"
@@ -16,7 +17,7 @@ namespace {
 
 std::unique_ptr<Storage> open_s3(const std::string& root) {
   const base::Settings settings;
-  net::AwsConfig config(net::own_variables());
+  net::AwsConfig config(net::variables_of(settings));
   S3Options options = s3_options(settings, config);
   return std::make_unique<S3Storage>(root, std::move(options), std::move(config));
 }

@@ -42,3 +42,14 @@ def test_an_artifact_does_not_become_a_file_elsewhere(cli, step):
         assert result.status == 0 and "Done!" in result.out, result
     else:
         assert result.status == 1 and f"'{name}' is not the name of an artifact" in result.err, result
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+@pytest.mark.parametrize("what", [".metaflow/config.json", ".metaflow"])
+def test_a_configuration_above_that_belongs_to_somebody_else_is_not_obeyed(cli, what):
+    (cli.directory / ".metaflow").mkdir()
+    (cli.directory / ".metaflow/config.json").write_text(json.dumps({**CONFIGURATION, "METAFLOW_USER": "mallory"}))
+    os.chown(cli.directory / what, 54321, 54321)
+    result = cli("wide", "show")
+    assert "user:tester" in result.err, result
+    assert "belongs to user 54321" in result.err, result

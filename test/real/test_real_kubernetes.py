@@ -73,7 +73,7 @@ class Flow:
         self.cluster, self.directory = cluster, directory
         self.environment = {
             "PATH": os.environ["PATH"], "HOME": str(directory), "USER": "tester", **KEYS, "AWS_DEFAULT_REGION": "us-east-1",
-            "METAFLOW_S3_ENDPOINT_URL": S3, "METAFLOW_DATASTORE_SYSROOT_S3": f"s3://runs/{directory.name}-{time.time_ns()}",
+            "METAFLOW_S3_ENDPOINT_URL": S3, "METAFLOW_ALLOW_PLAIN_HTTP": "1", "METAFLOW_DATASTORE_SYSROOT_S3": f"s3://runs/{directory.name}-{time.time_ns()}",
             "METAFLOW_DEFAULT_DATASTORE": "s3", "METAFLOW_KUBERNETES_NAMESPACE": "metaflow", "METAFLOW_KUBERNETES_SECRETS": "s3-access",
             "METAFLOW_KUBERNETES_PATIENCE": "5", "KUBECONFIG": str(cluster.config / "metaflow-scheduler.kubeconfig"),
         }  # fmt: skip

@@ -9,6 +9,7 @@
 
 #include "base/format.h"
 #include "base/text.h"
+#include "net/plain_http.h"
 #include "net/xml.h"
 
 namespace metaflow::store {
@@ -63,6 +64,8 @@ S3Options s3_options(const base::Settings& settings, const net::AwsConfig& confi
     throw Error(ErrorCode::invalid_command, fmt::format("The S3 endpoint '{}' is no URL", options.endpoint),
                 "Set METAFLOW_S3_ENDPOINT_URL to one that begins with https:// or http://.");
   }
+  if (!options.endpoint.empty())
+    net::check_keys_may_go_to(options.endpoint, "The S3 endpoint", net::variables_of(settings));
   options.region = config.region().value_or("");
   options.encryption = settings.get("S3_SERVER_SIDE_ENCRYPTION", "");
   net::Tls tls;

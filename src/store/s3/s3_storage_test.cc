@@ -310,6 +310,29 @@ TEST_F(S3Test, PlacesInS3) {
   EXPECT_EQ(storage().root(), "s3://bucket/root");
 }
 
+TEST_F(S3Test, KeysAreNotSentWhereTheyCanBeReadOnTheWay) {
+  const net::AwsConfig config([](const std::string& name) -> std::optional<std::string> {
+    return name == "AWS_ENDPOINT_URL" ? std::optional<std::string>("http://minio:9000") : std::nullopt;
+  });
+  auto refusal = [&]() -> std::string {
+    try {
+      s3_options(base::Settings(), config);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "none";
+  };
+  EXPECT_THAT(refusal(), HasSubstr("The S3 endpoint is http://minio:9000, which is not https"));
+  ::setenv("METAFLOW_ALLOW_PLAIN_HTTP", "1", 1);
+  EXPECT_EQ(refusal(), "none");
+  ::unsetenv("METAFLOW_ALLOW_PLAIN_HTTP");
+  ::setenv("METAFLOW_S3_ENDPOINT_URL", "http://10.0.0.1", 1);
+  EXPECT_THAT(refusal(), HasSubstr("The S3 endpoint is http://10.0.0.1, which is not https"));
+  ::setenv("METAFLOW_S3_ENDPOINT_URL", "http://127.0.0.1", 1);
+  EXPECT_EQ(refusal(), "none");
+  ::unsetenv("METAFLOW_S3_ENDPOINT_URL");
+}
+
 TEST_F(S3Test, AmazonsOwnHosts) {
   net::AwsConfig config([this](const std::string& name) -> std::optional<std::string> {
     const auto found = variables_.find(name);

@@ -7,6 +7,7 @@
 #include "base/format.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "net/plain_http.h"
 #include "store/service/service_rows.h"
 
 namespace metaflow::store {
@@ -53,6 +54,20 @@ net::Headers parse_headers(const std::string& text) {
   return headers;
 }
 
+/// A key that a file has beside an address is for that address, and not for one that the environment names instead.
+void check_belongs_to(const std::string& url, const char* variable, const base::Settings& settings) {
+  const auto key = settings.find(variable);
+  const auto configured = settings.find_in_files("METAFLOW_SERVICE_URL");
+  if (!key || key->file.empty() || !configured) return;
+  std::string address = configured->value;
+  while (address.ends_with('/')) address.pop_back();
+  if (address == url) return;
+  throw Error(ErrorCode::invalid_command,
+              fmt::format("{} in '{}' is for {}, and METAFLOW_SERVICE_URL is {}", variable, key->file,
+                          net::printable_url(address), net::printable_url(url)),
+              fmt::format("Set {} in the environment as well, or unset METAFLOW_SERVICE_URL.", variable));
+}
+
 std::array<int, 3> numbers_of(std::string_view version) {
   std::array<int, 3> numbers{};
   const char* at = version.data();
@@ -91,6 +106,11 @@ ServiceOptions service_options(const base::Settings& settings) {
       throw Error(ErrorCode::invalid_command, "METAFLOW_SERVICE_AUTH_KEY has a line end or the like in it");
     std::erase_if(options.headers, [](const net::Header& header) { return base::lower(header.first) == "x-api-key"; });
     options.headers.emplace_back("x-api-key", *key);
+  }
+  if (!options.headers.empty()) {
+    net::check_keys_may_go_to(options.url, "The metadata service", net::variables_of(settings));
+    for (const char* variable : {"METAFLOW_SERVICE_AUTH_KEY", "METAFLOW_SERVICE_HEADERS"})
+      check_belongs_to(options.url, variable, settings);
   }
   options.headers.emplace_back("Content-Type", "application/json");
   if (const auto count = settings.get("SERVICE_RETRY_COUNT")) {

@@ -5,9 +5,11 @@
 
 #include <cstdlib>
 #include <deque>
+#include <filesystem>
 
 #include <metaflow/error.h>
 
+#include "base/files.h"
 #include "base/json.h"
 #include "net/testing.h"
 #include "store/service/service_reader.h"
@@ -418,6 +420,72 @@ TEST(ServiceOptionsTest, KeysStayOutOfMessages) {
   EXPECT_EQ(options.headers[0], net::Header("x-api-key", "key"));
   ::unsetenv("METAFLOW_SERVICE_URL");
   ::unsetenv("METAFLOW_SERVICE_AUTH_KEY");
+}
+
+/// A configuration of the user, and variables that are unset in the end.
+class ServiceSettings : public testing::Test {
+ protected:
+  ServiceSettings() {
+    std::string name = testing::TempDir() + "service_XXXXXX";
+    home_ = ::mkdtemp(name.data());
+    set("METAFLOW_HOME", home_);
+  }
+  ~ServiceSettings() override {
+    for (const std::string& name : set_) ::unsetenv(name.c_str());
+    std::filesystem::remove_all(home_);
+  }
+  void set(const std::string& name, const std::string& value) {
+    ::setenv(name.c_str(), value.c_str(), 1);
+    set_.push_back(name);
+  }
+  static std::string refusal() {
+    try {
+      service_options(base::Settings());
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::invalid_command);
+      return error.what();
+    }
+    return "none";
+  }
+
+  std::string home_;
+  std::vector<std::string> set_;
+};
+
+TEST_F(ServiceSettings, KeysAreNotSentWhereTheyCanBeReadOnTheWay) {
+  set("METAFLOW_SERVICE_URL", "http://metadata:8080");
+  EXPECT_EQ(refusal(), "none") << "without a key";
+  for (const auto& [name, value] :
+       {std::pair("METAFLOW_SERVICE_AUTH_KEY", "k"), {"METAFLOW_SERVICE_HEADERS", R"({"a": "b"})"}}) {
+    set(name, value);
+    set("METAFLOW_SERVICE_URL", "http://metadata:8080");
+    EXPECT_THAT(refusal(), HasSubstr("The metadata service is http://metadata:8080, which is not https")) << name;
+    set("METAFLOW_SERVICE_URL", "http://127.0.0.1:8080");
+    EXPECT_EQ(refusal(), "none");
+    set("METAFLOW_SERVICE_URL", "https://metadata");
+    EXPECT_EQ(refusal(), "none");
+    ::unsetenv(name);
+  }
+  set("METAFLOW_SERVICE_URL", "http://metadata:8080");
+  base::replace_file(home_ + "/config.json",
+                     R"({"METAFLOW_SERVICE_AUTH_KEY": "k", "METAFLOW_ALLOW_PLAIN_HTTP": true})");
+  EXPECT_EQ(refusal(), "none") << "the user said so";
+}
+
+TEST_F(ServiceSettings, AKeyIsForTheAddressBesideIt) {
+  base::replace_file(home_ + "/config.json",
+                     R"({"METAFLOW_SERVICE_AUTH_KEY": "k", "METAFLOW_SERVICE_URL": "https://own/"})");
+  EXPECT_EQ(refusal(), "none");
+  set("METAFLOW_SERVICE_URL", "https://own");
+  EXPECT_EQ(refusal(), "none");
+  set("METAFLOW_SERVICE_URL", "https://other");
+  EXPECT_THAT(refusal(), AllOf(HasSubstr("is for https://own, and METAFLOW_SERVICE_URL is https://other"),
+                               HasSubstr("METAFLOW_SERVICE_AUTH_KEY in '" + home_), Not(HasSubstr("\"k\""))));
+  set("METAFLOW_SERVICE_AUTH_KEY", "another");
+  EXPECT_EQ(refusal(), "none") << "which is for whatever the environment names";
+  ::unsetenv("METAFLOW_SERVICE_AUTH_KEY");
+  base::replace_file(home_ + "/config.json", R"({"METAFLOW_SERVICE_AUTH_KEY": "k"})");
+  EXPECT_EQ(refusal(), "none") << "no address beside it";
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "base/files.h"
 #include "base/format.h"
 #include "base/text.h"
+#include "net/plain_http.h"
 #include "net/sigv4.h"
 
 namespace metaflow::kube {
@@ -330,7 +331,10 @@ Access choose_context(const Kubeconfig& config, const std::string& context) {
   return access;
 }
 
-Access find_access(const net::Variables& variables, const std::string& context, const std::string& service_account) {
+namespace {
+
+Access look_for_access(const net::Variables& variables, const std::string& context,
+                       const std::string& service_account) {
   if (const auto list = variables("KUBECONFIG")) {
     std::vector<std::string> files;
     for (const std::string& file : base::split(*list, ':')) {
@@ -347,6 +351,16 @@ Access find_access(const net::Variables& variables, const std::string& context, 
     throw Error(ErrorCode::invalid_command, "There is no kubeconfig: neither KUBECONFIG nor HOME is set",
                 "Set KUBECONFIG to the file that your cluster's administrator or your provider's tool made.");
   return choose_context(read_files({*home + "/.kube/config"}), context);
+}
+
+}  // namespace
+
+Access find_access(const net::Variables& variables, const std::string& context, const std::string& service_account) {
+  Access access = look_for_access(variables, context, service_account);
+  const UserEntry& user = access.user;
+  if (!user.token.empty() || !user.token_file.empty() || !user.user_name.empty() || user.exec)
+    net::check_keys_may_go_to(access.cluster.server, "The server of " + access.source, variables);
+  return access;
 }
 
 }  // namespace metaflow::kube

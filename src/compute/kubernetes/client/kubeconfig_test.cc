@@ -133,6 +133,25 @@ TEST_F(KubeconfigTest, WithoutUser) {
   EXPECT_EQ(find("proxied").cluster.server, "http://127.0.0.1:8001");
 }
 
+TEST_F(KubeconfigTest, CredentialsAreNotSentWhereTheyCanBeReadOnTheWay) {
+  auto config = [&](const std::string& server, const std::string& user) {
+    variables_["KUBECONFIG"] = file("plain", "current-context: x\nclusters: [{name: c, cluster: {server: '" + server +
+                                                 "'}}]\nusers: [{name: u, user: {" + user +
+                                                 "}}]\ncontexts: [{name: x, context: {cluster: c, user: u}}]\n");
+    return failure();
+  };
+  for (const char* user : {"token: t", "tokenFile: /t", "username: u, password: p",
+                           "exec: {apiVersion: client.authentication.k8s.io/v1, command: p}"}) {
+    EXPECT_THAT(config("http://cluster:8080", user), HasSubstr("/plain is http://cluster:8080, which is not https"))
+        << user;
+    EXPECT_THAT(config("http://127.0.0.1:8001", user), HasSubstr("nothing is wrong")) << user;
+    EXPECT_THAT(config("https://cluster", user), HasSubstr("nothing is wrong")) << user;
+  }
+  EXPECT_THAT(config("http://cluster:8080", ""), HasSubstr("nothing is wrong")) << "there is nothing to be read";
+  variables_["METAFLOW_ALLOW_PLAIN_HTTP"] = "1";
+  EXPECT_THAT(config("http://cluster:8080", "token: t"), HasSubstr("nothing is wrong"));
+}
+
 TEST_F(KubeconfigTest, FirstFileWins) {
   const std::string first = file(
       "a/1",
