@@ -15,6 +15,8 @@ namespace metaflow::base {
 std::vector<std::string> split(std::string_view text, char separator);
 /// The words of a command: apart by blanks, together by quotes ('a b', "a b") or a backslash. Nothing else is special.
 std::vector<std::string> split_words(std::string_view text);
+/// The text as one word for a shell (of which bash, zsh and ksh know the form that control characters need).
+std::string shell_quoted(std::string_view text);
 std::string_view trim(std::string_view text);  // of white space on both ends
 
 template <class Range>

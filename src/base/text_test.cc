@@ -25,6 +25,17 @@ TEST(Text, WordsOfACommand) {
   EXPECT_EQ(words("$HOME *.cc a;b"), (Words{"$HOME", "*.cc", "a;b"})) << "nothing else is special";
 }
 
+TEST(Text, AWordForAShell) {
+  EXPECT_EQ(shell_quoted("retry:times=2"), "retry:times=2");
+  EXPECT_EQ(shell_quoted(""), "''");
+  EXPECT_EQ(shell_quoted("a b"), "'a b'");
+  EXPECT_EQ(shell_quoted("$(reboot);`x`!*?~#&|<>\"\\"), "'$(reboot);`x`!*?~#&|<>\"\\'");
+  EXPECT_EQ(shell_quoted("it's größe"), R"('it'\''s größe')");
+  EXPECT_EQ(shell_quoted("a\x1b[2J'\\\n\xff"), R"($'a\x1b[2J\'\\\x0a\xff')");
+  for (const char* text : {"", "a b", "it's", "$(reboot)", "\\"})
+    EXPECT_EQ(split_words(shell_quoted(text)).at(0), text);
+}
+
 TEST(Text, SplitKeepsEmptyParts) {
   EXPECT_EQ(split("a//b", '/'), (std::vector<std::string>{"a", "", "b"}));
   EXPECT_EQ(split("", '/'), (std::vector<std::string>{""}));

@@ -12,6 +12,7 @@
 #include "base/format.h"
 #include "base/process.h"
 #include "base/text.h"
+#include "base/trusted_file.h"
 #include "cli/commands.h"
 #include "compute/step_arguments.h"
 #include "runtime/task/artifacts.h"
@@ -38,32 +39,35 @@ struct DebugOptions {
 struct Found {
   store::RunHistory run;
   store::AttemptHistory attempt;
+  std::optional<std::string> distrust;  // why somebody else may have written the journal
 };
 
 /// How the attempt was executed; for a clone, how what it is a clone of was.
 Found find_attempt(Context& context, store::TaskRef task, const DebugOptions& options) {
   while (true) {
-    auto history =
-        store::read_journal(store::journal_path(context.local_root(), context.flow.name, task.run), task.run);
-    if (!history) {
+    const std::string path = store::journal_path(context.local_root(), context.flow.name, task.run);
+    auto journal = base::read_judged_file(path);
+    if (!journal) {
       throw Error(ErrorCode::invalid_command,
                   fmt::format("Run {}/{} has no journal, so how {} was executed is not known", context.flow.name,
                               task.run, task.path()),
                   "It was executed by Python, or by an older version of this library.");
     }
-    const auto clone = std::find_if(history->clones.begin(), history->clones.end(),
+    if (!journal->content) base::throw_errno("read", path, EACCES);
+    store::RunHistory history = store::parse_journal(journal->content->text(), task.run);
+    const auto clone = std::find_if(history.clones.begin(), history.clones.end(),
                                     [&](const store::CloneHistory& c) { return c.task == task; });
-    if (clone != history->clones.end()) {
+    if (clone != history.clones.end()) {
       context.echo(fmt::format("{} is a clone of {}.\n", task.path(), clone->from.path()));
       task = clone->from;
       continue;
     }
     // The newest attempt that called the step.
-    for (auto at = history->attempts.rbegin(); at != history->attempts.rend(); ++at) {
+    for (auto at = history.attempts.rbegin(); at != history.attempts.rend(); ++at) {
       const bool wanted = options.attempt ? at->attempt == static_cast<int>(*options.attempt) : !at->fallback;
       if (at->task == task && wanted) {
         store::AttemptHistory attempt = *at;
-        return {std::move(*history), std::move(attempt)};
+        return {std::move(history), std::move(attempt), std::move(journal->distrust)};
       }
     }
     throw Error(ErrorCode::not_found, fmt::format("Task {}/{} has no attempt{}", context.flow.name, task.path(),
@@ -71,12 +75,34 @@ Found find_attempt(Context& context, store::TaskRef task, const DebugOptions& op
   }
 }
 
-compute::StepArguments arguments_of(Context& context, const Found& found, const std::string& scratch) {
+/// The decorators that the run was started with. They can set variables such as LD_PRELOAD, so they are left out, and
+/// shown, where somebody else may have written them.
+std::vector<std::string> trusted_decorators(const Context& context, const Found& found) {
+  const std::vector<std::string>& recorded = found.run.begin.with;
+  if (!found.distrust) return recorded;
+  std::string options;
+  for (const std::string& spec : recorded) {
+    const auto& given = context.top.with;
+    if (std::find(given.begin(), given.end(), spec) == given.end())
+      options += fmt::format(" --with {}", base::shell_quoted(spec));
+  }
+  if (!options.empty()) {
+    Context::echo_always(
+        fmt::format("The decorators of run {} are not used. Somebody else may have written its journal: {}.\n"
+                    "To use them, put this before 'debug':{}\n",
+                    found.attempt.task.run, *found.distrust, options));
+  }
+  return {};
+}
+
+/// `with`: the decorators of the run.
+compute::StepArguments arguments_of(Context& context, const Found& found, const std::vector<std::string>& with,
+                                    const std::string& scratch) {
   const store::AttemptHistory& attempt = found.attempt;
   compute::StepArguments arguments;
   arguments.datastore = context.top.datastore;
   arguments.datastore_root = context.datastore_root();
-  arguments.with = found.run.begin.with;
+  arguments.with = context.all_with(with);
   arguments.step = attempt.task.step;
   arguments.run = attempt.task.run;
   arguments.task = attempt.task.task;
@@ -151,13 +177,14 @@ int debug(Context& context, const DebugOptions& options) {
   const bool wrapped = !command.empty();
   const std::vector<std::string> own = base::own_command();
   command.insert(command.end(), own.begin(), own.end());
-  const auto words = compute::to_command_line(arguments_of(context, found, scratch));
+  const std::vector<std::string> with = trusted_decorators(context, found);
+  const auto words = compute::to_command_line(arguments_of(context, found, with, scratch));
   command.insert(command.end(), words.begin(), words.end());
 
   std::vector<std::string> environment = base::own_environment();
   base::set_variable(environment, "METAFLOW_USER=" + context.user());
   base::set_variable(environment, "METAFLOW_RUN_ID=" + found.attempt.task.run);
-  const graph::Graph graph = context.make_graph(found.run.begin.with);
+  const graph::Graph graph = context.make_graph(with);
   if (const int step = graph.find(found.attempt.task.step); step >= 0) {
     if (const auto variables = graph::find_decorator<metaflow::environment>(graph.step(step).decorators)) {
       for (const auto& [name, value] : variables->vars) base::set_variable(environment, name + "=" + value);

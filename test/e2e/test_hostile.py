@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shlex
 
 import pytest
 
@@ -42,6 +44,45 @@ def test_an_artifact_does_not_become_a_file_elsewhere(cli, step):
         assert result.status == 0 and "Done!" in result.out, result
     else:
         assert result.status == 1 and f"'{name}' is not the name of an artifact" in result.err, result
+
+
+def test_debug_does_not_obey_a_journal_that_others_may_have_written(cli):
+    value = "it's evil"
+    run_id = cli.run("wide", "--with", f'environment:vars={json.dumps({"SEEN": value})}')
+    debug = ("debug", f"{run_id}/work/3", "--wrap", "sh -c 'echo SEEN=$SEEN'")
+    assert f"SEEN={value}\n" in cli("wide", *debug).out
+    journal = cli.directory / f".metaflow/Wide/{run_id}/_meta/journal.jsonl"
+    journal.chmod(0o666)
+    result = cli("wide", *debug)
+    assert "SEEN=\n" in result.out, result
+    assert "everybody can write it" in result.err, result
+    (options,) = re.findall("put this before 'debug':(.*)", result.err)
+    asked = cli("wide", *shlex.split(options), *debug)
+    assert f"SEEN={value}\n" in asked.out and "not used" not in asked.err, asked
+
+
+def test_debug_does_not_obey_the_journal_that_a_clone_comes_from(cli):
+    run_id = cli.run("wide", "--with", 'environment:vars={"SEEN":"evil"}')
+    (cli.directory / f".metaflow/Wide/{run_id}/_meta/journal.jsonl").chmod(0o666)
+    resumed, result = cli.resume("wide", "--origin-run-id", run_id)
+    result = cli("wide", "debug", f"{resumed}/work/3", "--wrap", "sh -c 'echo SEEN=$SEEN'")
+    assert "SEEN=\n" in result.out and "--with 'environment:vars=" in result.err, result
+
+
+def test_control_characters_of_a_journal_do_not_reach_the_terminal(cli):
+    run_id = cli.run("wide", "--with", 'environment:vars={"SEEN":"\\u001b]52;c;x\\u0007"}')
+    journal = cli.directory / f".metaflow/Wide/{run_id}/_meta/journal.jsonl"
+    journal.write_text(journal.read_text().replace("\\\\u001b", "\\u001b").replace("\\\\u0007", "\\u0007"))
+    journal.chmod(0o666)
+    result = cli("wide", "debug", f"{run_id}/work/3", "--wrap", "true")
+    assert "\x1b" not in result.err and r"\x1b]52;c;x\x07" in result.err, result
+
+
+def test_resume_does_not_take_over_decorators(cli):
+    run_id, _ = cli.fail("misbehave", "--how", "throw", "--with", 'environment:vars={"SEEN":"evil"}')
+    cli.resume("misbehave", "--origin-run-id", run_id, status=1)
+    origin, resumed = sorted(cli.directory.glob(".metaflow/Misbehave/*/_meta/journal.jsonl"))
+    assert "SEEN" in origin.read_text() and "SEEN" not in resumed.read_text()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
