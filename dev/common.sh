@@ -3,6 +3,8 @@ set -euo pipefail
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build=${METAFLOW_BUILD_DIR:-$top/build}
 jobs=$(nproc)
+# What ccache has to be told of precompiled headers: https://ccache.dev/manual/4.7.5.html#_precompiled_headers
+export CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
 
 as_root() {
   if [ "$(id -u)" = 0 ]; then "$@"; elif command -v sudo >/dev/null; then sudo "$@"; else

@@ -146,7 +146,8 @@ class Json {
   template <class T>
   T get(std::string_view name, T otherwise) const {
     const Json* member = find(name);
-    return member == nullptr ? otherwise : member->as<T>(name);
+    if (member == nullptr) return otherwise;
+    return member->as<T>(name);
   }
   std::string get(std::string_view name, const char* otherwise) const { return get<std::string>(name, otherwise); }
   /// The items of a member; none if it is missing. Throws JsonMismatch if it is not a list.

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "base/files.h"
@@ -94,6 +95,28 @@ std::uint64_t memory_limit(const MemoryGroupPath& group) {
   constexpr std::uint64_t kNone = std::uint64_t{1} << 60;  // version 1 says a number near 2^63, version 2 "max"
   const std::uint64_t limit = number_in(group.directory + (group.unified ? "/memory.max" : "/memory.limit_in_bytes"));
   return limit < kNone ? limit : 0;
+}
+
+/// The smallest limit of the control groups around this process; 0 if there is none.
+static std::uint64_t smallest_memory_limit() {
+  std::uint64_t smallest = 0;
+  const auto own = own_memory_group();
+  if (!own) return 0;
+  const std::string mount = own->unified ? "/sys/fs/cgroup" : "/sys/fs/cgroup/memory";
+  for (std::string path = own->directory; path.size() >= mount.size(); path = path.substr(0, path.rfind('/'))) {
+    const std::uint64_t limit = memory_limit({path, own->unified});
+    if (limit > 0 && (smallest == 0 || limit < smallest)) smallest = limit;
+  }
+  return smallest;
+}
+
+std::uint64_t machine_memory() {
+  const auto pages = ::sysconf(_SC_PHYS_PAGES);
+  const auto page = ::sysconf(_SC_PAGESIZE);
+  const std::uint64_t physical =
+      pages > 0 ? static_cast<std::uint64_t>(pages) * static_cast<std::uint64_t>(page) : UINT64_MAX;
+  const std::uint64_t limit = smallest_memory_limit();
+  return limit > 0 ? std::min(limit, physical) : physical;
 }
 
 }  // namespace metaflow::base

@@ -44,4 +44,7 @@ std::uint64_t peak_memory(const MemoryGroupPath& group);
 /// Its limit in bytes; 0: none.
 std::uint64_t memory_limit(const MemoryGroupPath& group);
 
+/// What this machine, or the control groups around this process, have in bytes.
+std::uint64_t machine_memory();
+
 }  // namespace metaflow::base

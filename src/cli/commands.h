@@ -21,7 +21,5 @@ Command dump_command(Context& context);
 Command logs_command(Context& context);
 Command tag_command(Context& context);
 Command package_command(Context& context);
-Command kubernetes_command(Context& context);
-Command batch_command(Context& context);
 
 }  // namespace metaflow::cli

@@ -16,8 +16,8 @@
 
 namespace metaflow::cli {
 
-Context::Context(const detail::FlowDescription& description, std::string called_as)
-    : flow(description), program(std::move(called_as)) {}
+Context::Context(const detail::FlowDescription& description, const compute::Platforms& known, std::string called_as)
+    : flow(description), platforms(known), program(std::move(called_as)) {}
 
 void Context::echo_always(std::string_view text) {
   try {
@@ -65,9 +65,18 @@ std::vector<std::string> Context::all_with(const std::vector<std::string>& more)
 }
 
 graph::Graph Context::make_graph(const std::vector<std::string>& more) {
-  graph::Graph graph(flow);
-  for (const std::string& spec : all_with(more)) graph.attach(graph::parse_decorator(spec));
+  graph::Graph graph(flow, platforms.decorators());
+  for (const std::string& spec : all_with(more)) graph.attach(platforms.decorators().parse(spec));
   return graph;
+}
+
+compute::RunSite Context::run_site() {
+  return {.settings = settings,
+          .clock = clock,
+          .flow = flow.name,
+          .program = program,
+          .user = user(),
+          .datastore = top.datastore};
 }
 
 const std::string& Context::local_root(bool for_writing) {

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/settings.h"
+#include "compute/platform.h"
 #include "graph/graph.h"
 #include "store/flow_store.h"
 #include "store/metadata.h"
@@ -29,9 +30,11 @@ struct TopOptions {
 
 class Context {
  public:
-  Context(const detail::FlowDescription& flow, std::string program);
+  /// The references outlive this.
+  Context(const detail::FlowDescription& flow, const compute::Platforms& platforms, std::string program);
 
   const detail::FlowDescription& flow;
+  const compute::Platforms& platforms;
   const std::string program;  // as it was called, for texts
   std::string file_name() const { return program.substr(program.rfind('/') + 1); }
   base::Settings settings;
@@ -47,6 +50,8 @@ class Context {
   std::string project_branch();
   /// The graph with the decorators of --with (`more`: those of the command) and of METAFLOW_DEFAULT_DECOSPECS.
   graph::Graph make_graph(const std::vector<std::string>& more = {});
+  /// For platforms.
+  compute::RunSite run_site();
   /// All --with in the order in which they count.
   std::vector<std::string> all_with(const std::vector<std::string>& more);
 

@@ -15,12 +15,11 @@
 #include "base/json.h"
 #include "base/process.h"
 #include "base/text.h"
-#include "compute/local/local_backend.h"
 #include "compute/router.h"
-#include "runtime/machine.h"
 #include "runtime/task/memory.h"
 #include "store/local/latest_run.h"
 #include "store/local/local_metadata.h"
+#include "store/open.h"
 #include "store/service/service_metadata.h"
 
 namespace metaflow::cli {
@@ -131,10 +130,9 @@ void write_parameters_task(Context& context, const graph::Graph& graph, store::M
 }
 
 Execution::Execution(Context& context, const ExecutionOptions& options)
-    : context_(context), options_(options), graph_(context.make_graph(options.with)) {
+    : context_(context), options_(options), graph_(context.make_graph(options.with)), site_(context.run_site()) {
   store::check_tags(options.tags);
-  runtime::check_local_requests(graph_);
-  remote_.emplace(context, graph_);
+  plan_.emplace(context.platforms, site_, graph_);
   context.echo("Validating your flow...\n    The graph looks good!\n");
 }
 
@@ -250,12 +248,20 @@ int Execution::execute(const store::TaskRef& parameters, runtime::Origin* origin
     loop.after(runtime::Lease::kRenewEvery, renew);
   };
   loop.after(runtime::Lease::kRenewEvery, renew);
-  compute::Router backend(std::make_unique<compute::LocalBackend>(loop, run, base::own_command(), task_environment()));
-  if (remote_->any()) {
-    Remote::Backends made = remote_->make(loop, run, run_, options_.max_log_size);
-    run.mark_remote(remote_->steps(), made.code_package);
-    for (auto& [elsewhere, steps] : made.backends) backend.add(std::move(elsewhere), steps);
-  }
+  const std::unique_ptr<compute::Router> backend = plan_->make_backends(
+      {.loop = loop,
+       .clock = context_.clock,
+       .events = run,
+       .store = context_.store(),
+       .open_store =
+           [type = context_.top.datastore, root = context_.store().storage().root(), flow = context_.flow.name] {
+             return std::make_unique<store::FlowStore>(store::open_storage(type, root), flow);
+           },
+       .run = run_,
+       .max_log_size = options_.max_log_size,
+       .command = base::own_command(),
+       .task_environment = task_environment()});
+  if (!plan_->remote_steps().empty()) run.mark_remote(plan_->remote_steps(), plan_->store_code(context_.store()));
   if (origin != nullptr) {
     run.clone(*origin);
     if (!run.stopping()) {
@@ -265,7 +271,7 @@ int Execution::execute(const store::TaskRef& parameters, runtime::Origin* origin
       say(run.outlook());
     }
   }
-  run.execute(backend);
+  run.execute(*backend);
   return 0;
 }
 

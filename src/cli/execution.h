@@ -10,7 +10,7 @@
 #include "base/event_loop.h"
 #include "cli/command_line.h"
 #include "cli/context.h"
-#include "cli/remote.h"
+#include "compute/run_plan.h"
 #include "runtime/lease.h"
 #include "runtime/origin.h"
 #include "runtime/reporter.h"
@@ -90,7 +90,8 @@ class Execution {
   Context& context_;
   const ExecutionOptions& options_;
   graph::Graph graph_;
-  std::optional<Remote> remote_;
+  compute::RunSite site_;
+  std::optional<compute::RunPlan> plan_;
   std::string run_;
   std::string origin_;
   bool origin_is_known_ = true;

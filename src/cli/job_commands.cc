@@ -1,5 +1,6 @@
 #include "cli/job_commands.h"
 
+#include <map>
 #include <memory>
 #include <utility>
 
@@ -9,6 +10,9 @@
 #include "base/format.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "compute/remote/job_identity.h"
+#include "compute/remote/run_jobs.h"
+#include "runtime/lease.h"
 #include "store/local/latest_run.h"
 
 namespace metaflow::cli {
@@ -16,6 +20,10 @@ namespace metaflow::cli {
 namespace {
 
 using base::Json;
+using compute::ChosenRuns;
+using compute::Platform;
+using compute::RunJob;
+using compute::RunJobs;
 
 struct JobOptions {
   std::string run;
@@ -41,9 +49,9 @@ ChosenRuns chosen(Context& context, const JobOptions& options) {
   return which;
 }
 
-std::string as_text(const std::vector<ListedJob>& jobs, const std::string& beginning) {
+std::string as_text(const std::vector<RunJob>& jobs, const std::string& beginning) {
   std::string text;
-  for (const ListedJob& job : jobs) {
+  for (const RunJob& job : jobs) {
     text += fmt::format("Run: {} Step: {} Task: {} Attempt: {} {}: {} {} At: {} Status: {}{}\n", job.run, job.step,
                         job.task, job.attempt, job.pod.empty() ? "Job" : "Pod", job.pod.empty() ? job.job : job.pod,
                         beginning, job.since, job.status.empty() ? "No pod yet" : job.status,
@@ -52,10 +60,10 @@ std::string as_text(const std::vector<ListedJob>& jobs, const std::string& begin
   return text;
 }
 
-std::string as_json(const std::string& flow, const std::vector<ListedJob>& jobs, const std::string& beginning) {
+std::string as_json(const std::string& flow, const std::vector<RunJob>& jobs, const std::string& beginning) {
   auto or_null = [](const std::string& text) { return text.empty() ? Json() : Json(text); };
   Json list = Json::list();
-  for (const ListedJob& job : jobs) {
+  for (const RunJob& job : jobs) {
     const Json attempt = Json::parse(job.attempt).value_or(Json());
     list.push_back({{"run", or_null(job.run)},
                     {"step", or_null(job.step)},
@@ -72,9 +80,72 @@ std::string as_json(const std::string& flow, const std::vector<ListedJob>& jobs,
   return all.dump() + "\n";
 }
 
+std::unique_ptr<RunJobs> jobs_of(Context& context, const Platform& platform, const compute::RunSite& site,
+                                 const std::string& run) {
+  return platform.run_jobs(site, context.store(),
+                           compute::places_of(context.store(), run, platform.name(), platform.job_places()));
+}
+
+int list(Context& context, const Platform& platform, const JobOptions& options) {
+  const ChosenRuns which = chosen(context, options);
+  const compute::RunSite site = context.run_site();
+  const auto jobs = jobs_of(context, platform, site, which.run);
+  const std::vector<RunJob> unfinished = jobs->unfinished(which);
+  const compute::RunJobsWords words = jobs->words();
+  if (options.json) {
+    base::write_all(1, as_json(context.flow.name, unfinished, words.beginning));
+  } else if (unfinished.empty()) {
+    Context::echo_always(fmt::format("No active {} found.\n", words.things));
+  } else {
+    base::write_all(1, as_text(unfinished, words.beginning));
+  }
+  return 0;
+}
+
+int kill(Context& context, const Platform& platform, const JobOptions& options) {
+  const ChosenRuns which = chosen(context, options);
+  const compute::RunSite site = context.run_site();
+  const auto jobs = jobs_of(context, platform, site, which.run);
+  const std::vector<RunJob> unfinished = jobs->unfinished(which);
+  if (unfinished.empty()) {
+    Context::echo_always(fmt::format("No active {} found.\n", jobs->words().things));
+    return 0;
+  }
+  jobs->end(unfinished, fmt::format("Killed by {} with {} kill", context.user(), platform.name()));
+  std::map<std::string, std::string> runs;  // by key
+  for (const RunJob& job : unfinished) {
+    base::write_all(1, fmt::format("Killed {}/{}/{} (job {})\n", job.run, job.step, job.task, job.job));
+    runs.emplace(job.run_key, job.run);
+  }
+  // A scheduler that lives may submit more; it ends what the run has itself.
+  for (const auto& [key, run] : runs) {
+    if (is_name(store::NameKind::run, run) &&
+        !runtime::Lease::holder(context.store().storage(), context.flow.name, run, "execute", context.clock))
+      jobs->end_run(key);
+  }
+  return 0;
+}
+
 }  // namespace
 
-Command job_commands(Context& context, JobCommands commands) {
+void settle_jobs(Context& context, const std::string& run) {
+  const compute::RunSite site = context.run_site();
+  const std::string key = compute::run_key(context.flow.name, run, context.store().storage().root());
+  for (const Platform* platform : context.platforms.all()) {
+    if (platform->job_places().empty()) continue;
+    if (compute::places_of(context.store(), run, platform->name(), platform->job_places()).empty()) continue;
+    const auto jobs = jobs_of(context, *platform, site, run);
+    compute::settle(*jobs, context.clock, {.flow = context.flow.name, .run = run}, key, [&](std::size_t left) {
+      Context::echo_always(
+          fmt::format("{} task{} of run {} {} still executed {}; waiting, since what they finish is not done "
+                      "again. To end them: {} {} kill --run-id {}\n",
+                      left, left == 1 ? "" : "s", run, left == 1 ? "is" : "are", jobs->words().where, context.program,
+                      platform->name(), run));
+    });
+  }
+}
+
+Command job_commands(Context& context, const Platform& platform) {
   auto options = std::make_shared<JobOptions>();
   const std::vector<Option> which{
       {.name = "--my-runs", .help = "All my unfinished tasks.", .set = store_flag(options->my_runs)},
@@ -88,31 +159,15 @@ Command job_commands(Context& context, JobCommands commands) {
        .set = store_text(options->run)}};
   std::vector<Option> how = which;
   how.push_back({.name = "--json", .help = "Print the list as JSON.", .set = store_flag(options->json)});
-  const std::string none = fmt::format("No active {} found.\n", commands.things);
-  auto list = [&context, options, none, beginning = commands.beginning, list = std::move(commands.list)] {
-    const std::vector<ListedJob> jobs = list(chosen(context, *options));
-    if (options->json) {
-      base::write_all(1, as_json(context.flow.name, jobs, beginning));
-    } else if (jobs.empty()) {
-      Context::echo_always(none);
-    } else {
-      base::write_all(1, as_text(jobs, beginning));
-    }
-    return 0;
-  };
-  auto kill = [&context, options, none, kill = std::move(commands.kill)] {
-    if (kill(chosen(context, *options)) == 0) Context::echo_always(none);
-    return 0;
-  };
-  Command group{.name = commands.name, .help = fmt::format("Commands related to {}.", commands.platform)};
+  Command group{.name = platform.name(), .help = fmt::format("Commands related to {}.", platform.title())};
   group.commands = {{.name = "list",
-                     .help = fmt::format("List unfinished {} tasks of this flow.", commands.platform),
+                     .help = fmt::format("List unfinished {} tasks of this flow.", platform.title()),
                      .options = std::move(how),
-                     .run = std::move(list)},
+                     .run = [&context, &platform, options] { return list(context, platform, *options); }},
                     {.name = "kill",
-                     .help = fmt::format("Terminate unfinished {} tasks of this flow.", commands.platform),
+                     .help = fmt::format("Terminate unfinished {} tasks of this flow.", platform.title()),
                      .options = which,
-                     .run = std::move(kill)}};
+                     .run = [&context, &platform, options] { return kill(context, platform, *options); }}};
   return group;
 }
 

@@ -1,47 +1,17 @@
-// What `kubernetes list|kill` and `batch list|kill` have in common.
+// The jobs that runs have on platforms: list, kill, and what `resume` has to know of them.
 #pragma once
 
-#include <cstddef>
-#include <functional>
 #include <string>
-#include <vector>
 
 #include "cli/command_line.h"
 #include "cli/context.h"
 
 namespace metaflow::cli {
 
-/// Which runs' jobs; empty: all.
-struct ChosenRuns {
-  std::string flow{};
-  std::string run{};
-  std::string user{};
-};
+/// The group of commands of a platform with jobs, with the reference's options.
+Command job_commands(Context& context, const compute::Platform& platform);
 
-/// What `list` tells of a job that has not ended; empty: not known, or not there yet.
-struct ListedJob {
-  std::string run{};
-  std::string step{};
-  std::string task{};
-  std::string attempt{};
-  std::string user{};
-  std::string job{};
-  std::string pod{};
-  std::string since{};   // "2026-11-23T04:16:21Z"
-  std::string status{};  // the platform's word
-  std::string reason{};
-};
-
-struct JobCommands {
-  std::string name;       // "kubernetes"
-  std::string platform;   // "Kubernetes"
-  std::string things;     // "Kubernetes pods"
-  std::string beginning;  // what happened to a job at `since`: "Started"
-  std::function<std::vector<ListedJob>(const ChosenRuns&)> list;
-  std::function<std::size_t(const ChosenRuns&)> kill;  // how many; says which
-};
-
-/// The group of commands, with the reference's options.
-Command job_commands(Context& context, JobCommands commands);
+/// Before `resume`: jobs of the run that have begun, on any platform, are waited for, the others deleted. Says so.
+void settle_jobs(Context& context, const std::string& run);
 
 }  // namespace metaflow::cli

@@ -1,4 +1,6 @@
 // The command line of a flow: finds out which command, runs it, prints its errors.
+#include "cli/main.h"
+
 #include <sys/prctl.h>
 
 #include <algorithm>
@@ -16,7 +18,9 @@
 #include "base/process.h"
 #include "base/text.h"
 #include "cli/commands.h"
+#include "cli/job_commands.h"
 #include "cli/supervise.h"
+#include "compute/platform.h"
 #include "compute/step_arguments.h"
 #include "runtime/task/failure.h"
 #include "runtime/task/memory.h"
@@ -85,8 +89,11 @@ Command top_command(Context& context) {
                    output_dot_command(context), output_raw_command(context), run_command(context),
                    resume_command(context),     debug_command(context),      status_command(context),
                    timeline_command(context),   show_command(context),       version_command(context),
-                   logs_command(context),       tag_command(context),        package_command(context),
-                   kubernetes_command(context), batch_command(context),      init_command(context)};
+                   logs_command(context),       tag_command(context),        package_command(context)};
+  for (const compute::Platform* platform : context.platforms.all()) {
+    if (!platform->job_places().empty()) root.commands.push_back(job_commands(context, *platform));
+  }
+  root.commands.push_back(init_command(context));
   // `help` prints what --help prints of the whole, `help run` what `run --help` prints.
   auto words = std::make_shared<std::vector<std::string>>();
   root.commands[2] = {
@@ -116,7 +123,7 @@ bool is_step(int argc, char** argv) {
   return false;
 }
 
-int run_step_command(const detail::FlowDescription& flow, int argc, char** argv) {
+int run_step_command(const detail::FlowDescription& flow, const compute::Platforms& platforms, int argc, char** argv) {
   char** const step = std::find_if(argv, argv + argc, [](const char* word) { return std::strcmp(word, "step") == 0; });
   base::failure_points_in_task(step + 1 < argv + argc ? step[1] : "");
   base::prefer_as_oom_victim();
@@ -124,52 +131,56 @@ int run_step_command(const detail::FlowDescription& flow, int argc, char** argv)
   runtime::obey_memory_limit();
   const std::vector<std::string> command = base::own_command();
   if (command.size() > 1) ::prctl(PR_SET_NAME, flow.name.c_str());  // else tools show the name of the loader
-  return runtime::execute_task(flow, compute::parse_step_arguments(argc, argv), command);
+  return runtime::execute_task(flow, platforms.decorators(), compute::parse_step_arguments(argc, argv), command);
 }
 
-int run_commands(const detail::FlowDescription& flow, int argc, char** argv) {
+int run_commands(const detail::FlowDescription& flow, const compute::Platforms& platforms, int argc, char** argv) {
   const std::string program = argc > 0 ? argv[0] : flow.name;
   std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
   for (std::string& word : words) {
     if (!word.starts_with('-')) break;
     if (word == "--version") word = "version";
   }
-  Context context(flow, program);
+  Context context(flow, platforms, program);
   // Usage lines name the file, as click does.
   return execute(top_command(context), context.file_name(), words, context.settings);
 }
 
 }  // namespace
 
-}  // namespace cli
-
-int detail::run_flow(const FlowDescription& flow, int argc, char** argv) {
+int run_program(const detail::FlowDescription& flow, const compute::Platforms& platforms, int argc, char** argv) {
   try {
     ::signal(SIGXFSZ, SIG_IGN);  // a file that grows beyond its limit is an error, not a death
-    if (cli::is_step(argc, argv)) return cli::run_step_command(flow, argc, argv);
+    if (is_step(argc, argv)) return run_step_command(flow, platforms, argc, argv);
     if (argc > 1 && std::strcmp(argv[1], "symbolize") == 0) return runtime::symbolize(argc, argv);
     ::signal(SIGPIPE, SIG_IGN);
-    if (argc > 1 && std::strcmp(argv[1], "supervise") == 0) return cli::run_supervise_command(flow, argc, argv);
-    return cli::run_commands(flow, argc, argv);
+    if (argc > 1 && std::strcmp(argv[1], "supervise") == 0) return run_supervise_command(flow, platforms, argc, argv);
+    return run_commands(flow, platforms, argc, argv);
   } catch (const base::OutputClosed&) {
     return 128 + SIGPIPE;  // what the shell says of a program that SIGPIPE has ended
   } catch (const Error& error) {
     const std::string what = error.what();
     if (error.code() == ErrorCode::usage) {
-      cli::Context::echo_always(what.starts_with("Usage:") || what.starts_with("Error:") ? what + "\n"
-                                                                                         : "Error: " + what + "\n");
+      Context::echo_always(what.starts_with("Usage:") || what.starts_with("Error:") ? what + "\n"
+                                                                                    : "Error: " + what + "\n");
       return 2;
     }
     if (error.code() == ErrorCode::interrupted) {
-      cli::Context::echo_always("\nAborted!\n");
+      Context::echo_always("\nAborted!\n");
       return 1;
     }
-    cli::Context::echo_always(cli::error_block(error.headline(), what));
+    Context::echo_always(error_block(error.headline(), what));
     return 1;
   } catch (const std::exception& error) {
-    cli::Context::echo_always(cli::error_block("Internal error", error.what()));
+    Context::echo_always(error_block("Internal error", error.what()));
     return 1;
   }
+}
+
+}  // namespace cli
+
+int detail::run_flow(const FlowDescription& flow, int argc, char** argv) {
+  return cli::run_program(flow, compute::platforms(), argc, argv);
 }
 
 }  // namespace metaflow

@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/execution.h"
+#include "cli/job_commands.h"
 #include "runtime/parameters.h"
 #include "store/local/latest_run.h"
 
@@ -95,7 +96,6 @@ int resume(Context& context, ResumeCommandOptions& options) {
     runtime::Lease::refuse_if_held(storage, flow, origin_run, what, context.clock);
   refuse_half_cloned(context, origin_run);
   settle_jobs(context, origin_run);
-  settle_batch_jobs(context, origin_run);
   const auto info = context.metadata().run(flow, origin_run);
   const auto dead = runtime::Lease::last_holder(storage, flow, origin_run, "execute");
 

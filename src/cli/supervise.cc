@@ -34,15 +34,13 @@ std::int64_t whole(std::string_view option, std::string_view text) {
   return number;
 }
 
-/// Which of an array's tasks this one is: as AWS Batch tells it, at the end of the job's id, too.
-std::uint64_t place_in_array() {
-  const char* place = std::getenv("AWS_BATCH_JOB_ARRAY_INDEX");
-  const char* job = std::getenv("AWS_BATCH_JOB_ID");
-  if (place == nullptr && job != nullptr)
-    place = std::strrchr(job, ':') == nullptr ? nullptr : std::strrchr(job, ':') + 1;
-  if (place == nullptr)
-    throw Error(ErrorCode::usage, "supervise --tasks is for jobs of an array: AWS_BATCH_JOB_ARRAY_INDEX is not set");
-  return static_cast<std::uint64_t>(whole("AWS_BATCH_JOB_ARRAY_INDEX", place));
+/// Which of an array's tasks this one is.
+std::uint64_t place_in_array(const compute::Platforms& platforms) {
+  for (const compute::Platform* platform : platforms.all()) {
+    if (const auto place = platform->place_in_array()) return *place;
+  }
+  throw Error(ErrorCode::usage,
+              "supervise --tasks is for jobs of an array, and the platform does not say which this is");
 }
 
 /// An image without certificate authorities gets those of the machine that the flow comes from.
@@ -55,7 +53,8 @@ void trust_as_packaged() {
 
 }  // namespace
 
-int run_supervise_command(const detail::FlowDescription& flow, int argc, char** argv) {
+int run_supervise_command(const detail::FlowDescription& flow, const compute::Platforms& platforms, int argc,
+                          char** argv) {
   runtime::Supervision what;
   compute::ArrayNumbers array;
   int at = 2;
@@ -85,7 +84,7 @@ int run_supervise_command(const detail::FlowDescription& flow, int argc, char** 
   what.step.assign(argv + at + 1, argv + argc);
   what.arguments = compute::parse_step_arguments(argc - at, argv + at);
   if (!array.tasks.empty()) {
-    what.arguments = compute::task_of_array(std::move(what.arguments), array, place_in_array());
+    what.arguments = compute::task_of_array(std::move(what.arguments), array, place_in_array(platforms));
     what.step = compute::to_command_line(what.arguments);
   }
   trust_as_packaged();

@@ -3,9 +3,12 @@
 
 #include <metaflow/detail/description.h>
 
+#include "compute/platform.h"
+
 namespace metaflow::cli {
 
 /// supervise [--time-limit SECONDS] [--grace SECONDS] [--max-log-size MB] -- STEP'S ARGUMENTS. Returns the exit status.
-int run_supervise_command(const detail::FlowDescription& flow, int argc, char** argv);
+int run_supervise_command(const detail::FlowDescription& flow, const compute::Platforms& platforms, int argc,
+                          char** argv);
 
 }  // namespace metaflow::cli

@@ -22,7 +22,6 @@ struct Attempt {
   AttemptId id = 0;
   StepArguments step;                    // what to execute
   std::vector<std::string> environment;  // NAME=value, besides what every task gets; the last counts
-  std::uint64_t memory_limit = 0;        // bytes, hard; 0: none of its own
   /// Microseconds that the step may take; 0: as long as it likes. It ends itself; a backend kills one that does not.
   std::int64_t time_limit = 0;
 };
@@ -77,6 +76,8 @@ enum class Stop : std::uint8_t { ask, force };
 class Backend {
  public:
   virtual ~Backend() = default;
+  /// Whether an attempt of this step can be started now; else when others have finished.
+  virtual bool has_room(const std::string& /*step*/) const { return true; }
   /// Starts an attempt. One that cannot be started is told as finished, later, from the loop.
   virtual void submit(const Attempt& attempt) = 0;
   /// Stops attempts that have not finished; ignores those that it does not know. They are told as finished when they

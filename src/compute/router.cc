@@ -11,11 +11,16 @@ void Router::add(std::unique_ptr<Backend> backend, const std::vector<std::string
   backends_.push_back(std::move(backend));
 }
 
+Backend& Router::backend_of(const std::string& step) const {
+  const auto found = by_step_.find(step);
+  return found == by_step_.end() ? *backends_.front() : *found->second;
+}
+
+bool Router::has_room(const std::string& step) const { return backend_of(step).has_room(step); }
+
 void Router::submit(const Attempt& attempt) {
-  const auto found = by_step_.find(attempt.step.step);
   const bool is_fallback = attempt.step.retry_count > attempt.step.max_user_code_retries;
-  Backend* chosen = found == by_step_.end() || is_fallback ? backends_.front().get() : found->second;
-  chosen->submit(attempt);
+  (is_fallback ? *backends_.front() : backend_of(attempt.step.step)).submit(attempt);
 }
 
 void Router::stop(std::span<const AttemptId> attempts, Stop how) {

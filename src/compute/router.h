@@ -19,11 +19,14 @@ class Router : public Backend {
 
   void add(std::unique_ptr<Backend> backend, const std::vector<std::string>& steps);
 
+  bool has_room(const std::string& step) const override;
   void submit(const Attempt& attempt) override;
   void stop(std::span<const AttemptId> attempts, Stop how) override;
   void end() override;
 
  private:
+  Backend& backend_of(const std::string& step) const;
+
   std::vector<std::unique_ptr<Backend>> backends_;  // the local one first
   std::map<std::string, Backend*> by_step_;
 };

@@ -27,8 +27,9 @@ struct Step {
 /// Immutable once the decorators are attached.
 class Graph {
  public:
-  /// Throws Error{invalid_flow} if the flow breaks a rule that the compiler cannot see.
-  explicit Graph(const detail::FlowDescription& flow);
+  /// Throws Error{invalid_flow} if the flow breaks a rule that the compiler cannot see, and what the table throws. Both
+  /// outlive this.
+  Graph(const detail::FlowDescription& flow, const DecoratorTable& table);
 
   const detail::FlowDescription& flow() const { return flow_; }
   const std::vector<Step>& steps() const { return steps_; }
@@ -51,6 +52,7 @@ class Graph {
   void add(Step& step, Decorator decorator) const;
 
   const detail::FlowDescription& flow_;
+  const DecoratorTable& table_;
   detail::Analysis analysis_;
   std::vector<Step> steps_;
   std::vector<int> order_;

@@ -23,7 +23,7 @@ struct TestStep {
 /// Keeps the description that a graph refers to.
 class TestGraph {
  public:
-  TestGraph(std::initializer_list<TestStep> steps) : description_(describe(steps)), graph_(description_) {}
+  TestGraph(std::initializer_list<TestStep> steps) : description_(describe(steps)), graph_(description_, table_) {}
   TestGraph(const TestGraph&) = delete;
   TestGraph& operator=(const TestGraph&) = delete;
 
@@ -42,6 +42,7 @@ class TestGraph {
     return description;
   }
 
+  DecoratorTable table_{core_decorators()};
   detail::FlowDescription description_;
   Graph graph_;
 };

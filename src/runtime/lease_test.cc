@@ -12,6 +12,7 @@
 
 #include "base/format.h"
 #include "base/json.h"
+#include "base/testing.h"
 #include "base/text.h"
 #include "store/memory/memory_storage.h"
 
@@ -21,12 +22,7 @@ namespace {
 using base::Json;
 using testing::HasSubstr;
 
-class FakeClock : public base::Clock {
- public:
-  std::int64_t wall_microseconds() override { return now; }
-  std::int64_t monotonic_microseconds() override { return now; }
-  std::int64_t now = 1'700'000'000'000'000;
-};
+using base::FakeClock;
 
 class LeaseTest : public testing::Test {
  protected:

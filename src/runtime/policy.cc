@@ -29,8 +29,7 @@ AttemptPolicy policy_of(const std::vector<graph::Decorator>& decorators) {
     policy.once = again->times == 0;
     policy.pause = microseconds(again->minutes_between_retries * 60);
   }
-  if (const auto limit = graph::find_decorator<timeout>(decorators))
-    policy.time_limit = microseconds(limit->seconds + limit->minutes * 60 + limit->hours * 3600);
+  policy.time_limit = graph::time_limit(decorators);
   policy.caught = graph::find_decorator<catch_>(decorators);
   if (policy.caught) policy.fallbacks = kFallbacks;
   return policy;

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "compute/platform.h"
 #include "store/flow_store.h"
 
 namespace metaflow::runtime {
@@ -9,7 +10,7 @@ namespace {
 
 AttemptPolicy policy(const std::vector<std::string>& specs) {
   std::vector<graph::Decorator> decorators;
-  for (const std::string& spec : specs) decorators.push_back(graph::parse_decorator(spec));
+  for (const std::string& spec : specs) decorators.push_back(compute::platforms().decorators().parse(spec));
   return policy_of(decorators);
 }
 

@@ -38,10 +38,7 @@ Run::Run(RunServices services, RunOptions options, const TaskRef& parameters)
                 }),
       log_stamps_(services.clock),
       progress_(services.graph.steps().size()) {
-  for (const graph::Step& step : services.graph.steps()) {
-    policies_.push_back(policy_of(step.decorators));
-    requests_.push_back(local_request(step.decorators));
-  }
+  for (const graph::Step& step : services.graph.steps()) policies_.push_back(policy_of(step.decorators));
   frontier_.begin(parameters);
 }
 
@@ -160,10 +157,7 @@ void Run::finish_metadata() {
 
 // --- starting tasks
 
-bool Run::has_room(int step) const {
-  const auto& request = requests_[static_cast<std::size_t>(step)];
-  return !request || machine_.fits(*request);
-}
+bool Run::has_room(int step) const { return backend_->has_room(services_.graph.step(step).name); }
 
 /// Whether the metadata has an id for a task of the step. If not, the loop wakes up when it has.
 bool Run::has_id(int step, std::size_t soon) {
@@ -208,8 +202,7 @@ void Run::start_task(Ready work) {
                      .where = {},
                      .log = {},
                      .failure_type = {},
-                     .failure = {},
-                     .grant = {}});
+                     .failure = {}});
 }
 
 void Run::start_attempt(Task task) {
@@ -228,7 +221,6 @@ void Run::start_attempt(Task task) {
   services_.metadata.add_fields(task.ref, task.attempt, fields);
   services_.metadata.attempt_begins(task.ref, task.attempt);
 
-  if (requests_[step]) task.grant = machine_.take(*requests_[step]);
   const compute::Attempt attempt = describe_attempt(task);
   task.begun = elsewhere;  // there the supervisor does it, when the attempt begins indeed
   StepProgress& at = progress(task.work.step);
@@ -299,11 +291,6 @@ compute::Attempt Run::describe_attempt(const Task& task) {
     attempt.step.inputs_stored = true;
     attempt.step.inputs.clear();
   }
-  if (task.grant.granted) {
-    for (std::string& variable : machine_.environment(task.grant)) attempt.environment.push_back(std::move(variable));
-    if (task.grant.request.enforce) attempt.memory_limit = task.grant.request.memory;
-  }
-  // Last: what the user sets counts.
   if (const auto variables = graph::find_decorator<environment>(step.decorators)) {
     for (const auto& [name, value] : variables->vars) attempt.environment.push_back(name + "=" + value);
   }

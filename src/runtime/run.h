@@ -17,7 +17,6 @@
 #include "compute/backend.h"
 #include "graph/graph.h"
 #include "runtime/frontier.h"
-#include "runtime/machine.h"
 #include "runtime/origin.h"
 #include "runtime/policy.h"
 #include "runtime/progress.h"
@@ -99,7 +98,6 @@ class Run : public compute::BackendEvents {
     int lost = 0;                // attempts that do not count: their machine was taken from them
     std::string failure_type;    // of the attempt before
     std::string failure;
-    Grant grant;                 // of the machine
     bool inputs_stored = false;  // the list of them, for its command line
     bool begun = false;          // the attempt is marked as such in the store
   };
@@ -166,11 +164,9 @@ class Run : public compute::BackendEvents {
   RunServices services_;
   RunOptions options_;
   std::string run_id_;
-  std::vector<AttemptPolicy> policies_;           // per step
-  std::vector<std::optional<Request>> requests_;  // per step: of those that the machine has to have room for
-  std::vector<bool> remote_;                      // per step: executed elsewhere
+  std::vector<AttemptPolicy> policies_;  // per step
+  std::vector<bool> remote_;             // per step: executed elsewhere
   std::string code_package_;
-  Machine machine_;
   Frontier frontier_;
   base::Stamps log_stamps_;
   compute::Backend* backend_ = nullptr;

@@ -22,7 +22,6 @@ constexpr std::int64_t kMinute = 60'000'000;  // microseconds
 void Run::on_finished(compute::AttemptId attempt, const compute::Verdict& verdict) {
   auto node = running_.extract(attempt);
   Task& task = node.mapped();
-  machine_.give_back(task.grant);
   task.log->finish([&](std::string_view text, std::int64_t time) {
     task.last_line = text;
     services_.reporter.print({ReportLine::Kind::output, time, task.name, task.where, text});

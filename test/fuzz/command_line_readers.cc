@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "cli/command_line.h"
+#include "compute/platform.h"
 #include "compute/step_arguments.h"
 #include "graph/decorators.h"
 #include "parameters_flow.h"
@@ -27,12 +28,13 @@ void take_decorator(std::string_view input) {
   graph::Decorator decorator;
   const std::initializer_list<ErrorCode> refused = {ErrorCode::invalid_value, ErrorCode::unknown_decorator,
                                                     ErrorCode::unknown_attribute};
-  if (!succeeds(refused, [&] { decorator = graph::parse_decorator(input); })) return;
+  if (!succeeds(refused, [&] { decorator = compute::platforms().decorators().parse(input); })) return;
   (void)graph::find_decorator<resources>({decorator});
   (void)graph::find_decorator<environment>({decorator});
   // As a task gets it.
   const std::string spec = graph::decorator_spec(decorator);
-  require(graph::decorator_spec(graph::parse_decorator(spec)) == spec, "a decorator is read as written");
+  require(graph::decorator_spec(compute::platforms().decorators().parse(spec)) == spec,
+          "a decorator is read as written");
 }
 
 void take_parameter(std::string_view input) {

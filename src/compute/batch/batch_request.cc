@@ -1,116 +1,199 @@
 #include "compute/batch/batch_request.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <string_view>
 
 #include <metaflow/error.h>
 
 #include "base/format.h"
+#include "base/text.h"
 #include "compute/batch/client/job.h"
 
 namespace metaflow::awsbatch {
 
 namespace {
 
-[[noreturn]] void refuse(std::string message, std::string hint = {}) {
+using compute::given_or;
+using compute::PlatformSettings;
+using compute::Positive;
+
+// Of those that are small, it has what fetches the package; the registry of AWS counts no pulls of AWS.
+constexpr const char* kDefaultJobImage = "public.ecr.aws/docker/library/buildpack-deps:bookworm-curl";
+constexpr double kLeastMemory = 4;  // MiB, of Batch
+constexpr std::size_t kLongestKey = 128;
+constexpr std::size_t kLongestValue = 256;
+constexpr std::size_t kMostTags = 50;
+constexpr int kMostSwappiness = 100;
+constexpr int kLeastStorage = 21;  // GiB, of Fargate
+constexpr int kMostStorage = 200;
+constexpr std::array<std::string_view, 8> kLogDrivers{"json-file", "syslog",  "journald", "gelf",
+                                                      "fluentd",   "awslogs", "splunk",   "awsfirelens"};
+
+[[noreturn]] void refuse_job(std::string message, std::string hint = {}) {
   throw Error::of_platform(kTitle, std::move(message), std::move(hint));
 }
 
-/// What Fargate has for so many vCPUs: from `least` MiB to `most` by `by`, or only the `sizes`.
-struct FargateSize {
-  double cpu;
-  int least;
-  int most;
-  int by;
-  std::vector<int> sizes{};
-};
-
-/// ResourceRequirement in the API reference of AWS Batch.
-const std::vector<FargateSize>& fargate_sizes() {
-  static const std::vector<FargateSize> kSizes{
-      {.cpu = 0.25, .least = 512, .most = 2048, .by = 0, .sizes = {512, 1024, 2048}},
-      {.cpu = 0.5, .least = 1024, .most = 4096, .by = 1024},
-      {.cpu = 1, .least = 2048, .most = 8192, .by = 1024},
-      {.cpu = 2, .least = 4096, .most = 16384, .by = 1024},
-      {.cpu = 4, .least = 8192, .most = 30720, .by = 1024},
-      {.cpu = 8, .least = 16384, .most = 61440, .by = 4096},
-      {.cpu = 16, .least = 32768, .most = 122880, .by = 8192},
-      {.cpu = 32, .least = 61440, .most = 249856, .by = 0, .sizes = {61440, 122880, 249856}}};
-  return kSizes;
+/// The larger of the two; if only one is given, that.
+template <class Number>
+std::optional<Number> larger(std::optional<Number> one, std::optional<Number> other) {
+  if (one && other) return std::max(*one, *other);
+  return one ? one : other;
 }
 
-/// The smallest memory of this size that is enough; nothing if none is.
-std::optional<int> enough(const FargateSize& size, double memory) {
-  if (memory > size.most) return std::nullopt;
-  if (size.by == 0) {
-    return *std::find_if(size.sizes.begin(), size.sizes.end(), [&](int each) { return each >= memory; });
+int whole(const std::string& step, const char* attribute, std::optional<int> value, int least, int most) {
+  if (!value) return 0;
+  if (*value < least || *value > most) {
+    const std::string range =
+        most == INT32_MAX ? fmt::format("at least {}", least) : fmt::format("{} to {}", least, most);
+    refuse_job(fmt::format("Invalid {} value: *{}* for step *{}* (it should be an integer, {})", attribute, *value,
+                           step, range));
   }
-  const double above = std::max(0.0, memory - size.least);
-  return size.least + size.by * static_cast<int>(std::ceil(above / size.by));
+  return *value;
 }
 
-void check_fargate_size(const std::string& step, double cpu, double memory) {
-  std::string pair;  // the smallest that is enough
-  for (const FargateSize& size : fargate_sizes()) {
-    if (size.cpu < cpu) continue;
-    const auto fits = enough(size, memory);
-    if (!fits) continue;
-    if (size.cpu == cpu && *fits == memory) return;
-    if (pair.empty()) pair = fmt::format("cpu={}, memory={}", size.cpu, *fits);
-  }
-  const std::string what = fmt::format("Fargate has no tasks of {} vCPU with {} MiB (step *{}*)", cpu, memory, step);
-  if (pair.empty()) refuse(what, "The largest is cpu=32, memory=249856. Use a queue with EC2 machines.");
-  refuse(what, fmt::format("The smallest that is enough: {}. To change one of the two is enough if memory is from the "
-                           "list at https://docs.aws.amazon.com/batch/latest/APIReference/API_ResourceRequirement.html",
-                           pair));
+std::optional<int> checked(const std::string& step, const char* attribute, std::optional<int> value, int least,
+                           int most = INT32_MAX) {
+  whole(step, attribute, value, least, most);
+  return value;
 }
 
-void check_fargate(const std::string& step, const BatchRequest& request) {
-  auto not_there = [&](bool asked, const char* attribute) {
-    if (!asked) return;
-    refuse(fmt::format("Fargate has no {}, which step *{}* asks for", attribute, step),
-           "Use a queue with EC2 machines, or take it out.");
-  };
-  not_there(request.gpu > 0, "gpu");
-  not_there(request.neuron_devices > 0, "inferentia (or trainium)");
-  not_there(request.efa > 0, "efa");
-  not_there(request.shared_memory.has_value(), "shared_memory");
-  not_there(request.max_swap.has_value(), "max_swap");
-  not_there(request.swappiness.has_value(), "swappiness");
-  not_there(!request.host_volumes.empty(), "host_volumes");
-  not_there(request.tmpfs_size.has_value(), "tmpfs");
-  not_there(request.privileged, "privileged");
-  if (request.execution_role.empty()) {
-    refuse(fmt::format("No AWS Fargate task execution IAM role found for step *{}*", step),
-           "Set METAFLOW_ECS_FARGATE_EXECUTION_ROLE, or execution_role, to the ARN of a role with "
-           "AmazonECSTaskExecutionRolePolicy.");
+/// "source:mount", or without the mount.
+Volume volume(const std::string& text) {
+  const std::size_t colon = text.find(':');
+  if (colon == std::string::npos) return {text, {}};
+  return {text.substr(0, colon), text.substr(colon + 1)};
+}
+
+std::vector<Volume> host_volumes(const std::string& step, const std::vector<std::string>& given) {
+  std::vector<Volume> volumes;
+  for (const std::string& text : given) {
+    Volume& made = volumes.emplace_back(volume(text));
+    if (made.mount.empty()) made.mount = made.source;
+    Positive{step, kTitle}.check_path("host_volumes", made.source);
+    Positive{step, kTitle}.check_path("host_volumes", made.mount);
   }
-  check_fargate_size(step, request.cpu, request.memory);
+  return volumes;
+}
+
+std::vector<Volume> efs_volumes(const std::string& step, const std::vector<std::string>& given) {
+  std::vector<Volume> volumes;
+  for (const std::string& text : given) {
+    Volume& made = volumes.emplace_back(volume(text));
+    if (made.source.empty())
+      refuse_job(fmt::format("efs_volumes of step *{}* has '{}', which names no file system", step, text),
+                 "It looks like this: fs-0123456789abcdef0:/where");
+    if (made.mount.empty()) made.mount = "/mnt/" + made.source;
+    Positive{step, kTitle}.check_path("efs_volumes", made.mount);
+  }
+  return volumes;
+}
+
+bool is_tag_text(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) {
+    const bool alphanumeric = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    // AWS allows letters and digits of any script, so what is not ASCII is the server's to judge.
+    return alphanumeric || static_cast<signed char>(c) < 0 ||
+           std::string_view(" +-=._:/@").find(c) != std::string_view::npos;
+  });
+}
+
+void check_tags(const std::string& step, const std::map<std::string, std::string>& tags) {
+  if (tags.size() > kMostTags)
+    refuse_job(fmt::format("Step *{}* has {} tags; there may be {}", step, tags.size(), kMostTags));
+  for (const auto& [key, value] : tags) {
+    if (base::lower(key).starts_with("aws:"))
+      refuse_job(fmt::format("'{}' cannot be the key of a tag of step *{}*: AWS keeps what begins with aws: for itself",
+                             key, step));
+    if (key.empty() || key.size() > kLongestKey || !is_tag_text(key))
+      refuse_job(fmt::format("'{}' cannot be the key of a tag of step *{}*", key, step),
+                 "A key has 1 to 128 letters, digits, spaces and + - = . _ : / @");
+    if (value.size() > kLongestValue || !is_tag_text(value))
+      refuse_job(fmt::format("'{}' cannot be the value of the tag {} of step *{}*", value, key, step),
+                 "A value has at most 256 letters, digits, spaces and + - = . _ : / @");
+  }
+}
+
+std::map<std::string, std::string> log_options(const std::string& step, const std::vector<std::string>& given) {
+  std::map<std::string, std::string> options;
+  for (const std::string& text : given) {
+    const std::size_t colon = text.find(':');
+    if (colon == 0 || colon == std::string::npos)
+      refuse_job(fmt::format("log_options of step *{}* has '{}', which is no key:value", step, text));
+    options[text.substr(0, colon)] = text.substr(colon + 1);
+  }
+  return options;
+}
+
+int neuron_devices(const std::string& step, const metaflow::batch& asked) {
+  if (asked.inferentia && asked.trainium)
+    refuse_job(fmt::format("Step *{}* asks for both inferentia and trainium", step),
+               "They are two words for one thing: only use one of them.");
+  const bool inferentia = asked.inferentia.has_value();
+  return whole(step, inferentia ? "inferentia" : "trainium", inferentia ? asked.inferentia : asked.trainium, 1,
+               INT32_MAX);
 }
 
 }  // namespace
 
-std::string_view name_of(Machines machines) {
-  switch (machines) {
-    case Machines::ec2: return "EC2";
-    case Machines::spot: return "EC2 Spot";
-    case Machines::fargate: return "Fargate";
-    case Machines::fargate_spot: return "Fargate Spot";
-  }
-  return "EC2";
-}
+std::optional<BatchRequest> batch_request(const std::string& step, const std::vector<graph::Decorator>& decorators,
+                                          const base::Settings& all_settings) {
+  const auto asked = graph::find_decorator<metaflow::batch>(decorators);
+  if (!asked) return std::nullopt;
+  const PlatformSettings settings(all_settings, "BATCH", kTitle);
+  const PlatformSettings ecs(all_settings, "ECS", kTitle);
+  const Positive positive{step, kTitle};
 
-BatchRequest fit_to(Machines machines, const std::string& step, BatchRequest request) {
-  if (is_fargate(machines)) {
-    check_fargate(step, request);
-    return request;
+  BatchRequest job;
+  std::optional<double> cpu = asked->cpu;
+  std::optional<double> memory = asked->memory;
+  std::optional<int> gpu = asked->gpu;
+  job.shared_memory = asked->shared_memory;
+  if (const auto more = graph::find_decorator<resources>(decorators)) {
+    cpu = larger(cpu, std::optional(more->cpu));
+    memory = larger(memory, std::optional(more->memory));
+    gpu = larger(gpu, more->gpu);
+    job.shared_memory = larger(job.shared_memory, more->shared_memory);
   }
-  if (request.ephemeral_storage)
-    refuse(fmt::format("The ephemeral_storage of step *{}* is only available for Fargate compute environments", step),
-           "The disks of EC2 machines are chosen in the launch template of the compute environment.");
-  request.cpu = std::ceil(request.cpu);
-  request.memory = std::floor(request.memory);
-  return request;
+  job.cpu = positive("cpu", cpu.value_or(job.cpu));
+  job.memory = positive("memory", memory.value_or(job.memory));
+  if (job.memory < kLeastMemory)
+    refuse_job(fmt::format("Invalid memory value *{}* for step *{}*; Batch wants at least {} MiB", job.memory, step,
+                           kLeastMemory));
+  job.gpu = whole(step, "gpu", gpu, 0, INT32_MAX);
+  checked(step, "shared_memory", job.shared_memory, 1);
+  job.max_swap = checked(step, "max_swap", asked->max_swap, 0);
+  job.swappiness = checked(step, "swappiness", asked->swappiness, 0, kMostSwappiness);
+  if (job.swappiness && !job.max_swap)
+    refuse_job(fmt::format("swappiness of step *{}* means nothing without max_swap", step));
+  job.neuron_devices = neuron_devices(step, *asked);
+  job.efa = whole(step, "efa", asked->efa, 1, INT32_MAX);
+
+  job.image = settings.image(asked->image, kDefaultJobImage);
+  job.queue = given_or(asked->queue, settings.text("JOB_QUEUE"));
+  job.iam_role = given_or(asked->iam_role, ecs.text("S3_ACCESS_IAM_ROLE"));
+  job.execution_role = given_or(asked->execution_role, ecs.text("FARGATE_EXECUTION_ROLE"));
+  if (job.iam_role.empty())
+    refuse_job(fmt::format("No IAM role found for step *{}*: its tasks could not use S3", step),
+               "Set METAFLOW_ECS_S3_ACCESS_IAM_ROLE, or iam_role, to the ARN of a role that may read and write the "
+               "datastore.");
+  job.host_volumes = host_volumes(step, asked->host_volumes);
+  job.efs_volumes = efs_volumes(step, asked->efs_volumes);
+  job.tmpfs = compute::tmpfs_of(*asked, job.memory, positive);
+  job.ephemeral_storage = checked(step, "ephemeral_storage", asked->ephemeral_storage, kLeastStorage, kMostStorage);
+  job.tags = asked->aws_batch_tags;
+  job.describing_tags = settings.truth("EMIT_TAGS");
+  if (job.describing_tags) job.tags.merge(settings.dict("DEFAULT_TAGS"));
+  check_tags(step, job.tags);
+  job.log_driver = asked->log_driver;
+  if (!job.log_driver.empty() && std::find(kLogDrivers.begin(), kLogDrivers.end(), job.log_driver) == kLogDrivers.end())
+    refuse_job(fmt::format("Invalid log_driver value: *{}* for step *{}*", job.log_driver, step),
+               fmt::format("Choose one of: {}", base::join(kLogDrivers, ", ")));
+  job.log_options = log_options(step, asked->log_options);
+  job.privileged = asked->privileged;
+  job.time_limit = compute::job_seconds(decorators, positive);
+  return job;
 }
 
 }  // namespace metaflow::awsbatch

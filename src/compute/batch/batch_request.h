@@ -9,6 +9,10 @@
 #include <string_view>
 #include <vector>
 
+#include "base/settings.h"
+#include "compute/remote/platform_settings.h"
+#include "graph/decorators.h"
+
 namespace metaflow::awsbatch {
 
 /// The machines of a job queue.
@@ -40,9 +44,7 @@ struct BatchRequest {
   int efa = 0;
   std::vector<Volume> host_volumes{};
   std::vector<Volume> efs_volumes{};
-  std::optional<int> tmpfs_size{};  // MiB
-  bool tmpfs_tempdir = true;
-  std::string tmpfs_path{};
+  compute::Tmpfs tmpfs{};
   std::optional<int> ephemeral_storage{};  // GiB
   std::map<std::string, std::string> tags{};
   bool describing_tags = false;  // flow, run, step, task and user become tags, too
@@ -51,6 +53,12 @@ struct BatchRequest {
   bool privileged = false;
   std::int64_t time_limit = 0;  // seconds that the job may take
 };
+
+/// What a step with the decorator `batch` asks for: decorator, `resources`, `timeout` and settings, merged by
+/// Metaflow's rules; nothing if the step has no such decorator. Throws Error{platform}, naming the step, for what
+/// cannot be asked for.
+std::optional<BatchRequest> batch_request(const std::string& step, const std::vector<graph::Decorator>& decorators,
+                                          const base::Settings& settings);
 
 /// What the machines can do of it: on EC2, vCPUs become whole. Throws Error{platform}, naming the step, for what they
 /// cannot.

@@ -57,8 +57,8 @@ Json linux_parameters(const BatchRequest& request) {
   if (request.shared_memory) parameters.set("sharedMemorySize", *request.shared_memory);
   if (request.max_swap) parameters.set("maxSwap", *request.max_swap);
   if (request.swappiness) parameters.set("swappiness", *request.swappiness);
-  if (request.tmpfs_size)
-    parameters.set("tmpfs", Json::list({{{"containerPath", request.tmpfs_path}, {"size", *request.tmpfs_size}}}));
+  if (request.tmpfs.size)
+    parameters.set("tmpfs", Json::list({{{"containerPath", request.tmpfs.path}, {"size", *request.tmpfs.size}}}));
   return parameters;
 }
 
@@ -137,7 +137,7 @@ Json job_submission(const compute::JobIdentity& identity, const std::string& nam
                     compute::Variables environment, std::size_t size) {
   for (auto& variable : compute::processor_variables(request.cpu, environment))
     environment.push_back(std::move(variable));
-  if (request.tmpfs_size && request.tmpfs_tempdir) environment.emplace_back("METAFLOW_TEMPDIR", request.tmpfs_path);
+  if (request.tmpfs.size && request.tmpfs.is_tempdir) environment.emplace_back("METAFLOW_TEMPDIR", request.tmpfs.path);
   Json::List variables;
   for (const auto& [variable, value] : environment) {
     // Of two with one name, the last counts.

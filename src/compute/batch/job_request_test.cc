@@ -67,8 +67,8 @@ TEST(BatchDefinition, WhatMachinesHave) {
   asked.swappiness = 10;
   asked.neuron_devices = 2;
   asked.efa = 1;
-  asked.tmpfs_size = 100;
-  asked.tmpfs_path = "/metaflow_temp";
+  asked.tmpfs.size = 100;
+  asked.tmpfs.path = "/metaflow_temp";
   asked.host_volumes = {{"/data", "/mnt/data"}};
   asked.efs_volumes = {{"fs-1", "/mnt/fs-1"}};
   asked.log_options = {{"awslogs-group", "mine"}};
@@ -108,8 +108,8 @@ TEST(BatchSubmission, OfOneAttempt) {
   asked.cpu = 2;
   asked.memory = 60000;
   asked.gpu = 1;
-  asked.tmpfs_size = 10;
-  asked.tmpfs_path = "/t";
+  asked.tmpfs.size = 10;
+  asked.tmpfs.path = "/t";
   const Json job = job_submission(identity(), "n", asked, "arn:q", "arn:d:1", job_command("", {"supervise", "--"}),
                                   {{"A", "1"}, {"OMP_NUM_THREADS", "7"}, {"A", "2"}});
   EXPECT_EQ(job["jobName"], "n");

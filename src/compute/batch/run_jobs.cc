@@ -20,14 +20,9 @@ void wait_for(base::EventLoop& loop, const std::optional<BatchApi::Failure>& end
   if (*end) throw(*end)->error(kTitle);
 }
 
-std::string parameter(const Job& job, const char* name) {
-  const auto found = job.parameters.find(name);
-  return found == job.parameters.end() ? std::string() : found->second;
-}
-
 bool is_chosen(const Job& job, const RunSelection& which) {
   const auto fits = [&](const char* name, const std::string& wanted) {
-    return wanted.empty() || parameter(job, name) == wanted;
+    return wanted.empty() || job.parameter(name) == wanted;
   };
   return !has_ended(job.status) && fits(kFlowParameter, which.flow) && fits(kRunParameter, which.run) &&
          fits(kUserParameter, which.user);
@@ -99,23 +94,23 @@ std::vector<Job> unfinished_jobs(BatchApi& api, base::EventLoop& loop, const std
   }
   for (Job& child : describe(api, loop, children)) {
     if (!is_chosen(child, which)) continue;
-    if (const auto task = compute::packed_number(parameter(child, kTaskParameter), place_of(child.id)))
+    if (const auto task = compute::packed_number(child.parameter(kTaskParameter), place_of(child.id)))
       child.parameters[kTaskParameter] = std::to_string(*task);
     jobs.push_back(std::move(child));
   }
   const auto order = [](const Job& job) {
-    const std::string task = parameter(job, kTaskParameter);
-    return std::tuple(parameter(job, kRunParameter), parameter(job, kStepParameter), task.size(), task);
+    const std::string task = job.parameter(kTaskParameter);
+    return std::tuple(job.parameter(kRunParameter), job.parameter(kStepParameter), task.size(), task);
   };
   std::sort(jobs.begin(), jobs.end(), [&](const Job& a, const Job& b) { return order(a) < order(b); });
   return jobs;
 }
 
-void end_jobs(BatchApi& api, base::EventLoop& loop, std::span<const Job> jobs, const std::string& reason) {
+void end_jobs(BatchApi& api, base::EventLoop& loop, std::span<const std::string> jobs, const std::string& reason) {
   std::map<std::string, std::size_t> of_arrays;
   Ids arrays;
-  for (const Job& job : jobs) {
-    const std::string array(array_of(job.id));
+  for (const std::string& job : jobs) {
+    const std::string array(array_of(job));
     if (!array.empty() && ++of_arrays[array] == 1) arrays.push_back(array);
   }
   Ids doomed;
@@ -125,8 +120,8 @@ void end_jobs(BatchApi& api, base::EventLoop& loop, std::span<const Job> jobs, c
     if (listed != of_arrays.end() && unfinished_children(array) == listed->second)
       doomed.push_back(*whole.insert(array.id).first);
   }
-  for (const Job& job : jobs) {
-    if (!whole.contains(array_of(job.id))) doomed.push_back(job.id);
+  for (const std::string& job : jobs) {
+    if (!whole.contains(array_of(job))) doomed.push_back(job);
   }
   std::size_t left = doomed.size();
   BatchApi::Failure trouble;

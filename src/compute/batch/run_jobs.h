@@ -25,7 +25,7 @@ std::vector<Job> unfinished_jobs(BatchApi& api, base::EventLoop& loop, const std
 
 /// Terminates jobs, which have half a minute to end; arrays of which no other child is left by one call. Throws
 /// Error{platform}.
-void end_jobs(BatchApi& api, base::EventLoop& loop, std::span<const Job> jobs, const std::string& reason);
+void end_jobs(BatchApi& api, base::EventLoop& loop, std::span<const std::string> jobs, const std::string& reason);
 
 /// Throws Error{platform}. `name`: see BatchApi::find_queue.
 Queue wait_for_queue(BatchApi& api, base::EventLoop& loop, const std::string& name);

@@ -85,7 +85,7 @@ TEST_F(RunJobsTest, OfOneRunByName) {
 TEST_F(RunJobsTest, EndsThemAll) {
   add("a", "9", "work", "10");
   add("b", "9", "work", "11");
-  const auto jobs = unfinished_jobs(api_, loop_, "q", {});
+  const auto jobs = ids({});
   const std::size_t before = requests().size();
   end_jobs(api_, loop_, jobs, "enough");
   auto asked = requests();
@@ -107,7 +107,7 @@ class RunArraysTest : public RunJobsTest {
     jobs_["p"].set("arrayProperties", {{"size", states.size()}, {"statusSummary", counts}});
   }
   /// The jobs that this ends.
-  std::vector<std::string> ended(const std::vector<Job>& jobs) {
+  std::vector<std::string> ended(const std::vector<std::string>& jobs) {
     const std::size_t before = requests().size();
     end_jobs(api_, loop_, jobs, "enough");
     std::vector<std::string> ids;
@@ -135,19 +135,19 @@ TEST_F(RunArraysTest, ItsChildrenAreListedWithTheirTasks) {
 TEST_F(RunArraysTest, EndsAWholeOneByOneCall) {
   add_array({"SUCCEEDED", "RUNNING", "RUNNABLE", "STARTING"});
   add("a", "9", "end", "10");
-  EXPECT_THAT(ended(unfinished_jobs(api_, loop_, "q", {})), UnorderedElementsAre("p", "a"));
+  EXPECT_THAT(ended(ids({})), UnorderedElementsAre("p", "a"));
 }
 
 TEST_F(RunArraysTest, EndsChildrenOfWhichOthersGoOn) {
   add_array({"SUCCEEDED", "RUNNING", "RUNNABLE", "STARTING"});
-  auto jobs = unfinished_jobs(api_, loop_, "q", {});
+  auto jobs = ids({});
   jobs.erase(jobs.begin());
   EXPECT_THAT(ended(jobs), UnorderedElementsAre("p:2", "p:3"));
 }
 
 TEST_F(RunJobsTest, WhoMayNotIsTold) {
   add("a", "9", "work", "10");
-  const auto jobs = unfinished_jobs(api_, loop_, "q", {});
+  const auto jobs = ids({});
   handler_ = nullptr;
   answers({refusal(403, "AccessDeniedException", "not authorized to perform: batch:TerminateJob")});
   try {

@@ -108,7 +108,7 @@ Json memory_volume(std::int64_t mebibytes) {
 
 Volumes volumes_of(const PodRequest& request) {
   Volumes made;
-  if (request.tmpfs_size) made.add("tmpfs-ephemeral-volume", memory_volume(*request.tmpfs_size), request.tmpfs_path);
+  if (request.tmpfs.size) made.add("tmpfs-ephemeral-volume", memory_volume(*request.tmpfs.size), request.tmpfs.path);
   if (request.shared_memory) made.add("dhsm", memory_volume(*request.shared_memory), "/dev/shm");
   for (const auto& [claim, path] : request.persistent_volume_claims)
     made.add(claim, {{"persistentVolumeClaim", {{"claimName", claim}}}}, path);
@@ -137,8 +137,8 @@ Json annotations_of(const JobIdentity& identity, const std::map<std::string, std
 Json container_of(const PodRequest& request, const Delivery& delivery, const Variables& environment, Json mounts) {
   Json env = variables(delivery.environment);
   for (const auto& [name, value] : environment) env.push_back({{"name", name}, {"value", value}});
-  if (request.tmpfs_size && request.tmpfs_tempdir)
-    env.push_back({{"name", "METAFLOW_TEMPDIR"}, {"value", request.tmpfs_path}});
+  if (request.tmpfs.size && request.tmpfs.is_tempdir)
+    env.push_back({{"name", "METAFLOW_TEMPDIR"}, {"value", request.tmpfs.path}});
   for (const auto& [name, value] : compute::processor_variables(request.cpu, environment))
     env.push_back({{"name", name}, {"value", value}});
   env.push_back(from_field("METAFLOW_KUBERNETES_NAMESPACE", "metadata.namespace"));

@@ -59,8 +59,8 @@ TEST(Manifest, Everything) {
   request.tolerations = {{.key = "gpu", .op = "Exists", .effect = "NoSchedule", .seconds = 60}};
   request.labels = {{"team", "risk"}};
   request.annotations = {{"note", "x"}};
-  request.tmpfs_size = 100;
-  request.tmpfs_path = "/metaflow_temp";
+  request.tmpfs.size = 100;
+  request.tmpfs.path = "/metaflow_temp";
   request.persistent_volume_claims = {{"claim", "/data"}};
   request.shared_memory = 64;
   request.port = 29500;

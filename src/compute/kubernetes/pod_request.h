@@ -7,6 +7,10 @@
 #include <string>
 #include <vector>
 
+#include "base/settings.h"
+#include "compute/remote/platform_settings.h"
+#include "graph/decorators.h"
+
 namespace metaflow::kube {
 
 struct Toleration {
@@ -41,9 +45,7 @@ struct PodRequest {
   std::vector<Toleration> tolerations{};
   std::map<std::string, std::string> labels{};
   std::map<std::string, std::string> annotations{};
-  std::optional<std::int64_t> tmpfs_size{};  // MiB
-  bool tmpfs_tempdir = true;
-  std::string tmpfs_path{};
+  compute::Tmpfs tmpfs{};
   std::map<std::string, std::string> persistent_volume_claims{};
   std::optional<int> shared_memory{};  // MiB
   std::optional<int> port{};
@@ -52,5 +54,11 @@ struct PodRequest {
   SecurityContext security_context{};
   std::int64_t time_limit = 0;  // seconds that the pod may take
 };
+
+/// What a step with the decorator `kubernetes` asks for: decorator, `resources`, `timeout` and settings, merged by
+/// Metaflow's rules; nothing if the step has no such decorator. Throws Error{platform}, naming the step, for what
+/// cannot be asked for.
+std::optional<PodRequest> pod_request(const std::string& step, const std::vector<graph::Decorator>& decorators,
+                                      const base::Settings& settings);
 
 }  // namespace metaflow::kube

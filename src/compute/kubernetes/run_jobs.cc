@@ -88,22 +88,22 @@ void check_access(KubernetesApi& api, base::EventLoop& loop) {
   if (failure && !failure->transient) throw failure->error(kTitle);
 }
 
-std::vector<RunJob> unfinished_jobs(KubernetesApi& api, base::EventLoop& loop, const RunSelection& which) {
+std::vector<RunJob> unfinished_jobs(KubernetesApi& api, base::EventLoop& loop, const ChosenRuns& which) {
   std::map<std::string, RunJob> jobs;
   for (const Json& object : list(api, loop, Resource::jobs, {.labels = kOurs})) {
     RunJob job;
-    job.name = text_at(object, {"metadata", "name"});
+    job.job = text_at(object, {"metadata", "name"});
     job.run_key = text_at(object, {"metadata", "labels", kRunLabel});
-    job.flow = annotation(object, "metaflow/flow_name");
+    const std::string flow = annotation(object, "metaflow/flow_name");
     job.run = annotation(object, "metaflow/run_id");
     job.step = annotation(object, "metaflow/step_name");
     job.task = annotation(object, "metaflow/task_id");
     job.attempt = annotation(object, "metaflow/attempt");
     job.user = annotation(object, "metaflow/user");
-    job.started = text_at(object, {"metadata", "creationTimestamp"});
-    const bool wanted = (which.flow.empty() || job.flow == which.flow) && (which.run.empty() || job.run == which.run) &&
+    job.since = text_at(object, {"metadata", "creationTimestamp"});
+    const bool wanted = (which.flow.empty() || flow == which.flow) && (which.run.empty() || job.run == which.run) &&
                         (which.user.empty() || job.user == which.user);
-    if (wanted && end_of(object).empty()) jobs.emplace(job.name, std::move(job));
+    if (wanted && end_of(object).empty()) jobs.emplace(job.job, std::move(job));
   }
   if (jobs.empty()) return {};
   const Selection active{.labels = kOurs, .fields = "status.phase!=Succeeded,status.phase!=Failed"};
@@ -114,9 +114,9 @@ std::vector<RunJob> unfinished_jobs(KubernetesApi& api, base::EventLoop& loop, c
     if (found == jobs.end()) continue;
     RunJob& job = found->second;
     job.pod = text_at(pod, {"metadata", "name"});
-    job.phase = text_at(pod, {"status", "phase"});
-    job.running = job.phase == "Running";
-    if (const std::string start = text_at(pod, {"status", "startTime"}); !start.empty()) job.started = start;
+    job.status = text_at(pod, {"status", "phase"});
+    job.running = job.status == "Running";
+    if (const std::string start = text_at(pod, {"status", "startTime"}); !start.empty()) job.since = start;
   }
   std::vector<RunJob> sorted;
   for (auto& [name, job] : jobs) sorted.push_back(std::move(job));
@@ -139,7 +139,7 @@ std::optional<Selection> all_jobs_but(const std::string& run_key, std::span<cons
 
 void remove_jobs(KubernetesApi& api, base::EventLoop& loop, std::span<const RunJob> jobs) {
   std::map<std::string, std::set<std::string>> runs;  // names, by the run's key
-  for (const RunJob& job : jobs) runs[job.run_key].insert(job.name);
+  for (const RunJob& job : jobs) runs[job.run_key].insert(job.job);
   std::vector<std::string> singles;
   for (const auto& [run_key, names] : runs) {
     if (names.size() < kManyJobs || !remove_together(api, loop, run_key, names))

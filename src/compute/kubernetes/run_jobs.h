@@ -8,38 +8,19 @@
 
 #include "base/event_loop.h"
 #include "compute/kubernetes/client/api.h"
+#include "compute/remote/run_jobs.h"
 
 namespace metaflow::kube {
 
-/// A job that has not ended.
-struct RunJob {
-  std::string name{};
-  std::string run_key{};  // of its run
-  std::string flow{};
-  std::string run{};
-  std::string step{};
-  std::string task{};
-  std::string attempt{};
-  std::string user{};
-  std::string pod{};      // empty: it has none
-  std::string phase{};    // of the pod: "Pending", "Running"
-  std::string started{};  // when the pod did, or, if it has not, the job was made: "2026-11-23T04:16:21Z"
-  bool running = false;   // the pod has started
-};
-
-/// Which runs; empty: all.
-struct RunSelection {
-  std::string flow{};
-  std::string run{};
-  std::string user{};
-};
+using compute::ChosenRuns;
+using compute::RunJob;
 
 /// Whether the cluster knows us and lets us see pods, asked once. Throws Error{platform} if it refuses. A cluster
 /// that cannot be reached at the moment may be later: that is no refusal.
 void check_access(KubernetesApi& api, base::EventLoop& loop);
 
 /// By run, step and task. Throws Error{platform}.
-std::vector<RunJob> unfinished_jobs(KubernetesApi& api, base::EventLoop& loop, const RunSelection& which);
+std::vector<RunJob> unfinished_jobs(KubernetesApi& api, base::EventLoop& loop, const ChosenRuns& which);
 
 /// The jobs of a run that are to be deleted together: those that have not succeeded, without `kept`, which go on, and
 /// without as many of `failed` as there is room for: people look into these. Nothing: `kept` are too many to be named.

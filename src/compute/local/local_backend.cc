@@ -25,11 +25,12 @@ constexpr std::int64_t kLate = 5'000'000;  // that an attempt may take longer th
 }  // namespace
 
 LocalBackend::LocalBackend(base::EventLoop& loop, BackendEvents& events, std::vector<std::string> command,
-                           std::vector<std::string> environment)
+                           std::vector<std::string> environment, std::map<std::string, Request> requests)
     : loop_(loop),
       events_(events),
       command_(std::move(command)),
       environment_(std::move(environment)),
+      requests_(std::move(requests)),
       buffer_(kBufferSize, '\0') {
   base::become_subreaper();
 }
@@ -44,21 +45,31 @@ LocalBackend::~LocalBackend() {
   }
 }
 
+bool LocalBackend::has_room(const std::string& step) const {
+  const auto request = requests_.find(step);
+  return request == requests_.end() || machine_.fits(request->second);
+}
+
 void LocalBackend::submit(const Attempt& attempt) {
-  std::vector<std::string> environment = environment_;
-  for (const std::string& variable : attempt.environment) base::set_variable(environment, variable);
   auto process = std::make_unique<Process>();
   process->id = attempt.id;
-  process->memory_limit = attempt.memory_limit;
-  if (attempt.memory_limit > 0) {
-    auto group = base::MemoryGroup::make(fmt::format("metaflow-{}-{}", ::getpid(), attempt.id), attempt.memory_limit);
+  if (const auto request = requests_.find(attempt.step.step); request != requests_.end())
+    process->grant = machine_.take(request->second);
+  std::vector<std::string> environment = environment_;
+  if (process->grant.granted) {
+    for (const std::string& variable : machine_.environment(process->grant)) base::set_variable(environment, variable);
+  }
+  for (const std::string& variable : attempt.environment) base::set_variable(environment, variable);
+  if (const std::uint64_t limit = process->grant.memory_limit(); limit > 0) {
+    auto group = base::MemoryGroup::make(fmt::format("metaflow-{}-{}", ::getpid(), attempt.id), limit);
     if (group) process->group.emplace(std::move(*group));
     if (process->group) environment.push_back("METAFLOW_MEMORY_GROUP=" + process->group->processes_file());
-    environment.push_back(fmt::format("METAFLOW_MEMORY_LIMIT={}", attempt.memory_limit));
+    environment.push_back(fmt::format("METAFLOW_MEMORY_LIMIT={}", limit));
   }
   try {
     process->child = base::start_process(command_, to_command_line(attempt.step), environment);
   } catch (const Error& error) {
+    machine_.give_back(process->grant);
     loop_.after(0, [this, id = attempt.id, cause = std::string(error.what())] {
       Verdict verdict;
       verdict.cause = cause;
@@ -130,7 +141,8 @@ void LocalBackend::on_ended(Process& process) {
   if (ended.deadline) loop_.cancel(*ended.deadline);
   // What a failed attempt has left behind must not disturb the next one.
   if (ending->signal != 0 || ending->exit_code != 0) ::kill(-ended.child.pid, SIGKILL);
-  MemoryFacts memory{.limit = ended.memory_limit};
+  machine_.give_back(ended.grant);
+  MemoryFacts memory{.limit = ended.grant.memory_limit()};
   if (ended.group) {
     memory.peak = ended.group->peak();
     memory.killed = ended.group->killed();

@@ -18,20 +18,20 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "files are read as they lie in memory");
 
-struct Machine {
+struct Architecture {
   std::uint16_t number;
   const char* name;
   const char* uname;
   const char* image;
 };
-constexpr Machine kMachines[] = {
+constexpr Architecture kMachines[] = {
     {EM_X86_64, "x86-64", "x86_64", "amd64"},    {EM_AARCH64, "aarch64", "aarch64", "arm64"},
     {EM_PPC64, "ppc64", "ppc64le", "ppc64le"},   {EM_S390, "s390x", "s390x", "s390x"},
     {EM_RISCV, "riscv64", "riscv64", "riscv64"}, {EM_386, "x86 (32 bits)", "i686", "386"},
     {EM_ARM, "arm (32 bits)", "armv7l", "arm"}};
 
-const Machine* find_machine(std::uint16_t number) {
-  for (const Machine& machine : kMachines) {
+const Architecture* find_machine(std::uint16_t number) {
+  for (const Architecture& machine : kMachines) {
     if (machine.number == number) return &machine;
   }
   return nullptr;
@@ -124,17 +124,17 @@ class Reader {
 Elf read_elf(std::span<const std::byte> file, const std::string& path) { return Reader(file, path).read(); }
 
 std::string machine_name(std::uint16_t machine) {
-  const Machine* const known = find_machine(machine);
+  const Architecture* const known = find_machine(machine);
   return known != nullptr ? known->name : fmt::format("machine {}", machine);
 }
 
 std::string_view uname_machine(std::uint16_t machine) {
-  const Machine* const known = find_machine(machine);
+  const Architecture* const known = find_machine(machine);
   return known != nullptr ? known->uname : "";
 }
 
 std::string_view image_architecture(std::uint16_t machine) {
-  const Machine* const known = find_machine(machine);
+  const Architecture* const known = find_machine(machine);
   return known != nullptr ? known->image : "";
 }
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
 #include <map>
 #include <set>
 #include <utility>
@@ -49,6 +50,7 @@ ResultReader::~ResultReader() {
   changed_.notify_all();
   for (std::thread& thread : threads_) thread.join();
   loop_.unwatch(wake_.get());
+  if (reading_) loop_.cancel(*reading_);
 }
 
 void ResultReader::read(const store::TaskRef& task, int attempt, bool with_log, Done done) {
@@ -134,6 +136,11 @@ void ResultReader::read_together(const store::FlowStore& store, std::span<const 
 }
 
 void ResultReader::add(Order&& order) {
+  if (most_threads_ == 0) {
+    orders_.push_back(std::move(order));
+    if (!reading_) reading_ = loop_.after(0, [this] { read_here(); });
+    return;
+  }
   bool needs_thread = false;
   {
     const std::scoped_lock lock(mutex_);
@@ -142,6 +149,37 @@ void ResultReader::add(Order&& order) {
   }
   if (needs_thread) threads_.emplace_back([this] { work(); });
   changed_.notify_one();
+}
+
+/// `store`: of the caller's thread, opened when it is first needed.
+std::vector<AttemptResult> ResultReader::read_all(std::unique_ptr<store::FlowStore>& store,
+                                                  std::span<const Order> orders) {
+  std::vector<AttemptResult> left(orders.size());
+  auto read = [&](std::size_t first, std::size_t count) {
+    if (store == nullptr) store = open_();
+    read_together(*store, orders.subspan(first, count), std::span(left).subspan(first, count));
+  };
+  try {
+    read(0, orders.size());
+  } catch (const Error&) {  // which of them cannot be read?
+    for (std::size_t i = 0; i < orders.size(); ++i) {
+      left[i] = {};
+      try {
+        read(i, 1);
+      } catch (const Error& error) {
+        left[i].failure = error.what();
+      }
+    }
+  }
+  return left;
+}
+
+void ResultReader::read_here() {
+  reading_.reset();
+  std::vector<Order> orders(std::make_move_iterator(orders_.begin()), std::make_move_iterator(orders_.end()));
+  orders_.clear();
+  std::vector<AttemptResult> left = read_all(own_store_, orders);
+  for (std::size_t i = 0; i < orders.size(); ++i) orders[i].done(std::move(left[i]));
 }
 
 void ResultReader::work() {
@@ -159,23 +197,7 @@ void ResultReader::work() {
       orders_.pop_front();
     }
     lock.unlock();
-    std::vector<AttemptResult> left(orders.size());
-    auto read = [&](std::size_t first, std::size_t count) {
-      if (store == nullptr) store = open_();
-      read_together(*store, std::span(orders).subspan(first, count), std::span(left).subspan(first, count));
-    };
-    try {
-      read(0, orders.size());
-    } catch (const Error&) {  // which of them cannot be read?
-      for (std::size_t i = 0; i < orders.size(); ++i) {
-        left[i] = {};
-        try {
-          read(i, 1);
-        } catch (const Error& error) {
-          left[i].failure = error.what();
-        }
-      }
-    }
+    std::vector<AttemptResult> left = read_all(store, orders);
     lock.lock();
     for (std::size_t i = 0; i < orders.size(); ++i)
       deliveries_.push_back({std::move(orders[i].done), std::move(left[i])});

@@ -38,6 +38,7 @@ class ResultReader {
   /// Called from the loop.
   using Done = std::function<void(AttemptResult&&)>;
 
+  /// `threads`: 0 reads in the loop itself, for a store that answers at once.
   ResultReader(base::EventLoop& loop, Open open, std::size_t threads);
   /// What was not read yet is not, and `done` is not called.
   ~ResultReader();
@@ -66,6 +67,8 @@ class ResultReader {
 
   void add(Order&& order);
   void work();
+  void read_here();
+  std::vector<AttemptResult> read_all(std::unique_ptr<store::FlowStore>& store, std::span<const Order> orders);
   static void read_together(const store::FlowStore& store, std::span<const Order> orders,
                             std::span<AttemptResult> left);
   void deliver();
@@ -80,6 +83,8 @@ class ResultReader {
   std::deque<Delivery> deliveries_;
   std::size_t idle_ = 0;
   bool ending_ = false;
+  std::unique_ptr<store::FlowStore> own_store_;  // of the loop, without threads
+  std::optional<base::EventLoop::Timer> reading_;
   std::vector<std::thread> threads_;
 };
 

@@ -3,17 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/testing.h"
+
 namespace metaflow::compute {
 namespace {
 
 using testing::ElementsAre;
-
-class FakeClock : public base::Clock {
- public:
-  std::int64_t wall_microseconds() override { return now; }
-  std::int64_t monotonic_microseconds() override { return now; }
-  std::int64_t now = 1;
-};
 
 class NoticesTest : public testing::Test, public BackendEvents {
  protected:
@@ -30,7 +25,7 @@ class NoticesTest : public testing::Test, public BackendEvents {
     return std::exchange(told, {});
   }
 
-  FakeClock clock;
+  base::FakeClock clock;
   base::EventLoop loop{clock};
   Notices notices{loop, clock, *this};
   std::vector<std::string> told;

@@ -17,8 +17,6 @@ using store::Stream;
 
 namespace {
 
-constexpr std::size_t kReaders = 8;  // threads that read what attempts have left
-
 store::TaskRef task_of(const Attempt& attempt) { return {attempt.step.run, attempt.step.step, attempt.step.task}; }
 
 }  // namespace
@@ -31,7 +29,7 @@ RemoteAttempts::RemoteAttempts(base::EventLoop& loop, base::Clock& clock, Backen
       options_(std::move(options)),
       timers_(loop),
       notices_(loop, clock, events),
-      results_(loop, std::move(open), kReaders),
+      results_(loop, std::move(open), options_.readers),
       jobs_(make_jobs(*this)) {}
 
 RemoteAttempts::~RemoteAttempts() {

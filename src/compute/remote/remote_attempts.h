@@ -37,6 +37,7 @@ struct RemoteOptions {
   int uncounted_retries = 0;            // of a task that was lost with its machine
   std::int64_t patience = 600'000'000;  // microseconds, with what only people can cure
   std::size_t followed = 64;            // logs that are shown while they are written
+  std::size_t readers = 8;              // threads that read what attempts have left; 0: the loop does
 };
 
 /// Not thread-safe; lives in the scheduler's event loop.

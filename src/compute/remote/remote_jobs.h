@@ -92,7 +92,7 @@ class RemoteJobs {
   virtual void forget(AttemptId attempt) = 0;
   /// What the platform itself has kept of what a job wrote whose supervisor stored no log. Told by on_log; then `done`,
   /// which says why it is not known.
-  virtual void read_kept_log(AttemptId /*attempt*/, std::function<void(const std::string& failure)> done) { done({}); }
+  virtual void read_kept_log(AttemptId attempt, std::function<void(const std::string& failure)> done) = 0;
   /// The run is over: nothing that belongs to it may remain. `done`: when all that this asked for was answered.
   virtual void end(std::function<void()> done) = 0;
 };

@@ -41,27 +41,6 @@ bool is_sanitized() {
 // The size of the last allocation of this thread that failed.
 thread_local std::size_t failed_allocation = 0;
 
-std::uint64_t number_in(const std::string& path) {
-  const auto text = base::try_read_file(path);
-  if (!text) return 0;
-  return std::strtoull(std::string(text->text()).c_str(), nullptr, 10);  // "max" is 0
-}
-
-/// The smallest memory limit of the control groups around this process; 0 if there is none.
-std::uint64_t cgroup_limit() {
-  std::uint64_t smallest = 0;
-  auto consider = [&](std::uint64_t limit) {
-    if (limit > 0 && limit < (1ULL << 62) && (smallest == 0 || limit < smallest)) smallest = limit;
-  };
-  const auto own = base::own_memory_group();
-  if (!own) return 0;
-  const std::string mount = own->unified ? "/sys/fs/cgroup" : "/sys/fs/cgroup/memory";
-  const char* file = own->unified ? "/memory.max" : "/memory.limit_in_bytes";
-  for (std::string path = own->directory; path.size() >= mount.size(); path = path.substr(0, path.rfind('/')))
-    consider(number_in(path + file));
-  return smallest;
-}
-
 std::uint64_t used_memory() {
   rusage usage{};
   ::getrusage(RUSAGE_SELF, &usage);
@@ -70,22 +49,13 @@ std::uint64_t used_memory() {
 
 }  // namespace
 
-std::uint64_t machine_memory() {
-  const auto pages = ::sysconf(_SC_PHYS_PAGES);
-  const auto page = ::sysconf(_SC_PAGESIZE);
-  const std::uint64_t physical =
-      pages > 0 ? static_cast<std::uint64_t>(pages) * static_cast<std::uint64_t>(page) : UINT64_MAX;
-  const std::uint64_t limit = cgroup_limit();
-  return limit > 0 ? std::min(limit, physical) : physical;
-}
-
 void cap_memory() {
   if (is_sanitized()) return;
   const char* wish = std::getenv("METAFLOW_MEMORY_CAP");
   if (wish != nullptr && std::string_view(wish) == "0") return;
   rlimit limit{};
   if (::getrlimit(RLIMIT_DATA, &limit) != 0) return;
-  const rlim_t memory = machine_memory();
+  const rlim_t memory = base::machine_memory();
   if (limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur <= memory) return;
   limit.rlim_cur = limit.rlim_max == RLIM_INFINITY ? memory : std::min<rlim_t>(memory, limit.rlim_max);
   ::setrlimit(RLIMIT_DATA, &limit);
@@ -109,7 +79,7 @@ void obey_memory_limit() {
 std::string describe_failed_allocation() {
   rlimit limit{};
   ::getrlimit(RLIMIT_DATA, &limit);
-  const std::uint64_t memory = machine_memory();
+  const std::uint64_t memory = base::machine_memory();
   const std::uint64_t cap = limit.rlim_cur == RLIM_INFINITY ? memory : std::min<std::uint64_t>(limit.rlim_cur, memory);
   const std::string asked = failed_allocation > 0 ? fmt::format("{} ({} bytes)", base::human_bytes(failed_allocation),
                                                                 base::grouped(failed_allocation))

@@ -6,9 +6,6 @@
 
 namespace metaflow::runtime {
 
-/// What this machine, or the control group the process is in, has in bytes.
-std::uint64_t machine_memory();
-
 /// Limits the data of this process and its children to what the machine has, so that asking for more fails at once
 /// instead of making the machine swap or the kernel kill. Does nothing under a sanitizer, which maps terabytes, or if
 /// METAFLOW_MEMORY_CAP=0.

@@ -36,8 +36,9 @@ constexpr std::uint64_t kAdviseFrom = 64ULL << 20;
 
 class Task {
  public:
-  Task(const detail::FlowDescription& flow, const compute::StepArguments& arguments)
+  Task(const detail::FlowDescription& flow, const graph::DecoratorTable& table, const compute::StepArguments& arguments)
       : flow_(flow),
+        table_(table),
         arguments_(arguments),
         store_(std::make_shared<store::FlowStore>(
             store::open_storage(arguments.datastore, arguments.datastore_root, arguments.scratch), flow.name)),
@@ -219,7 +220,7 @@ class Task {
     return wish ? wish->cpu : 0;
   }
 
-  std::vector<graph::Decorator> decorators() const { return graph::decorators_of(step_, arguments_.with); }
+  std::vector<graph::Decorator> decorators() const { return table_.of_step(step_, arguments_.with); }
 
   // --- the step
 
@@ -420,6 +421,7 @@ class Task {
   }
 
   const detail::FlowDescription& flow_;
+  const graph::DecoratorTable& table_;
   compute::StepArguments arguments_;
   std::shared_ptr<store::FlowStore> store_;
   const detail::StepDescription& step_;
@@ -438,12 +440,12 @@ class Task {
 
 }  // namespace
 
-int execute_task(const detail::FlowDescription& flow, const compute::StepArguments& arguments,
-                 const std::vector<std::string>& command) {
+int execute_task(const detail::FlowDescription& flow, const graph::DecoratorTable& table,
+                 const compute::StepArguments& arguments, const std::vector<std::string>& command) {
   install_crash_handler(command);
   std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);  // lines are shown live, and not lost with a process that dies
   try {
-    Task task(flow, arguments);
+    Task task(flow, table, arguments);
     return task.run();
   } catch (const std::exception& error) {
     fmt::print(stderr, "<flow {} step {}> failed:\n{}\n\n", flow.name, arguments.step, error.what());

@@ -4,6 +4,7 @@
 #include <metaflow/detail/description.h>
 
 #include "compute/step_arguments.h"
+#include "graph/decorators.h"
 
 namespace metaflow::runtime {
 
@@ -13,7 +14,7 @@ inline constexpr int kTaskThrew = 1;
 
 /// `command`: the words that start this program again (base::own_command). Returns the exit status; what went wrong has
 /// been written to the standard error stream.
-int execute_task(const detail::FlowDescription& flow, const compute::StepArguments& arguments,
-                 const std::vector<std::string>& command);
+int execute_task(const detail::FlowDescription& flow, const graph::DecoratorTable& table,
+                 const compute::StepArguments& arguments, const std::vector<std::string>& command);
 
 }  // namespace metaflow::runtime

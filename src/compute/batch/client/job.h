@@ -37,6 +37,12 @@ struct Job {
   std::map<std::string, std::string> parameters{};  // not in summaries; of an array's child, those of the array
   std::size_t size = 0;                             // of an array: its children; else 0
   std::map<JobStatus, std::size_t> children{};      // of an array: how many are in each status; not in summaries
+
+  /// Empty if there is none of this name.
+  std::string parameter(const std::string& parameter_name) const {
+    const auto found = parameters.find(parameter_name);
+    return found == parameters.end() ? std::string() : found->second;
+  }
 };
 
 /// The child of an array: "0123-4567:8".

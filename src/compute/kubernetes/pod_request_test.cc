@@ -1,4 +1,4 @@
-#include "runtime/pod_request.h"
+#include "compute/kubernetes/pod_request.h"
 
 #include <gtest/gtest.h>
 
@@ -6,12 +6,10 @@
 
 #include <metaflow/error.h>
 
-#include "runtime/platform_settings.h"
+#include "compute/platform.h"
 
-namespace metaflow::runtime {
+namespace metaflow::kube {
 namespace {
-
-using kube::PodRequest;
 
 /// Settings with these variables, which are gone when the test ends.
 class PodRequests : public testing::Test {
@@ -25,7 +23,7 @@ class PodRequests : public testing::Test {
   }
   static PodRequest of(const std::vector<std::string>& with) {
     std::vector<graph::Decorator> decorators;
-    for (const std::string& spec : with) decorators.push_back(graph::parse_decorator(spec));
+    for (const std::string& spec : with) decorators.push_back(compute::platforms().decorators().parse(spec));
     return pod_request("work", decorators, base::Settings()).value();
   }
   static std::string refused(const std::vector<std::string>& with) {
@@ -42,7 +40,8 @@ class PodRequests : public testing::Test {
 };
 
 TEST_F(PodRequests, OnlyStepsThatAskForIt) {
-  EXPECT_FALSE(pod_request("work", {graph::parse_decorator("resources:cpu=4")}, base::Settings()).has_value());
+  EXPECT_FALSE(
+      pod_request("work", {compute::platforms().decorators().parse("resources:cpu=4")}, base::Settings()).has_value());
 }
 
 TEST_F(PodRequests, Defaults) {
@@ -93,7 +92,7 @@ TEST_F(PodRequests, FormsOfTheCommandLine) {
           "timeout:minutes=10"});
   EXPECT_EQ(pod.name_space, "ml");
   EXPECT_EQ(pod.node_selector.at("a"), "b");
-  EXPECT_EQ(pod.tmpfs_size, 500);
+  EXPECT_EQ(pod.tmpfs.size, 500);
   EXPECT_EQ(pod.security_context.run_as_user, 1000);
   EXPECT_EQ(pod.security_context.privileged, false);
   EXPECT_EQ(pod.time_limit, 600);
@@ -117,12 +116,12 @@ TEST_F(PodRequests, WhatCannotBeIsRefused) {
 }
 
 TEST(Images, Registry) {
-  EXPECT_EQ(image_with_registry("base:1", ""), "base:1");
-  EXPECT_EQ(image_with_registry("base:1", "r.io"), "r.io/base:1");
-  EXPECT_EQ(image_with_registry("foo/base:1", "r.io/"), "r.io/foo/base:1");
-  EXPECT_EQ(image_with_registry("quay.io/foo/base", "r.io"), "quay.io/foo/base");
-  EXPECT_EQ(image_with_registry("localhost:5000/base", "r.io"), "localhost:5000/base");
+  EXPECT_EQ(compute::image_with_registry("base:1", ""), "base:1");
+  EXPECT_EQ(compute::image_with_registry("base:1", "r.io"), "r.io/base:1");
+  EXPECT_EQ(compute::image_with_registry("foo/base:1", "r.io/"), "r.io/foo/base:1");
+  EXPECT_EQ(compute::image_with_registry("quay.io/foo/base", "r.io"), "quay.io/foo/base");
+  EXPECT_EQ(compute::image_with_registry("localhost:5000/base", "r.io"), "localhost:5000/base");
 }
 
 }  // namespace
-}  // namespace metaflow::runtime
+}  // namespace metaflow::kube

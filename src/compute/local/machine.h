@@ -7,9 +7,8 @@
 #include <vector>
 
 #include "graph/decorators.h"
-#include "graph/graph.h"
 
-namespace metaflow::runtime {
+namespace metaflow::compute {
 
 /// What a task asks for.
 struct Request {
@@ -27,6 +26,9 @@ struct Grant {
   Request request;
   std::vector<std::string> gpus;  // names of devices
   bool granted = false;
+
+  /// Bytes, hard; 0: none.
+  std::uint64_t memory_limit() const { return request.enforce ? request.memory : 0; }
 };
 
 class Machine {
@@ -55,7 +57,4 @@ class Machine {
   std::vector<std::string> free_gpus_;
 };
 
-/// Throws Error{invalid_command} if a step asks for more than this machine will ever have.
-void check_local_requests(const graph::Graph& graph);
-
-}  // namespace metaflow::runtime
+}  // namespace metaflow::compute

@@ -1,4 +1,4 @@
-#include "runtime/pod_request.h"
+#include "compute/kubernetes/pod_request.h"
 
 #include <algorithm>
 #include <charconv>
@@ -9,23 +9,23 @@
 #include "base/format.h"
 #include "base/json.h"
 #include "base/text.h"
-#include "runtime/platform_settings.h"
+#include "compute/kubernetes/client/objects.h"
 
-namespace metaflow::runtime {
+namespace metaflow::kube {
 
 namespace {
 
 using base::Json;
-using kube::PodRequest;
-using kube::SecurityContext;
-using kube::Toleration;
+using compute::given_or;
+using compute::PlatformSettings;
+using compute::Positive;
 
 constexpr const char* kDefaultPodImage = "debian:bookworm-slim";
 
 constexpr std::size_t kLongestLabel = 63;
 
 [[noreturn]] void refuse(std::string message, std::string hint = {}) {
-  throw Error::of_platform("Kubernetes", std::move(message), std::move(hint));
+  throw Error::of_platform(kTitle, std::move(message), std::move(hint));
 }
 
 std::int64_t whole(const std::string& step, const std::string& attribute, const std::string& text) {
@@ -121,8 +121,8 @@ std::optional<PodRequest> pod_request(const std::string& step, const std::vector
                                       const base::Settings& all_settings) {
   const auto asked = graph::find_decorator<metaflow::kubernetes>(decorators);
   if (!asked) return std::nullopt;
-  const PlatformSettings settings(all_settings, "KUBERNETES", "Kubernetes");
-  const Positive positive{step, "Kubernetes"};
+  const PlatformSettings settings(all_settings, "KUBERNETES", kTitle);
+  const Positive positive{step, kTitle};
   const PodRequest defaults;
 
   PodRequest pod;
@@ -176,21 +176,14 @@ std::optional<PodRequest> pod_request(const std::string& step, const std::vector
   check_labels(step, pod.labels);
   pod.annotations = asked->annotations;
   pod.annotations.merge(settings.dict("ANNOTATIONS"));
-  if (asked->use_tmpfs || asked->tmpfs_size) {
-    pod.tmpfs_size = asked->tmpfs_size ? positive("tmpfs_size", *asked->tmpfs_size)
-                                       : std::max<std::int64_t>(1, std::llround(pod.memory / 2));
-    pod.tmpfs_tempdir = asked->tmpfs_tempdir;
-    pod.tmpfs_path = asked->tmpfs_path;
-    if (!pod.tmpfs_path.starts_with('/'))
-      refuse(fmt::format("tmpfs_path of step *{}* is '{}', and has to begin with /", step, pod.tmpfs_path));
-  }
+  pod.tmpfs = compute::tmpfs_of(*asked, pod.memory, positive);
   pod.persistent_volume_claims = given_or(asked->persistent_volume_claims, settings.dict("PERSISTENT_VOLUME_CLAIMS"));
   pod.guaranteed = is_guaranteed(step, given_or(asked->qos, settings.text("QOS", "burstable")));
   pod.extended_resources = asked->extended_resources;
   pod.security_context = security_context(step, asked->security_context);
 
-  pod.time_limit = time_limit_of(step, decorators, "Kubernetes");
+  pod.time_limit = compute::job_seconds(decorators, positive);
   return pod;
 }
 
-}  // namespace metaflow::runtime
+}  // namespace metaflow::kube

@@ -1,14 +1,14 @@
-#include "runtime/platform_settings.h"
+#include "compute/remote/platform_settings.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 
 #include "base/format.h"
 #include "base/json.h"
 #include "base/text.h"
-#include "runtime/policy.h"
 
-namespace metaflow::runtime {
+namespace metaflow::compute {
 
 namespace {
 
@@ -122,29 +122,32 @@ int Positive::operator()(const char* attribute, int value) const {
   return value;
 }
 
-std::int64_t time_limit_of(const std::string& step, const std::vector<graph::Decorator>& decorators,
-                           const char* title) {
-  const std::int64_t limit = policy_of(decorators).time_limit / 1'000'000;
-  if (limit > 0 && limit < kShortest)
+void Positive::check_path(const char* attribute, const std::string& path) const {
+  if (!path.starts_with('/'))
     throw Error::of_platform(
-        title, fmt::format("The timeout for step *{}* should be at least {} seconds for execution on {}.", step,
-                           kShortest, title));
+        title, fmt::format("{} of step *{}* has the path '{}', which has to begin with /", attribute, step, path));
+}
+
+int half_of(double memory) { return std::max(1, static_cast<int>(memory / 2)); }
+
+std::int64_t job_seconds(const std::vector<graph::Decorator>& decorators, const Positive& step) {
+  const std::int64_t limit = graph::time_limit(decorators) / 1'000'000;
+  if (limit > 0 && limit < kShortest)
+    throw Error::of_platform(step.title,
+                             fmt::format("The timeout for step *{}* should be at least {} seconds for execution on {}.",
+                                         step.step, kShortest, step.title));
   return limit > 0 ? limit : kLongest;
 }
 
-void check_platforms(const std::string& step, const std::vector<graph::Decorator>& decorators) {
-  // The word of each, in the order of the reference's sentence.
-  constexpr std::pair<const char*, const char*> kPlatforms[] = {
-      {"batch", "AWS Batch"}, {"kubernetes", "Kubernetes"}, {"local", "this machine (local)"}};
-  const char* first = nullptr;
-  for (const auto& [name, words] : kPlatforms) {
-    if (!graph::has_decorator(decorators, name)) continue;
-    if (first != nullptr)
-      throw Error(ErrorCode::invalid_flow,
-                  fmt::format("Step *{}* is marked for execution both on {} and {}.", step, first, words),
-                  "Please use one or the other.");
-    first = words;
-  }
+std::int64_t number_of(const base::Settings& settings, const std::string& name, std::int64_t otherwise,
+                       const char* what) {
+  const auto text = settings.get(name);
+  if (!text) return otherwise;
+  std::int64_t number = 0;
+  const auto parsed = std::from_chars(text->data(), text->data() + text->size(), number);
+  if (parsed.ec != std::errc() || parsed.ptr != text->data() + text->size() || number < 0 || number > INT32_MAX)
+    throw Error(ErrorCode::invalid_command, fmt::format("METAFLOW_{} is '{}', and has to be {}", name, *text, what));
+  return number;
 }
 
-}  // namespace metaflow::runtime
+}  // namespace metaflow::compute

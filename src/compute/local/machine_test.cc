@@ -1,4 +1,4 @@
-#include "runtime/machine.h"
+#include "compute/local/machine.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -7,7 +7,9 @@
 
 #include <metaflow/error.h>
 
-namespace metaflow::runtime {
+#include "compute/platform.h"
+
+namespace metaflow::compute {
 namespace {
 
 using testing::Contains;
@@ -89,16 +91,16 @@ TEST(Machine, ThreadsAreWholeCoresUnlessTheUserSaysSo) {
 }
 
 TEST(Machine, OnlyStepsWithLocalHaveARequest) {
-  const auto resources = graph::parse_decorator("resources:cpu=3,memory=2000,gpu=1");
+  const auto resources = compute::platforms().decorators().parse("resources:cpu=3,memory=2000,gpu=1");
   EXPECT_FALSE(local_request({resources}));
-  const auto request = local_request({resources, graph::parse_decorator("local")});
+  const auto request = local_request({resources, compute::platforms().decorators().parse("local")});
   ASSERT_TRUE(request);
   EXPECT_EQ(request->cpus, 3);
   EXPECT_EQ(request->memory, 2 * kGB);
   EXPECT_EQ(request->gpus, 1U);
   EXPECT_FALSE(request->enforce);
-  EXPECT_EQ(local_request({graph::parse_decorator("local")})->cpus, 1) << "without a wish: one core";
+  EXPECT_EQ(local_request({compute::platforms().decorators().parse("local")})->cpus, 1) << "without a wish: one core";
 }
 
 }  // namespace
-}  // namespace metaflow::runtime
+}  // namespace metaflow::compute

@@ -1,4 +1,4 @@
-#include "runtime/machine.h"
+#include "compute/local/machine.h"
 
 #include <algorithm>
 #include <cmath>
@@ -9,10 +9,10 @@
 #include "base/cpus.h"
 #include "base/files.h"
 #include "base/format.h"
+#include "base/memory_group.h"
 #include "base/text.h"
-#include "runtime/task/memory.h"
 
-namespace metaflow::runtime {
+namespace metaflow::compute {
 
 namespace {
 
@@ -58,7 +58,7 @@ std::optional<Request> local_request(const std::vector<graph::Decorator>& decora
   return request;
 }
 
-Machine::Machine() : Machine(base::available_cpus(), machine_memory(), visible_gpus()) {}
+Machine::Machine() : Machine(base::available_cpus(), base::machine_memory(), visible_gpus()) {}
 
 Machine::Machine(double cpus, std::uint64_t memory, std::vector<std::string> gpus)
     : cpus_(cpus),
@@ -82,16 +82,6 @@ void Machine::check(const std::string& step, const Request& request) const {
 
 bool Machine::fits(const Request& request) const {
   return request.cpus <= free_cpus_ + kAlmost && request.memory <= free_memory_ && request.gpus <= free_gpus_.size();
-}
-
-void check_local_requests(const graph::Graph& graph) {
-  std::optional<Machine> machine;
-  for (const graph::Step& step : graph.steps()) {
-    const auto request = local_request(step.decorators);
-    if (!request) continue;
-    if (!machine) machine.emplace();
-    machine->check(step.name, *request);
-  }
 }
 
 Grant Machine::take(const Request& request) {
@@ -127,4 +117,4 @@ std::vector<std::string> Machine::environment(const Grant& grant) const {
   return variables;
 }
 
-}  // namespace metaflow::runtime
+}  // namespace metaflow::compute

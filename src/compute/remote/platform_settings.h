@@ -14,7 +14,7 @@
 #include "base/settings.h"
 #include "graph/decorators.h"
 
-namespace metaflow::runtime {
+namespace metaflow::compute {
 
 /// The settings METAFLOW_<platform>_*, read as what they have to be. What they are not is an Error{platform}.
 class PlatformSettings {
@@ -60,13 +60,37 @@ struct Positive {
 
   double operator()(const char* attribute, double value) const;
   int operator()(const char* attribute, int value) const;
+  /// The same of a path that does not begin with /.
+  void check_path(const char* attribute, const std::string& path) const;
 };
 
-/// Seconds that a job of the step may take: its timeout, or Metaflow's limit for those that have none. `title`: of the
-/// platform. Throws Error{platform} for a timeout in which a job hardly starts.
-std::int64_t time_limit_of(const std::string& step, const std::vector<graph::Decorator>& decorators, const char* title);
+/// Half of the memory in whole MiB, 1 at least.
+int half_of(double memory);
 
-/// Throws Error{invalid_flow} for a step that two platforms are named for.
-void check_platforms(const std::string& step, const std::vector<graph::Decorator>& decorators);
+/// A directory in memory, as all platforms with containers have it.
+struct Tmpfs {
+  std::optional<int> size{};  // MiB; nothing: there is none
+  bool is_tempdir = true;     // METAFLOW_TEMPDIR says where it is
+  std::string path{};
+};
 
-}  // namespace metaflow::runtime
+/// What a decorator asks for by use_tmpfs, tmpfs_size, tmpfs_tempdir and tmpfs_path. `memory`: MiB of the step. Throws
+/// Error{platform}.
+template <class D>
+Tmpfs tmpfs_of(const D& asked, double memory, const Positive& positive) {
+  Tmpfs made{.is_tempdir = asked.tmpfs_tempdir, .path = asked.tmpfs_path};
+  if (!asked.use_tmpfs && !asked.tmpfs_size) return made;
+  made.size = asked.tmpfs_size ? positive("tmpfs_size", *asked.tmpfs_size) : half_of(memory);
+  positive.check_path("tmpfs_path", asked.tmpfs_path);
+  return made;
+}
+
+/// Seconds that a job of the step may take: its timeout, or Metaflow's limit for those that have none. Throws
+/// Error{platform} for a timeout in which a job hardly starts.
+std::int64_t job_seconds(const std::vector<graph::Decorator>& decorators, const Positive& step);
+
+/// METAFLOW_<name> as a whole number from 0 on. `what`: "a number of retries". Throws Error{invalid_command}.
+std::int64_t number_of(const base::Settings& settings, const std::string& name, std::int64_t otherwise,
+                       const char* what);
+
+}  // namespace metaflow::compute

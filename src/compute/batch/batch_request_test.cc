@@ -1,4 +1,4 @@
-#include "runtime/batch_request.h"
+#include "compute/batch/batch_request.h"
 
 #include <gtest/gtest.h>
 
@@ -6,14 +6,10 @@
 
 #include <metaflow/error.h>
 
-#include "runtime/platform_settings.h"
+#include "compute/platform.h"
 
-namespace metaflow::runtime {
+namespace metaflow::awsbatch {
 namespace {
-
-using awsbatch::BatchRequest;
-using awsbatch::Machines;
-using awsbatch::Volume;
 
 /// Settings with these variables, which are gone when the test ends.
 class BatchRequests : public testing::Test {
@@ -28,7 +24,7 @@ class BatchRequests : public testing::Test {
   }
   static std::vector<graph::Decorator> decorators(const std::vector<std::string>& with) {
     std::vector<graph::Decorator> list;
-    for (const std::string& spec : with) list.push_back(graph::parse_decorator(spec));
+    for (const std::string& spec : with) list.push_back(compute::platforms().decorators().parse(spec));
     return list;
   }
   static BatchRequest of(const std::vector<std::string>& with) {
@@ -112,8 +108,8 @@ TEST_F(BatchRequests, FormsOfTheCommandLine) {
           "timeout:minutes=10"});
   EXPECT_EQ(job.host_volumes, (std::vector<Volume>{{"/data", "/data"}, {"/scratch", "/tmp/scratch"}}));
   EXPECT_EQ(job.efs_volumes, (std::vector<Volume>{{"fs-1", "/mnt/fs-1"}, {"fs-2", "/models"}}));
-  EXPECT_EQ(job.tmpfs_size, 500);
-  EXPECT_EQ(job.tmpfs_path, "/metaflow_temp");
+  EXPECT_EQ(job.tmpfs.size, 500);
+  EXPECT_EQ(job.tmpfs.path, "/metaflow_temp");
   EXPECT_EQ(job.log_options.at("awslogs-group"), "mine");
   EXPECT_EQ(job.neuron_devices, 2);
   EXPECT_EQ(job.time_limit, 600);
@@ -144,18 +140,6 @@ TEST_F(BatchRequests, WhatCannotBeIsRefused) {
   EXPECT_TRUE(refused({"batch"}).starts_with("No IAM role found for step *work*"));
   set("BATCH_EMIT_TAGS", "perhaps");
   EXPECT_EQ(refused({"batch:iam_role=x"}), "METAFLOW_BATCH_EMIT_TAGS is 'perhaps', and has to be true or false");
-}
-
-TEST_F(BatchRequests, OnePlatformPerStep) {
-  const auto together = [](const std::vector<std::string>& with) {
-    return refusal([&] { check_platforms("work", decorators(with)); });
-  };
-  EXPECT_EQ(together({"kubernetes", "batch"}),
-            "Step *work* is marked for execution both on AWS Batch and Kubernetes.\nPlease use one or the other.");
-  EXPECT_EQ(together({"local", "batch"}),
-            "Step *work* is marked for execution both on AWS Batch and this machine (local).\n"
-            "Please use one or the other.");
-  EXPECT_EQ(together({"batch", "resources", "retry"}), "nothing was refused");
 }
 
 TEST_F(BatchRequests, Ec2HasWholeProcessors) {
@@ -198,4 +182,4 @@ TEST_F(BatchRequests, FargateLacksWhatMachinesHave) {
 }
 
 }  // namespace
-}  // namespace metaflow::runtime
+}  // namespace metaflow::awsbatch

@@ -1,0 +1,64 @@
+#include "compute/local/local_platform.h"
+
+#include <map>
+#include <utility>
+
+#include "compute/local/local_backend.h"
+#include "compute/local/machine.h"
+#include "graph/decorator_kind.h"
+
+namespace metaflow {
+
+detail::Decorator make_decorator(const local& decorator) { return graph::describe_decorator(decorator); }
+
+template std::optional<local> graph::find_decorator<local>(const std::vector<Decorator>&);
+
+namespace compute {
+
+namespace {
+
+class LocalPlan : public PlatformPlan {
+ public:
+  explicit LocalPlan(const std::vector<PlannedStep>& steps) {
+    for (const PlannedStep& step : steps) {
+      if (auto request = local_request(*step.decorators)) requests_.emplace(step.name, *request);
+    }
+    if (requests_.empty()) return;
+    const Machine machine;
+    for (const auto& [step, request] : requests_) machine.check(step, request);
+  }
+
+  Needs needs() const override { return {}; }
+
+  std::unique_ptr<Backend> make_backend(const BackendSite& site) override {
+    return std::make_unique<LocalBackend>(site.loop, site.events, site.command, site.task_environment,
+                                          std::move(requests_));
+  }
+
+ private:
+  std::map<std::string, Request> requests_;  // by step: of those that the machine has to have room for
+};
+
+class LocalPlatform : public Platform {
+ public:
+  std::string name() const override { return "local"; }
+  std::string title() const override { return "this machine (local)"; }
+  std::string unit() const override { return "process"; }
+  const graph::DecoratorKind& decorator() const override {
+    static const graph::DecoratorKind kKind = graph::kind_of<local>();
+    return kKind;
+  }
+  std::unique_ptr<PlatformPlan> plan(const RunSite& /*site*/, const std::vector<PlannedStep>& steps) const override {
+    return std::make_unique<LocalPlan>(steps);
+  }
+};
+
+}  // namespace
+
+const Platform& local_platform() {
+  static const LocalPlatform kPlatform;
+  return kPlatform;
+}
+
+}  // namespace compute
+}  // namespace metaflow

@@ -1,0 +1,10 @@
+// This machine as a platform.
+#pragma once
+
+#include "compute/platform.h"
+
+namespace metaflow::compute {
+
+const Platform& local_platform();
+
+}  // namespace metaflow::compute

@@ -1,0 +1,34 @@
+#include "compute/remote/container_variables.h"
+
+#include "net/plain_http.h"
+
+namespace metaflow::compute {
+
+namespace {
+
+/// Settings that tell a program where S3 is.
+constexpr const char* kPassedOn[] = {"S3_ENDPOINT_URL", "S3_SERVER_SIDE_ENCRYPTION", "S3_VERIFY_CERTIFICATE",
+                                     "ALLOW_PLAIN_HTTP", "DATATOOLS_S3ROOT"};
+
+}  // namespace
+
+Variables container_variables(const RunSite& site, const store::FlowStore& store, const std::string& runtime) {
+  Variables variables{
+      {"METAFLOW_USER", site.user},
+      {"METAFLOW_FLOW_FILENAME", site.file_name()},
+      {"METAFLOW_RUNTIME_ENVIRONMENT", runtime},
+      {"METAFLOW_DEFAULT_DATASTORE", site.datastore},
+      {"METAFLOW_DATASTORE_SYSROOT_S3", store.storage().root()},
+  };
+  for (const char* name : kPassedOn) {
+    if (const auto value = site.settings.get(name)) variables.emplace_back(std::string("METAFLOW_") + name, *value);
+  }
+  const net::AwsConfig config(net::variables_of(site.settings));
+  if (const auto region = config.region()) {
+    variables.emplace_back("AWS_REGION", *region);
+    variables.emplace_back("AWS_DEFAULT_REGION", *region);
+  }
+  return variables;
+}
+
+}  // namespace metaflow::compute

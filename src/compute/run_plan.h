@@ -1,0 +1,51 @@
+// Which step of a run is executed where: planned, and checked with each platform, before anything starts; then the
+// backends.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "compute/package/package.h"
+#include "compute/platform.h"
+#include "compute/remote/delivery.h"
+#include "compute/router.h"
+#include "graph/graph.h"
+
+namespace metaflow::compute {
+
+/// Not thread-safe.
+class RunPlan {
+ public:
+  /// Waits for the answers of platforms. Throws Error{platform, invalid_flow, invalid_command} for what cannot work.
+  /// The references outlive this.
+  RunPlan(const Platforms& platforms, const RunSite& site, const graph::Graph& graph);
+
+  /// Those that are executed elsewhere.
+  const std::vector<std::string>& remote_steps() const { return remote_steps_; }
+
+  /// Stores the package, if one is needed, and makes the backends. `site`: all but its package. Called once.
+  std::unique_ptr<Router> make_backends(BackendSite site);
+  /// The value of the field `code-package` of tasks elsewhere, by which clients show the code: the graph in words.
+  /// Stores it.
+  std::string store_code(store::FlowStore& store) const;
+
+ private:
+  struct Part {
+    std::unique_ptr<PlatformPlan> plan;
+    std::vector<std::string> steps;
+  };
+
+  void check_store(const Platform& platform, const std::string& step) const;
+
+  const RunSite& site_;
+  const graph::Graph& graph_;
+  std::vector<Part> parts_;  // the fallback's first
+  std::vector<std::string> remote_steps_;
+  std::optional<PackagePlan> package_plan_;
+  StoredPackage package_;
+};
+
+}  // namespace metaflow::compute

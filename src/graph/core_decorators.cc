@@ -1,0 +1,139 @@
+// The decorators that no platform brings.
+#include <cmath>
+#include <memory>
+
+#include <metaflow/caught.h>
+#include <metaflow/error.h>
+
+#include "base/format.h"
+#include "graph/decorator_kind.h"
+#include "graph/graph.h"
+#include "value/unpickler.h"
+
+namespace metaflow {
+
+detail::Decorator make_decorator(const resources& decorator) { return graph::describe_decorator(decorator); }
+detail::Decorator make_decorator(const environment& decorator) { return graph::describe_decorator(decorator); }
+detail::Decorator make_decorator(const retry& decorator) { return graph::describe_decorator(decorator); }
+detail::Decorator make_decorator(const timeout& decorator) { return graph::describe_decorator(decorator); }
+detail::Decorator make_decorator(const catch_& decorator) { return graph::describe_decorator(decorator); }
+
+namespace graph {
+
+template std::optional<resources> find_decorator<resources>(const std::vector<Decorator>&);
+template std::optional<environment> find_decorator<environment>(const std::vector<Decorator>&);
+template std::optional<retry> find_decorator<retry>(const std::vector<Decorator>&);
+template std::optional<timeout> find_decorator<timeout>(const std::vector<Decorator>&);
+template std::optional<catch_> find_decorator<catch_>(const std::vector<Decorator>&);
+
+namespace {
+
+constexpr int kMaxRetries = 4;  // Metaflow's: 6 attempts at most, one of them the last resort of catch
+constexpr double kMaxMinutes = 60 * 24 * 365;
+
+double seconds_of(const timeout& limit) { return limit.seconds + limit.minutes * 60 + limit.hours * 3600; }
+
+void check_environment(const environment& decorator) {
+  for (const auto& [name, value] : decorator.vars) {
+    if (name.empty() || name.find('=') != std::string::npos || name.find('\0') != std::string::npos)
+      throw Error(ErrorCode::invalid_value, fmt::format("'{}' cannot be the name of an environment variable", name));
+    if (value.find('\0') != std::string::npos)
+      throw Error(ErrorCode::invalid_value, fmt::format("the value of '{}' has a zero byte", name));
+  }
+}
+
+void check_retry(const retry& decorator) {
+  if (decorator.times < 0) throw Error(ErrorCode::invalid_value, "times is at least 0");
+  if (decorator.times > kMaxRetries)
+    throw Error(ErrorCode::invalid_value,
+                fmt::format("The maximum number of retries is @retry(times={}).", kMaxRetries));
+  if (!(decorator.minutes_between_retries >= 0 && decorator.minutes_between_retries <= kMaxMinutes))
+    throw Error(ErrorCode::invalid_value, fmt::format("minutes_between_retries is from 0 to {}", kMaxMinutes));
+}
+
+void check_timeout(const timeout& decorator) {
+  const double minutes = seconds_of(decorator) / 60;
+  if (decorator.seconds < 0 || decorator.minutes < 0 || decorator.hours < 0 || !(minutes > 0 && minutes <= kMaxMinutes))
+    throw Error(ErrorCode::invalid_value, "Specify a duration for @timeout.",
+                "For example: seconds=90, or hours=1,minutes=30.");
+}
+
+void check_catch(const catch_& decorator) {
+  if (decorator.var.empty()) return;
+  if (detail::identifier_before(decorator.var, decorator.var.size()) != decorator.var ||
+      decorator.var.starts_with('_') || (decorator.var[0] >= '0' && decorator.var[0] <= '9') || decorator.var == "name")
+    throw Error(ErrorCode::invalid_value, fmt::format("'{}' cannot be the name of an artifact", decorator.var));
+}
+
+/// Whether a member can be read from `value`.
+bool fits(const detail::FlowDescription& flow, std::size_t member, const std::optional<CaughtException>& value) {
+  std::vector<void*> addresses(flow.members.size());
+  const std::unique_ptr<void, void (*)(void*)> object(flow.make(), flow.destroy);
+  flow.addresses(object.get(), addresses.data());
+  detail::Pickler pickler;
+  detail::encode(pickler, value);
+  pickler.finish();
+  const Document document = value::read_back(pickler);
+  try {
+    flow.members[member].ops->decode(addresses[member], document.root(), detail::Place{});
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+/// The member that catch writes to must be able to hold what it writes.
+void check_member(const detail::FlowDescription& flow, const Decorator& decorator) {
+  const auto variable = decorator.attributes.get<std::string>("var");
+  for (std::size_t m = 0; m < flow.members.size(); ++m) {
+    const detail::Member& member = flow.members[m];
+    if (member.name != variable) continue;
+    if (member.ops->kind != detail::MemberKind::plain || !fits(flow, m, std::nullopt) ||
+        !fits(flow, m, CaughtException{})) {
+      throw Error(ErrorCode::invalid_flow,
+                  fmt::format("@catch is to put an exception into '{}', which cannot hold one", variable),
+                  fmt::format("Declare it so: std::optional<mf::CaughtException> {};", variable));
+    }
+  }
+}
+
+void check_catch_step(const detail::FlowDescription& flow, const Step& step, const Decorator& decorator) {
+  const bool fans_out = step.transition == detail::Transition::foreach;
+  if (fans_out || step.transition == detail::Transition::choose) {
+    throw Error(ErrorCode::invalid_flow,
+                fmt::format("@catch is defined for the step {} but @catch is not supported in {} steps.", step.name,
+                            fans_out ? "foreach split" : "conditional switch"),
+                "Which step comes next depends on what the step did. Put catch on the steps after it.");
+  }
+  check_member(flow, decorator);
+}
+
+DecoratorKind environment_kind() {
+  DecoratorKind kind = kind_of<environment, check_environment>();
+  kind.normalise = [](Json& attributes) { change(attributes, {"vars"}, make_text); };
+  return kind;
+}
+
+DecoratorKind catch_kind() {
+  DecoratorKind kind = kind_of<catch_, check_catch>();
+  kind.check_step = check_catch_step;
+  return kind;
+}
+
+}  // namespace
+
+std::vector<const DecoratorKind*> core_decorators() {
+  static const DecoratorKind kKinds[] = {catch_kind(), environment_kind(), kind_of<resources>(),
+                                         kind_of<retry, check_retry>(), kind_of<timeout, check_timeout>()};
+  std::vector<const DecoratorKind*> kinds;
+  for (const DecoratorKind& kind : kKinds) kinds.push_back(&kind);
+  return kinds;
+}
+
+std::int64_t time_limit(const std::vector<Decorator>& decorators) {
+  const auto limit = find_decorator<timeout>(decorators);
+  return limit ? std::llround(seconds_of(*limit) * 1e6) : 0;
+}
+
+}  // namespace graph
+}  // namespace metaflow
