@@ -4,8 +4,12 @@
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <iterator>
+
+#include "base/process.h"
 
 namespace metaflow::base {
 
@@ -62,7 +66,9 @@ void EventLoop::run(bool wait) {
   }
 }
 
-SignalReader::SignalReader(const std::vector<int>& signals) : signals_(signals) {
+SignalReader::SignalReader(const std::vector<int>& signals) {
+  // Linux queues a blocked signal even if it is ignored.
+  std::copy_if(signals.begin(), signals.end(), std::back_inserter(signals_), [](int s) { return !is_ignored(s); });
   sigset_t set;
   sigemptyset(&set);
   for (int signal : signals_) sigaddset(&set, signal);

@@ -45,7 +45,7 @@ class EventLoop {
 };
 
 /// Signals as something that can be read: blocked for the process (children of ours get them unblocked), until this is
-/// gone.
+/// gone. Signals that are ignored stay ignored.
 class SignalReader {
  public:
   explicit SignalReader(const std::vector<int>& signals);

@@ -103,6 +103,18 @@ TEST(SignalReader, SignalsAreRead) {
   EXPECT_EQ(reader.next(), 0);
 }
 
+TEST(SignalReader, ASignalThatIsIgnoredStaysIgnored) {
+  ::signal(SIGUSR1, SIG_IGN);
+  {
+    SignalReader reader({SIGUSR1, SIGUSR2});
+    ::kill(::getpid(), SIGUSR1);
+    ::kill(::getpid(), SIGUSR2);
+    EXPECT_EQ(reader.next(), SIGUSR2);
+    EXPECT_EQ(reader.next(), 0);
+  }
+  ::signal(SIGUSR1, SIG_DFL);
+}
+
 std::string read_all(int fd) {
   std::string text;
   std::array<char, 4096> buffer{};
@@ -139,6 +151,36 @@ TEST(Process, SignalsHaveTheirDefaults) {
   const Child child = start_process({"/bin/sh"}, {"-c", "kill -PIPE $$; echo still here"}, {"PATH=/usr/bin:/bin"});
   EXPECT_EQ(wait_for(child).signal, SIGPIPE);
   ::signal(SIGPIPE, SIG_DFL);
+}
+
+/// Which of these signals, numbers, a process does not survive.
+std::string deadly_signals(const std::string& numbers) {
+  const std::string script = "for n in " + numbers + "; do sh -c \"kill -$n \\$\\$; exit 0\" || echo $n; done";
+  const Child child = start_process({"/bin/sh"}, {"-c", script}, {"PATH=/usr/bin:/bin"});
+  EXPECT_EQ(wait_for(child).exit_code, 0);
+  return read_all(child.out.get());
+}
+
+TEST(Process, SignalsThatAreIgnoredStayIgnoredInChildren) {
+  EXPECT_EQ(deadly_signals("HUP INT QUIT USR1"), "HUP\nINT\nQUIT\nUSR1\n");
+  for (int signal : {SIGHUP, SIGINT, SIGQUIT}) ::signal(signal, SIG_IGN);
+  EXPECT_EQ(deadly_signals("HUP INT QUIT USR1"), "USR1\n");
+  for (int signal : {SIGHUP, SIGINT, SIGQUIT}) ::signal(signal, SIG_DFL);
+}
+
+TEST(Process, ASchedulerCanAlwaysAskItsTasksToStop) {
+  ::signal(SIGTERM, SIG_IGN);
+  EXPECT_EQ(deadly_signals("TERM"), "TERM\n");
+  ::signal(SIGTERM, SIG_DFL);
+}
+
+TEST(Process, AProgramInTheForegroundInheritsWhatIsIgnored) {
+  ::signal(SIGQUIT, SIG_IGN);
+  const std::vector<std::string> command{"/bin/sh", "-c", "kill -QUIT $$; kill -INT $$"};
+  EXPECT_EQ(run_in_foreground(command, {"PATH=/usr/bin:/bin"}), 128 + SIGINT);
+  EXPECT_TRUE(is_ignored(SIGQUIT));
+  EXPECT_FALSE(is_ignored(SIGINT));
+  ::signal(SIGQUIT, SIG_DFL);
 }
 
 TEST(Process, LeadsAGroup) {

@@ -66,9 +66,11 @@ void continue_under_guard(const std::function<void(int signal)>& killed) {
   sigset_t watched;
   sigset_t before;
   sigemptyset(&watched);
-  for (int signal : kPassedOn) sigaddset(&watched, signal);
+  for (int signal : kPassedOn) {
+    if (!is_ignored(signal)) sigaddset(&watched, signal);
+  }
   sigaddset(&watched, SIGCHLD);
-  sigaddset(&watched, SIGTSTP);
+  if (!is_ignored(SIGTSTP)) sigaddset(&watched, SIGTSTP);
   ::sigprocmask(SIG_BLOCK, &watched, &before);
   become_subreaper();
   const pid_t parent = ::getpid();
@@ -77,8 +79,9 @@ void continue_under_guard(const std::function<void(int signal)>& killed) {
   if (child > 0) guard(child, watched, killed);
   ::setpgid(0, 0);
   ::signal(SIGTTOU, SIG_IGN);  // the terminal's foreground is the guard's, and both write to it
-  ::prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
-  if (::getppid() != parent) ::raise(SIGTERM);
+  const int farewell = is_ignored(SIGTERM) ? SIGKILL : SIGTERM;
+  ::prctl(PR_SET_PDEATHSIG, farewell, 0, 0, 0);
+  if (::getppid() != parent) ::raise(farewell);
   ::sigprocmask(SIG_SETMASK, &before, nullptr);
 }
 

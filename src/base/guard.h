@@ -6,9 +6,9 @@
 namespace metaflow::base {
 
 /// Forks. The child returns and goes on with the program, in a process group of its own. The parent, the guard, stays
-/// behind: it passes signals on, and when the child has ended, however, kills all descendants that are left (it is
-/// their subreaper: also those that have called setsid), and ends as the child did. If the guard is killed, the child
-/// gets a SIGTERM.
+/// behind: it passes signals on (not those that are ignored), and when the child has ended, however, kills all
+/// descendants that are left (it is their subreaper: also those that have called setsid), and ends as the child did. If
+/// the guard is killed, the child gets a SIGTERM; a SIGKILL if it ignores that.
 ///
 /// `killed`: called by the guard if a signal killed the child, to say so.
 ///

@@ -130,6 +130,41 @@ TEST(Guard, PassesSignalsOn) {
   EXPECT_EQ(WEXITSTATUS(program.status()), 7);
 }
 
+TEST(Guard, DoesNotPassOnWhatIsIgnored) {
+  ::signal(SIGHUP, SIG_IGN);
+  Guarded program([](Guarded& self) {
+    sigset_t signals;
+    sigemptyset(&signals);
+    for (int signal : {SIGHUP, SIGTERM}) sigaddset(&signals, signal);
+    ::sigprocmask(SIG_BLOCK, &signals, nullptr);
+    self.tell(1);
+    int signal = 0;
+    while (signal != SIGTERM) {
+      ::sigwait(&signals, &signal);
+      self.tell(signal);
+    }
+  });
+  ::signal(SIGHUP, SIG_DFL);
+  EXPECT_EQ(program.hear(), 1);
+  ::kill(program.guard, SIGHUP);
+  ::kill(program.guard, SIGTERM);
+  EXPECT_EQ(program.hear(), SIGTERM);
+  EXPECT_EQ(program.status(), 0);
+}
+
+TEST(Guard, AChildThatIgnoresSIGTERMDiesWithItsGuard) {
+  ::signal(SIGTERM, SIG_IGN);
+  Guarded program([](Guarded& self) {
+    self.tell(::getpid());
+    wait_for_ever();
+  });
+  ::signal(SIGTERM, SIG_DFL);
+  EXPECT_GT(program.hear(), 0);
+  ::kill(program.guard, SIGKILL);
+  EXPECT_EQ(program.hear(), 0);
+  EXPECT_EQ(WTERMSIG(program.status()), SIGKILL);
+}
+
 TEST(Guard, TheChildIsToldWhenItsGuardDies) {
   Guarded program([](Guarded& self) {
     static Guarded* told;

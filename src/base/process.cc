@@ -61,27 +61,42 @@ std::pair<Fd, Fd> make_pipe() {
   return {Fd(ends[0]), Fd(ends[1])};
 }
 
-/// What every start shares: made once.
+/// What nohup, shells and `trap ''` ignore for a program and its children. SIGTERM is not: it asks a task to stop.
+constexpr int kInherited[] = {SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGTSTP, SIGTTIN};
+
 struct SpawnAttributes {
   posix_spawnattr_t attributes;
-  SpawnAttributes() {
+  /// `flags`: more than POSIX_SPAWN_SETSIGDEF.
+  explicit SpawnAttributes(int flags) {
     ::posix_spawnattr_init(&attributes);
     sigset_t none;
-    sigset_t all;
+    sigset_t defaults;
     sigemptyset(&none);
-    sigfillset(&all);
+    sigfillset(&defaults);
+    for (int signal : kInherited) {
+      if (is_ignored(signal)) sigdelset(&defaults, signal);
+    }
     ::posix_spawnattr_setsigmask(&attributes, &none);
-    ::posix_spawnattr_setsigdefault(&attributes, &all);
+    ::posix_spawnattr_setsigdefault(&attributes, &defaults);
     ::posix_spawnattr_setpgroup(&attributes, 0);
-    ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
+    ::posix_spawnattr_setflags(&attributes, static_cast<short>(POSIX_SPAWN_SETSIGDEF | flags));
   }
+  ~SpawnAttributes() { ::posix_spawnattr_destroy(&attributes); }
+  SpawnAttributes(const SpawnAttributes&) = delete;
+  SpawnAttributes& operator=(const SpawnAttributes&) = delete;
 };
 
 }  // namespace
 
+bool is_ignored(int signal) {
+  struct sigaction action {};
+  return ::sigaction(signal, nullptr, &action) == 0 && (action.sa_flags & SA_SIGINFO) == 0 &&
+         action.sa_handler == SIG_IGN;
+}
+
 Child start_process(const std::vector<std::string>& command, const std::vector<std::string>& arguments,
                     const std::vector<std::string>& environment) {
-  static const SpawnAttributes kAttributes;
+  const SpawnAttributes spawn(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
   Child child;
   auto [out, out_write] = make_pipe();
   auto [err, err_write] = make_pipe();
@@ -93,8 +108,7 @@ Child start_process(const std::vector<std::string>& command, const std::vector<s
   const std::string& program = command[0];
   const auto argv = c_strings(command, arguments);
   const auto envp = c_strings(environment);
-  const int error =
-      ::posix_spawn(&child.pid, program.c_str(), &actions, &kAttributes.attributes, argv.data(), envp.data());
+  const int error = ::posix_spawn(&child.pid, program.c_str(), &actions, &spawn.attributes, argv.data(), envp.data());
   ::posix_spawn_file_actions_destroy(&actions);
   if (error != 0) throw_errno("start", program, error);
   child.pidfd.reset(static_cast<int>(::syscall(SYS_pidfd_open, child.pid, 0)));
@@ -111,25 +125,19 @@ Child start_process(const std::vector<std::string>& command, const std::vector<s
 }
 
 int run_in_foreground(const std::vector<std::string>& command, const std::vector<std::string>& environment) {
-  posix_spawnattr_t attributes;
-  ::posix_spawnattr_init(&attributes);
-  sigset_t all;
-  sigfillset(&all);
-  ::posix_spawnattr_setsigdefault(&attributes, &all);
-  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
-  ::signal(SIGINT, SIG_IGN);
-  ::signal(SIGQUIT, SIG_IGN);
+  const SpawnAttributes spawn(0);
+  const auto on_interrupt = ::signal(SIGINT, SIG_IGN);
+  const auto on_quit = ::signal(SIGQUIT, SIG_IGN);
   const auto argv = c_strings(command);
   const auto envp = c_strings(environment);
   pid_t pid = 0;
-  const int error = ::posix_spawnp(&pid, command[0].c_str(), nullptr, &attributes, argv.data(), envp.data());
-  ::posix_spawnattr_destroy(&attributes);
+  const int error = ::posix_spawnp(&pid, command[0].c_str(), nullptr, &spawn.attributes, argv.data(), envp.data());
   if (error != 0) throw_errno("start", command[0], error);
   int status = 0;
   while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
   }
-  ::signal(SIGINT, SIG_DFL);
-  ::signal(SIGQUIT, SIG_DFL);
+  ::signal(SIGINT, on_interrupt);
+  ::signal(SIGQUIT, on_quit);
   return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 

@@ -20,9 +20,14 @@ struct Child {
   Fd err;
 };
 
-/// Starts a program: standard input is empty, the other two are pipes, signals have their defaults, the process leads a
-/// group of its own. `command`: the words that start it, the first being its path. `environment`: all of it. Throws
-/// Error{data_store} if it cannot be started.
+/// Whether this process ignores a signal. If it did when it began, its parent wanted that (SIGHUP under nohup, SIGINT
+/// of a background job of a script), and the signal stays ignored, here and in the programs that it starts. The program
+/// itself ignores SIGPIPE, SIGXFSZ and SIGTTOU only.
+bool is_ignored(int signal);
+
+/// Starts a program: standard input is empty, the other two are pipes, the process leads a group of its own. Signals
+/// have their defaults, except those that the parent of this process wants ignored. `command`: the words that start it,
+/// the first being its path. `environment`: all of it. Throws Error{data_store} if it cannot be started.
 Child start_process(const std::vector<std::string>& command, const std::vector<std::string>& arguments,
                     const std::vector<std::string>& environment);
 

@@ -151,6 +151,7 @@ int run_commands(const detail::FlowDescription& flow, const compute::Platforms& 
 int run_program(const detail::FlowDescription& flow, const compute::Platforms& platforms, int argc, char** argv) {
   try {
     ::signal(SIGXFSZ, SIG_IGN);  // a file that grows beyond its limit is an error, not a death
+    ::signal(SIGCHLD, SIG_DFL);  // ignored, the kernel would keep from us how a child ended
     if (is_step(argc, argv)) return run_step_command(flow, platforms, argc, argv);
     if (argc > 1 && std::strcmp(argv[1], "symbolize") == 0) return runtime::symbolize(argc, argv);
     ::signal(SIGPIPE, SIG_IGN);

@@ -6,10 +6,16 @@ the store is made."""
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 
 import pytest
+
+# Flows inherit what is ignored, which it is where the tests are a background job of a script: here they are not.
+for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, signal.SIG_DFL)
 
 BUILD = pathlib.Path(os.environ["METAFLOW_BUILD"]).resolve()
 PYTHON_FLOWS = pathlib.Path(__file__).parent / "python"

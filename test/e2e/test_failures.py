@@ -196,11 +196,11 @@ def processes_of(directory):
     return found
 
 
-def start(cli, how, words):
+def start(cli, how, words, **more):
     """Starts a run and waits until it has printed something."""
     process = subprocess.Popen(
         [cli.path("misbehave"), "run", "--how", how], cwd=cli.directory, env=cli.environment,
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, **more,
     )
     seen = []
     for line in process.stdout:
@@ -221,6 +221,32 @@ def test_no_process_is_left_behind(cli, how, words, number):
     assert "1 running task was stopped." in out
     assert err.endswith("\nAborted!\n")
     assert processes_of(cli.directory) == []
+
+
+def ignored_by(pid):
+    """The signals that a process ignores."""
+    (mask,) = re.findall(r"^SigIgn:\s*(\w+)$", pathlib.Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    return {number for number in signal.valid_signals() if int(mask, 16) >> (number - 1) & 1}
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT])
+def test_a_signal_that_is_ignored_at_the_start_stays_ignored(cli, number):
+    """SIGHUP under nohup, SIGINT of a background job of a script."""
+    process, seen = start(cli, "sleep", "sleeping", preexec_fn=lambda: signal.signal(number, signal.SIG_IGN))
+    task = int(re.search(r"middle/2 \(pid (\d+)\)", seen[-1])[1])
+    assert number in ignored_by(task)
+    for pid in processes_of(cli.directory):
+        os.kill(pid, number)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=60)
+    assert "Workflow interrupted by SIGTERM." in out and "Task failed" not in out, out
+    assert process.returncode == 1 and err.endswith("\nAborted!\n")
+
+
+def test_a_run_may_be_started_with_sigchld_ignored(cli):
+    """Some parents do; the kernel would not keep the exit status of a task."""
+    result = cli("chain", "run", timeout=60, preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN))
+    assert result.status == 0, result
 
 
 def test_second_interrupt_does_not_wait(cli):
