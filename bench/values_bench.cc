@@ -82,7 +82,7 @@ template <class T>
 void encode(benchmark::State& state) {
   const T values = sample<T>();
   for (auto _ : state) {
-    metaflow::detail::Pickler pickler;
+    metaflow::detail::Pickler pickler{metaflow::detail::ValuesOutlive{}};
     metaflow::detail::encode(pickler, values);
     pickler.finish();
     benchmark::DoNotOptimize(pickler.parts());
@@ -97,7 +97,7 @@ void decode(benchmark::State& state) {
   {
     const T values = sample<T>();
     size = values.size();
-    metaflow::detail::Pickler pickler;
+    metaflow::detail::Pickler pickler{metaflow::detail::ValuesOutlive{}};
     metaflow::detail::encode(pickler, values);
     pickler.finish();
     for (const auto& part : pickler.parts()) payload += metaflow::base::as_text(part);

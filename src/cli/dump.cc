@@ -112,11 +112,14 @@ void write_all_tasks(Context& context, const DumpOptions& options, const Tasks& 
     return;
   }
   std::vector<Document> documents;  // keep what the pickle refers to
-  detail::Pickler pickler;
+  detail::Pickler pickler{detail::ValuesOutlive{}};
   pickler.begin_dict();
   for (const auto& [task, artifacts] : tasks) {
     pickler.next();
-    pickler.text(task.path());
+    {
+      const detail::Pickler::Copying copying(pickler);
+      pickler.text(task.path());
+    }
     pickler.begin_dict();
     for (const auto& artifact : artifacts) {
       documents.push_back(runtime::StoredArtifact(store, artifact).read());

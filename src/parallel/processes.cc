@@ -139,7 +139,7 @@ class ProcessRun : public ParallelRun {
         }
       };
       try {
-        Pickler pickler;
+        Pickler pickler{ValuesOutlive{}};
         send_(context_, item, pickler);
         pickler.finish();
         for (const auto& part : pickler.parts()) write(part);

@@ -120,7 +120,7 @@ std::shared_ptr<ArrayData> ArrayData::on_disk(char type, std::vector<std::size_t
   const std::size_t bytes = byte_count(shape, item_size);
   // The file is the payload as it will be stored: what the pickle has before the elements, the elements, what it has
   // after them.
-  Pickler pickler;
+  Pickler pickler{ValuesOutlive{}};
   const std::byte* nowhere =
       reinterpret_cast<const std::byte*>(kAlignment);  // never read: only its place in the payload matters
   pickler.array(type, item_size, shape, {nowhere, bytes});

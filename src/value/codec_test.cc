@@ -59,6 +59,30 @@ struct Letter {
 
 enum class Mood { calm, wild };
 
+/// A container that makes its items while it is walked.
+template <class Container>
+struct Made : Container {
+  using Container::Container;
+  struct iterator {
+    typename Container::const_iterator at;
+    typename Container::value_type operator*() const { return *at; }
+    iterator& operator++() { return ++at, *this; }
+    bool operator!=(const iterator& other) const { return at != other.at; }
+    operator typename Container::const_iterator() const { return at; }
+  };
+  iterator begin() const { return {Container::begin()}; }
+  iterator end() const { return {Container::end()}; }
+};
+
+/// A payload of which everything was written before it is looked at, from a value that outlives it.
+template <class T>
+std::string stored(const T& value) {
+  metaflow::detail::Pickler pickler{metaflow::detail::ValuesOutlive{}};
+  metaflow::detail::encode(pickler, value);
+  pickler.finish();
+  return metaflow::value::flat(pickler);
+}
+
 class Hidden {
  public:
   Hidden() = default;
@@ -209,6 +233,22 @@ TEST(Codec, EveryKindOfMapAndSet) {
   expect_round_trips<std::set<std::string>>({{}, {"a", "b"}});
   expect_round_trips<std::unordered_set<double>>({{}, {1.5, -2}});
   expect_round_trips<std::map<std::pair<int, std::string>, int>>({{{{1, "a"}, 2}}});
+}
+
+TEST(Codec, ItemsThatAreMadeWhileAContainerIsWalkedAreCopied) {
+  const std::string a(20'000, 'a');
+  const std::string b(20'000, 'b');
+  const Made<std::deque<std::string>> list{a, b, a};
+  EXPECT_EQ(stored(list), stored(std::deque<std::string>{a, b, a}));
+  const Made<std::set<std::string>> set{a, b};
+  EXPECT_EQ(stored(set), stored(std::set<std::string>{a, b}));
+  const Made<std::map<std::string, std::string>> map{{a, b}, {b, a}};
+  EXPECT_EQ(stored(map), stored(std::map<std::string, std::string>{{a, b}, {b, a}}));
+}
+
+TEST(Codec, WhatACodecSavesIsCopied) {
+  const std::vector<Letter> letters{Letter(std::string(20'000, 'a')), Letter(std::string(20'000, 'b'))};
+  EXPECT_EQ(read(stored(letters)).as<std::vector<Letter>>(), letters);
 }
 
 TEST(Codec, Tuples) {

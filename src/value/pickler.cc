@@ -18,7 +18,7 @@ namespace {
 // Items per MARK...APPENDS, as in Python: a reader's stack stays small.
 constexpr std::size_t kBatch = 1000;
 
-// Longer texts and bytes are referred to, not copied.
+// Longer texts and bytes are referred to, if they live long enough.
 constexpr std::size_t kForeignFrom = 16 * 1024;
 
 constexpr std::size_t kLargestChunk = std::size_t{256} << 20;
@@ -77,7 +77,9 @@ char* write_number(char* at, T value) {
 
 // --- the bytes
 
-Pickler::Pickler() {
+Pickler::Pickler() : Pickler(ValuesOutlive{}) { copying_ = 1; }
+
+Pickler::Pickler(ValuesOutlive) {
   piece_ = at_ = first_chunk_.data();
   end_ = piece_ + kFirstChunk;
   put(kProto);

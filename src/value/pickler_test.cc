@@ -15,6 +15,7 @@ namespace {
 using namespace std::string_literals;
 
 using detail::Pickler;
+using detail::ValuesOutlive;
 
 std::string written(auto write) {
   Pickler pickler;
@@ -60,9 +61,30 @@ TEST(Pickler, NumbersOfEveryTypeAreWrittenAlike) {
   EXPECT_EQ(pickled(std::vector<float>{0.5F}), pickled(std::vector<double>{0.5}));
 }
 
-TEST(Pickler, LongTextsAndBytesAreNotCopied) {
-  const std::string text(100'000, 'x');
+TEST(Pickler, TemporaryValuesAreCopied) {
+  const std::string expected(100'000, 'x');
   Pickler pickler;
+  pickler.begin_tuple(3);
+  for (int kind = 0; kind < 3; ++kind) {
+    std::string text = expected;
+    const std::size_t shape = text.size();
+    pickler.next();
+    if (kind == 0) pickler.text(text);
+    if (kind == 1) pickler.bytes(base::as_bytes(text));
+    if (kind == 2) pickler.array('u', 1, std::span(&shape, 1), base::as_bytes(text));
+    text.assign(text.size(), 'y');
+  }
+  pickler.end();
+  pickler.finish();
+  const Document document = read(flat(pickler));
+  EXPECT_EQ(document.root()[0].text(), expected);
+  EXPECT_EQ(base::as_text(document.root()[1].bytes()), expected);
+  EXPECT_EQ(base::as_text(document.root()[2].array().bytes), expected);
+}
+
+TEST(Pickler, ValuesThatOutliveItAreNotCopied) {
+  const std::string text(100'000, 'x');
+  Pickler pickler{ValuesOutlive{}};
   pickler.begin_list();
   pickler.next();
   pickler.text(text);
@@ -77,7 +99,7 @@ TEST(Pickler, LongTextsAndBytesAreNotCopied) {
 }
 
 TEST(Pickler, CopiesWhileItIsToldTo) {
-  Pickler pickler;
+  Pickler pickler{ValuesOutlive{}};
   {
     std::string text(100'000, 'x');
     const Pickler::Copying copying(pickler);

@@ -1,6 +1,7 @@
 """A run through Metaflow's own client: identity, times, tags, namespaces, metadata, parameters, constants, attempts."""
 
 import datetime
+import json
 import time
 
 import pytest
@@ -151,6 +152,15 @@ def test_parameters_and_constants(context):
             for name in ("zeta", "alpha", "answer"):
                 assert task[name]._object["sha"] == parameters[name]._object["sha"]
             assert task["_graph_info"]._object["sha"] == parameters["_graph_info"]._object["sha"]
+
+
+@pytest.mark.parametrize("size", [17_000, 40_000])
+def test_long_texts_of_decorators_are_stored_as_they_are(cli, client, size):
+    variables = {"COLOUR": "red " * (size // 4), "SHAPE": "round"}
+    run = client.Run("Surroundings/" + cli.run("surroundings", "--with", "environment:vars=" + json.dumps(variables)))
+    (environment,) = run["_parameters"].task["_graph_info"].data["steps"]["start"]["decorators"]
+    assert environment["attributes"]["vars"] == variables
+    assert run["start"].task.data.variables["COLOUR"] == variables["COLOUR"]
 
 
 def test_metadata_of_a_task(cli, context):

@@ -149,6 +149,9 @@ concept SequenceLike = Iterable<T> && !requires { typename T::key_type; } && req
 };
 template <class T>
 concept FixedSequence = Iterable<T> && !requires { typename T::key_type; } && requires { std::tuple_size<T>::value; };
+/// Whether a container makes its items while it is walked. They are gone before the payload is.
+template <class T>
+inline constexpr bool kMakesItems = !std::is_reference_v<decltype(*std::declval<const T&>().begin())>;
 template <class T>
 concept Contiguous = requires(const T& v) {
   { v.data() } -> std::same_as<const typename T::value_type*>;

@@ -13,6 +13,7 @@ struct Convert<T> {
   static constexpr bool kStorable = Storable<Key> && Storable<Mapped> && (Convert<Key>::kCategory & kUnhashable) == 0;
   static constexpr unsigned kCategory = kDict;
   static void encode(Pickler& out, const T& value) {
+    const Pickler::Copying copying(out, kMakesItems<T>);
     out.begin_dict();
     for (const auto& [key, mapped] : value) {
       out.next();
@@ -46,6 +47,7 @@ struct Convert<T> {
   static constexpr bool kStorable = Storable<Item> && (Convert<Item>::kCategory & kUnhashable) == 0;
   static constexpr unsigned kCategory = kSet;
   static void encode(Pickler& out, const T& value) {
+    const Pickler::Copying copying(out, kMakesItems<T>);
     out.begin_set();
     for (const auto& item : value) {
       out.next();
@@ -75,6 +77,7 @@ struct Convert<T> {
     if constexpr (kNumbers != '\0') {
       out.list_of_numbers(kNumbers, sizeof(Item), value.data(), value.size());
     } else {
+      const Pickler::Copying copying(out, kMakesItems<T>);
       out.begin_list();
       for (const auto& item : value) {
         out.next();
@@ -107,6 +110,7 @@ struct Convert<T> {
     } else if constexpr (Contiguous<T>) {
       encode_list(out, value.data(), value.size(), sizeof(Item), Coder<Item>::encode);
     } else {
+      const Pickler::Copying copying(out, kMakesItems<T>);
       out.begin_list();
       for (const auto& item : value) {
         out.next();
@@ -140,6 +144,7 @@ template <class T, std::size_t... I>
 struct ConvertTuple<T, std::index_sequence<I...>> {
   static constexpr bool kStorable = (Storable<std::remove_const_t<std::tuple_element_t<I, T>>> && ...);
   static void encode(Pickler& out, const T& value) {
+    const Pickler::Copying copying(out, (!std::is_reference_v<decltype(get<I>(value))> || ...));
     out.begin_tuple(sizeof...(I));
     ((out.next(), detail::encode(out, get<I>(value))), ...);
     out.end();

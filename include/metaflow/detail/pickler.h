@@ -22,11 +22,16 @@ struct ItemSpan {
   std::uint64_t end;
 };
 
-/// Builds one payload. Long texts, bytes and arrays are not copied but referred to, so they must live until the payload
-/// is stored. Not thread-safe.
+/// The promise that values live, unchanged, until the payload was used.
+struct ValuesOutlive {};
+
+/// Builds one payload. Not thread-safe.
 class Pickler {
  public:
+  /// Copies all values.
   Pickler();
+  /// Refers to long texts, bytes and arrays, which costs nothing; copies what is short.
+  explicit Pickler(ValuesOutlive);
   Pickler(const Pickler&) = delete;
   Pickler& operator=(const Pickler&) = delete;
 
@@ -67,16 +72,20 @@ class Pickler {
   /// Gives the object that was just ended the state that follows: begin_state(), one value, end().
   void begin_state();
 
-  /// While it lives, everything is copied: for values that will not live until the payload is stored.
+  /// While it lives, everything is copied: for parts of a value that are made while it is written. `needed`: else it
+  /// does nothing.
   class Copying {
    public:
-    explicit Copying(Pickler& pickler) : pickler_(pickler) { ++pickler_.copying_; }
-    ~Copying() { --pickler_.copying_; }
+    explicit Copying(Pickler& pickler, bool needed = true) : pickler_(pickler), needed_(needed) {
+      pickler_.copying_ += needed_ ? 1 : 0;
+    }
+    ~Copying() { pickler_.copying_ -= needed_ ? 1 : 0; }
     Copying(const Copying&) = delete;
     Copying& operator=(const Copying&) = delete;
 
    private:
     Pickler& pickler_;
+    bool needed_;
   };
 
   /// Ends the payload.
@@ -136,7 +145,7 @@ class Pickler {
   std::vector<Frame> frames_;
   std::vector<ItemSpan> items_;
   bool recording_ = false;
-  int copying_ = 0;
+  int copying_ = 0;  // 0: long values are referred to
   std::string_view type_;
   std::string class_name_;
 };

@@ -82,7 +82,7 @@ store::ArtifactRecord save_member(const detail::Member& description, const void*
       }
     }
   }
-  detail::Pickler pickler;
+  detail::Pickler pickler{detail::ValuesOutlive{}};
   if (items != nullptr) pickler.record_items();
   try {
     ops.encode(member, pickler);

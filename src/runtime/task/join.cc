@@ -76,7 +76,7 @@ std::string JoinInputs::key_of_current(const void* member, std::size_t index) co
   if (ops.stored != nullptr) {
     if (const auto* stored = ops.stored(member)) return stored->key();
   }
-  detail::Pickler pickler;
+  detail::Pickler pickler{detail::ValuesOutlive{}};
   ops.encode(member, pickler);
   pickler.finish();
   return value::key_of(pickler.parts());
@@ -268,7 +268,7 @@ void JoinInputs::merge(void* flow, const detail::MergeChoice& choice) {
         kind == MemberKind::parameter)
       continue;
     if (key_of_current(own_->member(m), m) != carried_[m].record.key) continue;
-    detail::Pickler pickler;
+    detail::Pickler pickler{detail::ValuesOutlive{}};
     member.ops->encode(fresh.member(m), pickler);
     pickler.finish();
     const Document initial = value::read_back(pickler);
