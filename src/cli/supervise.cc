@@ -3,6 +3,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
@@ -15,6 +16,7 @@
 #include "base/process.h"
 #include "compute/package/package.h"
 #include "compute/remote/step_array.h"
+#include "net/sigv4.h"
 #include "runtime/supervisor/supervisor.h"
 #include "store/open.h"
 
@@ -57,6 +59,7 @@ int run_supervise_command(const detail::FlowDescription& flow, const compute::Pl
                           char** argv) {
   runtime::Supervision what;
   compute::ArrayNumbers array;
+  bool percent_encoded = false;
   int at = 2;
   for (; at < argc && std::strcmp(argv[at], "--") != 0; at += 2) {
     const std::string_view option = argv[at];
@@ -68,6 +71,8 @@ int run_supervise_command(const detail::FlowDescription& flow, const compute::Pl
       what.grace = whole(option, value) * kSecond;
     } else if (option == "--max-log-size") {
       what.max_log_size = static_cast<std::uint64_t>(whole(option, value) * kMegabyte);
+    } else if (option == "--percent-encoded") {
+      percent_encoded = std::strcmp(value, "yes") == 0;
     } else if (option == "--tasks") {
       array.tasks = value;
     } else if (option == "--splits") {
@@ -82,7 +87,10 @@ int run_supervise_command(const detail::FlowDescription& flow, const compute::Pl
   what.command = base::own_command();
   if (what.command.size() > 1) ::prctl(PR_SET_NAME, flow.name.c_str());  // else tools show the loader's name
   what.step.assign(argv + at + 1, argv + argc);
-  what.arguments = compute::parse_step_arguments(argc - at, argv + at);
+  if (percent_encoded) std::transform(what.step.begin(), what.step.end(), what.step.begin(), net::percent_decode);
+  std::vector<char*> words{argv[0]};
+  for (std::string& word : what.step) words.push_back(word.data());
+  what.arguments = compute::parse_step_arguments(static_cast<int>(words.size()), words.data());
   if (!array.tasks.empty()) {
     what.arguments = compute::task_of_array(std::move(what.arguments), array, place_in_array(platforms));
     what.step = compute::to_command_line(what.arguments);

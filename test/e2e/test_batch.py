@@ -66,6 +66,14 @@ def test_bigsum(user):
     assert user.peer.counts()["RegisterJobDefinition"] == 1, "its content is the same"
 
 
+def test_texts_reach_the_job_as_they_are(user):
+    """Batch replaces Ref::NAME in commands."""
+    tags = ["Ref::metaflow.run_id", "100%25 $(AWS_REGION) $$", "Ref::nothing"]
+    result = user.run("surroundings", "--with", "batch", *[word for tag in tags for word in ("--tag", tag)])
+    assert result.status == 0, result
+    assert user.read("Surroundings")["tasks"]["end"][0]["data"]["tags"] == tags
+
+
 def test_a_foreach(user):
     result = user.run("sweep", "--with", "batch", "--n", "12", "--max-workers", "6")
     assert result.status == 0, result

@@ -103,6 +103,26 @@ def test_one_step_on_the_cluster_the_others_here(make):
     cluster.no_complaints()
 
 
+@pytest.mark.parametrize("fetcher", ["curlimages/curl:8.10.1", "none"])
+def test_texts_reach_the_pod_as_they_are(make, fetcher):
+    """Kubernetes replaces $(NAME) and $$ in what a pod is to execute and to have as variables."""
+    cluster = make()
+    texts = ["pa$$word$(USER)", "$(AWS_SECRET_ACCESS_KEY)", "a$$b$", "$5 $é $(", "'\"\\ \n$$$(HOME)"]
+    tags = [word for text in texts for word in ("--tag", text)]
+    variables = "environment:vars=" + json.dumps({"COLOUR": texts[0], "SHAPE": texts[-1]})
+    setting = {"METAFLOW_KUBERNETES_FETCH_IMAGE": fetcher, "METAFLOW_KUBERNETES_CONTAINER_IMAGE": "python:3.12"}
+    result = cluster.run("surroundings", "--with", "kubernetes:cpu=0.1,memory=64", "--with", variables, "--namespace", texts[2], *tags, env=setting)
+    assert result.status == 0, result
+    for tasks in cluster.read("Surroundings")["tasks"].values():
+        for task in tasks:
+            if "variables" not in task["data"]:
+                continue  # _parameters
+            assert task["data"]["tags"] == texts and task["data"]["name_space"] == texts[2]
+            assert task["data"]["variables"]["SHAPE"] in (texts[-1], ""), "one step has variables of its own"
+    assert cluster.read("Surroundings")["tasks"]["start"][0]["data"]["variables"]["COLOUR"] == texts[0]
+    cluster.no_complaints()
+
+
 def test_all_steps_by_an_option(make):
     cluster = make()
     result = cluster.run("bigsum", "--with", "kubernetes:cpu=0.5,memory=200,disk=100", "--tag", "big")

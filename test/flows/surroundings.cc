@@ -1,10 +1,11 @@
-// What a task finds around it: environment variables, working directory.
+// What a task finds around it: environment variables, working directory, tags and namespace of the run.
 #include <metaflow/metaflow.h>
 
 #include <cstdlib>
 #include <filesystem>
 #include <map>
 #include <string>
+#include <vector>
 
 namespace mf = metaflow;
 
@@ -18,6 +19,8 @@ std::string variable(const char* name) {
 struct Surroundings : mf::FlowSpec<Surroundings> {
   std::map<std::string, std::string> variables;
   std::string directory;
+  std::vector<std::string> tags;
+  std::string name_space;
 
   void start() { look(); }
   void with_variables() { look(); }
@@ -27,6 +30,8 @@ struct Surroundings : mf::FlowSpec<Surroundings> {
     for (const char* name : {"METAFLOW_RUN_ID", "METAFLOW_USER", "COLOUR", "SHAPE", "INHERITED"})
       variables[name] = variable(name);
     directory = std::filesystem::current_path();
+    tags = mf::current().tags;
+    name_space = mf::current().namespace_;
   }
 
   static auto graph() {

@@ -10,6 +10,7 @@ import urllib.error
 import pytest
 from kubernetes.client.exceptions import ApiException
 
+from .kubernetes.environment import expand
 from .kubernetes_client import Client, Peer, conditions, job_body, terminated
 
 JOBS = "/apis/batch/v1/namespaces/default/jobs"
@@ -253,6 +254,18 @@ def test_roots_of_images(peer, cluster):
     assert cluster.log("full").strip() == "/usr/bin/python3"
 
 
+@pytest.mark.parametrize(
+    "text, expanded",
+    [
+        ("$(A)$(B)", "a$(B)"), ("$$(A)", "$(A)"), ("$$$(A)", "$a"), ("$$$$", "$$"), ("$", "$"), ("x$", "x$"), ("$x $$x", "$x $x"), ("$(A", "$(A"),
+        ("$($$", "$($"), ("$($(A)", "$($(A)"), ("$$é", "$é"), ("$é", "$Ã\udca9"),
+    ],
+)  # fmt: skip
+def test_what_is_replaced_in_commands_and_variables(text, expanded):
+    """As k8s.io/kubernetes does it (third_party/forked/golang/expansion)."""
+    assert expand(text, {"A": "a"}) == expanded
+
+
 def test_a_pod_of_everything(peer, cluster):
     """Init containers, shared volumes, variables from everywhere, secrets as files, working directory, user, read-only root."""
     isolated(peer)
@@ -265,7 +278,7 @@ def test_a_pod_of_everything(peer, cluster):
         "volumeMounts": [{"name": "mf", "mountPath": "/mf"}],
     }
     variables = [
-        {"name": "PLAIN", "value": "plain"}, {"name": "REFERS", "value": "$(PLAIN)-$$(PLAIN)-$(NOTHING)"}, {"name": "POD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+        {"name": "PLAIN", "value": "plain"}, {"name": "REFERS", "value": "$(PLAIN)-$$(PLAIN)-$(NOTHING)-$x-$(-$$é-$"}, {"name": "POD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
         {"name": "SECRET", "valueFrom": {"secretKeyRef": {"name": "all-secret", "key": "key"}}}, {"name": "SETTING", "valueFrom": {"configMapKeyRef": {"name": "all-map", "key": "SETTING"}}},
         {"name": "MEMORY", "valueFrom": {"resourceFieldRef": {"resource": "limits.memory", "divisor": "1Mi"}}},
     ]  # fmt: skip
@@ -283,7 +296,7 @@ def test_a_pod_of_everything(peer, cluster):
     expected = [
         "/mf",
         "executed a b c",
-        f"plain|plain-$(PLAIN)-$(NOTHING)|{name}|secret value|set|64|other",
+        f"plain|plain-$(PLAIN)-$(NOTHING)-$x-$(-$é-$|{name}|secret value|set|64|other",
         "secret value",
         "444",
         "1234" if os.getuid() == 0 else "0",

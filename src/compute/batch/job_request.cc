@@ -132,6 +132,13 @@ std::vector<std::string> job_command(const std::string& flow_in_image, const std
   return command;
 }
 
+bool percent_encode_placeholders(std::vector<std::string>& words) {
+  const auto has_placeholder = [](const std::string& word) { return word.find("Ref::") != std::string::npos; };
+  if (std::none_of(words.begin(), words.end(), has_placeholder)) return false;
+  for (std::string& word : words) word = net::percent_encode(word, true);
+  return true;
+}
+
 Json job_submission(const compute::JobIdentity& identity, const std::string& name, const BatchRequest& request,
                     const std::string& queue, const std::string& definition, const std::vector<std::string>& command,
                     compute::Variables environment, std::size_t size) {

@@ -35,6 +35,11 @@ Json job_definition(const BatchRequest& request, Machines machines, std::string_
 /// bytes of its own; or, with the flow in the image, by its path.
 std::vector<std::string> job_command(const std::string& flow_in_image, const std::vector<std::string>& arguments);
 
+/// Batch replaces Ref::NAME in a command by the job's parameter of this name, and has no way to write it literally.
+/// Where a word has that, this encodes all of them as in a URL (supervise --percent-encoded yes), and says true.
+/// Nothing else is replaced: ECS hands commands and variables, with $(NAME) and $$, to the container as they are.
+bool percent_encode_placeholders(std::vector<std::string>& words);
+
 /// `definition`: its ARN. `size`: 1, or that of an array, whose `identity.task` is all its tasks (StepArray::tasks).
 Json job_submission(const compute::JobIdentity& identity, const std::string& name, const BatchRequest& request,
                     const std::string& queue, const std::string& definition, const std::vector<std::string>& command,

@@ -155,6 +155,16 @@ TEST(BatchSubmission, FractionsOfFargate) {
             "0.25");
 }
 
+TEST(BatchCommand, HasNoPlaceholders) {
+  const std::vector<std::string> plain{"step", "--tag", "100%25", "$(A) $$"};
+  std::vector<std::string> words = plain;
+  EXPECT_FALSE(percent_encode_placeholders(words));
+  EXPECT_EQ(words, plain);
+  words = {"step", "--tag", "Ref::metaflow.run_id", "100%25"};
+  EXPECT_TRUE(percent_encode_placeholders(words));
+  EXPECT_EQ(words, (std::vector<std::string>{"step", "--tag", "Ref%3A%3Ametaflow.run_id", "100%2525"}));
+}
+
 TEST(BatchCommand, FlowInTheImage) {
   EXPECT_EQ(job_command("/opt/flow", {"a"}), (std::vector<std::string>{"/opt/flow", "a"}));
 }

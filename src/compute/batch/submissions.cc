@@ -160,8 +160,10 @@ void Submissions::send(std::vector<Order> orders, const StepArray& array, const 
 Json Submissions::describe(const Order& order, const StepArray& array, const std::string& definition) {
   std::vector<std::string> arguments{"supervise", "--max-log-size", std::to_string(options_.max_log_size)};
   for (std::string& word : array.words()) arguments.push_back(std::move(word));
+  std::vector<std::string> step = compute::to_command_line(array.first());
+  if (percent_encode_placeholders(step)) arguments.insert(arguments.end(), {"--percent-encoded", "yes"});
   arguments.emplace_back("--");
-  for (std::string& word : compute::to_command_line(array.first())) arguments.push_back(std::move(word));
+  for (std::string& word : step) arguments.push_back(std::move(word));
   compute::Variables environment = options_.environment;
   if (options_.flow_in_image.empty()) {
     for (auto& variable : compute::bootstrap_variables(options_.package)) environment.push_back(std::move(variable));

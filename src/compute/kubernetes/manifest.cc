@@ -33,9 +33,27 @@ std::string dns_part(std::string_view text) {
 /// A number as a Kubernetes quantity: 4, 0.5, 60000.
 std::string quantity(double number, std::string_view unit = {}) { return fmt::format("{}{}", number, unit); }
 
+/// A text as a container is to see it. In commands and in values of variables Kubernetes replaces $$ by $, $(NAME) by
+/// the variable of this name (a secret, perhaps), and damages a character behind a $ that is not ASCII.
+std::string literal(std::string_view text) {
+  std::string escaped;
+  for (const char c : text) escaped.append(c == '$' ? 2 : 1, c);
+  return escaped;
+}
+
+Json command_of(const std::vector<std::string>& words) {
+  Json json = Json::list();
+  for (const std::string& word : words) json.push_back(literal(word));
+  return json;
+}
+
+void add_variable(Json& json, const std::string& name, std::string_view value) {
+  json.push_back({{"name", name}, {"value", literal(value)}});
+}
+
 Json variables(const Variables& list) {
   Json json = Json::list();
-  for (const auto& [name, value] : list) json.push_back({{"name", name}, {"value", value}});
+  for (const auto& [name, value] : list) add_variable(json, name, value);
   return json;
 }
 
@@ -136,11 +154,10 @@ Json annotations_of(const JobIdentity& identity, const std::map<std::string, std
 
 Json container_of(const PodRequest& request, const Delivery& delivery, const Variables& environment, Json mounts) {
   Json env = variables(delivery.environment);
-  for (const auto& [name, value] : environment) env.push_back({{"name", name}, {"value", value}});
-  if (request.tmpfs.size && request.tmpfs.is_tempdir)
-    env.push_back({{"name", "METAFLOW_TEMPDIR"}, {"value", request.tmpfs.path}});
+  for (const auto& [name, value] : environment) add_variable(env, name, value);
+  if (request.tmpfs.size && request.tmpfs.is_tempdir) add_variable(env, "METAFLOW_TEMPDIR", request.tmpfs.path);
   for (const auto& [name, value] : compute::processor_variables(request.cpu, environment))
-    env.push_back({{"name", name}, {"value", value}});
+    add_variable(env, name, value);
   env.push_back(from_field("METAFLOW_KUBERNETES_NAMESPACE", "metadata.namespace"));
   env.push_back(from_field("METAFLOW_KUBERNETES_POD_NAMESPACE", "metadata.namespace"));
   env.push_back(from_field("METAFLOW_KUBERNETES_POD_NAME", "metadata.name"));
@@ -153,7 +170,7 @@ Json container_of(const PodRequest& request, const Delivery& delivery, const Var
 
   Json container{{"name", kContainer},
                  {"image", request.image},
-                 {"command", delivery.command},
+                 {"command", command_of(delivery.command)},
                  {"env", env},
                  {"resources", resources_of(request)},
                  {"terminationMessagePolicy", "FallbackToLogsOnError"}};
@@ -184,7 +201,7 @@ Json fetcher_of(const PodRequest& request, const Delivery& delivery) {
   }
   Json container{{"name", kFetcher},
                  {"image", *delivery.fetcher_image},
-                 {"command", delivery.fetcher_command},
+                 {"command", command_of(delivery.fetcher_command)},
                  {"env", variables(delivery.fetcher_environment)},
                  {"resources", resources},
                  {"terminationMessagePolicy", "FallbackToLogsOnError"},

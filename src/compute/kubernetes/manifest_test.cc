@@ -90,6 +90,31 @@ TEST(Manifest, Everything) {
   EXPECT_EQ(pod["initContainers"][0]["envFrom"].dump(), R"([{"secretRef":{"name":"mf-k"}}])");
 }
 
+TEST(Manifest, KubernetesReplacesNothingInTexts) {
+  PodRequest request{.image = "debian:12", .tmpfs = {100, true, "/$(HOME)"}, .time_limit = 100};
+  Delivery delivery{.command = {"/flow", "--tag", "$(SECRET) a$$b"}};
+  delivery.environment = {{"MF_DIR", "$$"}};
+  delivery.fetcher_image = "curlimages/curl";
+  delivery.fetcher_command = {"sh", "-c", "new=$dir/.new.$$"};
+  delivery.fetcher_environment = {{"MF_URL", "http://x/$(A)"}};
+  const Json job = job_manifest(kIdentity, "mf-x", "k", request, delivery, {{"PASSWORD", "pa$$word$(USER)$"}}, 60);
+  const Json& pod = job["spec"]["template"]["spec"];
+  const Json& container = pod["containers"][0];
+  EXPECT_EQ(container["command"], (Json{"/flow", "--tag", "$$(SECRET) a$$$$b"}));
+  const auto value = [&](const Json& of, std::string_view name) {
+    for (const Json& variable : of["env"].items()) {
+      if (variable["name"].text() == name) return variable["value"].text();
+    }
+    return std::string();
+  };
+  EXPECT_EQ(value(container, "MF_DIR"), "$$$$");
+  EXPECT_EQ(value(container, "PASSWORD"), "pa$$$$word$$(USER)$$");
+  EXPECT_EQ(value(container, "METAFLOW_TEMPDIR"), "/$$(HOME)");
+  EXPECT_EQ(container["volumeMounts"][0]["mountPath"], "/$(HOME)") << "is no place where something is replaced";
+  EXPECT_EQ(pod["initContainers"][0]["command"][2], "new=$$dir/.new.$$$$");
+  EXPECT_EQ(value(pod["initContainers"][0], "MF_URL"), "http://x/$$(A)");
+}
+
 TEST(Manifest, WhatTheLevelRestrictedAsksFor) {
   PodRequest request{.image = "debian:12", .time_limit = 100};
   request.security_context = {.allow_privilege_escalation = false, .run_as_user = 1000, .run_as_non_root = true};

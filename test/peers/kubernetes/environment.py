@@ -44,9 +44,18 @@ def _resource_value(pod, container, reference):
     return str(-int(-value // 1))
 
 
-def _expand(text, known):
-    """$(NAME) stands for a variable that is defined before, $$ for a dollar sign."""
-    return re.sub(r"\$\$|\$\(([^)]*)\)", lambda m: "$" if m.group(0) == "$$" else known.get(m.group(1), m.group(0)), text)
+def expand(text, known):
+    """$(NAME) stands for a variable that is defined before, $$ for a dollar sign. Behind a $ the real one takes a byte for a character."""
+
+    def one(match):
+        if match["name"] is not None:
+            return known.get(match["name"], match[0])
+        if match["byte"] is None:
+            return "$"
+        first, *rest = match["byte"].encode("utf-8", "surrogateescape")
+        return "$" + (chr(first).encode() + bytes(rest)).decode("utf-8", "surrogateescape")
+
+    return re.sub(r"\$(?:\$|\((?P<name>[^)]*)\)|(?P<byte>[^\x00-\x7f]))", one, text)
 
 
 class Resolver:
@@ -83,7 +92,7 @@ class Resolver:
     def _variable(self, container, variable, known):
         source = variable.get("valueFrom")
         if source is None:
-            return _expand(variable.get("value", ""), known)
+            return expand(variable.get("value", ""), known)
         if "fieldRef" in source:
             return field_value(self._pod, source["fieldRef"]["fieldPath"])
         if "resourceFieldRef" in source:
@@ -100,7 +109,7 @@ class Resolver:
 
     def command(self, container, environment):
         parts = list(container.get("command", ())) + list(container.get("args", ()))
-        return [_expand(part, environment) for part in parts]
+        return [expand(part, environment) for part in parts]
 
     # Volumes.
 
