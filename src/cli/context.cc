@@ -1,5 +1,7 @@
 #include "cli/context.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 #include <tuple>
@@ -7,6 +9,7 @@
 #include <metaflow/error.h>
 #include <metaflow/version.h>
 
+#include "base/background_writer.h"
 #include "base/files.h"
 #include "base/format.h"
 #include "base/text.h"
@@ -24,6 +27,10 @@ void Context::echo_always(std::string_view text) {
     base::write_all(2, text);
   } catch (const Error&) {  // nobody listens
   }
+}
+
+void Context::echo_last(std::string_view text, std::int64_t patience) {
+  base::write_patiently(STDERR_FILENO, text, patience);
 }
 
 void Context::echo(std::string_view text) const {

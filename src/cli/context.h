@@ -72,6 +72,9 @@ class Context {
   void echo(std::string_view text) const;
   /// To the standard error stream, also with --quiet.
   static void echo_always(std::string_view text);
+  /// The same at the end of a process: waits at most `patience` microseconds for a reader that reads nothing
+  /// (base/background_writer.h).
+  static void echo_last(std::string_view text, std::int64_t patience);
 
  private:
   std::optional<std::string> user_;

@@ -8,6 +8,7 @@
 #include <metaflow/error.h>
 #include <metaflow/version.h>
 
+#include "base/background_writer.h"
 #include "base/event_loop.h"
 #include "base/files.h"
 #include "base/format.h"
@@ -136,7 +137,20 @@ Execution::Execution(Context& context, const ExecutionOptions& options)
   context.echo("Validating your flow...\n    The graph looks good!\n");
 }
 
-Execution::~Execution() = default;
+Execution::~Execution() {
+  lease_.reset();  // the run is over
+  finish_output();
+}
+
+/// A slow reader gets everything, unless the user asks to stop.
+void Execution::finish_output() {
+  if (!reporter_) return;
+  const int stop = signals_ ? signals_->fd() : -1;
+  const bool all = reporter_->finish(stop_was_asked_for_ ? base::kLastMoment : base::kReaderPatience, stop);
+  if (!all && !stop_was_asked_for_ && signals_ && signals_->next() == 0) {
+    Context::echo_last("The output was not read to its end. `logs` shows what tasks printed.\n", base::kLastMoment);
+  }
+}
 
 void Execution::say(const std::string& text) {
   reporter_->print({ReportLine::Kind::run, context_.clock.wall_microseconds(), {}, {}, text});
@@ -146,17 +160,20 @@ void Execution::say(const std::string& text) {
 void Execution::begin(const std::string& command, const std::string& origin,
                       const std::vector<std::string>& more_tags) {
   base::continue_under_guard([this](int signal) {
-    Context::echo_always(fmt::format(
-        "The scheduler of this run was killed by {}. Its tasks were stopped; what had finished is stored. To carry on: "
-        "{} resume\n",
-        base::signal_name(signal), context_.program));
+    Context::echo_last(fmt::format("The scheduler of this run was killed by {}. Its tasks were stopped; what had "
+                                   "finished is stored. To carry on: "
+                                   "{} resume\n",
+                                   base::signal_name(signal), context_.program),
+                       base::kLastMoment);
   });
   runtime::cap_memory();
   origin_ = origin;
   store::FlowStore& store = context_.store(true);
   base::make_directories(context_.local_root());
-  reporter_ = options_.json ? runtime::json_reporter() : runtime::text_reporter(::isatty(1) == 1, options_.quiet);
   loop_.emplace(context_.clock);
+  auto out = std::make_unique<runtime::OutputQueue>(*loop_, context_.clock, STDOUT_FILENO);
+  reporter_ = options_.json ? runtime::json_reporter(std::move(out), context_.clock)
+                            : runtime::text_reporter(std::move(out), context_.clock, ::isatty(1) == 1, options_.quiet);
   metadata_.emplace(context_, *loop_, [this](const std::string& text) { say(text); });
 
   std::vector<std::string> tags = more_tags;
@@ -233,12 +250,13 @@ int Execution::execute(const store::TaskRef& parameters, runtime::Origin* origin
 
   base::EventLoop& loop = *loop_;
   const std::unique_ptr<store::BackgroundStorage> background = context_.store().storage().in_background(loop);
-  base::SignalReader signals({SIGINT, SIGTERM, SIGHUP});
+  signals_.emplace(std::vector{SIGINT, SIGTERM, SIGHUP});
   runtime::Run run(
       {graph_, context_.store(), *background, metadata_->writer(), *journal_, loop, context_.clock, *reporter_},
       run_options, parameters);
-  loop.watch(signals.fd(), [&] {
-    while (const int signal = signals.next()) {
+  loop.watch(signals_->fd(), [&] {
+    while (const int signal = signals_->next()) {
+      stop_was_asked_for_ = true;
       run.interrupt(signal == SIGINT ? "Workflow interrupted. Its tasks are asked to stop; Ctrl-C again kills them."
                                      : fmt::format("Workflow interrupted by {}.", base::signal_name(signal)));
     }

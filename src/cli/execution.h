@@ -86,6 +86,7 @@ class Execution {
 
  private:
   std::vector<std::string> task_environment();
+  void finish_output();
 
   Context& context_;
   const ExecutionOptions& options_;
@@ -96,8 +97,10 @@ class Execution {
   std::string origin_;
   bool origin_is_known_ = true;
   std::function<void()> cloned_;
-  std::unique_ptr<runtime::Reporter> reporter_;
   std::optional<base::EventLoop> loop_;
+  std::unique_ptr<runtime::Reporter> reporter_;
+  std::optional<base::SignalReader> signals_;
+  bool stop_was_asked_for_ = false;  // by one of them
   std::optional<RunMetadata> metadata_;
   std::optional<store::Journal> journal_;
   std::optional<runtime::Lease> lease_;

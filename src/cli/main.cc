@@ -12,6 +12,7 @@
 #include <metaflow/detail/description.h>
 #include <metaflow/error.h>
 
+#include "base/background_writer.h"
 #include "base/failure_points.h"
 #include "base/files.h"
 #include "base/format.h"
@@ -151,7 +152,7 @@ int run_commands(const detail::FlowDescription& flow, const compute::Platforms& 
 int run_program(const detail::FlowDescription& flow, const compute::Platforms& platforms, int argc, char** argv) {
   try {
     ::signal(SIGXFSZ, SIG_IGN);  // a file that grows beyond its limit is an error, not a death
-    ::signal(SIGCHLD, SIG_DFL);  // ignored, the kernel would keep from us how a child ended
+    ::signal(SIGCHLD, SIG_DFL);  // while it is ignored, the kernel discards exit statuses
     if (is_step(argc, argv)) return run_step_command(flow, platforms, argc, argv);
     if (argc > 1 && std::strcmp(argv[1], "symbolize") == 0) return runtime::symbolize(argc, argv);
     ::signal(SIGPIPE, SIG_IGN);
@@ -167,13 +168,13 @@ int run_program(const detail::FlowDescription& flow, const compute::Platforms& p
       return 2;
     }
     if (error.code() == ErrorCode::interrupted) {
-      Context::echo_always("\nAborted!\n");
+      Context::echo_last("\nAborted!\n", base::kLastMoment);
       return 1;
     }
-    Context::echo_always(error_block(error.headline(), what));
+    Context::echo_last(error_block(error.headline(), what), base::kReaderPatience);
     return 1;
   } catch (const std::exception& error) {
-    Context::echo_always(error_block("Internal error", error.what()));
+    Context::echo_last(error_block("Internal error", error.what()), base::kReaderPatience);
     return 1;
   }
 }

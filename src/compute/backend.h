@@ -83,6 +83,9 @@ class Backend {
   /// Stops attempts that have not finished; ignores those that it does not know. They are told as finished when they
   /// have.
   virtual void stop(std::span<const AttemptId> attempts, Stop how) = 0;
+  /// The reader of the run's output is slow. While `held`, a backend that can do so does not read what attempts print,
+  /// so that they block.
+  virtual void hold_output(bool /*held*/) {}
   /// The run is over and no attempt is left: nothing that belongs to it may remain. May wait a few seconds; throws
   /// nothing.
   virtual void end() = 0;

@@ -1,10 +1,7 @@
 #include "runtime/reporter.h"
 
-#include <poll.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
-
-#include <cerrno>
 
 #include "base/clock.h"
 #include "base/format.h"
@@ -14,20 +11,8 @@ namespace metaflow::runtime {
 
 namespace {
 
-/// Writes to the standard output; a reader that has gone away (`| head`) does not end the run.
-void write_out(std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t count = ::write(1, text.data(), text.size());
-    if (count >= 0) {
-      text.remove_prefix(static_cast<std::size_t>(count));
-    } else if (errno == EAGAIN) {
-      pollfd waiting{1, POLLOUT, 0};
-      ::poll(&waiting, 1, -1);
-    } else if (errno != EINTR) {
-      return;
-    }
-  }
-}
+// The live view is not drawn while so many bytes are unread.
+constexpr std::size_t kBehind = 64 * 1024;
 
 std::string head_of(const ReportLine& line) {
   if (line.task.empty()) return {};
@@ -35,88 +20,129 @@ std::string head_of(const ReportLine& line) {
   return fmt::format("[{} ({})] ", line.task, line.where);
 }
 
-class TextReporter : public Reporter {
+/// Formats lines; drops those that do not fit, and counts them.
+class LineReporter : public Reporter {
  public:
-  TextReporter(bool terminal, bool quiet) : terminal_(terminal), quiet_(quiet) {}
+  LineReporter(std::unique_ptr<OutputQueue> out, base::Clock& clock) : out_(std::move(out)), clock_(clock) {}
 
   void print(const ReportLine& line) override {
-    if ((quiet_ || (terminal_ && line.minor)) && line.kind == ReportLine::Kind::task) return;
-    clear_status();
-    const std::string time = base::local_time(line.time);
-    const std::string head = head_of(line);
-    if (!terminal_) {
-      buffer_ += fmt::format("{} {}{}\n", time, head, line.text);
+    std::string text = format(line);
+    if (text.empty()) return;
+    if (!out_->has_room(text.size(), line.kind != ReportLine::Kind::output)) {
+      ++dropped_;
       return;
     }
-    // Magenta time, green head; bold what the system says, red what is bad.
-    buffer_ += fmt::format("\033[35m{} \033[0m", time);
-    if (!head.empty()) buffer_ += fmt::format("\033[32m{}\033[0m", head);
-    switch (line.kind) {
-      case ReportLine::Kind::output: buffer_ += fmt::format("\033[22m{}\033[0m\n", line.text); break;
-      case ReportLine::Kind::task:
-      case ReportLine::Kind::run: buffer_ += fmt::format("\033[1m{}\033[0m\n", line.text); break;
-      case ReportLine::Kind::failure: buffer_ += fmt::format("\033[31m\033[1m{}\033[0m\n", line.text); break;
-    }
+    before_line();
+    tell_dropped();
+    out_->add(text);
   }
+  void show_status(std::vector<std::string>) override {}
+  void flush() override { out_->flush(); }
+  bool congested() override { return out_->congested(); }
+  bool finish(std::int64_t patience, int stop) override {
+    show_status({});
+    tell_dropped();
+    return out_->finish(patience, stop);
+  }
+
+ protected:
+  /// The line with its newline; empty if it is not shown.
+  virtual std::string format(const ReportLine& line) const = 0;
+  virtual void before_line() {}
+  OutputQueue& out() { return *out_; }
+
+ private:
+  /// Says how many lines are missing here.
+  void tell_dropped() {
+    if (dropped_ == 0) return;
+    const std::string text = fmt::format("{} line{} not shown: the output was not read. `logs` shows what tasks print.",
+                                         base::grouped(dropped_), dropped_ == 1 ? " was" : "s were");
+    out_->add(format({ReportLine::Kind::run, clock_.wall_microseconds(), {}, {}, text}));
+    dropped_ = 0;
+  }
+
+  std::unique_ptr<OutputQueue> out_;
+  base::Clock& clock_;
+  std::size_t dropped_ = 0;  // lines since the last that was shown
+};
+
+class TextReporter : public LineReporter {
+ public:
+  TextReporter(std::unique_ptr<OutputQueue> out, base::Clock& clock, bool terminal, bool quiet)
+      : LineReporter(std::move(out), clock), terminal_(terminal), quiet_(quiet) {}
 
   void show_status(std::vector<std::string> lines) override {
     if (!terminal_ || lines == status_) return;
-    clear_status();
+    before_line();
     status_ = std::move(lines);
   }
 
   void flush() override {
-    if (terminal_ && !status_.empty() && shown_ == 0) {
+    if (terminal_ && !status_.empty() && shown_ == 0 && out().waiting() < kBehind) {
       winsize size{};
       const bool known = ::ioctl(1, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
       const std::size_t width = known ? size.ws_col - 1U : 79U;
       for (const std::string& line : status_)
-        buffer_ += fmt::format("{}\033[2m{}\033[0m", shown_++ == 0 ? "" : "\n", line.substr(0, width));
+        out().add(fmt::format("{}\033[2m{}\033[0m", shown_++ == 0 ? "" : "\n", line.substr(0, width)));
     }
-    if (buffer_.empty()) return;
-    write_out(buffer_);
-    buffer_.clear();
+    LineReporter::flush();
   }
 
- private:
-  void clear_status() {
-    if (shown_ > 0) buffer_ += "\r\033[K";
-    for (; shown_ > 1; --shown_) buffer_ += "\033[A\033[K";
+ protected:
+  std::string format(const ReportLine& line) const override {
+    if ((quiet_ || (terminal_ && line.minor)) && line.kind == ReportLine::Kind::task) return {};
+    const std::string time = base::local_time(line.time);
+    const std::string head = head_of(line);
+    if (!terminal_) return fmt::format("{} {}{}\n", time, head, line.text);
+    // Magenta time, green head; bold what the system says, red what is bad.
+    std::string text = fmt::format("\033[35m{} \033[0m", time);
+    if (!head.empty()) text += fmt::format("\033[32m{}\033[0m", head);
+    switch (line.kind) {
+      case ReportLine::Kind::output: return text + fmt::format("\033[22m{}\033[0m\n", line.text);
+      case ReportLine::Kind::task:
+      case ReportLine::Kind::run: return text + fmt::format("\033[1m{}\033[0m\n", line.text);
+      case ReportLine::Kind::failure: return text + fmt::format("\033[31m\033[1m{}\033[0m\n", line.text);
+    }
+    return text;
+  }
+
+  /// Takes the live view away.
+  void before_line() override {
+    if (shown_ > 0) out().add("\r\033[K");
+    for (; shown_ > 1; --shown_) out().add("\033[A\033[K");
     shown_ = 0;
   }
 
+ private:
   bool terminal_;
   bool quiet_;
-  std::string buffer_;
   std::vector<std::string> status_;
   std::size_t shown_ = 0;  // lines of it that are on the terminal
 };
 
-class JsonReporter : public Reporter {
+class JsonReporter : public LineReporter {
  public:
-  void print(const ReportLine& line) override {
-    constexpr std::string_view kKinds[] = {"output", "task", "run", "failure"};
-    buffer_ += fmt::format(R"({{"time": "{}Z", "kind": "{}")", base::utc_time(line.time),
-                           kKinds[static_cast<std::size_t>(line.kind)]);
-    if (!line.task.empty()) buffer_ += fmt::format(R"(, "task": {})", base::json_quoted(line.task));
-    if (!line.where.empty()) buffer_ += fmt::format(R"(, "where": {})", base::json_quoted(line.where));
-    buffer_ += fmt::format(", \"text\": {}}}\n", base::json_quoted(line.text));
-  }
-  void show_status(std::vector<std::string>) override {}
-  void flush() override {
-    write_out(buffer_);
-    buffer_.clear();
-  }
+  using LineReporter::LineReporter;
 
- private:
-  std::string buffer_;
+ protected:
+  std::string format(const ReportLine& line) const override {
+    constexpr std::string_view kKinds[] = {"output", "task", "run", "failure"};
+    std::string text = fmt::format(R"({{"time": "{}Z", "kind": "{}")", base::utc_time(line.time),
+                                   kKinds[static_cast<std::size_t>(line.kind)]);
+    if (!line.task.empty()) text += fmt::format(R"(, "task": {})", base::json_quoted(line.task));
+    if (!line.where.empty()) text += fmt::format(R"(, "where": {})", base::json_quoted(line.where));
+    return text + fmt::format(", \"text\": {}}}\n", base::json_quoted(line.text));
+  }
 };
 
 }  // namespace
 
-std::unique_ptr<Reporter> text_reporter(bool terminal, bool quiet) {
-  return std::make_unique<TextReporter>(terminal, quiet);
+std::unique_ptr<Reporter> text_reporter(std::unique_ptr<OutputQueue> out, base::Clock& clock, bool terminal,
+                                        bool quiet) {
+  return std::make_unique<TextReporter>(std::move(out), clock, terminal, quiet);
 }
-std::unique_ptr<Reporter> json_reporter() { return std::make_unique<JsonReporter>(); }
+std::unique_ptr<Reporter> json_reporter(std::unique_ptr<OutputQueue> out, base::Clock& clock) {
+  return std::make_unique<JsonReporter>(std::move(out), clock);
+}
 
 }  // namespace metaflow::runtime

@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "runtime/output_queue.h"
+
 namespace metaflow::runtime {
 
 /// One line of a run's output.
@@ -25,7 +27,7 @@ struct ReportLine {
   bool minor = false;  // one of many of its kind, which the live view of a terminal stands for
 };
 
-/// Everything a run shows goes through here. Not thread-safe.
+/// Everything a run shows goes through here. Only finish() waits for the reader. Not thread-safe.
 class Reporter {
  public:
   virtual ~Reporter() = default;
@@ -34,13 +36,18 @@ class Reporter {
   virtual void show_status(std::vector<std::string> lines) = 0;
   /// Writes out what was printed since the last time.
   virtual void flush() = 0;
+  /// Whether tasks have to wait before they print more: OutputQueue.
+  virtual bool congested() = 0;
+  /// As BackgroundWriter::finish().
+  virtual bool finish(std::int64_t patience, int stop) = 0;
 };
 
 /// Metaflow's lines: "2026-11-22 12:26:10.827 [17/start/1 (pid 4711)] Task is starting." to the standard output;
 /// coloured, with the status below, if that is a terminal.
 /// `quiet`: not what the runtime says about tasks.
-std::unique_ptr<Reporter> text_reporter(bool terminal, bool quiet = false);
+std::unique_ptr<Reporter> text_reporter(std::unique_ptr<OutputQueue> out, base::Clock& clock, bool terminal,
+                                        bool quiet = false);
 /// One JSON object per line.
-std::unique_ptr<Reporter> json_reporter();
+std::unique_ptr<Reporter> json_reporter(std::unique_ptr<OutputQueue> out, base::Clock& clock);
 
 }  // namespace metaflow::runtime

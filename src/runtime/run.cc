@@ -93,6 +93,7 @@ void Run::execute_all() {
     launch();
     services_.journal.flush();  // first: who has read that something began finds it there
     services_.reporter.flush();
+    regulate_output();
     if (running_.empty() && impatient_ && !settled()) {
       say(ReportLine::Kind::failure,
           fmt::format("The store has not taken {} task{} that had ended: resume executes {} again.", ended_.size(),
@@ -102,7 +103,7 @@ void Run::execute_all() {
     if (settled() && !awaits_id_ && (stopping() || pausing_.empty())) {
       // Launching may have ended the run, or failed to start what was there.
       if (stopping() || (frontier_.empty() && again_.empty())) break;
-      continue;
+      if (!held_) continue;
     }
     services_.loop.run_once();
     show_progress();
@@ -168,7 +169,8 @@ bool Run::has_id(int step, std::size_t soon) {
 /// it.
 void Run::launch() {
   awaits_id_ = false;
-  while (!stopping() && running_.size() < options_.max_workers && ended_.size() + storing_.size() < kMostEnded) {
+  while (!stopping() && !held_ && running_.size() < options_.max_workers &&
+         ended_.size() + storing_.size() < kMostEnded) {
     if (!again_.empty()) {
       if (!has_room(again_.front().work.step)) return;
       Task task = std::move(again_.front());
@@ -319,14 +321,6 @@ void Run::on_notice(std::span<const compute::AttemptId> attempts, std::string_vi
     say(ReportLine::Kind::run, fmt::format("{} task{} of step {}: {}", attempts.size(), attempts.size() == 1 ? "" : "s",
                                            first.ref.step, text));
   }
-}
-
-void Run::on_output(compute::AttemptId attempt, store::Stream stream, std::string_view bytes) {
-  Task& task = running_.at(attempt);
-  task.log->add(stream, bytes, [&](std::string_view text, std::int64_t time) {
-    task.last_line = text;
-    services_.reporter.print({ReportLine::Kind::output, time, task.name, task.where, text});
-  });
 }
 
 // --- stopping

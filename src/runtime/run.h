@@ -149,6 +149,7 @@ class Run : public compute::BackendEvents {
   };
   std::vector<Adopted> to_be_adopted(Origin& origin);
   void adopt(std::vector<Adopted>& tasks, const Origin& origin);
+  void regulate_output();
   void fail(const std::string& why);
   void stop_all();
   void say(ReportLine::Kind kind, std::string_view text);
@@ -176,6 +177,7 @@ class Run : public compute::BackendEvents {
   std::map<compute::AttemptId, Task> running_;
   std::map<compute::AttemptId, Ended> ended_;
   bool awaits_id_ = false;  // of the next task
+  bool held_ = false;       // nothing is started until the reader has caught up
   compute::AttemptId next_attempt_ = 1;
   std::vector<StepProgress> progress_;  // per step
   std::optional<std::string> failure_;

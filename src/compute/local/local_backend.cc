@@ -80,8 +80,7 @@ void LocalBackend::submit(const Attempt& attempt) {
   Process& started = *process;
   processes_[attempt.id] = std::move(process);
   loop_.watch(started.child.pidfd.get(), [this, &started] { on_ended(started); });
-  loop_.watch(started.child.out.get(), [this, &started] { on_readable(started, Stream::out); });
-  loop_.watch(started.child.err.get(), [this, &started] { on_readable(started, Stream::err); });
+  if (!held_) watch_output(started);
   if (attempt.time_limit > 0) {
     // It ends itself when its time is up. This is for one that cannot.
     started.deadline = loop_.after(attempt.time_limit + kLate, [&started] {
@@ -91,6 +90,24 @@ void LocalBackend::submit(const Attempt& attempt) {
     });
   }
   events_.on_started(attempt.id, fmt::format("pid {}", started.child.pid));
+}
+
+void LocalBackend::watch_output(Process& process) {
+  if (process.out_open) loop_.watch(process.child.out.get(), [this, &process] { on_readable(process, Stream::out); });
+  if (process.err_open) loop_.watch(process.child.err.get(), [this, &process] { on_readable(process, Stream::err); });
+}
+
+void LocalBackend::hold_output(bool held) {
+  if (held == held_) return;
+  held_ = held;
+  for (auto& [id, process] : processes_) {
+    if (!held) {
+      watch_output(*process);
+      continue;
+    }
+    loop_.unwatch(process->child.out.get());
+    loop_.unwatch(process->child.err.get());
+  }
 }
 
 bool LocalBackend::read(Process& process, Stream stream) {

@@ -26,6 +26,7 @@ class LocalBackend : public Backend {
   bool has_room(const std::string& step) const override;
   void submit(const Attempt& attempt) override;
   void stop(std::span<const AttemptId> attempts, Stop how) override;
+  void hold_output(bool held) override;
   void end() override;
 
  private:
@@ -40,6 +41,7 @@ class LocalBackend : public Backend {
     bool killed_late = false;
   };
 
+  void watch_output(Process& process);
   /// Tells what can be read now; false at the end of the stream.
   bool read(Process& process, store::Stream stream);
   void on_readable(Process& process, store::Stream stream);
@@ -56,6 +58,7 @@ class LocalBackend : public Backend {
   Machine machine_;
   std::string buffer_;
   std::map<AttemptId, std::unique_ptr<Process>> processes_;
+  bool held_ = false;
 };
 
 }  // namespace metaflow::compute

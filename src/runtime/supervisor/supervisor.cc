@@ -16,6 +16,7 @@
 #include "compute/package/bootstrap.h"
 #include "compute/verdict.h"
 #include "runtime/outcome.h"
+#include "runtime/supervisor/container_output.h"
 #include "runtime/supervisor/log_upload.h"
 #include "runtime/task/task.h"
 #include "runtime/task_log.h"
@@ -31,8 +32,9 @@ namespace {
 
 constexpr std::size_t kBufferSize = 64 * 1024;
 // After the process has ended, its pipes may be held open by what it has left behind.
-constexpr std::int64_t kIdle = 200'000;       // nothing came for so long: all is read
-constexpr std::int64_t kLongest = 2'000'000;  // not waited longer for, however much comes
+constexpr std::int64_t kIdle = 200'000;         // nothing came for so long: all is read
+constexpr std::int64_t kLongest = 2'000'000;    // not waited longer for, however much comes
+constexpr std::int64_t kPatience = 10'000'000;  // with a reader of the container's output that reads nothing
 
 constexpr bool is_end(int signal) {
   return signal == SIGTERM || signal == SIGINT || signal == SIGHUP || signal == SIGQUIT;
@@ -47,6 +49,7 @@ class Supervisor {
         attempt_(what.arguments.retry_count),
         signals_({SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2}),
         loop_(clock),
+        shown_{ContainerOutput(loop_, clock, STDOUT_FILENO), ContainerOutput(loop_, clock, STDERR_FILENO)},
         stamps_(clock),
         log_(stamps_, what.max_log_size, store::LogSource::task),
         buffer_(kBufferSize, '\0') {
@@ -70,7 +73,10 @@ class Supervisor {
     upload_.emplace(what_.open, task_, attempt_);
     watch_child();
     schedule_upload();
-    while (!(ending_ && drained_)) loop_.run_once();
+    while (!(ending_ && drained_)) {
+      loop_.run_once();
+      regulate_output();
+    }
     base::kill_descendants();
     keep([&] { log_.finish([](std::string_view, std::int64_t) {}); });
 
@@ -78,6 +84,13 @@ class Supervisor {
     offer_logs();
     if (const auto failure = upload_->finish()) say(fmt::format("The task's log could not be stored: {}", *failure));
     return commit();
+  }
+
+  /// The log is stored, so a slow reader of the container's output is not waited for long.
+  void finish_output() {
+    on_signals();
+    for (ContainerOutput& output : shown_)
+      output.finish(report_.stopped_by != 0 ? base::kLastMoment : kPatience, signals_.fd());
   }
 
  private:
@@ -112,7 +125,7 @@ class Supervisor {
     if (count < 0 && (errno == EINTR || errno == EAGAIN)) return;
     if (count <= 0) return close(stream);
     const std::string_view bytes(buffer_.data(), static_cast<std::size_t>(count));
-    echo(stream, bytes);
+    output(stream).add(bytes);
     keep([&] { log_.add(stream, bytes, [](std::string_view, std::int64_t) {}); });
     if (ending_) await_silence();
   }
@@ -135,20 +148,19 @@ class Supervisor {
     drained_ = !child_.out && !child_.err;
   }
 
-  /// For whoever looks at the container's own output.
-  void echo(Stream stream, std::string_view bytes) {
-    bool& mute = mute_[static_cast<std::size_t>(stream)];
-    if (mute) return;
-    try {
-      base::write_all(stream == Stream::out ? STDOUT_FILENO : STDERR_FILENO, bytes);
-    } catch (const base::OutputClosed&) {
-      mute = true;
-    } catch (const Error&) {
-      mute = true;
+  /// While the reader of the container's output is behind, the step blocks on what it prints.
+  void regulate_output() {
+    for (const Stream stream : {Stream::out, Stream::err}) {
+      const bool held = !ending_ && output(stream).congested();
+      if (held == held_[static_cast<std::size_t>(stream)]) continue;
+      held_[static_cast<std::size_t>(stream)] = held;
+      if (held) loop_.unwatch(pipe(stream).get());
+      if (!held && pipe(stream)) loop_.watch(pipe(stream).get(), [this, stream] { on_readable(stream); });
     }
   }
 
-  void say(const std::string& text) { echo(Stream::err, text + "\n"); }
+  ContainerOutput& output(Stream stream) { return shown_[static_cast<std::size_t>(stream)]; }
+  void say(const std::string& text) { output(Stream::err).add(text + "\n"); }
 
   void schedule_upload() {
     loop_.after(upload_pause(clock_.monotonic_microseconds() - begun_), [this] {
@@ -285,6 +297,8 @@ class Supervisor {
   const int attempt_;
   base::SignalReader signals_;
   base::EventLoop loop_;
+  std::array<ContainerOutput, 2> shown_;
+  std::array<bool, 2> held_{};  // the pipe is not read until the reader has caught up
   base::Stamps stamps_;
   TaskLog log_;
   std::string buffer_;
@@ -292,7 +306,6 @@ class Supervisor {
   base::Child child_;
   std::optional<LogUpload> upload_;
   std::array<std::uint64_t, 2> offered_{};
-  std::array<bool, 2> mute_{};
   bool keeping_ = true;
   std::int64_t begun_ = 0;
   std::optional<base::ProcessEnd> ending_;
@@ -304,6 +317,11 @@ class Supervisor {
 
 }  // namespace
 
-int supervise(const Supervision& what, base::Clock& clock) { return Supervisor(what, clock).run(); }
+int supervise(const Supervision& what, base::Clock& clock) {
+  Supervisor supervisor(what, clock);
+  const int status = supervisor.run();
+  supervisor.finish_output();
+  return status;
+}
 
 }  // namespace metaflow::runtime

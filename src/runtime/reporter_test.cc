@@ -1,0 +1,102 @@
+#include "runtime/reporter.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "base/testing.h"
+#include "base/text.h"
+
+namespace metaflow::runtime {
+namespace {
+
+using testing::EndsWith;
+using testing::HasSubstr;
+using testing::Not;
+using testing::StartsWith;
+using Kind = ReportLine::Kind;
+
+constexpr std::int64_t kMinute = 60'000'000;
+
+class ReporterTest : public testing::Test {
+ protected:
+  std::unique_ptr<OutputQueue> queue() { return std::make_unique<OutputQueue>(loop_, clock_, pipe_.in.get()); }
+
+  static void print(Reporter& reporter, Kind kind, const std::string& text) { reporter.print({kind, 0, {}, {}, text}); }
+
+  /// What a reader gets who begins to read now.
+  std::vector<std::string> lines(std::unique_ptr<Reporter> reporter) {
+    std::string text;
+    std::thread reader([&] { text = base::read_bytes(pipe_.out.get(), 64 << 20); });
+    EXPECT_TRUE(reporter->finish(kMinute, -1));
+    reporter.reset();
+    pipe_.in.reset();
+    reader.join();
+    if (text.ends_with('\n')) text.pop_back();
+    return base::split(text, '\n');
+  }
+
+  base::SystemClock clock_;
+  base::EventLoop loop_{clock_};
+  base::ReadPipe pipe_;
+};
+
+/// Prints more lines than there is room for; how many.
+std::size_t overflow(Reporter& reporter) {
+  const std::size_t count = OutputQueue::kMost / 4000 + 1000;
+  for (std::size_t i = 0; i < count; ++i) {
+    std::string text = std::to_string(i) + ' ';
+    text.resize(4000, 'x');
+    reporter.print({Kind::output, 0, "17/start/1", {}, text});
+    if (i % 10 == 0) reporter.flush();
+  }
+  return count;
+}
+
+TEST_F(ReporterTest, LinesThatWereDroppedAreCountedWhereTheyAreMissing) {
+  auto reporter = text_reporter(queue(), clock_, false);
+  const std::size_t count = overflow(*reporter);
+  print(*reporter, Kind::failure, "Workflow failed.");
+  const std::vector<std::string> seen = lines(std::move(reporter));
+  const std::size_t shown = seen.size() - 2;
+  EXPECT_GT(shown, 1000U);
+  EXPECT_THAT(seen[shown - 1], HasSubstr(" " + std::to_string(shown - 1) + " xxx"));
+  EXPECT_THAT(seen[shown], EndsWith(base::grouped(count - shown) +
+                                    " lines were not shown: the output was not read. `logs` shows what tasks print."));
+  EXPECT_THAT(seen.back(), EndsWith("Workflow failed."));
+}
+
+TEST_F(ReporterTest, AtTheEndItIsSaidWhatWasDropped) {
+  auto reporter = json_reporter(queue(), clock_);
+  overflow(*reporter);
+  const std::string last = lines(std::move(reporter)).back();
+  EXPECT_THAT(last, StartsWith("{\"time\": "));
+  EXPECT_THAT(last, HasSubstr("\"kind\": \"run\", \"text\": \""));
+  EXPECT_THAT(last, EndsWith(" lines were not shown: the output was not read. `logs` shows what tasks print.\"}"));
+}
+
+TEST_F(ReporterTest, TheLiveViewIsNotDrawnForAReaderWhoIsBehind) {
+  auto reporter = text_reporter(queue(), clock_, true);
+  const auto draw = [&](const std::string& line) {
+    reporter->show_status({line});
+    reporter->flush();
+  };
+  draw("first");
+  print(*reporter, Kind::output, std::string(1 << 20, 'x'));
+  reporter->flush();
+  draw("second");
+  const std::string seen = base::join(lines(std::move(reporter)), "\n");
+  EXPECT_THAT(seen, HasSubstr("first"));
+  EXPECT_THAT(seen, Not(HasSubstr("second")));
+}
+
+TEST_F(ReporterTest, AReaderThatHasGoneIsNoTrouble) {
+  auto reporter = text_reporter(queue(), clock_, false);
+  pipe_.out.reset();
+  overflow(*reporter);
+  EXPECT_TRUE(reporter->finish(kMinute, -1));
+}
+
+}  // namespace
+}  // namespace metaflow::runtime
