@@ -5,6 +5,8 @@ build=${METAFLOW_BUILD_DIR:-$top/build}
 jobs=$(nproc)
 # What ccache has to be told of precompiled headers: https://ccache.dev/manual/4.7.5.html#_precompiled_headers
 export CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
+# Clones and work trees share what was compiled.
+export CCACHE_BASEDIR=$top CCACHE_NOHASHDIR=1
 
 as_root() {
   if [ "$(id -u)" = 0 ]; then "$@"; elif command -v sudo >/dev/null; then sudo "$@"; else
