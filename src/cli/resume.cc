@@ -11,8 +11,8 @@
 #include "base/process.h"
 #include "base/text.h"
 #include "cli/commands.h"
-#include "cli/execution.h"
 #include "cli/job_commands.h"
+#include "cli/run_session.h"
 #include "runtime/parameters.h"
 #include "store/local/latest_run.h"
 
@@ -85,8 +85,8 @@ store::TaskData origin_parameters(Context& context, const graph::Graph& graph, c
 }
 
 int resume(Context& context, ResumeCommandOptions& options) {
-  Execution execution(context, options.execution);
-  check_step(execution.graph(), options.step);
+  ExecutionPlan plan(context, options.execution);
+  check_step(plan.graph(), options.step);
   const std::string origin_run = find_origin(context, options.origin_run_id);
   const std::string& flow = context.flow.name;
   store::Storage& storage = context.store().storage();
@@ -99,28 +99,28 @@ int resume(Context& context, ResumeCommandOptions& options) {
   const auto info = context.metadata().run(flow, origin_run);
   const auto dead = runtime::Lease::last_holder(storage, flow, origin_run, "execute");
 
-  execution.begin("resume", origin_run, info ? info->tags : std::vector<std::string>());
-  const runtime::Lease lease(storage, flow, origin_run, "resume", context.user(), execution.run(), context.clock);
+  RunSession session(plan,
+                     {.command = "resume", .run = origin_run, .tags = info ? info->tags : std::vector<std::string>()});
+  const runtime::Lease lease(storage, flow, origin_run, "resume", context.user(), session.run(), context.clock);
   if (dead && !dead->released && dead->is_of_this_machine()) {
     // What tasks of a scheduler that was killed have left behind must not disturb.
     base::kill_processes_with({"METAFLOW_RUN_ID=" + origin_run, "METAFLOW_SCHEDULER_PID=" + std::to_string(dead->pid)});
   }
   auto note = [&](bool complete) {
-    store::put(storage, cloning_path(flow, execution.run()),
+    store::put(storage, cloning_path(flow, session.run()),
                base::Json{{"origin", origin_run}, {"from_step", options.step}, {"complete", complete}}.dump());
   };
   note(false);
   if (!info) {
-    execution.origin_is_unknown();
-    execution.say(fmt::format("Run {} is not known to the metadata provider '{}': what is cloned does not refer to it.",
-                              origin_run, context.top.metadata));
+    session.say(fmt::format("Run {} is not known to the metadata provider '{}': what is cloned does not refer to it.",
+                            origin_run, context.top.metadata));
   }
-  execution.say(fmt::format("Cloning {}/{}", flow, origin_run));
-  const store::TaskRef parameters = execution.new_parameters_task();
-  execution.write_parameters(parameters, origin_parameters(context, execution.graph(), origin_run));
-  runtime::Origin origin(execution.graph(), context.store(), origin_run, options.step);
-  execution.on_cloned([&] { note(true); });
-  return execution.execute(parameters, &origin);
+  session.say(fmt::format("Cloning {}/{}", flow, origin_run));
+  const store::TaskRef parameters = session.store_parameters(origin_parameters(context, plan.graph(), origin_run));
+  runtime::Origin origin(plan.graph(), context.store(), origin_run, options.step);
+  const RunSession::Cloning cloning{origin, info.has_value(), [&] { note(true); }};
+  session.execute(parameters, &cloning);
+  return 0;
 }
 
 }  // namespace

@@ -6,7 +6,7 @@
 
 #include "base/text.h"
 #include "cli/commands.h"
-#include "cli/execution.h"
+#include "cli/run_session.h"
 #include "runtime/parameters.h"
 
 namespace metaflow::cli {
@@ -59,14 +59,12 @@ std::vector<Option> parameter_list(Context& context, const std::shared_ptr<RunCo
 }
 
 int run(Context& context, RunCommandOptions& options) {
-  Execution execution(context, options.execution);
-  execution.begin("run", "", {});
-  const store::TaskRef parameters = execution.new_parameters_task();
-  execution.write_parameters(
-      parameters, runtime::save_parameters(execution.graph(), context.store(), options.parameters, options.given,
-                                           context.file_name()));
-  execution.make_latest();
-  return execution.execute(parameters, nullptr);
+  ExecutionPlan plan(context, options.execution);
+  RunSession session(plan, {.command = "run"});
+  const store::TaskRef parameters = session.store_parameters(
+      runtime::save_parameters(plan.graph(), context.store(), options.parameters, options.given, context.file_name()));
+  session.execute(parameters, nullptr);
+  return 0;
 }
 
 int init(Context& context, RunCommandOptions& options) {

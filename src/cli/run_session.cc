@@ -1,0 +1,242 @@
+#include "cli/run_session.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+
+#include <metaflow/error.h>
+
+#include "base/background_writer.h"
+#include "base/files.h"
+#include "base/format.h"
+#include "base/guard.h"
+#include "base/json.h"
+#include "base/process.h"
+#include "compute/router.h"
+#include "runtime/output_queue.h"
+#include "runtime/task/memory.h"
+#include "store/local/latest_run.h"
+#include "store/open.h"
+
+namespace metaflow::cli {
+
+using runtime::ReportLine;
+
+namespace {
+
+const ExecutionOptions& checked(const ExecutionOptions& options) {
+  store::check_tags(options.tags);
+  return options;
+}
+
+}  // namespace
+
+ExecutionPlan::ExecutionPlan(Context& context, const ExecutionOptions& options)
+    : context_(context),
+      options_(checked(options)),
+      graph_(context.make_graph(options.with)),
+      site_(context.run_site()),
+      places_(context.platforms, site_, graph_) {
+  context.echo("Validating your flow...\n    The graph looks good!\n");
+}
+
+RunOutput::RunOutput(base::EventLoop& loop, base::Clock& clock, const ExecutionOptions& options)
+    : loop_(loop), clock_(clock) {
+  auto out = std::make_unique<runtime::OutputQueue>(loop, clock, STDOUT_FILENO);
+  reporter_ = options.json ? runtime::json_reporter(std::move(out), clock)
+                           : runtime::text_reporter(std::move(out), clock, ::isatty(1) == 1, options.quiet);
+}
+
+RunOutput::~RunOutput() {
+  const int stop = signals_ ? signals_->fd() : -1;
+  const bool all = reporter_->finish(stop_was_asked_for_ ? base::kLastMoment : base::kReaderPatience, stop);
+  if (!all && !stop_was_asked_for_ && signals_ && signals_->next() == 0) {
+    Context::echo_last("The output was not read to its end. `logs` shows what tasks printed.\n", base::kLastMoment);
+  }
+}
+
+void RunOutput::say(std::string_view text) {
+  reporter_->print({ReportLine::Kind::run, clock_.wall_microseconds(), {}, {}, text});
+  reporter_->flush();
+}
+
+void RunOutput::on_stop(std::function<void(int signal)> told) {
+  signals_.emplace(std::vector{SIGINT, SIGTERM, SIGHUP});
+  loop_.watch(signals_->fd(), [this, told = std::move(told)] {
+    while (const int signal = signals_->next()) {
+      stop_was_asked_for_ = true;
+      told(signal);
+    }
+  });
+}
+
+namespace {
+
+/// Before anything is opened: this process becomes another one. Then makes the places that the run writes to.
+Context& continue_guarded(Context& context) {
+  base::continue_under_guard([&context](int signal) {
+    Context::echo_last(fmt::format("The scheduler of this run was killed by {}. Its tasks were stopped; what had "
+                                   "finished is stored. To carry on: "
+                                   "{} resume\n",
+                                   base::signal_name(signal), context.program),
+                       base::kLastMoment);
+  });
+  runtime::cap_memory();
+  context.store(true);
+  base::make_directories(context.local_root());
+  return context;
+}
+
+/// The tags of a run: of the one that it continues, and the user's.
+std::vector<std::string> tags_of(const RunOrigin& origin, const ExecutionOptions& options) {
+  std::vector<std::string> tags = origin.tags;
+  for (const std::string& tag : options.tags) {
+    if (std::find(tags.begin(), tags.end(), tag) == tags.end()) tags.push_back(tag);
+  }
+  return tags;
+}
+
+std::string make_run(Context& context, RunMetadata& metadata, const std::vector<std::string>& tags) {
+  std::string run = metadata.writer().new_run(tags, system_tags(context));
+  store::FlowStore& store = context.store();
+  if (context.uses_service() && store.has_run(run)) {
+    throw Error(ErrorCode::data_store,
+                fmt::format("Run {}/{} of the metadata service is new, but there is one of this number in {}",
+                            context.flow.name, run, store.storage().root()),
+                "It is of another service, perhaps. Give each service a datastore root of its own.");
+  }
+  return run;
+}
+
+std::string make_journal(Context& context, const std::string& run) {
+  std::string path = store::journal_path(context.local_root(), context.flow.name, run);
+  base::make_directories(base::directory_of(path));
+  return path;
+}
+
+}  // namespace
+
+RunSession::RunSession(ExecutionPlan& plan, const RunOrigin& origin)
+    : plan_(plan),
+      context_(continue_guarded(plan.context())),
+      origin_(origin.run),
+      loop_(context_.clock),
+      output_(loop_, context_.clock, plan.options()),
+      metadata_(context_, loop_, [this](const std::string& text) { say(text); }),
+      run_([&] {
+        if (!origin.run.empty()) say("Gathering required information to resume run (this may take a bit of time)...");
+        return make_run(context_, metadata_, tags_of(origin, plan.options()));
+      }()),
+      lease_(context_.store().storage(), context_.flow.name, run_, "execute", context_.user(), run_, context_.clock),
+      journal_(make_journal(context_, run_)) {
+  begin_journal(origin, tags_of(origin, plan.options()));
+  if (!plan.options().run_id_file.empty()) base::write_output_file(plan.options().run_id_file, run_);
+  say(fmt::format("Workflow starting (run-id {}):", run_));
+}
+
+void RunSession::begin_journal(const RunOrigin& origin, const std::vector<std::string>& tags) {
+  const ExecutionOptions& options = plan_.options();
+  store::RunBegin begin{origin.command,
+                        origin.run,
+                        lease_.self().host,
+                        ::getpid(),
+                        options.max_workers,
+                        options.name_space.value_or("user:" + context_.user()),
+                        context_.all_with(options.with),
+                        tags,
+                        context_.project_branch()};
+  journal_.run_begins(context_.clock.wall_microseconds(), begin);
+  journal_.flush();
+}
+
+store::TaskRef RunSession::store_parameters(store::TaskData data) {
+  store::MetadataWriter& metadata = metadata_.writer();
+  metadata.new_step(run_, "_parameters");
+  metadata.expect_tasks(run_, "_parameters", 1);
+  while (!metadata.ready(run_, "_parameters", 1)) loop_.run_once();
+  store::TaskRef task{run_, "_parameters", metadata.new_task(run_, "_parameters")};
+  write_parameters_task(context_, plan_.graph(), metadata, task, std::move(data));
+  if (const std::string& file = plan_.options().runner_attribute_file; !file.empty()) {
+    const base::Json attributes{{"run_id", run_}, {"flow_name", context_.flow.name}, {"metadata", metadata_.name()}};
+    base::write_output_file(file, attributes.dump());
+  }
+  return task;
+}
+
+/// From now on `resume` continues this run.
+void RunSession::make_latest() { store::set_latest_run(context_.local_root(), context_.flow.name, run_); }
+
+/// What tasks get besides what this process has. METAFLOW_SCHEDULER_PID: a task dies with its scheduler.
+std::vector<std::string> RunSession::task_environment() {
+  std::vector<std::string> variables = base::own_environment();
+  base::set_variable(variables, "METAFLOW_USER=" + context_.user());
+  base::set_variable(variables, "METAFLOW_RUN_ID=" + run_);
+  base::set_variable(variables, "METAFLOW_SCHEDULER_PID=" + std::to_string(::getpid()));
+  return variables;
+}
+
+runtime::RunOptions RunSession::run_options(bool origin_is_known) const {
+  const ExecutionOptions& options = plan_.options();
+  return {.max_workers = options.max_workers,
+          .max_num_splits = options.max_num_splits,
+          .max_log_size = options.max_log_size,
+          .tags = options.tags,
+          .name_space = options.name_space.value_or("user:" + context_.user()),
+          .branch = context_.project_branch(),
+          .with = context_.all_with(options.with),
+          .origin_run = origin_,
+          .origin_is_known = origin_is_known,
+          .program = context_.program,
+          .local_root = context_.local_root()};
+}
+
+compute::BackendSite RunSession::backend_site(runtime::Run& run) {
+  return {.loop = loop_,
+          .clock = context_.clock,
+          .events = run,
+          .store = context_.store(),
+          .open_store =
+              [type = context_.top.datastore, root = context_.store().storage().root(), flow = context_.flow.name] {
+                return std::make_unique<store::FlowStore>(store::open_storage(type, root), flow);
+              },
+          .run = run_,
+          .max_log_size = plan_.options().max_log_size,
+          .command = base::own_command(),
+          .task_environment = task_environment()};
+}
+
+void RunSession::renew_lease(store::BackgroundStorage& storage) {
+  loop_.after(runtime::Lease::kRenewEvery, [this, &storage] {
+    lease_.renew(storage);
+    renew_lease(storage);
+  });
+}
+
+void RunSession::execute(const store::TaskRef& parameters, const Cloning* cloning) {
+  if (cloning == nullptr) make_latest();
+  const std::unique_ptr<store::BackgroundStorage> background = context_.store().storage().in_background(loop_);
+  runtime::Run run({plan_.graph(), context_.store(), *background, metadata_.writer(), journal_, loop_, context_.clock,
+                    output_.reporter()},
+                   run_options(cloning == nullptr || cloning->origin_is_known), parameters);
+  output_.on_stop([&run](int signal) {
+    run.interrupt(signal == SIGINT ? "Workflow interrupted. Its tasks are asked to stop; Ctrl-C again kills them."
+                                   : fmt::format("Workflow interrupted by {}.", base::signal_name(signal)));
+  });
+  renew_lease(*background);
+  compute::RunPlan& places = plan_.places();
+  const std::unique_ptr<compute::Router> backend = places.make_backends(backend_site(run));
+  if (!places.remote_steps().empty()) run.mark_remote(places.remote_steps(), places.store_code(context_.store()));
+  if (cloning != nullptr) {
+    run.clone(cloning->origin);
+    if (!run.stopping()) {
+      say(fmt::format("{}/{} cloned!", context_.flow.name, cloning->origin.run()));
+      cloning->done();
+      make_latest();
+      say(run.outlook());
+    }
+  }
+  run.execute(*backend);
+}
+
+}  // namespace metaflow::cli
