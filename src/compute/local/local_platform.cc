@@ -1,6 +1,7 @@
 #include "compute/local/local_platform.h"
 
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "compute/local/local_backend.h"
@@ -20,12 +21,14 @@ namespace {
 class LocalPlan : public PlatformPlan {
  public:
   explicit LocalPlan(const std::vector<PlannedStep>& steps) {
+    std::optional<Machine> machine;  // looked at if a step asks
     for (const PlannedStep& step : steps) {
-      if (auto request = local_request(*step.decorators)) requests_.emplace(step.name, *request);
+      const auto request = local_request(*step.decorators);
+      if (!request) continue;
+      if (!machine) machine.emplace();
+      machine->check(step.name, *request);
+      requests_.emplace(step.name, *request);
     }
-    if (requests_.empty()) return;
-    const Machine machine;
-    for (const auto& [step, request] : requests_) machine.check(step, request);
   }
 
   Needs needs() const override { return {}; }
