@@ -37,7 +37,7 @@ Platforms::Platforms(std::vector<const Platform*> all) : all_(std::move(all)), d
 
 const Platform& Platforms::of_step(const std::string& step, const std::vector<graph::Decorator>& decorators) const {
   const Platform* found = nullptr;
-  // Backwards: Metaflow's sentence names AWS Batch first.
+  // Backwards: Metaflow's sentence names the platforms in this order.
   for (auto platform = all_.rbegin(); platform != all_.rend(); ++platform) {
     if (!graph::has_decorator(decorators, (*platform)->name())) continue;
     if (found != nullptr)

@@ -19,17 +19,14 @@ std::string platform_of(const std::vector<std::string>& with) {
 }
 
 TEST(Platforms, AStepIsOnThePlatformThatItNames) {
-  EXPECT_EQ(platform_of({"batch", "resources", "retry"}), "batch");
-  EXPECT_EQ(platform_of({"kubernetes"}), "kubernetes");
+  EXPECT_EQ(platform_of({"kubernetes", "resources", "retry"}), "kubernetes");
   EXPECT_EQ(platform_of({"resources:cpu=4"}), "local");
   EXPECT_EQ(platform_of({}), "local");
 }
 
 TEST(Platforms, AStepNamesOneAtMost) {
-  EXPECT_EQ(platform_of({"kubernetes", "batch"}),
-            "Step *work* is marked for execution both on AWS Batch and Kubernetes.\nPlease use one or the other.");
-  EXPECT_EQ(platform_of({"local", "batch"}),
-            "Step *work* is marked for execution both on AWS Batch and this machine (local).\n"
+  EXPECT_EQ(platform_of({"local", "kubernetes"}),
+            "Step *work* is marked for execution both on Kubernetes and this machine (local).\n"
             "Please use one or the other.");
 }
 

@@ -1,4 +1,4 @@
-// The command line of `step`, by which a task is executed wherever it is: locally, in a pod, in a batch job.
+// The command line of `step`, by which a task is executed wherever it is: here, or as a job elsewhere.
 #pragma once
 
 #include <optional>

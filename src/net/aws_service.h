@@ -12,9 +12,9 @@
 namespace metaflow::net {
 
 struct AwsServiceOptions {
-  std::string name{};           // "batch": part of the host's name and of signatures
+  std::string name{};           // "logs": part of the host's name and of signatures
   std::string configured_as{};  // "cloudwatch_logs": in AWS_ENDPOINT_URL_...; empty: as `name`
-  std::string permissions{};    // "batch": how permissions begin; empty: as `name`
+  std::string permissions{};    // "logs": how permissions begin; empty: as `name`
   CallLimits limits{};
   /// Told of each try that failed and is repeated after so many microseconds.
   std::function<void(const CallFailure&, std::int64_t pause)> on_retry{};

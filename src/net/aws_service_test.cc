@@ -18,7 +18,7 @@ class AwsServiceTest : public AwsTest {
   AwsService& service() {
     if (!service_) {
       service_.emplace(loop_, clock_, session(),
-                       AwsServiceOptions{.name = "batch",
+                       AwsServiceOptions{.name = "jobs",
                                          .limits = limits_,
                                          .on_retry = [this](const CallFailure& failure,
                                                             std::int64_t) { retried_.push_back(failure.text); }},
@@ -55,19 +55,19 @@ TEST_F(AwsServiceTest, SignedJson) {
   EXPECT_EQ(request.body, R"({"jobQueue":"q"})");
   EXPECT_EQ(request.headers.at("content-type"), "application/json");
   EXPECT_THAT(request.headers.at("authorization"), HasSubstr("Credential=KEY/"));
-  EXPECT_THAT(request.headers.at("authorization"), HasSubstr("/eu-west-1/batch/aws4_request"));
+  EXPECT_THAT(request.headers.at("authorization"), HasSubstr("/eu-west-1/jobs/aws4_request"));
   EXPECT_THAT(request.headers.at("authorization"), HasSubstr("SignedHeaders=content-type;host;x-amz-date,"));
 }
 
 TEST_F(AwsServiceTest, EndpointsOfAws) {
   variables_.erase("AWS_ENDPOINT_URL");
-  EXPECT_EQ(session().endpoint("batch", "batch"), "https://batch.eu-west-1.amazonaws.com");
+  EXPECT_EQ(session().endpoint("jobs", "jobs"), "https://jobs.eu-west-1.amazonaws.com");
   variables_["AWS_ENDPOINT_URL_CLOUDWATCH_LOGS"] = "http://127.0.0.1:1/x/";
   EXPECT_EQ(session().endpoint("logs", "cloudwatch_logs"), "http://127.0.0.1:1/x");
 }
 
 TEST_F(AwsServiceTest, AnEndpointWithAPath) {
-  variables_["AWS_ENDPOINT_URL_BATCH"] = server_.url("/proxy");
+  variables_["AWS_ENDPOINT_URL_JOBS"] = server_.url("/proxy");
   answers({{.body = "{}"}});
   EXPECT_FALSE(call().failure);
   EXPECT_EQ(server_.received().at(0).target, "/proxy/v1/listjobs");
@@ -112,7 +112,7 @@ TEST_F(AwsServiceTest, PermissionsAreNamed) {
   ASSERT_TRUE(answer.failure);
   EXPECT_EQ(answer.failure->code, "AccessDeniedException");
   EXPECT_EQ(answer.failure->text, "Cannot list jobs: no never (403 AccessDeniedException)");
-  EXPECT_EQ(answer.failure->hint, "The AWS keys from profile 'default' need the permission batch:ListJobs.");
+  EXPECT_EQ(answer.failure->hint, "The AWS keys from profile 'default' need the permission jobs:ListJobs.");
 }
 
 TEST_F(AwsServiceTest, WhatMustNotBeDoneTwiceIsTriedOnce) {

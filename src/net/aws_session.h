@@ -34,7 +34,7 @@ class AwsSession {
   /// After a refusal: whether the clock was wrong, and is corrected.
   bool correct_clock(const Response& response);
 
-  /// "https://batch.eu-west-1.amazonaws.com", or what was configured for the service by the name that AWS's tools have
+  /// "https://logs.eu-west-1.amazonaws.com", or what was configured for the service by the name that AWS's tools have
   /// for it there.
   std::string endpoint(const std::string& service, const std::string& configured_as);
   const std::shared_ptr<const Tls>& tls() const { return tls_; }

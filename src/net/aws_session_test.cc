@@ -27,7 +27,7 @@ class AwsSessionTest : public AwsTest {
 
 TEST_F(AwsSessionTest, EndpointsOfRegions) {
   variables_.erase("AWS_ENDPOINT_URL");
-  EXPECT_EQ(session().endpoint("batch", "batch"), "https://batch.eu-west-1.amazonaws.com");
+  EXPECT_EQ(session().endpoint("sts", "sts"), "https://sts.eu-west-1.amazonaws.com");
   session_.reset();
   variables_["AWS_REGION"] = "cn-north-1";
   EXPECT_EQ(session().endpoint("logs", "cloudwatch_logs"), "https://logs.cn-north-1.amazonaws.com.cn");
@@ -36,18 +36,18 @@ TEST_F(AwsSessionTest, EndpointsOfRegions) {
 TEST_F(AwsSessionTest, EndpointsThatAreConfigured) {
   variables_["AWS_ENDPOINT_URL"] = "http://127.0.0.1:1/";
   variables_["AWS_ENDPOINT_URL_CLOUDWATCH_LOGS"] = "https://logs:2//";
-  EXPECT_EQ(session().endpoint("batch", "batch"), "http://127.0.0.1:1");
+  EXPECT_EQ(session().endpoint("sts", "sts"), "http://127.0.0.1:1");
   EXPECT_EQ(session().endpoint("logs", "cloudwatch_logs"), "https://logs:2");
-  variables_["AWS_ENDPOINT_URL"] = "batch:9";
-  EXPECT_THAT(message_of([&] { session().endpoint("batch", "batch"); }), HasSubstr("'batch:9' of AWS's service batch"));
+  variables_["AWS_ENDPOINT_URL"] = "sts:9";
+  EXPECT_THAT(message_of([&] { session().endpoint("sts", "sts"); }), HasSubstr("'sts:9' of AWS's service sts"));
 }
 
 TEST_F(AwsSessionTest, KeysAreNotSentWhereTheyCanBeReadOnTheWay) {
   variables_["AWS_ENDPOINT_URL"] = "http://all:1/";
-  EXPECT_THAT(message_of([&] { session().endpoint("batch", "batch"); }),
-              HasSubstr("The endpoint of AWS's service batch is http://all:1, which is not https"));
+  EXPECT_THAT(message_of([&] { session().endpoint("sts", "sts"); }),
+              HasSubstr("The endpoint of AWS's service sts is http://all:1, which is not https"));
   variables_["METAFLOW_ALLOW_PLAIN_HTTP"] = "1";
-  EXPECT_EQ(session().endpoint("batch", "batch"), "http://all:1");
+  EXPECT_EQ(session().endpoint("sts", "sts"), "http://all:1");
 }
 
 TEST_F(AwsSessionTest, NoRegion) {

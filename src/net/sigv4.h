@@ -24,7 +24,7 @@ struct AwsKeys {
 /// For what a signature is good.
 struct SigningScope {
   std::string region;   // "us-east-1"
-  std::string service;  // "s3", "batch", "sts", ...
+  std::string service;  // "s3", "logs", "sts", ...
   std::int64_t time;    // seconds since 1970
 };
 

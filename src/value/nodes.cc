@@ -46,7 +46,7 @@ void* Arena::allocate_slow(std::size_t bytes) {
 void Arena::grow(void*& data, std::size_t& capacity, std::size_t used, std::size_t more) {
   const std::size_t needed = used + more;
   if (needed <= capacity) return;
-  // The first batch often is the only one.
+  // The first group often is the only one.
   const std::size_t wanted = used == 0 ? needed : std::max(needed, used * 2);
   if (wanted < kLarge) {
     void* memory = allocate(wanted);

@@ -16,7 +16,7 @@ using namespace value::opcode;
 namespace {
 
 // Items per MARK...APPENDS, as in Python: a reader's stack stays small.
-constexpr std::size_t kBatch = 1000;
+constexpr std::size_t kGroup = 1000;
 
 // Longer texts and bytes are referred to, if they live long enough.
 constexpr std::size_t kForeignFrom = 16 * 1024;
@@ -301,14 +301,14 @@ void Pickler::close_item() {
 void Pickler::next() {
   close_item();
   Frame& frame = frames_.back();
-  const bool batched = frame.what == Open::list || frame.what == Open::set || frame.what == Open::dict;
-  if (batched) {
-    if (frame.batch == kBatch) {
+  const bool grouped = frame.what == Open::list || frame.what == Open::set || frame.what == Open::dict;
+  if (grouped) {
+    if (frame.group == kGroup) {
       put(frame.what == Open::list ? kAppends : frame.what == Open::set ? kAddItems : kSetItems);
-      frame.batch = 0;
+      frame.group = 0;
     }
-    if (frame.batch == 0) put(kMark);
-    ++frame.batch;
+    if (frame.group == 0) put(kMark);
+    ++frame.group;
   }
   ++frame.count;
   if (recording_ && frames_.size() == 1) items_.push_back({size(), 0});
@@ -320,14 +320,14 @@ void Pickler::end() {
   frames_.pop_back();
   switch (frame.what) {
     case Open::list:
-      if (frame.batch > 0) put(kAppends);
+      if (frame.group > 0) put(kAppends);
       break;
     case Open::set:
-      if (frame.batch > 0) put(kAddItems);
+      if (frame.group > 0) put(kAddItems);
       break;
     case Open::frozen_set: put(kFrozenSet); break;
     case Open::dict:
-      if (frame.batch > 0) put(kSetItems);
+      if (frame.group > 0) put(kSetItems);
       break;
     case Open::tuple:
     case Open::object_call:
@@ -355,11 +355,11 @@ void Pickler::list_of(std::span<const T> numbers) {
       at_ = write_number(room(kLargestNumber), number);
     }
   } else {
-    for (std::size_t begin = 0; begin < numbers.size(); begin += kBatch) {
-      const auto batch = numbers.subspan(begin, std::min(kBatch, numbers.size() - begin));
-      char* at = room(batch.size() * kLargestNumber + 2);
+    for (std::size_t begin = 0; begin < numbers.size(); begin += kGroup) {
+      const auto group = numbers.subspan(begin, std::min(kGroup, numbers.size() - begin));
+      char* at = room(group.size() * kLargestNumber + 2);
       *at++ = kMark;
-      for (T number : batch) at = write_number(at, number);
+      for (T number : group) at = write_number(at, number);
       *at++ = kAppends;
       at_ = at;
     }

@@ -107,7 +107,7 @@ class Pickler {
   struct Frame {
     Open what;
     std::size_t count = 0;  // items so far
-    std::size_t batch = 0;  // items since the last MARK
+    std::size_t group = 0;  // items since the last MARK
     std::size_t arity = 0;  // of a tuple
   };
 
