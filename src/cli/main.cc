@@ -27,9 +27,7 @@
 #include "runtime/task/memory.h"
 #include "runtime/task/task.h"
 
-namespace metaflow {
-
-namespace cli {
+namespace metaflow::cli {
 
 namespace {
 
@@ -179,10 +177,4 @@ int run_program(const detail::FlowDescription& flow, const compute::Platforms& p
   }
 }
 
-}  // namespace cli
-
-int detail::run_flow(const FlowDescription& flow, int argc, char** argv) {
-  return cli::run_program(flow, compute::platforms(), argc, argv);
-}
-
-}  // namespace metaflow
+}  // namespace metaflow::cli
