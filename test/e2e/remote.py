@@ -11,6 +11,7 @@ import threading
 import time
 
 import s3
+from conftest import BUILD
 
 READ = """
 import json, sys
@@ -36,6 +37,19 @@ def wait_until(holds, seconds=45):
     while not holds():
         assert time.monotonic() < end, "it does not happen"
         time.sleep(0.05)
+
+
+def check_backend(platform, environment):
+    """What every backend promises (src/compute/backend_test.cc), of this one, with these variables. The flow is scripted_task."""
+    process = subprocess.run(
+        [BUILD / "test" / "unit_tests", f"--gtest_filter=*BackendTest*/{platform}"],
+        env={**os.environ, **environment, "METAFLOW_TEST_PLATFORM": platform, "METAFLOW_TEST_S3": "s3://runs/suite"},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert process.returncode == 0, process.stdout[-5000:] + process.stderr[-2000:]
+    assert "[  PASSED  ]" in process.stdout and f"/{platform} (" in process.stdout, process.stdout
 
 
 class User:

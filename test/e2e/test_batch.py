@@ -8,14 +8,18 @@ import pytest
 import account
 import cluster as k8s
 import s3
-from remote import User, interrupt, kill_scheduler, make_bucket, wait_until
+from conftest import BUILD
+from remote import User, check_backend, interrupt, kill_scheduler, make_bucket, wait_until
 
 MISSING = account.missing()
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=f"AWS BATCH IS NOT TESTED: it needs {MISSING}")
 
 SCENARIO = {
     "environments": {"ec2": {"type": "EC2"}, "spot": {"type": "SPOT"}, "fargate": {"type": "FARGATE"}, "small": {"type": "EC2", "maxvCpus": 1}},
-    "images": [{"image": "debian-with-curl", "root": "debian-full"}],
+    "images": [
+        {"image": "debian-with-curl", "root": "debian-full"},
+        {"image": "mine", "root": {"root": "debian-full", "mounts": {"/opt/flow": str(BUILD / "programs")}}},
+    ],
 }
 
 
@@ -231,6 +235,11 @@ def test_the_policy_is_no_wider_than_what_is_used(user):
     running.communicate(timeout=60)
     used = user.peer.tell("GET", f"/used?access={user.cli.environment['AWS_ACCESS_KEY_ID']}")["used"]
     assert sorted(used) == sorted(account.ACTIONS)
+
+
+def test_its_backend_does_what_every_backend_does(user):
+    settings = {"METAFLOW_BATCH_CONTAINER_IMAGE": "mine", "METAFLOW_BATCH_FLOW_IN_IMAGE": "/opt/flow/scripted_task"}
+    check_backend("batch", {**user.cli.environment, **settings})
 
 
 def test_lost_answers_make_no_second_job(user):

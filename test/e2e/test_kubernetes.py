@@ -13,7 +13,8 @@ import pytest
 
 import cluster as k8s
 import s3
-from remote import User, interrupt, kill_scheduler, make_bucket, wait_until
+from conftest import BUILD
+from remote import User, check_backend, interrupt, kill_scheduler, make_bucket, wait_until
 
 MISSING = k8s.missing()
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=f"KUBERNETES IS NOT TESTED: it needs {MISSING}")
@@ -158,6 +159,16 @@ def test_the_flow_is_in_the_image(make, cli):
     result = cluster.run("placed", "--n", "1", env=settings)
     assert result.status == 0, result
     assert "create secrets" not in cluster.peer.counts()
+
+
+def test_its_backend_does_what_every_backend_does(make):
+    programs = str(BUILD / "programs")
+    cluster = make(images=[{"image": "mine*", "root": {"root": "debian-full", "mounts": {"/opt/flow": programs}}}])
+    settings = {"METAFLOW_KUBERNETES_CONTAINER_IMAGE": "mine:1", "METAFLOW_KUBERNETES_FLOW_IN_IMAGE": "/opt/flow/scripted_task"}
+    settings |= {"METAFLOW_KUBERNETES_CPU": "0.1", "METAFLOW_KUBERNETES_MEMORY": "256", "METAFLOW_KUBERNETES_DISK": "100"}
+    check_backend("kubernetes", {**cluster.cli.environment, **settings})
+    cluster.nothing_is_left()
+    cluster.no_complaints()
 
 
 def test_an_image_that_cannot_fetch(make):

@@ -10,8 +10,9 @@
 #include <stdexcept>
 #include <string>
 
-inline void wait_at_gate(int port, int number) {
-  const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
+/// Reports to the server; the connection lasts as long as the process.
+inline int connect_to_gate(int port, int number) {
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(static_cast<std::uint16_t>(port));
@@ -19,8 +20,14 @@ inline void wait_at_gate(int port, int number) {
   if (::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
     throw std::runtime_error("nobody listens");
   const std::string hello = std::to_string(number) + "\n";
+  if (::write(fd, hello.data(), hello.size()) < 0) throw std::runtime_error("nobody answers");
+  return fd;
+}
+
+/// The same, and waits until it is answered.
+inline void wait_at_gate(int port, int number) {
+  const int fd = connect_to_gate(port, number);
   char answer = 0;
-  if (::write(fd, hello.data(), hello.size()) < 0 || ::read(fd, &answer, 1) != 1)
-    throw std::runtime_error("nobody answers");
+  if (::read(fd, &answer, 1) != 1) throw std::runtime_error("nobody answers");
   ::close(fd);
 }
