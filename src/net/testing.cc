@@ -133,7 +133,7 @@ void TestServer::answer(int fd, const Reply& reply, bool with_body) {
   pause();
   std::string head = fmt::format("HTTP/1.1 {} Reply\r\n", reply.status);
   for (const auto& [name, value] : reply.headers) head += fmt::format("{}: {}\r\n", name, value);
-  if (reply.pieces.empty()) {
+  if (reply.pieces.empty() && !reply.next) {
     head += fmt::format("Content-Length: {}\r\n\r\n", reply.body.size());
     send_all(fd, head + (with_body ? reply.body.substr(0, reply.cut_off_after) : ""));
     return;
@@ -142,6 +142,9 @@ void TestServer::answer(int fd, const Reply& reply, bool with_body) {
   for (const std::string& piece : reply.pieces) {
     if (!send_all(fd, fmt::format("{:x}\r\n{}\r\n", piece.size(), piece))) return;
     pause();
+  }
+  for (std::string piece; reply.next && !(piece = reply.next()).empty();) {
+    if (!send_all(fd, fmt::format("{:x}\r\n{}\r\n", piece.size(), piece))) return;
   }
   if (reply.cut_off_after == std::string::npos) send_all(fd, "0\r\n\r\n");
 }

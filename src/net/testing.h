@@ -27,7 +27,10 @@ struct Reply {
   int status = 200;
   Headers headers{};  // Content-Length is added, unless there are `pieces`
   std::string body{};
-  std::vector<std::string> pieces{};              // sent as chunks
+  std::vector<std::string> pieces{};  // sent as chunks
+  /// Gives further pieces, until one is empty. May wait for them, of which the server does not know: what it waits for
+  /// has to end before the server.
+  std::function<std::string()> next{};
   std::chrono::milliseconds pause{0};             // before the answer, and between pieces
   std::size_t cut_off_after = std::string::npos;  // bytes of the body; then the connection is closed
   bool reset = false;                             // the connection, instead of an answer

@@ -1,4 +1,4 @@
-// A platform that does what a test says.
+// What tests of attempts elsewhere share: a platform that does what a test says, and who notes what a platform tells.
 #pragma once
 
 #include <map>
@@ -77,5 +77,58 @@ class ScriptedJobs : public RemoteJobs {
   bool ends = true;
   std::function<void()> on_end;
 };
+
+/// The side of RemoteAttempts, which notes what it is told: "1 job x", "1 no job: cause", "1 waiting: notice",
+/// "1 running: where", "1 ended: cause", "1 removed", "1 log text", "1 trouble words".
+class RecordingJobEvents : public JobEvents {
+ public:
+  void on_job(AttemptId attempt, const std::string& name) override { note(attempt, "job " + name); }
+  void on_no_job(AttemptId attempt, const std::string& cause, bool hopeless) override {
+    note(attempt, fmt::format("no job{}: {}", hopeless ? ", hopeless" : "", cause));
+  }
+  void on_state(AttemptId attempt, JobState&& state) override {
+    using Phase = JobState::Phase;
+    const std::string& cause = state.end.succeeded ? "well" : state.end.cause;
+    if (state.phase == Phase::ended) note(attempt, "ended: " + cause);
+    if (state.phase == Phase::running) note(attempt, "running: " + state.where);
+    if (state.phase == Phase::waiting) note(attempt, "waiting: " + state.notice);
+    states[attempt] = std::move(state);
+  }
+  void on_removed(AttemptId attempt, bool is_gone) override { note(attempt, is_gone ? "removed, gone" : "removed"); }
+  void on_log(AttemptId attempt, store::Stream /*stream*/, std::string_view bytes) override {
+    note(attempt, fmt::format("log {}", bytes));
+  }
+  void on_log_end(AttemptId attempt, bool whole) override { note(attempt, whole ? "log end" : "log broken off"); }
+  void on_trouble(std::span<const AttemptId> attempts, const std::string& words) override {
+    for (const AttemptId attempt : attempts) note(attempt, "trouble " + words);
+  }
+
+  /// How many lines contain this.
+  std::size_t count(std::string_view text) const {
+    std::size_t found = 0;
+    for (const std::string& line : lines) found += line.find(text) == std::string::npos ? 0 : 1;
+    return found;
+  }
+  std::vector<std::string> take() { return std::exchange(lines, {}); }
+
+  std::vector<std::string> lines;
+  std::map<AttemptId, JobState> states;  // as they were told last
+
+ private:
+  void note(AttemptId attempt, const std::string& text) { lines.push_back(fmt::format("{} {}", attempt, text)); }
+};
+
+/// An attempt of the step `work` of run 7.
+inline JobOrder order_of(AttemptId id, int tries = 0) {
+  auto attempt = std::make_shared<Attempt>();
+  attempt->id = id;
+  attempt->step.datastore_root = "s3://runs";
+  attempt->step.run = "7";
+  attempt->step.step = "work";
+  attempt->step.task = std::to_string(id);
+  attempt->step.inputs = {{"7", "start", "1"}};
+  attempt->step.split_index = id;
+  return {.attempt = std::move(attempt), .tries = tries};
+}
 
 }  // namespace metaflow::compute

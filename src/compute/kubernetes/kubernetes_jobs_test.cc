@@ -1,0 +1,319 @@
+#include "compute/kubernetes/kubernetes_jobs.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "compute/backend_testing.h"
+#include "compute/kubernetes/run_jobs.h"
+#include "compute/kubernetes/testing.h"
+#include "compute/remote/testing.h"
+#include "store/memory/memory_storage.h"
+
+namespace metaflow::kube {
+namespace {
+
+using compute::order_of;
+using testing::AllOf;
+using testing::Contains;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
+using testing::StartsWith;
+
+constexpr std::int64_t kSecond = 1'000'000;
+
+/// A store whose objects others can fetch.
+class LinkingStorage : public store::MemoryStorage {
+ public:
+  std::optional<store::Link> link(const std::string& path, std::int64_t /*seconds*/) override {
+    return store::Link{.url = "https://link/" + path, .expires = 4'000'000'000};
+  }
+};
+
+class KubernetesJobsTest : public testing::Test {
+ protected:
+  KubernetesJobsTest() : server_([this](const net::Received& request) { return cluster_.answer(request); }) {
+    options_.run = "7";
+    options_.user = "ada";
+    options_.requests["work"] = {.image = "debian", .name_space = "n"};
+    options_.delivery.flow_in_image = "/opt/flow";
+  }
+  ~KubernetesJobsTest() override {
+    jobs_.reset();
+    cluster_.close();
+  }
+
+  KubernetesJobs& jobs() {
+    if (!jobs_) {
+      Access access;
+      access.cluster.server = server_.url();
+      access.source = "context 'test' of /k";
+      jobs_.emplace(loop_, clock_, told_, store_, access, options_);
+    }
+    return *jobs_;
+  }
+  void run_until(const std::function<bool()>& holds) {
+    while (!holds()) loop_.run_once();
+  }
+  void wait_for(const std::string& line, std::size_t times = 1) {
+    run_until([&] { return told_.count(line) >= times; });
+  }
+  /// Until the cluster was asked for it so often.
+  void wait_for_call(const std::string& call, std::size_t times = 1) {
+    while (cluster_.count(call) < times) {
+      const base::EventLoop::Timer timer = loop_.after(1000, [] {});
+      loop_.run_once();
+      loop_.cancel(timer);
+    }
+  }
+  /// Submits, and waits for the job; its name.
+  std::string submit(compute::AttemptId id) {
+    const std::string line = std::to_string(id) + " job ";
+    jobs().submit(order_of(id));
+    wait_for(line);
+    for (const std::string& told : told_.lines) {
+      if (told.starts_with(line)) return told.substr(line.size());
+    }
+    return {};
+  }
+  void remove(compute::AttemptId id) { jobs().remove(std::span(&id, 1)); }
+  void end() {
+    bool done = false;
+    jobs().end([&] { done = true; });
+    run_until([&] { return done; });
+  }
+  static Json running() { return {{"running", {{"startedAt", "2026-11-22T13:04:54Z"}}}}; }
+  static Json terminated(int code) { return {{"terminated", {{"exitCode", code}, {"reason", "Error"}}}}; }
+
+  SmallCluster cluster_;
+  compute::LeapingClock clock_;
+  base::EventLoop loop_{clock_};
+  net::TestServer server_;
+  store::FlowStore store_{std::make_shared<LinkingStorage>(), "F"};
+  compute::RecordingJobEvents told_;
+  KubernetesOptions options_;
+  std::optional<KubernetesJobs> jobs_;
+};
+
+// --- from attempt to job
+
+TEST_F(KubernetesJobsTest, WhatBecomesOfThePodIsTold) {
+  const std::string job = submit(1);
+  EXPECT_THAT(cluster_.jobs(), ElementsAre(job));
+  cluster_.tell("ADDED", job, "Pending");
+  wait_for("1 waiting: ");
+  cluster_.tell("MODIFIED", job, "Running", running());
+  wait_for("1 running: ");
+  cluster_.tell("MODIFIED", job, "Failed", terminated(3));
+  wait_for("1 ended: ");
+  EXPECT_EQ(told_.lines.back(), "1 ended: Task ended with exit status 3.");
+  EXPECT_THAT(told_.lines, Contains("1 running: Pod is running on node n1."));
+  EXPECT_EQ(told_.states[1].end.exit_code, 3);
+  EXPECT_EQ(cluster_.count("DELETE"), 0U) << "a job that ended stays, for people to look into";
+}
+
+TEST_F(KubernetesJobsTest, ARefusedJobIsNone) {
+  cluster_.fail("POST jobs", status_reply(403, "Forbidden", "no rights"));
+  jobs().submit(order_of(1));
+  wait_for("1 no job");
+  EXPECT_THAT(told_.lines, ElementsAre(AllOf(StartsWith("1 no job, hopeless: Unable to launch Kubernetes job."),
+                                             HasSubstr("no rights"))));
+}
+
+TEST_F(KubernetesJobsTest, ALostAnswerMakesNoSecondJob) {
+  cluster_.fail("POST jobs", {.reset = true}, 1, true);
+  const std::string job = submit(1);
+  EXPECT_EQ(cluster_.count("POST jobs"), 2U);
+  EXPECT_THAT(cluster_.jobs(), ElementsAre(job));
+  EXPECT_EQ(told_.count("1 job"), 1U);
+}
+
+TEST_F(KubernetesJobsTest, AThrottledSubmissionIsTriedAgain) {
+  cluster_.fail("POST jobs", status_reply(429, "TooManyRequests", "slow down"), 2);
+  submit(1);
+  EXPECT_EQ(cluster_.count("POST jobs"), 3U);
+  EXPECT_EQ(told_.count("no job"), 0U);
+}
+
+TEST_F(KubernetesJobsTest, TriesOfAnAttemptAreJobsOfTheirOwn) {
+  const std::string first = submit(1);
+  jobs().forget(1);
+  told_.take();
+  jobs().submit(order_of(1, 1));
+  wait_for("1 job ");
+  EXPECT_THAT(told_.lines, testing::Not(Contains("1 job " + first)));
+  EXPECT_THAT(cluster_.jobs(), SizeIs(2));
+}
+
+TEST_F(KubernetesJobsTest, JobsWaitForTheLinkToTheirPackage) {
+  options_.delivery.flow_in_image.clear();
+  options_.delivery.package.path = "F/data/ab/abc";
+  submit(1);
+  const auto asked = cluster_.asked();
+  EXPECT_LT(std::find(asked.begin(), asked.end(), "POST secrets"), std::find(asked.begin(), asked.end(), "POST jobs"));
+  end();
+  EXPECT_EQ(cluster_.count("DELETE secrets/"), 1U);
+}
+
+TEST_F(KubernetesJobsTest, WithoutASecretNothingCanBeDone) {
+  options_.delivery.flow_in_image.clear();
+  cluster_.fail("POST secrets", status_reply(403, "Forbidden", "no secrets"));
+  jobs().submit(order_of(1));
+  jobs().submit(order_of(2));
+  wait_for("no job, hopeless", 2);
+  EXPECT_EQ(cluster_.count("POST jobs"), 0U);
+}
+
+// --- the watch
+
+TEST_F(KubernetesJobsTest, AWatchThatEndedGoesOn) {
+  const std::string job = submit(1);
+  cluster_.tell("ADDED", job, "Pending");
+  wait_for("1 waiting: ");
+  cluster_.end_watch();
+  run_until([&] {
+    clock_.leap(kSecond / 10);
+    loop_.poll();
+    return cluster_.count("GET pods") >= 3;
+  });
+  cluster_.tell("MODIFIED", job, "Running", running());
+  wait_for("1 running: ");
+  EXPECT_EQ(told_.count("1 running"), 1U);
+}
+
+TEST_F(KubernetesJobsTest, WhoMayNotSeePodsCannotExecute) {
+  cluster_.fail("GET pods", status_reply(403, "Forbidden", "no pods"));
+  jobs().submit(order_of(1));
+  run_until([&] { return told_.count("1 no job, hopeless: ") == 1; });
+  EXPECT_THAT(told_.lines.back(), HasSubstr("no pods"));
+}
+
+TEST_F(KubernetesJobsTest, APodThatVanishesIsTheEndOfItsJob) {
+  const std::string job = submit(1);
+  cluster_.tell("ADDED", job, "Running", running());
+  wait_for("1 running: ");
+  cluster_.tell("DELETED", job, "Running", running());
+  wait_for("1 ended: ");
+  wait_for_call("DELETE jobs/" + job);
+  EXPECT_FALSE(told_.states[1].end.succeeded);
+  EXPECT_EQ(told_.states[1].end.by, compute::EndedBy::cluster);
+}
+
+TEST_F(KubernetesJobsTest, AnotherPodOfAJobThatIsOverIsSurplus) {
+  const std::string job = submit(1);
+  cluster_.tell("ADDED", job, "Failed", terminated(1));
+  wait_for("1 ended: ");
+  jobs().forget(1);
+  cluster_.tell("ADDED", job, "Pending", nullptr, "another");
+  wait_for_call("DELETE jobs/" + job);
+}
+
+TEST_F(KubernetesJobsTest, WhyAJobHasNoPodIsFoundOut) {
+  const std::string job = submit(1);
+  cluster_.add_event({{"reason", "FailedCreate"},
+                      {"message", "exceeded quota: compute"},
+                      {"involvedObject", {{"name", job}, {"uid", "uid-" + job}}}});
+  clock_.leap(20 * kSecond);
+  wait_for("1 waiting: ");
+  EXPECT_THAT(told_.lines.back(), HasSubstr("exceeded quota: compute"));
+  EXPECT_FALSE(told_.states[1].hopeless);
+}
+
+TEST_F(KubernetesJobsTest, AJobThatSomebodyDeletedBeforeItHadAPod) {
+  cluster_.lose(submit(1));
+  clock_.leap(20 * kSecond);
+  wait_for("1 no job: The job is gone");
+}
+
+// --- removal
+
+TEST_F(KubernetesJobsTest, WhatWasNotSentIsNoJob) {
+  jobs().submit(order_of(1));
+  remove(1);
+  wait_for("1 removed, gone");
+  jobs().forget(1);
+  jobs().submit(order_of(2));
+  wait_for("2 job ");
+  EXPECT_THAT(cluster_.jobs(), SizeIs(1));
+}
+
+TEST_F(KubernetesJobsTest, AJobWithoutAPodIsGoneWhenItIsRemoved) {
+  submit(1);
+  remove(1);
+  wait_for("1 removed, gone");
+  EXPECT_THAT(cluster_.jobs(), IsEmpty());
+}
+
+TEST_F(KubernetesJobsTest, APodHasTimeToEnd) {
+  const std::string job = submit(1);
+  cluster_.tell("ADDED", job, "Running", running());
+  wait_for("1 running: ");
+  remove(1);
+  remove(1);
+  wait_for("1 removed");
+  EXPECT_EQ(told_.count("1 removed, gone"), 0U);
+  cluster_.tell("MODIFIED", job, "Failed", terminated(143));
+  wait_for("1 ended: ");
+  EXPECT_EQ(cluster_.count("DELETE jobs/"), 1U);
+}
+
+TEST_F(KubernetesJobsTest, WhatIsRemovedWhileItIsMadeIsRemovedThen) {
+  cluster_.fail("POST jobs", {.reset = true}, 1, true);
+  jobs().submit(order_of(1));
+  wait_for_call("POST jobs");
+  remove(1);
+  wait_for("1 removed, gone");
+  EXPECT_THAT(cluster_.jobs(), IsEmpty());
+}
+
+TEST_F(KubernetesJobsTest, WhatIsForgottenWhileItIsMadeDoesNotStay) {
+  cluster_.fail("POST jobs", {.reset = true}, 1, true);
+  jobs().submit(order_of(1));
+  wait_for_call("POST jobs");
+  remove(1);
+  jobs().forget(1);
+  end();
+  EXPECT_THAT(cluster_.jobs(), IsEmpty());
+  EXPECT_EQ(told_.count("1 job"), 0U);
+}
+
+TEST_F(KubernetesJobsTest, ManyAreRemovedTogether) {
+  std::vector<compute::AttemptId> all;
+  for (compute::AttemptId id = 1; id <= kManyJobs; ++id) all.push_back(id);
+  for (const compute::AttemptId id : all) submit(id);
+  jobs().remove(all);
+  wait_for("removed, gone", all.size());
+  EXPECT_EQ(cluster_.count("DELETE"), 1U);
+  EXPECT_THAT(cluster_.jobs(), IsEmpty());
+}
+
+TEST_F(KubernetesJobsTest, WhereThatIsNotAllowedEachIsRemoved) {
+  cluster_.fail("DELETE jobs", status_reply(403, "Forbidden", "no deletecollection"), 1);
+  std::vector<compute::AttemptId> all;
+  for (compute::AttemptId id = 1; id <= kManyJobs; ++id) all.push_back(id);
+  for (const compute::AttemptId id : all) submit(id);
+  jobs().remove(all);
+  wait_for("removed, gone", all.size());
+  EXPECT_EQ(cluster_.count("DELETE jobs/"), all.size());
+  EXPECT_THAT(cluster_.jobs(), IsEmpty());
+}
+
+// --- the end
+
+TEST_F(KubernetesJobsTest, TheEndWaitsForWhatWasAskedFor) {
+  submit(1);
+  submit(2);
+  const compute::AttemptId all[] = {1, 2};
+  jobs().remove(all);
+  end();
+  EXPECT_EQ(told_.count("removed, gone"), 2U);
+  EXPECT_THAT(cluster_.jobs(), IsEmpty());
+}
+
+TEST_F(KubernetesJobsTest, AnEndWithNothingToEnd) { end(); }
+
+}  // namespace
+}  // namespace metaflow::kube

@@ -1,0 +1,155 @@
+// A cluster as the tests of KubernetesJobs need one: it keeps jobs and pods, and answers as they say.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/format.h"
+#include "compute/kubernetes/client/testing.h"
+#include "compute/kubernetes/manifest.h"
+#include "net/testing.h"
+
+namespace metaflow::kube {
+
+/// Thread-safe. Of one namespace, "n".
+class SmallCluster {
+ public:
+  ~SmallCluster() { close(); }
+
+  net::Reply answer(const net::Received& request) {
+    const std::unique_lock lock(mutex_);
+    const std::string path = request.target.substr(0, request.target.find('?'));
+    asked_.push_back(request.method + " " + path.substr(path.find("/n/") + 3));
+    for (auto fault = faults_.begin(); fault != faults_.end(); ++fault) {
+      if (asked_.back().find(fault->first) == std::string::npos) continue;
+      const Fault what = fault->second;
+      if (what.times > 0 && --fault->second.times == 0) faults_.erase(fault);
+      if (what.is_done) carry_out(request, path);
+      return what.reply;
+    }
+    return carry_out(request, path);
+  }
+
+  /// What is answered to requests such as "POST jobs", so often (0: always). `is_done`: what was asked for is done all
+  /// the same.
+  void fail(const std::string& request, net::Reply reply, int times = 0, bool is_done = false) {
+    const std::scoped_lock lock(mutex_);
+    faults_[request] = {std::move(reply), times, is_done};
+  }
+  /// A pod of a job comes, changes or goes.
+  void tell(const char* type, const std::string& job, const char* phase, Json state = nullptr,
+            const std::string& pod_name = "abc") {
+    const std::scoped_lock lock(mutex_);
+    Json pod{{"metadata",
+              {{"name", job + "-" + pod_name},
+               {"namespace", "n"},
+               {"uid", "uid-" + pod_name},
+               {"resourceVersion", std::to_string(++version_)},
+               {"labels", {{"batch.kubernetes.io/job-name", job}}}}},
+             {"spec", {{"nodeName", "n1"}}},
+             {"status", {{"phase", phase}}}};
+    if (!state.is_null())
+      pod.find("status")->set("containerStatuses", Json::list({{{"name", kContainer}, {"state", state}}}));
+    stream_ += Json{{"type", type}, {"object", pod}}.dump() + "\n";
+    changed_.notify_all();
+  }
+  /// Ends the watch as servers do from time to time.
+  void end_watch() {
+    const std::scoped_lock lock(mutex_);
+    ++ended_watches_;
+    changed_.notify_all();
+  }
+  void add_event(Json event) {
+    const std::scoped_lock lock(mutex_);
+    events_.push_back(std::move(event));
+  }
+  /// Somebody else deletes a job.
+  void lose(const std::string& job) {
+    const std::scoped_lock lock(mutex_);
+    jobs_.erase(job);
+  }
+  /// Waits for nothing any more.
+  void close() {
+    const std::scoped_lock lock(mutex_);
+    closed_ = true;
+    changed_.notify_all();
+  }
+
+  /// "POST jobs", "DELETE jobs/x" of all that came, and how many begin so.
+  std::vector<std::string> asked() {
+    const std::scoped_lock lock(mutex_);
+    return asked_;
+  }
+  std::size_t count(std::string_view request) {
+    std::size_t found = 0;
+    for (const std::string& line : asked()) found += line.starts_with(request) ? 1 : 0;
+    return found;
+  }
+  std::vector<std::string> jobs() {
+    const std::scoped_lock lock(mutex_);
+    std::vector<std::string> names;
+    for (const auto& [name, job] : jobs_) names.push_back(name);
+    return names;
+  }
+
+ private:
+  struct Fault {
+    net::Reply reply;
+    int times = 0;
+    bool is_done = false;
+  };
+
+  net::Reply carry_out(const net::Received& request, const std::string& path) {
+    const std::string name = path.substr(path.rfind('/') + 1);
+    if (request.method == "POST" && name == "jobs") return create(Json::parse_or_throw(request.body));
+    if (request.method == "POST") return object_reply(Json::parse_or_throw(request.body), 201);
+    if (request.method == "DELETE" && name == "jobs") return list(std::exchange(jobs_, {}));
+    if (request.method == "DELETE") jobs_.erase(name);
+    if (request.method == "DELETE") return object_reply({{"kind", "Status"}, {"status", "Success"}});
+    if (name == "jobs") return list(jobs_);
+    if (name == "events") return object_reply({{"metadata", {{"resourceVersion", "1"}}}, {"items", events_}});
+    if (name == "pods" && request.target.find("watch=true") == std::string::npos) return list({});
+    if (name == "pods") return {.next = [this, watch = ended_watches_] { return next(watch); }};
+    const auto found = jobs_.find(name);
+    return found == jobs_.end() ? status_reply(404, "NotFound", "not found") : object_reply(found->second);
+  }
+  net::Reply create(Json job) {
+    const std::string name = text_at(job, {"metadata", "name"});
+    if (jobs_.contains(name)) return status_reply(409, "AlreadyExists", "it exists");
+    job.find("metadata")->set("uid", "uid-" + name);
+    jobs_[name] = job;
+    return object_reply(job, 201);
+  }
+  net::Reply list(const std::map<std::string, Json>& objects) const {
+    Json items = Json::list();
+    for (const auto& [name, object] : objects) items.push_back(object);
+    return object_reply({{"metadata", {{"resourceVersion", std::to_string(version_)}}}, {"items", items}});
+  }
+  /// Of the stream of a watch.
+  std::string next(int watch) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return closed_ || watch != ended_watches_ || !stream_.empty(); });
+    return watch != ended_watches_ ? std::string() : std::exchange(stream_, {});
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::map<std::string, Fault> faults_;  // by a part of the request
+  std::vector<std::string> asked_;
+  std::map<std::string, Json> jobs_;
+  std::vector<Json> events_;
+  std::string stream_;  // of the watch, not sent yet
+  int version_ = 1;
+  int ended_watches_ = 0;
+  bool closed_ = false;
+};
+
+}  // namespace metaflow::kube
