@@ -7,13 +7,11 @@
 #include <utility>
 
 #include <metaflow/codec.h>
+#include <metaflow/detail/kinds.h>
 
 namespace metaflow {
 
 namespace detail {
-
-/// How a parameter's text on the command line is read.
-enum class ParameterType : std::uint8_t { text, integer, real, boolean, list, json };
 
 template <class T>
 struct ParameterTypeOf {

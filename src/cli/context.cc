@@ -19,8 +19,9 @@
 
 namespace metaflow::cli {
 
-Context::Context(const detail::FlowDescription& description, const compute::Platforms& known, std::string called_as)
-    : flow(description), platforms(known), program(std::move(called_as)) {}
+Context::Context(const detail::FlowDescription& description, const runtime::Language& spoken,
+                 const compute::Platforms& known, std::string called_as)
+    : flow(description), language(spoken), platforms(known), program(std::move(called_as)) {}
 
 void Context::echo_always(std::string_view text) {
   try {
@@ -74,6 +75,7 @@ std::vector<std::string> Context::all_with(const std::vector<std::string>& more)
 graph::Graph Context::make_graph(const std::vector<std::string>& more) {
   graph::Graph graph(flow, platforms.decorators());
   for (const std::string& spec : all_with(more)) graph.attach(platforms.decorators().parse(spec));
+  runtime::check_catch(graph, language);
   return graph;
 }
 

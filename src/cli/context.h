@@ -12,6 +12,7 @@
 #include "base/settings.h"
 #include "compute/platform.h"
 #include "graph/graph.h"
+#include "runtime/language.h"
 #include "store/flow_store.h"
 #include "store/metadata.h"
 
@@ -31,9 +32,11 @@ struct TopOptions {
 class Context {
  public:
   /// The references outlive this.
-  Context(const detail::FlowDescription& flow, const compute::Platforms& platforms, std::string program);
+  Context(const detail::FlowDescription& flow, const runtime::Language& language, const compute::Platforms& platforms,
+          std::string program);
 
   const detail::FlowDescription& flow;
+  const runtime::Language& language;
   const compute::Platforms& platforms;
   const std::string program;  // as it was called, for texts
   std::string file_name() const { return program.substr(program.rfind('/') + 1); }

@@ -35,7 +35,7 @@ Command check_command(Context& context) {
           .run = [&context, options] {
             context.echo("Validating your flow...\n");
             context.make_graph();
-            runtime::parameter_options(context.flow);
+            runtime::parameter_options(context.language);
             context.echo("    The graph looks good!\n");
             if (options->json) {
               out(Json{{"flow", context.flow.name}, {"valid", true}}.dump() + "\n");

@@ -9,7 +9,7 @@
 #include <cstring>
 #include <memory>
 
-#include <metaflow/detail/description.h>
+#include <metaflow/detail/table.h>
 #include <metaflow/error.h>
 
 #include "base/background_writer.h"
@@ -25,7 +25,6 @@
 #include "compute/step_arguments.h"
 #include "runtime/task/failure.h"
 #include "runtime/task/memory.h"
-#include "runtime/task/task.h"
 
 namespace metaflow::cli {
 
@@ -122,40 +121,42 @@ bool is_step(int argc, char** argv) {
   return false;
 }
 
-int run_step_command(const detail::FlowDescription& flow, const compute::Platforms& platforms, int argc, char** argv) {
+int run_step_command(const Program& program, const compute::Platforms& platforms, int argc, char** argv) {
   char** const step = std::find_if(argv, argv + argc, [](const char* word) { return std::strcmp(word, "step") == 0; });
   base::failure_points_in_task(step + 1 < argv + argc ? step[1] : "");
   base::prefer_as_oom_victim();
   if (const char* scheduler = std::getenv("METAFLOW_SCHEDULER_PID")) base::die_with_parent(std::atoi(scheduler));
   runtime::obey_memory_limit();
   const std::vector<std::string> command = base::own_command();
-  if (command.size() > 1) ::prctl(PR_SET_NAME, flow.name.c_str());  // else tools show the name of the loader
-  return runtime::execute_task(flow, platforms.decorators(), compute::parse_step_arguments(argc, argv), command);
+  if (command.size() > 1) ::prctl(PR_SET_NAME, program.flow.name.c_str());  // else tools show the name of the loader
+  return program.language.execute_task(program.flow, platforms.decorators(), compute::parse_step_arguments(argc, argv),
+                                       command);
 }
 
-int run_commands(const detail::FlowDescription& flow, const compute::Platforms& platforms, int argc, char** argv) {
-  const std::string program = argc > 0 ? argv[0] : flow.name;
+int run_commands(const Program& program, const compute::Platforms& platforms, int argc, char** argv) {
+  const std::string called_as = argc > 0 ? argv[0] : program.flow.name;
   std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
   for (std::string& word : words) {
     if (!word.starts_with('-')) break;
     if (word == "--version") word = "version";
   }
-  Context context(flow, platforms, program);
+  Context context(program.flow, program.language, platforms, called_as);
   // Usage lines name the file, as click does.
   return execute(top_command(context), context.file_name(), words, context.settings);
 }
 
 }  // namespace
 
-int run_program(const detail::FlowDescription& flow, const compute::Platforms& platforms, int argc, char** argv) {
+int run_program(const Program& program, const compute::Platforms& platforms, int argc, char** argv) {
   try {
     ::signal(SIGXFSZ, SIG_IGN);  // a file that grows beyond its limit is an error, not a death
     ::signal(SIGCHLD, SIG_DFL);  // while it is ignored, the kernel discards exit statuses
-    if (is_step(argc, argv)) return run_step_command(flow, platforms, argc, argv);
+    if (is_step(argc, argv)) return run_step_command(program, platforms, argc, argv);
     if (argc > 1 && std::strcmp(argv[1], "symbolize") == 0) return runtime::symbolize(argc, argv);
     ::signal(SIGPIPE, SIG_IGN);
-    if (argc > 1 && std::strcmp(argv[1], "supervise") == 0) return run_supervise_command(flow, platforms, argc, argv);
-    return run_commands(flow, platforms, argc, argv);
+    if (argc > 1 && std::strcmp(argv[1], "supervise") == 0)
+      return run_supervise_command(program.flow, platforms, argc, argv);
+    return run_commands(program, platforms, argc, argv);
   } catch (const base::OutputClosed&) {
     return 128 + SIGPIPE;  // what the shell says of a program that SIGPIPE has ended
   } catch (const Error& error) {

@@ -117,7 +117,7 @@ int resume(Context& context, ResumeCommandOptions& options) {
   }
   session.say(fmt::format("Cloning {}/{}", flow, origin_run));
   const store::TaskRef parameters = session.store_parameters(origin_parameters(context, plan.graph(), origin_run));
-  runtime::Origin origin(plan.graph(), context.store(), origin_run, options.step);
+  runtime::Origin origin(plan.graph(), context.language, context.store(), origin_run, options.step);
   const RunSession::Cloning cloning{origin, info.has_value(), [&] { note(true); }};
   session.execute(parameters, &cloning);
   return 0;

@@ -15,7 +15,7 @@ namespace {
 
 struct RunCommandOptions {
   ExecutionOptions execution;
-  std::vector<runtime::ParameterOption> parameters;
+  std::vector<detail::ParameterDescription> parameters;
   std::vector<std::optional<std::string>> given;  // per parameter
   std::vector<std::string> tags;                  // of init
   std::string run_id;
@@ -36,7 +36,7 @@ std::string metavar(detail::ParameterType type) {
 
 /// The flow's parameters as options.
 std::vector<Option> parameter_list(Context& context, const std::shared_ptr<RunCommandOptions>& options) {
-  options->parameters = runtime::parameter_options(context.flow);
+  options->parameters = runtime::parameter_options(context.language);
   options->given.resize(options->parameters.size());
   std::vector<Option> list;
   for (std::size_t p = 0; p < options->parameters.size(); ++p) {
@@ -50,8 +50,8 @@ std::vector<Option> parameter_list(Context& context, const std::shared_ptr<RunCo
                     .environment = variable,
                     .required = parameter.required,
                     .set = [&context, options, p](const std::string& value) {
-                      const runtime::FlowObject scratch(context.flow);  // says now what is wrong with the value
-                      runtime::set_parameter(scratch, options->parameters[p], value);
+                      // Says now what is wrong with the value.
+                      runtime::check_parameter(options->parameters[p], value, context.language.value_check());
                       options->given[p] = value;
                     }});
   }
@@ -62,7 +62,7 @@ int run(Context& context, RunCommandOptions& options) {
   ExecutionPlan plan(context, options.execution);
   RunSession session(plan, {.command = "run"});
   const store::TaskRef parameters = session.store_parameters(
-      runtime::save_parameters(plan.graph(), context.store(), options.parameters, options.given, context.file_name()));
+      runtime::save_parameters(plan.graph(), context.language, context.store(), options.parameters, options.given, context.file_name()));
   session.execute(parameters, nullptr);
   return 0;
 }
@@ -81,8 +81,9 @@ int init(Context& context, RunCommandOptions& options) {
   metadata.new_step(options.run_id, "_parameters");
   const store::TaskRef task{options.run_id, "_parameters", options.task_id};
   metadata.register_task(task);
-  write_parameters_task(context, graph, metadata, task,
-                        runtime::save_parameters(graph, store, options.parameters, options.given, context.file_name()));
+  write_parameters_task(
+      context, graph, metadata, task,
+      runtime::save_parameters(graph, context.language, store, options.parameters, options.given, context.file_name()));
   while (!metadata.idle()) loop.run_once();
   return 0;
 }

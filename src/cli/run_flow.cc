@@ -1,11 +1,14 @@
 // What a flow's main function calls. A file of its own, which a program leaves out that brings a run_flow with other
 // platforms: tests do (test/platforms/platforms.cc).
 #include "cli/main.h"
+#include "runtime/cpp/cpp_language.h"
 
 namespace metaflow {
 
-int detail::run_flow(const FlowDescription& flow, int argc, char** argv) {
-  return cli::run_program(flow, compute::platforms(), argc, argv);
+int detail::run_flow(const FlowTable& table, const GraphSayings& said, int argc, char** argv) {
+  const FlowDescription flow = runtime::describe(table, said);
+  const runtime::CppLanguage language(table);
+  return cli::run_program({flow, language}, compute::platforms(), argc, argv);
 }
 
 }  // namespace metaflow

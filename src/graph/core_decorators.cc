@@ -1,14 +1,11 @@
 // The decorators that no platform brings.
 #include <cmath>
-#include <memory>
 
-#include <metaflow/caught.h>
 #include <metaflow/error.h>
 
 #include "base/format.h"
 #include "graph/decorator_kind.h"
 #include "graph/graph.h"
-#include "value/unpickler.h"
 
 namespace metaflow {
 
@@ -65,39 +62,7 @@ void check_catch(const catch_& decorator) {
     throw Error(ErrorCode::invalid_value, fmt::format("'{}' cannot be the name of an artifact", decorator.var));
 }
 
-/// Whether a member can be read from `value`.
-bool fits(const detail::FlowDescription& flow, std::size_t member, const std::optional<CaughtException>& value) {
-  std::vector<void*> addresses(flow.members.size());
-  const std::unique_ptr<void, void (*)(void*)> object(flow.make(), flow.destroy);
-  flow.addresses(object.get(), addresses.data());
-  detail::Pickler pickler;
-  detail::encode(pickler, value);
-  pickler.finish();
-  const Document document = value::read_back(pickler);
-  try {
-    flow.members[member].ops->decode(addresses[member], document.root(), detail::Place{});
-    return true;
-  } catch (const Error&) {
-    return false;
-  }
-}
-
-/// The member that catch writes to must be able to hold what it writes.
-void check_member(const detail::FlowDescription& flow, const Decorator& decorator) {
-  const auto variable = decorator.attributes.get<std::string>("var");
-  for (std::size_t m = 0; m < flow.members.size(); ++m) {
-    const detail::Member& member = flow.members[m];
-    if (member.name != variable) continue;
-    if (member.ops->kind != detail::MemberKind::plain || !fits(flow, m, std::nullopt) ||
-        !fits(flow, m, CaughtException{})) {
-      throw Error(ErrorCode::invalid_flow,
-                  fmt::format("@catch is to put an exception into '{}', which cannot hold one", variable),
-                  fmt::format("Declare it so: std::optional<mf::CaughtException> {};", variable));
-    }
-  }
-}
-
-void check_catch_step(const detail::FlowDescription& flow, const Step& step, const Decorator& decorator) {
+void check_catch_step(const Step& step) {
   const bool fans_out = step.transition == detail::Transition::foreach;
   if (fans_out || step.transition == detail::Transition::choose) {
     throw Error(ErrorCode::invalid_flow,
@@ -105,7 +70,6 @@ void check_catch_step(const detail::FlowDescription& flow, const Step& step, con
                             fans_out ? "foreach split" : "conditional switch"),
                 "Which step comes next depends on what the step did. Put catch on the steps after it.");
   }
-  check_member(flow, decorator);
 }
 
 DecoratorKind environment_kind() {

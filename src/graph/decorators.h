@@ -31,7 +31,7 @@ struct DecoratorKind {
   void (*check)(const Json&) = nullptr;  // of attributes. Throws Error{invalid_value}
   void (*normalise)(Json&) = nullptr;    // what may be written in another form on a command line; null: nothing
   /// Throws Error{invalid_flow} if the decorator cannot be on a step; null: it can be on any.
-  void (*check_step)(const detail::FlowDescription&, const Step&, const Decorator&) = nullptr;
+  void (*check_step)(const Step&) = nullptr;
 };
 
 /// The kinds that a program knows. Immutable.

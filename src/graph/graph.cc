@@ -12,9 +12,7 @@ namespace metaflow::graph {
 using detail::Transition;
 
 Graph::Graph(const detail::FlowDescription& flow, const DecoratorTable& table) : flow_(flow), table_(table) {
-  std::vector<detail::Node> nodes;
-  for (const auto& step : flow.steps) nodes.push_back(step.node);
-  analysis_ = detail::analyse(nodes);
+  analysis_ = detail::analyse(flow.steps);
   if (analysis_.problem != detail::Problem::none) {
     throw Error(ErrorCode::invalid_flow, fmt::format("The graph of flow {} is not sound (problem {})", flow.name,
                                                      static_cast<int>(analysis_.problem)));
@@ -22,13 +20,13 @@ Graph::Graph(const detail::FlowDescription& flow, const DecoratorTable& table) :
   for (std::size_t i = 0; i < flow.steps.size(); ++i) {
     const auto& described = flow.steps[i];
     Step step;
-    step.name = described.node.name;
+    step.name = described.name;
     step.doc = described.doc;
-    step.transition = described.node.transition;
-    step.next = described.node.targets;
+    step.transition = described.transition;
+    step.next = described.targets;
     step.cases = described.cases;
-    if (described.variable >= 0) step.variable = flow.members[static_cast<std::size_t>(described.variable)].name;
-    step.join = described.node.join;
+    step.variable = described.variable;
+    step.join = described.join;
     step.matching_join = analysis_.matching_join[i];
     step.open_splits = analysis_.open[i];
     for (const auto& described_decorator : described.decorators) {
@@ -62,7 +60,7 @@ void Graph::attach(const Decorator& decorator) {
 /// Adds a decorator, unless the step is of a kind that it cannot be on.
 void Graph::add(Step& step, Decorator decorator) const {
   const DecoratorKind& kind = table_.kind(decorator.name);
-  if (kind.check_step != nullptr) kind.check_step(flow_, step, decorator);
+  if (kind.check_step != nullptr) kind.check_step(step);
   step.decorators.push_back(std::move(decorator));
 }
 

@@ -96,18 +96,6 @@ Json steps_json(const Graph& graph) {
   return steps;
 }
 
-/// Python's name for the type of a member, for _graph_info.
-std::string_view constant_type(const detail::Member& member) {
-  const std::string_view type = member.ops->type_name;
-  if (type == "bool") return "bool";
-  if (type == "double" || type == "float") return "float";
-  if (type.find("string") != std::string_view::npos && !type.starts_with("std::vector")) return "str";
-  for (std::string_view integer : {"int", "long", "short", "char", "unsigned"}) {
-    if (type.starts_with(integer)) return "int";
-  }
-  return "object";
-}
-
 }  // namespace
 
 std::vector<std::string> to_text(const Graph& graph) {
@@ -158,11 +146,11 @@ Json to_json(const Graph& graph) { return {{"graph", steps_json(graph)}, {"graph
 Json graph_info(const Graph& graph, const std::string& file) {
   Json parameters = Json::list();
   Json constants = Json::list();
-  for (const auto& member : graph.flow().members) {
-    if (member.ops->kind == detail::MemberKind::parameter)
-      parameters.push_back({{"name", member.name}, {"type", "Parameter"}});
-    if (member.ops->kind == detail::MemberKind::constant)
-      constants.push_back({{"name", member.name}, {"type", constant_type(member)}});
+  for (const auto& artifact : graph.flow().artifacts) {
+    if (artifact.kind == detail::ArtifactKind::parameter)
+      parameters.push_back({{"name", artifact.name}, {"type", "Parameter"}});
+    if (artifact.kind == detail::ArtifactKind::constant)
+      constants.push_back({{"name", artifact.name}, {"type", artifact.type}});
   }
   return {{"file", file},
           {"start_step", graph.step(graph.start()).name},

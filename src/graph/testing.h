@@ -35,9 +35,8 @@ class TestGraph {
     detail::FlowDescription description;
     description.name = std::string(1, 'F');
     for (const TestStep& step : steps) {
-      detail::StepDescription described;
-      described.node = {step.name, step.transition, step.next, step.join, false};
-      description.steps.push_back(std::move(described));
+      description.steps.push_back(
+          {.name = std::string(step.name), .transition = step.transition, .targets = step.next, .join = step.join});
     }
     return description;
   }

@@ -8,7 +8,6 @@
 
 #include "base/format.h"
 #include "base/text.h"
-#include "runtime/task/artifacts.h"
 #include "store/foreach.h"
 #include "value/unpickler.h"
 
@@ -77,8 +76,9 @@ std::set<int> and_all_after(const graph::Graph& graph, int step) {
   return found;
 }
 
-Origin::Origin(const graph::Graph& graph, const store::FlowStore& store, std::string run, const std::string& from_step)
-    : graph_(graph), store_(store), run_(std::move(run)) {
+Origin::Origin(const graph::Graph& graph, const Language& language, const store::FlowStore& store, std::string run,
+               const std::string& from_step)
+    : graph_(graph), language_(language), store_(store), run_(std::move(run)) {
   const std::set<int> again = from_step.empty() ? std::set<int>() : and_all_after(graph, graph.find(from_step));
   for (int step : graph.order()) {
     if (again.contains(step)) continue;
@@ -165,17 +165,15 @@ void Origin::check_fit(int index, const Finished& task, const TaskData& data) co
 }
 
 void Origin::check_types(int step, const Finished& task, const TaskData& data) const {
-  const FlowObject object(graph_.flow());
-  const auto& members = graph_.flow().members;
-  for (std::size_t m = 0; m < members.size(); ++m) {
-    const auto kind = members[m].ops->kind;
-    const store::ArtifactRecord* record = data.find(members[m].name);
+  const Language::ValueCheck check = language_.value_check();
+  for (const auto& artifact : graph_.flow().artifacts) {
+    const store::ArtifactRecord* record = data.find(artifact.name);
     if (record == nullptr || record->size > kTypesUpTo ||
-        (kind != detail::MemberKind::plain && kind != detail::MemberKind::parameter))
+        (artifact.kind != detail::ArtifactKind::plain && artifact.kind != detail::ArtifactKind::parameter))
       continue;
     try {
       const Document document = value::read_pickle(store_.load_value(record->key, record->size, record->name));
-      members[m].ops->decode(object.member(m), document.root(), detail::Place{nullptr, members[m].name, 0});
+      check(artifact.name, document.root(), detail::Place{nullptr, artifact.name, 0});
     } catch (const Error& error) {
       const std::string& name = graph_.step(step).name;
       throw Error(ErrorCode::invalid_command,

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "graph/graph.h"
+#include "runtime/language.h"
 #include "store/flow_store.h"
 
 namespace metaflow::runtime {
@@ -25,7 +26,8 @@ class Origin {
 
   /// Reads what the run left. `from_step`: execute this step again, and all that come after it; empty: none. Throws
   /// Error{data_store} for a store that cannot be read.
-  Origin(const graph::Graph& graph, const store::FlowStore& store, std::string run, const std::string& from_step);
+  Origin(const graph::Graph& graph, const Language& language, const store::FlowStore& store, std::string run,
+         const std::string& from_step);
 
   const std::string& run() const { return run_; }
   /// How many tasks can be cloned.
@@ -38,7 +40,7 @@ class Origin {
   /// What such tasks left: of which step, and which. Throws Error{invalid_command} if the flow is not any more the one
   /// that one was a task of.
   std::vector<store::TaskData> read(std::span<const std::pair<int, const Finished*>> tasks) const;
-  /// Throws Error{invalid_command} if what it left does not fit the members of the flow any more.
+  /// Throws Error{invalid_command} if what it left does not fit the artifacts of the flow any more.
   void check_types(int step, const Finished& task, const store::TaskData& data) const;
   /// Why what tasks left cannot be trusted; nothing if it can.
   std::vector<std::optional<std::string>> find_damage(std::span<const store::TaskData> tasks);
@@ -49,6 +51,7 @@ class Origin {
   std::string key(int step, const std::vector<std::size_t>& indices, std::size_t iteration) const;
 
   const graph::Graph& graph_;
+  const Language& language_;
   const store::FlowStore& store_;
   std::string run_;
   std::unordered_map<std::string, Finished> finished_;

@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "graph/testing.h"
+#include "runtime/testing.h"
 #include "store/memory/memory_storage.h"
 
 namespace metaflow::runtime {
@@ -49,7 +50,7 @@ class OriginTest : public testing::Test {
     data.iteration = iteration;
     return data;
   }
-  Origin origin(const std::string& from_step = "") { return {*graph_, store_, "17", from_step}; }
+  Origin origin(const std::string& from_step = "") { return {*graph_, language_, store_, "17", from_step}; }
   const Origin::Finished* find(const Origin& origin, const std::string& step, std::vector<std::size_t> place = {},
                                std::size_t iteration = 0) {
     return origin.find(graph_->find(step), place, iteration);
@@ -64,6 +65,7 @@ class OriginTest : public testing::Test {
   }
 
   graph::TestGraph graph_;
+  TestLanguage language_;
   store::FlowStore store_;
 };
 

@@ -8,13 +8,13 @@
 #include "base/format.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "runtime/task/artifacts.h"
 #include "value/json_value.h"
-#include "value/unpickler.h"
 
 namespace metaflow::runtime {
 
 using base::Json;
-using detail::MemberKind;
+using detail::ParameterDescription;
 using detail::ParameterType;
 
 namespace {
@@ -35,7 +35,7 @@ std::string_view type_word(ParameterType type) {
   throw Error(ErrorCode::usage, fmt::format("Invalid value for '--{}': {} is not a valid {}", option, text, word));
 }
 
-Json scalar(const ParameterOption& parameter, ParameterType type, const std::string& text) {
+Json scalar(const ParameterDescription& parameter, ParameterType type, const std::string& text) {
   switch (type) {
     case ParameterType::integer: {
       const std::string_view digits = base::trim(text);
@@ -81,7 +81,36 @@ Json scalar(const ParameterOption& parameter, ParameterType type, const std::str
   return text;
 }
 
-Document parse_parameter(const ParameterOption& parameter, const std::string& text) {
+}  // namespace
+
+std::vector<ParameterDescription> parameter_options(const Language& language) {
+  std::vector<ParameterDescription> options = language.parameters();
+  for (std::size_t p = 0; p < options.size(); ++p) {
+    const std::string& option = options[p].option;
+    const bool plain =
+        std::all_of(option.begin(), option.end(), [](char c) { return detail::is_identifier_char(c) || c == '-'; });
+    if (!plain || option.empty() || option[0] == '-') {
+      throw Error(ErrorCode::invalid_flow,
+                  fmt::format("Parameter name '{}' is not valid: letters, digits, '_' and '-' only.", option));
+    }
+    if (detail::reserved_option_name(option)) {
+      throw Error(ErrorCode::invalid_flow,
+                  fmt::format("Parameter name '{}' is a reserved word. Please use a different name for your parameter.",
+                              option));
+    }
+    for (std::size_t other = 0; other < p; ++other) {
+      if (base::lower(options[other].option) == base::lower(option)) {
+        throw Error(
+            ErrorCode::invalid_flow,
+            fmt::format("Parameter {} is specified twice. Note that parameter names are case-insensitive.", option));
+      }
+    }
+  }
+  std::sort(options.begin(), options.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+  return options;
+}
+
+Document parse_parameter(const ParameterDescription& parameter, const std::string& text) {
   if (parameter.type != ParameterType::list) return value::document_of(scalar(parameter, parameter.type, text));
   const std::string_view trimmed = base::trim(text);
   if (trimmed.starts_with('[')) {
@@ -96,67 +125,11 @@ Document parse_parameter(const ParameterOption& parameter, const std::string& te
   return value::document_of(list);
 }
 
-std::string describe_default(const detail::Member& member, const void* address) {
-  detail::Pickler pickler;
-  member.ops->encode(address, pickler);
-  pickler.finish();
-  const Document document = value::read_back(pickler);
-  const Value& root = document.root();
-  if (root.is_none()) return {};
-  if (root.kind() == Kind::list || root.kind() == Kind::dict) return to_json(root);
-  return text_of(root);
-}
-
-}  // namespace
-
-std::vector<ParameterOption> parameter_options(const detail::FlowDescription& flow) {
-  const FlowObject object(flow);
-  std::vector<ParameterOption> options;
-  for (std::size_t m = 0; m < flow.members.size(); ++m) {
-    const auto& member = flow.members[m];
-    if (member.ops->kind != MemberKind::parameter) continue;
-    const auto& ops = *member.ops->parameter;
-    const auto& base = ops.base(object.member(m));
-    ParameterOption option;
-    option.member = m;
-    option.option = base.name.empty() ? std::string(member.name) : base.name;
-    option.help = base.help;
-    option.separator = base.separator;
-    option.type = ops.type;
-    option.item_type = ops.item_type;
-    option.required = base.required;
-    option.has_default = !base.required;
-    if (option.has_default) option.default_text = describe_default(member, object.member(m));
-    const bool plain = std::all_of(option.option.begin(), option.option.end(),
-                                   [](char c) { return detail::is_identifier_char(c) || c == '-'; });
-    if (!plain || option.option.empty() || option.option[0] == '-') {
-      throw Error(ErrorCode::invalid_flow,
-                  fmt::format("Parameter name '{}' is not valid: letters, digits, '_' and '-' only.", option.option));
-    }
-    if (detail::reserved_option_name(option.option)) {
-      throw Error(ErrorCode::invalid_flow,
-                  fmt::format("Parameter name '{}' is a reserved word. Please use a different name for your parameter.",
-                              option.option));
-    }
-    for (const ParameterOption& other : options) {
-      if (base::lower(other.option) == base::lower(option.option)) {
-        throw Error(ErrorCode::invalid_flow,
-                    fmt::format("Parameter {} is specified twice. Note that parameter names are case-insensitive.",
-                                option.option));
-      }
-    }
-    options.push_back(std::move(option));
-  }
-  std::sort(options.begin(), options.end(),
-            [&](const auto& a, const auto& b) { return flow.members[a.member].name < flow.members[b.member].name; });
-  return options;
-}
-
-void set_parameter(const FlowObject& flow, const ParameterOption& parameter, const std::string& text) {
+void check_parameter(const ParameterDescription& parameter, const std::string& text,
+                     const Language::ValueCheck& check) {
   const Document document = parse_parameter(parameter, text);
   try {
-    flow.description().members[parameter.member].ops->decode(flow.member(parameter.member), document.root(),
-                                                             detail::Place{});
+    check(parameter.name, document.root(), detail::Place{});
   } catch (const Error& error) {
     throw Error(ErrorCode::usage, fmt::format("Invalid value for '--{}': {}", parameter.option, error.message()));
   }
@@ -170,22 +143,21 @@ void replace_graph_info(store::TaskData& data, const graph::Graph& graph, store:
   std::sort(data.artifacts.begin(), data.artifacts.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
 }
 
-store::TaskData save_parameters(const graph::Graph& graph, store::FlowStore& store,
-                                const std::vector<ParameterOption>& parameters,
+store::TaskData save_parameters(const graph::Graph& graph, const Language& language, store::FlowStore& store,
+                                const std::vector<ParameterDescription>& parameters,
                                 const std::vector<std::optional<std::string>>& given, const std::string& program) {
-  const auto& flow = graph.flow();
-  const FlowObject object(flow);
+  std::vector<Document> documents;
+  documents.reserve(parameters.size());
+  std::vector<GivenValue> values;
   for (std::size_t p = 0; p < parameters.size(); ++p) {
-    if (const auto& text = given[p]) set_parameter(object, parameters[p], *text);
+    if (!given[p]) continue;
+    documents.push_back(parse_parameter(parameters[p], *given[p]));
+    values.push_back({parameters[p].name, &documents.back().root()});
   }
   store::TaskData data;
-  for (std::size_t m = 0; m < flow.members.size(); ++m) {
-    const auto kind = flow.members[m].ops->kind;
-    if (kind == MemberKind::parameter || kind == MemberKind::constant)
-      data.artifacts.push_back(save_member(flow.members[m], object.member(m), store, {}));
-  }
+  data.artifacts = language.save_parameters(store, values);
   auto add = [&](const char* name, auto encode) { data.artifacts.push_back(save_value(store, name, encode)); };
-  add("name", [&](detail::Pickler& out) { out.text(flow.name); });
+  add("name", [&](detail::Pickler& out) { out.text(graph.flow().name); });
   replace_graph_info(data, graph, store, program);
   add("_foreach_stack", [](detail::Pickler& out) {
     out.begin_list();

@@ -9,6 +9,7 @@
 #include "graph/decorators.h"
 #include "parameters_flow.h"
 #include "readers.h"
+#include "runtime/cpp/cpp_language.h"
 #include "runtime/parameters.h"
 
 namespace metaflow::fuzz {
@@ -38,12 +39,12 @@ void take_decorator(std::string_view input) {
 }
 
 void take_parameter(std::string_view input) {
-  static const detail::FlowDescription flow = parameters_flow();
-  static const runtime::FlowObject object(flow);
-  static const std::vector<runtime::ParameterOption> options = runtime::parameter_options(flow);
+  static const runtime::CppLanguage language(parameters_flow());
+  static const runtime::Language::ValueCheck check = language.value_check();
+  static const std::vector<detail::ParameterDescription> options = runtime::parameter_options(language);
   // Of all parameters: the text is what a user can choose.
   for (const auto& option : options)
-    succeeds({ErrorCode::usage}, [&] { runtime::set_parameter(object, option, std::string(input)); });
+    succeeds({ErrorCode::usage}, [&] { runtime::check_parameter(option, std::string(input), check); });
 }
 
 void take_command_line(std::string_view input) {

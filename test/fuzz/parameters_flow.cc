@@ -40,6 +40,6 @@ struct Parameters : FlowSpec<Parameters> {
 
 }  // namespace
 
-detail::FlowDescription parameters_flow() { return detail::describe<Parameters>(); }
+const detail::FlowTable& parameters_flow() { return detail::kFlowTable<Parameters>; }
 
 }  // namespace metaflow::fuzz

@@ -2,10 +2,10 @@
 // graph is a function in the former and a namespace in the latter.
 #pragma once
 
-#include <metaflow/detail/description.h>
+#include <metaflow/detail/table.h>
 
 namespace metaflow::fuzz {
 
-detail::FlowDescription parameters_flow();
+const detail::FlowTable& parameters_flow();
 
 }  // namespace metaflow::fuzz

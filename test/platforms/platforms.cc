@@ -2,6 +2,7 @@
 // stands in for src/cli/run_flow.cc.
 #include "cli/main.h"
 #include "platforms/process/process_platform.h"
+#include "runtime/cpp/cpp_language.h"
 
 namespace metaflow {
 
@@ -18,8 +19,10 @@ const compute::Platforms& platforms_of_tests() {
 
 }  // namespace
 
-int detail::run_flow(const FlowDescription& flow, int argc, char** argv) {
-  return cli::run_program(flow, platforms_of_tests(), argc, argv);
+int detail::run_flow(const FlowTable& table, const GraphSayings& said, int argc, char** argv) {
+  const FlowDescription flow = runtime::describe(table, said);
+  const runtime::CppLanguage language(table);
+  return cli::run_program({flow, language}, platforms_of_tests(), argc, argv);
 }
 
 }  // namespace metaflow

@@ -65,12 +65,18 @@ int spool_file_of_array(const void* member) {
 
 template <class T>
 struct OpsOf {
-  static constexpr MemberOps value{
-      MemberKind::plain, spelling_of_type<T>(), Coder<T>::encode, Coder<T>::decode, nullptr, nullptr, nullptr, nullptr};
+  static constexpr MemberOps value{ArtifactKind::plain,
+                                   spelling_of_type<T>(),
+                                   Coder<T>::encode,
+                                   Coder<T>::decode,
+                                   nullptr,
+                                   nullptr,
+                                   nullptr,
+                                   nullptr};
 };
 template <class T>
 struct OpsOf<const T> {
-  static constexpr MemberOps value{MemberKind::constant,
+  static constexpr MemberOps value{ArtifactKind::constant,
                                    spelling_of_type<T>(),
                                    Coder<T>::encode,
                                    decode_constant<T>,
@@ -81,7 +87,7 @@ struct OpsOf<const T> {
 };
 template <class T>
 struct OpsOf<Parameter<T>> {
-  static constexpr MemberOps value{MemberKind::parameter,
+  static constexpr MemberOps value{ArtifactKind::parameter,
                                    spelling_of_type<Parameter<T>>(),
                                    Coder<Parameter<T>>::encode,
                                    Coder<Parameter<T>>::decode,
@@ -94,7 +100,7 @@ template <class T>
 struct OpsOf<const Parameter<T>> : OpsOf<Parameter<T>> {};
 template <class T>
 struct OpsOf<Lazy<T>> {
-  static constexpr MemberOps value{MemberKind::lazy,
+  static constexpr MemberOps value{ArtifactKind::lazy,
                                    spelling_of_type<Lazy<T>>(),
                                    Coder<Lazy<T>>::encode,
                                    Coder<Lazy<T>>::decode,
@@ -106,13 +112,13 @@ struct OpsOf<Lazy<T>> {
 template <class T>
 struct OpsOf<Array<T>> {
   static constexpr MemberOps value{
-      MemberKind::array, spelling_of_type<Array<T>>(), Coder<Array<T>>::encode, Coder<Array<T>>::decode,
-      attach_array<T>,   stored_of_array<T>,           spool_file_of_array<T>,  nullptr};
+      ArtifactKind::array, spelling_of_type<Array<T>>(), Coder<Array<T>>::encode, Coder<Array<T>>::decode,
+      attach_array<T>,     stored_of_array<T>,           spool_file_of_array<T>,  nullptr};
 };
 template <class T>
 struct OpsOf<Transient<T>> {
   static constexpr MemberOps value{
-      MemberKind::transient, spelling_of_type<Transient<T>>(), nullptr, nullptr, nullptr, nullptr, nullptr, nullptr};
+      ArtifactKind::transient, spelling_of_type<Transient<T>>(), nullptr, nullptr, nullptr, nullptr, nullptr, nullptr};
 };
 template <class T>
 struct OpsOf<const Transient<T>> : OpsOf<Transient<T>> {};
@@ -298,11 +304,5 @@ inline constexpr FlowTable kFlowTable{flow_name<Flow>(),
                                       make_flow<Flow>,
                                       destroy_flow<Flow>,
                                       addresses_of_members<Flow>};
-
-/// For tests: with <metaflow/detail/description.h>.
-template <class Flow, class Description = FlowDescription>
-Description describe() {
-  return describe(kFlowTable<Flow>, Flow::graph());
-}
 
 }  // namespace metaflow::detail

@@ -1,23 +1,62 @@
-// A flow as the library works with it: its tables and what its steps say, in one.
+// A flow as the scheduler and the command line know it: plain data, whatever language its steps are written in. Who
+// describes a flow of C++ is detail::FlowTable's reader (table.h).
 #pragma once
 
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include <metaflow/detail/table.h>
+#include <metaflow/detail/decorator.h>
+#include <metaflow/detail/kinds.h>
+#include <metaflow/detail/shape.h>
 
 namespace metaflow::detail {
 
-/// A step as far as the shape of the graph goes.
-struct Node {
-  std::string_view name;
+struct StepDescription {
+  std::string name;
+  std::string doc{};
   Transition transition = Transition::none;
-  std::vector<int> targets;  // indices of steps; kUnknownStep for a step that is not in the graph
+  std::vector<int> targets{};        // indices of steps; kUnknownStep for a step that is not in the graph
+  std::vector<std::string> cases{};  // of choose, one per target
+  std::string variable{};            // the artifact that foreach or choose looks at
   bool join = false;
   bool takes_item = false;
+  std::vector<Decorator> decorators{};
 };
 
+/// What the program says of one artifact. A task may store others.
+struct ArtifactDescription {
+  std::string name;
+  ArtifactKind kind = ArtifactKind::plain;
+  std::string type{};  // of a constant: what Python would call its type
+};
+
+/// A parameter as an option of `run`. Its default may be made by code of the flow, so it is asked for when it is wanted
+/// (runtime/language.h).
+struct ParameterDescription {
+  std::string name;    // of the artifact
+  std::string option;  // "n": --n, METAFLOW_RUN_N
+  std::string help{};
+  std::string separator{};  // of a list's items; empty: a comma
+  ParameterType type = ParameterType::text;
+  ParameterType item_type = ParameterType::text;  // of a list's items
+  bool required = false;
+  std::string default_text{};  // for --help
+};
+
+struct FlowDescription {
+  std::string name;
+  std::string doc{};
+  std::string project{};  // empty: none
+  std::vector<StepDescription> steps{};
+  std::vector<ArtifactDescription> artifacts{};  // in the order of the program
+
+  /// Null if there is no such step, or no such artifact.
+  const StepDescription* find_step(std::string_view name) const;
+  const ArtifactDescription* find_artifact(std::string_view name) const;
+};
+
+/// What there is to know about a graph.
 struct Analysis {
   Problem problem = Problem::none;
   int step = -1;   // where
@@ -30,31 +69,6 @@ struct Analysis {
 };
 
 /// What the compiler does with a flow (shape.h), at run time.
-Analysis analyse(const std::vector<Node>& nodes);
-
-struct StepDescription {
-  Node node;
-  int variable = -1;               // index of the member that foreach or choose looks at
-  std::vector<std::string> cases;  // of choose, one per target
-  std::string doc;
-  std::vector<Decorator> decorators;
-  void (*run)(const StepCall& call) = nullptr;
-  int (*choose)(const void* member) = nullptr;                   // index of the case that holds; -1: none
-  std::string_view (*enumerator)(const void* member) = nullptr;  // of choose: the name of the value, if known
-};
-
-struct FlowDescription {
-  std::string name;
-  std::string doc;
-  std::string project;  // empty: none
-  std::vector<Member> members;
-  std::vector<StepDescription> steps;
-  void* (*make)() = nullptr;
-  void (*destroy)(void* flow) = nullptr;
-  void (*addresses)(void* flow, void** members) = nullptr;
-};
-
-/// Runs the command line of a flow. Returns the exit status.
-int run_flow(const FlowDescription& flow, int argc, char** argv);
+Analysis analyse(const std::vector<StepDescription>& steps);
 
 }  // namespace metaflow::detail

@@ -1,10 +1,12 @@
-// A flow without its types, as constant tables: what a flow binary hands to the library. Filled in by describe.h; costs
-// a flow no code but the functions that are pointed to.
+// A flow of C++ without its types, as constant tables: what a flow binary hands to the library. Filled in by
+// describe.h; costs a flow no code but the functions that are pointed to. Of this the library makes the description
+// that the scheduler and the command line work with (description.h); the tables themselves are for executing tasks.
 #pragma once
 
 #include <memory>
 #include <string_view>
 
+#include <metaflow/detail/kinds.h>
 #include <metaflow/detail/shape.h>
 #include <metaflow/detail/step.h>
 #include <metaflow/detail/stored.h>
@@ -14,8 +16,6 @@
 namespace metaflow::detail {
 
 class InputsCore;
-
-enum class MemberKind : std::uint8_t { plain, constant, parameter, lazy, array, transient };
 
 /// What can be done with a parameter of some type.
 struct ParameterOps {
@@ -27,7 +27,7 @@ struct ParameterOps {
 
 /// What can be done with a data member of some type; one table per type.
 struct MemberOps {
-  MemberKind kind;
+  ArtifactKind kind;
   std::string_view type_name;  // as in C++, for messages and _graph_info
   void (*encode)(const void* member, Pickler& out);
   void (*decode)(void* member, const Value& value, const Place& place);
@@ -76,9 +76,5 @@ struct FlowTable {
 
 /// Runs the command line of a flow. Returns the exit status.
 int run_flow(const FlowTable& flow, const GraphSayings& said, int argc, char** argv);
-
-/// The same as data of the library: description.h.
-struct FlowDescription;
-FlowDescription describe(const FlowTable& flow, const GraphSayings& said);
 
 }  // namespace metaflow::detail

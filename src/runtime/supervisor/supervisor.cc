@@ -18,7 +18,7 @@
 #include "runtime/outcome.h"
 #include "runtime/supervisor/container_output.h"
 #include "runtime/supervisor/log_upload.h"
-#include "runtime/task/task.h"
+#include "runtime/task/exit_status.h"
 #include "runtime/task_log.h"
 #include "store/exit_report.h"
 

@@ -12,7 +12,7 @@
 #include "base/files.h"
 #include "base/text.h"
 #include "compute/package/bootstrap.h"
-#include "runtime/task/task.h"
+#include "runtime/task/exit_status.h"
 #include "store/local/local_storage.h"
 
 namespace metaflow::runtime {

@@ -8,7 +8,7 @@
 
 namespace metaflow::runtime {
 
-using detail::MemberKind;
+using detail::ArtifactKind;
 
 namespace {
 
@@ -48,7 +48,7 @@ void attach_member(const detail::Member& description, void* member, std::shared_
 
 void load_members(const FlowObject& object, const std::shared_ptr<const store::FlowStore>& store,
                   std::vector<LoadedMember>& loaded) {
-  const auto& members = object.description().members;
+  const auto members = object.members();
   std::vector<std::size_t> plain;
   std::vector<const store::ArtifactRecord*> records;
   for (std::size_t m = 0; m < members.size(); ++m) {
@@ -71,7 +71,7 @@ void load_members(const FlowObject& object, const std::shared_ptr<const store::F
 store::ArtifactRecord save_member(const detail::Member& description, const void* member, store::FlowStore& store,
                                   const LoadedMember& loaded, std::vector<detail::ItemSpan>* items) {
   const auto& ops = *description.ops;
-  const bool constant = ops.kind == MemberKind::constant || ops.kind == MemberKind::parameter;
+  const bool constant = ops.kind == ArtifactKind::constant || ops.kind == ArtifactKind::parameter;
   if (items == nullptr) {
     if (constant && loaded.record != nullptr) return *loaded.record;
     if (ops.stored != nullptr) {

@@ -5,32 +5,10 @@
 #include <string>
 #include <vector>
 
-#include <metaflow/detail/description.h>
-
+#include "runtime/cpp/flow_object.h"
 #include "store/flow_store.h"
 
 namespace metaflow::runtime {
-
-/// A flow object without its type.
-class FlowObject {
- public:
-  explicit FlowObject(const detail::FlowDescription& flow)
-      : flow_(&flow), object_(flow.make()), members_(flow.members.size()) {
-    flow.addresses(object_, members_.data());
-  }
-  FlowObject(const FlowObject&) = delete;
-  FlowObject& operator=(const FlowObject&) = delete;
-  ~FlowObject() { flow_->destroy(object_); }
-
-  const detail::FlowDescription& description() const { return *flow_; }
-  void* get() const { return object_; }
-  void* member(std::size_t i) const { return members_[i]; }
-
- private:
-  const detail::FlowDescription* flow_;
-  void* object_;
-  std::vector<void*> members_;
-};
 
 /// The value of an artifact that is in the store.
 class StoredArtifact : public detail::StoredValue {

@@ -25,7 +25,7 @@ std::size_t detail::position_in(void* const* members, std::size_t count, const v
 
 namespace runtime {
 
-using detail::MemberKind;
+using detail::ArtifactKind;
 
 namespace {
 
@@ -42,13 +42,13 @@ value::Digest digest_of(const std::string& key) {
 
 }  // namespace
 
-JoinInputs::JoinInputs(const detail::FlowDescription& flow, std::shared_ptr<const store::FlowStore> store,
+JoinInputs::JoinInputs(const detail::FlowTable& flow, std::shared_ptr<const store::FlowStore> store,
                        std::vector<store::TaskRef> tasks, store::TaskData split)
     : flow_(flow),
       store_(std::move(store)),
       tasks_(std::move(tasks)),
       split_(std::move(split)),
-      stored_(tasks_.size() * flow.members.size()) {
+      stored_(tasks_.size() * members_of(flow).size()) {
   std::vector<std::optional<store::TaskData>> some;
   for (std::size_t i = 0; i < tasks_.size(); ++i) {
     if (i % kAtATime == 0)
@@ -57,9 +57,9 @@ JoinInputs::JoinInputs(const detail::FlowDescription& flow, std::shared_ptr<cons
     if (!data)
       throw Error(ErrorCode::data_missing,
                   fmt::format("The input {} of the join is not finished or not in the store", tasks_[i].path()));
-    for (std::size_t m = 0; m < flow.members.size(); ++m) {
+    for (std::size_t m = 0; m < members_of(flow).size(); ++m) {
       if (const auto* artifact = data->find(flow.members[m].name))
-        stored_[i * flow.members.size() + m] = {digest_of(artifact->key), artifact->size};
+        stored_[i * members_of(flow).size() + m] = {digest_of(artifact->key), artifact->size};
     }
     if (i == 0) first_ = std::move(*data);
   }
@@ -84,10 +84,10 @@ std::string JoinInputs::key_of_current(const void* member, std::size_t index) co
 
 void JoinInputs::carry(const FlowObject& flow, std::vector<LoadedMember>& loaded) {
   own_ = &flow;
-  carried_.resize(flow_.members.size());
-  for (std::size_t m = 0; m < flow_.members.size(); ++m) {
+  carried_.resize(members_of(flow_).size());
+  for (std::size_t m = 0; m < members_of(flow_).size(); ++m) {
     const auto& member = flow_.members[m];
-    if (member.ops->kind == MemberKind::transient) continue;
+    if (member.ops->kind == ArtifactKind::transient) continue;
     Carried& carried = carried_[m];
     // The distinct values of the inputs, without the one that was there before the split.
     const auto* before = split_.find(member.name);
@@ -140,12 +140,12 @@ std::size_t JoinInputs::index_of(std::string_view step) const {
 }
 
 void JoinInputs::load(std::size_t input, void* flow) {
-  std::vector<void*> addresses(flow_.members.size());
+  std::vector<void*> addresses(members_of(flow_).size());
   flow_.addresses(flow, addresses.data());
   std::vector<std::size_t> members;
   std::vector<void*> into;
   for (std::size_t m = 0; m < addresses.size(); ++m) {
-    if (flow_.members[m].ops->kind == MemberKind::transient) continue;
+    if (flow_.members[m].ops->kind == ArtifactKind::transient) continue;
     members.push_back(m);
     into.push_back(addresses[m]);
   }
@@ -236,8 +236,8 @@ void JoinInputs::merge(void* flow, const detail::MergeChoice& choice) {
 
   std::vector<std::string> conflicts;
   std::vector<std::string> missing;
-  for (std::size_t m = 0; m < flow_.members.size(); ++m) {
-    if (flow_.members[m].ops->kind == MemberKind::transient || !chosen(m)) continue;
+  for (std::size_t m = 0; m < members_of(flow_).size(); ++m) {
+    if (flow_.members[m].ops->kind == ArtifactKind::transient || !chosen(m)) continue;
     const std::string name(flow_.members[m].name);
     if (carried_[m].conflict && key_of_current(own_->member(m), m) == carried_[m].initial_key)
       conflicts.push_back(name);
@@ -261,11 +261,11 @@ void JoinInputs::merge(void* flow, const detail::MergeChoice& choice) {
 
   // What is left out starts at its initial value, unless the step has set it.
   const FlowObject fresh(flow_);
-  for (std::size_t m = 0; m < flow_.members.size(); ++m) {
+  for (std::size_t m = 0; m < members_of(flow_).size(); ++m) {
     const auto& member = flow_.members[m];
     const auto kind = member.ops->kind;
-    if (chosen(m) || carried_[m].record.key.empty() || kind == MemberKind::transient || kind == MemberKind::constant ||
-        kind == MemberKind::parameter)
+    if (chosen(m) || carried_[m].record.key.empty() || kind == ArtifactKind::transient ||
+        kind == ArtifactKind::constant || kind == ArtifactKind::parameter)
       continue;
     if (key_of_current(own_->member(m), m) != carried_[m].record.key) continue;
     detail::Pickler pickler{detail::ValuesOutlive{}};

@@ -21,7 +21,7 @@ namespace metaflow::runtime {
 class JoinInputs : public detail::InputsCore {
  public:
   /// `split`: what the task left that split; its artifacts are what the merge is against.
-  JoinInputs(const detail::FlowDescription& flow, std::shared_ptr<const store::FlowStore> store,
+  JoinInputs(const detail::FlowTable& flow, std::shared_ptr<const store::FlowStore> store,
              std::vector<store::TaskRef> tasks, store::TaskData split);
 
   /// Before the step runs: every member on which all inputs agree, or that only one new value was given to since the
@@ -43,7 +43,7 @@ class JoinInputs : public detail::InputsCore {
     std::uint64_t size = 0;  // 0: the input has no such artifact
   };
   const Stored& stored(std::size_t input, std::size_t member) const {
-    return stored_[input * flow_.members.size() + member];
+    return stored_[input * members_of(flow_).size() + member];
   }
   store::ArtifactRecord record(std::size_t input, std::size_t member) const;
   void load_from(std::size_t input, std::span<const std::size_t> members, void* const* into);
@@ -51,7 +51,7 @@ class JoinInputs : public detail::InputsCore {
   void read_values(std::size_t begin, std::size_t end, std::span<const std::size_t> members);
   std::string key_of_current(const void* member, std::size_t index) const;
 
-  const detail::FlowDescription& flow_;
+  const detail::FlowTable& flow_;
   std::shared_ptr<const store::FlowStore> store_;
   std::vector<store::TaskRef> tasks_;
   store::TaskData split_;

@@ -72,14 +72,13 @@ class JoinTest : public testing::Test {
       store_->write_data(tasks.back(), data);
       store_->mark_done(tasks.back(), 0);
     }
-    JoinInputs made(flow_, store_, std::move(tasks), {});
+    JoinInputs made(detail::kFlowTable<Walked>, store_, std::move(tasks), {});
     storage_->together.clear();
     return made;
   }
 
   std::shared_ptr<Noting> storage_;
   std::shared_ptr<store::FlowStore> store_;
-  detail::FlowDescription flow_ = detail::describe<Walked>();
 };
 
 TEST_F(JoinTest, WhatIsWalkedIsReadAhead) {

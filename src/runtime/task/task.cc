@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "graph/decorators.h"
 #include "graph/project.h"
+#include "runtime/language.h"
 #include "runtime/policy.h"
 #include "runtime/task/artifacts.h"
 #include "runtime/task/bookkeeping.h"
@@ -24,7 +25,7 @@
 
 namespace metaflow::runtime {
 
-using detail::MemberKind;
+using detail::ArtifactKind;
 using detail::Transition;
 using store::ArtifactRecord;
 using store::TaskData;
@@ -36,15 +37,18 @@ constexpr std::uint64_t kAdviseFrom = 64ULL << 20;
 
 class Task {
  public:
-  Task(const detail::FlowDescription& flow, const graph::DecoratorTable& table, const compute::StepArguments& arguments)
-      : flow_(flow),
+  Task(const detail::FlowTable& members, const detail::FlowDescription& flow, const graph::DecoratorTable& table,
+       const compute::StepArguments& arguments)
+      : members_(members),
+        flow_(flow),
         table_(table),
         arguments_(arguments),
         store_(std::make_shared<store::FlowStore>(
             store::open_storage(arguments.datastore, arguments.datastore_root, arguments.scratch), flow.name)),
         step_(find_step()),
-        object_(flow),
-        loaded_(flow.members.size()) {
+        code_(find_code()),
+        object_(members),
+        loaded_(members_of(members).size()) {
     const std::string& root = arguments.scratch.empty() ? arguments.datastore_root : arguments.scratch;
     const bool in_files = !arguments.scratch.empty() || arguments.datastore == "local";
     if (arguments_.inputs_stored)
@@ -72,11 +76,11 @@ class Task {
 
  private:
   const detail::StepDescription& find_step() const {
-    for (const auto& step : flow_.steps) {
-      if (step.node.name == arguments_.step) return step;
-    }
+    if (const auto* step = flow_.find_step(arguments_.step)) return *step;
     throw Error(ErrorCode::invalid_command, fmt::format("Step {} doesn't exist.", arguments_.step));
   }
+
+  const detail::StepTable& find_code() const { return members_.steps[&step_ - flow_.steps.data()]; }
 
   // --- before the step
 
@@ -85,7 +89,7 @@ class Task {
     current_.store = store_;
     current_task() = &current_;
     fill_current();
-    if (step_.node.join) {
+    if (step_.join) {
       load_join();
     } else {
       load_single();
@@ -104,9 +108,9 @@ class Task {
                   fmt::format("The input {} is not finished or not in the store", input.path()));
     input_ = std::move(*data);
     data_.items = input_.items;
-    for (std::size_t m = 0; m < flow_.members.size(); ++m) {
-      const auto& member = flow_.members[m];
-      if (member.ops->kind == MemberKind::transient) continue;
+    for (std::size_t m = 0; m < members_of(members_).size(); ++m) {
+      const auto& member = members_.members[m];
+      if (member.ops->kind == ArtifactKind::transient) continue;
       const ArtifactRecord* record = input_.find(member.name);
       if (record == nullptr) continue;  // the start step's own members, or a member that is new since the origin run
       loaded_[m].record = record;
@@ -144,14 +148,14 @@ class Task {
       item_ = store::read_foreach_item(*store_, data_.items.back(), *arguments_.split_index);
       frames.back().value = store::frame_value(item_.root());
     }
-    if (step_.choose != nullptr && is_recursive()) {
+    if (code_.choose != nullptr && is_recursive()) {
       iteration_ =
           input.step == arguments_.step ? read_internal<std::vector<std::size_t>>("_iteration_stack").at(0) + 1 : 0;
     }
   }
 
   bool is_recursive() const {
-    for (int next : step_.node.targets) {
+    for (int next : step_.targets) {
       if (&flow_.steps[static_cast<std::size_t>(next)] == &step_) return true;
     }
     return false;
@@ -175,7 +179,7 @@ class Task {
     if (!split_data)
       throw Error(ErrorCode::data_missing,
                   fmt::format("The task {} that split is not finished or not in the store", split->path()));
-    inputs_ = std::make_unique<JoinInputs>(flow_, store_, arguments_.inputs, std::move(*split_data));
+    inputs_ = std::make_unique<JoinInputs>(members_, store_, arguments_.inputs, std::move(*split_data));
     const TaskData& at_split = inputs_->split();
     // Outside of the split again: the foreachs are those that were around it.
     frames_record_ = at_split.find("_foreach_stack");
@@ -208,8 +212,8 @@ class Task {
       current.is_user_branch = graph::is_user_branch(arguments_.branch);
       current.is_production = graph::is_production_branch(arguments_.branch);
     }
-    for (const auto& member : flow_.members) {
-      if (member.ops->kind == MemberKind::parameter) current.parameter_names.emplace_back(member.name);
+    for (const auto& member : members_of(members_)) {
+      if (member.ops->kind == ArtifactKind::parameter) current.parameter_names.emplace_back(member.name);
     }
     current_.wanted_cpus = [this] { return wanted_cpus(); };
   }
@@ -227,7 +231,7 @@ class Task {
   /// False: the step threw, that was caught, and the task is finished.
   bool call() {
     if (!step_.decorators.empty() || !arguments_.with.empty()) policy_ = policy_of(decorators());
-    if (const auto index = current_.current.index(); step_.node.takes_item && item_.memory() == nullptr && index)
+    if (const auto index = current_.current.index(); step_.takes_item && item_.memory() == nullptr && index)
       item_ = store::read_foreach_item(*store_, current_.items.back(), *index);
     if (policy_.time_limit > 0 && arguments_.scratch.empty()) {  // somebody who debugs takes their time
       arm_timeout(policy_.time_limit,
@@ -254,7 +258,7 @@ class Task {
     struct Both {
       void (*run)(const detail::StepCall&);
       const detail::StepCall* call;
-    } both{step_.run, &step_call};
+    } both{code_.run, &step_call};
     call_watched(
         [](void* argument) {
           const auto& b = *static_cast<Both*>(argument);
@@ -268,25 +272,24 @@ class Task {
   // --- after the step
 
   std::string next_step() {
-    switch (step_.node.transition) {
+    switch (step_.transition) {
       case Transition::none: return {};
       case Transition::choose: {
-        const auto variable = static_cast<std::size_t>(step_.variable);
-        const int chosen = step_.choose(object_.member(variable));
+        const auto variable = static_cast<std::size_t>(code_.variable);
+        const int chosen = code_.choose(object_.member(variable));
         if (chosen < 0) {
           detail::Pickler pickler;
-          flow_.members[variable].ops->encode(object_.member(variable), pickler);
+          members_.members[variable].ops->encode(object_.member(variable), pickler);
           pickler.finish();
           std::string text = repr(value::read_back(pickler).root(), 100);
-          const std::string_view name = step_.enumerator(object_.member(variable));
+          const std::string_view name = code_.enumerator(object_.member(variable));
           if (!name.empty()) text = fmt::format("{} ({})", name, text);
           throw Error(
               ErrorCode::invalid_flow,
               fmt::format("Switch condition variable '{}' has value {} which is not in the available cases: [{}]",
-                          flow_.members[variable].name, text, base::join(step_.cases, ", ")));
+                          members_.members[variable].name, text, base::join(step_.cases, ", ")));
         }
-        return std::string(
-            flow_.steps[static_cast<std::size_t>(step_.node.targets[static_cast<std::size_t>(chosen)])].node.name);
+        return std::string(flow_.steps[static_cast<std::size_t>(step_.targets[static_cast<std::size_t>(chosen)])].name);
       }
       default: return {};
     }
@@ -300,8 +303,8 @@ class Task {
       next_as_in_graph();
     }
     save_members();
-    if (step_.node.transition == Transition::foreach)
-      add_split(store_, arguments_.step, std::string(flow_.members[static_cast<std::size_t>(step_.variable)].name),
+    if (step_.transition == Transition::foreach)
+      add_split(store_, arguments_.step, std::string(members_.members[static_cast<std::size_t>(code_.variable)].name),
                 items_, data_);
     save_caught(std::nullopt);
     write(TaskFacts{});
@@ -309,7 +312,7 @@ class Task {
 
   void next_as_in_graph() {
     data_.next.clear();
-    for (int next : step_.node.targets) data_.next.emplace_back(flow_.steps[static_cast<std::size_t>(next)].node.name);
+    for (int next : step_.targets) data_.next.emplace_back(flow_.steps[static_cast<std::size_t>(next)].name);
   }
 
   /// The task is as good as done, only that its step failed. What it had set is kept.
@@ -346,14 +349,14 @@ class Task {
   }
 
   void save_members() {
-    for (std::size_t m = 0; m < flow_.members.size(); ++m) {
-      const auto& member = flow_.members[m];
-      if (member.ops->kind == MemberKind::transient) continue;
-      const bool ranged = step_.node.transition == Transition::foreach && static_cast<int>(m) == step_.variable &&
-                          member.ops->kind != MemberKind::array;
+    for (std::size_t m = 0; m < members_of(members_).size(); ++m) {
+      const auto& member = members_.members[m];
+      if (member.ops->kind == ArtifactKind::transient) continue;
+      const bool ranged = step_.transition == Transition::foreach && static_cast<int>(m) == code_.variable &&
+                          member.ops->kind != ArtifactKind::array;
       ArtifactRecord record = save_member(member, object_.member(m), *store_, loaded_[m], ranged ? &items_ : nullptr);
       const bool unchanged = loaded_[m].record != nullptr && loaded_[m].record->key == record.key;
-      if (unchanged && member.ops->kind == MemberKind::plain && record.size > kAdviseFrom) {
+      if (unchanged && member.ops->kind == ArtifactKind::plain && record.size > kAdviseFrom) {
         fmt::print(stderr,
                    "Advice: artifact '{}' ({}) was read and not changed; as an mf::Lazy or mf::Array it would cost "
                    "nothing where it is not touched.\n",
@@ -405,10 +408,10 @@ class Task {
       data_.splits.reset();
       data_.artifacts.clear();
       data_.items = current_.items;
-      for (std::size_t m = 0; m < flow_.members.size(); ++m) {
-        if (flow_.members[m].ops->kind == MemberKind::transient) continue;
+      for (std::size_t m = 0; m < members_of(members_).size(); ++m) {
+        if (members_.members[m].ops->kind == ArtifactKind::transient) continue;
         try {
-          data_.artifacts.push_back(save_member(flow_.members[m], object_.member(m), *store_, loaded_[m]));
+          data_.artifacts.push_back(save_member(members_.members[m], object_.member(m), *store_, loaded_[m]));
         } catch (const std::exception&) {
           // this one cannot be saved; perhaps it is what the step failed of
         }
@@ -420,11 +423,13 @@ class Task {
     }
   }
 
+  const detail::FlowTable& members_;
   const detail::FlowDescription& flow_;
   const graph::DecoratorTable& table_;
   compute::StepArguments arguments_;
   std::shared_ptr<store::FlowStore> store_;
   const detail::StepDescription& step_;
+  const detail::StepTable& code_;
   FlowObject object_;
   std::vector<LoadedMember> loaded_;  // per member
   TaskData input_;                    // of the input; of a join the first one
@@ -440,12 +445,13 @@ class Task {
 
 }  // namespace
 
-int execute_task(const detail::FlowDescription& flow, const graph::DecoratorTable& table,
-                 const compute::StepArguments& arguments, const std::vector<std::string>& command) {
+int execute_task(const detail::FlowTable& members, const detail::FlowDescription& flow,
+                 const graph::DecoratorTable& table, const compute::StepArguments& arguments,
+                 const std::vector<std::string>& command) {
   install_crash_handler(command);
   std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);  // lines are shown live, and not lost with a process that dies
   try {
-    Task task(flow, table, arguments);
+    Task task(members, flow, table, arguments);
     return task.run();
   } catch (const std::exception& error) {
     fmt::print(stderr, "<flow {} step {}> failed:\n{}\n\n", flow.name, arguments.step, error.what());

@@ -1,0 +1,46 @@
+#include "runtime/language.h"
+
+#include <optional>
+
+#include <metaflow/caught.h>
+#include <metaflow/error.h>
+
+#include "base/format.h"
+#include "value/unpickler.h"
+
+namespace metaflow::runtime {
+
+namespace {
+
+/// Whether an artifact can be both: what a step failed of, and nothing.
+bool holds_exception(const detail::ArtifactDescription& artifact, const Language& language) {
+  if (artifact.kind != detail::ArtifactKind::plain) return false;
+  const Language::ValueCheck check = language.value_check();
+  try {
+    for (const auto& caught : {std::optional<CaughtException>(), std::optional(CaughtException{})}) {
+      detail::Pickler pickler;
+      detail::encode(pickler, caught);
+      pickler.finish();
+      check(artifact.name, value::read_back(pickler).root(), detail::Place{});
+    }
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+}  // namespace
+
+void check_catch(const graph::Graph& graph, const Language& language) {
+  for (const graph::Step& step : graph.steps()) {
+    const auto caught = graph::find_decorator<catch_>(step.decorators);
+    if (!caught) continue;
+    const auto* artifact = graph.flow().find_artifact(caught->var);
+    if (artifact == nullptr || holds_exception(*artifact, language)) continue;
+    throw Error(ErrorCode::invalid_flow,
+                fmt::format("@catch is to put an exception into '{}', which cannot hold one", caught->var),
+                fmt::format("Declare it so: std::optional<mf::CaughtException> {};", caught->var));
+  }
+}
+
+}  // namespace metaflow::runtime

@@ -1,0 +1,37 @@
+// What the tests of the scheduler share: a language without a program behind it.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "runtime/language.h"
+
+namespace metaflow::runtime {
+
+/// Knows no code, and of values what a test says.
+class TestLanguage : public Language {
+ public:
+  explicit TestLanguage(ValueCheck check = [](std::string_view, const Value&, const detail::Place&) {})
+      : check_(std::move(check)) {}
+
+  std::vector<detail::ParameterDescription> parameters() const override { return options; }
+  ValueCheck value_check() const override { return check_; }
+  std::vector<store::ArtifactRecord> save_parameters(store::FlowStore&,
+                                                     std::span<const GivenValue> given) const override {
+    std::vector<store::ArtifactRecord> saved;
+    for (const GivenValue& each : given) saved.push_back({std::string(each.artifact), text_of(*each.value), 0, ""});
+    return saved;
+  }
+  int execute_task(const detail::FlowDescription&, const graph::DecoratorTable&, const compute::StepArguments&,
+                   const std::vector<std::string>&) const override {
+    return kTaskThrew;
+  }
+
+  std::vector<detail::ParameterDescription> options;
+
+ private:
+  ValueCheck check_;
+};
+
+}  // namespace metaflow::runtime
