@@ -15,10 +15,10 @@
 #include "base/trusted_file.h"
 #include "cli/commands.h"
 #include "compute/step_arguments.h"
-#include "runtime/task/artifacts.h"
 #include "runtime/task/memory.h"
 #include "store/journal.h"
 #include "store/open.h"
+#include "store/stored_artifact.h"
 
 namespace metaflow::cli {
 
@@ -143,7 +143,7 @@ void print_artifacts(Context& context, const store::TaskRef& task, int attempt, 
   auto text = [&](const store::ArtifactRecord& artifact) {
     constexpr std::uint64_t kLargest = 1 << 20;
     if (artifact.size > kLargest) return fmt::format("< {} >", base::human_bytes(artifact.size));
-    return repr(runtime::StoredArtifact(fresh, artifact).read().root(), 200);
+    return repr(store::StoredArtifact(fresh, artifact).read().root(), 200);
   };
   base::write_all(1, "The step finished. Its artifacts, which are no part of the run:\n");
   for (const store::ArtifactRecord& artifact : data->artifacts) {

@@ -9,7 +9,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "cli/commands.h"
-#include "runtime/task/artifacts.h"
+#include "store/stored_artifact.h"
 #include "value/encode_value.h"
 #include "value/json_value.h"
 #include "value/unpickler.h"
@@ -84,7 +84,7 @@ void print_task(Context& context, const DumpOptions& options, const store::TaskR
   context.echo(fmt::format("Dumping output of run_id={} step={} task_id={}\n", task.run, task.step, task.task));
   const auto store = std::make_shared<store::FlowStore>(context.store());
   for (const auto& artifact : artifacts) {
-    const runtime::StoredArtifact stored(store, artifact);
+    const store::StoredArtifact stored(store, artifact);
     std::string text = "< artifact too large: --max-value-size >";
     std::string type = artifact.type;
     if (artifact.size <= options.max_value_size || type.empty()) {
@@ -104,7 +104,7 @@ void write_all_tasks(Context& context, const DumpOptions& options, const Tasks& 
     for (const auto& [task, artifacts] : tasks) {
       base::Json values = base::Json::object();
       for (const auto& artifact : artifacts)
-        values.set(artifact.name, value::json_of(runtime::StoredArtifact(store, artifact).read().root()));
+        values.set(artifact.name, value::json_of(store::StoredArtifact(store, artifact).read().root()));
       all.set(task.path(), std::move(values));
     }
     const std::string text = all.dump() + "\n";
@@ -122,7 +122,7 @@ void write_all_tasks(Context& context, const DumpOptions& options, const Tasks& 
     }
     pickler.begin_dict();
     for (const auto& artifact : artifacts) {
-      documents.push_back(runtime::StoredArtifact(store, artifact).read());
+      documents.push_back(store::StoredArtifact(store, artifact).read());
       pickler.next();
       pickler.text(artifact.name);
       value::encode_value(pickler, documents.back().root());

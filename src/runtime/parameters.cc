@@ -4,11 +4,12 @@
 #include <charconv>
 
 #include <metaflow/error.h>
+#include <metaflow/parameter.h>
 
 #include "base/format.h"
 #include "base/json.h"
 #include "base/text.h"
-#include "runtime/task/artifacts.h"
+#include "store/stored_artifact.h"
 #include "value/json_value.h"
 
 namespace metaflow::runtime {
@@ -138,7 +139,7 @@ void check_parameter(const ParameterDescription& parameter, const std::string& t
 void replace_graph_info(store::TaskData& data, const graph::Graph& graph, store::FlowStore& store,
                         const std::string& program) {
   std::erase_if(data.artifacts, [](const auto& artifact) { return artifact.name == "_graph_info"; });
-  data.artifacts.push_back(save_value(
+  data.artifacts.push_back(store::save_value(
       store, "_graph_info", [&](detail::Pickler& out) { value::encode_json(out, graph::graph_info(graph, program)); }));
   std::sort(data.artifacts.begin(), data.artifacts.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
 }
@@ -156,7 +157,7 @@ store::TaskData save_parameters(const graph::Graph& graph, const Language& langu
   }
   store::TaskData data;
   data.artifacts = language.save_parameters(store, values);
-  auto add = [&](const char* name, auto encode) { data.artifacts.push_back(save_value(store, name, encode)); };
+  auto add = [&](const char* name, auto encode) { data.artifacts.push_back(store::save_value(store, name, encode)); };
   add("name", [&](detail::Pickler& out) { out.text(graph.flow().name); });
   replace_graph_info(data, graph, store, program);
   add("_foreach_stack", [](detail::Pickler& out) {

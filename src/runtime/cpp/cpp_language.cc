@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <memory>
 
+#include "runtime/cpp/cpp_task.h"
 #include "runtime/cpp/flow_object.h"
-#include "runtime/task/artifacts.h"
-#include "runtime/task/task.h"
+#include "runtime/cpp/members.h"
 #include "value/unpickler.h"
 
 namespace metaflow::runtime {
@@ -118,14 +118,14 @@ std::vector<store::ArtifactRecord> CppLanguage::save_parameters(store::FlowStore
   for (std::size_t m = 0; m < members.size(); ++m) {
     const auto kind = members[m].ops->kind;
     if (kind == ArtifactKind::parameter || kind == ArtifactKind::constant)
-      saved.push_back(save_member(members[m], object.member(m), store, {}));
+      saved.push_back(save_member(members[m], object.member(m), store));
   }
   return saved;
 }
 
 int CppLanguage::execute_task(const detail::FlowDescription& flow, const graph::DecoratorTable& decorators,
                               const compute::StepArguments& arguments, const std::vector<std::string>& command) const {
-  return runtime::execute_task(flow_, flow, decorators, arguments, command);
+  return execute_cpp_task(flow_, flow, decorators, arguments, command);
 }
 
 }  // namespace metaflow::runtime

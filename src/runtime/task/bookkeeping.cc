@@ -5,13 +5,15 @@
 #include <metaflow/error.h>
 
 #include "base/format.h"
-#include "runtime/task/artifacts.h"
 #include "store/foreach.h"
+#include "store/stored_artifact.h"
 
 namespace metaflow::runtime {
 
 using store::ArtifactRecord;
 using store::FlowStore;
+using store::save_value;
+using store::StoredArtifact;
 using store::TaskData;
 
 namespace {

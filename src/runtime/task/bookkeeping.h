@@ -15,13 +15,13 @@ namespace metaflow::runtime {
 
 /// What is to be said of a task that has ended.
 struct TaskFacts {
-  std::string step;
+  std::string step{};
   bool ok = true;       // the run may go on from it
   bool success = true;  // its step did not fail; a failure that was caught is ok and no success
-  std::optional<std::size_t> iteration;
-  std::vector<ForeachFrame> frames;                      // the foreachs around it
+  std::optional<std::size_t> iteration{};
+  std::vector<ForeachFrame> frames{};                    // the foreachs around it
   const store::ArtifactRecord* stored_frames = nullptr;  // the same, if it is in the store already
-  std::optional<CaughtException> exception;              // that ended it
+  std::optional<CaughtException> exception{};            // that ended it
 };
 
 /// Adds them to `data`, whose `next`, `splits` and `items` are known. `input`: those that are passed on come from

@@ -1,4 +1,4 @@
-#include "runtime/task/join.h"
+#include "runtime/cpp/cpp_join.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -8,6 +8,7 @@
 #include <metaflow/flow.h>
 
 #include "store/memory/memory_storage.h"
+#include "store/stored_artifact.h"
 
 namespace metaflow::runtime {
 namespace {
@@ -51,14 +52,16 @@ class Noting : public store::MemoryStorage {
 
 class JoinTest : public testing::Test {
  protected:
-  JoinTest() : storage_(std::make_shared<Noting>()), store_(std::make_shared<store::FlowStore>(storage_, "Walked")) {}
+  JoinTest() : storage_(std::make_shared<Noting>()), store_(std::make_shared<store::FlowStore>(storage_, "Walked")) {
+    for (const auto& member : own_.members()) names_.emplace_back(member.name);
+  }
 
   template <class T>
   store::ArtifactRecord saved(const std::string& name, const T& value) {
-    return save_value(*store_, name, [&](detail::Pickler& pickler) { detail::encode(pickler, value); });
+    return store::save_value(*store_, name, [&](detail::Pickler& pickler) { detail::encode(pickler, value); });
   }
   /// Input i has i and -i, and a text of so many bytes.
-  JoinInputs inputs(int count, std::size_t bytes = 1) {
+  detail::InputsCore& inputs(int count, std::size_t bytes = 1) {
     std::vector<store::TaskRef> tasks;
     for (int i = 0; i < count; ++i) {
       store::TaskData data;
@@ -72,17 +75,22 @@ class JoinTest : public testing::Test {
       store_->write_data(tasks.back(), data);
       store_->mark_done(tasks.back(), 0);
     }
-    JoinInputs made(detail::kFlowTable<Walked>, store_, std::move(tasks), {});
+    inputs_ = std::make_unique<JoinInputs>(names_, store_, std::move(tasks), store::TaskData{});
+    join_ = std::make_unique<CppJoin>(detail::kFlowTable<Walked>, *inputs_, store_, own_);
     storage_->together.clear();
-    return made;
+    return *join_;
   }
 
   std::shared_ptr<Noting> storage_;
   std::shared_ptr<store::FlowStore> store_;
+  std::vector<std::string> names_;  // of the members
+  FlowObject own_{detail::kFlowTable<Walked>};
+  std::unique_ptr<JoinInputs> inputs_;
+  std::unique_ptr<CppJoin> join_;
 };
 
 TEST_F(JoinTest, WhatIsWalkedIsReadAhead) {
-  JoinInputs core = inputs(20);
+  detail::InputsCore& core = inputs(20);
   int sum = 0;
   for (const int value : Inputs<Walked>(core).each(&Walked::value)) sum += value;
   EXPECT_EQ(sum, 190);
@@ -90,7 +98,7 @@ TEST_F(JoinTest, WhatIsWalkedIsReadAhead) {
 }
 
 TEST_F(JoinTest, WithAllMembersThatAreNotLazy) {
-  JoinInputs core = inputs(7);
+  detail::InputsCore& core = inputs(7);
   int seen = 0;
   for (const Walked& input : Inputs<Walked>(core)) {
     EXPECT_EQ(input.value, seen);
@@ -105,7 +113,7 @@ TEST_F(JoinTest, WithAllMembersThatAreNotLazy) {
 }
 
 TEST_F(JoinTest, WhoWantsOneReadsOne) {
-  JoinInputs core = inputs(20);
+  detail::InputsCore& core = inputs(20);
   const Inputs<Walked> inputs(core);
   EXPECT_EQ(inputs[0].value, 0);
   EXPECT_EQ(inputs[11].value, 11);
@@ -114,7 +122,7 @@ TEST_F(JoinTest, WhoWantsOneReadsOne) {
 }
 
 TEST_F(JoinTest, NoMoreBytesThanMemoryHasRoomFor) {
-  JoinInputs core = inputs(6, 15'000'000);
+  detail::InputsCore& core = inputs(6, 15'000'000);
   for (int times = 0; times < 2; ++times) {
     std::size_t bytes = 0;
     for (const std::string& text : Inputs<Walked>(core).each(&Walked::text)) bytes += text.size();
@@ -124,7 +132,7 @@ TEST_F(JoinTest, NoMoreBytesThanMemoryHasRoomFor) {
 }
 
 TEST_F(JoinTest, WhatIsMissingBehindIsNotInTheWay) {
-  JoinInputs core = inputs(4);
+  detail::InputsCore& core = inputs(4);
   const std::string key = saved("value", 2).key;
   storage_->lost = store::blob_path(store_->blob_directory(), key);
   std::vector<int> seen;

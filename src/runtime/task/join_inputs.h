@@ -1,0 +1,83 @@
+// The inputs of a join, whatever language its step is written in: read when touched, merged against the task that
+// split.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "store/flow_store.h"
+#include "value/sha1.h"
+
+namespace metaflow::runtime {
+
+/// Keeps a key and a size per input and artifact (28 bytes), so that 100,000 inputs fit in memory. Who goes through the
+/// inputs in order gets more and more of them read ahead together, up to 64 inputs or 32 MB: a remote store takes as
+/// long for one value as for many. Not thread-safe.
+class JoinInputs {
+ public:
+  /// `artifacts`: the names that are asked for; below, they are counted in this order. It outlives this. `split`: what
+  /// the task left that split; its artifacts are what the merge is against. Throws Error{data_missing} for an input
+  /// that has not finished, and Error{data_store}.
+  JoinInputs(const std::vector<std::string>& artifacts, std::shared_ptr<const store::FlowStore> store,
+             std::vector<store::TaskRef> tasks, store::TaskData split);
+
+  std::size_t size() const { return tasks_.size(); }
+  const store::TaskData& first() const { return first_; }
+  const store::TaskData& split() const { return split_; }
+  const std::vector<store::TaskRef>& tasks() const { return tasks_; }
+
+  // --- one input
+
+  /// Whether an input has an artifact: one that ran an older program may be without it.
+  bool has(std::size_t input, std::size_t artifact) const { return stored(input, artifact).size != 0; }
+  store::ArtifactRecord record(std::size_t input, std::size_t artifact) const;
+  /// Says which artifacts of an input will be asked for now, so that they are read together, and those of the inputs
+  /// behind it. Those that the input has not got count for nothing.
+  void prepare(std::size_t input, std::span<const std::size_t> artifacts);
+  /// The payload of an artifact that the input has. A large one is not kept: asked for once more, it is read once more.
+  base::SharedBytes read(std::size_t input, std::size_t artifact);
+
+  // --- all of them
+
+  /// How the inputs stand to each other in one artifact.
+  struct Merged {
+    bool conflict = false;     // several gave it a new value since the split
+    bool in_no_input = false;  // there is no value
+    std::size_t input = 0;     // else: one of those that have the value
+  };
+  const Merged& merged(std::size_t artifact) const { return merged_[artifact]; }
+  /// What is carried over, if there is a value and no conflict.
+  store::ArtifactRecord carried(std::size_t artifact) const;
+
+ private:
+  struct Stored {
+    value::Digest key{};
+    std::uint64_t size = 0;  // 0: the input has no such artifact
+  };
+  const Stored& stored(std::size_t input, std::size_t artifact) const {
+    return stored_[input * artifacts_.size() + artifact];
+  }
+  Merged merge(std::size_t artifact) const;
+  void read_values(std::size_t begin, std::size_t end, std::span<const std::size_t> artifacts);
+
+  const std::vector<std::string>& artifacts_;
+  std::shared_ptr<const store::FlowStore> store_;
+  std::vector<store::TaskRef> tasks_;
+  store::TaskData split_;
+  store::TaskData first_;  // of input 0
+  std::vector<Stored> stored_;
+  std::vector<Merged> merged_;  // per artifact
+
+  /// What was read last: the values of these artifacts of the inputs [begin, end).
+  struct Ahead {
+    std::vector<std::size_t> artifacts;
+    std::size_t begin = 0;
+    std::size_t end = 0;
+    std::map<value::Digest, base::SharedBytes> payloads;
+  } ahead_;
+};
+
+}  // namespace metaflow::runtime

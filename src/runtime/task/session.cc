@@ -1,0 +1,349 @@
+#include "runtime/task/session.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "base/format.h"
+#include "base/text.h"
+#include "graph/project.h"
+#include "store/foreach.h"
+#include "store/open.h"
+#include "store/stored_artifact.h"
+
+namespace metaflow::runtime {
+
+using detail::Transition;
+using store::ArtifactRecord;
+using store::StoredArtifact;
+using store::TaskData;
+
+namespace {
+
+bool same_bytes(store::Pieces pieces, std::span<const std::byte> whole) {
+  std::size_t at = 0;
+  for (const auto& piece : pieces) {
+    if (piece.size() > whole.size() - at || std::memcmp(piece.data(), whole.data() + at, piece.size()) != 0)
+      return false;
+    at += piece.size();
+  }
+  return at == whole.size();
+}
+
+std::uint64_t size_of(store::Pieces pieces) {
+  std::uint64_t size = 0;
+  for (const auto& piece : pieces) size += piece.size();
+  return size;
+}
+
+}  // namespace
+
+std::shared_ptr<store::FlowStore> open_task_store(const std::string& flow, const compute::StepArguments& arguments) {
+  return std::make_shared<store::FlowStore>(
+      store::open_storage(arguments.datastore, arguments.datastore_root, arguments.scratch), flow);
+}
+
+TaskSession::TaskSession(const detail::FlowDescription& flow, const graph::DecoratorTable& table,
+                         std::shared_ptr<store::FlowStore> store, compute::StepArguments arguments,
+                         std::vector<std::string> artifacts)
+    : flow_(flow),
+      table_(table),
+      arguments_(std::move(arguments)),
+      store_(std::move(store)),
+      step_(find_step()),
+      names_(std::move(artifacts)),
+      artifacts_(names_.size()) {
+  if (arguments_.inputs_stored)
+    arguments_.inputs = compute::unpack_inputs(store_->read_inputs({arguments_.run, arguments_.step, arguments_.task}));
+}
+
+TaskSession::~TaskSession() {
+  if (current_task() == &current_) current_task() = nullptr;
+}
+
+const detail::StepDescription& TaskSession::find_step() const {
+  if (const auto* step = flow_.find_step(arguments_.step)) return *step;
+  throw Error(ErrorCode::invalid_command, fmt::format("Step {} doesn't exist.", arguments_.step));
+}
+
+// --- before the step
+
+void TaskSession::open() {
+  data_.attempt = arguments_.retry_count;
+  current_.store = store_;
+  current_task() = &current_;
+  fill_current();
+  if (step_.join) {
+    open_join();
+  } else {
+    open_single();
+  }
+}
+
+void TaskSession::fill_current() {
+  Current& current = current_.current;
+  current.flow_name = flow_.name;
+  current.run_id = arguments_.run;
+  current.step_name = arguments_.step;
+  current.task_id = arguments_.task;
+  current.retry_count = arguments_.retry_count;
+  current.origin_run_id = arguments_.origin_run_id;
+  current.namespace_ = arguments_.name_space;
+  const char* user = std::getenv("METAFLOW_USER");
+  current.username = user != nullptr ? user : "";
+  current.tags = arguments_.tags;
+  if (!flow_.project.empty()) {
+    current.project_name = flow_.project;
+    current.branch_name = arguments_.branch;
+    current.project_flow_name = fmt::format("{}.{}.{}", flow_.project, arguments_.branch, flow_.name);
+    current.is_user_branch = graph::is_user_branch(arguments_.branch);
+    current.is_production = graph::is_production_branch(arguments_.branch);
+  }
+  for (const auto& artifact : flow_.artifacts) {
+    if (artifact.kind == detail::ArtifactKind::parameter) current.parameter_names.push_back(artifact.name);
+  }
+  current_.wanted_cpus = [this]() -> double {
+    if (const char* cpus = std::getenv("METAFLOW_TASK_CPUS")) return std::strtod(cpus, nullptr);  // on a cluster
+    const auto wish = graph::find_decorator<resources>(decorators());
+    return wish ? wish->cpu : 0;
+  };
+}
+
+void TaskSession::open_single() {
+  if (arguments_.inputs.size() != 1) {
+    throw Error(ErrorCode::usage,
+                fmt::format("Step {} has one input, not {}", arguments_.step, arguments_.inputs.size()));
+  }
+  const store::TaskRef& input = arguments_.inputs[0];
+  auto data = store_->read_done(input);
+  if (!data)
+    throw Error(ErrorCode::data_missing, fmt::format("The input {} is not finished or not in the store", input.path()));
+  input_ = std::move(*data);
+  data_.items = input_.items;
+  // Some may be missing: at the start step all but parameters; later what is new since the origin run.
+  for (std::size_t a = 0; a < names_.size(); ++a) artifacts_[a].record = input_.find(names_[a]);
+}
+
+void TaskSession::open_join() {
+  const auto split = store::parse_task_ref(arguments_.split);
+  if (!split)
+    throw Error(ErrorCode::usage,
+                fmt::format("Step {} is a join: --split-path names the task that split", arguments_.step));
+  auto split_data = store_->read_done(*split);
+  if (!split_data)
+    throw Error(ErrorCode::data_missing,
+                fmt::format("The task {} that split is not finished or not in the store", split->path()));
+  inputs_ = std::make_unique<JoinInputs>(names_, store_, arguments_.inputs, std::move(*split_data));
+  const TaskData& at_split = inputs_->split();
+  // Outside of the split again: the foreachs are those that were around it.
+  frames_record_ = at_split.find("_foreach_stack");
+  data_.items = at_split.items;
+  if (at_split.splits && !data_.items.empty()) data_.items.pop_back();
+  current_.items = data_.items;
+  if (frames_record_ != nullptr && (!data_.items.empty() || !at_split.has_details)) {
+    current_.current.foreach_stack = store::decode_frames(StoredArtifact(store_, *frames_record_).read().root());
+  }
+  input_ = inputs_->first();
+  carried_.resize(names_.size());
+  for (std::size_t a = 0; a < names_.size(); ++a) {
+    if (inputs_->merged(a).conflict || inputs_->merged(a).in_no_input) continue;
+    carried_[a] = inputs_->carried(a);
+    artifacts_[a].record = &carried_[a];
+  }
+}
+
+void TaskSession::read(std::span<const std::size_t> artifacts) {
+  std::vector<const ArtifactRecord*> records;
+  for (const std::size_t a : artifacts) records.push_back(record(a));
+  std::vector<base::SharedBytes> payloads = store_->load_values(records);
+  for (std::size_t i = 0; i < artifacts.size(); ++i) artifacts_[artifacts[i]].payload = std::move(payloads[i]);
+}
+
+bool TaskSession::begin() {
+  if (!step_.join) load_frames();
+  if (!arguments_.failure.empty()) {
+    catch_failure({arguments_.failure_type, last_failure(), ""});
+    return false;
+  }
+  if (!step_.decorators.empty() || !arguments_.with.empty()) policy_ = policy_of(decorators());
+  if (const auto index = current_.current.index(); step_.takes_item && item_.memory() == nullptr && index)
+    item_ = store::read_foreach_item(*store_, current_.items.back(), *index);
+  if (policy_.time_limit > 0 && arguments_.scratch.empty()) {  // somebody who debugs takes their time
+    arm_timeout(policy_.time_limit,
+                fmt::format("Step {} timed out after {}", arguments_.step, duration_in_words(policy_.time_limit)));
+  }
+  return true;
+}
+
+/// The foreachs around this task: those of its input, and the one that the input split, if it did.
+void TaskSession::load_frames() {
+  const store::TaskRef& input = arguments_.inputs[0];
+  frames_record_ = input_.find("_foreach_stack");
+  auto& frames = current_.current.foreach_stack;
+  if (frames_record_ != nullptr && (arguments_.split_index || !input_.items.empty() || !input_.has_details)) {
+    frames = store::decode_frames(StoredArtifact(store_, *frames_record_).read().root());
+  }
+  if (arguments_.split_index) {
+    ForeachFrame frame{arguments_.step, "", 0, *arguments_.split_index, ""};
+    if (input_.has_details && !input_.items.empty()) {
+      frame.variable = input_.items.back().variable;
+      frame.num_splits = input_.splits.value_or(0);
+    } else {  // a split that Python made
+      frame.variable = read_internal<std::string>("_foreach_var");
+      frame.num_splits = read_internal<std::size_t>("_foreach_num_splits");
+      const ArtifactRecord* range = input_.find(frame.variable);
+      if (range == nullptr)
+        throw Error(ErrorCode::data_missing,
+                    fmt::format("The input {} has no artifact '{}' to fan out over", input.path(), frame.variable));
+      data_.items.push_back({frame.variable, range->key, range->size, ""});
+    }
+    frames_record_ = nullptr;  // a list of its own
+    frames.push_back(frame);
+  }
+  current_.items = data_.items;
+  if (arguments_.split_index) {
+    item_ = store::read_foreach_item(*store_, data_.items.back(), *arguments_.split_index);
+    frames.back().value = store::frame_value(item_.root());
+  }
+  if (step_.transition == Transition::choose && chooses_itself()) {
+    iteration_ =
+        input.step == arguments_.step ? read_internal<std::vector<std::size_t>>("_iteration_stack").at(0) + 1 : 0;
+  }
+}
+
+bool TaskSession::chooses_itself() const {
+  return std::any_of(step_.targets.begin(), step_.targets.end(),
+                     [&](int next) { return &flow_.steps[static_cast<std::size_t>(next)] == &step_; });
+}
+
+template <class T>
+T TaskSession::read_internal(const char* name) const {
+  const ArtifactRecord* record = input_.find(name);
+  if (record == nullptr)
+    throw Error(ErrorCode::data_missing,
+                fmt::format("The input of step {} has no artifact '{}'", arguments_.step, name));
+  return StoredArtifact(store_, *record).read().as<T>();
+}
+
+bool TaskSession::catches() const {
+  return policy_.caught && arguments_.retry_count >= arguments_.max_user_code_retries;
+}
+
+// --- after the step
+
+void TaskSession::end() { disarm_timeout(); }
+
+void TaskSession::catch_failure(const CaughtException& caught) {
+  end();
+  policy_ = policy_of(decorators());
+  if (policy_.caught && policy_.caught->print_exception) {
+    fmt::print("@catch caught an exception from {}\n", who());
+    for (const std::string& line : base::split(caught.stacktrace.empty() ? caught.exception : caught.stacktrace, '\n'))
+      fmt::print(">  {}\n", line);
+    std::fflush(stdout);
+  }
+  outcome_ = Outcome::caught;
+  exception_ = caught;
+}
+
+/// What an attempt notes that comes after the last that was to succeed.
+std::string TaskSession::last_failure() const {
+  if (arguments_.failure_type == CaughtException::kTimedOut) return arguments_.failure;
+  const int attempts = arguments_.max_user_code_retries + 1;
+  return fmt::format("Task execution failed {}. {}", attempts == 1 ? "once" : fmt::format("{} times", attempts),
+                     attempts == 1 ? arguments_.failure : "The last time: " + arguments_.failure);
+}
+
+void TaskSession::fail(const Failure& failure) {
+  std::fflush(nullptr);
+  std::string text = fmt::format("{} failed:\n{}\n", who(), failure.summary());
+  for (std::size_t i = 0; i < failure.stack.size(); ++i)
+    text += fmt::format("    {}{}\n", i == 0 ? "thrown in " : "called by ", failure.stack[i]);
+  text += "\n";
+  std::fputs(text.c_str(), stderr);
+  std::fflush(stderr);
+
+  outcome_ = Outcome::failed;
+  exception_ = failure.as_caught();
+  data_.failure = failure.summary().substr(0, 500);
+  data_.next.clear();
+  data_.splits.reset();
+  data_.artifacts.clear();
+  data_.items = current_.items;
+}
+
+/// "<flow F step work[3] (input: 0.5)>"
+std::string TaskSession::who() const {
+  const auto& frames = current_.current.foreach_stack;
+  if (frames.empty()) return fmt::format("<flow {} step {}>", flow_.name, arguments_.step);
+  std::vector<std::string> indices;
+  for (const auto& frame : frames) indices.push_back(std::to_string(frame.index));
+  return fmt::format("<flow {} step {}[{}] (input: {})>", flow_.name, arguments_.step, base::join(indices, ","),
+                     frames.back().value.substr(0, 20));
+}
+
+void TaskSession::refer(std::size_t artifact, ArtifactRecord stored) {
+  stored.name = names_[artifact];
+  data_.artifacts.push_back(std::move(stored));
+}
+
+bool TaskSession::save(std::size_t artifact, const Payload& payload) {
+  if (!payload.items.empty()) items_.assign(payload.items.begin(), payload.items.end());
+  const ArtifactRecord* before = record(artifact);
+  if (before != nullptr && same_bytes(payload.parts, artifacts_[artifact].payload.bytes())) {
+    keep(artifact);
+    return false;
+  }
+  data_.artifacts.push_back({names_[artifact], store_->save_value(payload.parts, payload.spool_file),
+                             size_of(payload.parts), std::string(payload.type)});
+  return before == nullptr || before->key != data_.artifacts.back().key;
+}
+
+Error TaskSession::no_case(const std::string& value) const {
+  return {ErrorCode::invalid_flow,
+          fmt::format("Switch condition variable '{}' has value {} which is not in the available cases: [{}]",
+                      step_.variable, value, base::join(step_.cases, ", "))};
+}
+
+void TaskSession::finish(int chosen) {
+  if (outcome_ == Outcome::failed) {
+    try {
+      write({.ok = false, .success = false, .exception = exception_});
+    } catch (const std::exception& error) {  // the store may be what the task failed of
+      fmt::print(stderr, "The artifacts of the failed step could not be saved: {}\n", error.what());
+    }
+    return;
+  }
+  data_.next.clear();
+  for (std::size_t target = 0; target < step_.targets.size(); ++target) {
+    if (chosen >= 0 && target != static_cast<std::size_t>(chosen)) continue;
+    data_.next.push_back(flow_.steps[static_cast<std::size_t>(step_.targets[target])].name);
+  }
+  const bool caught = outcome_ == Outcome::caught;
+  if (step_.transition == Transition::foreach && !caught)
+    add_split(store_, arguments_.step, step_.variable, items_, data_);
+  save_caught();
+  write({.success = !caught});
+}
+
+/// The artifact that catch was asked for.
+void TaskSession::save_caught() {
+  if (!policy_.caught || policy_.caught->var.empty()) return;
+  std::erase_if(data_.artifacts, [&](const ArtifactRecord& a) { return a.name == policy_.caught->var; });
+  data_.artifacts.push_back(
+      store::save_value(*store_, policy_.caught->var, [&](detail::Pickler& out) { detail::encode(out, exception_); }));
+}
+
+void TaskSession::write(TaskFacts facts) {
+  facts.step = arguments_.step;
+  facts.iteration = iteration_;
+  facts.frames = current_.current.foreach_stack;
+  facts.stored_frames = frames_record_;
+  add_bookkeeping(*store_, facts, input_, data_);
+  std::sort(data_.artifacts.begin(), data_.artifacts.end(),
+            [](const auto& a, const auto& b) { return a.name < b.name; });
+  store_->write_data({arguments_.run, arguments_.step, arguments_.task}, data_);
+}
+
+}  // namespace metaflow::runtime

@@ -1,0 +1,22 @@
+#include "store/stored_artifact.h"
+
+#include <metaflow/error.h>
+
+#include "base/format.h"
+#include "value/unpickler.h"
+
+namespace metaflow::store {
+
+Document parse_artifact(const base::SharedBytes& payload, std::string_view name) {
+  try {
+    return value::read_pickle(payload);
+  } catch (const Error& error) {
+    throw error.prefixed(fmt::format("artifact '{}': ", name));
+  }
+}
+
+Document StoredArtifact::read() const {
+  return parse_artifact(store_->load_value(record_.key, record_.size, record_.name), record_.name);
+}
+
+}  // namespace metaflow::store

@@ -1,0 +1,45 @@
+// Artifacts as values: reading one, storing one.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include <metaflow/detail/pickler.h>
+#include <metaflow/detail/stored.h>
+
+#include "store/flow_store.h"
+
+namespace metaflow::store {
+
+/// The value of an artifact that is in the store. Thread-safe as far as the storage is.
+class StoredArtifact : public detail::StoredValue {
+ public:
+  StoredArtifact(std::shared_ptr<const FlowStore> store, ArtifactRecord record)
+      : store_(std::move(store)), record_(std::move(record)) {}
+
+  /// Throws Error{data_store, data_missing, invalid_value}; of the latter the message begins with the artifact's name.
+  Document read() const override;
+  const std::string& name() const override { return record_.name; }
+  const std::string& key() const override { return record_.key; }
+  const ArtifactRecord& record() const { return record_; }
+
+ private:
+  std::shared_ptr<const FlowStore> store_;
+  ArtifactRecord record_;
+};
+
+/// The value that an artifact's payload is. Throws Error{invalid_value} as StoredArtifact::read does.
+Document parse_artifact(const base::SharedBytes& payload, std::string_view name);
+
+/// Stores a value that `encode` writes.
+template <class F>
+ArtifactRecord save_value(FlowStore& store, std::string name, F encode) {
+  detail::Pickler pickler;
+  encode(pickler);
+  pickler.finish();
+  const auto parts = pickler.parts();
+  return {std::move(name), store.save_value(parts), pickler.size(), std::string(pickler.type())};
+}
+
+}  // namespace metaflow::store
