@@ -80,6 +80,12 @@ TEST(Json, WhatIsNotJson) {
 TEST(Json, DeepValuesAreRefused) {
   EXPECT_TRUE(Json::parse(std::string(100, '[') + std::string(100, ']')));
   EXPECT_FALSE(Json::parse(std::string(101, '[') + std::string(101, ']')));
+  EXPECT_FALSE(Json::parse(R"({"a": )" + std::string(100, '[') + std::string(100, ']') + "}"));
+  // Levels are what is open, not what a text has of brackets.
+  EXPECT_TRUE(Json::parse("[\"" + std::string(1000, '[') + R"(\"[", "{"])"));
+  std::string wide;
+  for (int i = 0; i < 1000; ++i) wide += "[],{},";
+  EXPECT_TRUE(Json::parse("[" + wide + "0]"));
   EXPECT_EQ(mismatch_of([] { (void)Json::parse_or_throw(std::string(100'000, '[')); }), "it is nested too deeply");
 }
 

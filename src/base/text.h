@@ -64,10 +64,6 @@ std::string json_quoted(std::string_view text);
 /// The texts as a list of JSON, on one line as Python writes it: ["a", "b"]
 std::string json_quoted(std::span<const std::string> texts);
 
-/// Whether JSON text has more levels than anything of ours: what would be parsed, but overflow the stack when it is
-/// copied or written.
-bool is_deep_json(std::string_view text);
-
 std::span<const std::byte> as_bytes(std::string_view text);
 std::string_view as_text(std::span<const std::byte> bytes);
 

@@ -95,16 +95,6 @@ TEST(Text, Base64) {
   EXPECT_EQ(base64(as_bytes("Man")), "TWFu");
 }
 
-TEST(Text, DeepJson) {
-  EXPECT_FALSE(is_deep_json(std::string(100, '[') + std::string(100, ']')));
-  EXPECT_TRUE(is_deep_json(std::string(101, '[')));
-  EXPECT_TRUE(is_deep_json(R"({"a\"": )" + std::string(50, '{') + std::string(50, '[')));
-  EXPECT_FALSE(is_deep_json('"' + std::string(1000, '[') + "\\\"[\""));
-  std::string wide;
-  for (int i = 0; i < 1000; ++i) wide += "[],{},";
-  EXPECT_FALSE(is_deep_json("[" + wide + "0]"));
-}
-
 TEST(Text, EditDistance) {
   EXPECT_EQ(edit_distance("--max-worker", "--max-workers"), 1U);
   EXPECT_EQ(edit_distance("", "abc"), 3U);

@@ -152,18 +152,6 @@ std::vector<Decorator> DecoratorTable::of_step(const detail::StepDescription& st
 
 // --- decorators of a step
 
-std::string decorator_spec(const Decorator& decorator) {
-  std::string spec = decorator.name;
-  char separator = ':';
-  for (const auto& [name, value] : decorator.attributes.members()) {
-    if (value.is_null()) continue;
-    spec += separator;
-    spec += name + "=" + value.dump();
-    separator = ',';
-  }
-  return spec;
-}
-
 Decorator from_description(const detail::Decorator& described) {
   const Document document = value::read_pickle(base::SharedBytes(described.attributes));
   Decorator decorator{described.name, Json::object(), true};

@@ -57,9 +57,6 @@ class DecoratorTable {
 /// Those that no platform brings: catch, environment, resources, retry, timeout.
 std::vector<const DecoratorKind*> core_decorators();
 
-/// Back to the text that DecoratorTable::parse reads, for child processes.
-std::string decorator_spec(const Decorator& decorator);
-
 /// From the untyped form that the public header makes.
 Decorator from_description(const detail::Decorator& decorator);
 

@@ -146,7 +146,7 @@ def test_life_of_a_job(client):
     client.until(lambda line: line.get("id") == jobs and "Complete" in [c["type"] for c in status(line).get("conditions", [])])
     assert client.changes(jobs)[0] == ("ADDED", "life-1") and set(client.changes(jobs)[1:]) == {("MODIFIED", "life-1")}
     assert client.call("get", name="life-1")["object"]["status"]["succeeded"] == 1
-    assert client.call("list", resource="events", eventsOf=created["metadata"]["uid"])["names"]
+    assert client.call("list", resource="events", fields="involvedObject.uid=" + created["metadata"]["uid"])["names"]
     assert "failure" not in client.call("delete", name="life-1")
     client.until(lambda line: line.get("id") == jobs and line.get("change") == "DELETED")
     client.until(lambda line: line.get("id") == pods and line.get("change") == "DELETED")
@@ -164,7 +164,7 @@ def test_deletion_in_the_foreground(client):
     client.call("create", object=body)
     running = client.until(lambda line: line.get("id") == pods and status(line).get("phase") == "Running")
     pod = running["object"]["metadata"]["name"]
-    assert client.call("list", resource="events", eventsOf=running["object"]["metadata"]["uid"])["names"]
+    assert client.call("list", resource="events", fields="involvedObject.uid=" + running["object"]["metadata"]["uid"])["names"]
     assert "failure" not in client.call("delete", name="foreground-1", foreground=True)
     client.until(lambda line: line.get("id") == jobs and "deletionTimestamp" in line.get("object", {}).get("metadata", {}))
     client.until(lambda line: line.get("id") == jobs and line.get("change") == "DELETED")

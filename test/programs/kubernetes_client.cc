@@ -92,9 +92,7 @@ class Program {
     const auto verb = command.get<std::string>("do");
     const kube::Resource resource = resource_named(command.get("resource", "jobs"));
     const std::string name = command.get("name", "");
-    const kube::Selection selection = command.contains("eventsOf")
-                                          ? kube::events_of(command.get<std::string>("eventsOf"))
-                                          : kube::Selection{command.get("labels", ""), command.get("fields", "")};
+    const kube::Selection selection{command.get("labels", ""), command.get("fields", "")};
     if (verb == "create") {
       api_.create(resource, command.at("object"), answer(id));
     } else if (verb == "get") {

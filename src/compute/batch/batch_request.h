@@ -20,7 +20,6 @@ enum class Machines : std::uint8_t { ec2, spot, fargate, fargate_spot };
 inline bool is_fargate(Machines machines) {
   return machines == Machines::fargate || machines == Machines::fargate_spot;
 }
-inline bool is_spot(Machines machines) { return machines == Machines::spot || machines == Machines::fargate_spot; }
 std::string_view name_of(Machines machines);  // "EC2 Spot"
 
 struct Volume {

@@ -127,10 +127,4 @@ std::vector<std::string> bootstrap_command(const std::vector<std::string>& argum
   return command;
 }
 
-std::vector<std::string> supervised(const std::vector<std::string>& step) {
-  std::vector<std::string> words{"supervise", "--"};
-  words.insert(words.end(), step.begin(), step.end());
-  return words;
-}
-
 }  // namespace metaflow::compute

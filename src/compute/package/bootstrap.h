@@ -29,7 +29,5 @@ const std::string& install_script();
 
 /// The command of a container: sh, the text, and the flow's arguments.
 std::vector<std::string> bootstrap_command(const std::vector<std::string>& arguments);
-/// The arguments by which a flow supervises one of its steps: `supervise -- step ...`.
-std::vector<std::string> supervised(const std::vector<std::string>& step);
 
 }  // namespace metaflow::compute

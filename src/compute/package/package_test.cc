@@ -110,7 +110,7 @@ TEST(Bootstrap, IsShortAndHasNoLinkInIt) {
   EXPECT_LT(bootstrap_script().size(), 6000U);  // some platforms take about 8 KB of a command
   EXPECT_LT(install_script().size(), 6000U);
   for (const std::string& script : {bootstrap_script(), install_script()}) EXPECT_THAT(script, Not(HasSubstr("://b")));
-  EXPECT_THAT(bootstrap_command(supervised({"step", "start"})),
+  EXPECT_THAT(bootstrap_command({"supervise", "--", "step", "start"}),
               ElementsAre("sh", "-c", bootstrap_script(), "metaflow", "supervise", "--", "step", "start"));
 }
 

@@ -104,8 +104,6 @@ std::string_view kind_of(Resource resource) {
   return name;
 }
 
-Selection events_of(std::string_view uid) { return {.fields = fmt::format("involvedObject.uid={}", uid)}; }
-
 KubernetesApi::KubernetesApi(base::EventLoop& loop, base::Clock& clock, Access access, ApiOptions options,
                              std::function<double()> random)
     : options_(std::move(options)), transport_(loop, clock, std::move(access), options_.transport, std::move(random)) {}

@@ -7,7 +7,7 @@
 //   api.create(Resource::jobs, manifest, [&](Answer&& answer) {  // a lost answer does not make two of it
 //     if (answer.failure) give_up(answer.failure->text);         // after minutes of tries, or refused
 //   });
-//   api.list(Resource::events, events_of(uid), {.on_object = [&](Json&& event) { explain(event); }, .done = ...});
+//   api.list(Resource::events, {.fields = "reason=Failed"}, {.on_object = [&](Json&& event) { explain(event); }, .done = ...});
 //   api.read_log({.pod = name, .tail_lines = 100}, [&](std::string_view piece) { show(piece); }, ...);
 //   api.remove(Resource::jobs, name, {});  // with its pods
 //   while (!over) loop.run_once();
@@ -45,8 +45,6 @@ struct Selection {
   std::string labels{};  // "a=b,c"
   std::string fields{};  // "status.phase!=Running"
 };
-/// The events about an object, told by its uid from others of the same name before and after it.
-Selection events_of(std::string_view uid);
 
 struct Answer {
   std::optional<CallFailure> failure{};

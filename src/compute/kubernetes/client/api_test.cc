@@ -276,7 +276,7 @@ TEST_F(KubernetesApiTest, EventsOfOneObject) {
   answers({object_reply({{"metadata", {{"resourceVersion", "5"}}}, {"items", {{{"reason", "FailedScheduling"}}}}})});
   std::vector<std::string> reasons;
   bool over = false;
-  api().list(Resource::events, events_of("u-1"),
+  api().list(Resource::events, {.fields = "involvedObject.uid=u-1"},
              {.on_object = [&](Json&& event) { reasons.push_back(text_at(event, {"reason"})); },
               .done = [&](ListEnd&&) { over = true; }});
   run_until([&] { return over; });
