@@ -144,8 +144,9 @@ AwsService::AwsService(base::EventLoop& loop, base::Clock& clock, AwsSession& se
                        std::function<double()> random)
     : session_(session),
       options_(std::move(options)),
-      queue_(loop, clock, options_.limits, {.connections_per_host = options_.limits.calls_at_a_time},
-             std::move(random)) {
+      http_({.connections_per_host = options_.limits.calls_at_a_time}),
+      queue_(loop, clock, http_, options_.limits, std::move(random)) {
+  http_.attach(loop);
   if (options_.configured_as.empty()) options_.configured_as = options_.name;
   if (options_.permissions.empty()) options_.permissions = options_.name;
 }

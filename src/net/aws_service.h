@@ -62,7 +62,8 @@ class AwsService {
 
   AwsSession& session_;
   AwsServiceOptions options_;
-  CallQueue queue_;
+  HttpClient http_;
+  CallQueue queue_;  // gone first: with it all that calls back
 };
 
 }  // namespace metaflow::net

@@ -4,32 +4,28 @@
 
 namespace metaflow::net {
 
-CallQueue::CallQueue(base::EventLoop& loop, base::Clock& clock, const CallLimits& limits, const HttpOptions& http,
+CallQueue::CallQueue(base::EventLoop& loop, base::Clock& clock, HttpTransport& http, const CallLimits& limits,
                      std::function<double()> random)
     : loop_(loop),
       clock_(clock),
+      http_(http),
       limits_(limits),
       random_(std::move(random)),
       bucket_(limits.calls_per_second, limits.burst),
-      budget_(limits.retry.budget),
-      http_(http) {
-  http_.attach(loop_);
-}
+      budget_(limits.retry.budget) {}
 
 CallQueue::~CallQueue() {
+  cancel_all();
   if (pump_timer_) loop_.cancel(*pump_timer_);
-  for (auto& [id, entry] : entries_) {
-    if (entry->timer) loop_.cancel(*entry->timer);
-  }
 }
 
 CallQueue::Id CallQueue::start(Order order) {
   const Id id = next_id_++;
-  RetryOptions retries = limits_.retry;
-  if (order.tries > 0) retries.tries = order.tries;
-  entries_.emplace(id, std::make_unique<Entry>(std::move(order), retries, budget_, [this] { return random_(); }));
-  queue_.push_back(id);
-  pump();
+  const RetryOptions retries = order.retry.value_or(limits_.retry);
+  auto& line = order.lane == Lane::background ? background_ : waiting_;
+  entries_.emplace(id, std::make_shared<Entry>(std::move(order), retries, budget_, [this] { return random_(); }));
+  line.push_back(id);
+  wake();
   return id;
 }
 
@@ -40,46 +36,84 @@ void CallQueue::cancel(Id id) {
   if (entry.timer) loop_.cancel(*entry.timer);
   if (entry.transfer != 0) http_.cancel(entry.transfer);
   leave_place(entry);
-  std::erase(queue_, id);
+  std::erase(entry.order.lane == Lane::background ? background_ : waiting_, id);
   entries_.erase(found);
-  pump();
+  wake();
+}
+
+void CallQueue::cancel_all() {
+  waiting_.clear();
+  background_.clear();
+  while (!entries_.empty()) cancel(entries_.begin()->first);
+}
+
+/// What waits is looked at when the loop is back: prepare() may throw, and may drive the transport.
+void CallQueue::wake(std::int64_t wait) {
+  if (pump_timer_ || (waiting_.empty() && background_.empty())) return;
+  pump_timer_ = loop_.after(wait, [this] {
+    pump_timer_.reset();
+    pump();
+  });
+}
+
+/// Where the call waits whose turn it is; null if there is no place for it.
+std::deque<CallQueue::Id>* CallQueue::next_line() {
+  const bool is_full = running_ >= limits_.calls_at_a_time;
+  if (!waiting_.empty())
+    return !is_full || entries_.at(waiting_.front())->order.lane == Lane::stream ? &waiting_ : nullptr;
+  const bool has_place = !is_full && running_background_ < limits_.background_at_a_time;
+  return !background_.empty() && has_place ? &background_ : nullptr;
 }
 
 /// Begins what waits, as far as there are tokens and places.
 void CallQueue::pump() {
-  while (!queue_.empty()) {
-    const Id id = queue_.front();
-    Entry& entry = *entries_.at(id);
-    if (!entry.order.is_stream && running_ >= limits_.calls_at_a_time) return;
-    if (pump_timer_) return;
-    if (const std::int64_t wait = bucket_.take(clock_.monotonic_microseconds()); wait > 0) {
-      if (!std::exchange(entry.delayed, true)) ++counters_.delayed;
-      pump_timer_ = loop_.after(wait, [this] {
-        pump_timer_.reset();
-        pump();
-      });
-      return;
+  while (std::deque<Id>* line = next_line()) {
+    const Id id = line->front();
+    if (limits_.calls_per_second > 0) {
+      if (const std::int64_t wait = bucket_.take(clock_.monotonic_microseconds()); wait > 0) {
+        if (!std::exchange(entries_.at(id)->delayed, true)) ++counters_.delayed;
+        return wake(wait);
+      }
     }
-    queue_.pop_front();
-    if (!entry.order.is_stream) {
-      entry.running = true;
-      ++running_;
-    }
-    entry.order.call->prepare([this, id](Calling::Prepared&& what) {
+    line->pop_front();
+    begin(id);
+  }
+}
+
+void CallQueue::begin(Id id) {
+  const std::shared_ptr<Entry> entry = entries_.at(id);  // kept: it may be cancelled meanwhile
+  if (entry->order.lane != Lane::stream) {
+    entry->running = true;
+    ++running_;
+    if (entry->order.lane == Lane::background) ++running_background_;
+  }
+  try {
+    entry->order.call->prepare([this, id](Calling::Prepared&& what) {
       if (entries_.contains(id)) prepared(id, std::move(what));
     });
+  } catch (...) {
+    cancel(id);
+    throw;
   }
+}
+
+/// Before those that were not begun: what is half done keeps others waiting.
+void CallQueue::begin_again(Id id) {
+  (entries_.at(id)->order.lane == Lane::background ? background_ : waiting_).push_front(id);
+  wake();
 }
 
 void CallQueue::leave_place(Entry& entry) {
   entry.transfer = 0;
-  if (std::exchange(entry.running, false)) --running_;
+  if (!std::exchange(entry.running, false)) return;
+  --running_;
+  if (entry.order.lane == Lane::background) --running_background_;
 }
 
 void CallQueue::prepared(Id id, Calling::Prepared&& what) {
   Entry& entry = *entries_.at(id);
   if (!what.request) {
-    // Not from within start().
+    // Not from within prepare().
     entry.timer = loop_.after(0, [this, id, transient = what.transient] {
       entries_.at(id)->timer.reset();
       failed(id, transient, std::nullopt);
@@ -87,54 +121,60 @@ void CallQueue::prepared(Id id, Calling::Prepared&& what) {
     return;
   }
   ++counters_.calls;
-  ++counters_.by_kind[entry.order.kind];
+  if (!entry.order.kind.empty()) ++counters_.by_kind[entry.order.kind];
   if (std::exchange(entry.sent, true)) ++counters_.retries;
   entry.transfer =
       http_.start(std::move(*what.request), [this, id](Response&& response) { answered(id, std::move(response)); });
 }
 
 void CallQueue::answered(Id id, Response&& response) {
-  Entry& entry = *entries_.at(id);
-  leave_place(entry);
+  const std::shared_ptr<Entry> entry = entries_.at(id);
+  leave_place(*entry);
+  wake();
   const bool ok = response.ok();
+  const bool is_well = !is_transient(response);  // the server is, whatever it thinks of the call
   if (response.status == 429) ++counters_.refused;
   // A server that answers so may have done it before it lost its head.
   const bool arrived = response.failure ? response.failure->may_have_arrived : response.status >= 500;
   const auto asked = retry_after(response, clock_.wall_microseconds());
-  const Calling::Decision decision = entry.order.call->judge(std::move(response));
+  Calling::Decision decision;
+  try {
+    decision = entry->order.call->judge(std::move(response));
+  } catch (...) {
+    cancel(id);
+    throw;
+  }
+  if (!entries_.contains(id)) return;
   switch (decision.next) {
-    case Calling::Next::at_once: queue_.push_back(id); return pump();
+    case Calling::Next::at_once: return begin_again(id);
     case Calling::Next::try_again:
-      entry.arrived = entry.arrived || arrived;
+      entry->arrived = entry->arrived || arrived;
       return failed(id, true, asked ? asked : decision.pause);
     case Calling::Next::finish:
-      if (ok) entry.retry.succeeded();
-      entry.arrived = entry.arrived || (!ok && arrived);
+      if (is_well) entry->retry.succeeded();
+      entry->arrived = entry->arrived || (!ok && arrived);
       return finish(id);
   }
 }
 
 /// Another try, or the end.
 void CallQueue::failed(Id id, bool may_try_again, std::optional<std::int64_t> server_pause) {
-  Entry& entry = *entries_.at(id);
-  leave_place(entry);
-  const auto pause = may_try_again ? entry.retry.next_pause(server_pause) : std::nullopt;
+  const std::shared_ptr<Entry> entry = entries_.at(id);
+  leave_place(*entry);
+  wake();
+  const auto pause = may_try_again ? entry->retry.next_pause(server_pause) : std::nullopt;
   if (!pause) return finish(id);
-  entry.timer = loop_.after(*pause, [this, id] {
+  entry->timer = loop_.after(*pause, [this, id] {
     entries_.at(id)->timer.reset();
-    queue_.push_back(id);
-    pump();
+    begin_again(id);
   });
-  pump();
-  entry.order.call->will_try_again(*pause);
+  entry->order.call->will_try_again(*pause);
 }
 
 void CallQueue::finish(Id id) {
-  const bool arrived = entries_.at(id)->arrived;
-  const std::unique_ptr<Calling> call = std::move(entries_.at(id)->order.call);
+  const std::shared_ptr<Entry> entry = std::move(entries_.at(id));
   entries_.erase(id);
-  pump();
-  call->finish(arrived);
+  entry->order.call->finish(entry->arrived);
 }
 
 }  // namespace metaflow::net

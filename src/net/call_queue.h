@@ -1,4 +1,5 @@
-// Calls of one service: so many in a while, so many at a time, and again if they did not work.
+// Calls of one service: so many in a while, so many at a time, and again if they did not work. S3, the metadata
+// service, Kubernetes and AWS's services are all called through this.
 #pragma once
 
 #include <cstdint>
@@ -19,9 +20,10 @@
 namespace metaflow::net {
 
 struct CallLimits {
-  double calls_per_second = 50;
+  double calls_per_second = 50;  // 0: no limit
   double burst = 100;
-  int calls_at_a_time = 32;  // streams not counted
+  int calls_at_a_time = 32;      // streams not counted
+  int background_at_a_time = 4;  // of those
   RetryOptions retry{};
 };
 
@@ -33,7 +35,9 @@ struct CallCounters {
   std::map<std::string, std::uint64_t> by_kind{};  // "create jobs"
 };
 
-/// One call, as its service makes it. All of this is called from the loop.
+/// One call, as its service makes it. All of this is called from the loop, never from within start() or cancel(). What
+/// prepare(), judge() and finish() throw comes out of the loop, and the call is over: without finish(), if that was not
+/// it.
 class Calling {
  public:
   virtual ~Calling() = default;
@@ -66,30 +70,42 @@ class Calling {
   virtual void finish(bool may_have_been_done) = 0;
 };
 
+/// What is next: calls that were begun, then those that were not, in the order of start(), then those in background.
+///
 /// Driven by the loop. Not thread-safe. Callbacks come from the loop, never from within start() or cancel(); they may
 /// start and cancel calls, and must not destroy this.
 class CallQueue {
  public:
-  /// `loop` and `clock` must outlive this. Loads libcurl.
-  CallQueue(base::EventLoop& loop, base::Clock& clock, const CallLimits& limits, const HttpOptions& http,
+  /// All must outlive this. The same loop drives `http`.
+  CallQueue(base::EventLoop& loop, base::Clock& clock, HttpTransport& http, const CallLimits& limits,
             std::function<double()> random = jitter());
+  /// The calls that are left end without finish().
   ~CallQueue();
   CallQueue(const CallQueue&) = delete;
   CallQueue& operator=(const CallQueue&) = delete;
 
   using Id = std::uint64_t;  // never 0
+  enum class Lane : std::uint8_t {
+    normal,
+    background,  // behind all others
+    stream,      // needs no place
+  };
   struct Order {
     std::unique_ptr<Calling> call{};
-    std::string kind{};      // for the counters
-    bool is_stream = false;  // needs no place
-    int tries = 0;           // 0: as the limits say
+    std::string kind{};  // for the counters; empty: not counted by kind
+    Lane lane = Lane::normal;
+    std::optional<RetryOptions> retry{};  // nothing: as the limits say; the budget is the queue's
   };
   Id start(Order order);
   /// Ends a call without finish(). The server may carry it out nevertheless. Nothing happens if it is over.
   void cancel(Id id);
+  void cancel_all();
 
   const CallCounters& counters() const { return counters_; }
+  /// Calls that are not over.
   std::size_t in_flight() const { return entries_.size(); }
+  /// For calls that are repeated as a whole.
+  RetryBudget& budget() { return budget_; }
 
  private:
   struct Entry {
@@ -99,7 +115,7 @@ class CallQueue {
     Order order;
     RetryOptions retries;
     Retry retry;
-    HttpClient::Id transfer = 0;
+    HttpTransport::Id transfer = 0;
     std::optional<base::EventLoop::Timer> timer{};
     bool sent = false;     // at least once
     bool running = false;  // holds one of the places
@@ -107,7 +123,11 @@ class CallQueue {
     bool delayed = false;  // waited for a token
   };
 
+  void wake(std::int64_t wait = 0);
   void pump();
+  std::deque<Id>* next_line();
+  void begin(Id id);
+  void begin_again(Id id);
   void prepared(Id id, Calling::Prepared&& what);
   void answered(Id id, Response&& response);
   void failed(Id id, bool may_try_again, std::optional<std::int64_t> server_pause);
@@ -116,17 +136,19 @@ class CallQueue {
 
   base::EventLoop& loop_;
   base::Clock& clock_;
+  HttpTransport& http_;
   CallLimits limits_;
   std::function<double()> random_;
   TokenBucket bucket_;
   RetryBudget budget_;
   CallCounters counters_;
-  std::unordered_map<Id, std::unique_ptr<Entry>> entries_;
-  std::deque<Id> queue_;
+  std::unordered_map<Id, std::shared_ptr<Entry>> entries_;
+  std::deque<Id> waiting_;
+  std::deque<Id> background_;
   std::optional<base::EventLoop::Timer> pump_timer_;
   Id next_id_ = 1;
-  int running_ = 0;
-  HttpClient http_;  // gone first: with it all that calls back
+  int running_ = 0;             // in a place,
+  int running_background_ = 0;  // and of those in background
 };
 
 }  // namespace metaflow::net

@@ -1,11 +1,53 @@
 #include "net/call_queue.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "net/aws_testing.h"
+#include <algorithm>
+#include <stdexcept>
+
+#include "base/testing.h"
 
 namespace metaflow::net {
 namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+/// A server that answers when the test says so.
+class FakeTransport : public HttpTransport {
+ public:
+  Id start(Request request, Done done) override {
+    open.push_back({++last_, request.url, std::move(done)});
+    return last_;
+  }
+  void cancel(Id id) override {
+    std::erase_if(open, [&](const Open& o) { return o.id == id; });
+  }
+  /// The requests that have no answer yet.
+  std::vector<std::string> urls() const {
+    std::vector<std::string> urls;
+    for (const Open& o : open) urls.push_back(o.url);
+    return urls;
+  }
+  /// Answers the one that has waited for longest.
+  void answer(Response response) {
+    const Done done = std::move(open.front().done);
+    open.erase(open.begin());
+    done(std::move(response));
+  }
+  void answer(int status) { answer(Response{.status = status}); }
+
+  struct Open {
+    Id id;
+    std::string url;
+    Done done;
+  };
+  std::vector<Open> open;
+
+ private:
+  Id last_ = 0;
+};
 
 /// What became of a call.
 struct Story {
@@ -17,7 +59,7 @@ struct Story {
 
 class Ask : public Calling {
  public:
-  Ask(Story& story, std::string url) : story_(story), url_(std::move(url)) {}
+  Ask(Story& story, std::string name) : story_(story), name_(std::move(name)) {}
 
   std::function<Decision(int status)> decide = [](int status) {
     return Decision{.next = status == 200 ? Next::finish : Next::try_again};
@@ -26,7 +68,7 @@ class Ask : public Calling {
 
   void prepare(const Ready& ready) override {
     if (!has_credentials()) return ready({.transient = true});
-    ready({.request = Request{.url = url_}});
+    ready({.request = Request{.url = name_}});
   }
   Decision judge(Response&& response) override {
     story_.statuses.push_back(response.status);
@@ -40,36 +82,73 @@ class Ask : public Calling {
 
  private:
   Story& story_;
-  std::string url_;
+  std::string name_;
 };
 
-class CallQueueTest : public AwsTest {
+class CallQueueTest : public testing::Test {
  protected:
-  CallQueue& queue(CallLimits limits = quick()) {
-    if (!queue_) queue_ = std::make_unique<CallQueue>(loop_, clock_, limits, HttpOptions{}, random_);
+  using Lane = CallQueue::Lane;
+
+  /// Pauses are half of 1000, 2000, 4000, ...: "random" is 0.5.
+  CallQueueTest() { limits_.retry = {.tries = 4, .first_pause = 1000, .longest_pause = 3000}; }
+
+  CallQueue& queue() {
+    if (!queue_) queue_.emplace(loop_, clock_, http_, limits_, [] { return 0.5; });
     return *queue_;
   }
-  std::unique_ptr<Ask> ask(Story& story) { return std::make_unique<Ask>(story, server_.url("/x")); }
-  CallQueue::Id start(Story& story) { return queue().start({.call = ask(story), .kind = "ask"}); }
-  void finish(const Story& story) {
-    run_until([&] { return story.over; });
+  CallQueue::Id start(Story& story, const std::string& name = "x", Lane lane = Lane::normal) {
+    return start(std::make_unique<Ask>(story, name), lane);
+  }
+  CallQueue::Id start(std::unique_ptr<Ask> ask, Lane lane = Lane::normal) {
+    const CallQueue::Id id = queue().start({.call = std::move(ask), .kind = "ask", .lane = lane});
+    loop_.poll();
+    return id;
+  }
+  void answer(int status) { answer(Response{.status = status}); }
+  void answer(Response response) {
+    http_.answer(std::move(response));
+    loop_.poll();
+  }
+  void pass(std::int64_t microseconds) {
+    clock_.now += microseconds;
+    loop_.poll();
   }
 
-  std::unique_ptr<CallQueue> queue_;
+  base::FakeClock clock_;
+  base::EventLoop loop_{clock_};
+  FakeTransport http_;
+  CallLimits limits_;
+  std::optional<CallQueue> queue_;
 };
 
+TEST_F(CallQueueTest, NothingIsCalledFromWithinStart) {
+  Story story;
+  bool asked = false;
+  auto ask = std::make_unique<Ask>(story, "x");
+  ask->has_credentials = [&] { return asked = true; };
+  queue().start({.call = std::move(ask)});
+  EXPECT_FALSE(asked);
+  loop_.poll();
+  EXPECT_TRUE(asked);
+}
+
 TEST_F(CallQueueTest, TriesAgainAndTellsWhatMayHaveBeenDone) {
-  answers({{.status = 429}, {.status = 200}});
   Story refused;
   start(refused);
-  EXPECT_FALSE(refused.over) << "not from within start()";
-  finish(refused);
-  EXPECT_EQ(refused.statuses, (std::vector{429, 200}));
+  answer(429);
+  EXPECT_THAT(http_.open, IsEmpty());
+  pass(500);
+  answer(200);
+  EXPECT_THAT(refused.statuses, ElementsAre(429, 200));
+  EXPECT_TRUE(refused.over);
   EXPECT_FALSE(refused.may_have_been_done);
-  answers({{.status = 500}, {.status = 200}});
+
   Story broken;
   start(broken);
-  finish(broken);
+  answer(500);
+  pass(500);
+  answer(200);
+  EXPECT_TRUE(broken.over);
   EXPECT_TRUE(broken.may_have_been_done) << "before it lost its head";
   EXPECT_EQ(queue().counters().calls, 4u);
   EXPECT_EQ(queue().counters().retries, 2u);
@@ -78,95 +157,235 @@ TEST_F(CallQueueTest, TriesAgainAndTellsWhatMayHaveBeenDone) {
   EXPECT_EQ(queue().in_flight(), 0u);
 }
 
-TEST_F(CallQueueTest, GivesUpAfterSoManyTries) {
-  answers({{.status = 503}});
+TEST_F(CallQueueTest, PausesGrowUntilItGivesUp) {
   Story story;
   start(story);
-  finish(story);
-  EXPECT_EQ(story.statuses.size(), 4u);
+  for (const std::int64_t pause : {500, 1000, 1500}) {
+    answer(503);
+    pass(pause - 1);
+    EXPECT_THAT(http_.open, IsEmpty());
+    pass(1);
+  }
+  answer(503);
+  EXPECT_TRUE(story.over);
+  EXPECT_THAT(story.statuses, ElementsAre(503, 503, 503, 503));
+  EXPECT_THAT(story.pauses, ElementsAre(500, 1000, 1500));
+}
+
+TEST_F(CallQueueTest, ACallMayHaveAPatienceOfItsOwn) {
   Story once;
-  queue().start({.call = ask(once), .kind = "ask", .tries = 1});
-  finish(once);
+  queue().start({.call = std::make_unique<Ask>(once, "x"), .retry = RetryOptions{.tries = 1}});
+  loop_.poll();
+  answer(503);
+  EXPECT_TRUE(once.over);
   EXPECT_EQ(once.statuses.size(), 1u);
 }
 
+TEST_F(CallQueueTest, AServerThatIsDownGetsNoMoreTriesThanTheBudget) {
+  limits_.retry.budget = 2;
+  std::vector<Story> stories(3);
+  for (Story& story : stories) start(story);
+  for (std::size_t i = 0; i < 3; ++i) answer(503);
+  EXPECT_FALSE(stories[0].over || stories[1].over);
+  EXPECT_TRUE(stories[2].over);
+  EXPECT_FALSE(queue().budget().take());
+}
+
+TEST_F(CallQueueTest, AnAnswerThatIsNoSuccessIsASignOfLife) {
+  limits_.retry.budget = 1;
+  EXPECT_TRUE(queue().budget().take());
+  Story story;
+  for (int i = 0; i < 11; ++i) {
+    auto ask = std::make_unique<Ask>(story, "x");
+    ask->decide = [](int) { return Calling::Decision{}; };
+    start(std::move(ask));
+    answer(404);
+  }
+  EXPECT_TRUE(queue().budget().take());
+}
+
 TEST_F(CallQueueTest, WaitsAsLongAsTheServerAsks) {
-  answers({{.status = 429, .headers = {{"Retry-After", "1"}}}, {.status = 200}});
-  CallLimits limits = quick();
-  limits.retry.longest_wait = 5'000'000;
-  queue(limits);
   Story story;
   start(story);
-  run_until([&] { return !story.pauses.empty(); });
-  EXPECT_GE(story.pauses[0], 1'000'000);
+  answer({.status = 429, .headers = {{"retry-after", "2"}}});
+  pass(2'000'499);
+  EXPECT_THAT(http_.open, IsEmpty());
+  pass(1);
+  EXPECT_EQ(http_.open.size(), 1u);
+  EXPECT_THAT(story.pauses, ElementsAre(2'000'500));
+}
+
+TEST_F(CallQueueTest, TheAnswerMayAskInItsOwnWay) {
+  Story story;
+  auto ask = std::make_unique<Ask>(story, "x");
+  ask->decide = [](int) { return Calling::Decision{.next = Calling::Next::try_again, .pause = 7000}; };
+  start(std::move(ask));
+  answer(429);
+  EXPECT_THAT(story.pauses, ElementsAre(7500));
 }
 
 TEST_F(CallQueueTest, OtherCredentialsAreNoOtherTry) {
-  answers({{.status = 403}, {.status = 200}});
   Story story;
-  auto call = ask(story);
-  call->decide = [](int status) {
+  auto ask = std::make_unique<Ask>(story, "x");
+  ask->decide = [](int status) {
     return Calling::Decision{.next = status == 403 ? Calling::Next::at_once : Calling::Next::finish};
   };
-  queue().start({.call = std::move(call), .kind = "ask", .tries = 1});
-  finish(story);
-  EXPECT_EQ(story.statuses, (std::vector{403, 200}));
-  EXPECT_TRUE(story.pauses.empty());
+  queue().start({.call = std::move(ask), .retry = RetryOptions{.tries = 1}});
+  loop_.poll();
+  answer(403);
+  answer(200);
+  EXPECT_TRUE(story.over);
+  EXPECT_THAT(story.statuses, ElementsAre(403, 200));
+  EXPECT_THAT(story.pauses, IsEmpty());
 }
 
 TEST_F(CallQueueTest, CredentialsMayComeLater) {
   Story story;
-  auto call = ask(story);
   int asked = 0;
-  call->has_credentials = [&] { return ++asked > 2; };
-  queue().start({.call = std::move(call), .kind = "ask"});
-  finish(story);
+  auto ask = std::make_unique<Ask>(story, "x");
+  ask->has_credentials = [&] { return ++asked > 2; };
+  start(std::move(ask));
+  pass(500);
+  pass(1000);
   EXPECT_EQ(asked, 3);
-  EXPECT_EQ(story.statuses, std::vector{200});
+  answer(200);
+  EXPECT_TRUE(story.over);
   EXPECT_EQ(queue().counters().calls, 1u);
 }
 
 TEST_F(CallQueueTest, SoManyAtATime) {
-  CallLimits limits = quick();
-  limits.calls_at_a_time = 2;
-  queue(limits);
-  answers({{.pause = std::chrono::milliseconds(1)}});
-  std::vector<Story> stories(9);
-  for (Story& story : stories) start(story);
-  for (const Story& story : stories) finish(story);
-  EXPECT_LE(server_.connections(), 2) << "a connection serves one call at a time";
+  limits_.calls_at_a_time = 2;
+  std::vector<Story> stories(5);
+  for (std::size_t i = 0; i < stories.size(); ++i) start(stories[i], std::to_string(i));
+  EXPECT_THAT(http_.urls(), ElementsAre("0", "1"));
+  answer(200);
+  EXPECT_THAT(http_.urls(), ElementsAre("1", "2"));
+  answer(503);
+  EXPECT_THAT(http_.urls(), ElementsAre("2", "3")) << "one that waits for its next try needs no place";
+  pass(500);
+  answer(200);
+  EXPECT_THAT(http_.urls(), ElementsAre("3", "1")) << "what was begun is before what was not";
+}
+
+TEST_F(CallQueueTest, AStreamNeedsNoPlace) {
+  limits_.calls_at_a_time = 1;
+  std::vector<Story> stories(3);
+  start(stories[0], "call");
+  start(stories[1], "stream", Lane::stream);
+  start(stories[2], "waits");
+  EXPECT_THAT(http_.urls(), ElementsAre("call", "stream"));
+}
+
+TEST_F(CallQueueTest, TheBackgroundIsBehindAllOthersAndNeverFillsThePlaces) {
+  limits_.calls_at_a_time = 3;
+  limits_.background_at_a_time = 2;
+  std::vector<Story> stories(7);
+  for (const std::size_t i : {0, 1, 2}) start(stories[i], "b" + std::to_string(i), Lane::background);
+  EXPECT_THAT(http_.urls(), ElementsAre("b0", "b1"));
+  for (const std::size_t i : {3, 4}) start(stories[i], "n" + std::to_string(i));
+  EXPECT_THAT(http_.urls(), ElementsAre("b0", "b1", "n3"));
+  answer(200);
+  EXPECT_THAT(http_.urls(), ElementsAre("b1", "n3", "n4"));
+  answer(200);
+  EXPECT_THAT(http_.urls(), ElementsAre("n3", "n4", "b2"));
 }
 
 TEST_F(CallQueueTest, SoManyInAWhile) {
-  CallLimits limits = quick();
-  limits.calls_per_second = 100;
-  limits.burst = 1;
-  queue(limits);
-  const std::int64_t began = clock_.monotonic_microseconds();
+  limits_.calls_per_second = 100;
+  limits_.burst = 1;
   std::vector<Story> stories(4);
   for (Story& story : stories) start(story);
-  for (const Story& story : stories) finish(story);
-  EXPECT_GE(clock_.monotonic_microseconds() - began, 29'000);
+  EXPECT_EQ(http_.open.size(), 1u);
+  for (std::size_t sent = 2; sent <= 4; ++sent) {
+    pass(9'999);
+    EXPECT_EQ(http_.open.size(), sent - 1);
+    pass(1);
+    EXPECT_EQ(http_.open.size(), sent);
+  }
   EXPECT_EQ(queue().counters().delayed, 3u);
 }
 
+TEST_F(CallQueueTest, NoLimitInAWhile) {
+  limits_.calls_per_second = 0;
+  limits_.calls_at_a_time = 1000;
+  std::vector<Story> stories(1000);
+  for (Story& story : stories) start(story);
+  EXPECT_EQ(http_.open.size(), 1000u);
+}
+
 TEST_F(CallQueueTest, ACancelledCallIsOverWithoutAWord) {
-  CallLimits limits = quick();
-  limits.calls_at_a_time = 1;
-  queue(limits);
-  answers({{.pause = std::chrono::milliseconds(20)}, {}});
-  Story first;
-  Story second;
-  Story third;
-  const CallQueue::Id running = start(first);
-  const CallQueue::Id waiting = start(second);
-  start(third);
+  limits_.calls_at_a_time = 1;
+  std::vector<Story> stories(3);
+  const CallQueue::Id running = start(stories[0], "running");
+  const CallQueue::Id waiting = start(stories[1], "waiting");
+  start(stories[2], "third");
   queue().cancel(waiting);
   queue().cancel(running);
   queue().cancel(running);
-  finish(third);
-  EXPECT_FALSE(first.over || second.over);
+  loop_.poll();
+  EXPECT_THAT(http_.urls(), ElementsAre("third"));
+  answer(503);
+  queue().cancel_all();
+  pass(1'000'000);
+  EXPECT_FALSE(stories[0].over || stories[1].over || stories[2].over);
+  EXPECT_THAT(http_.open, IsEmpty());
   EXPECT_EQ(queue().in_flight(), 0u);
+}
+
+TEST_F(CallQueueTest, ACallMayBeCancelledByWhatItCalls) {
+  Story story;
+  CallQueue::Id id = 0;
+  auto judged = std::make_unique<Ask>(story, "x");
+  judged->decide = [&](int) {
+    queue().cancel(id);
+    return Calling::Decision{.next = Calling::Next::try_again};
+  };
+  id = start(std::move(judged));
+  answer(503);
+  auto prepared = std::make_unique<Ask>(story, "x");
+  prepared->has_credentials = [&] {
+    queue().cancel(id);
+    return true;
+  };
+  id = queue().start({.call = std::move(prepared)});
+  loop_.poll();
+  pass(1'000'000);
+  EXPECT_FALSE(story.over);
+  EXPECT_THAT(http_.open, IsEmpty());
+  EXPECT_EQ(queue().in_flight(), 0u);
+}
+
+TEST_F(CallQueueTest, WhatACallThrowsComesOutOfTheLoopAndTheOthersGoOn) {
+  limits_.calls_at_a_time = 1;
+  Story lost;
+  Story other;
+  auto no_keys = std::make_unique<Ask>(lost, "x");
+  no_keys->has_credentials = []() -> bool { throw std::runtime_error("no keys"); };
+  queue().start({.call = std::move(no_keys)});
+  auto bad_answer = std::make_unique<Ask>(lost, "bad");
+  bad_answer->decide = [](int) -> Calling::Decision { throw std::runtime_error("bad answer"); };
+  queue().start({.call = std::move(bad_answer)});
+  queue().start({.call = std::make_unique<Ask>(other, "other")});
+  EXPECT_THROW(loop_.poll(), std::runtime_error);
+  loop_.poll();
+  EXPECT_THROW(http_.answer(200), std::runtime_error);
+  loop_.poll();
+  EXPECT_THAT(http_.urls(), ElementsAre("other"));
+  answer(200);
+  EXPECT_TRUE(other.over);
+  EXPECT_FALSE(lost.over);
+  EXPECT_EQ(queue().in_flight(), 0u);
+}
+
+TEST_F(CallQueueTest, EndsWithWhatIsInFlight) {
+  Story story;
+  start(story, "sent");
+  start(story, "waits for its next try");
+  http_.answer(503);
+  queue_.reset();
+  EXPECT_THAT(http_.open, IsEmpty());
+  pass(1'000'000);
+  EXPECT_FALSE(story.over);
 }
 
 }  // namespace

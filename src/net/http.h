@@ -142,28 +142,37 @@ struct HttpOptions {
   bool http2 = false;             // over TLS, if the server has it: many requests share a connection
 };
 
+/// What carries requests out: a client, or what a test has in its place.
+class HttpTransport {
+ public:
+  virtual ~HttpTransport() = default;
+
+  using Id = std::uint64_t;  // never 0
+  /// Called once, when the transfer is over, unless it is cancelled before; never inside start() or cancel().
+  using Done = std::function<void(Response&&)>;
+
+  /// Begins a transfer. What the request points to must stay until it is over.
+  virtual Id start(Request request, Done done) = 0;
+  /// Ends a transfer, without a callback. Nothing happens if it is over.
+  virtual void cancel(Id id) = 0;
+};
+
 /// A client with its connections. Loads libcurl. Not thread-safe: one thread, one client.
 ///
 /// Callbacks run inside finish(), fetch(), run_once() and the loop, one after the other, never inside start() or
 /// cancel(). They may start and cancel transfers and drive the client; they must not destroy it. What a `done` throws
 /// comes out of where it runs; the client stays usable. SIGPIPE does not reach the process.
-class HttpClient {
+class HttpClient : public HttpTransport {
  public:
   /// Throws Error{invalid_command} if libcurl is missing.
   explicit HttpClient(const HttpOptions& options = {});
   /// What is in flight ends, without a callback.
-  ~HttpClient();
+  ~HttpClient() override;
   HttpClient(const HttpClient&) = delete;
   HttpClient& operator=(const HttpClient&) = delete;
 
-  using Id = std::uint64_t;  // never 0
-  /// Called once, when the transfer is over, unless it is cancelled before.
-  using Done = std::function<void(Response&&)>;
-
-  /// Begins a transfer. What the request points to must stay until it is over.
-  Id start(Request request, Done done);
-  /// Ends a transfer, without a callback. Nothing happens if it is over.
-  void cancel(Id id);
+  Id start(Request request, Done done) override;
+  void cancel(Id id) override;
   /// How many transfers are not over.
   std::size_t in_flight() const;
 

@@ -152,16 +152,22 @@ Transport::Transport(base::EventLoop& loop, base::Clock& clock, Access access, T
       source_(access.source),
       credentials_(loop, clock, std::move(access)),
       // A stream has a connection for itself: whatever happens to it happens to nothing else.
-      queue_(loop, clock, options_.limits,
-             {.connections_per_host = 0, .connections_kept = options_.limits.calls_at_a_time}, random_) {}
+      http_({.connections_per_host = 0, .connections_kept = options_.limits.calls_at_a_time}),
+      queue_(loop, clock, http_, options_.limits, random_) {
+  http_.attach(loop);
+}
 
 Transport::~Transport() = default;
 
 Transport::Id Transport::start(Call call, Done done) {
-  const std::string kind = call.verb + " " + call.resource;
-  const bool is_stream = static_cast<bool>(call.sink);
-  const int tries = call.tries;
-  return queue_.start({std::make_unique<Running>(*this, std::move(call), std::move(done)), kind, is_stream, tries});
+  net::CallQueue::Order order{.kind = call.verb + " " + call.resource};
+  if (call.sink) order.lane = net::CallQueue::Lane::stream;
+  if (call.tries > 0) {
+    order.retry = options_.limits.retry;
+    order.retry->tries = call.tries;
+  }
+  order.call = std::make_unique<Running>(*this, std::move(call), std::move(done));
+  return queue_.start(std::move(order));
 }
 
 void Transport::cancel(Id id) { queue_.cancel(id); }

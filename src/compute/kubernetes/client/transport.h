@@ -94,6 +94,7 @@ class Transport {
   std::string server_;
   std::string source_;
   Credentials credentials_;
+  net::HttpClient http_;
   net::CallQueue queue_;  // gone first: with it all that calls back
 };
 
