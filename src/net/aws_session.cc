@@ -22,11 +22,18 @@ AwsSession::AwsSession(base::Clock& clock, AwsConfig config) : clock_(clock), co
   if (!bundle.empty()) tls_ = std::make_shared<const Tls>(Tls{.ca_file = bundle});
 }
 
+AwsSession::AwsSession(base::Clock& clock, AwsConfig config, HttpClient& http) : AwsSession(clock, std::move(config)) {
+  http_ = &http;
+}
+
 AwsSession::~AwsSession() = default;
 
 AwsCredentialProvider& AwsSession::provider() {
   if (!provider_) {
-    http_ = std::make_unique<HttpClient>();
+    if (http_ == nullptr) {
+      own_http_ = std::make_unique<HttpClient>();
+      http_ = own_http_.get();
+    }
     provider_ = std::make_unique<AwsCredentialProvider>(*http_, clock_, config_);
   }
   return *provider_;
@@ -44,6 +51,13 @@ const std::string& AwsSession::region() {
     region_ = std::move(*found);
   }
   return region_;
+}
+
+std::optional<std::string> AwsSession::known_region() { return provider().region(); }
+
+std::int64_t AwsSession::keys_expire() {
+  provider().keys();
+  return provider().expires();
 }
 
 const AwsKeys& AwsSession::keys() { return provider().keys(); }

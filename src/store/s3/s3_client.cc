@@ -3,13 +3,12 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <utility>
 #include <vector>
 
 #include "base/format.h"
-#include "base/text.h"
-#include "net/plain_http.h"
+#include "net/aws_session.h"
+#include "net/call_queue.h"
 #include "net/xml.h"
 
 namespace metaflow::store {
@@ -17,9 +16,6 @@ namespace metaflow::store {
 using std::chrono::milliseconds;
 
 namespace {
-
-/// Further from ours than this, the server's clock is what requests are signed by.
-constexpr std::int64_t kMostSkew = 4 * 60;
 
 bool is_https(const std::string& endpoint) { return !endpoint.starts_with("http://"); }
 
@@ -30,20 +26,11 @@ bool passes(std::string_view code) {
   return std::find(std::begin(kPassing), std::end(kPassing), code) != std::end(kPassing);
 }
 
-/// Also of old buckets and of compatible servers. It becomes a part of a host's name.
-bool is_bucket(std::string_view name) {
-  return !name.empty() && name[0] != '.' && name[0] != '-' && std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-' ||
-           c == '_';
-  });
-}
-
-/// Keys are texts to S3, but paths to servers and proxies on the way.
-bool is_prefix(std::string_view prefix) {
-  const auto parts = base::split(prefix, '/');
-  return std::none_of(parts.begin(), parts.end(),
-                      [](const std::string& part) { return part == "." || part == ".."; }) &&
-         std::none_of(prefix.begin(), prefix.end(), [](unsigned char c) { return c < 0x20 || c == 0x7F; });
+/// Whether other keys may be what it takes.
+bool is_stale_key(std::string_view code) {
+  static constexpr std::string_view kStale[] = {"ExpiredToken", "TokenRefreshRequired", "InvalidToken",
+                                                "ExpiredTokenException"};
+  return std::find(std::begin(kStale), std::end(kStale), code) != std::end(kStale);
 }
 
 std::string hash_of(const std::optional<net::Body>& body) {
@@ -53,104 +40,133 @@ std::string hash_of(const std::optional<net::Body>& body) {
   return hash.hex();
 }
 
+/// What the server says went wrong. Some operations begin to answer with 200 before they know how they end.
+void read_error(S3Response& response) {
+  const auto xml = net::parse_xml(response.body);
+  if (!xml || xml->name != "Error") return;
+  response.code = xml->text_of("Code");
+  response.message = xml->text_of("Message");
+  if (response.ok()) response.status = passes(response.code) ? 500 : 400;
+}
+
 }  // namespace
 
-S3Options s3_options(const base::Settings& settings, const net::AwsConfig& config) {
-  S3Options options;
-  options.endpoint = settings.get("S3_ENDPOINT_URL", config.endpoint("s3").value_or(""));
-  while (options.endpoint.ends_with('/')) options.endpoint.pop_back();
-  if (!options.endpoint.empty() && !options.endpoint.starts_with("http://") &&
-      !options.endpoint.starts_with("https://")) {
-    throw Error(ErrorCode::invalid_command, fmt::format("The S3 endpoint '{}' is no URL", options.endpoint),
-                "Set METAFLOW_S3_ENDPOINT_URL to one that begins with https:// or http://.");
+/// What belongs to one process, and is not needed before the first request.
+struct S3Client::Engine {
+  Engine(const S3Options& options, base::Clock& clock, const net::AwsConfig& config, base::EventLoop* somebodies)
+      : own_loop(somebodies == nullptr ? std::make_unique<base::EventLoop>(clock) : nullptr),
+        loop(somebodies == nullptr ? *own_loop : *somebodies),
+        http({.connections_per_host = options.transfers, .connections_kept = 2 * options.transfers}),
+        session(clock, config, http),
+        queue(loop, clock, http,
+              {.calls_per_second = 0, .calls_at_a_time = options.transfers, .retry = options.retry}) {
+    http.attach(loop);
   }
-  if (!options.endpoint.empty())
-    net::check_keys_may_go_to(options.endpoint, "The S3 endpoint", net::variables_of(settings));
-  options.region = config.region().value_or("");
-  options.encryption = settings.get("S3_SERVER_SIDE_ENCRYPTION", "");
-  net::Tls tls;
-  tls.ca_file = config.ca_bundle();
-  // A path, or whether to look at the certificate at all.
-  const std::string verify = settings.get("S3_VERIFY_CERTIFICATE", "");
-  const std::string word = base::lower(verify);
-  if (word == "false" || word == "0" || word == "no") {
-    tls.verify = false;
-  } else if (!verify.empty() && word != "true" && word != "1" && word != "yes") {
-    tls.ca_file = verify;
-  }
-  options.tls = std::make_shared<const net::Tls>(std::move(tls));
-  return options;
-}
 
-S3Location parse_s3_url(const std::string& url) {
-  S3Location location;
-  if (url.starts_with("s3://")) {
-    const std::string rest = url.substr(5);
-    const std::size_t slash = std::min(rest.find('/'), rest.size());
-    location.bucket = rest.substr(0, slash);
-    location.prefix = rest.substr(slash);
-  }
-  while (location.prefix.ends_with('/')) location.prefix.pop_back();
-  location.prefix.erase(0, std::min(location.prefix.find_first_not_of('/'), location.prefix.size()));
-  if (!is_bucket(location.bucket) || !is_prefix(location.prefix)) {
-    throw Error(ErrorCode::invalid_command, fmt::format("'{}' is no place in S3", base::visible(url)),
-                "It looks like this: s3://bucket/prefix");
-  }
-  return location;
-}
+  std::unique_ptr<base::EventLoop> own_loop;
+  base::EventLoop& loop;
+  net::HttpClient http;
+  net::AwsSession session;
+  net::CallQueue queue;  // gone first: with it all that calls back
+};
 
-struct S3Client::Transfer {
-  S3Request request;
-  std::function<void(S3Response&&)> done;
-  net::Retry retry;
-  std::string payload_hash;
-  std::string access_key;  // that the last try was signed with
-  bool cured = false;      // one thing that the server complained of was put right
-  bool lost_reply = false;
-  net::HttpClient::Id id = 0;
+class S3Client::Running : public net::Calling {
+ public:
+  Running(S3Client& client, S3Request request, std::function<void(S3Response&&)> done)
+      : client_(client), request_(std::move(request)), done_(std::move(done)) {}
+
+  void prepare(const Ready& ready) override {
+    net::AwsSession& session = client_.engine_->session;
+    keys_ = session.keys();
+    net::AwsRequest plain = client_.address(request_.method, request_.bucket, request_.key);
+    plain.query = request_.query;
+    plain.headers = request_.headers;
+    // Under TLS nobody can change the body on its way. Without, its signature is what keeps it.
+    if (is_https(plain.endpoint) && request_.body && request_.body->size() > 0) {
+      plain.payload_sha256 = net::kUnsignedPayload;
+    } else {
+      if (payload_hash_.empty()) payload_hash_ = hash_of(request_.body);
+      plain.payload_sha256 = payload_hash_;
+    }
+    net::SignedRequest signed_request =
+        net::sign(plain, keys_, {client_.region_of(request_.bucket), "s3", session.signing_time()});
+    ready({.request = net::Request{.method = request_.method,
+                                   .url = std::move(signed_request.url),
+                                   .headers = std::move(signed_request.headers),
+                                   .body = request_.body,
+                                   .choose_sink = request_.choose_sink,
+                                   .idle_timeout = milliseconds(30'000),
+                                   .tls = client_.options_.tls}});
+  }
+
+  Decision judge(net::Response&& plain) override {
+    response_ = S3Response{std::move(plain)};
+    if (!response_.failure && !response_.body.empty() && (!response_.ok() || request_.method != "GET"))
+      read_error(response_);
+    if (net::is_transient(response_) || passes(response_.code)) return {.next = Next::try_again};
+    if (response_.ok() || cured_ || !cure()) return {};
+    cured_ = true;
+    return {.next = Next::at_once};
+  }
+
+  void will_try_again(std::int64_t) override {
+    // A gateway's 5xx says nothing about what happened behind it.
+    lost_reply_ = lost_reply_ || (response_.failure ? response_.failure->may_have_arrived : response_.status >= 500);
+  }
+
+  void finish(bool) override {
+    response_.after_lost_reply = lost_reply_;
+    done_(std::move(response_));
+  }
+
+ private:
+  /// Whether the reason for which the server refused is one that can be put right here.
+  bool cure() {
+    const int status = response_.status;
+    if (status < 300 || status >= 500 || status == 404 || status == 412) return false;
+    if (client_.learn_region(request_.bucket, response_)) return true;
+    net::AwsSession& session = client_.engine_->session;
+    if (session.correct_clock(response_)) return true;
+    // The answer to a HEAD has no words.
+    const bool wordless = request_.method == "HEAD" && (status == 400 || status == 403);
+    return (wordless || is_stale_key(response_.code)) && session.renew(keys_);
+  }
+
+  S3Client& client_;
+  S3Request request_;
+  std::function<void(S3Response&&)> done_;
+  S3Response response_;
+  net::AwsKeys keys_;         // that the last try was signed with
+  std::string payload_hash_;  // empty: not needed yet
+  bool cured_ = false;        // one thing that the server complained of was put right
+  bool lost_reply_ = false;
 };
 
 S3Client::S3Client(S3Options options, base::Clock& clock, net::AwsConfig config)
-    : options_(std::move(options)),
-      clock_(clock),
-      config_(std::move(config)),
-      budget_(options_.retry.budget),
-      random_(net::jitter()) {}
+    : options_(std::move(options)), clock_(clock), config_(std::move(config)) {}
 
 S3Client::~S3Client() {
-  if (timer_) loop_->cancel(*timer_);
-  if (http_ && process_ != ::getpid()) leave_to_parent();
+  if (engine_ && process_ != ::getpid()) leave_to_parent();
 }
 
 /// The connections belong to the process that this one was forked from: not even closing them is ours to do.
 void S3Client::leave_to_parent() {
-  static auto& left = *new std::vector<std::pair<void*, void*>>;  // for leak checkers: never destroyed
-  left.emplace_back(credentials_.release(), http_.release());
-  active_.clear();
-  waiting_.clear();
-  paused_.clear();
+  static auto& left = *new std::vector<Engine*>;  // for leak checkers: never destroyed
+  left.push_back(engine_.release());
 }
 
-net::HttpClient& S3Client::http() {
-  if (http_ && process_ != ::getpid()) leave_to_parent();
-  if (!http_) {
+S3Client::Engine& S3Client::engine() {
+  if (engine_ && process_ != ::getpid()) leave_to_parent();
+  if (!engine_) {
     process_ = ::getpid();
-    http_ = std::make_unique<net::HttpClient>(
-        net::HttpOptions{.connections_per_host = options_.transfers, .connections_kept = 2 * options_.transfers});
-    if (loop_ != nullptr) http_->attach(*loop_);
+    engine_ = std::make_unique<Engine>(options_, clock_, config_, loop_);
   }
-  return *http_;
-}
-
-net::AwsCredentialProvider& S3Client::credentials() {
-  net::HttpClient& client = http();
-  if (!credentials_) credentials_ = std::make_unique<net::AwsCredentialProvider>(client, clock_, config_);
-  return *credentials_;
+  return *engine_;
 }
 
 std::string S3Client::region_of(const std::string& bucket) {
   if (const auto found = regions_.find(bucket); found != regions_.end()) return found->second;
-  if (options_.region.empty()) options_.region = credentials().region().value_or("us-east-1");
+  if (options_.region.empty()) options_.region = engine().session.known_region().value_or("us-east-1");
   return options_.region;
 }
 
@@ -176,10 +192,7 @@ net::AwsRequest S3Client::address(const std::string& method, const std::string& 
 }
 
 void S3Client::start(S3Request request, std::function<void(S3Response&&)> done) {
-  http();
-  waiting_.push_back(std::make_shared<Transfer>(
-      Transfer{std::move(request), std::move(done), net::Retry(options_.retry, budget_, random_), {}, {}}));
-  wake_up();
+  engine().queue.start({.call = std::make_unique<Running>(*this, std::move(request), std::move(done))});
 }
 
 S3Response S3Client::perform(S3Request request) {
@@ -190,172 +203,49 @@ S3Response S3Client::perform(S3Request request) {
 }
 
 void S3Client::finish() {
-  while (!idle()) run(-1);
-}
-
-void S3Client::poll() {
-  if (!idle()) run(0);
-}
-
-void S3Client::run(std::int64_t longest_wait) {
-  net::HttpClient& client = http();
+  if (!engine_) return;
+  Engine& engine = this->engine();
   try {
-    launch_due();
-    milliseconds wait(longest_wait);
-    if (!paused_.empty() && longest_wait < 0) {
-      const std::int64_t left = paused_.begin()->first - clock_.monotonic_microseconds();
-      wait = milliseconds(std::max<std::int64_t>(left, 0) / 1000 + 1);
-    }
-    client.run_once(wait);
+    while (engine.queue.in_flight() > 0) engine.loop.run_once();
   } catch (...) {
-    drop_all();
+    // What is in flight refers to memory of who started it, and that is about to go.
+    engine.queue.cancel_all();
     throw;
   }
 }
 
-/// In a loop: comes back when what waits can go on. Not at once, since looking for keys may drive other requests.
-void S3Client::wake_up() {
-  if (loop_ == nullptr) return;
-  if (timer_) loop_->cancel(*timer_);
-  timer_.reset();
-  std::int64_t wait = 0;
-  if (waiting_.empty() || active_.size() >= static_cast<std::size_t>(options_.transfers)) {
-    if (paused_.empty()) return;
-    wait = std::max<std::int64_t>(paused_.begin()->first - clock_.monotonic_microseconds(), 0);
-  }
-  timer_ = loop_->after(wait, [this] {
-    timer_.reset();
-    launch_due();
-    wake_up();
-  });
-}
-
-void S3Client::launch_due() {
-  const std::int64_t now = clock_.monotonic_microseconds();
-  while (!paused_.empty() && paused_.begin()->first <= now) {
-    waiting_.push_front(std::move(paused_.begin()->second));
-    paused_.erase(paused_.begin());
-  }
-  while (!waiting_.empty() && active_.size() < static_cast<std::size_t>(options_.transfers)) {
-    const TransferPtr transfer = std::move(waiting_.front());
-    waiting_.pop_front();
-    launch(transfer);
+void S3Client::poll() {
+  if (!engine_) return;
+  Engine& engine = this->engine();
+  try {
+    engine.loop.poll();
+  } catch (...) {
+    engine.queue.cancel_all();
+    throw;
   }
 }
 
-/// What is in flight refers to memory of who started it, and that is about to go.
-void S3Client::drop_all() {
-  for (const auto& [id, transfer] : active_) http_->cancel(id);
-  active_.clear();
-  waiting_.clear();
-  paused_.clear();
-}
-
-void S3Client::launch(const TransferPtr& transfer) {
-  const S3Request& request = transfer->request;
-  const net::AwsKeys keys = credentials().keys();
-  net::AwsRequest plain = address(request.method, request.bucket, request.key);
-  plain.query = request.query;
-  plain.headers = request.headers;
-  // Under TLS nobody can change the body on its way. Without, its signature is what keeps it.
-  if (is_https(plain.endpoint) && request.body && request.body->size() > 0) {
-    plain.payload_sha256 = net::kUnsignedPayload;
-  } else {
-    if (transfer->payload_hash.empty()) transfer->payload_hash = hash_of(request.body);
-    plain.payload_sha256 = transfer->payload_hash;
-  }
-  transfer->access_key = keys.access_key;
-  net::SignedRequest ready = net::sign(plain, keys, {region_of(request.bucket), "s3", signing_time()});
-  net::Request http_request{.method = request.method,
-                            .url = std::move(ready.url),
-                            .headers = std::move(ready.headers),
-                            .body = request.body,
-                            .choose_sink = request.choose_sink,
-                            .idle_timeout = milliseconds(30'000),
-                            .tls = options_.tls};
-  const auto id = http().start(std::move(http_request),
-                               [this, transfer](net::Response&& response) { over(transfer, std::move(response)); });
-  active_.emplace(id, transfer);
-  transfer->id = id;
-}
-
-void S3Client::over(const TransferPtr& transfer, net::Response&& plain) {
-  active_.erase(transfer->id);
-  S3Response response{std::move(plain)};
-  if (!response.failure && !response.body.empty() && (!response.ok() || transfer->request.method != "GET")) {
-    if (const auto xml = net::parse_xml(response.body); xml && xml->name == "Error") {
-      response.code = xml->text_of("Code");
-      response.message = xml->text_of("Message");
-      // Some operations begin to answer with 200 before they know how they end.
-      if (response.ok()) response.status = passes(response.code) ? 500 : 400;
-    }
-  }
-  const bool transient = net::is_transient(response) || passes(response.code);
-  if (transient) {
-    // A gateway's 5xx says nothing about what happened behind it.
-    const bool unknown = response.failure ? response.failure->may_have_arrived : response.status >= 500;
-    const auto pause = transfer->retry.next_pause(net::retry_after(response, clock_.wall_microseconds()));
-    if (pause) {
-      transfer->lost_reply = transfer->lost_reply || unknown;
-      paused_.emplace(clock_.monotonic_microseconds() + *pause, transfer);
-      return wake_up();
-    }
-  } else if (!response.ok() && !transfer->cured && cure(*transfer, response)) {
-    transfer->cured = true;
-    waiting_.push_front(transfer);
-    return wake_up();
-  }
-  if (!transient) transfer->retry.succeeded();
-  response.after_lost_reply = transfer->lost_reply;
-  wake_up();
-  transfer->done(std::move(response));
-}
-
-/// Whether the reason for which the server refused is one that can be put right here.
-bool S3Client::cure(Transfer& transfer, const S3Response& response) {
-  if (response.status < 300 || response.status >= 500 || response.status == 404 || response.status == 412) return false;
-  if (learn_region(transfer, response)) return true;
-  if (correct_clock(response)) return true;
-  // The answer to a HEAD has no words.
-  const bool wordless = transfer.request.method == "HEAD" && (response.status == 400 || response.status == 403);
-  static constexpr std::string_view kStale[] = {"ExpiredToken", "TokenRefreshRequired", "InvalidToken",
-                                                "ExpiredTokenException"};
-  if (!wordless && std::find(std::begin(kStale), std::end(kStale), response.code) == std::end(kStale)) return false;
-  credentials().forget();
-  return credentials().keys().access_key != transfer.access_key;
-}
-
-bool S3Client::learn_region(const Transfer& transfer, const S3Response& response) {
+bool S3Client::learn_region(const std::string& bucket, const S3Response& response) {
   std::string region(response.header("x-amz-bucket-region").value_or(""));
   if (region.empty()) {
     if (const auto xml = net::parse_xml(response.body)) region = xml->text_of("Region");
   }
-  if (region.empty() || region == region_of(transfer.request.bucket)) return false;
+  if (region.empty() || region == region_of(bucket)) return false;
   const bool plain = std::all_of(region.begin(), region.end(),
                                  [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; });
   if (!plain) return false;  // it becomes part of a host's name
-  regions_[transfer.request.bucket] = region;
-  return true;
-}
-
-bool S3Client::correct_clock(const S3Response& response) {
-  const auto date = response.header("date");
-  const auto server = date ? net::parse_http_date(*date) : std::nullopt;
-  if (!server || std::abs(*server - signing_time()) < kMostSkew) return false;
-  clock_offset_ = *server - clock_.wall_microseconds() / 1'000'000;
+  regions_[bucket] = region;
   return true;
 }
 
 std::string S3Client::presign(const std::string& method, const std::string& bucket, const std::string& key,
                               std::int64_t seconds) {
-  const net::AwsKeys keys = credentials().keys();
-  return net::presign(address(method, bucket, key), keys, {region_of(bucket), "s3", signing_time()}, seconds);
+  net::AwsSession& session = engine().session;
+  const net::AwsKeys keys = session.keys();
+  return net::presign(address(method, bucket, key), keys, {region_of(bucket), "s3", session.signing_time()}, seconds);
 }
 
-std::int64_t S3Client::keys_expire() {
-  credentials().keys();
-  return credentials().expires();
-}
+std::int64_t S3Client::keys_expire() { return engine().session.keys_expire(); }
 
 Error S3Client::error(std::string_view operation, const std::string& bucket, const std::string& key,
                       const S3Response& response) const {
@@ -372,7 +262,7 @@ Error S3Client::error(std::string_view operation, const std::string& bucket, con
     hint = "Make the bucket, or set METAFLOW_DATASTORE_SYSROOT_S3 to one that exists.";
   } else if (response.status == 403 || response.code == "InvalidAccessKeyId") {
     hint = fmt::format("The AWS credentials come from {}. They need s3:GetObject, s3:PutObject and s3:ListBucket.",
-                       credentials_ ? credentials_->source() : "nowhere");
+                       engine_ ? engine_->session.source() : "nowhere");
   } else if (response.failure && response.failure->cause == net::Cause::tls) {
     hint = "The server's certificate authority is named by AWS_CA_BUNDLE.";
   } else if (response.failure && !options_.endpoint.empty()) {
