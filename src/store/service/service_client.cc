@@ -16,8 +16,8 @@ using base::Json;
 
 namespace {
 
-constexpr std::size_t kInFlight = 16;
-constexpr std::size_t kInBackground = 4;  // of those
+constexpr int kInFlight = 16;
+constexpr int kInBackground = 4;  // of those
 constexpr int kTriesBeforeTelling = 3;
 constexpr std::int64_t kSilence = 60'000'000;
 constexpr std::size_t kWordsOfServer = 300;  // what is repeated of an answer
@@ -125,34 +125,72 @@ ServiceOptions service_options(const base::Settings& settings) {
   return options;
 }
 
-struct ServiceClient::Transfer {
-  ServiceRequest request;
-  Done done;
-  net::Retry retry;
-  int tries = 0;
-  bool lost = false;  // a try that may have been carried out
+class ServiceClient::Running : public net::Calling {
+ public:
+  Running(ServiceClient& client, ServiceRequest request, Done done)
+      : client_(client), request_(std::move(request)), done_(std::move(done)) {}
+
+  void prepare(const Ready& ready) override {
+    const ServiceOptions& options = client_.options_;
+    net::Request request{.method = request_.method, .url = options.url + request_.path, .headers = options.headers};
+    if (request_.body) request.body = net::text_body(*request_.body);
+    request.idle_timeout = std::chrono::seconds(request_.background ? 10 : 60);
+    ++tries_;
+    ready({.request = std::move(request)});
+  }
+
+  Decision judge(net::Response&& plain) override {
+    answer_ = ServiceAnswer{std::move(plain)};
+    if (!answer_.failure) answer_.json = parse_answer(answer_.body);
+    answer_.tries = tries_;
+    lost_now_ = answer_.failure ? answer_.failure->may_have_arrived : leaves_it_open(answer_.status);
+    const bool transient = net::is_transient(answer_) || (request_.is_registered && answer_.status == 400);
+    if (!request_.background) client_.tell(answer_, transient);
+    const bool may_try_again = !request_.background && (request_.repeatable || !lost_now_);
+    return {.next = transient && may_try_again ? Next::try_again : Next::finish};
+  }
+
+  void will_try_again(std::int64_t) override { lost_ = lost_ || lost_now_; }
+
+  void finish(bool) override {
+    answer_.after_lost_answer = lost_;
+    answer_.may_have_arrived = lost_now_ || lost_;
+    done_(std::move(answer_));
+  }
+
+ private:
+  ServiceClient& client_;
+  ServiceRequest request_;
+  Done done_;
+  ServiceAnswer answer_;
+  int tries_ = 0;
+  bool lost_now_ = false;  // the last try may have been carried out,
+  bool lost_ = false;      // or one before it
 };
 
 ServiceClient::ServiceClient(ServiceOptions options, base::EventLoop& loop, base::Clock& clock)
     : options_(std::move(options)),
       loop_(loop),
       clock_(clock),
-      budget_(options_.patient.budget),
       random_(net::jitter()),
       retry_(&options_.retry),
-      http_({.connections_per_host = kInFlight, .connections_kept = kInFlight}) {
+      http_({.connections_per_host = kInFlight, .connections_kept = kInFlight}),
+      queue_(loop, clock, http_,
+             {.calls_per_second = 0,
+              .calls_at_a_time = kInFlight,
+              .background_at_a_time = kInBackground,
+              .retry = options_.patient},
+             [this] { return random_(); }) {
   http_.attach(loop_);
 }
 
-ServiceClient::~ServiceClient() {
-  for (const auto& [timer, transfer] : paused_) loop_.cancel(timer);
-}
+ServiceClient::~ServiceClient() = default;
 
 void ServiceClient::start(ServiceRequest request, Done done) {
-  auto& queue = request.background ? background_ : waiting_;
-  queue.push_back(
-      std::make_shared<Transfer>(Transfer{std::move(request), std::move(done), net::Retry(*retry_, budget_, random_)}));
-  launch();
+  net::CallQueue::Order order{.retry = *retry_};
+  if (request.background) order.lane = net::CallQueue::Lane::background;
+  order.call = std::make_unique<Running>(*this, std::move(request), std::move(done));
+  queue_.start(std::move(order));
 }
 
 ServiceAnswer ServiceClient::fetch(ServiceRequest request) {
@@ -161,61 +199,6 @@ ServiceAnswer ServiceClient::fetch(ServiceRequest request) {
   start(std::move(request), [answer](ServiceAnswer&& given) { *answer = std::move(given); });
   while (!*answer) loop_.run_once();
   return std::move(**answer);
-}
-
-void ServiceClient::launch() {
-  while (active_ < kInFlight && !waiting_.empty()) {
-    const TransferPtr transfer = std::move(waiting_.front());
-    waiting_.pop_front();
-    send(transfer);
-  }
-  while (active_ < kInFlight && active_in_background_ < kInBackground && !background_.empty()) {
-    const TransferPtr transfer = std::move(background_.front());
-    background_.pop_front();
-    ++active_in_background_;
-    send(transfer);
-  }
-}
-
-void ServiceClient::send(const TransferPtr& transfer) {
-  const ServiceRequest& request = transfer->request;
-  net::Request http_request{.method = request.method, .url = options_.url + request.path, .headers = options_.headers};
-  if (request.body) http_request.body = net::text_body(*request.body);
-  http_request.idle_timeout = std::chrono::seconds(request.background ? 10 : 60);
-  ++active_;
-  ++transfer->tries;
-  http_.start(std::move(http_request),
-              [this, transfer](net::Response&& response) { over(transfer, std::move(response)); });
-}
-
-void ServiceClient::over(const TransferPtr& transfer, net::Response&& plain) {
-  const ServiceRequest& request = transfer->request;
-  --active_;
-  if (request.background) --active_in_background_;
-  ServiceAnswer answer{std::move(plain)};
-  if (!answer.failure) answer.json = parse_answer(answer.body);
-  answer.tries = transfer->tries;
-  const bool lost = answer.failure ? answer.failure->may_have_arrived : leaves_it_open(answer.status);
-  const bool transient = net::is_transient(answer) || (request.is_registered && answer.status == 400);
-  if (!request.background) tell(answer, transient);
-  if (transient && !request.background && (request.repeatable || !lost)) {
-    const auto pause = transfer->retry.next_pause(net::retry_after(answer, clock_.wall_microseconds()));
-    if (pause) {
-      transfer->lost = transfer->lost || lost;
-      const auto timer = std::make_shared<base::EventLoop::Timer>(0);
-      *timer = loop_.after(*pause, [this, timer] {
-        waiting_.push_front(std::move(paused_.extract(*timer).mapped()));
-        launch();
-      });
-      paused_.emplace(*timer, transfer);
-      return launch();
-    }
-  }
-  if (!transient) transfer->retry.succeeded();
-  answer.after_lost_answer = transfer->lost;
-  answer.may_have_arrived = lost || transfer->lost;
-  launch();
-  transfer->done(std::move(answer));
 }
 
 /// One that the next try cures is not worth a word, and a service that comes and goes is worth one per minute.

@@ -2,13 +2,10 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <functional>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 
 #include <metaflow/error.h>
 
@@ -16,6 +13,7 @@
 #include "base/event_loop.h"
 #include "base/json.h"
 #include "base/settings.h"
+#include "net/call_queue.h"
 #include "net/http.h"
 #include "net/retry.h"
 #include "store/names.h"
@@ -90,33 +88,24 @@ class ServiceClient {
   Error error(std::string_view operation, const ServiceAnswer& answer) const;
   std::string url() const { return net::printable_url(options_.url); }
   const net::RetryOptions& retry() const { return *retry_; }
-  net::RetryBudget& budget() { return budget_; }
+  net::RetryBudget& budget() { return queue_.budget(); }
   const std::function<double()>& random() const { return random_; }
 
  private:
-  struct Transfer;
-  using TransferPtr = std::shared_ptr<Transfer>;
+  class Running;
 
-  void launch();
-  void send(const TransferPtr& transfer);
-  void over(const TransferPtr& transfer, net::Response&& response);
   void tell(const ServiceAnswer& answer, bool trouble);
 
   ServiceOptions options_;
   base::EventLoop& loop_;
   base::Clock& clock_;
-  net::RetryBudget budget_;
   std::function<double()> random_;
   const net::RetryOptions* retry_;
   std::function<void(const std::string&)> tell_;
   bool in_trouble_ = false;
   std::int64_t silent_until_ = 0;
-  std::deque<TransferPtr> waiting_;
-  std::deque<TransferPtr> background_;
-  std::unordered_map<base::EventLoop::Timer, TransferPtr> paused_;
-  std::size_t active_ = 0;
-  std::size_t active_in_background_ = 0;
-  net::HttpClient http_;  // last: its transfers refer to the rest
+  net::HttpClient http_;
+  net::CallQueue queue_;  // gone first: with it all that calls back
 };
 
 }  // namespace metaflow::store
