@@ -6,6 +6,7 @@
 #include <cmath>
 #include <optional>
 
+#include "base/ascii.h"
 #include "base/format.h"
 
 namespace metaflow::base {
@@ -36,8 +37,7 @@ std::vector<std::string> split_words(std::string_view text) {
 
 std::string shell_quoted(std::string_view text) {
   auto is_plain = [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-           std::string_view("%+,-./:=@_").find(c) != std::string_view::npos;
+    return is_alphanumeric(c) || std::string_view("%+,-./:=@_").find(c) != std::string_view::npos;
   };
   if (!text.empty() && std::all_of(text.begin(), text.end(), is_plain)) return std::string(text);
   std::string quoted = "'";
@@ -88,7 +88,7 @@ std::string join(std::span<const std::size_t> numbers, std::string_view separato
 std::string upper(std::string_view text) {
   std::string result(text);
   for (char& c : result) {
-    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+    if (is_lower(c)) c = static_cast<char>(c - 'a' + 'A');
   }
   return result;
 }
@@ -96,7 +96,7 @@ std::string upper(std::string_view text) {
 std::string lower(std::string_view text) {
   std::string result(text);
   for (char& c : result) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    if (is_upper(c)) c = static_cast<char>(c - 'A' + 'a');
   }
   return result;
 }

@@ -13,10 +13,10 @@
 
 #include "base/files.h"
 #include "base/format.h"
+#include "base/percent.h"
 #include "base/process.h"
 #include "compute/package/package.h"
 #include "compute/remote/step_array.h"
-#include "net/sigv4.h"
 #include "runtime/supervisor/supervisor.h"
 #include "store/open.h"
 
@@ -87,7 +87,7 @@ int run_supervise_command(const detail::FlowDescription& flow, const compute::Pl
   what.command = base::own_command();
   if (what.command.size() > 1) ::prctl(PR_SET_NAME, flow.name.c_str());  // else tools show the loader's name
   what.step.assign(argv + at + 1, argv + argc);
-  if (percent_encoded) std::transform(what.step.begin(), what.step.end(), what.step.begin(), net::percent_decode);
+  if (percent_encoded) std::transform(what.step.begin(), what.step.end(), what.step.begin(), base::percent_decode);
   std::vector<char*> words{argv[0]};
   for (std::string& word : what.step) words.push_back(word.data());
   what.arguments = compute::parse_step_arguments(static_cast<int>(words.size()), words.data());

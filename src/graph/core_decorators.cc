@@ -3,6 +3,7 @@
 
 #include <metaflow/error.h>
 
+#include "base/ascii.h"
 #include "base/format.h"
 #include "graph/decorator_kind.h"
 #include "graph/graph.h"
@@ -58,7 +59,7 @@ void check_timeout(const timeout& decorator) {
 void check_catch(const catch_& decorator) {
   if (decorator.var.empty()) return;
   if (detail::identifier_before(decorator.var, decorator.var.size()) != decorator.var ||
-      decorator.var.starts_with('_') || (decorator.var[0] >= '0' && decorator.var[0] <= '9') || decorator.var == "name")
+      decorator.var.starts_with('_') || base::is_digit(decorator.var[0]) || decorator.var == "name")
     throw Error(ErrorCode::invalid_value, fmt::format("'{}' cannot be the name of an artifact", decorator.var));
 }
 

@@ -2,14 +2,13 @@
 
 #include <unistd.h>
 
-#include <array>
-#include <ctime>
-
 #include <metaflow/error.h>
 
 #include "base/capture.h"
 #include "base/files.h"
 #include "base/format.h"
+#include "base/hash.h"
+#include "base/iso_time.h"
 #include "base/json.h"
 #include "base/process.h"
 #include "base/text.h"
@@ -57,7 +56,7 @@ AwsCredentials parse_json_keys(std::string_view text, const char* token_name, co
   if (credentials.keys.access_key.empty() || credentials.keys.secret_key.empty())
     throw no_keys(source, "there is no AccessKeyId and SecretAccessKey in what it says");
   if (const std::string end = field("Expiration"); !end.empty()) {
-    const auto expires = parse_iso_time(end);
+    const auto expires = base::parse_iso_time(end);
     if (!expires) throw no_keys(source, fmt::format("'{}' is no time", end));
     credentials.expires = *expires;
   }
@@ -67,22 +66,6 @@ AwsCredentials parse_json_keys(std::string_view text, const char* token_name, co
 std::string session_name(std::int64_t now) { return fmt::format("metaflow-cpp-{}-{}", now, ::getpid()); }
 
 }  // namespace
-
-std::optional<std::int64_t> parse_iso_time(std::string_view text) {
-  const std::string zero_ended(text);
-  std::tm time{};
-  int length = 0;
-  if (std::sscanf(zero_ended.c_str(), "%4d-%2d-%2d%*1[T ]%2d:%2d:%2d%n", &time.tm_year, &time.tm_mon, &time.tm_mday,
-                  &time.tm_hour, &time.tm_min, &time.tm_sec, &length) != 6 ||
-      length == 0)
-    return std::nullopt;
-  std::string_view rest = text.substr(static_cast<std::size_t>(length));
-  if (rest.starts_with('.')) rest.remove_prefix(std::min(rest.find_first_not_of("0123456789", 1), rest.size()));
-  if (!rest.empty() && rest != "Z" && rest != "UTC" && rest != "+00:00" && rest != "+0000") return std::nullopt;
-  time.tm_year -= 1900;
-  time.tm_mon -= 1;
-  return ::timegm(&time);
-}
 
 const AwsKeys& AwsCredentialProvider::keys() {
   const std::int64_t time = now();
@@ -185,7 +168,7 @@ AwsCredentials AwsCredentialProvider::ask_sts(Request request, const std::string
   if (keys == nullptr || keys->text_of("AccessKeyId").empty() || keys->text_of("SecretAccessKey").empty())
     throw no_keys(source, fmt::format("{} gave no credentials", action));
   return {{keys->text_of("AccessKeyId"), keys->text_of("SecretAccessKey"), keys->text_of("SessionToken")},
-          parse_iso_time(keys->text_of("Expiration")).value_or(now() + 900),
+          base::parse_iso_time(keys->text_of("Expiration")).value_or(now() + 900),
           source};
 }
 
@@ -217,7 +200,7 @@ AwsCredentials AwsCredentialProvider::assume_role(const std::string& profile, co
   const SignedRequest request = sign({.method = "POST",
                                       .endpoint = sts_endpoint(),
                                       .headers = {{"Content-Type", "application/x-www-form-urlencoded"}},
-                                      .payload_sha256 = sha256_hex(body)},
+                                      .payload_sha256 = base::sha256_hex(body)},
                                      base->keys, {config_.region().value_or("us-east-1"), "sts", now()});
   return ask_sts({.method = "POST", .url = request.url, .headers = request.headers, .body = text_body(body)},
                  "AssumeRole", source);

@@ -66,7 +66,4 @@ class AwsCredentialProvider {
   bool machines_ = false;      // the keys are those of the machine
 };
 
-/// "2026-11-23T01:18:43Z", also with a fraction or an offset of zero, in seconds since 1970; nothing if it is none.
-std::optional<std::int64_t> parse_iso_time(std::string_view text);
-
 }  // namespace metaflow::net

@@ -308,13 +308,5 @@ TEST_F(AwsCredentialsTest, Endpoints) {
   EXPECT_EQ(config_->endpoint("s3"), std::nullopt);
 }
 
-TEST(IsoTime, Forms) {
-  EXPECT_EQ(parse_iso_time("1970-01-02T00:00:01Z"), 86401);
-  EXPECT_EQ(parse_iso_time("1970-01-02T00:00:01.123456+00:00"), 86401);
-  EXPECT_EQ(parse_iso_time("1970-01-02T00:00:01UTC"), 86401);
-  EXPECT_EQ(parse_iso_time("1970-01-02"), std::nullopt);
-  EXPECT_EQ(parse_iso_time("1970-01-02T00:00:01+02:00"), std::nullopt);
-}
-
 }  // namespace
 }  // namespace metaflow::net

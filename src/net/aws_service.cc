@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/format.h"
+#include "base/hash.h"
 #include "base/json.h"
 #include "base/text.h"
 
@@ -104,7 +105,7 @@ class AwsService::Running : public Calling {
                      .endpoint = session.endpoint(options.name, options.configured_as),
                      .path = call_.path,
                      .headers = call_.headers,
-                     .payload_sha256 = sha256_hex(*body_)};
+                     .payload_sha256 = base::sha256_hex(*body_)};
     // The path of an endpoint goes before the call's.
     if (const std::size_t slash = plain.endpoint.find('/', plain.endpoint.find("://") + 3);
         slash != std::string::npos) {

@@ -6,6 +6,7 @@
 #include <metaflow/error.h>
 
 #include "base/format.h"
+#include "base/iso_time.h"
 #include "net/plain_http.h"
 #include "net/retry.h"
 
@@ -74,7 +75,7 @@ std::int64_t AwsSession::signing_time() { return clock_.wall_microseconds() / 1'
 
 bool AwsSession::correct_clock(const Response& response) {
   const auto date = response.header("date");
-  const auto server = date ? parse_http_date(*date) : std::nullopt;
+  const auto server = date ? base::parse_http_date(*date) : std::nullopt;
   if (!server || std::abs(*server - signing_time()) < kTolerance) return false;
   clock_offset_ = *server - clock_.wall_microseconds() / 1'000'000;
   return true;

@@ -1,7 +1,6 @@
 #include "net/aws_sso.h"
 
 #include <fcntl.h>
-#include <nettle/sha1.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,7 +12,10 @@
 #include "base/clock.h"
 #include "base/files.h"
 #include "base/format.h"
+#include "base/hash.h"
+#include "base/iso_time.h"
 #include "base/json.h"
+#include "base/percent.h"
 #include "base/text.h"
 #include "net/plain_http.h"
 
@@ -38,15 +40,6 @@ void replace_private_file(const std::string& path, const std::string& text) {
     }
   }
   if (::rename(temporary.c_str(), path.c_str()) != 0) ::unlink(temporary.c_str());
-}
-
-std::string sha1_hex(std::string_view text) {
-  sha1_ctx context;
-  sha1_init(&context);
-  sha1_update(&context, text.size(), reinterpret_cast<const std::uint8_t*>(text.data()));
-  std::array<std::byte, SHA1_DIGEST_SIZE> digest;
-  sha1_digest(&context, digest.size(), reinterpret_cast<std::uint8_t*>(digest.data()));
-  return base::hex(digest);
 }
 
 std::string endpoint_of(const AwsConfig& config, const std::string& service, const char* host,
@@ -81,14 +74,14 @@ AwsCredentials sso_credentials(HttpClient& http, const AwsConfig& config, const 
   if (start_url.empty() || region.empty()) throw fail("sso_start_url or sso_region is missing");
 
   const std::string cache_key = session ? *session : start_url;
-  const std::string path = fmt::format("{}/.aws/sso/cache/{}.json", config.home(), sha1_hex(cache_key));
+  const std::string path = fmt::format("{}/.aws/sso/cache/{}.json", config.home(), base::sha1_hex(cache_key));
   const auto file = base::try_read_file(path);
   Json token = file ? Json::parse(file->text()).value_or(Json()) : Json();
   if (token["accessToken"].text().empty()) throw fail("there is no login");
 
-  const std::int64_t ends = parse_iso_time(token["expiresAt"].text()).value_or(0);
+  const std::int64_t ends = base::parse_iso_time(token["expiresAt"].text()).value_or(0);
   if (ends - kRenewBefore <= now && !token["refreshToken"].text().empty() &&
-      parse_iso_time(token["registrationExpiresAt"].text()).value_or(0) > now) {
+      base::parse_iso_time(token["registrationExpiresAt"].text()).value_or(0) > now) {
     const Json form{{"clientId", token["clientId"].text()},
                     {"clientSecret", token["clientSecret"].text()},
                     {"grantType", "refresh_token"},
@@ -113,12 +106,12 @@ AwsCredentials sso_credentials(HttpClient& http, const AwsConfig& config, const 
     throw fail("the login has expired");
   }
 
-  const Response response = http.fetch(
-      {.url = fmt::format("{}/federation/credentials?role_name={}&account_id={}",
-                          endpoint_of(config, "sso", "portal.sso", region), percent_encode(setting("sso_role_name")),
-                          percent_encode(setting("sso_account_id"))),
-       .headers = {{"x-amz-sso_bearer_token", token["accessToken"].text()}},
-       .total_timeout = milliseconds(30'000)});
+  const Response response = http.fetch({.url = fmt::format("{}/federation/credentials?role_name={}&account_id={}",
+                                                           endpoint_of(config, "sso", "portal.sso", region),
+                                                           base::percent_encode(setting("sso_role_name")),
+                                                           base::percent_encode(setting("sso_account_id"))),
+                                        .headers = {{"x-amz-sso_bearer_token", token["accessToken"].text()}},
+                                        .total_timeout = milliseconds(30'000)});
   if (!response.ok())
     throw fail(response.failure ? response.failure->text : fmt::format("the answer is {}", response.status));
   const Json answer = Json::parse(response.body).value_or(Json());

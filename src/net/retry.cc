@@ -1,11 +1,11 @@
 #include "net/retry.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <charconv>
 #include <cmath>
-#include <ctime>
 #include <random>
+
+#include "base/iso_time.h"
 
 namespace metaflow::net {
 
@@ -34,22 +34,6 @@ bool is_transient(const Response& response) {
   }
 }
 
-std::optional<std::int64_t> parse_http_date(std::string_view text) {
-  std::tm time{};
-  const std::string zero_ended(text);
-  // The names are English whatever the locale: strptime would follow that.
-  char month[4] = {};
-  if (std::sscanf(zero_ended.c_str(), "%*3s, %2d %3s %4d %2d:%2d:%2d GMT", &time.tm_mday, month, &time.tm_year,
-                  &time.tm_hour, &time.tm_min, &time.tm_sec) != 6)
-    return std::nullopt;
-  constexpr std::string_view kMonths = "JanFebMarAprMayJunJulAugSepOctNovDec";
-  const std::size_t found = kMonths.find(month);
-  if (found == std::string_view::npos || found % 3 != 0) return std::nullopt;
-  time.tm_mon = static_cast<int>(found / 3);
-  time.tm_year -= 1900;
-  return ::timegm(&time);
-}
-
 std::optional<std::int64_t> retry_after(const Response& response, std::int64_t now) {
   const auto value = response.header("retry-after");
   if (!value) return std::nullopt;
@@ -57,7 +41,7 @@ std::optional<std::int64_t> retry_after(const Response& response, std::int64_t n
   const auto [end, error] = std::from_chars(value->data(), value->data() + value->size(), seconds);
   if (error == std::errc() && end == value->data() + value->size())
     return std::clamp<std::int64_t>(seconds, 0, 1'000'000) * 1'000'000;
-  const auto date = parse_http_date(*value);
+  const auto date = base::parse_http_date(*value);
   if (!date) return std::nullopt;
   return std::max<std::int64_t>(*date * 1'000'000 - now, 0);
 }

@@ -17,9 +17,6 @@ bool is_transient(const Response& response);
 /// seconds or a date.
 std::optional<std::int64_t> retry_after(const Response& response, std::int64_t now);
 
-/// An HTTP date ("Sun, 06 Nov 1994 08:49:37 GMT") in seconds since 1970; nothing if it is none.
-std::optional<std::int64_t> parse_http_date(std::string_view text);
-
 struct RetryOptions {
   int tries = 8;                            // in all
   std::int64_t first_pause = 100'000;       // microseconds; twice as long each time,

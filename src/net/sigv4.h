@@ -1,10 +1,7 @@
 // AWS's Signature Version 4: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 #pragma once
 
-#include <nettle/sha2.h>
-
 #include <cstdint>
-#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -56,28 +53,7 @@ SignedRequest sign(const AwsRequest& request, const AwsKeys& keys, const Signing
 /// It is a secret.
 std::string presign(const AwsRequest& request, const AwsKeys& keys, const SigningScope& scope, std::int64_t seconds);
 
-/// A digest of bytes that come one after the other.
-class Sha256 {
- public:
-  Sha256();
-  void update(std::span<const std::byte> bytes);
-  /// Once, after all of them: hexadecimal.
-  std::string hex();
-
- private:
-  sha256_ctx context_;
-};
-std::string sha256_hex(std::span<const std::byte> bytes);
-std::string sha256_hex(std::string_view text);
-
-/// RFC 3986: all but letters, digits and -._~ as %XX. `keep_slashes`: for paths.
-std::string percent_encode(std::string_view text, bool keep_slashes = false);
-std::string percent_decode(std::string_view text);
-
 /// "a=1&b=" of the pairs, encoded.
 std::string encode_query(const Query& query);
-
-/// "20130524T000000Z"
-std::string amz_time(std::int64_t seconds);
 
 }  // namespace metaflow::net

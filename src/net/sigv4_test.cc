@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/hash.h"
+
 namespace metaflow::net {
 namespace {
 
@@ -33,7 +35,7 @@ TEST(SigV4, PutObject) {
        .endpoint = kEndpoint,
        .path = "/test$file.text",
        .headers = {{"Date", "Fri, 24 May 2013 00:00:00 GMT"}, {"x-amz-storage-class", "REDUCED_REDUNDANCY"}},
-       .payload_sha256 = sha256_hex("Welcome to Amazon S3.")});
+       .payload_sha256 = base::sha256_hex("Welcome to Amazon S3.")});
   EXPECT_THAT(header, EndsWith("=98ad721746da40c64f1a55b78f14c238d841ea1380cd77a1b5971af0ece108bd"));
 }
 
@@ -79,9 +81,6 @@ TEST(SigV4, SessionTokensAreSigned) {
 }
 
 TEST(SigV4, Encoding) {
-  EXPECT_EQ(percent_encode("a b/+~\xC3\xBC"), "a%20b%2F%2B~%C3%BC");
-  EXPECT_EQ(percent_encode("a b/../c", true), "a%20b/../c");
-  EXPECT_EQ(percent_decode("a%20b%2f%2B~%C3%BC%4"), "a b/+~\xC3\xBC%4");
   EXPECT_EQ(encode_query({{"b", "1 2"}, {"a", ""}, {"a-b", "x"}}), "a=&a-b=x&b=1%202");
   EXPECT_EQ(sign({.endpoint = "http://h:9000", .path = "/b/x y/a+b", .query = {{"k", "/"}}}, kKeys, kScope).url,
             "http://h:9000/b/x%20y/a%2Bb?k=%2F");

@@ -4,31 +4,13 @@
 #include <cstdint>
 
 #include "base/text.h"
+#include "base/utf8.h"
 
 namespace metaflow::net {
 
 namespace {
 
 constexpr std::size_t kDeepest = 32;
-
-void append_utf8(std::string& text, std::uint32_t code) {
-  auto tail = [&](unsigned shift) { text += static_cast<char>(0x80U | ((code >> shift) & 0x3FU)); };
-  if (code < 0x80) {
-    text += static_cast<char>(code);
-  } else if (code < 0x800) {
-    text += static_cast<char>(0xC0U | (code >> 6U));
-    tail(0);
-  } else if (code < 0x10000) {
-    text += static_cast<char>(0xE0U | (code >> 12U));
-    tail(6);
-    tail(0);
-  } else {
-    text += static_cast<char>(0xF0U | (code >> 18U));
-    tail(12);
-    tail(6);
-    tail(0);
-  }
-}
 
 /// Appends what "&name;" stands for; false if it is unknown.
 bool append_entity(std::string& text, std::string_view name) {
@@ -46,8 +28,9 @@ bool append_entity(std::string& text, std::string_view name) {
   if (hex) name.remove_prefix(1);
   std::uint32_t code = 0;
   const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), code, hex ? 16 : 10);
-  if (error != std::errc() || end != name.data() + name.size() || name.empty() || code > 0x10FFFF) return false;
-  append_utf8(text, code);
+  if (error != std::errc() || end != name.data() + name.size() || name.empty() || code > base::kLastCodePoint)
+    return false;
+  base::append_utf8(text, code);
   return true;
 }
 

@@ -6,6 +6,7 @@
 
 #include <metaflow/error.h>
 
+#include "base/ascii.h"
 #include "base/format.h"
 #include "base/text.h"
 #include "value/gzip.h"
@@ -253,10 +254,7 @@ std::vector<std::string> FlowStore::directories(const std::string& path, NameKin
   }
   // Numbers by value, then the rest.
   std::sort(names.begin(), names.end(), [](const std::string& a, const std::string& b) {
-    auto digits = [](const std::string& s) {
-      return std::all_of(s.begin(), s.end(), [](char c) { return c >= '0' && c <= '9'; });
-    };
-    if (digits(a) && digits(b) && a.size() != b.size()) return a.size() < b.size();
+    if (base::is_all_digits(a) && base::is_all_digits(b) && a.size() != b.size()) return a.size() < b.size();
     return a < b;
   });
   return names;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/ascii.h"
 #include "base/format.h"
 #include "base/text.h"
 
@@ -12,14 +13,11 @@ namespace {
 constexpr std::size_t kLongestId = 200;
 constexpr std::size_t kLongestIdentifier = 255;  // what a file may be called
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-
 /// Of a run or a task: given by a scheduler, a metadata service or another orchestrator ("argo-sweep-x7k2p").
 bool is_id(std::string_view text) {
   if (text.empty() || text.size() > kLongestId || text[0] == '.' || text[0] == '-') return false;
   return std::all_of(text.begin(), text.end(),
-                     [](char c) { return is_digit(c) || is_letter(c) || c == '_' || c == '-' || c == '.'; });
+                     [](char c) { return base::is_alphanumeric(c) || c == '_' || c == '-' || c == '.'; });
 }
 
 /// What Python takes for a letter beyond ASCII, and some more. Never a control character, a blank, or what turns the
@@ -44,8 +42,8 @@ char32_t next_code_point(std::string_view text, std::size_t& at) {
 }
 
 bool is_identifier(std::string_view text) {
-  if (text.empty() || text.size() > kLongestIdentifier || is_digit(text[0])) return false;
-  auto is_plain = [](char c) { return is_letter(c) || is_digit(c) || c == '_'; };
+  if (text.empty() || text.size() > kLongestIdentifier || base::is_digit(text[0])) return false;
+  auto is_plain = [](char c) { return base::is_alphanumeric(c) || c == '_'; };
   const auto odd = std::find_if_not(text.begin(), text.end(), is_plain);
   if (odd == text.end()) return true;
   if (base::find_invalid_utf8(text) != std::string_view::npos) return false;
@@ -58,7 +56,7 @@ bool is_identifier(std::string_view text) {
 
 bool is_key(std::string_view text) {
   return text.size() == 40 &&
-         std::all_of(text.begin(), text.end(), [](char c) { return is_digit(c) || (c >= 'a' && c <= 'f'); });
+         std::all_of(text.begin(), text.end(), [](char c) { return base::is_digit(c) || (c >= 'a' && c <= 'f'); });
 }
 
 bool is_object_path(std::string_view path) {

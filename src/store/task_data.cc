@@ -4,6 +4,7 @@
 
 #include <metaflow/error.h>
 
+#include "base/ascii.h"
 #include "base/format.h"
 #include "base/json.h"
 #include "base/text.h"
@@ -25,8 +26,7 @@ Error damaged_file(std::string_view path, std::string_view why) {
 /// "gzip+pickle-v4", or what an extension of Metaflow calls its own. Empty: not said.
 bool is_encoding(std::string_view text) {
   return text.size() <= kLongestEncoding && std::all_of(text.begin(), text.end(), [](char c) {
-           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                  std::string_view("+-._/").find(c) != std::string_view::npos;
+           return base::is_alphanumeric(c) || std::string_view("+-._/").find(c) != std::string_view::npos;
          });
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/format.h"
 #include "base/text.h"
+#include "base/utf8.h"
 #include "value/nodes.h"
 #include "value/python_classes.h"
 
@@ -116,28 +117,6 @@ std::size_t checked_count(const std::vector<std::size_t>& shape, std::size_t ite
   return count;
 }
 
-void append_utf8(std::string& text, std::uint32_t c) {
-  auto put = [&](std::uint32_t byte) { text += static_cast<char>(byte); };
-  auto put_tail = [&](unsigned shift) { put(0x80 | (c >> shift & 63)); };
-  if (c < 0x80) {
-    put(c);
-  } else if (c < 0x800) {
-    put(0xC0 | c >> 6);
-    put_tail(0);
-  } else if (c < 0x10000) {
-    put(0xE0 | c >> 12);
-    put_tail(6);
-    put_tail(0);
-  } else if (c < 0x110000) {
-    put(0xF0 | c >> 18);
-    put_tail(12);
-    put_tail(6);
-    put_tail(0);
-  } else {
-    fail_pickle("a numpy array of texts has a character that is none");
-  }
-}
-
 /// One element of a numpy array of texts: UTF-32, padded with zeros.
 Value text_element(Arena& arena, std::span<const std::byte> bytes, bool big_endian) {
   std::size_t size = bytes.size();
@@ -147,7 +126,9 @@ Value text_element(Arena& arena, std::span<const std::byte> bytes, bool big_endi
   for (std::size_t i = 0; i + 4 <= size; i += 4) {
     std::uint32_t c = 0;
     std::memcpy(&c, bytes.data() + i, 4);
-    append_utf8(text, big_endian ? __builtin_bswap32(c) : c);
+    if (big_endian) c = __builtin_bswap32(c);
+    if (c > base::kLastCodePoint) fail_pickle("a numpy array of texts has a character that is none");
+    base::append_utf8(text, c);
   }
   return ValueBuilder::text(arena.keep(text));
 }

@@ -1,7 +1,5 @@
 #include "value/sha1.h"
 
-#include <nettle/sha1.h>
-
 #include <cstdint>
 #include <cstring>
 
@@ -10,16 +8,6 @@
 #endif
 
 namespace metaflow::value {
-
-Digest sha1(std::span<const std::span<const std::byte>> pieces) {
-  sha1_ctx context;
-  sha1_init(&context);
-  for (const auto& piece : pieces)
-    sha1_update(&context, piece.size(), reinterpret_cast<const std::uint8_t*>(piece.data()));
-  Digest digest;
-  sha1_digest(&context, digest.size(), reinterpret_cast<std::uint8_t*>(digest.data()));
-  return digest;
-}
 
 namespace {
 

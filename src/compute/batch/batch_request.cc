@@ -7,6 +7,7 @@
 
 #include <metaflow/error.h>
 
+#include "base/ascii.h"
 #include "base/format.h"
 #include "base/text.h"
 #include "compute/batch/client/job.h"
@@ -92,9 +93,8 @@ std::vector<Volume> efs_volumes(const std::string& step, const std::vector<std::
 
 bool is_tag_text(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) {
-    const bool alphanumeric = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
     // AWS allows letters and digits of any script, so what is not ASCII is the server's to judge.
-    return alphanumeric || static_cast<signed char>(c) < 0 ||
+    return base::is_alphanumeric(c) || static_cast<signed char>(c) < 0 ||
            std::string_view(" +-=._:/@").find(c) != std::string_view::npos;
   });
 }

@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/ascii.h"
 #include "base/format.h"
+#include "base/hash.h"
 #include "base/json.h"
+#include "base/percent.h"
 #include "compute/package/bootstrap.h"
-#include "net/sigv4.h"
 
 namespace metaflow::awsbatch {
 
@@ -24,7 +26,7 @@ constexpr const char* kAnyMemory = "4096";
 std::string name_part(std::string_view text) {
   std::string part;
   for (const char c : text.substr(0, kLongestPart)) {
-    const bool fits = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+    const bool fits = base::is_alphanumeric(c) || c == '_';
     part += fits ? c : '-';
   }
   return part;
@@ -34,8 +36,7 @@ std::string name_part(std::string_view text) {
 std::string tag_value(std::string_view text) {
   std::string value;
   for (const char c : text.substr(0, kLongestTag)) {
-    const bool alphanumeric = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-    if (alphanumeric || std::string_view(" +-=._:/@").find(c) != std::string_view::npos) value += c;
+    if (base::is_alphanumeric(c) || std::string_view(" +-=._:/@").find(c) != std::string_view::npos) value += c;
   }
   return value;
 }
@@ -119,7 +120,7 @@ Json job_definition(const BatchRequest& request, Machines machines, std::string_
   }
   definition.set("containerProperties", container);
   definition.set("propagateTags", true);
-  definition.set("jobDefinitionName", "metaflow-cpp-" + net::sha256_hex(definition.dump()).substr(0, kDigest));
+  definition.set("jobDefinitionName", "metaflow-cpp-" + base::sha256_hex(definition.dump()).substr(0, kDigest));
   return definition;
 }
 
@@ -135,7 +136,7 @@ std::vector<std::string> job_command(const std::string& flow_in_image, const std
 bool percent_encode_placeholders(std::vector<std::string>& words) {
   const auto has_placeholder = [](const std::string& word) { return word.find("Ref::") != std::string::npos; };
   if (std::none_of(words.begin(), words.end(), has_placeholder)) return false;
-  for (std::string& word : words) word = net::percent_encode(word, true);
+  for (std::string& word : words) word = base::percent_encode(word, true);
   return true;
 }
 

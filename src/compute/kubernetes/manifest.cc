@@ -5,6 +5,7 @@
 
 #include <metaflow/error.h>
 
+#include "base/ascii.h"
 #include "base/format.h"
 #include "base/json.h"
 #include "base/text.h"
@@ -23,7 +24,7 @@ constexpr int kGraceSeconds = 30;      // to stop the step and to upload its log
 /// As a part of a DNS label (RFC 1123).
 std::string dns_part(std::string_view text) {
   std::string part;
-  for (char c : base::lower(text)) part += (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ? c : '-';
+  for (char c : base::lower(text)) part += base::is_lower(c) || base::is_digit(c) ? c : '-';
   part = part.substr(0, kLongestPart);
   while (part.starts_with('-')) part.erase(0, 1);
   while (part.ends_with('-')) part.pop_back();

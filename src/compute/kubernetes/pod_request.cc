@@ -6,6 +6,7 @@
 
 #include <metaflow/error.h>
 
+#include "base/ascii.h"
 #include "base/format.h"
 #include "base/json.h"
 #include "base/text.h"
@@ -44,11 +45,10 @@ bool truth(const std::string& step, const std::string& attribute, const std::str
 }
 
 bool is_label_value(const std::string& value) {
-  auto alphanumeric = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
   if (value.empty()) return true;
-  return value.size() <= kLongestLabel && alphanumeric(value.front()) && alphanumeric(value.back()) &&
+  return value.size() <= kLongestLabel && base::is_alphanumeric(value.front()) && base::is_alphanumeric(value.back()) &&
          std::all_of(value.begin(), value.end(),
-                     [&](char c) { return alphanumeric(c) || c == '-' || c == '_' || c == '.'; });
+                     [](char c) { return base::is_alphanumeric(c) || c == '-' || c == '_' || c == '.'; });
 }
 
 void check_labels(const std::string& step, const std::map<std::string, std::string>& labels) {

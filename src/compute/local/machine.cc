@@ -6,6 +6,7 @@
 
 #include <metaflow/error.h>
 
+#include "base/ascii.h"
 #include "base/cpus.h"
 #include "base/files.h"
 #include "base/format.h"
@@ -32,7 +33,7 @@ std::vector<std::string> visible_gpus() {
     std::size_t count = 0;
     for (const std::string& name : base::list_directory(directory)) {
       const std::string_view rest = name.starts_with(prefix) ? std::string_view(name).substr(prefix.size()) : "";
-      if (!rest.empty() && std::all_of(rest.begin(), rest.end(), [](char c) { return c >= '0' && c <= '9'; })) ++count;
+      if (!rest.empty() && base::is_all_digits(rest)) ++count;
     }
     return count;
   };

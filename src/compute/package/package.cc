@@ -1,7 +1,5 @@
 #include "compute/package/package.h"
 
-#include <nettle/sha2.h>
-
 #include <algorithm>
 #include <array>
 #include <cstdlib>
@@ -10,6 +8,7 @@
 
 #include "base/files.h"
 #include "base/format.h"
+#include "base/hash.h"
 #include "base/json.h"
 #include "base/process.h"
 #include "base/text.h"
@@ -89,7 +88,7 @@ Package make_package(const PackagePlan& plan) {
     archive.add(file.name, content->bytes(), file.executable);
   }
   std::string bytes = archive.finish();
-  std::string digest = sha256_hex(bytes);
+  std::string digest = base::sha256_hex(bytes);
   return {base::SharedBytes(std::move(bytes)), std::move(digest)};
 }
 
@@ -121,15 +120,6 @@ std::string packaged_certificate_authorities() {
   if (program != root + "/" + kProgram) return {};
   const std::string roots = root + "/" + kRoots;
   return base::exists(roots) ? roots : std::string();
-}
-
-std::string sha256_hex(std::string_view bytes) {
-  sha256_ctx context;
-  ::nettle_sha256_init(&context);
-  ::nettle_sha256_update(&context, bytes.size(), reinterpret_cast<const std::uint8_t*>(bytes.data()));
-  std::array<std::byte, SHA256_DIGEST_SIZE> digest;
-  ::nettle_sha256_digest(&context, digest.size(), reinterpret_cast<std::uint8_t*>(digest.data()));
-  return base::hex(digest);
 }
 
 }  // namespace metaflow::compute

@@ -66,6 +66,4 @@ std::vector<std::string> start_command(const std::string& directory, bool is_sta
 /// The list of certificate authorities of the package that this process runs from; empty if it runs from none.
 std::string packaged_certificate_authorities();
 
-std::string sha256_hex(std::string_view bytes);
-
 }  // namespace metaflow::compute

@@ -1,11 +1,10 @@
 #include "compute/remote/job_identity.h"
 
-#include <nettle/sha2.h>
-
 #include <algorithm>
 #include <span>
 
 #include "base/format.h"
+#include "base/hash.h"
 #include "base/text.h"
 
 namespace metaflow::compute {
@@ -14,14 +13,7 @@ namespace {
 
 constexpr std::size_t kKeyBytes = 8;  // of a hash in names: 64 bits
 
-std::string short_hash(std::string_view text) {
-  sha256_ctx context;
-  sha256_init(&context);
-  sha256_update(&context, text.size(), reinterpret_cast<const std::uint8_t*>(text.data()));
-  std::uint8_t digest[SHA256_DIGEST_SIZE];
-  sha256_digest(&context, sizeof digest, digest);
-  return base::hex(std::as_bytes(std::span(digest, kKeyBytes)));
-}
+std::string short_hash(std::string_view text) { return base::sha256_hex(text).substr(0, 2 * kKeyBytes); }
 
 }  // namespace
 

@@ -6,7 +6,10 @@
 #include <utility>
 #include <vector>
 
+#include "base/ascii.h"
 #include "base/format.h"
+#include "base/hash.h"
+#include "base/text.h"
 #include "net/aws_session.h"
 #include "net/call_queue.h"
 #include "net/xml.h"
@@ -34,10 +37,10 @@ bool is_stale_key(std::string_view code) {
 }
 
 std::string hash_of(const std::optional<net::Body>& body) {
-  if (!body) return net::sha256_hex(std::string_view());
-  net::Sha256 hash;
+  if (!body) return base::sha256_hex("");
+  base::Sha256 hash;
   for (const auto& piece : body->pieces) hash.update(piece);
-  return hash.hex();
+  return base::hex(hash.digest());
 }
 
 /// What the server says went wrong. Some operations begin to answer with 200 before they know how they end.
@@ -232,7 +235,7 @@ bool S3Client::learn_region(const std::string& bucket, const S3Response& respons
   }
   if (region.empty() || region == region_of(bucket)) return false;
   const bool plain = std::all_of(region.begin(), region.end(),
-                                 [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; });
+                                 [](char c) { return base::is_lower(c) || base::is_digit(c) || c == '-'; });
   if (!plain) return false;  // it becomes part of a host's name
   regions_[bucket] = region;
   return true;

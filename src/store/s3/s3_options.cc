@@ -4,6 +4,7 @@
 
 #include <metaflow/error.h>
 
+#include "base/ascii.h"
 #include "base/format.h"
 #include "base/text.h"
 #include "net/plain_http.h"
@@ -15,8 +16,7 @@ namespace {
 /// Also of old buckets and of compatible servers. It becomes a part of a host's name.
 bool is_bucket(std::string_view name) {
   return !name.empty() && name[0] != '.' && name[0] != '-' && std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-' ||
-           c == '_';
+    return base::is_alphanumeric(c) || c == '.' || c == '-' || c == '_';
   });
 }
 

@@ -14,6 +14,7 @@
 #include "base/cpus.h"
 #include "base/files.h"
 #include "base/format.h"
+#include "base/percent.h"
 #include "base/text.h"
 #include "net/xml.h"
 #include "store/names.h"
@@ -312,7 +313,7 @@ std::vector<S3Storage::Listed> S3Storage::list_objects(const std::string& path, 
     auto add = [&](std::string key, const std::string& size) {
       if (encoded) {
         std::replace(key.begin(), key.end(), '+', ' ');
-        key = net::percent_decode(key);
+        key = base::percent_decode(key);
       }
       // An object that stands for the directory, or what nobody has asked for.
       if (key.size() <= prefix.size() || !key.starts_with(prefix)) return;
@@ -478,7 +479,7 @@ std::vector<bool> S3Storage::copy(std::span<const Copy> copies) {
     S3Request copy = request("PUT", copies[i].to);
     copy.headers = write_headers();
     copy.headers.emplace_back("x-amz-copy-source",
-                              net::percent_encode("/" + location_.bucket + "/" + key_of(copies[i].from), true));
+                              base::percent_encode("/" + location_.bucket + "/" + key_of(copies[i].from), true));
     copy.body = net::Body{};
     client_.start(std::move(copy), [this, &copied, i, from = copies[i].from](S3Response&& response) {
       if (is_missing(response)) return;

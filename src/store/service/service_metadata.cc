@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "base/ascii.h"
 #include "base/format.h"
 #include "base/json.h"
 #include "base/text.h"
@@ -21,9 +22,7 @@ constexpr std::int64_t kFirstHeartbeat = 1'000'000;  // after the beginning: mos
 constexpr std::int64_t kBetweenAttempts = 2'000;
 constexpr const char* kOldest = "2.0.4";  // that knows heartbeats
 
-bool is_number(const std::string& id) {
-  return !id.empty() && std::all_of(id.begin(), id.end(), [](char c) { return c >= '0' && c <= '9'; });
-}
+bool is_number(const std::string& id) { return !id.empty() && base::is_all_digits(id); }
 
 /// "/flows/Sweep/runs/17/steps/start/tasks/3" as people write it: "Sweep/17/start/3".
 std::string pathspec(const std::string& path) {

@@ -3,9 +3,10 @@
 #include <algorithm>
 #include <tuple>
 
+#include "base/ascii.h"
 #include "base/format.h"
 #include "base/json.h"
-#include "net/sigv4.h"
+#include "base/percent.h"
 #include "store/service/service_rows.h"
 
 namespace metaflow::store {
@@ -18,21 +19,21 @@ constexpr const char* kOldestForTags = "2.3.0";
 constexpr int kTriesOfTags = 10;  // against others who change them at the same time
 
 std::string path_of(const std::string& flow, const std::string& run) {
-  return fmt::format("/flows/{}/runs/{}", net::percent_encode(flow), net::percent_encode(run));
+  return fmt::format("/flows/{}/runs/{}", base::percent_encode(flow), base::percent_encode(run));
 }
 
 std::string path_of(const std::string& flow, const std::string& run, const std::string& step) {
-  return fmt::format("{}/steps/{}/tasks", path_of(flow, run), net::percent_encode(step));
+  return fmt::format("{}/steps/{}/tasks", path_of(flow, run), base::percent_encode(step));
 }
 
 std::string path_of(const std::string& flow, const TaskRef& task) {
-  return fmt::format("{}/{}", path_of(flow, task.run, task.step), net::percent_encode(task.task));
+  return fmt::format("{}/{}", path_of(flow, task.run, task.step), base::percent_encode(task.task));
 }
 
 /// The service's database counts in 32 bits, and takes anything above for a failure of its own. Runs of the local
 /// provider have longer numbers.
 bool may_be_there(const std::string& run) {
-  if (!std::all_of(run.begin(), run.end(), [](char c) { return c >= '0' && c <= '9'; })) return true;
+  if (!base::is_all_digits(run)) return true;
   return run.size() < 10 || (run.size() == 10 && run <= "2147483647");
 }
 
@@ -80,7 +81,7 @@ std::vector<std::string> ServiceMetadataReader::flows() {
 
 std::vector<RunInfo> ServiceMetadataReader::runs(const std::string& flow) {
   std::vector<RunInfo> infos;
-  for (const Json& row : list(fmt::format("/flows/{}/runs", net::percent_encode(flow)))) {
+  for (const Json& row : list(fmt::format("/flows/{}/runs", base::percent_encode(flow)))) {
     infos.push_back(run_of(row));
     client_.check_name(NameKind::run, infos.back().id);
   }

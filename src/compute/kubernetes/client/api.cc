@@ -5,6 +5,7 @@
 
 #include "base/format.h"
 #include "base/json.h"
+#include "base/percent.h"
 #include "base/text.h"
 
 namespace metaflow::kube {
@@ -115,8 +116,8 @@ std::string KubernetesApi::path_of(Resource resource, const std::string& name, c
   if (!selection.labels.empty()) query.emplace_back("labelSelector", selection.labels);
   if (!selection.fields.empty()) query.emplace_back("fieldSelector", selection.fields);
   std::string path = fmt::format("{}/namespaces/{}/{}", resource == Resource::jobs ? "/apis/batch/v1" : "/api/v1",
-                                 net::percent_encode(options_.name_space), name_of(resource));
-  if (!name.empty()) path += "/" + net::percent_encode(name, /*keep_slashes=*/true);
+                                 base::percent_encode(options_.name_space), name_of(resource));
+  if (!name.empty()) path += "/" + base::percent_encode(name, /*keep_slashes=*/true);
   if (!query.empty()) path += "?" + net::encode_query(query);
   return path;
 }

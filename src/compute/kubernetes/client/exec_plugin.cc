@@ -10,6 +10,7 @@
 #include "base/capture.h"
 #include "base/files.h"
 #include "base/format.h"
+#include "base/iso_time.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "net/aws_credentials.h"
@@ -51,7 +52,7 @@ PluginCredentials parse_exec_credential(std::string_view text, const ExecPlugin&
   if (credentials.token.empty() && credentials.certificate.empty())
     throw wrong("its answer has neither a token nor a certificate");
   if (const std::string end = status["expirationTimestamp"].text(); !end.empty()) {
-    const auto expires = net::parse_iso_time(end);
+    const auto expires = base::parse_iso_time(end);
     if (!expires) throw wrong("its expirationTimestamp is no time in UTC");
     credentials.expires = *expires;
   }

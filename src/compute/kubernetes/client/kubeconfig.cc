@@ -9,9 +9,9 @@
 
 #include "base/files.h"
 #include "base/format.h"
+#include "base/percent.h"
 #include "base/text.h"
 #include "net/plain_http.h"
-#include "net/sigv4.h"
 
 namespace metaflow::kube {
 
@@ -148,7 +148,7 @@ UserEntry read_user(const Section& section) {
   act("Impersonate-Uid", section.text("as-uid"));
   for (const std::string& group : section.texts("as-groups")) act("Impersonate-Group", group);
   section.lists("as-user-extra", [&](const std::string& key, const std::vector<std::string>& values) {
-    for (const std::string& value : values) act("Impersonate-Extra-" + net::percent_encode(key), value);
+    for (const std::string& value : values) act("Impersonate-Extra-" + base::percent_encode(key), value);
   });
   return user;
 }

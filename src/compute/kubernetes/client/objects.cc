@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/ascii.h"
 #include "base/json.h"
 #include "base/text.h"
 
@@ -32,7 +33,7 @@ bool is_namespace(std::string_view name) {
   constexpr std::size_t kLongest = 63;
   if (name.empty() || name.size() > kLongest || name.front() == '-' || name.back() == '-') return false;
   return std::all_of(name.begin(), name.end(),
-                     [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; });
+                     [](char c) { return base::is_lower(c) || base::is_digit(c) || c == '-'; });
 }
 
 bool Lines::add(std::string_view bytes) {

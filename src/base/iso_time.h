@@ -1,0 +1,21 @@
+// Times as other programs write them: ISO 8601, and the dates of HTTP. UTC, in seconds since 1970. (What this program
+// writes: clock.h.)
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace metaflow::base {
+
+/// "2026-11-23T01:18:43Z", also with a fraction (which is dropped) or an offset of zero; nothing if it is none.
+std::optional<std::int64_t> parse_iso_time(std::string_view text);
+
+/// ISO's basic form: "20130524T000000Z"
+std::string basic_iso_time(std::int64_t seconds);
+
+/// "Sun, 06 Nov 1994 08:49:37 GMT"; nothing if it is none.
+std::optional<std::int64_t> parse_http_date(std::string_view text);
+
+}  // namespace metaflow::base
