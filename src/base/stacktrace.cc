@@ -1,7 +1,6 @@
 #include "base/stacktrace.h"
 
 #include <cxxabi.h>
-#include <elf.h>
 #include <fcntl.h>
 #include <link.h>
 #include <poll.h>
@@ -16,6 +15,7 @@
 #include <map>
 #include <optional>
 
+#include "base/elf.h"
 #include "base/files.h"
 #include "base/format.h"
 #include "base/process.h"
@@ -36,84 +36,27 @@ _Unwind_Reason_Code add_frame(_Unwind_Context* context, void* argument) {
   return _URC_NO_REASON;
 }
 
-/// A symbol table: functions by address.
+/// The functions of a file, by address.
 class SymbolTable {
  public:
-  explicit SymbolTable(const std::string& path) {
-    auto file = try_read_file(path);
-    if (!file) return;
-    image_ = std::move(*file);
-    const auto* header = at<ElfW(Ehdr)>(0);
-    if (header == nullptr || std::memcmp(header->e_ident, ELFMAG, SELFMAG) != 0) return;
-    for (unsigned type : {SHT_SYMTAB, SHT_DYNSYM}) {
-      for (unsigned i = 0; i < header->e_shnum; ++i) {
-        const auto* section = at<ElfW(Shdr)>(header->e_shoff + i * sizeof(ElfW(Shdr)));
-        if (section != nullptr && section->sh_type == type) read_symbols(*header, *section);
-      }
-      if (!functions_.empty()) break;
-    }
-    std::sort(functions_.begin(), functions_.end(),
-              [](const Function& a, const Function& b) { return a.address < b.address; });
-    find_debug_lines(*header);
+  explicit SymbolTable(const std::string& path) : image_(try_read_file(path).value_or(SharedBytes())) {
+    symbols_ = read_elf_symbols(image_.bytes());
   }
 
   std::string find(std::uint64_t address) const {
-    auto after = std::upper_bound(functions_.begin(), functions_.end(), address,
-                                  [](std::uint64_t a, const Function& f) { return a < f.address; });
-    if (after == functions_.begin()) return {};
-    const Function& function = *--after;
+    const auto after = std::upper_bound(symbols_.functions.begin(), symbols_.functions.end(), address,
+                                        [](std::uint64_t a, const ElfFunction& f) { return a < f.address; });
+    if (after == symbols_.functions.begin()) return {};
+    const ElfFunction& function = *std::prev(after);
     if (function.size != 0 && address >= function.address + function.size) return {};
     return demangle(function.name);
   }
 
-  bool has_lines() const { return has_lines_; }
+  bool has_lines() const { return symbols_.has_lines; }
 
  private:
-  struct Function {
-    std::uint64_t address;
-    std::uint64_t size;
-    const char* name;
-  };
-
-  template <class T>
-  const T* at(std::uint64_t offset) const {
-    if (offset > image_.size() || image_.size() - offset < sizeof(T)) return nullptr;
-    return reinterpret_cast<const T*>(image_.bytes().data() + offset);
-  }
-
-  const char* text_at(const ElfW(Shdr) & strings, std::uint64_t offset) const {
-    if (offset >= strings.sh_size || strings.sh_offset > image_.size() ||
-        image_.size() - strings.sh_offset < strings.sh_size)
-      return nullptr;
-    const char* text = reinterpret_cast<const char*>(image_.bytes().data() + strings.sh_offset + offset);
-    return std::memchr(text, 0, strings.sh_size - offset) == nullptr ? nullptr : text;
-  }
-
-  void read_symbols(const ElfW(Ehdr) & header, const ElfW(Shdr) & section) {
-    const auto* strings = at<ElfW(Shdr)>(header.e_shoff + section.sh_link * sizeof(ElfW(Shdr)));
-    if (strings == nullptr) return;
-    for (std::uint64_t at_symbol = 0; at_symbol + sizeof(ElfW(Sym)) <= section.sh_size;
-         at_symbol += sizeof(ElfW(Sym))) {
-      const auto* symbol = at<ElfW(Sym)>(section.sh_offset + at_symbol);
-      if (symbol == nullptr) return;
-      if ((symbol->st_info & 15) != STT_FUNC || symbol->st_value == 0) continue;
-      if (const char* name = text_at(*strings, symbol->st_name))
-        functions_.push_back({symbol->st_value, symbol->st_size, name});
-    }
-  }
-
-  void find_debug_lines(const ElfW(Ehdr) & header) {
-    const auto* names = at<ElfW(Shdr)>(header.e_shoff + header.e_shstrndx * sizeof(ElfW(Shdr)));
-    for (unsigned i = 0; names != nullptr && i < header.e_shnum; ++i) {
-      const auto* section = at<ElfW(Shdr)>(header.e_shoff + i * sizeof(ElfW(Shdr)));
-      const char* name = section == nullptr ? nullptr : text_at(*names, section->sh_name);
-      if (name != nullptr && std::strcmp(name, ".debug_line") == 0) has_lines_ = true;
-    }
-  }
-
   SharedBytes image_;
-  std::vector<Function> functions_;
-  bool has_lines_ = false;
+  ElfSymbols symbols_;  // names are in the image
 };
 
 std::optional<std::string> find_program(const char* name) {

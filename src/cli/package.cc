@@ -26,7 +26,7 @@ struct PackageOptions {
 
 int list(const PackageOptions& options) {
   const PackagePlan package = compute::plan_own_package(options.libraries);
-  const std::string machine = compute::machine_name(package.machine);
+  const std::string machine = base::machine_name(package.machine);
   if (options.json) {
     Json files = Json::list();
     for (const auto& file : package.files)

@@ -1,8 +1,9 @@
 // What a package is made from: executables, the loader's cache, what supervisors write.
+#include <cstring>
 #include <string>
 
+#include "base/elf.h"
 #include "base/text.h"
-#include "compute/package/elf.h"
 #include "compute/package/libraries.h"
 #include "readers.h"
 #include "store/exit_report.h"
@@ -10,8 +11,10 @@
 namespace metaflow::fuzz {
 
 void take_elf(std::string_view input) {
+  for (const base::ElfFunction& function : base::read_elf_symbols(base::as_bytes(input)).functions)
+    require(function.name + std::strlen(function.name) < input.data() + input.size(), "a name ends in the file");
   succeeds({ErrorCode::invalid_command}, [&] {
-    const compute::Elf elf = compute::read_elf(base::as_bytes(input), "x");
+    const base::Elf elf = base::read_elf(base::as_bytes(input), "x");
     for (const std::string& name : elf.needed) require(name.find('\0') == std::string::npos, "a name ends at its end");
   });
 }

@@ -9,11 +9,11 @@
 
 #include <metaflow/error.h>
 
+#include "base/elf.h"
 #include "compute/batch/batch_jobs.h"
 #include "compute/batch/batch_run_jobs.h"
 #include "compute/batch/decorator.h"
 #include "compute/batch/run_jobs.h"
-#include "compute/package/elf.h"
 #include "compute/remote/container_variables.h"
 #include "compute/remote/remote_attempts.h"
 #include "net/plain_http.h"
@@ -87,7 +87,7 @@ class BatchPlan : public compute::PlatformPlan {
     options.jobs.max_log_size = site.max_log_size;
     if (site.package != nullptr && flow_in_image_.empty()) {
       options.jobs.package = *site.package;
-      options.jobs.machine = compute::uname_machine(site.package->machine);
+      options.jobs.machine = base::uname_machine(site.package->machine);
     }
     return options;
   }

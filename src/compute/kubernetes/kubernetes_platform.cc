@@ -4,12 +4,12 @@
 #include <set>
 #include <utility>
 
+#include "base/elf.h"
 #include "compute/kubernetes/client/kubeconfig.h"
 #include "compute/kubernetes/decorator.h"
 #include "compute/kubernetes/kubernetes_jobs.h"
 #include "compute/kubernetes/kubernetes_run_jobs.h"
 #include "compute/kubernetes/run_jobs.h"
-#include "compute/package/elf.h"
 #include "compute/remote/container_variables.h"
 #include "compute/remote/remote_attempts.h"
 #include "net/plain_http.h"
@@ -88,7 +88,7 @@ class KubernetesPlan : public compute::PlatformPlan {
     options.delivery.fetcher_image = fetcher == "none" ? "" : fetcher;
     if (site.package != nullptr && flow_in_image_.empty()) {
       options.delivery.package = *site.package;
-      options.delivery.architecture = compute::image_architecture(site.package->machine);
+      options.delivery.architecture = base::image_architecture(site.package->machine);
     }
     return options;
   }

@@ -26,7 +26,7 @@ std::string file_name(const std::string& path) { return path.substr(path.rfind('
 /// One file that is loaded, and who asked for it: their RPATHs count for it, too.
 struct Object {
   std::string path;
-  Elf elf;
+  base::Elf elf;
   const Object* parent = nullptr;
 };
 
@@ -37,7 +37,7 @@ class Search {
   void run(const std::string& path, const std::vector<std::string>& opened) {
     const auto file = base::read_file(path);
     if (!file) throw Error(ErrorCode::invalid_command, fmt::format("The program '{}' does not exist", path));
-    const Object& program = objects_.emplace_back(Object{path, read_elf(file->bytes(), path), nullptr});
+    const Object& program = objects_.emplace_back(Object{path, base::read_elf(file->bytes(), path), nullptr});
     closure_.program = program.elf;
     if (program.elf.interpreter.empty()) {
       if (program.elf.needed.empty()) return;  // static
@@ -47,7 +47,7 @@ class Search {
     const auto loader = base::read_file(closure_.loader);
     if (!loader) missing_.push_back(fmt::format("the loader {}", closure_.loader));
     loader_names_ = {file_name(closure_.loader)};
-    if (loader) loader_names_.insert(read_elf(loader->bytes(), closure_.loader).soname);
+    if (loader) loader_names_.insert(base::read_elf(loader->bytes(), closure_.loader).soname);
     // musl is its own loader: the C library is asked for by names of its own.
     is_musl_ = file_name(closure_.loader).starts_with("ld-musl");
 
@@ -97,19 +97,19 @@ class Search {
       const auto file = base::try_read_file(path);
       if (!file) continue;
       try {
-        Elf elf = read_elf(file->bytes(), path);
+        base::Elf elf = base::read_elf(file->bytes(), path);
         if (elf.machine == closure_.program.machine) return add(question, path, std::move(elf));
-        foreign = fmt::format("'{}' is for {}", path, machine_name(elf.machine));
+        foreign = fmt::format("'{}' is for {}", path, base::machine_name(elf.machine));
       } catch (const Error& error) {
         foreign = error.message();
       }
     }
     missing_.push_back(foreign.empty() ? fmt::format("{} ({})", question.name, by)
                                        : fmt::format("{} ({}): {}, the program for {}", question.name, by, foreign,
-                                                     machine_name(closure_.program.machine)));
+                                                     base::machine_name(closure_.program.machine)));
   }
 
-  void add(const Question& question, const std::string& path, Elf elf) {
+  void add(const Question& question, const std::string& path, base::Elf elf) {
     const Object& object = objects_.emplace_back(Object{path, std::move(elf), question.by});
     closure_.libraries.push_back({question.name, path, question.opened ? "" : question.by->path});
     for (const std::string& name : object.elf.needed) ask(name, object);
@@ -119,10 +119,10 @@ class Search {
   void add_file(const std::string& path) {
     const auto file = base::read_file(path);
     if (!file) return missing_.push_back(fmt::format("{} (opened by the program)", path));
-    Elf elf = read_elf(file->bytes(), path);
+    base::Elf elf = base::read_elf(file->bytes(), path);
     if (elf.machine != closure_.program.machine) {
-      return missing_.push_back(fmt::format("'{}' is for {}, the program for {}", path, machine_name(elf.machine),
-                                            machine_name(closure_.program.machine)));
+      return missing_.push_back(fmt::format("'{}' is for {}, the program for {}", path, base::machine_name(elf.machine),
+                                            base::machine_name(closure_.program.machine)));
     }
     const std::string name = elf.soname.empty() ? file_name(path) : elf.soname;
     if (asked_.insert(name).second) add({name, &objects_.front(), true}, path, std::move(elf));

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "compute/package/elf.h"
+#include "base/elf.h"
 
 namespace metaflow::compute {
 
@@ -34,7 +34,7 @@ struct Library {
 };
 
 struct Closure {
-  Elf program;
+  base::Elf program;
   std::string loader;                // the file; empty: the program is static and needs nothing
   std::vector<Library> libraries;    // by name
   std::vector<std::string> of_host;  // names of driver libraries that are needed: the machine that executes has its own

@@ -40,9 +40,9 @@ PackagePlan plan_package(const std::string& program, const std::vector<std::stri
   plan.machine = closure.program.machine;
   plan.is_static = closure.loader.empty();
   plan.of_host = closure.of_host;
-  if (uname_machine(plan.machine).empty()) {
+  if (base::uname_machine(plan.machine).empty()) {
     throw Error(ErrorCode::invalid_command,
-                fmt::format("'{}' is for {}, which packages do not know", program, machine_name(plan.machine)));
+                fmt::format("'{}' is for {}, which packages do not know", program, base::machine_name(plan.machine)));
   }
   auto add = [&](const std::string& name, const std::string& source, bool executable) {
     plan.files.push_back({name, source, base::file_size(source).value_or(0), executable});

@@ -2,8 +2,8 @@
 
 #include <metaflow/error.h>
 
+#include "base/elf.h"
 #include "base/format.h"
-#include "compute/package/elf.h"
 
 namespace metaflow::compute {
 
@@ -32,7 +32,7 @@ store::Link link_to(store::FlowStore& store, const StoredPackage& package) {
 }
 
 std::vector<std::pair<std::string, std::string>> bootstrap_variables(const StoredPackage& package) {
-  return {{"MF_SHA256", package.sha256}, {"MF_MACHINE", std::string(uname_machine(package.machine))}};
+  return {{"MF_SHA256", package.sha256}, {"MF_MACHINE", std::string(base::uname_machine(package.machine))}};
 }
 
 }  // namespace metaflow::compute
