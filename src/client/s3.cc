@@ -17,7 +17,7 @@ struct S3::Impl {
   Impl(const std::string& root, const base::Settings& settings)
       : Impl(root, settings, net::AwsConfig(net::variables_of(settings))) {}
   Impl(const std::string& root, const base::Settings& settings, const net::AwsConfig& config)
-      : storage(root, store::s3_options(settings, config), config, store::S3Storage::Names::any) {}
+      : storage(root, store::s3_options(settings, config), config, store::S3Names::any) {}
 
   Error missing(const std::string& name) const {
     return Error(ErrorCode::not_found, fmt::format("There is no object '{}' in {}", name, storage.root()));

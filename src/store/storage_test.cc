@@ -233,8 +233,8 @@ TEST_P(StorageTest, LargeObjectsAreWhole) {
   // Above the sizes from which on S3 reads and writes in parts, and reads into a mapped file.
   std::string content(70U << 20U, '\0');
   for (std::size_t i = 0; i < content.size(); i += 997) content[i] = static_cast<char>(i * 31 >> 7U);
-  for (const std::size_t size : {S3Storage::kPart - 1, S3Storage::kPart, S3Storage::kPart + 1, S3Storage::kWholeUpTo,
-                                 S3Storage::kWholeUpTo + 1, std::uint64_t{content.size()}}) {
+  for (const std::size_t size : {S3Transfers::kPart - 1, S3Transfers::kPart, S3Transfers::kPart + 1,
+                                 S3Transfers::kWholeUpTo, S3Transfers::kWholeUpTo + 1, std::uint64_t{content.size()}}) {
     const auto all = base::as_bytes(content).first(size);
     const std::array pieces{all.first(12'345), all.subspan(12'345)};
     const std::string key = storage_->save_blob("F/data", pieces, -1);

@@ -16,9 +16,8 @@ constexpr int kTransfers = 32;  // in flight; the others wait
 /// of this comes in between.
 class S3Storage::Background : public BackgroundStorage {
  public:
-  Background(const S3Storage& storage, base::EventLoop& loop)
-      : storage_(storage.root_, options_of(storage), storage.client_.config(), storage.names_) {
-    storage_.client_.attach(loop);
+  Background(const S3Storage& storage, base::EventLoop& loop) : transfers_(storage.transfers_, options_of(storage)) {
+    transfers_.client().attach(loop);
   }
 
   void get(std::vector<std::string> paths, Got done) override {
@@ -31,7 +30,7 @@ class S3Storage::Background : public BackgroundStorage {
     const auto gathered = std::make_shared<Gathered>(Gathered{{}, paths.size(), std::move(done)});
     gathered->contents.resize(paths.size());
     for (std::size_t i = 0; i < paths.size(); ++i) {
-      storage_.start_download(paths[i], [gathered, i](std::optional<base::SharedBytes>&& content) {
+      transfers_.start_download(paths[i], [gathered, i](std::optional<base::SharedBytes>&& content) {
         gathered->contents[i] = std::move(content);
         if (--gathered->left == 0) gathered->done(std::move(gathered->contents));
       });
@@ -44,7 +43,7 @@ class S3Storage::Background : public BackgroundStorage {
     const auto gathered = std::make_shared<std::pair<std::size_t, Put>>(objects.size(), std::move(done));
     for (OwnedObject& object : objects) {
       net::Body body{.pieces = {object.content.bytes()}, .owner = object.content.owner()};
-      storage_.start_whole_upload(object.path, std::move(body), storage_.write_headers(), [gathered] {
+      transfers_.start_whole_upload(object.path, std::move(body), transfers_.write_headers(), [gathered] {
         if (--gathered->first == 0) gathered->second();
       });
     }
@@ -52,12 +51,12 @@ class S3Storage::Background : public BackgroundStorage {
 
  private:
   static S3Options options_of(const S3Storage& storage) {
-    S3Options options = storage.client_.options();
+    S3Options options = storage.transfers_.client().options();
     options.transfers = std::max(options.transfers, kTransfers);
     return options;
   }
 
-  S3Storage storage_;
+  S3Transfers transfers_;
 };
 
 std::unique_ptr<BackgroundStorage> S3Storage::in_background(base::EventLoop& loop) {

@@ -180,7 +180,7 @@ TEST_F(S3Test, PartsThatFailAreCleanedUp) {
     if (request.method == "PUT") return {.status = 400, .body = error_xml("EntityTooSmall")};
     return {.status = 204};
   };
-  const std::string large(S3Storage::kWholeUpTo + 1, 'x');
+  const std::string large(S3Transfers::kWholeUpTo + 1, 'x');
   EXPECT_THAT(failure([&] { put(storage(), "x", large); }), HasSubstr("EntityTooSmall"));
   EXPECT_EQ(requests().back(), "DELETE /bucket/root/x?uploadId=id%2B%2F%3D");
 }
@@ -197,7 +197,7 @@ TEST_F(S3Test, AnErrorThatCallsItselfSuccess) {
     }
     return {};
   };
-  const std::string large(S3Storage::kWholeUpTo + 1, 'x');
+  const std::string large(S3Transfers::kWholeUpTo + 1, 'x');
   put(storage(), "x", large);
   EXPECT_EQ(completed, 3);
   answer_ = [&](const Received&) -> Reply { return {.body = error_xml("InternalError")}; };
@@ -205,8 +205,8 @@ TEST_F(S3Test, AnErrorThatCallsItselfSuccess) {
 }
 
 TEST_F(S3Test, AnObjectThatIsWrittenWhileItIsRead) {
-  const std::string old(S3Storage::kPart + 1000, 'o');
-  const std::string fresh(S3Storage::kPart + 2000, 'n');
+  const std::string old(S3Transfers::kPart + 1000, 'o');
+  const std::string fresh(S3Transfers::kPart + 2000, 'n');
   int count = 0;
   answer_ = [&](const Received& request) -> Reply {
     const std::string& content = ++count == 1 ? old : fresh;
