@@ -3,16 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <deque>
-#include <filesystem>
 
 #include <metaflow/error.h>
 
-#include "base/files.h"
 #include "base/json.h"
 #include "net/testing.h"
-#include "store/service/service_reader.h"
 
 namespace metaflow::store {
 namespace {
@@ -23,7 +19,6 @@ using net::Reply;
 using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
-using testing::Not;
 
 /// A service that does what it is asked, but for the replies that are scripted.
 class Service {
@@ -330,162 +325,6 @@ TEST_F(ServiceTest, AnIdThatIsNoneIsNamedAlsoInAList) {
   service_.script("POST /flows/Sweep/runs/17/steps/start/task", kLost, true);
   service_.script("GET /flows/Sweep/runs/17/steps/start/tasks", {.body = R"([{"task_id": "1/2"}])"});
   EXPECT_THAT(message_of([&] { new_task("start"); }), HasSubstr("'1/2' is not the id of a task"));
-}
-
-TEST(ServiceReaderTest, NamesThatAreNoneAreRefused) {
-  std::string body;
-  net::TestServer server([&](const Received&) { return Reply{.body = body}; });
-  base::SystemClock clock;
-  ServiceMetadataReader reader({.url = server.url()}, clock);
-  auto refuses = [&](const std::string& row, const std::string& words, auto action) {
-    body = "[" + row + "]";
-    try {
-      action();
-      ADD_FAILURE() << row;
-    } catch (const Error& error) {
-      EXPECT_EQ(error.code(), ErrorCode::metadata_service);
-      EXPECT_THAT(error.message(), AllOf(HasSubstr(words), HasSubstr(server.url())));
-    }
-  };
-  const TaskRef task{"3", "s", "4"};
-  refuses(R"({"flow_id": "../F"})", "'../F' is not the name of a flow", [&] { reader.flows(); });
-  refuses(R"({"run_number": "../3"})", "'../3' is not the id of a run", [&] { reader.runs("F"); });
-  refuses(R"({"step_name": "a\nb"})", R"('a\nb' is not the name of a step)", [&] { reader.steps("F", "3"); });
-  refuses(R"({"task_id": "4/.."})", "'4/..' is not the id of a task", [&] { reader.tasks("F", "3", "s"); });
-  refuses(R"({"name": "x/y", "sha": "e2f1e2f1e2f1e2f1e2f1e2f1e2f1e2f1e2f1e2f1"})",
-          "'x/y' is not the name of an artifact", [&] { reader.artifacts("F", task, -1); });
-  refuses(R"({"name": "x", "sha": "../../../../etc/passwd"})", "'../../../../etc/passwd' is not a key",
-          [&] { reader.artifacts("F", task, 0); });
-}
-
-TEST(ServiceReaderTest, NamesBeyondAsciiAreEncodedInAddresses) {
-  net::TestServer server([&](const Received&) { return Reply{.status = 404, .body = "{}"}; });
-  base::SystemClock clock;
-  ServiceMetadataReader reader({.url = server.url()}, clock);
-  EXPECT_TRUE(reader.tasks("F", "3", "größe").empty());
-  EXPECT_EQ(server.received().at(0).target, "/flows/F/runs/3/steps/gr%C3%B6%C3%9Fe/tasks");
-}
-
-TEST(ServiceReaderTest, ReadsWhatIsOdd) {
-  net::TestServer server([](const Received& request) {
-    if (request.target == "/flows/F/runs") {
-      return Reply{.body = R"([{"run_number": 3, "ts_epoch": 5, "tags": ["a", 1], "system_tags": null},
-                               {"run_number": "argo-x", "ts_epoch": 1e300, "user_name": null}, 7, null])"};
-    }
-    if (request.target == "/flows/F/runs/3/steps/s/tasks/4/metadata")
-      return Reply{.body = R"([{"field_name": "attempt", "value": "1", "type": "attempt", "tags": ["attempt_id:1"]}])"};
-    return Reply{.status = 404, .body = "{}"};
-  });
-  base::SystemClock clock;
-  ServiceMetadataReader reader({.url = server.url()}, clock);
-  const auto runs = reader.runs("F");
-  ASSERT_EQ(runs.size(), 2u);
-  EXPECT_EQ(runs[0].id, "argo-x");
-  EXPECT_EQ(runs[1].id, "3");
-  EXPECT_EQ(runs[1].created, 5000);
-  EXPECT_THAT(runs[1].tags, ElementsAre("a"));
-  EXPECT_EQ(reader.fields("F", {"3", "s", "4"}).at(0).attempt, 1);
-  EXPECT_FALSE(reader.run("F", "3"));
-  EXPECT_FALSE(reader.run("F", "1795385838395170"));
-  EXPECT_TRUE(reader.steps("F", "3").empty());
-  EXPECT_EQ(server.received().size(), 4u);  // it was not asked for a number that its database takes for a mistake
-}
-
-TEST(ServiceOptionsTest, Versions) {
-  EXPECT_TRUE(older_version("2.0.3", "2.0.4"));
-  EXPECT_TRUE(older_version("2.2.9", "2.10"));
-  EXPECT_TRUE(older_version("", "1"));
-  EXPECT_FALSE(older_version("2.0.4", "2.0.4"));
-  EXPECT_FALSE(older_version("3", "2.5.0"));
-  EXPECT_FALSE(older_version("2.4.1rc1", "2.4.1"));
-}
-
-TEST(ServiceOptionsTest, KeysStayOutOfMessages) {
-  ::setenv("METAFLOW_SERVICE_URL", "https://me:pass@host/x?token=t", 1);
-  ::setenv("METAFLOW_SERVICE_AUTH_KEY", "hidden\r\nx: y", 1);
-  const base::Settings settings;
-  for (int i = 0; i < 2; ++i) {
-    try {
-      service_options(settings);
-      FAIL();
-    } catch (const Error& error) {
-      EXPECT_THAT(error.what(), AllOf(HasSubstr("METAFLOW_SERVICE_"), Not(HasSubstr("hidden")), Not(HasSubstr("pass")),
-                                      Not(HasSubstr("token=t"))));
-    }
-    ::setenv("METAFLOW_SERVICE_URL", "https://host/x/", 1);
-  }
-  ::setenv("METAFLOW_SERVICE_AUTH_KEY", "key", 1);
-  const ServiceOptions options = service_options(settings);
-  EXPECT_EQ(options.url, "https://host/x");
-  EXPECT_EQ(options.headers[0], net::Header("x-api-key", "key"));
-  ::unsetenv("METAFLOW_SERVICE_URL");
-  ::unsetenv("METAFLOW_SERVICE_AUTH_KEY");
-}
-
-/// A configuration of the user, and variables that are unset in the end.
-class ServiceSettings : public testing::Test {
- protected:
-  ServiceSettings() {
-    std::string name = testing::TempDir() + "service_XXXXXX";
-    home_ = ::mkdtemp(name.data());
-    set("METAFLOW_HOME", home_);
-  }
-  ~ServiceSettings() override {
-    for (const std::string& name : set_) ::unsetenv(name.c_str());
-    std::filesystem::remove_all(home_);
-  }
-  void set(const std::string& name, const std::string& value) {
-    ::setenv(name.c_str(), value.c_str(), 1);
-    set_.push_back(name);
-  }
-  static std::string refusal() {
-    try {
-      service_options(base::Settings());
-    } catch (const Error& error) {
-      EXPECT_EQ(error.code(), ErrorCode::invalid_command);
-      return error.what();
-    }
-    return "none";
-  }
-
-  std::string home_;
-  std::vector<std::string> set_;
-};
-
-TEST_F(ServiceSettings, KeysAreNotSentWhereTheyCanBeReadOnTheWay) {
-  set("METAFLOW_SERVICE_URL", "http://metadata:8080");
-  EXPECT_EQ(refusal(), "none") << "without a key";
-  for (const auto& [name, value] :
-       {std::pair("METAFLOW_SERVICE_AUTH_KEY", "k"), {"METAFLOW_SERVICE_HEADERS", R"({"a": "b"})"}}) {
-    set(name, value);
-    set("METAFLOW_SERVICE_URL", "http://metadata:8080");
-    EXPECT_THAT(refusal(), HasSubstr("The metadata service is http://metadata:8080, which is not https")) << name;
-    set("METAFLOW_SERVICE_URL", "http://127.0.0.1:8080");
-    EXPECT_EQ(refusal(), "none");
-    set("METAFLOW_SERVICE_URL", "https://metadata");
-    EXPECT_EQ(refusal(), "none");
-    ::unsetenv(name);
-  }
-  set("METAFLOW_SERVICE_URL", "http://metadata:8080");
-  base::replace_file(home_ + "/config.json",
-                     R"({"METAFLOW_SERVICE_AUTH_KEY": "k", "METAFLOW_ALLOW_PLAIN_HTTP": true})");
-  EXPECT_EQ(refusal(), "none") << "the user said so";
-}
-
-TEST_F(ServiceSettings, AKeyIsForTheAddressBesideIt) {
-  base::replace_file(home_ + "/config.json",
-                     R"({"METAFLOW_SERVICE_AUTH_KEY": "k", "METAFLOW_SERVICE_URL": "https://own/"})");
-  EXPECT_EQ(refusal(), "none");
-  set("METAFLOW_SERVICE_URL", "https://own");
-  EXPECT_EQ(refusal(), "none");
-  set("METAFLOW_SERVICE_URL", "https://other");
-  EXPECT_THAT(refusal(), AllOf(HasSubstr("is for https://own, and METAFLOW_SERVICE_URL is https://other"),
-                               HasSubstr("METAFLOW_SERVICE_AUTH_KEY in '" + home_), Not(HasSubstr("\"k\""))));
-  set("METAFLOW_SERVICE_AUTH_KEY", "another");
-  EXPECT_EQ(refusal(), "none") << "which is for whatever the environment names";
-  ::unsetenv("METAFLOW_SERVICE_AUTH_KEY");
-  base::replace_file(home_ + "/config.json", R"({"METAFLOW_SERVICE_AUTH_KEY": "k"})");
-  EXPECT_EQ(refusal(), "none") << "no address beside it";
 }
 
 }  // namespace
