@@ -12,8 +12,6 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
-#include <condition_variable>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <system_error>
@@ -22,6 +20,7 @@
 #include <metaflow/error.h>
 
 #include "base/files.h"
+#include "base/mutex.h"
 
 namespace metaflow::base {
 
@@ -43,36 +42,35 @@ struct BackgroundWriter::Shared {
   std::atomic<std::size_t> pending{0};
   std::atomic<std::uint64_t> written{0};
   std::atomic<bool> closed{false};
-  std::mutex mutex;
-  std::condition_variable wake;
-  // Guarded by the mutex:
-  std::string queue;
-  std::optional<std::size_t> notify_at;
-  bool writing = false;
-  bool ending = false;
-  std::thread thread;
+  Mutex mutex;
+  Condition wake;
+  std::string queue MF_GUARDED_BY(mutex);
+  std::optional<std::size_t> notify_at MF_GUARDED_BY(mutex);
+  bool writing MF_GUARDED_BY(mutex) = false;
+  bool ending MF_GUARDED_BY(mutex) = false;
+  std::thread thread;  // the writer's alone
 
-  void advance(std::size_t bytes) {
+  void advance(std::size_t bytes) MF_REQUIRES(mutex) {
     pending -= bytes;
     notify();
   }
-  void notify() {
+  void notify() MF_REQUIRES(mutex) {
     if (!notify_at || pending > *notify_at) return;
     notify_at.reset();
     ::eventfd_write(event.get(), 1);
   }
 
   /// One write(2), without the mutex. False if it failed: the text is to be dropped.
-  bool write_piece(std::string_view& text, std::unique_lock<std::mutex>& lock) {
+  bool write_piece(std::string_view& text) MF_REQUIRES(mutex) {
     writing = true;
-    lock.unlock();
+    mutex.unlock();
     const ssize_t count = ::write(fd.get(), text.data(), std::min(text.size(), kPiece));
     const int error = errno;
     if (count < 0 && error == EAGAIN) {
       pollfd waiting{fd.get(), POLLOUT, 0};
       ::poll(&waiting, 1, -1);
     }
-    lock.lock();
+    mutex.lock();
     writing = false;
     if (count > 0) {
       text.remove_prefix(static_cast<std::size_t>(count));
@@ -85,13 +83,13 @@ struct BackgroundWriter::Shared {
   }
 
   void work() {
-    std::unique_lock lock(mutex);
+    const MutexLock lock(mutex);
     while (true) {
-      wake.wait(lock, [&] { return !queue.empty() || ending; });
+      while (queue.empty() && !ending) wake.wait(mutex);
       const std::string text = std::move(queue);
       queue.clear();
       std::string_view left = text;
-      while (!left.empty() && !ending && write_piece(left, lock)) continue;
+      while (!left.empty() && !ending && write_piece(left)) continue;
       if (ending) return;
       if (!left.empty()) advance(left.size());
     }
@@ -107,12 +105,15 @@ BackgroundWriter::BackgroundWriter(int fd) : shared_(std::make_shared<Shared>())
 
 BackgroundWriter::~BackgroundWriter() {
   if (!has_thread_) return;
-  std::unique_lock lock(shared_->mutex);
-  shared_->ending = true;
-  shared_->wake.notify_one();
-  const bool stuck = shared_->writing;
-  lock.unlock();
-  stuck ? shared_->thread.detach() : shared_->thread.join();
+  Shared& shared = *shared_;
+  bool stuck = false;
+  {
+    const MutexLock lock(shared.mutex);
+    shared.ending = true;
+    shared.wake.notify_one();
+    stuck = shared.writing;
+  }
+  stuck ? shared.thread.detach() : shared.thread.join();
 }
 
 std::size_t BackgroundWriter::pending() const { return shared_->pending; }
@@ -121,9 +122,10 @@ bool BackgroundWriter::closed() const { return shared_->closed; }
 int BackgroundWriter::event() const { return shared_->event.get(); }
 
 void BackgroundWriter::notify_at(std::size_t pending) {
-  const std::scoped_lock lock(shared_->mutex);
-  shared_->notify_at = pending;
-  shared_->notify();
+  Shared& shared = *shared_;
+  const MutexLock lock(shared.mutex);
+  shared.notify_at = pending;
+  shared.notify();
 }
 
 void BackgroundWriter::clear_event() {
@@ -155,9 +157,10 @@ void BackgroundWriter::write(std::string_view text) {
   if (shared_->pending == 0 && !shared_->closed) write_at_once(text);
   if (text.empty() || shared_->closed) return;
   {
-    const std::scoped_lock lock(shared_->mutex);
-    shared_->queue += text;
-    shared_->pending += text.size();
+    Shared& shared = *shared_;
+    const MutexLock lock(shared.mutex);
+    shared.queue += text;
+    shared.pending += text.size();
   }
   if (has_thread_) {
     shared_->wake.notify_one();
@@ -175,11 +178,12 @@ void BackgroundWriter::start_thread() {
     shared_->thread = std::thread([shared = shared_] { shared->work(); });
     has_thread_ = true;
   } catch (const std::system_error&) {  // no more threads: write here, and block
-    std::unique_lock lock(shared_->mutex);
-    std::string_view left = shared_->queue;
-    while (!left.empty() && shared_->write_piece(left, lock)) continue;
-    shared_->advance(left.size());
-    shared_->queue.clear();
+    Shared& shared = *shared_;
+    const MutexLock lock(shared.mutex);
+    std::string_view left = shared.queue;
+    while (!left.empty() && shared.write_piece(left)) continue;
+    shared.advance(left.size());
+    shared.queue.clear();
   }
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }

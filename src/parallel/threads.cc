@@ -1,17 +1,17 @@
 // parallel_map on threads.
 #include <atomic>
-#include <condition_variable>
 #include <deque>
 #include <limits>
-#include <mutex>
 #include <thread>
 
+#include "base/mutex.h"
 #include "parallel/parallel.h"
 
 namespace metaflow::detail {
 
 namespace {
 
+using base::MutexLock;
 using parallel::Workers;
 
 /// The failure with the lowest index.
@@ -19,7 +19,7 @@ class FirstFailure {
  public:
   /// From within a handler.
   void note(std::size_t item) {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     if (item >= item_) return;
     item_ = item;
     why_ = parallel::describe_exception();
@@ -27,16 +27,18 @@ class FirstFailure {
     failed_ = true;
   }
   bool failed() const { return failed_.load(std::memory_order_relaxed); }
-  void throw_if_any() {
-    if (failed()) throw ItemError(item_, why_, cause_);
+  /// If there is one.
+  [[noreturn]] void rethrow() {
+    const MutexLock lock(mutex_);
+    throw ItemError(item_, why_, cause_);
   }
 
  private:
-  std::mutex mutex_;
   std::atomic<bool> failed_{false};
-  std::size_t item_ = std::numeric_limits<std::size_t>::max();
-  std::string why_;
-  std::exception_ptr cause_;
+  base::Mutex mutex_;
+  std::size_t item_ MF_GUARDED_BY(mutex_) = std::numeric_limits<std::size_t>::max();
+  std::string why_ MF_GUARDED_BY(mutex_);
+  std::exception_ptr cause_ MF_GUARDED_BY(mutex_);
 };
 
 /// Items are worked on in the background, a few ahead of who asks for them.
@@ -53,13 +55,13 @@ class ThreadRun : public ParallelRun {
   ~ThreadRun() override { stop(); }
 
   std::optional<std::size_t> next() override {
+    MutexLock lock(mutex_);
     if (told_ == count_) return std::nullopt;
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return !done_.empty() || failure_.failed(); });
+    while (done_.empty() && !failure_.failed()) changed_.wait(mutex_);
     if (failure_.failed()) {
       lock.unlock();
       stop();
-      failure_.throw_if_any();
+      failure_.rethrow();
     }
     const std::size_t item = done_.front();
     done_.pop_front();
@@ -74,8 +76,8 @@ class ThreadRun : public ParallelRun {
     while (true) {
       std::size_t item = 0;
       {
-        std::unique_lock lock(mutex_);
-        changed_.wait(lock, [&] { return stopped_ || begun_ == count_ || begun_ < told_ + ahead_; });
+        MutexLock lock(mutex_);
+        while (!stopped_ && begun_ != count_ && begun_ >= told_ + ahead_) changed_.wait(mutex_);
         if (stopped_ || begun_ == count_ || failure_.failed()) return;
         item = begun_++;
       }
@@ -83,11 +85,11 @@ class ThreadRun : public ParallelRun {
         call_(context_, item);
       } catch (...) {
         failure_.note(item);
-        const std::scoped_lock lock(mutex_);
+        const MutexLock lock(mutex_);
         changed_.notify_all();
         return;
       }
-      const std::scoped_lock lock(mutex_);
+      const MutexLock lock(mutex_);
       done_.push_back(item);
       changed_.notify_all();
     }
@@ -95,7 +97,7 @@ class ThreadRun : public ParallelRun {
 
   void stop() {
     {
-      const std::scoped_lock lock(mutex_);
+      const MutexLock lock(mutex_);
       stopped_ = true;
     }
     changed_.notify_all();
@@ -107,12 +109,12 @@ class ThreadRun : public ParallelRun {
   CallItem call_;
   Workers workers_;
   const std::size_t ahead_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<std::size_t> done_;
-  std::size_t begun_ = 0;
-  std::size_t told_ = 0;
-  bool stopped_ = false;
+  base::Mutex mutex_;
+  base::Condition changed_;
+  std::deque<std::size_t> done_ MF_GUARDED_BY(mutex_);
+  std::size_t begun_ MF_GUARDED_BY(mutex_) = 0;
+  std::size_t told_ MF_GUARDED_BY(mutex_) = 0;
+  bool stopped_ MF_GUARDED_BY(mutex_) = false;
   FirstFailure failure_;
   std::vector<std::jthread> threads_;
 };
@@ -143,7 +145,7 @@ void do_on_threads(std::size_t count, const parallel_options& options, void* con
     for (unsigned i = 1; i < workers.count(); ++i) helpers.emplace_back(work);
     work();
   }
-  failure.throw_if_any();
+  if (failure.failed()) failure.rethrow();
 }
 
 }  // namespace metaflow::detail

@@ -43,7 +43,7 @@ ResultReader::ResultReader(base::EventLoop& loop, Open open, std::size_t threads
 
 ResultReader::~ResultReader() {
   {
-    const std::scoped_lock lock(mutex_);
+    const base::MutexLock lock(mutex_);
     ending_ = true;
     orders_.clear();
   }
@@ -136,16 +136,15 @@ void ResultReader::read_together(const store::FlowStore& store, std::span<const 
 }
 
 void ResultReader::add(Order&& order) {
-  if (most_threads_ == 0) {
-    orders_.push_back(std::move(order));
-    if (!reading_) reading_ = loop_.after(0, [this] { read_here(); });
-    return;
-  }
   bool needs_thread = false;
   {
-    const std::scoped_lock lock(mutex_);
+    const base::MutexLock lock(mutex_);
     orders_.push_back(std::move(order));
     needs_thread = orders_.size() > idle_ && threads_.size() < most_threads_;
+  }
+  if (most_threads_ == 0) {
+    if (!reading_) reading_ = loop_.after(0, [this] { read_here(); });
+    return;
   }
   if (needs_thread) threads_.emplace_back([this] { work(); });
   changed_.notify_one();
@@ -176,18 +175,22 @@ std::vector<AttemptResult> ResultReader::read_all(std::unique_ptr<store::FlowSto
 
 void ResultReader::read_here() {
   reading_.reset();
-  std::vector<Order> orders(std::make_move_iterator(orders_.begin()), std::make_move_iterator(orders_.end()));
-  orders_.clear();
+  std::vector<Order> orders;
+  {
+    const base::MutexLock lock(mutex_);
+    orders.assign(std::make_move_iterator(orders_.begin()), std::make_move_iterator(orders_.end()));
+    orders_.clear();
+  }
   std::vector<AttemptResult> left = read_all(own_store_, orders);
   for (std::size_t i = 0; i < orders.size(); ++i) orders[i].done(std::move(left[i]));
 }
 
 void ResultReader::work() {
   std::unique_ptr<store::FlowStore> store;
-  std::unique_lock lock(mutex_);
+  base::MutexLock lock(mutex_);
   while (true) {
     ++idle_;
-    changed_.wait(lock, [this] { return ending_ || !orders_.empty(); });
+    while (!ending_ && orders_.empty()) changed_.wait(mutex_);
     --idle_;
     if (ending_) return;
     std::vector<Order> orders;
@@ -212,7 +215,7 @@ void ResultReader::deliver() {
   [[maybe_unused]] const ssize_t taken = ::read(wake_.get(), &count, sizeof count);
   std::deque<Delivery> ready;
   {
-    const std::scoped_lock lock(mutex_);
+    const base::MutexLock lock(mutex_);
     ready.swap(deliveries_);
   }
   for (Delivery& delivery : ready) delivery.done(std::move(delivery.leftover));

@@ -2,12 +2,10 @@
 // scheduler that waits for it would keep thousands of others waiting.
 #pragma once
 
-#include <condition_variable>
 #include <cstddef>
 #include <deque>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -16,6 +14,7 @@
 
 #include "base/event_loop.h"
 #include "base/files.h"
+#include "base/mutex.h"
 #include "store/exit_report.h"
 #include "store/flow_store.h"
 
@@ -77,12 +76,12 @@ class ResultReader {
   Open open_;
   std::size_t most_threads_;
   base::Fd wake_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<Order> orders_;
-  std::deque<Delivery> deliveries_;
-  std::size_t idle_ = 0;
-  bool ending_ = false;
+  base::Mutex mutex_;
+  base::Condition changed_;
+  std::deque<Order> orders_ MF_GUARDED_BY(mutex_);
+  std::deque<Delivery> deliveries_ MF_GUARDED_BY(mutex_);
+  std::size_t idle_ MF_GUARDED_BY(mutex_) = 0;
+  bool ending_ MF_GUARDED_BY(mutex_) = false;
   std::unique_ptr<store::FlowStore> own_store_;  // of the loop, without threads
   std::optional<base::EventLoop::Timer> reading_;
   std::vector<std::thread> threads_;

@@ -26,32 +26,33 @@ LogUpload::~LogUpload() {
 }
 
 void LogUpload::offer(store::Stream stream, base::SharedBytes content) {
-  const std::lock_guard lock(mutex_);
+  const base::MutexLock lock(mutex_);
   waiting_[static_cast<std::size_t>(stream)] = std::move(content);
   changed_.notify_all();
 }
 
 bool LogUpload::busy() const {
-  const std::lock_guard lock(mutex_);
+  const base::MutexLock lock(mutex_);
   return writing_ || waiting_[0] || waiting_[1];
 }
 
 std::optional<std::string> LogUpload::finish() {
   {
-    const std::lock_guard lock(mutex_);
+    const base::MutexLock lock(mutex_);
     ending_ = true;
     changed_.notify_all();
   }
   thread_.join();
+  const base::MutexLock lock(mutex_);
   return failure_;
 }
 
 void LogUpload::work() {
   std::unique_ptr<store::FlowStore> store;
-  std::unique_lock lock(mutex_);
+  base::MutexLock lock(mutex_);
   int tries = 0;
   while (true) {
-    changed_.wait(lock, [&] { return ending_ || waiting_[0] || waiting_[1]; });
+    while (!ending_ && !waiting_[0] && !waiting_[1]) changed_.wait(mutex_);
     if (!waiting_[0] && !waiting_[1]) return;
     auto taken = std::move(waiting_);
     waiting_ = {};
@@ -79,7 +80,8 @@ void LogUpload::work() {
     for (std::size_t i = 0; i < taken.size(); ++i) {
       if (!waiting_[i]) waiting_[i] = std::move(taken[i]);
     }
-    changed_.wait_for(lock, kPause, [&] { return ending_ && tries == 0; });
+    const auto end = std::chrono::steady_clock::now() + kPause;
+    while (!(ending_ && tries == 0) && changed_.wait_until(mutex_, end)) continue;
   }
 }
 

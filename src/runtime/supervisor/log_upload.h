@@ -3,15 +3,14 @@
 #pragma once
 
 #include <array>
-#include <condition_variable>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
 
 #include "base/bytes.h"
+#include "base/mutex.h"
 #include "store/flow_store.h"
 
 namespace metaflow::runtime {
@@ -42,12 +41,12 @@ class LogUpload {
   Open open_;
   store::TaskRef task_;
   int attempt_;
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;
-  std::array<std::optional<base::SharedBytes>, 2> waiting_;
-  bool writing_ = false;
-  bool ending_ = false;
-  std::optional<std::string> failure_;  // of the last try
+  mutable base::Mutex mutex_;
+  base::Condition changed_;
+  std::array<std::optional<base::SharedBytes>, 2> waiting_ MF_GUARDED_BY(mutex_);
+  bool writing_ MF_GUARDED_BY(mutex_) = false;
+  bool ending_ MF_GUARDED_BY(mutex_) = false;
+  std::optional<std::string> failure_ MF_GUARDED_BY(mutex_);  // of the last try
   std::thread thread_;
 };
 

@@ -3,18 +3,40 @@
 #include <algorithm>
 #include <atomic>
 #include <exception>
-#include <mutex>
 #include <thread>
 
 #include <metaflow/error.h>
 
 #include "base/cpus.h"
 #include "base/files.h"
+#include "base/mutex.h"
 #include "base/text.h"
 #include "value/gzip.h"
 #include "value/key.h"
 
 namespace metaflow::store {
+
+namespace {
+
+/// Of several threads.
+class LastFailure {
+ public:
+  /// From within a handler.
+  void note() {
+    const base::MutexLock lock(mutex_);
+    what_ = std::current_exception();
+  }
+  void throw_if_any() {
+    const base::MutexLock lock(mutex_);
+    if (what_) std::rethrow_exception(what_);
+  }
+
+ private:
+  base::Mutex mutex_;
+  std::exception_ptr what_ MF_GUARDED_BY(mutex_);
+};
+
+}  // namespace
 
 std::vector<std::optional<base::SharedBytes>> LocalStorage::get(std::span<const std::string> paths) {
   std::vector<std::optional<base::SharedBytes>> contents;
@@ -108,8 +130,7 @@ std::string LocalStorage::save_large(const std::string& directory, Pieces conten
   base::SpoolFile file(full(directory));
   constexpr std::size_t kStep = 16;
   std::atomic<std::size_t> next{0};
-  std::mutex mutex;
-  std::exception_ptr failure;
+  LastFailure failure;
   auto work = [&] {
     try {
       for (std::size_t begin = next.fetch_add(kStep); begin < hasher.chunks(); begin = next.fetch_add(kStep)) {
@@ -119,8 +140,7 @@ std::string LocalStorage::save_large(const std::string& directory, Pieces conten
                               [&](std::span<const std::byte> piece, std::uint64_t at) { file.write(piece, at); });
       }
     } catch (...) {
-      const std::scoped_lock lock(mutex);
-      failure = std::current_exception();
+      failure.note();
       next = hasher.chunks();
     }
   };
@@ -129,7 +149,7 @@ std::string LocalStorage::save_large(const std::string& directory, Pieces conten
     for (unsigned i = 1; i < threads; ++i) helpers.emplace_back(work);
     work();
   }
-  if (failure) std::rethrow_exception(failure);
+  failure.throw_if_any();
 
   std::string key = hasher.key();
   const std::string path = full(blob_path(directory, key));
