@@ -134,6 +134,7 @@ SAMPLED_TESTS = {
     "test_kubernetes.py": 11,
     "test_kubernetes_client.py": 3,
     "test_package.py": 6,
+    "test_process.py": 3,
     "test_s3.py": 4,
     "test_service.py": 4,
 }
