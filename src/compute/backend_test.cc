@@ -15,6 +15,7 @@
 
 #include <metaflow/error.h>
 
+#include "base/memory_group.h"
 #include "base/settings.h"
 #include "base/testing.h"
 #include "base/text.h"
@@ -37,6 +38,7 @@ using testing::Pair;
 using testing::SizeIs;
 
 constexpr AttemptId kUnknown = 4711;
+constexpr std::size_t kLine = 50;  // bytes that `fill` prints
 
 std::string fresh_directory() {
   std::string name = testing::TempDir() + "backend_XXXXXX";
@@ -85,7 +87,12 @@ class BackendTest : public testing::TestWithParam<std::string> {
                           .user = "tester",
                           .datastore = step_.datastore});
     store_ = open_store();
-    plan_ = platform().plan(*site_, {{"work", &decorators_}});
+    greedy_ = decorators_;
+    if (GetParam() == "local") {
+      for (const char* decorator : {"resources:memory=50", "local:enforce=true"})
+        greedy_.push_back(platforms_.decorators().parse(decorator));
+    }
+    plan_ = platforms_.of_step("work", decorators_).plan(*site_, {{"work", &decorators_}, {"greedy", &greedy_}});
     plan_->prepare();
     backend_ = plan_->make_backend({.loop = loop_,
                                     .clock = clock_,
@@ -95,12 +102,6 @@ class BackendTest : public testing::TestWithParam<std::string> {
                                     .run = "7",
                                     .command = std::move(command),
                                     .task_environment = base::own_environment()});
-  }
-  const Platform& platform() const {
-    for (const Platform* one : platforms_.all()) {
-      if (one->name() == GetParam()) return *one;
-    }
-    throw Error(ErrorCode::internal, "no platform " + GetParam());
   }
   std::unique_ptr<store::FlowStore> open_store() const {
     return std::make_unique<store::FlowStore>(store::open_storage(step_.datastore, step_.datastore_root), "Scripted");
@@ -157,7 +158,8 @@ class BackendTest : public testing::TestWithParam<std::string> {
     all.push_back(&process_platform::process_platform());
     return Platforms(std::move(all));
   }();
-  std::vector<graph::Decorator> decorators_;
+  std::vector<graph::Decorator> decorators_;  // of the step `work`
+  std::vector<graph::Decorator> greedy_;      // of the step `greedy`, which takes more memory than it may have
   std::optional<base::Settings> settings_;
   std::optional<RunSite> site_;
   StepArguments step_;
@@ -271,6 +273,18 @@ TEST_P(BackendTest, AStepThatDoesNotEndItselfWhenItsTimeIsUp) {
   EXPECT_TRUE(verdict.timed_out);
 }
 
+TEST_P(BackendTest, OutOfMemory) {
+  if (GetParam() == "process") GTEST_SKIP() << "it does not limit memory";
+  if (GetParam() == "local" && !base::MemoryGroup::make("metaflow-test", 1'000'000))
+    GTEST_SKIP() << "memory cannot be limited here";
+  Attempt made = attempt(1, is_service() ? "hold" : "take 200");  // a service is told to be short of memory
+  made.step.step = "greedy";
+  backend_->submit(made);
+  const Verdict& verdict = wait(1);
+  EXPECT_FALSE(verdict.exited_well || verdict.timed_out);
+  EXPECT_THAT(verdict.cause, HasSubstr("ran out of memory"));
+}
+
 TEST_P(BackendTest, UsageIsKnown) { EXPECT_GT(verdict_of_script("take 20").usage.peak_memory, 20'000'000U); }
 
 // --- output
@@ -279,12 +293,7 @@ TEST_P(BackendTest, AllOutputIsToldBeforeTheEnd) {
   constexpr std::size_t kLines = 20'000;  // a megabyte: more than pipes and buffers hold
   EXPECT_TRUE(verdict_of_script("fill " + std::to_string(kLines)).exited_well);
   EXPECT_EQ(events_.lines.back(), "1 finished well");
-  std::size_t lines = 0;
-  for (const Stream stream : {Stream::out, Stream::err}) {
-    const std::string text = output(1, stream);
-    lines += static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
-  }
-  EXPECT_EQ(lines, 2 * kLines);
+  EXPECT_EQ(output(1, Stream::out).size() + output(1, Stream::err).size(), 2 * kLines * kLine);
 }
 
 TEST_P(BackendTest, HeldOutputIsNotLost) {
@@ -293,7 +302,7 @@ TEST_P(BackendTest, HeldOutputIsNotLost) {
   settle();
   backend_->hold_output(false);
   EXPECT_TRUE(wait(1).exited_well);
-  EXPECT_EQ(output(1, Stream::out).size() + output(1, Stream::err).size(), 2 * 4000 * 50);
+  EXPECT_EQ(output(1, Stream::out).size() + output(1, Stream::err).size(), 2 * 4000 * kLine);
 }
 
 // --- several
@@ -349,9 +358,8 @@ TEST_P(BackendTest, AskedToStopBeforeItHasStarted) {
 TEST_P(BackendTest, UnknownAttemptsAreIgnored) {
   stop(kUnknown, Stop::ask);
   submit(1, "");
-  const AttemptId unknown[] = {kUnknown, kUnknown + 1};
-  backend_->stop(unknown, Stop::ask);
-  backend_->stop(unknown, Stop::force);
+  stop(kUnknown, Stop::ask);
+  stop(kUnknown, Stop::force);
   EXPECT_TRUE(wait(1).exited_well);
   EXPECT_FALSE(events_.finished.contains(kUnknown));
 }

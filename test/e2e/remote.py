@@ -40,7 +40,8 @@ def wait_until(holds, seconds=45):
 
 
 def check_backend(platform, environment):
-    """What every backend promises (src/compute/backend_test.cc), of this one, with these variables. The flow is scripted_task."""
+    """What every backend promises (src/compute/backend_test.cc), of this one, with these variables. The flow is scripted_task, whose
+    step `greedy` is to run out of memory."""
     process = subprocess.run(
         [BUILD / "test" / "unit_tests", f"--gtest_filter=*BackendTest*/{platform}"],
         env={**os.environ, **environment, "METAFLOW_TEST_PLATFORM": platform, "METAFLOW_TEST_S3": "s3://runs/suite"},

@@ -240,7 +240,8 @@ def test_the_policy_is_no_wider_than_what_is_used(user):
 def test_its_backend_does_what_every_backend_does(cli, server, tmp_path):
     """With a server of its own, since a backend that goes does not wait for answers."""
     settings = {"METAFLOW_BATCH_CONTAINER_IMAGE": "mine", "METAFLOW_BATCH_FLOW_IN_IMAGE": "/opt/flow/scripted_task"}
-    with account.account(tmp_path / "batch", SCENARIO) as peer:
+    greedy = {"jobs": {"name": "mf-.*-greedy-.*"}, "action": "oom"}
+    with account.account(tmp_path / "batch", {**SCENARIO, "rules": [greedy]}) as peer:
         check_backend("batch", {**cli.environment, **account.environment(peer, server, tmp_path.name), **settings})
         wait_until(lambda: not account.unfinished(peer))
 

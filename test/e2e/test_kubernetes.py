@@ -163,7 +163,8 @@ def test_the_flow_is_in_the_image(make, cli):
 
 def test_its_backend_does_what_every_backend_does(make):
     programs = str(BUILD / "programs")
-    cluster = make(images=[{"image": "mine*", "root": {"root": "debian-full", "mounts": {"/opt/flow": programs}}}])
+    greedy = {"pods": {"name": "mf-scripted-greedy-.*"}, "action": "oom"}
+    cluster = make(greedy, images=[{"image": "mine*", "root": {"root": "debian-full", "mounts": {"/opt/flow": programs}}}])
     settings = {"METAFLOW_KUBERNETES_CONTAINER_IMAGE": "mine:1", "METAFLOW_KUBERNETES_FLOW_IN_IMAGE": "/opt/flow/scripted_task"}
     settings |= {"METAFLOW_KUBERNETES_CPU": "0.1", "METAFLOW_KUBERNETES_MEMORY": "256", "METAFLOW_KUBERNETES_DISK": "100"}
     check_backend("kubernetes", {**cluster.cli.environment, **settings})

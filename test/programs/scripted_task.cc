@@ -27,6 +27,7 @@
 #include "base/text.h"
 #include "compute/step_arguments.h"
 #include "flows/gate.h"
+#include "runtime/task/memory.h"
 #include "store/flow_store.h"
 #include "store/open.h"
 
@@ -80,6 +81,7 @@ void carry_out(std::string_view command) {
 }
 
 int step(int argc, char** argv) {
+  runtime::obey_memory_limit();
   const compute::StepArguments arguments = compute::parse_step_arguments(argc, argv);
   const char* script = std::getenv("SCRIPT");
   for (const std::string& command : base::split(script == nullptr ? "" : script, ';')) carry_out(command);
