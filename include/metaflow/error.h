@@ -27,7 +27,7 @@ enum class ErrorCode {
   out_of_memory,      // an allocation failed
   step_failure,       // a task of the run failed
   item_failure,       // an item of parallel_map failed
-  platform,           // a request to a platform (Kubernetes, AWS Batch) cannot be made, or was refused
+  platform,           // a request to a platform (a cluster, a cloud) cannot be made, or was refused
   interrupted,        // Ctrl-C or SIGTERM
   internal,           // a defect of this library
 };
