@@ -21,7 +21,7 @@
 #include "base/text.h"
 #include "compute/backend_testing.h"
 #include "compute/testing.h"
-#include "platforms/process/process_platform.h"
+#include "platforms/platforms.h"
 #include "platforms/process/runner.h"
 #include "store/open.h"
 
@@ -153,11 +153,7 @@ class BackendTest : public testing::TestWithParam<std::string> {
   base::EventLoop loop_{clock_};
   TestGate gate_{loop_};
   std::optional<process_platform::Runner> runner_;
-  Platforms platforms_ = [] {
-    std::vector<const Platform*> all = platforms().all();
-    all.push_back(&process_platform::process_platform());
-    return Platforms(std::move(all));
-  }();
+  const Platforms& platforms_ = platforms_of_tests();
   std::vector<graph::Decorator> decorators_;  // of the step `work`
   std::vector<graph::Decorator> greedy_;      // of the step `greedy`, which takes more memory than it may have
   std::optional<base::Settings> settings_;

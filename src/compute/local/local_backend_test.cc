@@ -69,7 +69,8 @@ TEST_F(LocalBackendWithRequests, RoomIsGivenBackByWhatEndsInAnyWay) {
 
 TEST_F(LocalBackendWithRequests, MoreMemoryThanItMayHave) {
   if (!base::MemoryGroup::make("metaflow-test", kMegabyte)) GTEST_SKIP() << "memory cannot be limited here";
-  submit(1, "bounded", R"(echo 0 >"$METAFLOW_MEMORY_GROUP"; exec awk 'BEGIN { s = "x"; while (length(s) < 2e8) s = s s; exit 3 }')");
+  submit(1, "bounded",
+         R"(echo 0 >"$METAFLOW_MEMORY_GROUP"; exec awk 'BEGIN { s = "x"; while (length(s) < 2e8) s = s s; exit 3 }')");
   EXPECT_FALSE(wait(1).exited_well);
   EXPECT_THAT(events_.verdicts[1].cause, HasSubstr("Task ran out of memory: it may have 50.0 MB"));
 }
