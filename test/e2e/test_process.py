@@ -139,7 +139,7 @@ def test_the_time_of_an_attempt_is_up(runner):
 
 def test_a_step_that_ends_itself_when_its_time_is_up(runner):
     result = runner.run("process_misbehave", "--how", "sleep", "--with", "process", "--with", "timeout:seconds=1")
-    assert result.status == 1 and "Step middle timed out after" in result.out, result
+    assert result.status == 1 and "timed out after 0 hours, 0 minutes, 1 seconds" in result.out, result
 
 
 def test_nobody_to_execute_it(runner):
