@@ -31,13 +31,18 @@ void read_more(Fd& fd, std::string& text) {
 
 }  // namespace
 
-std::string find_program(const std::string& name) {
-  if (name.find('/') != std::string::npos) return name;
+std::optional<std::string> search_path(const std::string& name) {
   const char* path = std::getenv("PATH");
   for (const std::string& directory : split(path != nullptr ? path : "/usr/local/bin:/usr/bin:/bin", ':')) {
-    const std::string file = (directory.empty() ? "." : directory) + "/" + name;
+    std::string file = (directory.empty() ? "." : directory) + "/" + name;
     if (::access(file.c_str(), X_OK) == 0) return file;
   }
+  return std::nullopt;
+}
+
+std::string find_program(const std::string& name) {
+  if (name.find('/') != std::string::npos) return name;
+  if (auto file = search_path(name)) return std::move(*file);
   throw Error(ErrorCode::data_store, fmt::format("Cannot start {}: there is no such program in PATH", name));
 }
 

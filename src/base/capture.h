@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,9 @@ struct Captured {
   std::string out;
   std::string err;
 };
+
+/// Where PATH has a program; nothing if it has none of this name.
+std::optional<std::string> search_path(const std::string& name);
 
 /// The path of a program: as it is if it has a '/', else found by PATH. Throws Error{data_store} if there is none.
 std::string find_program(const std::string& name);

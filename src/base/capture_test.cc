@@ -25,6 +25,13 @@ TEST(Capture, OutputAndExitCode) {
   EXPECT_EQ(run("head -c 300000 /dev/zero").out.size(), 300'000U);
 }
 
+TEST(Capture, ProgramsAreFoundByPath) {
+  EXPECT_THAT(search_path("sh"), testing::Optional(testing::EndsWith("/sh")));
+  EXPECT_EQ(search_path("no-such-program"), std::nullopt);
+  EXPECT_EQ(find_program("sh"), search_path("sh"));
+  EXPECT_EQ(find_program("./no-such-program"), "./no-such-program") << "a path is not looked for";
+}
+
 TEST(Capture, WhatDoesNotWork) {
   EXPECT_THROW(run_captured({"no-such-program"}, {}, milliseconds(1000)), Error);
   EXPECT_THROW(run_captured({"/no/such/program"}, {}, milliseconds(1000)), Error);

@@ -1,20 +1,20 @@
 #include "base/stacktrace.h"
 
 #include <cxxabi.h>
-#include <fcntl.h>
 #include <link.h>
-#include <poll.h>
-#include <spawn.h>
-#include <sys/wait.h>
 #include <unistd.h>
 #include <unwind.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
-#include <cstring>
+#include <iterator>
 #include <map>
 #include <optional>
 
+#include <metaflow/error.h>
+
+#include "base/capture.h"
 #include "base/elf.h"
 #include "base/files.h"
 #include "base/format.h"
@@ -59,61 +59,29 @@ class SymbolTable {
   ElfSymbols symbols_;  // names are in the image
 };
 
-std::optional<std::string> find_program(const char* name) {
-  const char* path = std::getenv("PATH");
-  for (const std::string& directory : split(path != nullptr ? path : "/usr/bin:/bin", ':')) {
-    std::string candidate = directory + "/" + name;
-    if (!directory.empty() && ::access(candidate.c_str(), X_OK) == 0) return candidate;
-  }
-  return std::nullopt;
-}
-
-/// What a program prints, if it ends by itself within some seconds.
-std::string output_of(const std::vector<std::string>& arguments) {
-  std::array<int, 2> pipe{};
-  if (::pipe2(pipe.data(), O_CLOEXEC) != 0) return {};
-  Fd reader(pipe[0]);
-  Fd writer(pipe[1]);
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_adddup2(&actions, writer.get(), 1);
-  posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
-  std::vector<char*> argv;
-  for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
-  argv.push_back(nullptr);
-  pid_t pid = 0;
-  const int failed = ::posix_spawn(&pid, argv[0], &actions, nullptr, argv.data(), environ);
-  posix_spawn_file_actions_destroy(&actions);
-  if (failed != 0) return {};
-  writer.reset();
-  std::string output;
-  std::array<char, 4096> buffer;
-  pollfd waiting{reader.get(), POLLIN, 0};
-  while (::poll(&waiting, 1, 10'000) > 0) {
-    const ssize_t n = ::read(reader.get(), buffer.data(), buffer.size());
-    if (n <= 0) break;
-    output.append(buffer.data(), static_cast<std::size_t>(n));
-  }
-  ::kill(pid, SIGKILL);
-  ::waitpid(pid, nullptr, 0);
-  return output;
-}
+constexpr std::chrono::seconds kPatience{20};  // with addr2line, for all of a stack
 
 /// Function and "file:line" per address, inlined functions included, as addr2line prints them: groups that start with
 /// the address.
 std::map<std::uint64_t, std::vector<std::string>> lines_of(const std::string& module,
                                                            const std::vector<std::uint64_t>& addresses) {
   std::map<std::uint64_t, std::vector<std::string>> found;
-  const auto program = find_program("addr2line");
-  if (!program || addresses.empty()) return found;
+  const auto program = search_path("addr2line");
+  // Not what lies in the current directory, which may be anybody's.
+  if (!program || !program->starts_with('/') || addresses.empty()) return found;
   // /proc/self would be addr2line's own.
   const std::string file = module == "/proc/self/exe" ? fmt::format("/proc/{}/exe", ::getpid()) : module;
   std::vector<std::string> command{*program, "-a", "-i", "-f", "-e", file};
   for (std::uint64_t address : addresses) command.push_back(fmt::format("{:#x}", address));
+  std::string output;
+  try {
+    output = run_captured(command, own_environment(), kPatience).out;
+  } catch (const Error&) {  // there are functions without lines
+    return found;
+  }
   std::uint64_t current = 0;
   std::string function;
-  for (const std::string& line : split(output_of(command), '\n')) {
+  for (const std::string& line : split(output, '\n')) {
     if (line.starts_with("0x")) {
       current = std::strtoull(line.c_str(), nullptr, 16);
       function.clear();
