@@ -44,10 +44,15 @@ void EventLoop::cancel(Timer timer) {
   deadlines_.erase(found);
 }
 
+std::optional<std::int64_t> EventLoop::next_deadline() const {
+  if (timers_.empty()) return std::nullopt;
+  return timers_.begin()->first.first;
+}
+
 void EventLoop::run(bool wait) {
   int timeout = wait ? -1 : 0;
-  if (wait && !timers_.empty()) {
-    const std::int64_t wait = timers_.begin()->first.first - clock_.monotonic_microseconds();
+  if (const auto deadline = next_deadline(); wait && deadline) {
+    const std::int64_t wait = *deadline - clock_.monotonic_microseconds();
     timeout = wait <= 0 ? 0 : static_cast<int>(std::min<std::int64_t>((wait + 999) / 1000, 1'000'000));
   }
   std::array<epoll_event, 64> events;

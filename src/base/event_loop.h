@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -27,6 +28,8 @@ class EventLoop {
   using Timer = std::uint64_t;
   Timer after(std::int64_t microseconds, std::function<void()> callback);
   void cancel(Timer timer);
+  /// When the next timer is due, by the monotonic clock; nothing: none is set.
+  std::optional<std::int64_t> next_deadline() const;
 
   /// Waits until something happens, then does what is due.
   void run_once() { run(true); }

@@ -18,6 +18,7 @@ struct TestStep {
   detail::Transition transition = detail::Transition::none;
   std::vector<int> next = {};
   bool join = false;
+  std::vector<detail::Decorator> decorators = {};
 };
 
 /// Keeps the description that a graph refers to.
@@ -35,8 +36,11 @@ class TestGraph {
     detail::FlowDescription description;
     description.name = std::string(1, 'F');
     for (const TestStep& step : steps) {
-      description.steps.push_back(
-          {.name = std::string(step.name), .transition = step.transition, .targets = step.next, .join = step.join});
+      description.steps.push_back({.name = std::string(step.name),
+                                   .transition = step.transition,
+                                   .targets = step.next,
+                                   .join = step.join,
+                                   .decorators = step.decorators});
     }
     return description;
   }

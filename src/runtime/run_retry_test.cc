@@ -1,0 +1,301 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <metaflow/caught.h>
+
+#include "base/format.h"
+#include "runtime/run.h"
+#include "runtime/run_testing.h"
+
+namespace metaflow::runtime {
+namespace {
+
+using detail::Transition;
+using graph::TestGraph;
+using testing::AllOf;
+using testing::Contains;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+using testing::SizeIs;
+
+constexpr std::int64_t kTestMinute = 60 * kTestSecond;
+
+/// start, work with these decorators, end.
+TestGraph with(std::vector<detail::Decorator> decorators) {
+  return {{"start", Transition::linear, {1}}, {"work", Transition::linear, {2}, false, std::move(decorators)}, {"end"}};
+}
+
+/// What becomes of the attempts of `work`, one after the other; the last counts for those beyond.
+std::function<AttemptPlan(const compute::Attempt&)> work_ends(std::vector<AttemptPlan> plans) {
+  return [plans = std::move(plans)](const compute::Attempt& attempt) {
+    if (attempt.step.step != "work") return ends_well();
+    return plans[std::min(plans.size() - 1, static_cast<std::size_t>(attempt.step.retry_count))];
+  };
+}
+
+TEST(RunRetry, ATaskIsTriedAgainAfterAPause) {
+  const TestGraph graph = with({make_decorator(retry{.times = 2, .minutes_between_retries = 3})});
+  RunWorld world(*graph);
+  world.backend.plan = work_ends({throws("boom"), dies("Task was killed by SIGKILL."), ends_well()});
+  world.expect_done();
+  EXPECT_EQ(world.elapsed(), 5 * kTestSecond + 2 * 3 * kTestMinute);
+  EXPECT_THAT(world.backend.asked, ElementsAre("submit start/1/0", "submit work/2/0", "submit work/2/1",
+                                               "submit work/2/2", "submit end/3/0", "end"));
+  EXPECT_THAT(world.reporter.lines, AllOf(Contains("[17/work/2] Task failed."),
+                                          Contains("[17/work/2] Sleeping 3 minutes before the next retry"),
+                                          Contains("[17/work/2] Task is starting (retry).")));
+  EXPECT_EQ(world.log("work/2/0"), "Task failed.\n") << "what it threw, it has printed itself";
+  EXPECT_EQ(world.log("work/2/1"), "Task was killed by SIGKILL.\nTask failed.\n");
+  EXPECT_TRUE(world.direct.is_done({"17", "work", "2"}, 0)) << "what it had set when it threw can be seen";
+  EXPECT_FALSE(world.direct.is_done({"17", "work", "2"}, 1));
+  const store::RunHistory history = world.history();
+  ASSERT_THAT(history.attempts, SizeIs(5));
+  EXPECT_EQ(history.attempts[1].cause, "boom");
+  EXPECT_EQ(history.attempts[1].how, store::AttemptEnd::failed);
+  EXPECT_EQ(history.attempts[2].cause, "Task was killed by SIGKILL.");
+  EXPECT_EQ(history.attempts[3].how, store::AttemptEnd::done);
+  EXPECT_THAT(world.metadata.lines,
+              AllOf(Contains("17/work/2 attempt 0 artifacts"), Not(Contains("17/work/2 attempt 1 artifacts")),
+                    Contains("17/work/2 attempt 1 ends badly"), Contains("17/work/2 attempt 2 attempt=2")));
+}
+
+TEST(RunRetry, WithoutAPauseItIsTriedAgainAtOnceAndBeforeWhatElseWaits) {
+  static const TestGraph graph{
+      {"start", Transition::foreach, {1}},
+      {"work", Transition::linear, {2}, false, {make_decorator(retry{.times = 1, .minutes_between_retries = 0})}},
+      {"join", Transition::linear, {3}, true},
+      {"end"}};
+  RunWorld world(*graph);
+  world.options.max_workers = 1;
+  world.backend.plan = [](const compute::Attempt& attempt) {
+    return attempt.step.step == "work" && attempt.step.retry_count == 0 ? throws("boom") : ends_well();
+  };
+  world.expect_done();
+  EXPECT_THAT(std::vector(world.backend.asked.begin(), world.backend.asked.begin() + 4),
+              ElementsAre("submit start/1/0", "submit work/2/0", "submit work/2/1", "submit work/3/0"));
+  EXPECT_EQ(world.elapsed(), 9 * kTestSecond);
+}
+
+TEST(RunRetry, OtherTasksRunDuringThePause) {
+  static const TestGraph graph{
+      {"start", Transition::foreach, {1}},
+      {"work", Transition::linear, {2}, false, {make_decorator(retry{.times = 1, .minutes_between_retries = 1})}},
+      {"join", Transition::linear, {3}, true},
+      {"end"}};
+  RunWorld world(*graph);
+  world.options.max_workers = 1;
+  world.items["start"] = 20;
+  world.backend.plan = [](const compute::Attempt& attempt) {
+    return attempt.step.task == "2" && attempt.step.retry_count == 0 ? throws("boom") : ends_well();
+  };
+  world.expect_done();
+  EXPECT_EQ(world.elapsed(), 2 * kTestSecond + kTestMinute + 3 * kTestSecond);
+}
+
+TEST(RunRetry, WhenTheRetriesAreExhaustedTheRunFails) {
+  const TestGraph graph = with({make_decorator(retry{.times = 1, .minutes_between_retries = 0})});
+  RunWorld world(*graph);
+  world.backend.plan = work_ends({throws("boom")});
+  const RunResult result = world.execute();
+  EXPECT_EQ(result.error, ErrorCode::step_failure);
+  EXPECT_EQ(result.what, "Step work (task-id 2) failed.");
+  EXPECT_THAT(world.backend.submitted, SizeIs(3));
+  EXPECT_THAT(world.reporter.lines, AllOf(Contains("[17/work/2] To execute it again, by itself: ./f debug 17/work/2"),
+                                          Contains("Workflow failed.")));
+}
+
+TEST(RunRetry, AHopelessAttemptIsNotRepeated) {
+  const TestGraph graph = with({make_decorator(retry{.times = 3, .minutes_between_retries = 0})});
+  RunWorld world(*graph);
+  AttemptPlan hopeless = dies("The image does not exist.");
+  hopeless.verdict.hopeless = true;
+  hopeless.starts = false;
+  world.backend.plan = work_ends({hopeless});
+  EXPECT_EQ(world.execute().error, ErrorCode::step_failure);
+  EXPECT_THAT(world.backend.submitted, SizeIs(2));
+  EXPECT_THAT(world.reporter.lines, Contains("[17/work/2] The image does not exist."));
+}
+
+TEST(RunRetry, CatchIsGivenWhatTheLastAttemptFailedOf) {
+  const TestGraph graph = with({make_decorator(retry{.times = 1, .minutes_between_retries = 5}),
+                                make_decorator(timeout{.seconds = 9}), make_decorator(catch_{})});
+  RunWorld world(*graph);
+  world.backend.plan = work_ends({throws("boom"), dies("Task was killed by SIGSEGV."), ends_well()});
+  world.expect_done();
+  EXPECT_EQ(world.elapsed(), 5 * kTestSecond + 5 * kTestMinute) << "catch comes at once";
+  const compute::Attempt& second = world.backend.attempt("work/2/1");
+  EXPECT_EQ(second.step.failure, "");
+  EXPECT_EQ(second.time_limit, 9 * kTestSecond);
+  const compute::Attempt& caught = world.backend.attempt("work/2/2");
+  EXPECT_EQ(caught.step.failure, "Task was killed by SIGSEGV.");
+  EXPECT_EQ(caught.step.failure_type, CaughtException::kProcessDied);
+  EXPECT_EQ(caught.step.max_user_code_retries, 1);
+  EXPECT_EQ(caught.time_limit, 0);
+  EXPECT_THAT(world.reporter.lines, Contains("[17/work/2] Task fallback is starting to handle the failure."));
+  EXPECT_TRUE(world.history().attempts[3].fallback);
+}
+
+TEST(RunRetry, CatchIsNoProcessThatCannotDie) {
+  const TestGraph graph = with({make_decorator(catch_{})});
+  RunWorld world(*graph);
+  world.backend.plan = work_ends({dies("bad luck"), dies("bad luck"), ends_well()});
+  world.expect_done();
+  RunWorld unlucky(*graph);
+  unlucky.backend.plan = work_ends({dies("bad luck")});
+  EXPECT_EQ(unlucky.execute().error, ErrorCode::step_failure);
+  EXPECT_THAT(unlucky.backend.submitted, SizeIs(1 + 1 + 3));
+}
+
+TEST(RunRetry, TimeoutsAreToldInTheirWords) {
+  struct Case {
+    bool told;
+    bool killed_late;
+    const char* cause;
+    bool is_shown;
+  };
+  for (const Case& c :
+       {Case{true, false, "Step work timed out after 0 hours, 0 minutes, 30 seconds", false},
+        Case{false, false, "Step work timed out after 0 hours, 0 minutes, 30 seconds", true},
+        Case{false, true,
+             "Step work timed out after 0 hours, 0 minutes, 30 seconds, and was killed since it did not end by itself",
+             true}}) {
+    const TestGraph graph = with({make_decorator(timeout{.seconds = 30}), make_decorator(catch_{})});
+    RunWorld world(*graph);
+    AttemptPlan late = dies("Task was killed by SIGKILL.");
+    late.verdict.timed_out = true;
+    late.verdict.told = c.told;
+    late.verdict.killed_late = c.killed_late;
+    world.backend.plan = work_ends({late, ends_well()});
+    world.expect_done();
+    EXPECT_EQ(world.backend.attempt("work/2/1").step.failure_type, CaughtException::kTimedOut);
+    EXPECT_EQ(world.backend.attempt("work/2/1").step.failure, c.cause);
+    EXPECT_EQ(world.history().attempts[1].cause, c.cause);
+    EXPECT_EQ(world.reporter.count(fmt::format("] {}", c.cause)), c.is_shown ? 1U : 0U);
+    EXPECT_EQ(world.log("work/2/0"), (c.is_shown ? fmt::format("{}\n", c.cause) : "") + "Task failed.\n");
+  }
+}
+
+TEST(RunRetry, WhatDiedAfterItsStepHadFinishedIsNotDone) {
+  RunWorld world(*linear_graph());
+  AttemptPlan late = ends_well();
+  late.verdict.exited = late.verdict.exited_well = false;
+  late.verdict.cause = "Task was killed by SIGSEGV.";
+  world.backend.plan = work_ends({late});
+  EXPECT_EQ(world.execute().error, ErrorCode::step_failure);
+  EXPECT_THAT(world.reporter.lines, Contains(HasSubstr("Task was killed by SIGSEGV. Its step had finished: it died in "
+                                                       "exit(), perhaps in a static destructor.")));
+  EXPECT_THAT(world.committed("work"), IsEmpty());
+}
+
+TEST(RunRetry, WhatEndedWellAndLeftNothingIsNotDone) {
+  RunWorld world(*linear_graph());
+  AttemptPlan nothing = ends_well();
+  nothing.left.reset();
+  nothing.verdict.cause = "Task ended with exit status 0 before its step was finished. Did it call exit()?";
+  nothing.output = "bye\n";
+  world.backend.plan = work_ends({nothing});
+  EXPECT_EQ(world.execute().error, ErrorCode::step_failure);
+  EXPECT_EQ(world.log("work/2/0"), "bye\n" + nothing.verdict.cause + "\nTask failed.\n");
+}
+
+TEST(RunRetry, AnAttemptThatCouldNotBeStartedHasFailed) {
+  RunWorld world(*linear_graph());
+  AttemptPlan unstarted = dies("No such file.");
+  unstarted.starts = false;
+  world.backend.plan = work_ends({unstarted});
+  EXPECT_EQ(world.execute().error, ErrorCode::step_failure);
+  EXPECT_THAT(world.reporter.lines, Contains("[17/work/2] No such file."));
+}
+
+TEST(RunRetry, AttemptsThatWereLostWithTheirMachineDoNotCount) {
+  const TestGraph graph = with({make_decorator(retry{.times = 1, .minutes_between_retries = 2})});
+  RunWorld world(*graph);
+  world.backend.plan = work_ends({is_lost(2), throws("boom"), is_lost(2), ends_well()});
+  world.expect_done();
+  EXPECT_EQ(world.elapsed(), 6 * kTestSecond + 2 * kTestMinute) << "a pause for the one that counts";
+  EXPECT_THAT(
+      world.reporter.lines,
+      AllOf(Contains("[17/work/2] It was lost with its machine: it is executed again, which is no retry (1 of 2)."),
+            Contains("[17/work/2] It was lost with its machine: it is executed again, which is no retry (2 of 2).")));
+  EXPECT_EQ(world.backend.attempt("work/2/0").step.max_user_code_retries, 1);
+  EXPECT_EQ(world.backend.attempt("work/2/3").step.max_user_code_retries, 3);
+}
+
+TEST(RunRetry, NotForEverAreTheyLost) {
+  RunWorld world(*linear_graph());
+  world.backend.plan = work_ends({is_lost(2)});
+  EXPECT_EQ(world.execute().error, ErrorCode::step_failure);
+  EXPECT_THAT(world.backend.submitted, SizeIs(1 + 3));
+  // Metaflow's clients know of six attempts.
+  RunWorld many(*linear_graph());
+  many.backend.plan = work_ends({is_lost(100)});
+  EXPECT_EQ(many.execute().error, ErrorCode::step_failure);
+  EXPECT_THAT(many.backend.submitted, SizeIs(1 + 6));
+}
+
+TEST(RunRetry, WhatMustNotBeRepeatedIsNotRepeatedWhenItIsLost) {
+  const TestGraph graph = with({make_decorator(retry{.times = 0})});
+  RunWorld world(*graph);
+  world.backend.plan = work_ends({is_lost(2)});
+  EXPECT_EQ(world.execute().error, ErrorCode::step_failure);
+  EXPECT_THAT(world.backend.submitted, SizeIs(2));
+}
+
+TEST(RunRetry, WhatASupervisorElsewhereHasDoneIsNotDoneAgain) {
+  RunWorld world(*linear_graph());
+  world.remote = {"work"};
+  AttemptPlan threw = throws("boom");
+  threw.verdict.committed = threw.verdict.log_stored = threw.verdict.data_read = true;
+  AttemptPlan well = ends_well();
+  well.verdict.committed = well.verdict.log_stored = well.verdict.data_read = true;
+  well.output = "shown, and stored there\n";
+  const TestGraph graph = with({make_decorator(retry{.times = 1, .minutes_between_retries = 0})});
+  RunWorld remote(*graph);
+  remote.remote = {"work"};
+  remote.backend.plan = work_ends({threw, well});
+  remote.expect_done();
+  EXPECT_THAT(remote.reporter.lines, Contains("[17/work/2] shown, and stored there"));
+  EXPECT_EQ(remote.log("work/2/1"), "");
+  EXPECT_EQ(remote.log("work/2/0"), "Task failed.\n") << "what the scheduler notes, besides the log there";
+  for (const char* name : {"0.DONE.lock", "1.DONE.lock", "0.attempt.json", "1.attempt.json", "1.runtime_stdout.log"})
+    EXPECT_EQ(remote.storage.puts[std::string("F/17/work/2/") + name], 0) << name;
+}
+
+TEST(RunRetry, AnAttemptElsewhereThatNobodyMarkedAsBegunIsMarkedWhenItHasEnded) {
+  const TestGraph graph = with({make_decorator(retry{.times = 1, .minutes_between_retries = 0})});
+  RunWorld world(*graph);
+  world.remote = {"work"};
+  AttemptPlan gone = dies("The pod vanished.");
+  AttemptPlan well = ends_well();
+  well.verdict.committed = well.verdict.log_stored = true;
+  world.backend.plan = work_ends({gone, well});
+  world.expect_done();
+  EXPECT_EQ(world.storage.puts["F/17/work/2/0.attempt.json"], 1);
+  EXPECT_EQ(world.storage.puts["F/17/work/2/1.attempt.json"], 0);
+}
+
+TEST(RunRetry, NoticesOfAFewTasksAreTheirsAndOfManyTheSteps) {
+  RunWorld world(*fan_out_graph());
+  world.items["start"] = 5;
+  world.backend.plan = [&](const compute::Attempt& attempt) {
+    if (attempt.step.task == "6") {
+      world.on_turn = [&, done = false](int) mutable {
+        if (std::exchange(done, true)) return;
+        const std::vector<compute::AttemptId> all{2, 3, 4, 5, 6};
+        world.run->on_notice(std::span(all).first(2), "Pod is pending.", false);
+        world.run->on_notice(all, "Pods are pending.", false);
+        world.run->on_notice(all, "Job is queued.", true);
+      };
+    }
+    return ends_well();
+  };
+  world.expect_done();
+  EXPECT_EQ(world.reporter.count("] Pod is pending."), 2U);
+  EXPECT_EQ(world.reporter.count("5 tasks of step work: Pods are pending."), 1U);
+  EXPECT_EQ(world.reporter.count("] Job is queued."), 5U);
+}
+
+}  // namespace
+}  // namespace metaflow::runtime
