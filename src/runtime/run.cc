@@ -50,6 +50,7 @@ void Run::mark_remote(const std::vector<std::string>& steps, std::string code_pa
 
 Run::~Run() {
   for (const Repeated& repeated : repeated_) services_.loop.cancel(repeated.timer);
+  for (const auto& [timer, task] : pausing_) services_.loop.cancel(timer);
   if (patience_) services_.loop.cancel(*patience_);
 }
 

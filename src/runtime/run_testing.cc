@@ -317,6 +317,7 @@ void RunWorld::audit(const RunResult& result, const std::string& run) const {
     EXPECT_EQ(backend.asked.back(), "end");
     EXPECT_EQ(std::count(backend.asked.begin(), backend.asked.end(), "end"), 1);
   }
+  EXPECT_EQ(loop.next_deadline(), std::nullopt) << "a timer of the run is left";
 
   const store::RunHistory history = this->history(run);
   for (const store::AttemptHistory& attempt : history.attempts) {
