@@ -94,18 +94,14 @@ void Run::execute_all() {
     launch();
     services_.journal.flush();  // first: who has read that something began finds it there
     services_.reporter.flush();
-    regulate_output();
+    if (regulate_output()) continue;  // what was held can start
     if (running_.empty() && impatient_ && !settled()) {
       say(ReportLine::Kind::failure,
           fmt::format("The store has not taken {} task{} that had ended: resume executes {} again.", ended_.size(),
                       ended_.size() == 1 ? "" : "s", ended_.size() == 1 ? "it" : "them"));
       break;
     }
-    if (settled() && !awaits_id_ && (stopping() || pausing_.empty())) {
-      // Launching may have ended the run, or failed to start what was there.
-      if (stopping() || (frontier_.empty() && again_.empty())) break;
-      if (!held_) continue;
-    }
+    if (settled() && (stopping() || (frontier_.empty() && again_.empty() && pausing_.empty()))) break;
     services_.loop.run_once();
     show_progress();
     if (services_.clock.monotonic_microseconds() - synced_at > kSyncEvery) {

@@ -149,7 +149,7 @@ class Run : public compute::BackendEvents {
   };
   std::vector<Adopted> to_be_adopted(Origin& origin);
   void adopt(std::vector<Adopted>& tasks, const Origin& origin);
-  void regulate_output();
+  bool regulate_output();
   void fail(const std::string& why);
   void stop_all();
   void say(ReportLine::Kind kind, std::string_view text);

@@ -21,12 +21,13 @@ void Run::on_output(compute::AttemptId attempt, store::Stream stream, std::strin
   regulate_output();
 }
 
-/// While the reader is behind, tasks block on what they print, and no more are started.
-void Run::regulate_output() {
+/// While the reader is behind, tasks block on what they print, and no more are started. True: it has caught up.
+bool Run::regulate_output() {
   const bool held = !stopping() && services_.reporter.congested();
-  if (held == held_) return;
+  if (held == held_) return false;
   held_ = held;
   backend_->hold_output(held);
+  return !held;
 }
 
 }  // namespace metaflow::runtime

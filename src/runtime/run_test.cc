@@ -140,6 +140,20 @@ TEST(Run, WhatTheBackendHasNoRoomForWaitsInItsOrder) {
   EXPECT_EQ(world.elapsed(), 5 * kTestSecond) << "start, a, b, join, end";
 }
 
+TEST(Run, ARunForWhichThereIsNoRoomAtAllWaitsForIt) {
+  RunWorld world(*linear_graph());
+  world.backend.room = [&](const std::string& step) { return step != "work" || world.elapsed() > 60 * kTestSecond; };
+  world.expect_done();
+  EXPECT_GT(world.elapsed(), 62 * kTestSecond);
+
+  RunWorld interrupted(*linear_graph());
+  interrupted.backend.room = [](const std::string&) { return false; };
+  interrupted.on_turn = [&](int turn) {
+    if (turn == 5) interrupted.run->interrupt("Stop.");
+  };
+  EXPECT_EQ(interrupted.execute().error, ErrorCode::interrupted);
+}
+
 TEST(Run, TasksWaitForTheirIds) {
   RunWorld world(*linear_graph());
   world.metadata.is_ready = [&](const std::string& step) {
