@@ -96,9 +96,10 @@ void Run::execute_all() {
     services_.reporter.flush();
     if (regulate_output()) continue;  // what was held can start
     if (running_.empty() && impatient_ && !settled()) {
-      say(ReportLine::Kind::failure,
-          fmt::format("The store has not taken {} task{} that had ended: resume executes {} again.", ended_.size(),
-                      ended_.size() == 1 ? "" : "s", ended_.size() == 1 ? "it" : "them"));
+      if (!ended_.empty())
+        say(ReportLine::Kind::failure,
+            fmt::format("The store has not taken {} task{} that had ended: resume executes {} again.", ended_.size(),
+                        ended_.size() == 1 ? "" : "s", ended_.size() == 1 ? "it" : "them"));
       break;
     }
     if (settled() && (stopping() || (frontier_.empty() && again_.empty() && pausing_.empty()))) break;

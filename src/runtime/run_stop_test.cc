@@ -281,6 +281,8 @@ TEST_F(RunStopLost, WhileTheInputsOfATaskAreBeingStored) {
     };
     EXPECT_EQ(world.execute().error, ErrorCode::interrupted);
     EXPECT_THAT(world.committed("work"), SizeIs(101));
+    EXPECT_THAT(world.reporter.lines, Not(Contains(HasSubstr("The store has not taken"))))
+        << "no task had ended that is not committed";
     EXPECT_FALSE(world.backend.submitted.contains("join/103/0"));
     world.on_background = nullptr;
     world.on_turn = nullptr;
