@@ -52,6 +52,7 @@ Run::~Run() {
   for (const Repeated& repeated : repeated_) services_.loop.cancel(repeated.timer);
   for (const auto& [timer, task] : pausing_) services_.loop.cancel(timer);
   if (patience_) services_.loop.cancel(*patience_);
+  if (farewell_) services_.loop.cancel(*farewell_);
 }
 
 void Run::say(ReportLine::Kind kind, std::string_view text) { services_.reporter.print({kind, now(), {}, {}, text}); }
@@ -145,6 +146,7 @@ void Run::finish_metadata() {
   if (services_.metadata.idle()) return;
   services_.reporter.flush();
   finishing_ = true;
+  if (farewell_) services_.loop.cancel(*farewell_);
   impatient_ = false;
   while (!services_.metadata.idle() && !impatient_) services_.loop.run_once();
   if (services_.metadata.idle()) return;
@@ -336,6 +338,7 @@ void Run::interrupt(const std::string& why) {
   }
   if (interrupted_) {  // again: no more patience
     if (running_.empty()) impatient_ = true;
+    killed_ = true;
     if (backend_ != nullptr) backend_->stop(running_ids(), compute::Stop::force);
     return;
   }

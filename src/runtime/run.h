@@ -184,9 +184,11 @@ class Run : public compute::BackendEvents {
   std::optional<std::string> interrupted_;
   bool finishing_ = false;  // nothing runs any more; the metadata is waited for
   bool impatient_ = false;  // it is not any more, or the store is not
+  bool killed_ = false;     // the user has asked twice
   std::size_t stopped_tasks_ = 0;
   std::deque<Repeated> repeated_;
   std::optional<base::EventLoop::Timer> patience_;  // with tasks that were asked to stop
+  std::optional<base::EventLoop::Timer> farewell_;  // with the store, when they were killed
   std::int64_t shown_at_ = 0;
 };
 

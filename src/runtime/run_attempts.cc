@@ -15,7 +15,8 @@ using store::TaskRef;
 
 namespace {
 
-constexpr std::int64_t kMinute = 60'000'000;  // microseconds
+constexpr std::int64_t kMinute = 60'000'000;   // microseconds
+constexpr std::int64_t kFarewell = 1'000'000;  // that the store has after tasks were killed at the user's word
 
 }  // namespace
 
@@ -42,6 +43,8 @@ void Run::on_finished(compute::AttemptId attempt, const compute::Verdict& verdic
       progressed(attempt);
     });
   }
+  if (killed_ && running_.empty() && !farewell_)
+    farewell_ = services_.loop.after(kFarewell, [this] { impatient_ = true; });
   progressed(attempt);
 }
 

@@ -267,6 +267,24 @@ TEST_F(RunStopLost, NorWhenSeveralTasksHadEnded) {
               Contains("The store has not taken 3 tasks that had ended: resume executes them again."));
 }
 
+TEST_F(RunStopLost, WhenItIsLostWhileTasksRunAnEndIsCloseAfterTheSecondTime) {
+  RunWorld world(*fan_out_graph());
+  world.backend.plan = [](const compute::Attempt& attempt) {
+    AttemptPlan plan = ends_well();
+    if (attempt.step.step == "work") plan.takes = 1000 * kTestSecond;
+    plan.stops_after = 3 * kTestSecond;
+    return plan;
+  };
+  world.on_turn = [&](int turn) {
+    if (world.elapsed() >= kTestSecond) world.background->holds = [](const std::string&) { return true; };
+    if (turn == 20 || turn == 21) world.run->interrupt("Stop.");
+  };
+  EXPECT_EQ(world.execute().error, ErrorCode::interrupted);
+  EXPECT_LT(world.elapsed(), 40 * kTestSecond);
+  EXPECT_THAT(world.reporter.lines,
+              Contains("The store has not taken 3 tasks that had ended: resume executes them again."));
+}
+
 TEST_F(RunStopLost, WhileTheInputsOfATaskAreBeingStored) {
   for (const bool answers : {true, false}) {
     RunWorld world(*fan_out_graph());
