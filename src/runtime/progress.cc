@@ -79,4 +79,27 @@ std::vector<std::string> progress_report(const graph::Graph& graph, const std::v
   return lines;
 }
 
+std::string outlook(const graph::Graph& graph, const std::vector<StepProgress>& progress,
+                    const std::vector<std::size_t>& waiting) {
+  std::vector<std::string> cloned;
+  std::vector<std::string> next;
+  std::size_t clones = 0;
+  auto counted = [&](std::size_t step, std::size_t tasks) {
+    const std::string& name = graph.steps()[step].name;
+    return tasks == 1 ? name : fmt::format("{} ({} tasks)", name, tasks);
+  };
+  for (int index : graph.order()) {
+    const auto step = static_cast<std::size_t>(index);
+    clones += progress[step].done;
+    if (progress[step].done > 0) cloned.push_back(counted(step, progress[step].done));
+    if (waiting[step] > 0) next.push_back(counted(step, waiting[step]));
+  }
+  const std::string first = clones == 0 ? "No task was cloned: none had finished."
+                                        : fmt::format("{} task{} cloned: {}.", clones, clones == 1 ? " was" : "s were",
+                                                      base::join(cloned, ", "));
+  return fmt::format(
+      "{} {}", first,
+      next.empty() ? "Nothing is left to execute." : fmt::format("To execute next: {}.", base::join(next, ", ")));
+}
+
 }  // namespace metaflow::runtime

@@ -28,4 +28,9 @@ std::vector<std::string> live_view(const graph::Graph& graph, const std::vector<
 /// Metaflow's lines: what runs, how much waits, what has not started.
 std::vector<std::string> progress_report(const graph::Graph& graph, const std::vector<StepProgress>& progress);
 
+/// After cloning, what was and what is to come: "2 tasks were cloned: start, work. To execute next: work (3 tasks)."
+/// `waiting`: how many tasks can start, per step.
+std::string outlook(const graph::Graph& graph, const std::vector<StepProgress>& progress,
+                    const std::vector<std::size_t>& waiting);
+
 }  // namespace metaflow::runtime

@@ -36,6 +36,9 @@ class TaskLog {
   TaskLog(base::Stamps& stamps, std::uint64_t limit, store::LogSource source = store::LogSource::runtime)
       : stamps_(&stamps), limit_(limit), source_(source) {}
 
+  /// An empty one with the same stamps, limit and source.
+  TaskLog another() const { return TaskLog(*stamps_, limit_, source_); }
+
   /// A line to be shown: without newline, valid UTF-8. `time`: when it was written.
   using Show = std::function<void(std::string_view text, std::int64_t time)>;
 
@@ -44,7 +47,6 @@ class TaskLog {
   void finish(const Show& show);
   /// A line of the scheduler, for the store only; kept even if the limit is reached.
   void note(store::Stream stream, std::string_view text);
-
   /// What is kept, to be written; nothing for a stream without a line.
   std::vector<store::OwnedObject> objects(const store::FlowStore& store, const store::TaskRef& task, int attempt);
   /// What is kept of a stream so far: its size, and all of it. It may be used after more was added.

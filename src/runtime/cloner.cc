@@ -1,0 +1,120 @@
+#include "runtime/cloner.h"
+
+#include <string>
+#include <utility>
+
+#include "base/format.h"
+#include "runtime/committer.h"
+
+namespace metaflow::runtime {
+
+using store::TaskData;
+using store::TaskRef;
+
+namespace {
+
+constexpr std::size_t kClonesAtATime = 64;  // read and written together; then signals are looked at
+
+}  // namespace
+
+Cloner::Cloner(const RunServices& services, const RunOptions& options, Frontier& frontier, NewTasks& tasks,
+               RunReport& report, Origin& origin, Follow follow)
+    : services_(services),
+      options_(options),
+      frontier_(frontier),
+      tasks_(tasks),
+      report_(report),
+      origin_(origin),
+      follow_(std::move(follow)) {}
+
+void Cloner::clone(const std::function<bool()>& stopping) {
+  while (!frontier_.empty() && !stopping()) {
+    std::vector<Adopted> tasks = take_finished();
+    for (Adopted& task : tasks) {
+      if (!report_.progress(task.work.step).started) origin_.check_types(task.work.step, *task.finished, task.data);
+      while (!tasks_.has_id(task.work.step, tasks.size()) && !stopping()) services_.loop.run_once();
+      if (stopping()) break;
+      task.ref = tasks_.make(task.work.step);
+    }
+    if (stopping()) break;
+    adopt(tasks);
+    report_.flush();
+    services_.loop.poll();
+  }
+  frontier_.restore();
+  report_.flush();
+}
+
+/// Of what can be executed next, some that the origin has finished, read together; the others are kept for later.
+std::vector<Cloner::Adopted> Cloner::take_finished() {
+  std::vector<Ready> works;
+  std::vector<std::pair<int, const Origin::Finished*>> finished;
+  while (!frontier_.empty() && works.size() < kClonesAtATime) {
+    Ready work = frontier_.take();
+    const Origin::Finished* found = origin_.find(work.step, frontier_.indices(work.position), work.iteration);
+    if (found == nullptr) {
+      frontier_.defer(std::move(work));
+      continue;
+    }
+    finished.emplace_back(work.step, found);
+    works.push_back(std::move(work));
+  }
+  std::vector<TaskData> data = origin_.read(finished);
+  for (std::size_t i = 0; i < works.size(); ++i) find_items(works[i].position, data[i]);
+  const auto damage = origin_.find_damage(data);
+  std::vector<Adopted> tasks;
+  for (std::size_t i = 0; i < works.size(); ++i) {
+    if (damage[i]) {
+      report_.say(ReportLine::Kind::run,
+                  fmt::format("Task {}/{}/{} is executed again instead of cloned: {}.", origin_.run(),
+                              services_.graph.step(works[i].step).name, finished[i].second->task, *damage[i]));
+      frontier_.defer(std::move(works[i]));
+    } else {
+      tasks.push_back({std::move(works[i]), finished[i].second, std::move(data[i])});
+    }
+  }
+  return tasks;
+}
+
+/// Behind an inner join, a task in Python has lost what the outer foreachs go over; the tasks that split know.
+void Cloner::find_items(const Position& position, TaskData& data) const {
+  if (data.has_details || data.items.size() < data.place.size()) return;
+  std::size_t at = data.place.size();
+  for (const Position* p = &position; p->split != nullptr && at > 0; p = &p->split->outer) {
+    if (services_.graph.step(p->split->step).transition != detail::Transition::foreach) continue;
+    if (!data.items[--at].key.empty()) continue;
+    const std::optional<TaskData> split = services_.store.read_done(p->split->task);
+    if (split && split->items.size() > at) data.items[at] = split->items[at];
+  }
+}
+
+void Cloner::adopt(std::vector<Adopted>& tasks) {
+  std::vector<store::FlowStore::Clone> clones;
+  for (const Adopted& task : tasks)
+    clones.push_back({{origin_.run(), task.ref.step, task.finished->task}, task.ref, &task.data});
+  services_.store.clone_attempts(clones);
+  for (std::size_t i = 0; i < tasks.size(); ++i) {
+    tell_of(tasks[i], clones[i].from);
+    StepProgress& step = report_.progress(tasks[i].work.step);
+    ++step.done;
+    ++step.cloned;
+    follow_(tasks[i].work, tasks[i].ref, tasks[i].data);
+  }
+}
+
+void Cloner::tell_of(const Adopted& task, const TaskRef& from) {
+  const std::int64_t now = services_.clock.wall_microseconds();
+  services_.reporter.print(
+      {ReportLine::Kind::task, now, task.ref.path(), {}, fmt::format("Cloning previously run task {}", from.path())});
+  services_.metadata.clone_artifacts(task.ref, from, visible(task.data), now);
+  std::vector<store::Field> fields{
+      {"attempt", "0", ""}, {"attempt_ok", "True", "internal_attempt_status"}, {"attempt-done", "0", ""}};
+  // Metaflow's client looks up what a clone refers to. The run first: it does not read a task that has the task of its
+  // origin alone.
+  if (options_.origin_is_known)
+    fields.insert(fields.begin(), {{"origin-run-id", from.run, ""}, {"origin-task-id", from.task, ""}});
+  services_.metadata.add_fields(task.ref, 0, fields);
+  services_.journal.cloned(now, task.ref, from);
+}
+
+}  // namespace metaflow::runtime

@@ -1,0 +1,154 @@
+#include "runtime/committer.h"
+
+#include <vector>
+
+#include <metaflow/caught.h>
+
+#include "base/format.h"
+
+namespace metaflow::runtime {
+
+using store::AttemptEnd;
+using store::TaskData;
+
+namespace {
+
+constexpr const char* kStopped = "[KILLED BY ORCHESTRATOR]";  // Metaflow's words
+constexpr const char* kFailed = "Task failed.";
+
+/// Names in data.json that are no artifacts for the clients: `resume` needs them, people do not.
+bool is_internal(std::string_view name) {
+  return name == "_transition" || name == "_iteration_stack" || name == "_current_step" || name == "_foreach_var" ||
+         name == "_foreach_num_splits" || name == "_foreach_values";
+}
+
+}  // namespace
+
+TaskData visible(TaskData data) {
+  std::erase_if(data.artifacts, [](const store::ArtifactRecord& artifact) { return is_internal(artifact.name); });
+  return data;
+}
+
+void Committer::commit(compute::AttemptId attempt, ScheduledTask task, const compute::Verdict& verdict) {
+  // What ended well is committed, as a rule: its log needs no more lines, and is written while its data is read.
+  std::vector<store::OwnedObject> log;
+  if (verdict.exited_well && !verdict.log_stored) log = task.log->objects(services_.store, task.ref, task.attempt);
+  const std::string path = services_.store.data_path(task.ref, task.attempt);
+  const std::size_t awaited = 1 + (task.begun ? 0 : 1) + (log.empty() ? 0 : 1) + (verdict.data_read ? 0 : 1);
+  waiting_.emplace(attempt, Waiting{{std::move(task), verdict, verdict.data}, awaited});
+  if (!log.empty()) services_.background.put(std::move(log), [this, attempt] { progressed(attempt); });
+  if (!verdict.data_read) {
+    services_.background.get({path}, [this, attempt, path](auto&& contents) {
+      if (contents[0]) {
+        waiting_.at(attempt).ended.data =
+            std::make_shared<const TaskData>(store::task_data_from_json(contents[0]->text(), path));
+      }
+      progressed(attempt);
+    });
+  }
+  progressed(attempt);
+}
+
+/// One of the reads and writes is over.
+void Committer::progressed(compute::AttemptId attempt) {
+  if (--waiting_.at(attempt).awaited == 0) judge(attempt);
+}
+
+/// Its process has ended and all that it left is known, so nothing can go wrong with it any more.
+void Committer::judge(compute::AttemptId attempt) {
+  EndedAttempt& ended = waiting_.at(attempt).ended;
+  const compute::Verdict& verdict = ended.verdict;
+  ended.outcome = outcome_of(verdict.exited, verdict.exited_well, ended.data.get());
+  if (ended.outcome == Outcome::done) return mark_done(attempt);
+  describe_failure(ended);
+  note_failure(ended);
+  const ScheduledTask& task = ended.task;
+  std::vector<store::OwnedObject> objects = ended.task.log->objects(services_.store, task.ref, task.attempt);
+  // Elsewhere, it may have ended before its supervisor could note that it began: readers find a later attempt only
+  // behind those that began.
+  if (task.elsewhere && ended.data == nullptr && !verdict.log_stored) {
+    objects.push_back(services_.store.begin_mark(task.ref, task.attempt, services_.clock.wall_microseconds()));
+  }
+  services_.background.put(std::move(objects), [this, attempt] { mark_done(attempt); });
+}
+
+/// For people, and for catch.
+void Committer::describe_failure(EndedAttempt& ended) {
+  ScheduledTask& task = ended.task;
+  const compute::Verdict& verdict = ended.verdict;
+  const bool threw = ended.outcome == Outcome::threw;
+  ended.cause = threw ? ended.data->failure : verdict.cause;
+  task.failure_type = CaughtException::kProcessDied;
+  if (verdict.timed_out) {
+    ended.cause = fmt::format("Step {} timed out after {}", task.ref.step, duration_in_words(task.policy.time_limit));
+    if (verdict.killed_late) ended.cause += ", and was killed since it did not end by itself";
+    task.failure_type = CaughtException::kTimedOut;
+  } else if (!threw && ended.data != nullptr && ended.data->ok) {
+    ended.cause += " Its step had finished: it died in exit(), perhaps in a static destructor.";
+  }
+  task.failure = ended.cause;
+}
+
+/// On the terminal, and in the attempt's log.
+void Committer::note_failure(EndedAttempt& ended) {
+  ScheduledTask& task = ended.task;
+  if (ended.verdict.log_stored) task.log.emplace(task.log->another());  // for what we note
+  if (task.stopped) {
+    ++stopped_;
+    report_.say(task, kStopped);
+    task.log->note(store::Stream::err, kStopped);
+    return;
+  }
+  if (ended.outcome == Outcome::died && !ended.verdict.told) {
+    // A log that is shown while it is written ends with what the supervisor said of the end.
+    if (task.last_line != ended.cause) report_.say(task, ended.cause, ReportLine::Kind::failure);
+    task.log->note(store::Stream::err, ended.cause);
+  }
+  report_.say(task, kFailed, ReportLine::Kind::failure);
+  task.log->note(store::Stream::err, kFailed);
+}
+
+/// Unless it has been marked elsewhere, or must not be. Of what threw, what it had set can be seen; that is marked as
+/// not ok.
+void Committer::mark_done(compute::AttemptId attempt) {
+  const EndedAttempt& ended = waiting_.at(attempt).ended;
+  if (ended.outcome == Outcome::died || ended.verdict.committed) return finish(attempt);
+  services_.background.put({services_.store.done_mark(ended.task.ref, ended.task.attempt)},
+                           [this, attempt] { finish(attempt); });
+}
+
+/// All is in the store.
+void Committer::finish(compute::AttemptId attempt) {
+  auto node = waiting_.extract(attempt);
+  EndedAttempt& ended = node.mapped().ended;
+  tell_metadata(ended);
+  tell_journal(ended);
+  StepProgress& step = report_.progress(ended.task.work.step);
+  --step.running;
+  if (ended.outcome == Outcome::done) {
+    ++step.done;
+    if (ended.data->splits) report_.say(ended.task, fmt::format("Foreach yields {} child steps.", *ended.data->splits));
+    report_.say(ended.task, "Task finished successfully.");
+  }
+  committed_(std::move(ended));
+}
+
+void Committer::tell_metadata(const EndedAttempt& ended) {
+  const ScheduledTask& task = ended.task;
+  store::MetadataWriter& metadata = services_.metadata;
+  if (ended.outcome == Outcome::died) return metadata.attempt_ends(task.ref, task.attempt, false);
+  metadata.add_artifacts(task.ref, visible(*ended.data), services_.clock.wall_microseconds());
+  metadata.attempt_ends(task.ref, task.attempt, ended.data->ok);
+  metadata.add_fields(task.ref, task.attempt, {{"attempt-done", std::to_string(task.attempt), ""}});
+}
+
+void Committer::tell_journal(const EndedAttempt& ended) {
+  const ScheduledTask& task = ended.task;
+  const AttemptEnd how = ended.outcome == Outcome::done ? AttemptEnd::done
+                         : task.stopped                 ? AttemptEnd::stopped
+                                                        : AttemptEnd::failed;
+  services_.journal.attempt_ends(services_.clock.wall_microseconds(), task.ref, task.attempt, how, ended.verdict.usage,
+                                 ended.cause);
+}
+
+}  // namespace metaflow::runtime

@@ -1,0 +1,44 @@
+// What a run is told to do, and what it needs from outside: the same for all of its parts.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/event_loop.h"
+#include "graph/graph.h"
+#include "runtime/reporter.h"
+#include "store/flow_store.h"
+#include "store/journal.h"
+#include "store/metadata.h"
+
+namespace metaflow::runtime {
+
+struct RunOptions {
+  std::size_t max_workers = 16;  // tasks at a time
+  std::uint64_t max_num_splits = 100;
+  std::uint64_t max_log_size = 10;  // MB per task and stream
+  std::vector<std::string> tags;
+  std::string name_space;         // of the client inside tasks
+  std::string branch;             // of the flow's project; empty: it has none
+  std::vector<std::string> with;  // --with, for the tasks
+  std::string origin_run;         // of resume
+  bool origin_is_known = true;    // to the provider of the metadata: clones may refer to it
+  std::string program;            // how the user called it, for what is told to try
+  std::string local_root;         // the .metaflow directory of this machine
+};
+
+/// What a run needs from outside. Everything outlives the run.
+struct RunServices {
+  const graph::Graph& graph;
+  store::FlowStore& store;
+  store::BackgroundStorage& background;  // of the same storage
+  store::MetadataWriter& metadata;
+  store::Journal& journal;
+  base::EventLoop& loop;
+  base::Clock& clock;
+  Reporter& reporter;
+};
+
+}  // namespace metaflow::runtime
