@@ -25,9 +25,11 @@
 #include <metaflow/detail/description.h>
 
 #include "base/text.h"
+#include "cli/main.h"
 #include "compute/step_arguments.h"
 #include "flows/gate.h"
 #include "runtime/task/memory.h"
+#include "runtime/testing.h"
 #include "store/flow_store.h"
 #include "store/open.h"
 
@@ -98,6 +100,8 @@ int step(int argc, char** argv) {
 int main(int argc, char** argv) {
   detail::FlowDescription flow;
   flow.name = kFlow;
-  if (argc > 1 && std::strcmp(argv[1], "supervise") == 0) return detail::run_flow(flow, argc, argv);
+  if (argc > 1 && std::strcmp(argv[1], "supervise") == 0) {
+    return cli::run_program({flow, runtime::TestLanguage()}, compute::platforms(), argc, argv);
+  }
   return step(argc, argv);
 }
