@@ -8,9 +8,9 @@
 #include <string_view>
 #include <vector>
 
+#include "base/usage.h"
 #include "compute/step_arguments.h"
 #include "store/flow_store.h"
-#include "store/journal.h"
 
 namespace metaflow::compute {
 
@@ -48,7 +48,7 @@ struct Verdict {
   int uncounted = 0;
   /// Another attempt would end in the same way: the image does not exist, the cluster does not let us.
   bool hopeless = false;
-  store::Usage usage;
+  base::Usage usage;
   /// What it left in the store, if the backend has read it (`data_read`); nothing: it left nothing.
   std::shared_ptr<const store::TaskData> data{};
   bool data_read = false;

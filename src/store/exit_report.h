@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "store/journal.h"
+#include "base/usage.h"
 
 namespace metaflow::store {
 
@@ -27,7 +27,7 @@ struct ExitReport {
   int stopped_by = 0;           // the signal that asked the whole container to stop; 0: none did
   std::uint64_t oom_kills = 0;  // processes of the container that the kernel killed for lack of memory
   std::string cause{};          // of a failure, one sentence for people
-  Usage usage{};
+  base::Usage usage{};
   std::int64_t began = 0;  // microseconds since 1970
   std::int64_t ended = 0;
 };

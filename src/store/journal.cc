@@ -79,8 +79,8 @@ void Journal::attempt_begins(std::int64_t time, const AttemptBegin& attempt) {
   text_ += "}\n";
 }
 
-void Journal::attempt_ends(std::int64_t time, const TaskRef& task, int attempt, AttemptEnd how, const Usage& usage,
-                           std::string_view cause) {
+void Journal::attempt_ends(std::int64_t time, const TaskRef& task, int attempt, AttemptEnd how,
+                           const base::Usage& usage, std::string_view cause) {
   auto out = std::back_inserter(text_);
   fmt::format_to(out, "{{\"e\":\"end\",\"t\":{},\"task\":{},\"n\":{},\"how\":{},\"mem\":{},\"cpu\":{:.6f}", time,
                  json_quoted(step_and_task(task)), attempt, json_quoted(name_of(how)), usage.peak_memory,

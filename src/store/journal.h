@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/files.h"
+#include "base/usage.h"
 #include "store/task_data.h"
 
 namespace metaflow::store {
@@ -28,14 +29,6 @@ struct RunBegin {
   std::vector<std::string> with;
   std::vector<std::string> tags;
   std::string branch;  // of the flow's project; empty: it has none
-};
-
-/// What an attempt used.
-struct Usage {
-  std::uint64_t peak_memory = 0;  // bytes
-  double cpu_seconds = 0;
-  std::uint64_t read = 0;     // bytes from disks
-  std::uint64_t written = 0;  // bytes to disks
 };
 
 /// What it takes to execute an attempt again.
@@ -68,7 +61,7 @@ class Journal {
   void cloned(std::int64_t time, const TaskRef& task, const TaskRef& from);
   void attempt_begins(std::int64_t time, const AttemptBegin& attempt);
   /// `cause`: of a failure, one sentence.
-  void attempt_ends(std::int64_t time, const TaskRef& task, int attempt, AttemptEnd how, const Usage& usage,
+  void attempt_ends(std::int64_t time, const TaskRef& task, int attempt, AttemptEnd how, const base::Usage& usage,
                     std::string_view cause);
   void flush();
 
@@ -83,7 +76,7 @@ struct AttemptHistory : AttemptBegin {
   std::int64_t ended = 0;  // 0: it runs, or ran when its scheduler died
   AttemptEnd how = AttemptEnd::running;
   std::string cause;
-  Usage usage;
+  base::Usage usage;
 };
 
 struct CloneHistory {
