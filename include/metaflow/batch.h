@@ -12,7 +12,7 @@ namespace metaflow {
 
 /// Executes on AWS Batch, as a job per attempt. What is not given here comes from METAFLOW_BATCH_* and then from the
 /// job queue; `resources` are merged in: the larger of cpu, memory, gpu and shared_memory counts. What Fargate does not
-/// have is marked with EC2.
+/// have is marked with EC2. The members are the attributes of Metaflow's decorator, however many it has.
 struct batch {
   std::optional<double> cpu{};              // vCPUs; 1. On EC2 whole ones: a fraction is rounded up
   std::optional<double> memory{};           // MiB; 4096

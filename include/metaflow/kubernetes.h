@@ -12,7 +12,7 @@ namespace metaflow {
 
 /// Executes on a Kubernetes cluster, as a job with one pod per attempt. What is not given here comes from
 /// METAFLOW_KUBERNETES_* and then from Kubernetes; `resources` are merged in: the larger of cpu, memory and disk
-/// counts.
+/// counts. The members are the attributes of Metaflow's decorator, however many it has.
 struct kubernetes {
   std::optional<double> cpu{};                                    // cores; 1
   std::optional<double> memory{};                                 // MB; 4096

@@ -1,5 +1,5 @@
-// A flow as the scheduler and the command line know it: plain data, whatever language its steps are written in. Who
-// describes a flow of C++ is detail::FlowTable's reader (table.h).
+// A flow as the scheduler and the command line know it: plain data, whatever language its steps are written in. That of
+// a flow in C++ is made of its tables (table.h).
 #pragma once
 
 #include <string>

@@ -1,8 +1,8 @@
-// Reflection of aggregates: how many data members, their names, and references to them. No macros, no registration.
+// Reflection of aggregates: the names of the data members, and references to them. No macros, no registration.
 //
-// Technique (the one of Boost.PFR): the number of members is the largest n for which T{any, any, ...} compiles,
-// structured bindings name the n members, and the address of a member of an object that is declared but never defined
-// goes into a template argument whose spelling the compiler prints in __PRETTY_FUNCTION__.
+// Technique (the one of Boost.PFR): the members are counted (layout.h), structured bindings name them, and the address
+// of a member of an object that is declared but never defined goes into a template argument whose spelling the compiler
+// prints in __PRETTY_FUNCTION__.
 //
 // Limits: at most 64 members, no references, no base class with data (kLayout says so: check.h makes it a sentence), no
 // bit-fields.
@@ -16,170 +16,11 @@
 #include <type_traits>
 #include <utility>
 
+#include <metaflow/detail/layout.h>
+
 namespace metaflow {
 
-/// A flow or a value that is no aggregate names its members once: `static auto artifacts() { return mf::members<&F::a,
-/// &F::b>; }`.
-template <auto... Pointers>
-struct Members {};
-
-template <auto... Pointers>
-inline constexpr Members<Pointers...> members{};
-
 namespace detail {
-
-inline constexpr std::size_t kMaxMembers = 64;
-
-// What an aggregate is initialised with to count its parts: converts to whatever a member needs, to base classes of T
-// only, to those of them that have no data, to an lvalue reference. Not copyable, or a std::any member would swallow
-// it.
-struct Uncopyable {
-  constexpr Uncopyable() = default;
-  Uncopyable(const Uncopyable&) = delete;
-};
-struct AnyMember : Uncopyable {
-  template <class M>
-  constexpr operator M() const noexcept;
-};
-template <class T>
-struct AnyBase : Uncopyable {
-  template <class B>
-    requires(std::is_base_of_v<B, T> && !std::is_same_v<B, T>)
-  constexpr operator B() const noexcept;
-};
-template <class T>
-struct AnyEmptyBase : Uncopyable {
-  template <class B>
-    requires(std::is_base_of_v<B, T> && !std::is_same_v<B, T> && std::is_empty_v<B>)
-  constexpr operator B() const noexcept;
-};
-struct AnyReference : Uncopyable {
-  template <class M>
-  constexpr operator M&() const noexcept;
-};
-
-// The I-th of several.
-template <class Any, std::size_t>
-struct Nth : Any {};
-
-template <class T, template <class> class Base, std::size_t... B>
-consteval bool has_bases(std::index_sequence<B...>) {
-  return requires { T{Nth<Base<T>, B>{}...}; };
-}
-
-template <class T, std::size_t N = 0>
-consteval std::size_t count_bases() {
-  if constexpr (has_bases<T, AnyBase>(std::make_index_sequence<N + 1>{})) {
-    return count_bases<T, N + 1>();
-  } else {
-    return N;
-  }
-}
-
-template <class T, std::size_t... B, std::size_t... I>
-consteval bool has_members(std::index_sequence<B...>, std::index_sequence<I...>) {
-  return requires { T{Nth<AnyBase<T>, B>{}..., Nth<AnyMember, I>{}...}; };
-}
-
-// Members have initialisers or default constructors (a flow is made by default), so "n initialisers compile" holds up
-// to the number of members and not beyond: bisect.
-template <class T, class Bases, std::size_t Low, std::size_t High>
-consteval std::size_t count_members() {
-  if constexpr (Low == High) {
-    return Low;
-  } else {
-    constexpr std::size_t kMiddle = (Low + High + 1) / 2;
-    if constexpr (has_members<T>(Bases{}, std::make_index_sequence<kMiddle>{})) {
-      return count_members<T, Bases, kMiddle, High>();
-    } else {
-      return count_members<T, Bases, Low, kMiddle - 1>();
-    }
-  }
-}
-
-// A C array takes one initialiser for each of its elements when braces are left out, as they were in counting, but none
-// at all in parentheses.
-template <class T, std::size_t... B, std::size_t... I>
-consteval bool has_no_c_array(std::index_sequence<B...>, std::index_sequence<I...>) {
-  return requires { T(Nth<AnyBase<T>, B>{}..., Nth<AnyMember, I>{}...); };
-}
-// The size of the array that begins with the I-th initialiser; 1 if none does: how many initialisers make place for its
-// {} so that `After` others can follow.
-template <class T, std::size_t... B, std::size_t... I, std::size_t... After>
-consteval bool braces_fit(std::index_sequence<B...>, std::index_sequence<I...>, std::index_sequence<After...>) {
-  return requires { T{Nth<AnyBase<T>, B>{}..., Nth<AnyMember, I>{}..., {}, Nth<AnyMember, After>{}...}; };
-}
-template <class T, class Bases, std::size_t Count, std::size_t I>
-consteval std::size_t c_array_size() {
-  std::size_t size = 1;
-  [&]<std::size_t... Size>(std::index_sequence<Size...>) {
-    (void)((braces_fit<T>(Bases{}, std::make_index_sequence<I>{}, std::make_index_sequence<Count - I - 1 - Size>{})
-                ? (size = Size + 1, true)
-                : false) ||
-           ...);
-  }(std::make_index_sequence<Count - I>{});
-  return size;
-}
-template <class T, class Bases, std::size_t Count, std::size_t I = 0>
-consteval std::size_t count_with_c_arrays() {
-  if constexpr (I >= Count) {
-    return 0;
-  } else {
-    return 1 + count_with_c_arrays<T, Bases, Count, I + c_array_size<T, Bases, Count, I>()>();
-  }
-}
-
-template <class T, std::size_t... B, std::size_t... I>
-consteval bool reference_follows(std::index_sequence<B...>, std::index_sequence<I...>) {
-  return requires { T{Nth<AnyBase<T>, B>{}..., Nth<AnyMember, I>{}..., AnyReference{}}; };
-}
-
-/// Why the members of a type cannot be named.
-enum class Obstacle : unsigned char { none, too_many, reference, base_with_data };
-
-/// How many data members a type has.
-struct Layout {
-  std::size_t members = 0;
-  Obstacle obstacle = Obstacle::none;
-};
-
-template <class T>
-concept ListsItsMembers = requires { T::artifacts(); };
-
-/// Members<&T::a, &T::b>
-template <class T>
-using ListedMembers = decltype(T::artifacts());
-
-template <class>
-struct CountListed;
-template <auto... Pointers>
-struct CountListed<Members<Pointers...>> {
-  static constexpr std::size_t value = sizeof...(Pointers);
-};
-
-template <class T>
-consteval Layout layout_of() {
-  if constexpr (ListsItsMembers<T>) {
-    return {CountListed<ListedMembers<T>>::value};
-  } else {
-    using Bases = std::make_index_sequence<count_bases<T>()>;
-    constexpr std::size_t kCount = count_members<T, Bases, 0, kMaxMembers + 1>();
-    if constexpr (Bases::size() > 0 && !has_bases<T, AnyEmptyBase>(Bases{})) {
-      return {0, Obstacle::base_with_data};
-    } else if constexpr (kCount > kMaxMembers) {
-      return {0, Obstacle::too_many};
-    } else if constexpr (reference_follows<T>(Bases{}, std::make_index_sequence<kCount>{})) {
-      return {0, Obstacle::reference};
-    } else if constexpr (has_no_c_array<T>(Bases{}, std::make_index_sequence<kCount>{})) {
-      return {kCount};
-    } else {
-      return {count_with_c_arrays<T, Bases, kCount>()};
-    }
-  }
-}
-
-template <class T>
-inline constexpr Layout kLayout = layout_of<T>();
 
 template <class T, class F, auto... Pointers>
 constexpr decltype(auto) visit_listed(T& object, F&& f, Members<Pointers...>) {
