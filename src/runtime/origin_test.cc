@@ -9,6 +9,7 @@
 #include "graph/testing.h"
 #include "runtime/testing.h"
 #include "store/memory/memory_storage.h"
+#include "store/stored_artifact.h"
 
 namespace metaflow::runtime {
 namespace {
@@ -165,6 +166,43 @@ TEST_F(OriginTest, DamagedBlobsAreFound) {
   EXPECT_THAT(damage(data).value_or(""), HasSubstr("The value of 'x' is damaged"));
   data.artifacts[0].key = std::string(40, 'a');
   EXPECT_THAT(damage(data).value_or(""), HasSubstr("is missing"));
+}
+
+TEST_F(OriginTest, ValuesMustFitTheArtifactsOfNow) {
+  graph::DecoratorTable table{graph::core_decorators()};
+  detail::FlowDescription flow{
+      .name = "F",
+      .steps = {{.name = "start", .transition = Transition::linear, .targets = {1}}, {.name = "end"}},
+      .artifacts = {{.name = "large"},
+                    {.name = "lazy", .kind = detail::ArtifactKind::lazy},
+                    {.name = "n", .kind = detail::ArtifactKind::parameter},
+                    {.name = "new"},
+                    {.name = "x"}}};
+  const graph::Graph graph(flow, table);
+  std::vector<std::string> checked;
+  const TestLanguage language([&](std::string_view artifact, const Value& value, const detail::Place& place) {
+    EXPECT_EQ(place.name, artifact);
+    checked.emplace_back(artifact);
+    if (value.kind() == Kind::text) throw Error(ErrorCode::invalid_value, "a number is wanted");
+  });
+  auto saved = [&](const std::string& name, const auto& value) {
+    return store::save_value(store_, name, [&](detail::Pickler& out) { detail::encode(out, value); });
+  };
+  TaskData data;
+  data.artifacts = {saved("large", std::string(2'000'000, 'a')), saved("lazy", 1), saved("n", 2), saved("old", 3),
+                    saved("x", 4)};
+  const Origin finished(graph, language, store_, "17", "");
+  finished.check_types(0, {"1", 0}, data);
+  EXPECT_THAT(checked, testing::ElementsAre("n", "x"));
+  data.artifacts.back() = saved("x", std::string("four"));
+  try {
+    finished.check_types(0, {"1", 0}, data);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::invalid_command);
+    EXPECT_THAT(error.what(), HasSubstr("in its task start/1, a number is wanted"));
+    EXPECT_THAT(error.what(), HasSubstr("resume start"));
+  }
 }
 
 TEST_F(OriginTest, ATaskThatVanishes) {

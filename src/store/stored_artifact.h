@@ -12,7 +12,7 @@
 
 namespace metaflow::store {
 
-/// The value of an artifact that is in the store. Thread-safe as far as the storage is.
+/// The value of an artifact that is in the store.
 class StoredArtifact : public detail::StoredValue {
  public:
   StoredArtifact(std::shared_ptr<const FlowStore> store, ArtifactRecord record)
