@@ -29,6 +29,17 @@ TEST(Json, ListsOfPairsAreObjects) {
   EXPECT_EQ(Json::list().dump(), "[]");
 }
 
+TEST(Json, OnlyLevelsAreCountedAsDepth) {
+  auto nested = [](std::size_t levels) { return std::string(levels, '[') + std::string(levels, ']'); };
+  EXPECT_TRUE(Json::parse(nested(100)));
+  EXPECT_FALSE(Json::parse(nested(101)));
+  EXPECT_FALSE(Json::parse(R"({"a\"": )" + nested(100) + "}"));
+  EXPECT_TRUE(Json::parse("[\"" + std::string(1000, '[') + "\\\"[\"]")) << "a text is no level";
+  std::string wide;
+  for (int i = 0; i < 1000; ++i) wide += "[],{},";
+  EXPECT_TRUE(Json::parse("[" + wide + "0]"));
+}
+
 TEST(Json, MembersKeepTheirOrderAndTheLastOfANameCounts) {
   Json json = *Json::parse(R"({"z":1,"a":2,"z":3})");
   EXPECT_EQ(json.dump(), R"({"z":3,"a":2})");

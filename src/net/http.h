@@ -112,7 +112,6 @@ enum class Cause : std::uint8_t {
   body,       // the request's body could not be read
   other,
 };
-std::string_view name_of(Cause cause);  // "resolve"
 
 struct Failure {
   Cause cause = Cause::other;

@@ -60,21 +60,6 @@ Cause cause_of(CURLcode code, bool answer_began) {
 
 }  // namespace
 
-std::string_view name_of(Cause cause) {
-  switch (cause) {
-    case Cause::resolve: return "resolve";
-    case Cause::connect: return "connect";
-    case Cause::tls: return "tls";
-    case Cause::timeout: return "timeout";
-    case Cause::reset: return "reset";
-    case Cause::truncated: return "truncated";
-    case Cause::sink: return "sink";
-    case Cause::body: return "body";
-    case Cause::other: return "other";
-  }
-  return "other";
-}
-
 std::string printable_url(std::string_view text) {
   const Url url = parse_url(text);
   if (url.scheme.empty()) return "a URL without https://";

@@ -8,6 +8,7 @@
 
 namespace metaflow::net {
 
+/// Of one client, and used by its thread alone.
 class Transfer {
  public:
   /// `easy` is new or reset; it stays the caller's. `ca_file`: for requests that name none; empty: libcurl's.

@@ -20,6 +20,7 @@ namespace metaflow::store {
 
 /// What is told to the service waits in a queue per task: in order for each of them, several tasks at a time. A queue
 /// that is too long makes the writer not ready. What the service does not take is thrown from the loop. For one run.
+/// Not thread-safe.
 class ServiceMetadataWriter : public MetadataWriter {
  public:
   struct Options {

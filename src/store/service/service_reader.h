@@ -13,7 +13,7 @@
 
 namespace metaflow::store {
 
-/// Each call waits for the service. Throws Error{metadata_service}.
+/// Each call waits for the service. Throws Error{metadata_service}. Not thread-safe.
 class ServiceMetadataReader : public Metadata {
  public:
   /// The clock outlives it. Nothing is asked yet.
