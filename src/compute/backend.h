@@ -26,7 +26,7 @@ struct Attempt {
   std::int64_t time_limit = 0;
 };
 
-/// How an attempt ended.
+/// How an attempt ended, as far as a backend knows: not whether what it left is any good.
 struct Verdict {
   /// The process ended with status 0: the task may be committed.
   bool exited_well = false;

@@ -51,14 +51,14 @@ void Committer::commit(compute::AttemptId attempt, ScheduledTask task, const com
 
 /// One of the reads and writes is over.
 void Committer::progressed(compute::AttemptId attempt) {
-  if (--waiting_.at(attempt).awaited == 0) judge(attempt);
+  if (--waiting_.at(attempt).awaited == 0) decide(attempt);
 }
 
 /// Its process has ended and all that it left is known, so nothing can go wrong with it any more.
-void Committer::judge(compute::AttemptId attempt) {
+void Committer::decide(compute::AttemptId attempt) {
   EndedAttempt& ended = waiting_.at(attempt).ended;
   const compute::Verdict& verdict = ended.verdict;
-  ended.outcome = outcome_of(verdict.exited, verdict.exited_well, ended.data.get());
+  ended.outcome = outcome_of(verdict, ended.data.get());
   if (ended.outcome == Outcome::done) return mark_done(attempt);
   describe_failure(ended);
   note_failure(ended);

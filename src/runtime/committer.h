@@ -1,5 +1,5 @@
-// Judges attempts whose process has ended, and makes visible what they left: in the store, the metadata and the
-// journal.
+// Decides what attempts come to whose process has ended, and makes visible what they left: in the store, the metadata
+// and the journal.
 #pragma once
 
 #include <cstddef>
@@ -43,17 +43,17 @@ class Committer {
 
   /// How many attempts have ended and are not committed.
   std::size_t size() const { return waiting_.size(); }
-  /// How many of those judged were stopped because of another task, or by the user.
+  /// How many have failed that were stopped because of another task, or by the user.
   std::size_t stopped() const { return stopped_; }
 
  private:
   struct Waiting {
     EndedAttempt ended;
-    std::size_t awaited = 0;  // reads and writes before it can be judged
+    std::size_t awaited = 0;  // reads and writes before its outcome is known
   };
 
   void progressed(compute::AttemptId attempt);
-  void judge(compute::AttemptId attempt);
+  void decide(compute::AttemptId attempt);
   void describe_failure(EndedAttempt& ended);
   void note_failure(EndedAttempt& ended);
   void mark_done(compute::AttemptId attempt);

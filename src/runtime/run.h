@@ -35,7 +35,7 @@ class Run : public compute::BackendEvents {
   /// Clones what the origin has finished, as far as the run has come to it. For the start. Throws
   /// Error{invalid_command} if the origin does not fit the flow.
   void clone(Origin& origin);
-  /// After cloning, what was and what is to come: "2 tasks cloned (start, work). Next: work (3 tasks)."
+  /// After cloning, what was and what is to come: runtime::outlook().
   std::string outlook() const;
 
   /// These steps are executed elsewhere. `code_package`: the value of the field that shows clients the code; empty:
@@ -46,7 +46,8 @@ class Run : public compute::BackendEvents {
   /// attempt is left then.
   void execute(compute::Backend& backend);
 
-  /// Stops the run: from a signal. The second time it does not wait.
+  /// Stops the run: from a signal. The second time tasks are killed, and the store has a last moment to take what has
+  /// ended; when only the store or the metadata is waited for, it is not any more.
   void interrupt(const std::string& why);
   /// It has failed, or was interrupted: nothing more is started.
   bool stopping() const { return failure_.has_value() || interrupted_.has_value(); }

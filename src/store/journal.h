@@ -42,6 +42,8 @@ struct AttemptBegin {
   std::string split;                 // of a join: the task that split
 };
 
+/// What became of an attempt. `running`: it has no end, or none that its scheduler lived to see. `stopped`: it failed
+/// because of another task, or the user.
 enum class AttemptEnd : std::uint8_t { running, done, failed, stopped };
 std::string_view name_of(AttemptEnd how);
 

@@ -73,7 +73,7 @@ class Supervisor {
     upload_.emplace(what_.open, task_, attempt_);
     watch_child();
     schedule_upload();
-    while (!(ending_ && drained_)) {
+    while (!(end_ && drained_)) {
       loop_.run_once();
       regulate_output();
     }
@@ -111,7 +111,7 @@ class Supervisor {
     loop_.watch(child_.err.get(), [this] { on_readable(Stream::err); });
     if (what_.time_limit > 0) {
       loop_.after(what_.time_limit, [this] {
-        if (ending_) return;
+        if (end_) return;
         report_.timed_out = true;
         stop(SIGTERM);
       });
@@ -127,7 +127,7 @@ class Supervisor {
     const std::string_view bytes(buffer_.data(), static_cast<std::size_t>(count));
     output(stream).add(bytes);
     keep([&] { log_.add(stream, bytes, [](std::string_view, std::int64_t) {}); });
-    if (ending_) await_silence();
+    if (end_) await_silence();
   }
 
   /// A long log is spooled to a file. Where there is no room for that, the task goes on; its output is only shown.
@@ -151,7 +151,7 @@ class Supervisor {
   /// While the reader of the container's output is behind, the step blocks on what it prints.
   void regulate_output() {
     for (const Stream stream : {Stream::out, Stream::err}) {
-      const bool held = !ending_ && output(stream).congested();
+      const bool held = !end_ && output(stream).congested();
       if (held == held_[static_cast<std::size_t>(stream)]) continue;
       held_[static_cast<std::size_t>(stream)] = held;
       if (held) loop_.unwatch(pipe(stream).get());
@@ -186,8 +186,8 @@ class Supervisor {
         reap_orphans();
       } else if (is_end(signal)) {
         if (report_.stopped_by == 0) report_.stopped_by = signal;
-        if (child_.pid > 0 && !ending_) stop(signal);
-      } else if (child_.pid > 0 && !ending_) {
+        if (child_.pid > 0 && !end_) stop(signal);
+      } else if (child_.pid > 0 && !end_) {
         ::kill(-child_.pid, signal);
       }
     }
@@ -198,7 +198,7 @@ class Supervisor {
     ::kill(-child_.pid, signal);
     if (patience_) return;
     patience_ = loop_.after(what_.grace, [this] {
-      if (!ending_) ::kill(-child_.pid, SIGKILL);
+      if (!end_) ::kill(-child_.pid, SIGKILL);
     });
   }
 
@@ -213,8 +213,8 @@ class Supervisor {
   }
 
   void on_ended() {
-    ending_ = base::reap(child_.pid);
-    if (!ending_) return;
+    end_ = base::reap(child_.pid);
+    if (!end_) return;
     loop_.unwatch(child_.pidfd.get());
     reap_orphans();
     loop_.after(kLongest, [this] { drained_ = true; });
@@ -237,17 +237,17 @@ class Supervisor {
       if (report_.oom_kills > 0)
         memory = {base::memory_limit(*what_.memory), "resources", base::peak_memory(*what_.memory), true};
     }
-    const compute::Verdict verdict = compute::verdict_of(*ending_, child_.pid, memory);
-    report_.exited = verdict.exited;
-    report_.exit_code = ending_->exit_code;
-    report_.signal = ending_->signal;
-    report_.usage = verdict.usage;
-    report_.timed_out = report_.timed_out || verdict.timed_out;
-    report_.cause = verdict.cause;
-    if (report_.timed_out && !verdict.timed_out) {
+    verdict_ = compute::verdict_of(*end_, child_.pid, memory);
+    report_.exited = verdict_.exited;
+    report_.exit_code = end_->exit_code;
+    report_.signal = end_->signal;
+    report_.usage = verdict_.usage;
+    report_.timed_out = report_.timed_out || verdict_.timed_out;
+    report_.cause = verdict_.cause;
+    if (report_.timed_out && !verdict_.timed_out) {
       report_.cause = fmt::format("Task was stopped after its time of {} was up.",
                                   base::human_seconds(static_cast<double>(what_.time_limit) * 1e-6));
-    } else if (report_.stopped_by != 0 && ending_->signal != 0 && report_.oom_kills == 0) {
+    } else if (report_.stopped_by != 0 && end_->signal != 0 && report_.oom_kills == 0) {
       report_.cause = fmt::format("Task was stopped: its container got a {}.", base::signal_name(report_.stopped_by));
     }
   }
@@ -256,8 +256,7 @@ class Supervisor {
     report_.stage = Stage::commit;
     try {
       const auto data = store_->read_attempt(task_, attempt_);
-      const Outcome outcome =
-          outcome_of(report_.exited, report_.exited && report_.exit_code == 0, data ? &*data : nullptr);
+      const Outcome outcome = outcome_of(verdict_, data ? &*data : nullptr);
       if (outcome != Outcome::died) {
         store_->mark_done(task_, attempt_);
         report_.committed = true;
@@ -308,8 +307,9 @@ class Supervisor {
   std::array<std::uint64_t, 2> offered_{};
   bool keeping_ = true;
   std::int64_t begun_ = 0;
-  std::optional<base::ProcessEnd> ending_;
-  bool drained_ = false;  // all that the step wrote was read, or is given up
+  std::optional<base::ProcessEnd> end_;
+  compute::Verdict verdict_;  // of it
+  bool drained_ = false;      // all that the step wrote was read, or is given up
   std::optional<base::EventLoop::Timer> silence_;
   std::optional<base::EventLoop::Timer> patience_;
   ExitReport report_;
