@@ -8,6 +8,7 @@
 
 #include "base/format.h"
 #include "base/text.h"
+#include "runtime/testing.h"
 #include "store/mflog.h"
 
 namespace metaflow::runtime {
@@ -285,7 +286,8 @@ void RunWorld::execute_run(const std::string& id, const std::string& origin) {
   run.emplace(RunServices{graph, store, *background, metadata, journal, loop, clock, reporter}, options, parameters);
   if (!remote.empty()) run->mark_remote(remote, "code");
   if (!origin.empty()) {
-    Origin from(graph, store, origin, "");
+    const TestLanguage language;
+    Origin from(graph, language, store, origin, "");
     run->clone(from);
   }
   run->execute(backend);

@@ -1,12 +1,14 @@
 // What servers answer, and the configuration files of AWS and of Kubernetes.
+#include "base/iso_time.h"
 #include "base/json.h"
+#include "base/percent.h"
 #include "compute/kubernetes/client/exec_plugin.h"
 #include "compute/kubernetes/client/kubeconfig.h"
 #include "compute/kubernetes/client/objects.h"
 #include "net/aws_config.h"
 #include "net/aws_credentials.h"
 #include "net/retry.h"
-#include "net/sigv4.h"
+#include "net/url.h"
 #include "net/xml.h"
 #include "readers.h"
 #include "store/s3/s3_client.h"
@@ -30,9 +32,9 @@ void take_header(std::string_view input) {
   const net::Response response{.headers = {{"retry-after", text}}};
   const auto wait = net::retry_after(response, 0);
   require(!wait || *wait >= 0, "nobody waits for the past");
-  (void)net::parse_iso_time(input);
+  (void)base::parse_iso_time(input);
   (void)net::printable_url(input);
-  require(net::percent_decode(net::percent_encode(input)) == input, "text is decoded as encoded");
+  require(base::percent_decode(base::percent_encode(input)) == input, "text is decoded as encoded");
   succeeds({ErrorCode::invalid_command}, [&] { (void)store::parse_s3_url(text); });
   succeeds({ErrorCode::invalid_command}, [&] { (void)store::parse_s3_url("s3://" + text); });
 }

@@ -28,6 +28,7 @@
 #include "cli/main.h"
 #include "compute/step_arguments.h"
 #include "flows/gate.h"
+#include "platforms/platforms.h"
 #include "runtime/task/memory.h"
 #include "runtime/testing.h"
 #include "store/flow_store.h"
@@ -101,7 +102,7 @@ int main(int argc, char** argv) {
   detail::FlowDescription flow;
   flow.name = kFlow;
   if (argc > 1 && std::strcmp(argv[1], "supervise") == 0) {
-    return cli::run_program({flow, runtime::TestLanguage()}, compute::platforms(), argc, argv);
+    return cli::run_program({flow, runtime::TestLanguage()}, platforms_of_tests(), argc, argv);
   }
   return step(argc, argv);
 }

@@ -7,8 +7,8 @@
 //   api.create(Resource::jobs, manifest, [&](Answer&& answer) {  // a lost answer does not make two of it
 //     if (answer.failure) give_up(answer.failure->text);         // after minutes of tries, or refused
 //   });
-//   api.list(Resource::events, {.fields = "reason=Failed"}, {.on_object = [&](Json&& event) { explain(event); }, .done = ...});
-//   api.read_log({.pod = name, .tail_lines = 100}, [&](std::string_view piece) { show(piece); }, ...);
+//   api.list(Resource::events, {.fields = "reason=Failed"}, {.on_object = [&](Json&& event) { explain(event); }, .done
+//   = ...}); api.read_log({.pod = name, .tail_lines = 100}, [&](std::string_view piece) { show(piece); }, ...);
 //   api.remove(Resource::jobs, name, {});  // with its pods
 //   while (!over) loop.run_once();
 #pragma once
