@@ -24,7 +24,7 @@ class Cloner {
          Origin& origin, Follow follow);
 
   /// Goes on with what can be executed next, until none of it is finished in the origin or `stopping` says so; what is
-  /// to be executed is in the frontier then. Waits for the store, a batch of tasks at a time, and looks at signals in
+  /// to be executed is in the frontier then. Waits for the store, several tasks at a time, and looks at signals in
   /// between. Throws as Run::clone.
   void clone(const std::function<bool()>& stopping);
 

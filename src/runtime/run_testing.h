@@ -136,7 +136,8 @@ struct RunResult {
 
 /// One run at a time over one store. Whatever a test does, each run is audited: it ends, what has ended well is
 /// committed once or said not to be, nothing is committed that still runs, nothing starts before what it builds on is
-/// committed or after the run has failed, and nothing is left when it is over.
+/// committed or after the run has failed, and nothing is left when it is over. (Its many members are what a run needs,
+/// each for tests to look at.)
 class RunWorld {
  public:
   explicit RunWorld(const graph::Graph& graph);

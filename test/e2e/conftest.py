@@ -120,7 +120,10 @@ SAMPLED_CASES = {
     "test_shapes.py": 9,
     "test_retry.py": 8,
     "test_resume.py": 9,
+    "test_resume_damage.py": 9,
+    "test_resume_python.py": 9,
     "test_values.py": 4,
+    "test_damage.py": 4,
     "test_failures.py": 4,
     "test_joins.py": 3,
     "test_store_failures.py": 3,
@@ -133,10 +136,17 @@ SAMPLED_TESTS = {
     "test_client_library.py": 2,
     "test_kubernetes.py": 11,
     "test_kubernetes_client.py": 3,
+    "test_kubernetes_credentials.py": 3,
+    "test_kubernetes_failures.py": 11,
+    "test_kubernetes_stopping.py": 11,
+    "test_kubernetes_waiting.py": 11,
     "test_package.py": 6,
+    "test_package_fetching.py": 6,
     "test_process.py": 3,
     "test_s3.py": 4,
+    "test_init.py": 4,
     "test_service.py": 4,
+    "test_service_access.py": 4,
 }
 
 

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.request
 
 import pytest
 
@@ -363,150 +362,9 @@ def test_interrupted_while_the_service_is_away(with_service):
     assert process.returncode == 1, lines
 
 
-def test_keys(cli):
-    secret = "top-secret-key"
-    with MetadataService(headers={"x-api-key": secret, "x-team": "risk"}) as service:
-        cli.environment.update(service.environment)
-        refused = cli("linear", "run", env={"METAFLOW_SERVICE_AUTH_KEY": "wrong-" + secret})
-        assert refused.status == 1 and "403" in refused.err and "METAFLOW_SERVICE_AUTH_KEY" in refused.err
-        assert secret not in refused.out + refused.err
-        env = {"METAFLOW_SERVICE_AUTH_KEY": secret, "METAFLOW_SERVICE_HEADERS": '{"x-team": "risk", "X-API-Key": "other"}'}
-        assert cli("linear", "run", env=env).status == 0
-        for path in (cli.directory / ".metaflow").rglob("*"):
-            assert path.is_dir() or secret.encode() not in path.read_bytes()
-    bad = cli("linear", "run", env={"METAFLOW_SERVICE_HEADERS": f'{{"x": "{secret}\\n"}}'})
-    assert bad.status == 1 and "METAFLOW_SERVICE_HEADERS" in bad.err and secret not in bad.err
-    bad = cli("linear", "run", env={"METAFLOW_SERVICE_HEADERS": f"x-api-key: {secret}"})
-    assert bad.status == 1 and "no JSON object" in bad.err and secret not in bad.err
-
-
-ONCE = {"METAFLOW_SERVICE_RETRY_COUNT": "1"}
-
-
-def test_a_service_that_is_not_there(cli):
-    env = {**ONCE, "METAFLOW_DEFAULT_METADATA": "service", "METAFLOW_SERVICE_URL": f"http://user:secret@127.0.0.1:{s3.free_port()}/x"}
-    result = cli("linear", "run", env=env)
-    assert result.status == 1
-    assert "Metaflow service error" in result.err and "127.0.0.1" in result.err and "Is METAFLOW_SERVICE_URL right" in result.err
-    assert "secret" not in result.err
-    assert not list((cli.directory / ".metaflow").glob("Linear/*/_parameters"))
-    missing = cli("linear", "--metadata", "service", "run")
-    assert missing.status == 1 and "Missing Metaflow Service URL" in missing.err and "METAFLOW_SERVICE_URL" in missing.err
-    wrong = cli("linear", "run", env={**env, "METAFLOW_SERVICE_URL": "localhost:8080"})
-    assert wrong.status == 1 and "no address of a metadata service" in wrong.err
-    unknown = cli("linear", "--metadata", "remote", "run")
-    assert unknown.status == 2 and "service, local" in unknown.err
-    for command in ("show", "check", "version"):  # need none
-        assert cli("linear", command, env=env).status == 0
-
-
-def test_what_is_no_service(cli):
-    class Page(Faults):
-        async def around(self, request, handler):
-            from aiohttp import web
-
-            if request.path.startswith("/moved"):
-                return web.Response(status=302, headers={"Location": "https://login.example/?token=secret"})
-            return web.Response(text="<html>Metaflow UI</html>", content_type="text/html")
-
-    with MetadataService(faults=Page()) as service:
-        env = {**ONCE, **service.environment}
-        result = cli("linear", "run", env=env)
-        assert result.status == 1 and "is no metadata service of Metaflow" in result.err
-        result = cli("linear", "run", env={**env, "METAFLOW_SERVICE_URL": service.url + "/moved"})
-        assert result.status == 1 and "https://login.example/" in result.err and "secret" not in result.err
-
-
-def test_a_service_that_is_too_old(cli):
-    with MetadataService(version="2.0.3") as service:
-        result = cli("linear", "run", env=service.environment)
-        assert result.status == 1 and "has version 2.0.3, and 2.0.4 is needed" in result.err
-    with MetadataService(version="2.2.9") as service:
-        run = cli.run("linear", env=service.environment)
-        result = cli("linear", "tag", "add", "--run-id", run, "x", env=service.environment)
-        assert result.status == 1 and "2.3.0 is needed" in result.err
-
-
-def test_two_services_with_one_store(cli):
-    """Both begin to count at 1."""
-    with MetadataService() as one:
-        assert cli.run("linear", env=one.environment) == "1"
-    with MetadataService() as other:
-        result = cli("linear", "run", env=other.environment)
-        assert result.status == 1 and "Run Linear/1" in result.err and "datastore root" in result.err
-
-
 def test_what_programs_are_told(with_service, service):
     file = with_service.directory / "attributes"
     with_service.run("linear", "--runner-attribute-file", file)
     assert json.loads(file.read_text()) == {"run_id": "1", "flow_name": "Linear", "metadata": f"service@{service.url}"}
     assert re.fullmatch(r"http://127.0.0.1:\d+", service.url)
     assert os.environ.get("METAFLOW_SERVICE_URL") is None
-
-
-# --- init: another scheduler begins a run
-
-READ_PARAMETERS = """
-import json, sys
-from metaflow import Task, namespace
-namespace(None)
-task = Task(sys.argv[1])
-print(json.dumps({artifact.id: artifact.data for artifact in task if not artifact.id.startswith("_")}))
-"""
-
-
-def init(cli, run, task, **env):
-    return cli("sweep", "init", "--run-id", run, "--task-id", task, "--n", "3", "--tag", "mine", env=env)
-
-
-def check_parameters(cli, service, run, task):
-    """What the service has of them, and what the official client makes of it."""
-    (row,) = service.tables.tasks.values()
-    assert row["step_name"] == "_parameters" and task in (row["task_name"], str(row["task_id"]))
-    data = json.loads((cli.directory / f".metaflow/Sweep/{run}/_parameters/{task}/0.data.json").read_text())
-    artifacts = {name: artifact["sha"] for (_, _, name), artifact in service.tables.artifacts.items()}
-    assert artifacts["n"] == data["objects"]["n"]
-    fields = {(field["field_name"], field["value"]) for field in service.tables.metadata}
-    assert {("start_step", "start"), ("end_step", "end"), ("attempt-done", "0")} <= fields
-    read = cli.execute([sys.executable, "-B", "-c", READ_PARAMETERS, f"Sweep/{run}/_parameters/{task}"])
-    assert read.status == 0 and json.loads(read.out)["n"] == 3, read
-
-
-@pytest.mark.parametrize("kind", [None, *KINDS])
-def test_init(with_service, service, kind):
-    """With names of that scheduler's own, and through a network that fails."""
-    if kind:
-        service.faults = Faults([kind], one_in=1, only="POST", pause=0.02)
-        service.faults.left = 3
-    done = init(with_service, "argo-x1", "argo-x1-params")
-    assert done.status == 0, done
-    (run,) = service.tables.runs.values()
-    assert run["run_id"] == "argo-x1" and run["tags"] == ["mine"] and {"user:tester", "language:c++"} <= set(run["system_tags"])
-    check_parameters(with_service, service, "argo-x1", "argo-x1-params")
-
-
-def test_init_again(with_service, service):
-    """A scheduler that did not hear how it ended tries once more."""
-    assert [init(with_service, "argo-x1", "argo-x1-params").status for _ in range(2)] == [0, 0]
-    assert len(service.tables.runs) == 1
-    check_parameters(with_service, service, "argo-x1", "argo-x1-params")
-
-
-def test_init_of_what_the_service_has_numbered(with_service, service):
-    def register(path, **row):
-        request = urllib.request.Request(service.url + path, json.dumps({"user_name": "tester", "tags": [], "system_tags": [], **row}).encode(), method="POST")
-        with urllib.request.urlopen(request) as answer:
-            return json.load(answer)
-
-    register("/flows/Sweep")
-    run = str(register("/flows/Sweep/run")["run_number"])
-    register(f"/flows/Sweep/runs/{run}/steps/_parameters/step")
-    task = str(register(f"/flows/Sweep/runs/{run}/steps/_parameters/task")["task_id"])
-    done = init(with_service, run, task)
-    assert done.status == 0 and len(service.tables.runs) == 1, done
-    check_parameters(with_service, service, run, task)
-
-
-def test_init_without_the_service(with_service):
-    done = init(with_service, "argo-x1", "argo-x1-params", METAFLOW_SERVICE_URL="http://127.0.0.1:9", METAFLOW_SERVICE_RETRY_COUNT="1")
-    assert done.status == 1 and "with the metadata service" in done.err, done

@@ -28,6 +28,7 @@ struct Volume {
   bool operator==(const Volume&) const = default;
 };
 
+/// What a step asks of its job: a member for each attribute of the decorator, which are as many as Batch offers.
 struct BatchRequest {
   double cpu = 1;        // vCPUs
   double memory = 4096;  // MiB

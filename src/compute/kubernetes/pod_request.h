@@ -29,6 +29,7 @@ struct SecurityContext {
   std::optional<bool> run_as_non_root{};
 };
 
+/// What a step asks of its pod: a member for each attribute of the decorator, which are as many as Kubernetes offers.
 struct PodRequest {
   double cpu = 1;
   double memory = 4096;  // MB

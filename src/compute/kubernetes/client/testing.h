@@ -3,8 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -87,6 +89,46 @@ class ApiTest : public testing::Test {
   std::vector<std::string> retried_;
   std::vector<std::int64_t> pauses_;
   std::optional<KubernetesApi> api_;
+};
+
+/// A server that answers as a test says.
+class KubernetesApiTest : public ApiTest {
+ protected:
+  KubernetesApiTest()
+      : ApiTest([this](const net::Received& request) {
+          const std::scoped_lock lock(mutex_);
+          return answer_(request);
+        }) {}
+
+  /// Gives these answers, the last one again and again.
+  void answers(std::vector<net::Reply> replies) {
+    const std::scoped_lock lock(mutex_);
+    answer_ = [replies = std::move(replies), next = std::size_t{0}](const net::Received&) mutable {
+      return replies[std::min(next++, replies.size() - 1)];
+    };
+  }
+  Answer create(const Json& object, Resource resource = Resource::jobs) {
+    return wait([&](auto done) { api().create(resource, object, done); });
+  }
+  ListEnd list(std::vector<std::string>& names, int* restarts = nullptr) {
+    std::optional<ListEnd> end;
+    api().list(Resource::pods, {.labels = "a=b"},
+               {.on_object =
+                    [&](Json&& object) {
+                      names.push_back(text_at(object, {"metadata", "name"}));
+                    },
+                .on_restart =
+                    [&] {
+                      names.clear();
+                      if (restarts != nullptr) ++*restarts;
+                    },
+                .done = [&](ListEnd&& given) { end = std::move(given); }});
+    run_until([&] { return end.has_value(); });
+    return *end;
+  }
+
+  std::mutex mutex_;  // the server has threads of its own
+  std::function<net::Reply(const net::Received&)> answer_;
 };
 
 }  // namespace metaflow::kube
