@@ -88,9 +88,13 @@ class Client:
         )
         return not listed.items or any(event["type"] == "DELETED" for event in events)
 
-    def gone(self, job, seconds=30):
-        """The pod as it was last seen when it was deleted."""
-        return self.pod_until(job, lambda kind, _: kind == "DELETED", seconds)
+    def gone(self, job, seen, seconds=30):
+        """The pod as it was last seen when it was deleted. `seen`: as it was before, from when on its changes are followed."""
+        query = {"label_selector": f"job-name={job}", "resource_version": seen["metadata"]["resourceVersion"], "timeout_seconds": seconds}
+        for event in watch.Watch().stream(self.core.list_namespaced_pod, self.namespace, **query):
+            if event["type"] == "DELETED":
+                return event["raw_object"]
+        raise AssertionError(f"a pod of {job} is not deleted within {seconds} s: {self.pods(job)}")
 
     def pods(self, job):
         return [self.raw(pod) for pod in self.core.list_namespaced_pod(self.namespace, label_selector=f"job-name={job}").items]

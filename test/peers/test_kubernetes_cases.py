@@ -398,9 +398,9 @@ def test_pod_deleted(cluster):
 def test_evicted(peer, cluster):
     """That it was evicted is to be seen in a watch only: then the pod is gone."""
     cluster.submit("evicted", TICKS, pod={"terminationGracePeriodSeconds": 1})
-    name = cluster.running("evicted")["metadata"]["name"]
-    peer.tell("POST", "/pod", {"name": name, "action": "evict"})
-    pod = cluster.gone("evicted")
+    before = cluster.running("evicted")
+    peer.tell("POST", "/pod", {"name": before["metadata"]["name"], "action": "evict"})
+    pod = cluster.gone("evicted", before)
     assert ("DisruptionTarget", "True", "EvictionByEvictionAPI") in conditions(pod)
     assert [c["message"] for c in pod["status"]["conditions"] if c["type"] == "DisruptionTarget"] == ["Eviction API: evicting"]
     assert terminated(pod)["exitCode"] == 137 and terminated(pod)["reason"] == "Error" and pod["status"]["phase"] == "Failed"

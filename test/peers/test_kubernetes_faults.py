@@ -324,12 +324,13 @@ def test_termination_message_and_grace(cluster):
     """A container may say why it ended; the signal to end comes before the kill."""
     script = "trap 'echo asked > /dev/termination-log; exit 5' TERM; echo ready; while :; do sleep 0.02; done"
     cluster.submit("grace", ["sh", "-c", script], pod={"terminationGracePeriodSeconds": 20})
-    name = cluster.running("grace")["metadata"]["name"]
+    pod = cluster.running("grace")
+    name = pod["metadata"]["name"]
     response = cluster.core.read_namespaced_pod_log(name, "default", follow=True, _preload_content=False)
     log = response.stream()
     assert next(log) == b"ready\n"
     cluster.core.delete_namespaced_pod(name, "default")
-    end = terminated(cluster.gone("grace"))
+    end = terminated(cluster.gone("grace", pod))
     assert (end["exitCode"], end["message"]) == (5, "asked\n")
 
 
@@ -382,8 +383,7 @@ def test_five_thousand_pods(tmp_path):
     with Peer(tmp_path / "peer", scenario, pace=0.2, arguments=["--history", "100000"]) as peer:
         cluster = Client(peer.kubeconfig)
         cluster.submit("wide", ["true"], image="quick", completionMode="Indexed", completions=5000, parallelism=5000)
-        cluster.job_until("wide", lambda _, job: job["status"].get("ready") == 5000, 120)
-        job = cluster.finished("wide", 120)
+        job = cluster.finished("wide", 300)
         assert job["status"]["completedIndexes"] == "0-4999" and job["status"]["succeeded"] == 5000
         fields = pathlib.Path(f"/proc/{peer.process.pid}/stat").read_text().rpartition(")")[2].split()
         seconds = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
