@@ -48,8 +48,8 @@ struct Crowd : mf::FlowSpec<Crowd> {
   static auto graph() {
     using S = Crowd;
     return mf::graph(mf::step<&S::start>(mf::foreach<&S::items, &S::work>),
-                     mf::step<&S::work>(mf::next<&S::after>, mf::batch{.cpu = 1, .memory = 100}),
-                     mf::step<&S::after>(mf::next<&S::join>, mf::batch{.cpu = 1, .memory = 100}),
+                     mf::step<&S::work>(mf::next<&S::after>, mf::batch{.cpu = 1, .memory = 500}),
+                     mf::step<&S::after>(mf::next<&S::join>, mf::batch{.cpu = 1, .memory = 500}),
                      mf::step<&S::join>(mf::next<&S::end>), mf::step<&S::end>());
   }
 
