@@ -117,11 +117,11 @@ SANITIZED = os.environ.get("METAFLOW_SANITIZED") == "1"
 # Cases of these tests differ in their graphs, their data or their faults, not in the code that they execute: instrumented, every so
 # many are enough.
 SAMPLED_CASES = {
-    "test_shapes.py": 9,
-    "test_retry.py": 8,
-    "test_resume.py": 9,
+    "test_shapes.py": 18,
+    "test_retry.py": 16,
+    "test_resume.py": 18,
     "test_resume_damage.py": 9,
-    "test_resume_python.py": 9,
+    "test_resume_python.py": 18,
     "test_values.py": 4,
     "test_damage.py": 4,
     "test_failures.py": 4,
@@ -131,21 +131,21 @@ SAMPLED_CASES = {
 }
 # What executes packages in containers, or talks to many servers: every so many tests of the file.
 SAMPLED_TESTS = {
-    "test_batch.py": 7,
+    "test_batch.py": 14,
     "test_batch_docker.py": 6,
     "test_client_library.py": 2,
-    "test_kubernetes.py": 11,
+    "test_kubernetes.py": 22,
     "test_kubernetes_client.py": 3,
     "test_kubernetes_credentials.py": 3,
-    "test_kubernetes_failures.py": 11,
-    "test_kubernetes_stopping.py": 11,
-    "test_kubernetes_waiting.py": 11,
-    "test_package.py": 6,
-    "test_package_fetching.py": 6,
-    "test_process.py": 3,
-    "test_s3.py": 4,
+    "test_kubernetes_failures.py": 22,
+    "test_kubernetes_stopping.py": 22,
+    "test_kubernetes_waiting.py": 22,
+    "test_package.py": 12,
+    "test_package_fetching.py": 12,
+    "test_process.py": 6,
+    "test_s3.py": 8,
     "test_init.py": 4,
-    "test_service.py": 4,
+    "test_service.py": 8,
     "test_service_access.py": 4,
 }
 
