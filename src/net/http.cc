@@ -98,6 +98,9 @@ HttpClient::Impl::~Impl() {
     timer_.reset();  // what is cleaned up below may still ask for another one
     loop_ = nullptr;
   }
+  // What it watches is not told any more: libcurl may speak of a socket when it has closed it, whose number is somebody
+  // else's by then.
+  curl_.multi_setopt(multi_, CURLMOPT_SOCKETFUNCTION, static_cast<curl_socket_callback>(nullptr));
   for (auto& [id, entry] : transfers_) {
     if (entry.added) curl_.multi_remove_handle(multi_, entry.transfer->easy());
     curl_.easy_cleanup(entry.transfer->easy());
