@@ -77,7 +77,7 @@ TEST_F(FailurePoints, AnInterruptedCallIsMadeAgain) {
   for (const char* point : {"create", "write", "open", "read", "append"}) {
     set_failure_point(std::string(point) + ":EINTR");
     replace_file(directory_ + "/f", "text");
-    append_file(directory_ + "/f", " more");
+    append(open_to_append(directory_ + "/f"), directory_ + "/f", " more");
     EXPECT_EQ(read_file(directory_ + "/f")->text(), "text more") << point;
   }
 }

@@ -271,8 +271,6 @@ void append(const Fd& fd, const std::string& path, std::string_view text) {
   }
 }
 
-void append_file(const std::string& path, std::string_view text) { append(open_to_append(path), path, text); }
-
 bool make_directory(const std::string& path) {
   if (!fails_at("mkdir") && ::mkdir(path.c_str(), 0777) == 0) return true;
   if (errno == EEXIST) return false;

@@ -91,7 +91,6 @@ bool link_open_file(int fd, const std::string& path);
 /// A hard link to an existing file; false if that cannot be had here (the link exists is true, too).
 bool link_file(const std::string& existing, const std::string& path);
 
-void append_file(const std::string& path, std::string_view text);  // made if missing
 /// For appending again and again.
 Fd open_to_append(const std::string& path);
 void append(const Fd& fd, const std::string& path, std::string_view text);

@@ -14,7 +14,7 @@
 #include "compute/batch/batch_run_jobs.h"
 #include "compute/batch/decorator.h"
 #include "compute/batch/run_jobs.h"
-#include "compute/remote/container_variables.h"
+#include "compute/remote/container_platform.h"
 #include "compute/remote/remote_attempts.h"
 #include "net/plain_http.h"
 
@@ -39,10 +39,7 @@ class BatchPlan : public compute::PlatformPlan {
       asked_.emplace(step.name, *batch_request(step.name, *step.decorators, site.settings));
   }
 
-  compute::Needs needs() const override {
-    using Program = compute::Needs::Program;
-    return {.program = flow_in_image_.empty() ? Program::by_link : Program::here, .shared_store = true};
-  }
+  compute::Needs needs() const override { return compute::needs_of_containers(flow_in_image_); }
 
   /// Which queues there are, and what their machines can do.
   void prepare() override {
@@ -62,21 +59,14 @@ class BatchPlan : public compute::PlatformPlan {
     for (const auto& [step, placed] : requests_) queues.insert(placed.queue.arn);
     compute::note_places(site.store, site.run, kName, kPlaces, queues);
     return std::make_unique<compute::RemoteAttempts>(
-        site.loop, site.clock, site.events, site.open_store, remote_options(), [&](compute::JobEvents& events) {
+        site.loop, site.clock, site.events, site.open_store,
+        compute::remote_options(site_.settings, "BATCH", {.unit = kUnit, .uncounted_retries = kUncountedRetries}),
+        [&](compute::JobEvents& events) {
           return std::make_unique<BatchJobs>(site.loop, site.clock, events, site.store, *session_, options(site));
         });
   }
 
  private:
-  compute::RemoteOptions remote_options() const {
-    compute::RemoteOptions options{.unit = kUnit};
-    options.uncounted_retries = static_cast<int>(
-        number_of(site_.settings, "BATCH_UNCOUNTED_RETRIES", kUncountedRetries, "a number of retries"));
-    options.patience =
-        number_of(site_.settings, "BATCH_PATIENCE", options.patience / 1'000'000, "a number of seconds") * 1'000'000;
-    return options;
-  }
-
   BatchOptions options(const compute::BackendSite& site) const {
     BatchOptions options;
     options.requests = requests_;

@@ -10,7 +10,7 @@
 #include "compute/kubernetes/kubernetes_jobs.h"
 #include "compute/kubernetes/kubernetes_run_jobs.h"
 #include "compute/kubernetes/run_jobs.h"
-#include "compute/remote/container_variables.h"
+#include "compute/remote/container_platform.h"
 #include "compute/remote/remote_attempts.h"
 #include "net/plain_http.h"
 
@@ -34,10 +34,7 @@ class KubernetesPlan : public compute::PlatformPlan {
       requests_.emplace(step.name, *pod_request(step.name, *step.decorators, site.settings));
   }
 
-  compute::Needs needs() const override {
-    using Program = compute::Needs::Program;
-    return {.program = flow_in_image_.empty() ? Program::by_link : Program::here, .shared_store = true};
-  }
+  compute::Needs needs() const override { return compute::needs_of_containers(flow_in_image_); }
 
   void prepare() override {
     access_ = find_access(net::variables_of(site_.settings), site_.settings.get("KUBERNETES_CONTEXT", ""));
@@ -57,22 +54,13 @@ class KubernetesPlan : public compute::PlatformPlan {
   std::unique_ptr<compute::Backend> make_backend(const compute::BackendSite& site) override {
     compute::note_places(site.store, site.run, kName, kPlaces, namespaces_);
     return std::make_unique<compute::RemoteAttempts>(
-        site.loop, site.clock, site.events, site.open_store, remote_options(), [&](compute::JobEvents& events) {
+        site.loop, site.clock, site.events, site.open_store,
+        compute::remote_options(site_.settings, "KUBERNETES", {.unit = kUnit}), [&](compute::JobEvents& events) {
           return std::make_unique<KubernetesJobs>(site.loop, site.clock, events, site.store, access_, options(site));
         });
   }
 
  private:
-  compute::RemoteOptions remote_options() const {
-    compute::RemoteOptions options{.unit = kUnit};
-    options.uncounted_retries = static_cast<int>(
-        number_of(site_.settings, "KUBERNETES_UNCOUNTED_RETRIES", options.uncounted_retries, "a number of retries"));
-    options.patience =
-        number_of(site_.settings, "KUBERNETES_PATIENCE", options.patience / 1'000'000, "a number of seconds") *
-        1'000'000;
-    return options;
-  }
-
   KubernetesOptions options(const compute::BackendSite& site) const {
     KubernetesOptions options;
     options.run = site.run;

@@ -1,5 +1,8 @@
-#include "compute/remote/container_variables.h"
+#include "compute/remote/container_platform.h"
 
+#include <utility>
+
+#include "compute/remote/platform_settings.h"
 #include "net/plain_http.h"
 
 namespace metaflow::compute {
@@ -29,6 +32,20 @@ Variables container_variables(const RunSite& site, const store::FlowStore& store
     variables.emplace_back("AWS_DEFAULT_REGION", *region);
   }
   return variables;
+}
+
+Needs needs_of_containers(const std::string& flow_in_image) {
+  using Program = Needs::Program;
+  return {.program = flow_in_image.empty() ? Program::by_link : Program::here, .shared_store = true};
+}
+
+RemoteOptions remote_options(const base::Settings& settings, const std::string& prefix, RemoteOptions defaults) {
+  RemoteOptions options = std::move(defaults);
+  options.uncounted_retries = static_cast<int>(
+      number_of(settings, prefix + "_UNCOUNTED_RETRIES", options.uncounted_retries, "a number of retries"));
+  options.patience =
+      number_of(settings, prefix + "_PATIENCE", options.patience / 1'000'000, "a number of seconds") * 1'000'000;
+  return options;
 }
 
 }  // namespace metaflow::compute
