@@ -65,7 +65,6 @@ void Launcher::start_attempt(ScheduledTask task) {
   task.log.emplace(log_stamps_, options_.max_log_size * 1'000'000);
   task.last_line.clear();
   task.stopped = false;
-  task.begun = false;
   tell_metadata(task);
   const compute::Attempt attempt = describe_attempt(task);
   start_(std::move(task), attempt);
