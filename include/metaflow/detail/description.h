@@ -51,7 +51,7 @@ struct FlowDescription {
   std::vector<StepDescription> steps{};
   std::vector<ArtifactDescription> artifacts{};  // in the order of the program
 
-  /// Null if there is no such step, or no such artifact.
+  /// Null if there is none of this name.
   const StepDescription* find_step(std::string_view name) const;
   const ArtifactDescription* find_artifact(std::string_view name) const;
 };

@@ -12,8 +12,8 @@
 
 namespace metaflow {
 
-/// A flow or a value that is no aggregate names its members once: `static auto artifacts() { return mf::members<&F::a,
-/// &F::b>; }`.
+/// A flow, or a value that is not an aggregate, lists its members once: `static auto artifacts() { return
+/// mf::members<&F::a, &F::b>; }`.
 template <auto... Pointers>
 struct Members {};
 
