@@ -25,7 +25,7 @@ ACTIONS = [
 
 def missing():
     """What of this machine is missing for these tests; None: nothing."""
-    if not s3.moto_python():
+    if not s3.has_moto():
         return "moto[server,s3] and boto3 from PyPI"
     try:
         import aiohttp, botocore  # noqa: F401, E401

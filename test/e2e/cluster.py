@@ -18,7 +18,7 @@ SECRET = "s3-access"  # what gives pods access to S3, as somebody who sets a clu
 
 def missing():
     """What of this machine is missing for these tests; None: nothing."""
-    if not s3.moto_python():
+    if not s3.has_moto():
         return "moto[server,s3] and boto3 from PyPI"
     try:
         import aiohttp, kubernetes_validate, yaml  # noqa: F401, E401

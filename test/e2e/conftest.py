@@ -126,7 +126,7 @@ SAMPLED_CASES = {
     "test_damage.py": 4,
     "test_failures.py": 4,
     "test_joins.py": 3,
-    "test_store_failures.py": 3,
+    "test_store_failures.py": 2,
     "test_transcripts.py": 2,
 }
 # What executes packages in containers, or talks to many servers: every so many tests of the file.
@@ -186,6 +186,16 @@ def client(cli, monkeypatch):
 
     core.filecache = FileCache(cache_dir=str(cli.directory / "client_cache"))
     return metaflow
+
+
+@pytest.fixture(scope="session")
+def moto(tmp_path_factory):
+    """An S3 server with the bucket `runs`, for all tests of this worker."""
+    import s3
+
+    with s3.moto(tmp_path_factory.mktemp("moto")) as server:
+        s3.make_bucket(server)
+        yield server
 
 
 @pytest.fixture

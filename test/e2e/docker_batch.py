@@ -49,8 +49,7 @@ def missing():
     for program, package in (("dockerd", "docker.io"), ("docker", "docker.io"), ("busybox", "busybox-static")):
         if shutil.which(program, path=_PATH) is None:
             return f"{package} of Debian"
-    python = s3.moto_python()
-    if not python or subprocess.run([python, "-c", "import docker, moto.batch, moto.ec2"], capture_output=True).returncode != 0:
+    if not s3.has_moto() or subprocess.run([sys.executable, "-c", "import docker, moto.batch, moto.ec2"], capture_output=True).returncode != 0:
         return "moto[server,s3,sts,batch,logs,iam,ec2] and boto3 from PyPI"
     return None
 
@@ -112,7 +111,7 @@ def account(directory: pathlib.Path):
     """moto with a queue `ec2`, a role and a bucket `runs`."""
     with daemon(directory / "docker") as environment:
         with s3.moto(directory, {**environment, "MOTO_DOCKER_NETWORK_MODE": "host"}) as server:
-            made = subprocess.run([s3.moto_python(), "-c", _OFFERED, server.url], env={**environment, **server.environment}, capture_output=True, text=True)
+            made = subprocess.run([sys.executable, "-c", _OFFERED, server.url], env={**environment, **server.environment}, capture_output=True, text=True)
             assert made.returncode == 0, made.stderr
             yield server
 

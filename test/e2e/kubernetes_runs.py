@@ -5,18 +5,10 @@ import json
 import pytest
 
 import cluster as k8s
-import s3
-from remote import User, make_bucket, wait_until
+from remote import User, wait_until
 
 MISSING = k8s.missing()
 MANY = {"nodes": [{"name": "node-1", "capacity": {"cpu": "64", "memory": "64Gi", "ephemeral-storage": "500Gi", "pods": "500"}}]}
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with s3.moto(tmp_path_factory.mktemp("moto")) as running:
-        make_bucket(running)
-        yield running
 
 
 class Cluster(User):
@@ -59,13 +51,13 @@ class Cluster(User):
 
 
 @pytest.fixture
-def make(cli, server, tmp_path):
+def make(cli, moto, tmp_path):
     """Makes the cluster of a test: its scenario, its rules."""
     made = []
 
     def start(*rules, **scenario):
-        context = k8s.cluster(tmp_path / "cluster", server, {**MANY, "rules": list(rules), **scenario})
-        cluster = Cluster(cli, server, context.__enter__())
+        context = k8s.cluster(tmp_path / "cluster", moto, {**MANY, "rules": list(rules), **scenario})
+        cluster = Cluster(cli, moto, context.__enter__())
         made.append((context, cluster))
         return cluster
 

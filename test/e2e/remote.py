@@ -25,13 +25,6 @@ print(json.dumps({"ok": run.successful, "tasks": {step.id: [of(task) for task in
 """
 
 
-def make_bucket(server):
-    script = "import sys; import boto3; boto3.client('s3', endpoint_url=sys.argv[1], region_name='us-east-1').create_bucket(Bucket='runs')"
-    subprocess.run(
-        [s3.moto_python() or sys.executable, "-c", script, server.url], env={**os.environ, **server.environment}, check=True
-    )
-
-
 def wait_until(holds, seconds=45):
     end = time.monotonic() + seconds
     while not holds():

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import http.client
 import http.server
+import importlib.util
 import os
 import random
 import shutil
@@ -45,12 +46,8 @@ def wait_for(url, process, seconds=60):
         time.sleep(0.05)
 
 
-def moto_python():
-    """An interpreter that has moto: METAFLOW_MOTO_PYTHON, or this one. None if there is none."""
-    for python in (os.environ.get("METAFLOW_MOTO_PYTHON"), sys.executable):
-        if python and subprocess.run([python, "-c", "import moto.server, boto3"], capture_output=True).returncode == 0:
-            return python
-    return None
+def has_moto():
+    return all(importlib.util.find_spec(name) is not None for name in ("moto", "flask", "boto3"))
 
 
 class Server:
@@ -76,6 +73,10 @@ class Server:
         )
 
 
+def make_bucket(server):
+    server.client().create_bucket(Bucket="runs")
+
+
 @contextlib.contextmanager
 def stopped_at_the_end(processes):
     try:
@@ -95,7 +96,7 @@ def moto(directory, environment=None):
     port = free_port()
     with open(directory / "moto.log", "wb") as log:
         process = subprocess.Popen(
-            [moto_python(), "-c", "import sys; from moto.server import main; main(sys.argv[1:])", "-H", "127.0.0.1", "-p", str(port)],
+            [sys.executable, "-c", "import sys; from moto.server import main; main(sys.argv[1:])", "-H", "127.0.0.1", "-p", str(port)],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=log,

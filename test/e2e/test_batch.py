@@ -7,9 +7,8 @@ import pytest
 
 import account
 import cluster as k8s
-import s3
 from conftest import BUILD
-from remote import User, check_backend, interrupt, kill_scheduler, make_bucket, wait_until
+from remote import User, check_backend, interrupt, kill_scheduler, wait_until
 
 MISSING = account.missing()
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=f"AWS BATCH IS NOT TESTED: it needs {MISSING}")
@@ -21,13 +20,6 @@ SCENARIO = {
         {"image": "mine", "root": {"root": "debian-full", "mounts": {"/opt/flow": str(BUILD / "programs")}}},
     ],
 }
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with s3.moto(tmp_path_factory.mktemp("moto")) as running:
-        make_bucket(running)
-        yield running
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +40,8 @@ class Account(User):
 
 
 @pytest.fixture
-def user(cli, server, shared):
-    yield Account(cli, server, shared)
+def user(cli, moto, shared):
+    yield Account(cli, moto, shared)
     shared.tell("DELETE", "/rules")
     assert shared.errors() == ""
     wait_until(lambda: not account.unfinished(shared))
@@ -129,17 +121,6 @@ def test_an_array_in_list_and_kill(user):
     assert user.peer.counts()["TerminateJob"] == 1, "one call for all of it"
 
 
-def test_an_interrupted_array(user):
-    user.peer.tell("POST", "/rules", {"jobs": {"name": "mf-.*-Crowd-work-.*"}, "action": "stuck"})
-    running = user.start("crowd", "--n", "8", "--max-workers", "8")
-    assert any("Job is RUNNABLE" in line for line in running.stdout)
-    user.peer.tell("DELETE", "/counts")
-    running.send_signal(signal.SIGINT)
-    out, _ = running.communicate(timeout=60)
-    assert running.returncode == 1, out
-    assert user.peer.counts()["TerminateJob"] == 1, "one call for all of it"
-    wait_until(lambda: not user.unfinished())
-
 
 def test_children_that_run_are_not_done_twice(user, gate):
     """Of an array whose scheduler was killed; and a lost answer makes no second array."""
@@ -205,19 +186,12 @@ def test_out_of_memory_and_spot_reclaim_are_tried_again(user):
         assert seen["ok"] and seen["tasks"]["start"][0]["attempts"] == "1", "it had begun, though nobody saw it run"
 
 
-@pytest.mark.parametrize(
-    "options, setting, status",
-    [((), None, 0), (("--with", "retry:times=0"), None, 1), ((), "0", 1)],
-    ids=["again", "not a step that may not be repeated", "not where nobody wants it"],
-)
-def test_a_spot_reclaim_is_no_retry(user, options, setting, status):
-    if setting:
-        user.cli.environment["METAFLOW_BATCH_UNCOUNTED_RETRIES"] = setting
+def test_a_spot_reclaim_is_no_retry(user):
     user.peer.tell("POST", "/rules", {"jobs": {"name": "mf-.*-Failing-start-.*"}, "action": "reclaim", "after": 0, "times": 2})
-    result = user.run("failing", "--with", "batch:queue=spot", *options)
-    assert result.status == status and "Host EC2" in result.out + result.err, result
-    assert result.out.count("which is no retry (1 of 3)") == result.out.count("which is no retry (2 of 3)") == 1 - status, result
-    assert user.read("Failing")["tasks"]["start"][0]["attempts"] == ("2" if status == 0 else None)
+    result = user.run("failing", "--with", "batch:queue=spot")
+    assert result.status == 0 and "Host EC2" in result.out + result.err, result
+    assert result.out.count("which is no retry (1 of 3)") == result.out.count("which is no retry (2 of 3)") == 1, result
+    assert user.read("Failing")["tasks"]["start"][0]["attempts"] == "2"
 
 
 def test_the_policy_is_no_wider_than_what_is_used(user):
@@ -237,12 +211,12 @@ def test_the_policy_is_no_wider_than_what_is_used(user):
     assert sorted(used) == sorted(account.ACTIONS)
 
 
-def test_its_backend_does_what_every_backend_does(cli, server, tmp_path):
+def test_its_backend_does_what_every_backend_does(cli, moto, tmp_path):
     """With a server of its own, since a backend that goes does not wait for answers."""
     settings = {"METAFLOW_BATCH_CONTAINER_IMAGE": "mine", "METAFLOW_BATCH_FLOW_IN_IMAGE": "/opt/flow/scripted_task"}
     greedy = {"jobs": {"name": "mf-.*-greedy-.*"}, "action": "oom"}
     with account.account(tmp_path / "batch", {**SCENARIO, "rules": [greedy]}) as peer:
-        check_backend("batch", {**cli.environment, **account.environment(peer, server, tmp_path.name), **settings})
+        check_backend("batch", {**cli.environment, **account.environment(peer, moto, tmp_path.name), **settings})
         wait_until(lambda: not account.unfinished(peer))
 
 
@@ -254,15 +228,6 @@ def test_lost_answers_make_no_second_job(user):
     assert len(user.peer.tell("GET", "/jobs")["jobs"]) - before == 6
 
 
-def test_throttled(user):
-    user.peer.tell("POST", "/rules", {"action": "status", "code": 429, "type": "TooManyRequestsException", "message": "Too Many Requests", "every": 3})
-    assert user.run("sweep", "--with", "batch", "--n", "4").status == 0
-
-
-def test_reasons_of_waiting_are_told(user):
-    user.peer.tell("POST", "/rules", {"jobs": {"name": "mf-.*-BigSum-start-.*"}, "action": "stuck", "after": 3})
-    result = user.run("bigsum", "--with", "batch", "--size", "100")
-    assert result.status == 0 and "Job is RUNNABLE: CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY" in result.out, result
 
 
 def test_the_log_of_what_died_before_its_supervisor_lived(user):
@@ -289,16 +254,6 @@ def test_interrupted(user):
     assert json.loads(user.cli("bigsum", "batch", "list", "--json").out) == {"flow": "BigSum", "jobs": []}
 
 
-def test_killed_by_the_command(user):
-    user.peer.tell("POST", "/rules", {"jobs": {"name": "mf-.*-BigSum-start-.*"}, "action": "stuck"})
-    running = user.start("bigsum", "--with", "batch")
-    wait_until(lambda: any(job["status"] == "RUNNABLE" for job in user.unfinished()))
-    killed = user.cli("bigsum", "batch", "kill", "--run-id", user.run_id)
-    assert killed.status == 0 and f"Killed {user.run_id}/start/1 (job " in killed.out, killed
-    out, _ = running.communicate(timeout=60)
-    assert running.returncode == 1 and "terminated by somebody" in out, out
-    assert "No active AWS Batch jobs found." in (lambda done: done.out + done.err)(user.cli("bigsum", "batch", "list", "--run-id", user.run_id))
-
 
 def test_resumed_after_the_scheduler_was_killed(user):
     user.peer.tell("POST", "/rules", {"jobs": {"name": "mf-.*-BigSum-end-.*"}, "action": "stuck"})
@@ -313,11 +268,11 @@ def test_resumed_after_the_scheduler_was_killed(user):
 
 
 @pytest.fixture
-def both(user, server, tmp_path):
+def both(user, moto, tmp_path):
     """Who has a cluster besides the account."""
-    with k8s.cluster(tmp_path / "cluster", server) as peer:
+    with k8s.cluster(tmp_path / "cluster", moto) as peer:
         # The keys of the account: the secret has those of the tasks.
-        user.cli.environment.update({**k8s.environment(peer, server, user.cli.directory.name), **user.variables})
+        user.cli.environment.update({**k8s.environment(peer, moto, user.cli.directory.name), **user.variables})
         yield user
         assert peer.errors() == "" and peer.tell("GET", "/denied")["denied"] == []
 
@@ -348,11 +303,10 @@ def test_a_task_that_runs_is_not_done_twice(both, gate):
     assert both.read("Mixed")["ok"]
 
 
-@pytest.mark.parametrize("twice", [False, True])
-def test_interrupted_while_it_runs(user, twice):
+def test_interrupted_twice_while_it_runs(user):
     """The second time nothing is waited for, and yet nothing is left."""
     running = user.start("misbehave", "--with", "batch", "--how", "sleep")
     assert any("sleeping" in line for line in running.stdout)
-    out = interrupt(running, twice)
+    out = interrupt(running, twice=True)
     assert running.returncode == 1, out
     wait_until(lambda: not user.unfinished())

@@ -8,7 +8,7 @@ import pytest
 import s3
 from conftest import BUILD
 from remote import check_backend
-from kubernetes_runs import MISSING, Cluster, make, server  # noqa: F401
+from kubernetes_runs import MISSING, Cluster, make  # noqa: F401
 
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=f"KUBERNETES IS NOT TESTED: it needs {MISSING}")
 
@@ -66,7 +66,8 @@ def test_all_steps_by_an_option(make):
     cluster.no_complaints()
 
 
-@pytest.mark.parametrize("image", ["debian:bookworm-slim", "alpine:3", "gcr.io/distroless/static", "python:3.12"])
+# Others are what the tests around this one execute in.
+@pytest.mark.parametrize("image", ["alpine:3", "gcr.io/distroless/static"])
 def test_images(make, image):
     cluster = make()
     result = cluster.run("placed", env={"METAFLOW_KUBERNETES_CONTAINER_IMAGE": image})
@@ -74,7 +75,7 @@ def test_images(make, image):
     cluster.no_complaints()
 
 
-@pytest.mark.parametrize("image", ["python:3.12", "debian:bookworm-slim", "alpine:3"])
+@pytest.mark.parametrize("image", ["debian:bookworm-slim", "alpine:3"])
 def test_the_image_fetches_the_package(make, image):
     cluster = make()
     result = cluster.run("placed", "--n", "1", env={"METAFLOW_KUBERNETES_CONTAINER_IMAGE": image, "METAFLOW_KUBERNETES_FETCH_IMAGE": "none"})
@@ -156,5 +157,4 @@ def test_many_inputs(make):
     assert here.status == 0, here
     options = ("--origin-run-id", cluster.run_id, "--run-id-file", "id", "--max-num-splits", "120", "--with", "kubernetes:cpu=0.1,memory=50,disk=50")
     result = cluster.cli("wide", "resume", "join", *options)
-    assert result.status == 0 and "120 values" in result.out, result
-    assert cluster.read("Wide")["ok"]
+    assert result.status == 0 and "120 values" in result.out and result.out.endswith("Done!\n"), result

@@ -1,12 +1,10 @@
 """Steps in a Kubernetes cluster that fail, and an API that does."""
 
-import threading
-
 import pytest
 
 import cluster as k8s
 from remote import wait_until
-from kubernetes_runs import MISSING, Cluster, make, server  # noqa: F401
+from kubernetes_runs import MISSING, Cluster, make  # noqa: F401
 
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=f"KUBERNETES IS NOT TESTED: it needs {MISSING}")
 
@@ -34,12 +32,11 @@ def test_retries(make):
     assert cluster.peer.counts()["create jobs"] == 6
 
 
-@pytest.mark.parametrize("how, words", [("crash", "SIGABRT"), ("exit", "exit status 7")])
-def test_a_task_that_dies(make, how, words):
+def test_a_task_that_dies(make):
     cluster = make()
-    result = cluster.run("placed", "--n", "1", "--fail", how)
-    assert result.status == 1 and words in result.out, result
-    assert words in cluster.read("Placed")["tasks"]["work"][0]["err"]
+    result = cluster.run("placed", "--n", "1", "--fail", "crash")
+    assert result.status == 1 and "SIGABRT" in result.out, result
+    assert "SIGABRT" in cluster.read("Placed")["tasks"]["work"][0]["err"]
 
 
 def test_how_a_task_died_is_told_once(make, gate):
@@ -96,13 +93,10 @@ def test_a_step_that_takes_too_long(make):
     assert cluster.jobs()[0]["spec"]["template"]["spec"]["activeDeadlineSeconds"] == 61
 
 
+# The others differ in what the pod's status says: src/compute/kubernetes/pod_state_test.cc, with what a real cluster said.
 ACCIDENTS = {
     "oom": "ran out of memory",
-    "evict": "ended by the cluster",
-    "preempt": "ended by the cluster",
-    "node-pressure": "ended by the cluster",
     "vanish": "deleted",  # by somebody, if the watch tells how it went; else it was deleted, evicted or lost
-    "node-rebooted": "node was restarted or lost",
 }
 
 
@@ -123,34 +117,17 @@ def test_accidents_of_pods(make, gate, action):
     cluster.nothing_is_left()
 
 
-def test_a_disrupted_task_need_not_count(make, gate):
-    cluster = make()
-    cluster.cli.environment["METAFLOW_KUBERNETES_UNCOUNTED_RETRIES"] = "1"
-    process = cluster.start("placed", "--n", "1", "--port", str(gate.port))
-    gate.wait_for(1)
-    cluster.accident("evict")
-    gate.wait_for(2)
-    gate.release()
-    out, _ = process.communicate(timeout=60)
-    assert process.returncode == 0 and "which is no retry (1 of 1)" in out, out
-    cluster.nothing_is_left()
-
 
 # --- the API
 
 
+# A fault of each kind of request. That every fault is answered alike: src/net/call_queue_test.cc, and beside it the tests of the client.
 FAULTS = {
     "throttled": {"verb": "create", "resource": "jobs", "action": "status", "code": 429, "retryAfter": 1, "times": 3},
-    "broken": {"verb": "create", "resource": "jobs", "action": "status", "code": 500, "times": 3},
-    "dropped": {"verb": "create", "resource": "jobs", "action": "drop", "every": 2},
     "answer lost": {"verb": "create", "resource": "jobs", "action": "lose", "every": 2},
-    "answer broken": {"verb": "create", "resource": "jobs", "action": "reset", "bytes": 20, "every": 2},
     "watch expired": {"verb": "watch", "resource": "pods", "action": "expire", "events": 3, "times": 4},
-    "watch cut": {"verb": "watch", "resource": "pods", "action": "cut", "events": 2, "times": 4},
-    "watch garbled": {"verb": "watch", "resource": "pods", "action": "garbage", "events": 2, "times": 4},
     "secret's answer lost": {"verb": "create", "resource": "secrets", "action": "lose", "times": 2},
     "logs cut": {"verb": "get", "resource": "pods/log", "action": "reset", "bytes": 40, "times": 3},
-    "slow": {"verb": "create", "resource": "jobs", "action": "slow", "seconds": 1},
 }
 
 
@@ -167,7 +144,7 @@ def test_an_api_server_that_misbehaves(make, fault):
     cluster.nothing_is_left()
 
 
-@pytest.mark.parametrize("verb, resource", [("create", "jobs"), ("create", "secrets"), ("list", "pods"), ("watch", "pods")])
+@pytest.mark.parametrize("verb, resource", [("create", "jobs"), ("watch", "pods")])
 def test_what_is_forbidden_is_told(make, verb, resource):
     rule = {"verb": verb, "resource": resource, "action": "status", "code": 403, "reason": "Forbidden", "message": f"{resource} is forbidden: User cannot {verb}"}
     cluster = make(rule)
@@ -182,16 +159,3 @@ def test_who_is_not_let_in_is_told_before_anything_starts(make, code, reason):
     result = cluster.run("placed", "--n", "2")
     assert result.status == 1 and reason in result.err and "Workflow starting" not in result.out, result
     assert cluster.jobs() == []
-
-
-def test_a_cluster_that_is_away_is_told(make, gate):
-    """The watch breaks, and cannot be taken up for a while."""
-    cluster = make()
-    process = cluster.start("placed", "--n", "1", "--port", str(gate.port))
-    gate.wait_for(1)
-    away = {"verb": "watch", "resource": "pods", "action": "status", "code": 503, "reason": "ServiceUnavailable", "message": "away", "times": 6}
-    cluster.peer.tell("POST", "/rules", away)
-    cluster.peer.tell("POST", "/watches/cut?resource=pods")
-    threading.Timer(15, gate.release).start()
-    out, _ = process.communicate(timeout=90)
-    assert process.returncode == 0 and "The cluster is tried again: " in out, out

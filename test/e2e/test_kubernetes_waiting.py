@@ -6,7 +6,7 @@ import signal
 import pytest
 
 import cluster as k8s
-from kubernetes_runs import MISSING, Cluster, make, server  # noqa: F401
+from kubernetes_runs import MISSING, Cluster, make  # noqa: F401
 
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=f"KUBERNETES IS NOT TESTED: it needs {MISSING}")
 
@@ -29,32 +29,12 @@ def test_what_may_be_cured_waits(make):
     cluster.nothing_is_left()
 
 
-def test_a_pod_that_is_not_started_says_why(make):
-    """Its status says no more than ContainerCreating; its events do."""
-    cluster = make({"pods": {}, "action": "no-sandbox"})
-    process = cluster.start("placed", "--n", "1")
-    lines = []
-    for line in process.stdout:
-        lines.append(line)
-        if "Pod is pending: " in line:
-            break
-    assert ": FailedCreatePodSandBox: Failed to create pod sandbox: failed to create containerd task" in lines[-1], lines
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
-    cluster.nothing_is_left()
-    cluster.no_complaints()
 
-
-@pytest.mark.parametrize(
-    "image, rule, words",
-    [("no-such/image:1", None, "ImagePull"), ("debian", {"pods": {}, "action": "invalid-image"}, "InvalidImageName"),
-     ("debian", {"pods": {}, "action": "create-container-error"}, "CreateContainer")],
-)  # fmt: skip
-def test_what_only_people_can_cure_is_given_up(make, image, rule, words):
-    cluster = make(*([rule] if rule else []))
-    env = {"METAFLOW_KUBERNETES_CONTAINER_IMAGE": image, "METAFLOW_KUBERNETES_PATIENCE": "2"}
+def test_what_only_people_can_cure_is_given_up(make):
+    cluster = make({"pods": {}, "action": "create-container-error"})
+    env = {"METAFLOW_KUBERNETES_PATIENCE": "2"}
     result = cluster.run("placed", "--n", "1", "--with", "retry:times=3,minutes_between_retries=0", env=env)
-    assert result.status == 1 and "The pod cannot start, and was given up after 2" in result.out and words in result.out, result
+    assert result.status == 1 and "The pod cannot start, and was given up after 2" in result.out and "CreateContainer" in result.out, result
     assert cluster.peer.counts()["create jobs"] == 1
     cluster.nothing_is_left()
 
@@ -74,12 +54,6 @@ def test_an_image_that_cannot_be_pulled_is_told_once(make):
     assert result.status == 1 and len(re.findall(r"Pod is pending: .*ImagePull.*\n", result.out)) == 1, result
 
 
-def test_a_missing_secret(make):
-    cluster = make()
-    env = {"METAFLOW_KUBERNETES_SECRETS": "s3-access,no-such-secret", "METAFLOW_KUBERNETES_PATIENCE": "2"}
-    result = cluster.run("placed", "--n", "1", env=env)
-    assert result.status == 1 and 'secret "no-such-secret" not found' in result.out, result
-
 
 def test_a_volume_that_is_not_there(make):
     """The status of such a pod is that of any that is made ready: events tell, again and again."""
@@ -90,27 +64,6 @@ def test_a_volume_that_is_not_there(make):
     cluster.nothing_is_left()
     cluster.no_complaints()
 
-
-def test_a_volume_that_comes_late(make):
-    message = 'Multi-Attach error for volume "pvc-1" Volume is already exclusively attached to one node'
-    cluster = make({"pods": {}, "action": "failed-mount", "after": 17, "message": message})
-    result = cluster.run("placed", "--n", "1", env={"METAFLOW_KUBERNETES_PATIENCE": "1"})
-    assert result.status == 0 and f"Pod is pending: PodInitializing: FailedMount: {message}\n" in result.out, result
-
-
-@pytest.mark.parametrize("allowed", [True, False])
-def test_a_pod_that_is_not_made_ready(make, allowed):
-    """Nothing is wrong, as far as the cluster tells; or the role does not let us see."""
-    forbidden = {"verb": "list", "resource": "events", "action": "status", "code": 403, "reason": "Forbidden", "message": "no"}
-    cluster = make({"pods": {}, "action": "never-start"}, *([] if allowed else [forbidden]))
-    process = cluster.start("placed", "--n", "1")
-    for line in process.stdout:
-        if "Pod is pending: " in line:
-            break
-    assert line.endswith("Pod is pending: PodInitializing (no warnings; a large image takes its time)\n" if allowed else "Pod is pending: PodInitializing\n"), line
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
-    cluster.nothing_is_left()
 
 
 def test_a_quota_is_told_and_waited_for(make):

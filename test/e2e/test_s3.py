@@ -12,7 +12,7 @@ import pytest
 
 import s3
 from conftest import BUILD
-from remote import User, kill_scheduler, make_bucket, wait_until
+from remote import User, kill_scheduler, wait_until
 from shapes import plan
 
 READ = """
@@ -31,13 +31,13 @@ print(json.dumps({
 
 @pytest.fixture(scope="module", params=["moto", "radosgw"])
 def server(request, tmp_path_factory):
-    available = s3.moto_python() if request.param == "moto" else s3.has_radosgw()
+    available = s3.has_moto() if request.param == "moto" else s3.has_radosgw()
     if not available:
         what = "moto[server,s3] and boto3 from PyPI" if request.param == "moto" else "radosgw ceph-mon ceph-osd ceph-common of Debian"
         pytest.skip(f"S3 IS NOT TESTED WITH {request.param}: it needs {what}")
     with getattr(s3, request.param)(tmp_path_factory.mktemp(request.param)) as running:
         with s3.Proxy(running, faults=()) as plain:  # only looks at signatures
-            make_bucket(running)
+            s3.make_bucket(running)
             plain.kind = request.param
             yield plain
             assert not plain.wrong_signatures
@@ -109,7 +109,7 @@ def test_a_run(in_s3):
 def test_what_is_in_the_bucket(in_s3, server):
     run = in_s3.run("sweep", "--n", "2")
     listed = in_s3.execute(
-        [s3.moto_python() or sys.executable, "-c", "import sys, json, boto3\ns = boto3.client('s3', endpoint_url=sys.argv[1])\n"
+        [sys.executable, "-c", "import sys, json, boto3\ns = boto3.client('s3', endpoint_url=sys.argv[1])\n"
          "keys = [o['Key'] for p in s.get_paginator('list_objects_v2').paginate(Bucket='runs', Prefix=sys.argv[2] + '/') for o in p.get('Contents', [])]\n"
          "print(json.dumps({k: s.head_object(Bucket='runs', Key=k)['Metadata'] for k in keys}))", server.url, in_s3.directory.name]
     )  # fmt: skip

@@ -17,7 +17,6 @@ import s3
 from conftest import SANITIZED
 from shapes import plan
 from test_client_library import run_lines, told
-from remote import make_bucket
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "peers"))
 from metadata_service import MetadataService  # noqa: E402
@@ -144,20 +143,18 @@ def test_commands_after_a_run(with_service):
     assert long.status == 1 and "No run Sweep/1795385838395170 found" in long.err
 
 
-@pytest.mark.skipif(s3.moto_python() is None, reason="needs moto[server,s3] and boto3 from PyPI")
-def test_a_run_in_s3(with_service, service, tmp_path_factory):
-    with s3.moto(tmp_path_factory.mktemp("moto")) as server:
-        make_bucket(server)
-        with_service.environment.update(server.environment)
-        with_service.environment.update({"METAFLOW_DATASTORE_SYSROOT_S3": "s3://runs/x", "METAFLOW_DEFAULT_DATASTORE": "s3"})
-        run = with_service.run("sweep", "--n", "5")
-        found = read(with_service, f"Sweep/{run}")
-        assert found["successful"] and float(found["data"]["best"]) == pytest.approx(-0.673, abs=0.01)
-        assert any("The minimum of 5 points" in task["out"] for task in found["tasks"].values())
-        assert all(task["metadata"]["ds-root"] == "s3://runs/x" for task in found["tasks"].values())
-        failed, _ = with_service.fail("linear", env=plan("end throw x"))
-        resumed, result = with_service.resume("linear")
-        assert read(with_service, f"Linear/{resumed}")["successful"], result
+@pytest.mark.skipif(not s3.has_moto(), reason="needs moto[server,s3] and boto3 from PyPI")
+def test_a_run_in_s3(with_service, service, moto):
+    with_service.environment.update(moto.environment)
+    with_service.environment.update({"METAFLOW_DATASTORE_SYSROOT_S3": "s3://runs/x", "METAFLOW_DEFAULT_DATASTORE": "s3"})
+    run = with_service.run("sweep", "--n", "5")
+    found = read(with_service, f"Sweep/{run}")
+    assert found["successful"] and float(found["data"]["best"]) == pytest.approx(-0.673, abs=0.01)
+    assert any("The minimum of 5 points" in task["out"] for task in found["tasks"].values())
+    assert all(task["metadata"]["ds-root"] == "s3://runs/x" for task in found["tasks"].values())
+    failed, _ = with_service.fail("linear", env=plan("end throw x"))
+    resumed, result = with_service.resume("linear")
+    assert read(with_service, f"Linear/{resumed}")["successful"], result
 
 
 def test_a_wide_foreach(with_service, service):

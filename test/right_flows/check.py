@@ -1,8 +1,8 @@
 """Compiles flows that are right, with every compiler and the warnings that careful users switch on as errors. The library's
 headers are theirs then: what they do must not warn either.
 
-The flows: those of this directory, of test/flows and of examples. Those of this directory are compiled for the sanitizers, too:
-what is a constant expression depends on them.
+The flows: those of this directory and of examples. (Those of test/flows are built with these warnings anyway.) Those of this directory
+are compiled for the sanitizers, too: what is a constant expression depends on them.
 
 usage: check.py --include DIRECTORY --compiler g++ --compiler clang++-16 [--jobs N] [NAME...]
 """
@@ -68,7 +68,7 @@ def main():
     options = parser.parse_args()
 
     sources = []
-    for directory in [HERE, HERE.parent / "flows", HERE.parent.parent / "examples"]:
+    for directory in [HERE, HERE.parent.parent / "examples"]:
         found = sorted(directory.glob("*.cc"))
         assert found, f"there are no flows in {directory}"
         sources += [source for source in found if not options.flows or source.stem in options.flows]

@@ -86,6 +86,7 @@ class KubernetesJobsTest : public testing::Test {
     run_until([&] { return done; });
   }
   static Json running() { return {{"running", {{"startedAt", "2026-11-22T13:04:54Z"}}}}; }
+  static Json waiting(const char* reason) { return {{"waiting", {{"reason", reason}}}}; }
   static Json terminated(int code) { return {{"terminated", {{"exitCode", code}, {"reason", "Error"}}}}; }
 
   SmallCluster cluster_;
@@ -220,6 +221,41 @@ TEST_F(KubernetesJobsTest, WhyAJobHasNoPodIsFoundOut) {
   wait_for("1 waiting: ");
   EXPECT_THAT(told_.lines.back(), HasSubstr("exceeded quota: compute"));
   EXPECT_FALSE(told_.states[1].hopeless);
+}
+
+TEST_F(KubernetesJobsTest, WhyAPodIsNotMadeReadyIsFoundOut) {
+  const std::string job = submit(1);
+  cluster_.tell("ADDED", job, "Pending", waiting("ContainerCreating"));
+  wait_for("1 waiting: ");
+  cluster_.add_event({{"reason", "FailedMount"},
+                      {"message", "secret \"keys\" not found"},
+                      {"lastTimestamp", "2026-11-22T13:04:54Z"},
+                      {"involvedObject", {{"name", job + "-abc"}}}});
+  clock_.leap(20 * kSecond);
+  run_until([&] { return told_.lines.back().ends_with("FailedMount: secret \"keys\" not found"); });
+  EXPECT_TRUE(told_.states[1].hopeless) << "only people can cure it";
+  cluster_.tell("MODIFIED", job, "Running", running());
+  wait_for("1 running: ");
+  EXPECT_EQ(told_.states[1].trouble, "") << "it came late";
+}
+
+TEST_F(KubernetesJobsTest, APodThatIsNotMadeReadyThoughNothingIsWrong) {
+  const std::string job = submit(1);
+  cluster_.tell("ADDED", job, "Pending", waiting("PodInitializing"));
+  wait_for("1 waiting: ");
+  clock_.leap(20 * kSecond);
+  run_until([&] { return told_.lines.back().ends_with("(no warnings; a large image takes its time)"); });
+  EXPECT_FALSE(told_.states[1].hopeless);
+}
+
+TEST_F(KubernetesJobsTest, WhoMayNotSeeEventsIsToldNothingOfThem) {
+  const std::string job = submit(1);
+  cluster_.fail("GET events", status_reply(403, "Forbidden", "no events"));
+  cluster_.tell("ADDED", job, "Pending", waiting("PodInitializing"));
+  wait_for("1 waiting: ");
+  clock_.leap(20 * kSecond);
+  wait_for("1 waiting: ", 2);
+  EXPECT_EQ(told_.lines.back(), "1 waiting: Pod is pending: PodInitializing");
 }
 
 TEST_F(KubernetesJobsTest, AJobThatSomebodyDeletedBeforeItHadAPod) {
