@@ -91,6 +91,10 @@ void throw_errno(std::string_view operation, std::string_view path, int error) {
       break;
     case EMFILE:
     case ENFILE: hint = "Raise the limit of open files (ulimit -n) or lower --max-workers."; break;
+    case EAGAIN:
+      hint = "Raise the limit of processes (ulimit -u; of a container: pids.max of its cgroup) or lower --max-workers.";
+      break;
+    case ENOMEM: hint = "Free some memory or lower --max-workers."; break;
     case ENAMETOOLONG: hint = "Put the store into a directory with a shorter path."; break;
     default: break;
   }
@@ -158,9 +162,9 @@ bool link_open_file(int fd, const std::string& path) {
   throw_errno("create", path, error);
 }
 
-SpoolFile::SpoolFile(const std::string& directory) : directory_(directory) {
+SpoolFile::SpoolFile(const std::string& directory, Missing missing) : directory_(directory) {
   fd_.reset(open_nameless(directory));
-  if (!fd_ && errno == ENOENT) {
+  if (!fd_ && errno == ENOENT && missing == Missing::is_made) {
     make_directories(directory);
     fd_.reset(open_nameless(directory));
   }

@@ -65,10 +65,12 @@ void replace_file(const std::string& path, std::string_view text);
 void write_output_file(const std::string& path, Parts parts);
 void write_output_file(const std::string& path, std::string_view text);
 
-/// A file without a name yet, in this directory (which is made): for content that is written piece by piece.
+/// A file without a name yet, in this directory: for content that is written piece by piece.
 class SpoolFile {
  public:
-  explicit SpoolFile(const std::string& directory);
+  /// What becomes of a directory that does not exist.
+  enum class Missing : std::uint8_t { is_made, is_an_error };
+  explicit SpoolFile(const std::string& directory, Missing missing = Missing::is_made);
   SpoolFile(SpoolFile&&) = default;
   ~SpoolFile();
   int fd() const { return fd_.get(); }

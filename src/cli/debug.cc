@@ -1,5 +1,4 @@
 // debug: executes one task of a run again, by itself, on its inputs.
-#include <stdlib.h>
 
 #include <algorithm>
 #include <csignal>
@@ -11,6 +10,7 @@
 #include "base/files.h"
 #include "base/format.h"
 #include "base/process.h"
+#include "base/temporary.h"
 #include "base/text.h"
 #include "base/trusted_file.h"
 #include "cli/commands.h"
@@ -165,9 +165,7 @@ int debug(Context& context, const DebugOptions& options) {
 
   std::string scratch = options.keep;
   if (scratch.empty()) {
-    std::string name = (std::filesystem::temp_directory_path() / "metaflow-debug-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) base::throw_errno("make a directory like", name, errno);
-    scratch = name;
+    scratch = base::make_temporary_directory("metaflow-debug-");
   } else {
     scratch = base::absolute_path(scratch);
     base::make_directories(scratch);

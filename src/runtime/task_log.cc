@@ -1,10 +1,11 @@
 #include "runtime/task_log.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
-#include <cerrno>
-#include <cstdlib>
+#include <metaflow/error.h>
 
+#include "base/temporary.h"
 #include "base/text.h"
 #include "store/mflog.h"
 
@@ -13,8 +14,6 @@ namespace metaflow::runtime {
 using store::Stream;
 
 namespace {
-
-constexpr std::size_t kSpoolFrom = 256 * 1024;
 
 /// A line longer than this is shown and kept in pieces.
 constexpr std::size_t kLongestLine = 1024 * 1024;
@@ -26,27 +25,42 @@ std::string_view without_trailing_space(std::string_view text) {
 
 }  // namespace
 
-void GrowingText::append(std::string_view text) {
+bool GrowingText::append(std::string_view text) {
+  if (memory_.size() + text.size() > kMostInMemory) return false;
   memory_ += text;
-  if (memory_.size() < kSpoolFrom) return;
-  if (!file_) {
-    const char* directory = std::getenv("TMPDIR");
-    file_.emplace(directory != nullptr && *directory != '\0' ? directory : "/tmp");
+  // Where it could not be written, it is tried again with as much more: others may have made room.
+  if (memory_.size() >= spool_at_) spool_at_ = spool() ? kSpoolFrom : memory_.size() + kSpoolFrom;
+  return true;
+}
+
+/// Puts into the file what is in memory, if it takes it.
+bool GrowingText::spool() {
+  try {
+    if (!file_) file_.emplace(base::make_temporary_file());
+    file_->write(base::as_bytes(memory_), spooled_);
+  } catch (const Error&) {
+    return false;
   }
-  file_->write(base::as_bytes(memory_), spooled_);
   spooled_ += memory_.size();
   memory_.clear();
+  return true;
 }
 
 base::SharedBytes GrowingText::bytes() {
-  if (!file_) return base::SharedBytes(memory_);
-  if (!memory_.empty()) {
-    file_->write(base::as_bytes(memory_), spooled_);
-    spooled_ += memory_.size();
-    memory_.clear();
+  if (spooled_ == 0) return base::SharedBytes(memory_);
+  const bool all = memory_.empty() || spool();
+  void* mapped = all ? ::mmap(nullptr, spooled_, PROT_READ, MAP_PRIVATE, file_->fd(), 0) : MAP_FAILED;
+  if (mapped == MAP_FAILED) {
+    std::string copy(spooled_, '\0');
+    std::size_t got = 0;
+    while (got < copy.size()) {
+      const ssize_t n = ::pread(file_->fd(), copy.data() + got, copy.size() - got, static_cast<off_t>(got));
+      if (n <= 0) break;
+      got += static_cast<std::size_t>(n);
+    }
+    copy.resize(got);
+    return base::SharedBytes(copy + memory_);
   }
-  void* mapped = ::mmap(nullptr, spooled_, PROT_READ, MAP_PRIVATE, file_->fd(), 0);
-  if (mapped == MAP_FAILED) base::throw_errno("map", "a task's log", errno);
   const std::size_t size = spooled_;
   std::shared_ptr<const void> owner(mapped, [size](const void* p) { ::munmap(const_cast<void*>(p), size); });
   return base::SharedBytes({static_cast<const std::byte*>(mapped), size}, std::move(owner));
@@ -96,23 +110,30 @@ void TaskLog::line(Lines& lines, std::string_view raw, const Show& show) {
     const store::LogLine parsed = store::parse_log_line(text);
     if (!parsed.time.empty()) {
       show(without_trailing_space(parsed.text), store::microseconds_of_log_time(parsed.time));
-      if (parsed.to_be_kept && !lines.cut) lines.kept.append("[" + std::string(text.substr(2)) + "\n");
+      if (parsed.to_be_kept) keep(lines, "[" + std::string(text.substr(2)) + "\n");
       return;
     }
   }
   show(without_trailing_space(text), stamp);
-  if (lines.cut) return;
-  std::string kept = store::format_log_line(stamp, name_of(source_), text);
-  if (lines.kept.size() + kept.size() > limit_) {
-    lines.cut = true;
-    kept = store::format_log_line(stamp, name_of(source_), "[TRUNCATED - MAXIMUM LOG FILE SIZE REACHED]");
-  }
-  lines.kept.append(kept);
+  if (!lines.cut) keep(lines, store::format_log_line(stamp, name_of(source_), text));
 }
 
-void TaskLog::note(Stream stream, std::string_view text) {
-  streams_[static_cast<std::size_t>(stream)].kept.append(
-      store::format_log_line(stamps_->next(), name_of(source_), text));
+/// Or, when there is no room for it, that there is none.
+void TaskLog::keep(Lines& lines, std::string_view line) {
+  if (lines.cut) return;
+  const bool allowed = lines.kept.size() + line.size() <= limit_;
+  if (allowed && lines.kept.append(line)) return;
+  lines.cut = true;
+  const std::string_view why = allowed ? "[TRUNCATED - NO ROOM FOR THE LOG IN TMPDIR, /tmp AND MEMORY]"
+                                       : "[TRUNCATED - MAXIMUM LOG FILE SIZE REACHED]";
+  note_in(lines, why);
+}
+
+void TaskLog::note(Stream stream, std::string_view text) { note_in(streams_[static_cast<std::size_t>(stream)], text); }
+
+void TaskLog::note_in(Lines& lines, std::string_view text) {
+  const std::string line = store::format_log_line(stamps_->next(), name_of(source_), text);
+  [[maybe_unused]] const bool kept = lines.kept.append(line);
 }
 
 std::vector<store::OwnedObject> TaskLog::objects(const store::FlowStore& store, const store::TaskRef& task,

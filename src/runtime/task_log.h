@@ -15,20 +15,30 @@
 
 namespace metaflow::runtime {
 
-/// Text that grows: in memory while it is small, then in a file without a name.
+/// Text that grows: in memory while it is small, then in a temporary file. Where that cannot be written, for whatever
+/// reason, it stays in memory, up to a limit. Throws nothing of files.
 class GrowingText {
  public:
-  void append(std::string_view text);
+  // Bytes in memory: from which on a file is tried, and which are never exceeded.
+  static constexpr std::size_t kSpoolFrom = 256 * 1024;
+  static constexpr std::size_t kMostInMemory = 64 * 1024 * 1024;
+
+  /// False: there is no room for it anywhere, and nothing is appended.
+  [[nodiscard]] bool append(std::string_view text);
   std::uint64_t size() const { return spooled_ + memory_.size(); }
   /// All of it.
   base::SharedBytes bytes();
 
  private:
+  bool spool();
+
   std::string memory_;
+  std::size_t spool_at_ = kSpoolFrom;  // bytes in memory
   std::optional<base::SpoolFile> file_;
   std::uint64_t spooled_ = 0;
 };
 
+/// Never fails for want of a place: what has none is shown and not kept, and the log says so. Not thread-safe.
 class TaskLog {
  public:
   /// `limit`: bytes that are kept per stream; what follows is shown and not kept. `stamps`: unique times for the lines.
@@ -45,7 +55,7 @@ class TaskLog {
   void add(store::Stream stream, std::string_view bytes, const Show& show);
   /// What came after the last newline is a line, too.
   void finish(const Show& show);
-  /// A line of the scheduler, for the store only; kept even if the limit is reached.
+  /// A line of the scheduler, for the store only; kept even if the limit is reached, where there is room.
   void note(store::Stream stream, std::string_view text);
   /// What is kept, to be written; nothing for a stream without a line.
   std::vector<store::OwnedObject> objects(const store::FlowStore& store, const store::TaskRef& task, int attempt);
@@ -60,6 +70,8 @@ class TaskLog {
     bool cut = false;
   };
   void line(Lines& lines, std::string_view text, const Show& show);
+  void keep(Lines& lines, std::string_view line);
+  void note_in(Lines& lines, std::string_view text);
 
   base::Stamps* stamps_;
   std::uint64_t limit_;

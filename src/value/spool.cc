@@ -1,16 +1,13 @@
 #include "value/spool.h"
 
-#include <cstdlib>
+#include "base/temporary.h"
 
 namespace metaflow::value {
 
 namespace {
 
 std::string& directory() {
-  static std::string path = [] {
-    const char* tmpdir = std::getenv("TMPDIR");
-    return std::string(tmpdir != nullptr && *tmpdir != '\0' ? tmpdir : "/tmp");
-  }();
+  static std::string path;
   return path;
 }
 
@@ -19,7 +16,7 @@ std::string& directory() {
 void set_spool_directory(std::string path) { directory() = std::move(path); }
 
 base::Fd open_spool_file() {
-  base::SpoolFile file(directory());
+  base::SpoolFile file = directory().empty() ? base::make_temporary_file() : base::SpoolFile(directory());
   return file.release();
 }
 

@@ -8,7 +8,7 @@
 namespace metaflow::value {
 
 /// The directory of spool files: that of the blobs of the running task's flow, so that a finished file needs only a
-/// name. Set once, before the step runs; until then the temporary directory.
+/// name. Set once, before the step runs; until then that of temporary files.
 void set_spool_directory(std::string directory);
 
 /// A new file without a name.

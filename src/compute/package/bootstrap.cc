@@ -83,7 +83,9 @@ fi
 // rename.
 constexpr const char* kBecome = R"sh(dir=$MF_DIR
 if [ -z "$dir" ]; then
-  dir=${TMPDIR:-/tmp}/.metaflow-$(id -u)
+  dir=${TMPDIR:-/tmp}
+  [ -d "$dir" ] && [ -w "$dir" ] || dir=/tmp
+  dir=$dir/.metaflow-$(id -u)
   (umask 077 && mkdir -p "$dir") 2>/dev/null
   [ -O "$dir" ] && [ ! -L "$dir" ] && chmod 700 "$dir" || die 96 "cannot use $dir: it is not ours; set MF_DIR"
 fi

@@ -78,7 +78,7 @@ class Supervisor {
       regulate_output();
     }
     base::kill_descendants();
-    keep([&] { log_.finish([](std::string_view, std::int64_t) {}); });
+    log_.finish([](std::string_view, std::int64_t) {});
 
     judge(killed_before);
     offer_logs();
@@ -126,20 +126,8 @@ class Supervisor {
     if (count <= 0) return close(stream);
     const std::string_view bytes(buffer_.data(), static_cast<std::size_t>(count));
     output(stream).add(bytes);
-    keep([&] { log_.add(stream, bytes, [](std::string_view, std::int64_t) {}); });
+    log_.add(stream, bytes, [](std::string_view, std::int64_t) {});
     if (end_) await_silence();
-  }
-
-  /// A long log is spooled to a file. Where there is no room for that, the task goes on; its output is only shown.
-  template <class F>
-  void keep(F with_log) {
-    if (!keeping_) return;
-    try {
-      with_log();
-    } catch (const Error& error) {
-      keeping_ = false;
-      say(fmt::format("The task's log is kept no further: {}", error.what()));
-    }
   }
 
   void close(Stream stream) {
@@ -170,14 +158,12 @@ class Supervisor {
   }
 
   void offer_logs() {
-    keep([&] {
-      for (const Stream stream : {Stream::out, Stream::err}) {
-        std::uint64_t& offered = offered_[static_cast<std::size_t>(stream)];
-        if (log_.size(stream) == offered) continue;
-        offered = log_.size(stream);
-        upload_->offer(stream, log_.content(stream));
-      }
-    });
+    for (const Stream stream : {Stream::out, Stream::err}) {
+      std::uint64_t& offered = offered_[static_cast<std::size_t>(stream)];
+      if (log_.size(stream) == offered) continue;
+      offered = log_.size(stream);
+      upload_->offer(stream, log_.content(stream));
+    }
   }
 
   void on_signals() {
@@ -305,7 +291,6 @@ class Supervisor {
   base::Child child_;
   std::optional<LogUpload> upload_;
   std::array<std::uint64_t, 2> offered_{};
-  bool keeping_ = true;
   std::int64_t begun_ = 0;
   std::optional<base::ProcessEnd> end_;
   compute::Verdict verdict_;  // of it

@@ -6,10 +6,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
-#include <cstdlib>
 #include <utility>
 
 #include "base/format.h"
+#include "base/temporary.h"
 #include "net/xml.h"
 #include "store/names.h"
 #include "value/key.h"
@@ -61,11 +61,7 @@ S3Destination::S3Destination(std::uint64_t size) : size_(size) {
     buffer_ = std::make_unique_for_overwrite<std::byte[]>(size);
     return;
   }
-  const char* directory = std::getenv("TMPDIR");
-  spool_.emplace(directory != nullptr && *directory != '\0' ? directory : "/tmp");
-  // All of it now: a disk that is full later would be a signal to whoever writes.
-  if (const int error = ::posix_fallocate(spool_->fd(), 0, static_cast<off_t>(size)); error != 0)
-    base::throw_errno("write", "a temporary file for a large value", error);
+  spool_.emplace(base::make_temporary_file(size));  // a disk that is full later would be a signal to whoever writes
 }
 
 net::Sink S3Destination::sink(std::uint64_t begin, std::uint64_t length) const {
