@@ -25,8 +25,9 @@ bool failure_points_armed = false;
 
 namespace {
 
-constexpr std::string_view kPoints[] = {"open",    "read", "map",    "examine", "list", "create", "write",  "publish",
-                                        "replace", "link", "append", "mkdir",   "sync", "start",  "output", "*"};
+constexpr std::string_view kPoints[] = {"open",  "read",    "map",     "examine", "list",   "create",
+                                        "write", "publish", "replace", "link",    "append", "mkdir",
+                                        "sync",  "start",   "thread",  "output",  "*"};
 
 constexpr int kKill = -1;
 
@@ -34,9 +35,9 @@ struct Named {
   std::string_view name;
   int error;
 };
-constexpr Named kErrors[] = {{"ENOSPC", ENOSPC}, {"EIO", EIO},       {"EMFILE", EMFILE},
-                             {"EROFS", EROFS},   {"EACCES", EACCES}, {"ENOENT", ENOENT},
-                             {"EINTR", EINTR},   {"KILL", kKill},    {"none", 0}};
+constexpr Named kErrors[] = {{"ENOSPC", ENOSPC}, {"EIO", EIO},       {"EMFILE", EMFILE}, {"EROFS", EROFS},
+                             {"EACCES", EACCES}, {"ENOENT", ENOENT}, {"EINTR", EINTR},   {"EAGAIN", EAGAIN},
+                             {"KILL", kKill},    {"none", 0}};
 
 struct Setting {
   std::string where;  // empty: everywhere

@@ -5,12 +5,13 @@
 //
 // The N-th call (the first, if N is not given) of this point in a process fails with this error; with `sticky` every
 // later one, too. WHERE is `scheduler` (every process that is not a task), `task`, or the name of a step: calls of
-// other processes are neither counted nor failed. POINT `*` is all but output. ERRNO is ENOSPC, EIO, EMFILE, EROFS,
-// EACCES, ENOENT or EINTR (not sticky); `none`, which fails nothing; or KILL: the process is gone at this point.
+// other processes are neither counted nor failed. POINT `*` is all but output. ERRNO is ENOSPC, EIO, EMFILE, EAGAIN,
+// EROFS, EACCES, ENOENT or EINTR (not sticky); `none`, which fails nothing; or KILL: the process is gone at this point.
 // METAFLOW_FAIL_LOG=FILE: every call that was hit is noted there, a line "WHERE POINT" each.
 //
 // The points: open, read, map, examine, list (a directory), create, write, publish (name a file that is written),
-// replace, link, append, mkdir, remove, sync, start (a process), output (to the terminal, of commands).
+// replace, link, append, mkdir, remove, sync, start (a process), thread (start one that helps), output (to the
+// terminal, of commands).
 #pragma once
 
 #include <string_view>

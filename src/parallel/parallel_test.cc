@@ -22,6 +22,7 @@
 #include <metaflow/parallel.h>
 
 #include "base/cpus.h"
+#include "base/failure_points.h"
 #include "base/files.h"
 #include "base/text.h"
 
@@ -55,6 +56,56 @@ ItemError failure_of(const std::function<void()>& call) {
   }
   ADD_FAILURE() << "no item failed";
   return {0, ""};
+}
+
+/// The machine has no more threads, or processes, from the N-th on.
+class ShortOfWorkers : public ParallelMap {
+ protected:
+  ~ShortOfWorkers() override { base::set_failure_point(""); }
+  void from(int number) {
+    const bool threads = GetParam() == parallel_mode::threads;
+    base::set_failure_point((threads ? "thread:EAGAIN:" : "start:EMFILE:") + std::to_string(number) + ":sticky");
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Modes, ShortOfWorkers, testing::Values(parallel_mode::threads, parallel_mode::processes));
+
+TEST_P(ShortOfWorkers, FewerDoTheWork) {
+  std::vector<int> items(50);
+  std::iota(items.begin(), items.end(), 0);
+  for (const int number : {3, 2}) {
+    from(number);
+    EXPECT_EQ(parallel_map(
+                  items, [](int i) { return 2 * i; }, options(4))
+                  .back(),
+              98)
+        << number;
+  }
+}
+
+TEST_P(ShortOfWorkers, WithoutOne) {
+  const std::vector<int> items{1, 2, 3};
+  from(1);
+  if (GetParam() == parallel_mode::processes) {
+    EXPECT_THROW(parallel_map(
+                     items, [](int i) { return i; }, options(4)),
+                 Error);
+    return;
+  }
+  EXPECT_THAT(parallel_map(
+                  items, [](int i) { return 2 * i; }, options(4)),
+              ElementsAre(2, 4, 6));
+  from(1);
+  EXPECT_EQ(failure_of([&] {
+              parallel_map(
+                  items,
+                  [](int i) {
+                    if (i == 2) throw std::runtime_error("two");
+                    return i;
+                  },
+                  options(4));
+            }).item(),
+            1U);
 }
 
 TEST_P(ParallelMap, ResultsStandInTheOrderOfTheItems) {

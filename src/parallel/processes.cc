@@ -13,6 +13,9 @@
 #include <cstring>
 #include <new>
 
+#include <metaflow/error.h>
+
+#include "base/failure_points.h"
 #include "base/files.h"
 #include "base/format.h"
 #include "base/process.h"
@@ -61,11 +64,13 @@ class ProcessRun : public ParallelRun {
     shared_ = new (memory) Shared{0, false};
     current_ = reinterpret_cast<CurrentItem*>(shared_ + 1);
     workers_.resize(slots_.count());
-    try {
-      for (unsigned w = 0; w < slots_.count(); ++w) start(w);
-    } catch (...) {
-      stop();
-      throw;
+    for (unsigned w = 0; w < workers_.size(); ++w) {
+      try {
+        start(w);
+      } catch (const Error&) {  // of what processes need, this machine has no more
+        workers_.resize(w);
+        if (w == 0) throw;
+      }
     }
   }
   ~ProcessRun() override {
@@ -101,7 +106,7 @@ class ProcessRun : public ParallelRun {
     Worker& worker = workers_[w];
     current_[w].store(kIdle);
     std::array<int, 2> ends{};
-    if (::pipe2(ends.data(), O_CLOEXEC) != 0) base::throw_errno("create", "a pipe", errno);
+    if (base::fails_at("start") || ::pipe2(ends.data(), O_CLOEXEC) != 0) base::throw_errno("create", "a pipe", errno);
     worker.pipe.reset(ends[0]);
     base::Fd writer(ends[1]);
     worker.results.reset(::memfd_create("parallel_map", MFD_CLOEXEC));

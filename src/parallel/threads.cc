@@ -4,6 +4,7 @@
 #include <limits>
 #include <thread>
 
+#include "base/helpers.h"
 #include "base/mutex.h"
 #include "parallel/parallel.h"
 
@@ -50,11 +51,12 @@ class ThreadRun : public ParallelRun {
         call_(call),
         workers_(count, options),
         ahead_(2 * std::size_t{workers_.count()}) {
-    for (unsigned i = 0; i < workers_.count(); ++i) threads_.emplace_back([this] { work(); });
+    threads_ = base::start_helpers(workers_.count(), [this] { work(); });
   }
   ~ThreadRun() override { stop(); }
 
   std::optional<std::size_t> next() override {
+    if (threads_.empty()) return work_here();
     MutexLock lock(mutex_);
     if (told_ == count_) return std::nullopt;
     while (done_.empty() && !failure_.failed()) changed_.wait(mutex_);
@@ -72,6 +74,23 @@ class ThreadRun : public ParallelRun {
   }
 
  private:
+  /// Where no thread can be had.
+  std::optional<std::size_t> work_here() {
+    std::size_t item = 0;
+    {
+      const MutexLock lock(mutex_);
+      if (told_ == count_) return std::nullopt;
+      item = told_++;
+    }
+    try {
+      call_(context_, item);
+    } catch (...) {
+      failure_.note(item);
+      failure_.rethrow();
+    }
+    return item;
+  }
+
   void work() {
     while (true) {
       std::size_t item = 0;
@@ -141,8 +160,7 @@ void do_on_threads(std::size_t count, const parallel_options& options, void* con
     }
   };
   {
-    std::vector<std::jthread> helpers;
-    for (unsigned i = 1; i < workers.count(); ++i) helpers.emplace_back(work);
+    const std::vector<std::jthread> helpers = base::start_helpers(workers.count() > 1 ? workers.count() - 1 : 0, work);
     work();
   }
   if (failure.failed()) failure.rethrow();

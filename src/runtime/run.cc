@@ -6,6 +6,7 @@
 
 #include "base/files.h"
 #include "base/format.h"
+#include "base/helpers.h"
 #include "runtime/cloner.h"
 
 namespace metaflow::runtime {
@@ -29,7 +30,9 @@ class RegularSync {
 
   void if_due() {
     if (clock_.monotonic_microseconds() - synced_at_ <= kSyncEvery) return;
-    syncing_ = std::jthread([path = path_] { base::sync_file_system(path); });  // waits for the one before
+    // Waits for the one before. Without a thread for it, the next one does.
+    for (std::jthread& thread : base::start_helpers(1, [path = path_] { base::sync_file_system(path); }))
+      syncing_ = std::move(thread);
     synced_at_ = clock_.monotonic_microseconds();
   }
 

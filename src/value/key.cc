@@ -6,6 +6,7 @@
 #include <string_view>
 #include <thread>
 
+#include "base/helpers.h"
 #include "base/text.h"
 
 namespace metaflow::value {
@@ -60,8 +61,7 @@ std::string key_of(Pieces pieces, unsigned threads) {
       hasher.hash(begin, std::min(begin + kStep, hasher.chunks()));
     }
   };
-  std::vector<std::jthread> helpers;
-  for (unsigned i = 1; i < threads; ++i) helpers.emplace_back(work);
+  std::vector<std::jthread> helpers = base::start_helpers(threads > 1 ? threads - 1 : 0, work);
   work();
   helpers.clear();
   return hasher.key();

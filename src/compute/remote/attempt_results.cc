@@ -13,6 +13,7 @@
 #include <metaflow/error.h>
 
 #include "base/format.h"
+#include "base/helpers.h"
 #include "store/mflog.h"
 
 namespace metaflow::compute {
@@ -48,7 +49,7 @@ ResultReader::~ResultReader() {
     orders_.clear();
   }
   changed_.notify_all();
-  for (std::thread& thread : threads_) thread.join();
+  threads_.clear();  // joins
   loop_.unwatch(wake_.get());
   if (reading_) loop_.cancel(*reading_);
 }
@@ -142,12 +143,11 @@ void ResultReader::add(Order&& order) {
     orders_.push_back(std::move(order));
     needs_thread = orders_.size() > idle_ && threads_.size() < most_threads_;
   }
-  if (most_threads_ == 0) {
-    if (!reading_) reading_ = loop_.after(0, [this] { read_here(); });
-    return;
+  if (needs_thread) {
+    for (std::jthread& thread : base::start_helpers(1, [this] { work(); })) threads_.push_back(std::move(thread));
   }
-  if (needs_thread) threads_.emplace_back([this] { work(); });
-  changed_.notify_one();
+  if (!threads_.empty()) return changed_.notify_one();
+  if (!reading_) reading_ = loop_.after(0, [this] { read_here(); });
 }
 
 /// `store`: of the caller's thread, opened when it is first needed.

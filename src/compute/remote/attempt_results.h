@@ -84,7 +84,7 @@ class ResultReader {
   bool ending_ MF_GUARDED_BY(mutex_) = false;
   std::unique_ptr<store::FlowStore> own_store_;  // of the loop, without threads
   std::optional<base::EventLoop::Timer> reading_;
-  std::vector<std::thread> threads_;
+  std::vector<std::jthread> threads_;
 };
 
 }  // namespace metaflow::compute

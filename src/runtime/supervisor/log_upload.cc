@@ -4,6 +4,8 @@
 #include <cmath>
 #include <exception>
 
+#include "base/helpers.h"
+
 namespace metaflow::runtime {
 
 namespace {
@@ -19,10 +21,13 @@ std::int64_t upload_pause(std::int64_t running) {
 }
 
 LogUpload::LogUpload(Open open, store::TaskRef task, int attempt)
-    : open_(std::move(open)), task_(std::move(task)), attempt_(attempt), thread_([this] { work(); }) {}
+    : open_(std::move(open)),
+      task_(std::move(task)),
+      attempt_(attempt),
+      threads_(base::start_helpers(1, [this] { work(); })) {}
 
 LogUpload::~LogUpload() {
-  if (thread_.joinable()) finish();
+  if (!finished_) finish();
 }
 
 void LogUpload::offer(store::Stream stream, base::SharedBytes content) {
@@ -42,7 +47,9 @@ std::optional<std::string> LogUpload::finish() {
     ending_ = true;
     changed_.notify_all();
   }
-  thread_.join();
+  if (threads_.empty()) work();  // there was none to be had
+  threads_.clear();
+  finished_ = true;
   const base::MutexLock lock(mutex_);
   return failure_;
 }

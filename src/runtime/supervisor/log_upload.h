@@ -24,7 +24,7 @@ class LogUpload {
  public:
   using Open = std::function<std::unique_ptr<store::FlowStore>()>;
 
-  /// `open`: called in the thread, which needs a store of its own.
+  /// `open`: called in the thread, which needs a store of its own. Where no thread can be had, finish() writes.
   LogUpload(Open open, store::TaskRef task, int attempt);
   ~LogUpload();
 
@@ -47,7 +47,8 @@ class LogUpload {
   bool writing_ MF_GUARDED_BY(mutex_) = false;
   bool ending_ MF_GUARDED_BY(mutex_) = false;
   std::optional<std::string> failure_ MF_GUARDED_BY(mutex_);  // of the last try
-  std::thread thread_;
+  bool finished_ = false;
+  std::vector<std::jthread> threads_;  // one; none where it cannot be had
 };
 
 }  // namespace metaflow::runtime

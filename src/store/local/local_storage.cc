@@ -9,6 +9,7 @@
 
 #include "base/cpus.h"
 #include "base/files.h"
+#include "base/helpers.h"
 #include "base/mutex.h"
 #include "base/text.h"
 #include "value/gzip.h"
@@ -145,8 +146,7 @@ std::string LocalStorage::save_large(const std::string& directory, Pieces conten
     }
   };
   {
-    std::vector<std::jthread> helpers;
-    for (unsigned i = 1; i < threads; ++i) helpers.emplace_back(work);
+    const std::vector<std::jthread> helpers = base::start_helpers(threads > 1 ? threads - 1 : 0, work);
     work();
   }
   failure.throw_if_any();
