@@ -247,16 +247,24 @@ std::vector<std::optional<base::SharedBytes>> FlowStore::read_objects(std::span<
   return storage_->get(paths);
 }
 
+namespace {
+
+/// Numbers by value, before the rest.
+bool comes_before(const std::string& a, const std::string& b) {
+  const bool is_number = base::is_all_digits(a);
+  if (is_number != base::is_all_digits(b)) return is_number;
+  if (is_number && a.size() != b.size()) return a.size() < b.size();
+  return a < b;
+}
+
+}  // namespace
+
 std::vector<std::string> FlowStore::directories(const std::string& path, NameKind kind) const {
   std::vector<std::string> names;
   for (Entry& entry : storage_->list(path)) {
     if (entry.is_directory && is_name(kind, entry.name)) names.push_back(std::move(entry.name));
   }
-  // Numbers by value, then the rest.
-  std::sort(names.begin(), names.end(), [](const std::string& a, const std::string& b) {
-    if (base::is_all_digits(a) && base::is_all_digits(b) && a.size() != b.size()) return a.size() < b.size();
-    return a < b;
-  });
+  std::sort(names.begin(), names.end(), comes_before);
   return names;
 }
 

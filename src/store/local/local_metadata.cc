@@ -180,7 +180,9 @@ std::vector<RunInfo> LocalMetadataReader::runs(const std::string& flow) {
     if (!is_name(NameKind::run, name)) continue;
     if (auto info = run(flow, name)) infos.push_back(std::move(*info));
   }
-  std::sort(infos.begin(), infos.end(), [](const RunInfo& a, const RunInfo& b) { return a.created > b.created; });
+  std::sort(infos.begin(), infos.end(), [](const RunInfo& a, const RunInfo& b) {
+    return std::tuple(a.created, a.id.size(), a.id) > std::tuple(b.created, b.id.size(), b.id);
+  });
   return infos;
 }
 
@@ -193,7 +195,9 @@ std::vector<ObjectInfo> LocalMetadataReader::objects(const std::string& path, Na
     if (!text) continue;
     infos.push_back({name, created_of(parse(*text, self))});
   }
-  std::sort(infos.begin(), infos.end(), [](const ObjectInfo& a, const ObjectInfo& b) { return a.created < b.created; });
+  std::sort(infos.begin(), infos.end(), [](const ObjectInfo& a, const ObjectInfo& b) {  // by time, then by number
+    return std::tuple(a.created, a.id.size(), a.id) < std::tuple(b.created, b.id.size(), b.id);
+  });
   return infos;
 }
 
