@@ -2,10 +2,8 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <link.h>
 #include <signal.h>
 #include <spawn.h>
-#include <sys/auxv.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -15,9 +13,10 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <climits>
 #include <cstdlib>
 #include <cstring>
+#include <span>
+#include <utility>
 
 #include <metaflow/error.h>
 
@@ -55,14 +54,18 @@ double seconds(const timeval& time) {
   return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
 }
 
-std::pair<Fd, Fd> make_pipe() {
+/// Nothing: errno says why.
+std::optional<std::pair<Fd, Fd>> make_pipe() {
   std::array<int, 2> ends{};
-  if (fails_at("start") || ::pipe2(ends.data(), O_CLOEXEC) != 0) throw_errno("create", "a pipe", errno);
-  return {Fd(ends[0]), Fd(ends[1])};
+  if (fails_at("start") || ::pipe2(ends.data(), O_CLOEXEC) != 0) return std::nullopt;
+  return std::pair(Fd(ends[0]), Fd(ends[1]));
 }
 
 /// What nohup, shells and `trap ''` ignore for a program and its children. SIGTERM is not: it asks a task to stop.
 constexpr int kInherited[] = {SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGTSTP, SIGTTIN};
+
+/// What the kernel is told to execute for the first word of a command.
+std::string file_of(const std::string& program) { return program == own_executable() ? own_image() : program; }
 
 struct SpawnAttributes {
   posix_spawnattr_t attributes;
@@ -94,34 +97,90 @@ bool is_ignored(int signal) {
          action.sa_handler == SIG_IGN;
 }
 
-Child start_process(const std::vector<std::string>& command, const std::vector<std::string>& arguments,
-                    const std::vector<std::string>& environment) {
+namespace {
+
+constexpr std::size_t kLongestString = 128 * 1024;  // MAX_ARG_STRLEN of Linux, with the zero behind it
+
+[[noreturn]] void throw_too_long(const std::string& program, std::span<const char* const> texts,
+                                 std::size_t arguments) {
+  std::size_t total = 0;
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    if (texts[i] == nullptr) continue;
+    const std::string_view text = texts[i];
+    total += text.size() + 1;
+    if (text.size() < kLongestString) continue;
+    const std::string what = i < arguments ? std::string("an argument")
+                                           : fmt::format("the environment variable {}", text.substr(0, text.find('=')));
+    throw Error(ErrorCode::data_store,
+                fmt::format("Cannot start '{}': {} has {} bytes, and the kernel passes at most {}", program, what,
+                            text.size(), kLongestString - 1),
+                "Put it into a file, or into an artifact.");
+  }
+  throw Error(ErrorCode::data_store,
+              fmt::format("Cannot start '{}': its arguments and its environment have {} bytes together, and the kernel "
+                          "passes at most {}",
+                          program, total, ::sysconf(_SC_ARG_MAX)),
+              "Put what is large into a file, or into an artifact; or raise the limit of the stack (ulimit -s): a "
+              "quarter of it is for these.");
+}
+
+/// What passes when others end.
+bool is_lack(int error) { return error == EAGAIN || error == EMFILE || error == ENFILE || error == ENOMEM; }
+
+NoRoom no_room_or_throw(std::string_view operation, std::string_view object, int error) {
+  try {
+    throw_errno(operation, object, error);
+  } catch (const Error& why) {
+    if (!is_lack(error)) throw;
+    return {why};
+  }
+}
+
+}  // namespace
+
+std::variant<Child, NoRoom> try_start_process(const std::vector<std::string>& command,
+                                              const std::vector<std::string>& arguments,
+                                              const std::vector<std::string>& environment) {
   const SpawnAttributes spawn(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
   Child child;
-  auto [out, out_write] = make_pipe();
-  auto [err, err_write] = make_pipe();
+  auto out = make_pipe();
+  auto err = out ? make_pipe() : std::nullopt;
+  if (!err) return no_room_or_throw("create", "a pipe", errno);
   posix_spawn_file_actions_t actions;
   ::posix_spawn_file_actions_init(&actions);
   ::posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-  ::posix_spawn_file_actions_adddup2(&actions, out_write.get(), 1);
-  ::posix_spawn_file_actions_adddup2(&actions, err_write.get(), 2);
+  ::posix_spawn_file_actions_adddup2(&actions, out->second.get(), 1);
+  ::posix_spawn_file_actions_adddup2(&actions, err->second.get(), 2);
   const std::string& program = command[0];
   const auto argv = c_strings(command, arguments);
   const auto envp = c_strings(environment);
-  const int error = ::posix_spawn(&child.pid, program.c_str(), &actions, &spawn.attributes, argv.data(), envp.data());
+  const int error =
+      ::posix_spawn(&child.pid, file_of(program).c_str(), &actions, &spawn.attributes, argv.data(), envp.data());
   ::posix_spawn_file_actions_destroy(&actions);
-  if (error != 0) throw_errno("start", program, error);
+  if (error == E2BIG) {
+    std::vector<const char*> texts(argv.begin(), argv.end());
+    texts.insert(texts.end(), envp.begin(), envp.end());
+    throw_too_long(program, texts, argv.size());
+  }
+  if (error != 0) return no_room_or_throw("start", program, error);
   child.pidfd.reset(static_cast<int>(::syscall(SYS_pidfd_open, child.pid, 0)));
   if (!child.pidfd) {
     const int failure = errno;
     ::kill(child.pid, SIGKILL);
     ::waitpid(child.pid, nullptr, 0);
-    throw_errno("watch the process of", program, failure);
+    return no_room_or_throw("watch the process of", program, failure);
   }
-  for (const Fd* fd : {&out, &err}) ::fcntl(fd->get(), F_SETFL, O_NONBLOCK);
-  child.out = std::move(out);
-  child.err = std::move(err);
+  child.out = std::move(out->first);
+  child.err = std::move(err->first);
+  for (const Fd* fd : {&child.out, &child.err}) ::fcntl(fd->get(), F_SETFL, O_NONBLOCK);
   return child;
+}
+
+Child start_process(const std::vector<std::string>& command, const std::vector<std::string>& arguments,
+                    const std::vector<std::string>& environment) {
+  auto started = try_start_process(command, arguments, environment);
+  if (const auto* lacking = std::get_if<NoRoom>(&started)) throw lacking->error;
+  return std::get<Child>(std::move(started));
 }
 
 int run_in_foreground(const std::vector<std::string>& command, const std::vector<std::string>& environment) {
@@ -162,6 +221,18 @@ std::optional<ProcessEnd> reap(pid_t pid) {
   ending.written = static_cast<std::uint64_t>(usage.ru_oublock) * kBlock;
   ending.dumped_core = WIFSIGNALED(status) && WCOREDUMP(status);
   return ending;
+}
+
+std::int64_t await_stop(pid_t child, std::int64_t at_most) {
+  constexpr std::int64_t kStep = 2'000;
+  std::int64_t waited = 0;
+  for (; waited < at_most; waited += kStep) {
+    siginfo_t info{};
+    const int flags = WSTOPPED | WEXITED | WNOHANG | WNOWAIT;
+    if (::waitid(P_PID, static_cast<id_t>(child), &info, flags) != 0 || info.si_pid != 0) break;
+    ::usleep(kStep);
+  }
+  return waited;
 }
 
 std::string signal_name(int number) {
@@ -256,79 +327,6 @@ void prefer_as_oom_victim() {
   const Fd fd(::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC));
   if (fd) [[maybe_unused]]
     const ssize_t written = ::write(fd.get(), "500", 3);
-}
-
-namespace {
-
-constexpr const char* kImage = "/proc/self/exe";
-
-std::optional<std::string> image_path() {
-  std::array<char, PATH_MAX> path;
-  const ssize_t length = ::readlink(kImage, path.data(), path.size() - 1);
-  if (length < 0) return std::nullopt;
-  return std::string(path.data(), static_cast<std::size_t>(length));
-}
-
-/// Only a hint, so that the usual program need not look at its memory: whoever is called so may yet be no loader.
-bool is_named_like_a_loader(std::string_view path) {
-  const std::string_view name = path.substr(path.rfind('/') + 1);
-  return name.starts_with("ld-") || name.starts_with("ld.so") || name.starts_with("ld64.so");
-}
-
-/// The file that the main program, the first object that is loaded, was mapped from.
-std::optional<std::string> mapped_program() {
-  std::uintptr_t inside = 0;
-  ::dl_iterate_phdr(
-      [](dl_phdr_info* info, std::size_t, void* found) {
-        *static_cast<std::uintptr_t*>(found) = reinterpret_cast<std::uintptr_t>(info->dlpi_phdr);
-        return 1;
-      },
-      &inside);
-  const auto maps = try_read_file("/proc/self/maps");
-  if (!maps) return std::nullopt;
-  for (const std::string& line : split(maps->text(), '\n')) {  // begin-end permissions offset device inode path
-    char* rest = nullptr;
-    const std::uintptr_t begin = std::strtoull(line.c_str(), &rest, 16);
-    if (*rest != '-') continue;
-    const std::uintptr_t end = std::strtoull(rest + 1, nullptr, 16);
-    const std::size_t path = line.find('/');
-    if (inside >= begin && inside < end && path != std::string::npos) return line.substr(path);
-  }
-  return std::nullopt;
-}
-
-/// Without /proc: what the kernel was told to execute; a loader puts its program's name there.
-std::string told_program() {
-  const auto* const told = reinterpret_cast<const char*>(::getauxval(AT_EXECFN));
-  if (told == nullptr || *told == '\0') throw_errno("find", "this executable", ENOENT);
-  return absolute_path(told);
-}
-
-}  // namespace
-
-std::string own_executable() {
-  const auto image = image_path();
-  if (!image) return told_program();
-  if (!is_named_like_a_loader(*image)) return *image;
-  return mapped_program().value_or(*image);
-}
-
-std::string own_image() {
-  const auto image = image_path();
-  return image && !is_named_like_a_loader(*image) ? kImage : own_executable();
-}
-
-std::vector<std::string> own_command() {
-  const auto image = image_path();
-  if (image && !is_named_like_a_loader(*image)) return {*image};
-  const std::string program = own_executable();
-  if (image && *image == program) return {program};
-  // In a package the loader is lib/ld.so and the program bin/flow.
-  const std::string libraries = directory_of(directory_of(program)) + "/lib";
-  const std::string bundled = libraries + "/ld.so";
-  if (image ? *image != bundled : !exists(bundled)) return image ? std::vector{*image, program} : std::vector{program};
-  const char* const more = std::getenv("LD_LIBRARY_PATH");  // --library-path would hide it
-  return {bundled, "--library-path", more != nullptr && *more != '\0' ? libraries + ":" + more : libraries, program};
 }
 
 void set_variable(std::vector<std::string>& environment, std::string variable) {

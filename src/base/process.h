@@ -6,7 +6,10 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
+
+#include <metaflow/error.h>
 
 #include "base/files.h"
 
@@ -27,9 +30,20 @@ bool is_ignored(int signal);
 
 /// Starts a program: standard input is empty, the other two are pipes, the process leads a group of its own. Signals
 /// have their defaults, except those that the parent of this process wants ignored. `command`: the words that start it,
-/// the first being its path. `environment`: all of it. Throws Error{data_store} if it cannot be started.
+/// the first being its path; if that is this program's own, the file that this process was started from is executed,
+/// whatever has that path now. `environment`: all of it. Throws Error{data_store} if it cannot be started.
 Child start_process(const std::vector<std::string>& command, const std::vector<std::string>& arguments,
                     const std::vector<std::string>& environment);
+
+/// Why there is no room for another process: processes, file descriptors or memory, of which others may give some back.
+/// Its hint names the limit.
+struct NoRoom {
+  Error error;
+};
+/// The same; but where it may succeed later, that is no error: NoRoom.
+std::variant<Child, NoRoom> try_start_process(const std::vector<std::string>& command,
+                                              const std::vector<std::string>& arguments,
+                                              const std::vector<std::string>& environment);
 
 /// Runs a program with this process's terminal, and waits for it: its exit status, or 128 and the signal's number.
 /// Ctrl-C is for the program. Throws Error{data_store} if it cannot be started.
@@ -49,6 +63,10 @@ struct ProcessEnd {
 
 /// Reaps a process that has ended; nothing if it has not.
 std::optional<ProcessEnd> reap(pid_t pid);
+
+/// Waits until a child is stopped (SIGSTOP and the like) or has ended, at most so many microseconds: how
+/// long that took. It is not reaped.
+std::int64_t await_stop(pid_t child, std::int64_t at_most);
 
 /// "SIGKILL", "signal 99"
 std::string signal_name(int number);
@@ -73,9 +91,11 @@ std::uint64_t start_of_process(pid_t pid);
 /// The kernel prefers this process when memory runs out.
 void prefer_as_oom_victim();
 
-/// The file of this program; not that of the loader, where the program was started as an argument of one.
+/// The file of this program; not that of the loader, where the program was started as an argument of one. What has this
+/// path may be another one by now.
 std::string own_executable();
-/// The same, for reading: also when the file was replaced since this process began.
+/// The same, for reading and executing: also when the file was replaced since this process began. It is a name that
+/// only this process has for it, and what it forks.
 std::string own_image();
 /// The words that start this program again: its path. Where it was started through a loader, as a package does
 /// (docs/decisions/bundled-loader.md), that loader, the directories of its libraries, and the path.

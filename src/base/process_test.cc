@@ -2,14 +2,25 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+
+#include <metaflow/error.h>
+
+#include "base/failure_points.h"
+#include "base/format.h"
 
 namespace metaflow::base {
 namespace {
 
 using testing::ElementsAre;
+using testing::HasSubstr;
 
 TEST(Process, AVariableIsSetOnce) {
   std::vector<std::string> environment{"A=1", "AB=2", "B="};
@@ -45,6 +56,62 @@ TEST(Process, OnlyProcessesWithAllTheVariablesAreKilled) {
   EXPECT_EQ(::waitpid(b.pid, &status, WNOHANG), 0) << "the other one lives";
   EXPECT_EQ(kill_processes_with({mark}), 1U);
   ::waitpid(b.pid, &status, 0);
+}
+
+TEST(Process, WhatIsTooLongForTheKernelIsNamed) {
+  const std::string long_text(200'000, 'x');
+  try {
+    start_process({"/bin/true"}, {}, {"A=1", "LONG=" + long_text});
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_THAT(error.message(), HasSubstr("the environment variable LONG has 200005 bytes"));
+    EXPECT_THAT(error.message(), HasSubstr("131071"));
+  }
+  try {
+    start_process({"/bin/true"}, std::vector<std::string>(100, std::string(120'000, 'x')), {});
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_THAT(error.message(), HasSubstr("have 120001"));
+    EXPECT_THAT(error.message(), HasSubstr("bytes together"));
+  }
+}
+
+TEST(Process, ALackOfWhatOthersGiveBackIsNoError) {
+  for (const char* lack : {"start:EAGAIN", "start:EMFILE"}) {
+    set_failure_point(lack);
+    const auto started = try_start_process({"/bin/true"}, {}, {});
+    ASSERT_TRUE(std::holds_alternative<NoRoom>(started));
+    EXPECT_THAT(std::get<NoRoom>(started).error.hint(), HasSubstr("--max-workers"));
+  }
+  set_failure_point("");
+  EXPECT_THROW(try_start_process({"/no/such/program"}, {}, {}), Error);
+}
+
+int exit_code_of(const Child& child) {
+  pollfd ended{child.pidfd.get(), POLLIN, 0};
+  while (::poll(&ended, 1, -1) < 0 && errno == EINTR) {
+  }
+  return reap(child.pid)->exit_code;
+}
+
+TEST(Process, AProgramThatWasReplacedStartsItselfAsItWas) {
+  constexpr const char* kInCopy = "METAFLOW_TEST_REPLACED";
+  if (std::getenv(kInCopy) != nullptr) {
+    const std::string path = own_executable();
+    std::filesystem::remove(path);
+    std::filesystem::copy_file("/bin/false", path);
+    EXPECT_EQ(exit_code_of(start_process({path}, {"--gtest_list_tests", "--gtest_filter=Process.*"}, {})), 0);
+    EXPECT_EQ(read_file(own_image())->size(), std::strtoull(std::getenv(kInCopy), nullptr, 10));
+    return;
+  }
+  std::string directory = testing::TempDir() + "process_XXXXXX";
+  ASSERT_NE(::mkdtemp(directory.data()), nullptr);
+  const std::string copy = directory + "/program";
+  std::filesystem::copy_file(own_executable(), copy);
+  std::vector<std::string> environment = own_environment();
+  set_variable(environment, fmt::format("{}={}", kInCopy, std::filesystem::file_size(copy)));
+  EXPECT_EQ(exit_code_of(start_process({copy}, {"--gtest_filter=Process.AProgramThatWas*"}, environment)), 0);
+  std::filesystem::remove_all(directory);
 }
 
 }  // namespace

@@ -128,7 +128,8 @@ int run_step_command(const Program& program, const compute::Platforms& platforms
   if (const char* scheduler = std::getenv("METAFLOW_SCHEDULER_PID")) base::die_with_parent(std::atoi(scheduler));
   runtime::obey_memory_limit();
   const std::vector<std::string> command = base::own_command();
-  if (command.size() > 1) ::prctl(PR_SET_NAME, program.flow.name.c_str());  // else tools show the name of the loader
+  // Else tools show the name of the file that was executed: that of a loader, or "exe" (base::own_image).
+  ::prctl(PR_SET_NAME, command.size() > 1 ? program.flow.name.c_str() : command[0].c_str() + command[0].rfind('/') + 1);
   return program.language.execute_task(program.flow, platforms.decorators(), compute::parse_step_arguments(argc, argv),
                                        command);
 }

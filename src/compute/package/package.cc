@@ -82,7 +82,9 @@ std::string find_certificate_authorities() {
 Package make_package(const PackagePlan& plan) {
   Archive archive;
   for (const PackageFile& file : plan.files) {
-    const auto content = base::read_file(file.source);
+    // This program as it was started: the file of its path may have been replaced since.
+    const bool is_own = file.source == base::own_executable();
+    const auto content = base::read_file(is_own ? base::own_image() : file.source);
     if (!content)
       throw Error(ErrorCode::invalid_command, fmt::format("'{}' vanished while it was packaged", file.source));
     archive.add(file.name, content->bytes(), file.executable);
