@@ -17,6 +17,8 @@ namespace {
 
 constexpr int kPassedOn[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH};
 
+constexpr std::int64_t kMomentToStop = 2'000'000;  // microseconds; for a child that does not look at signals now
+
 [[noreturn]] void guard(pid_t child, const sigset_t& watched, const std::function<void(int)>& killed) {
   ::setpgid(child, child);
   while (true) {
@@ -24,6 +26,8 @@ constexpr int kPassedOn[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2,
     const int signal = ::sigwaitinfo(&watched, &info);
     if (signal < 0) continue;
     if (signal == SIGTSTP) {  // Ctrl-Z: both stop, and both go on
+      ::kill(child, SIGTSTP);
+      await_stop(child, kMomentToStop);  // it stops what it has started, and then itself
       ::kill(child, SIGSTOP);
       ::kill(::getpid(), SIGSTOP);
       ::kill(child, SIGCONT);

@@ -6,7 +6,8 @@
 namespace metaflow::base {
 
 /// Forks. The child returns and goes on with the program, in a process group of its own. The parent, the guard, stays
-/// behind: it passes signals on (not those that are ignored), and when the child has ended, however, kills all
+/// behind: it passes signals on (not those that are ignored), stops with the child and lets it go on (SIGTSTP, which
+/// the child gets first and may handle, if it stops itself then), and when the child has ended, however, kills all
 /// descendants that are left (it is their subreaper: also those that have called setsid), and ends as the child did. If
 /// the guard is killed, the child gets a SIGTERM; a SIGKILL if it ignores that.
 ///

@@ -183,6 +183,30 @@ TEST(Guard, TheChildIsToldWhenItsGuardDies) {
   EXPECT_EQ(WTERMSIG(program.status()), SIGKILL);
 }
 
+TEST(Guard, TheChildIsToldToStopBeforeBothStop) {
+  Guarded program([](Guarded& self) {
+    sigset_t stop;
+    sigemptyset(&stop);
+    sigaddset(&stop, SIGTSTP);
+    ::sigprocmask(SIG_BLOCK, &stop, nullptr);
+    self.tell(1);
+    int signal = 0;
+    ::sigwait(&stop, &signal);
+    self.tell(signal);
+    ::raise(SIGSTOP);
+    self.tell(2);
+  });
+  EXPECT_EQ(program.hear(), 1);
+  ::kill(program.guard, SIGTSTP);
+  EXPECT_EQ(program.hear(), SIGTSTP);
+  siginfo_t info{};
+  ::waitid(P_PID, static_cast<id_t>(program.guard), &info, WSTOPPED);
+  EXPECT_EQ(info.si_code, CLD_STOPPED);
+  ::kill(program.guard, SIGCONT);
+  EXPECT_EQ(program.hear(), 2);
+  EXPECT_EQ(program.status(), 0);
+}
+
 TEST(Guard, TheChildHasAGroupAndItsSignalsAsBefore) {
   Guarded program([](Guarded& self) {
     sigset_t blocked;

@@ -71,6 +71,16 @@ void RunOutput::on_stop(std::function<void(int signal)> told) {
   });
 }
 
+void RunOutput::on_suspend(std::function<void()> stopping, std::function<void()> going_on) {
+  suspensions_.emplace(std::vector{SIGTSTP});
+  loop_.watch(suspensions_->fd(), [this, stopping = std::move(stopping), going_on = std::move(going_on)] {
+    if (suspensions_->next() == 0) return;
+    stopping();
+    ::raise(SIGSTOP);
+    going_on();
+  });
+}
+
 namespace {
 
 /// Before anything is opened: this process becomes another one. Then makes the places that the run writes to.
@@ -236,6 +246,7 @@ void RunSession::execute(const store::TaskRef& parameters, const Cloning* clonin
       say(run.outlook());
     }
   }
+  output_.on_suspend([&backend] { backend->suspend(); }, [&backend] { backend->proceed(); });
   run.execute(*backend);
 }
 

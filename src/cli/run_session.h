@@ -56,12 +56,15 @@ class RunOutput {
   void say(std::string_view text);
   /// From now on SIGINT, SIGTERM and SIGHUP do not end this process: the loop tells of them.
   void on_stop(std::function<void(int signal)> told);
+  /// From now on this process stops (SIGTSTP, of Ctrl-Z) after `stopping`, and then goes on with `going_on`.
+  void on_suspend(std::function<void()> stopping, std::function<void()> going_on);
 
  private:
   base::EventLoop& loop_;
   base::Clock& clock_;
   std::unique_ptr<runtime::Reporter> reporter_;
   std::optional<base::SignalReader> signals_;
+  std::optional<base::SignalReader> suspensions_;
   bool stop_was_asked_for_ = false;  // by one of them
 };
 

@@ -78,7 +78,8 @@ class Backend {
   virtual ~Backend() = default;
   /// Whether an attempt of this step can be started now; else when others have finished.
   virtual bool has_room(const std::string& /*step*/) const { return true; }
-  /// Starts an attempt. One that cannot be started is told as finished, later, from the loop.
+  /// Starts an attempt, at once or when there is room for it. One that cannot be started is told as finished, later,
+  /// from the loop.
   virtual void submit(const Attempt& attempt) = 0;
   /// Stops attempts that have not finished; ignores those that it does not know. They are told as finished when they
   /// have.
@@ -86,6 +87,9 @@ class Backend {
   /// The reader of the run's output is slow. While `held`, a backend that can do so does not read what attempts print,
   /// so that they block.
   virtual void hold_output(bool /*held*/) {}
+  /// Stops attempts in their tracks (Ctrl-Z), and lets them go on. What is executed elsewhere need not stop.
+  virtual void suspend() {}
+  virtual void proceed() {}
   /// The run is over and no attempt is left: nothing that belongs to it may remain. May wait a few seconds; throws
   /// nothing.
   virtual void end() = 0;

@@ -31,6 +31,14 @@ void Router::hold_output(bool held) {
   for (const auto& backend : backends_) backend->hold_output(held);
 }
 
+void Router::suspend() {
+  for (const auto& backend : backends_) backend->suspend();
+}
+
+void Router::proceed() {
+  for (const auto& backend : backends_) backend->proceed();
+}
+
 void Router::end() {
   for (const auto& backend : backends_) backend->end();
 }

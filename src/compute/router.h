@@ -23,6 +23,8 @@ class Router : public Backend {
   void submit(const Attempt& attempt) override;
   void stop(std::span<const AttemptId> attempts, Stop how) override;
   void hold_output(bool held) override;
+  void suspend() override;
+  void proceed() override;
   void end() override;
 
  private:

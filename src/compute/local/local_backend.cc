@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <variant>
 
 #include <metaflow/error.h>
 
@@ -20,7 +21,9 @@ using store::Stream;
 namespace {
 
 constexpr std::size_t kBufferSize = 64 * 1024;
-constexpr std::int64_t kLate = 5'000'000;  // that an attempt may take longer than it may, to end itself
+constexpr std::int64_t kLate = 5'000'000;        // that an attempt may take longer than it may, to end itself
+constexpr std::int64_t kLookAgain = 1'000'000;   // whether there is room by now
+constexpr std::int64_t kMomentToStop = 500'000;  // for all of them: the guard waits for this process, too
 
 }  // namespace
 
@@ -36,6 +39,7 @@ LocalBackend::LocalBackend(base::EventLoop& loop, BackendEvents& events, std::ve
 }
 
 LocalBackend::~LocalBackend() {
+  if (look_again_) loop_.cancel(*look_again_);
   for (auto& [id, process] : processes_) {
     if (process->deadline) loop_.cancel(*process->deadline);
     ::kill(-process->child.pid, SIGKILL);
@@ -46,13 +50,53 @@ LocalBackend::~LocalBackend() {
 }
 
 bool LocalBackend::has_room(const std::string& step) const {
+  if (!waiting_.empty()) return false;
   const auto request = requests_.find(step);
   return request == requests_.end() || machine_.fits(request->second);
 }
 
 void LocalBackend::submit(const Attempt& attempt) {
+  if (!waiting_.empty()) return waiting_.push_back(attempt);
+  const auto lacking = try_to_start(attempt);
+  if (!lacking) return;
+  if (processes_.empty()) return tell_not_started(attempt.id, lacking->what());
+  waiting_.push_back(attempt);
+  look_again();
+}
+
+/// Others than our tasks give something back, too.
+void LocalBackend::look_again() {
+  if (look_again_) return;
+  look_again_ = loop_.after(kLookAgain, [this] {
+    look_again_.reset();
+    start_waiting();
+    if (!waiting_.empty()) look_again();
+  });
+}
+
+/// In their order, as far as there is room.
+void LocalBackend::start_waiting() {
+  while (!waiting_.empty()) {
+    const auto lacking = try_to_start(waiting_.front());
+    if (lacking && !processes_.empty()) return;
+    // Nothing of ours runs that would give anything back.
+    if (lacking) tell_not_started(waiting_.front().id, lacking->what());
+    waiting_.pop_front();
+  }
+}
+
+void LocalBackend::tell_not_started(AttemptId id, const std::string& cause) {
+  loop_.after(0, [this, id, cause] {
+    Verdict verdict;
+    verdict.cause = cause;
+    events_.on_finished(id, verdict);
+  });
+}
+
+std::optional<Error> LocalBackend::try_to_start(const Attempt& attempt) {
   auto process = std::make_unique<Process>();
   process->id = attempt.id;
+  process->time_limit = attempt.time_limit;
   if (const auto request = requests_.find(attempt.step.step); request != requests_.end())
     process->grant = machine_.take(request->second);
   std::vector<std::string> environment = environment_;
@@ -67,29 +111,36 @@ void LocalBackend::submit(const Attempt& attempt) {
     environment.push_back(fmt::format("METAFLOW_MEMORY_LIMIT={}", limit));
   }
   try {
-    process->child = base::start_process(command_, to_command_line(attempt.step), environment);
+    auto started = base::try_start_process(command_, to_command_line(attempt.step), environment);
+    if (const auto* lacking = std::get_if<base::NoRoom>(&started)) {
+      machine_.give_back(process->grant);
+      return lacking->error;
+    }
+    process->child = std::get<base::Child>(std::move(started));
   } catch (const Error& error) {
     machine_.give_back(process->grant);
-    loop_.after(0, [this, id = attempt.id, cause = std::string(error.what())] {
-      Verdict verdict;
-      verdict.cause = cause;
-      events_.on_finished(id, verdict);
-    });
-    return;
+    tell_not_started(attempt.id, error.what());
+    return std::nullopt;
   }
   Process& started = *process;
   processes_[attempt.id] = std::move(process);
   loop_.watch(started.child.pidfd.get(), [this, &started] { on_ended(started); });
   if (!held_) watch_output(started);
-  if (attempt.time_limit > 0) {
-    // It ends itself when its time is up. This is for one that cannot.
-    started.deadline = loop_.after(attempt.time_limit + kLate, [&started] {
-      started.deadline.reset();
-      started.killed_late = true;
-      ::kill(-started.child.pid, SIGKILL);
-    });
-  }
+  arm_deadline(started);
   events_.on_started(attempt.id, fmt::format("pid {}", started.child.pid));
+  return std::nullopt;
+}
+
+/// It ends itself when its time is up. This is for one that cannot.
+void LocalBackend::arm_deadline(Process& process) {
+  if (process.deadline) loop_.cancel(*process.deadline);
+  process.deadline.reset();
+  if (process.time_limit == 0) return;
+  process.deadline = loop_.after(process.time_limit + kLate, [&process] {
+    process.deadline.reset();
+    process.killed_late = true;
+    ::kill(-process.child.pid, SIGKILL);
+  });
 }
 
 void LocalBackend::watch_output(Process& process) {
@@ -169,12 +220,32 @@ void LocalBackend::on_ended(Process& process) {
   verdict.timed_out = verdict.timed_out || ended.killed_late;
   ended.group.reset();
   events_.on_finished(done.key(), verdict);
+  start_waiting();
 }
 
 void LocalBackend::stop(std::span<const AttemptId> attempts, Stop how) {
   for (AttemptId id : attempts) {
     const auto found = processes_.find(id);
     if (found != processes_.end()) ::kill(-found->second->child.pid, how == Stop::ask ? SIGTERM : SIGKILL);
+    if (std::erase_if(waiting_, [id](const Attempt& attempt) { return attempt.id == id; }) > 0)
+      tell_not_started(id, "Task was stopped before there was room for its process.");
+  }
+}
+
+void LocalBackend::suspend() {
+  // First the signal that a step with a time limit stops its clock for (arm_timeout), then the one that nobody ignores.
+  for (const auto& [id, process] : processes_) ::kill(-process->child.pid, SIGTSTP);
+  std::int64_t left = kMomentToStop;
+  for (const auto& [id, process] : processes_) {
+    if (process->time_limit > 0) left -= base::await_stop(process->child.pid, left);
+  }
+  for (const auto& [id, process] : processes_) ::kill(-process->child.pid, SIGSTOP);
+}
+
+void LocalBackend::proceed() {
+  for (const auto& [id, process] : processes_) {
+    ::kill(-process->child.pid, SIGCONT);
+    arm_deadline(*process);
   }
 }
 

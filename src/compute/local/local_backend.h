@@ -1,11 +1,14 @@
 // Attempts as child processes on this machine.
 #pragma once
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include <metaflow/error.h>
 
 #include "base/event_loop.h"
 #include "base/memory_group.h"
@@ -15,6 +18,9 @@
 
 namespace metaflow::compute {
 
+/// Where this machine lacks what another process needs (its limits of processes and file descriptors, its memory), an
+/// attempt waits until another one has ended, or the machine has more; if none runs, it is told as finished. Not
+/// thread-safe.
 class LocalBackend : public Backend {
  public:
   /// `command`: the words that start the flow, which knows the command `step` (base::own_command). `environment`: of
@@ -27,6 +33,10 @@ class LocalBackend : public Backend {
   void submit(const Attempt& attempt) override;
   void stop(std::span<const AttemptId> attempts, Stop how) override;
   void hold_output(bool held) override;
+  /// Stops whole process groups. The clock of a step's time limit stands still meanwhile; the backend's own, for steps
+  /// that do not end themselves, begins again.
+  void suspend() override;
+  void proceed() override;
   void end() override;
 
  private:
@@ -37,10 +47,18 @@ class LocalBackend : public Backend {
     bool err_open = true;
     Grant grant;  // of the machine
     std::optional<base::MemoryGroup> group;
+    std::int64_t time_limit = 0;  // microseconds; 0: none
     std::optional<base::EventLoop::Timer> deadline;
     bool killed_late = false;
   };
 
+  /// Why there is no room for it now; nothing: it has been started, or told as finished.
+  std::optional<Error> try_to_start(const Attempt& attempt);
+  void start_waiting();
+  void look_again();
+  /// Later, from the loop.
+  void tell_not_started(AttemptId id, const std::string& cause);
+  void arm_deadline(Process& process);
   void watch_output(Process& process);
   /// Tells what can be read now; false at the end of the stream.
   bool read(Process& process, store::Stream stream);
@@ -58,6 +76,8 @@ class LocalBackend : public Backend {
   Machine machine_;
   std::string buffer_;
   std::map<AttemptId, std::unique_ptr<Process>> processes_;
+  std::deque<Attempt> waiting_;  // for room
+  std::optional<base::EventLoop::Timer> look_again_;
   bool held_ = false;
 };
 

@@ -3,14 +3,20 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sched.h>
+
+#include <sstream>
 
 #include "base/cpus.h"
+#include "base/failure_points.h"
+#include "base/files.h"
 #include "base/testing.h"
 #include "compute/testing.h"
 
 namespace metaflow::compute {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
 
 constexpr std::uint64_t kMegabyte = 1'000'000;
@@ -105,6 +111,83 @@ TEST_F(LocalBackendTest, WhatAFailedAttemptLeftBehindIsKilledWithIt) {
   const auto left = static_cast<pid_t>(std::stoi(out(1)));
   backend_.end();
   EXPECT_EQ(base::start_of_process(left), 0U);
+}
+
+// --- no room for another process
+
+class LocalBackendWithoutRoom : public LocalBackendTest {
+ protected:
+  ~LocalBackendWithoutRoom() override { base::set_failure_point(""); }
+};
+
+TEST_F(LocalBackendWithoutRoom, WhatCannotBeStartedNowIsStartedWhenAnotherHasEnded) {
+  AttemptId id = 1;
+  for (const char* lack : {"start:EAGAIN:1", "start:EMFILE:1"}) {
+    submit(id, "work", "exit 0");
+    base::set_failure_point(lack);
+    submit(id + 1, "work", "exit 0");
+    EXPECT_FALSE(backend_.has_room("work")) << "one waits already";
+    EXPECT_TRUE(wait(id + 1).exited_well) << lack;
+    EXPECT_EQ(events_.finished[id], 1);
+    EXPECT_TRUE(backend_.has_room("work"));
+    id += 2;
+  }
+}
+
+TEST_F(LocalBackendWithoutRoom, WhereNothingRunsTheLimitIsNamed) {
+  base::set_failure_point("start:EAGAIN:1:sticky");
+  submit(1, "work", "exit 0");
+  EXPECT_THAT(events_.finished, testing::IsEmpty()) << "nothing ends within a call";
+  const Verdict& verdict = wait(1);
+  EXPECT_THAT(verdict.cause, AllOf(HasSubstr("ulimit -u"), HasSubstr("pids.max"), HasSubstr("--max-workers")));
+  EXPECT_FALSE(verdict.exited_well || verdict.exited);
+}
+
+TEST_F(LocalBackendWithoutRoom, TheLastOneThatRunsLeavesTheOthersNothingToWaitFor) {
+  submit(1, "work", "exit 0");
+  base::set_failure_point("start:EAGAIN:1:sticky");
+  submit(2, "work", "exit 0");
+  submit(3, "work", "exit 0");
+  EXPECT_TRUE(wait(1).exited_well);
+  EXPECT_THAT(wait(2).cause, HasSubstr("ulimit -u"));
+  EXPECT_THAT(wait(3).cause, HasSubstr("ulimit -u"));
+}
+
+TEST_F(LocalBackendWithoutRoom, WhatWaitsIsStopped) {
+  submit(1, "work", "sleep 1000");
+  base::set_failure_point("start:EAGAIN:1:sticky");
+  submit(2, "work", "exit 0");
+  const AttemptId ids[] = {2};
+  backend_.stop(ids, Stop::ask);
+  EXPECT_THAT(events_.finished, testing::IsEmpty()) << "nothing ends within a call";
+  EXPECT_THAT(wait(2).cause, HasSubstr("stopped before"));
+  EXPECT_EQ(events_.finished[2], 1);
+}
+
+// --- Ctrl-Z
+
+/// The letter of proc(5).
+char state_of(pid_t pid) {
+  const auto stat = base::read_file("/proc/" + std::to_string(pid) + "/stat");
+  return stat->text()[stat->text().rfind(')') + 2];
+}
+
+TEST_F(LocalBackendTest, WholeGroupsStopAndGoOn) {
+  // One of them does not care for SIGTSTP.
+  submit(1, "work", "trap '' TSTP; sleep 1000 & echo $$ $!; wait");
+  while (out(1).find('\n') == std::string::npos) loop_.run_once();
+  std::istringstream pids(out(1));
+  pid_t shell = 0;
+  pid_t child = 0;
+  pids >> shell >> child;
+  backend_.suspend();
+  for (const pid_t pid : {shell, child}) {
+    while (state_of(pid) != 'T') ::sched_yield();
+  }
+  backend_.proceed();
+  for (const pid_t pid : {shell, child}) {
+    while (state_of(pid) == 'T') ::sched_yield();
+  }
 }
 
 }  // namespace
