@@ -29,8 +29,9 @@ struct environment {
 
 /// Tries a task again that failed, for whatever reason: an exception, a signal, a timeout.
 struct retry {
-  int times = 3;                       // besides the first try; at most 4
-  double minutes_between_retries = 2;  // no worker waits for it
+  int times = 3;  // besides the first try; at most 4
+  /// No worker waits for it. Nothing: none on this machine, 2 minutes on others.
+  std::optional<double> minutes_between_retries{};
 };
 
 /// Stops a try that takes longer than the sum of these. Counts as a failure: retry and catch_ apply.

@@ -45,7 +45,8 @@ void check_retry(const retry& decorator) {
   if (decorator.times > kMaxRetries)
     throw Error(ErrorCode::invalid_value,
                 fmt::format("The maximum number of retries is @retry(times={}).", kMaxRetries));
-  if (!(decorator.minutes_between_retries >= 0 && decorator.minutes_between_retries <= kMaxMinutes))
+  const double pause = decorator.minutes_between_retries.value_or(0);
+  if (!(pause >= 0 && pause <= kMaxMinutes))
     throw Error(ErrorCode::invalid_value, fmt::format("minutes_between_retries is from 0 to {}", kMaxMinutes));
 }
 

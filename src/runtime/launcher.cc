@@ -137,7 +137,7 @@ bool Launcher::try_again(ScheduledTask& task, const compute::Verdict& verdict) {
     report_.say(task, fmt::format("It was lost with its machine: it is executed again, which is no retry ({} of {}).",
                                   task.lost, verdict.uncounted));
   }
-  const std::int64_t pause = task.policy.pause;
+  const std::int64_t pause = task.policy.pause_after(task.elsewhere);
   if (uncounted || pause == 0 || task.is_fallback()) {
     again_.push_back(std::move(task));
     return true;

@@ -18,7 +18,7 @@ TEST(Policy, WithoutDecoratorsOneAttempt) {
   const AttemptPolicy plain = policy({});
   EXPECT_EQ(plain.attempts(), 1);
   EXPECT_EQ(plain.time_limit, 0);
-  EXPECT_EQ(plain.pause, 0);
+  EXPECT_EQ(plain.pause_after(false), 0);
   EXPECT_FALSE(plain.is_fallback(0));
 }
 
@@ -26,7 +26,14 @@ TEST(Policy, Retry) {
   const AttemptPolicy again = policy({"retry:times=3,minutes_between_retries=0.5"});
   EXPECT_EQ(again.user_attempts(), 4);
   EXPECT_EQ(again.attempts(), 4);
-  EXPECT_EQ(again.pause, 30'000'000);
+  EXPECT_EQ(again.pause_after(false), 30'000'000);
+  EXPECT_EQ(again.pause_after(true), 30'000'000);
+}
+
+TEST(Policy, WithoutAWordOnPausesThereAreNoneOnThisMachine) {
+  EXPECT_EQ(policy({"retry"}).pause_after(false), 0);
+  EXPECT_EQ(policy({"retry"}).pause_after(true), 120'000'000);
+  EXPECT_EQ(policy({"retry:minutes_between_retries=0"}).pause_after(true), 0);
 }
 
 TEST(Policy, CatchAddsLastResortsThatAreNoAttemptsOfTheUser) {
