@@ -27,17 +27,34 @@ template std::optional<catch_> find_decorator<catch_>(const std::vector<Decorato
 namespace {
 
 constexpr int kMaxRetries = 4;  // Metaflow's: 6 attempts at most, one of them the last resort of catch
+// Of Linux: bytes of NAME=value with the zero behind it, and of all together, however large the stack may be.
+constexpr std::size_t kLongestVariable = 128 * 1024;
+constexpr std::size_t kMostVariables = 6 * 1024 * 1024;
+constexpr const char* kTooLong = "Put it into a file, or into an artifact.";
 constexpr double kMaxMinutes = 60 * 24 * 365;
 
 double seconds_of(const timeout& limit) { return limit.seconds + limit.minutes * 60 + limit.hours * 3600; }
 
 void check_environment(const environment& decorator) {
+  std::size_t total = 0;
   for (const auto& [name, value] : decorator.vars) {
     if (name.empty() || name.find('=') != std::string::npos || name.find('\0') != std::string::npos)
       throw Error(ErrorCode::invalid_value, fmt::format("'{}' cannot be the name of an environment variable", name));
     if (value.find('\0') != std::string::npos)
       throw Error(ErrorCode::invalid_value, fmt::format("the value of '{}' has a zero byte", name));
+    const std::size_t size = name.size() + value.size() + 2;
+    if (size > kLongestVariable)
+      throw Error(ErrorCode::invalid_value,
+                  fmt::format("the value of '{}' has {} bytes: with its name Linux passes at most {} to a process",
+                              name, value.size(), kLongestVariable - 2),
+                  kTooLong);
+    total += size;
   }
+  if (total > kMostVariables)
+    throw Error(ErrorCode::invalid_value,
+                fmt::format("the variables have {} bytes together: Linux passes at most {} to a process", total,
+                            kMostVariables),
+                kTooLong);
 }
 
 void check_retry(const retry& decorator) {

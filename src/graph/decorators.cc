@@ -95,7 +95,8 @@ void DecoratorTable::check(const Decorator& decorator) const {
     kind(decorator.name).check(decorator.attributes);
   } catch (const Error& error) {
     if (error.code() == ErrorCode::unknown_decorator) throw;
-    throw Error(ErrorCode::invalid_value, fmt::format("Decorator '{}': {}", decorator.name, error.message()));
+    throw Error(ErrorCode::invalid_value, fmt::format("Decorator '{}': {}", decorator.name, error.message()),
+                error.hint());
   }
 }
 

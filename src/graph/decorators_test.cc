@@ -1,0 +1,39 @@
+#include "graph/decorators.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <metaflow/error.h>
+
+#include "base/format.h"
+
+namespace metaflow::graph {
+namespace {
+
+using testing::HasSubstr;
+
+std::string refusal_of(const std::string& spec) {
+  try {
+    DecoratorTable(core_decorators()).parse(spec);
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST(Decorators, VariablesThatTheKernelCannotPassAreRefused) {
+  auto variables = [](std::size_t count, std::size_t size) {
+    std::string text;
+    for (std::size_t i = 0; i < count; ++i)
+      text += fmt::format(R"({}"V{:02}": "{}")", i == 0 ? "" : ", ", i, std::string(size, 'x'));
+    return "environment:vars={" + text + "}";
+  };
+  EXPECT_EQ(refusal_of(variables(1, 131'067)), "");  // V00=, and the zero behind it
+  EXPECT_THAT(refusal_of(variables(1, 131'068)),
+              HasSubstr("'V00' has 131068 bytes: with its name Linux passes at most"));
+  EXPECT_EQ(refusal_of(variables(48, 131'000)), "");
+  EXPECT_THAT(refusal_of(variables(50, 131'000)), HasSubstr("bytes together"));
+}
+
+}  // namespace
+}  // namespace metaflow::graph
