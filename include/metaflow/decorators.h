@@ -4,13 +4,26 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include <metaflow/batch.h>
+#include <metaflow/caught.h>
+#include <metaflow/codec.h>
 #include <metaflow/detail/decorator.h>
 #include <metaflow/kubernetes.h>
 
 namespace metaflow {
+
+namespace detail {
+
+/// The name of a member of a flow (metaflow/inputs.h).
+template <class Flow, class T>
+std::string name_of_member(T Flow::*member);
+
+}  // namespace detail
 
 /// What a task needs: a hint, which takes effect through a decorator that names a platform (`--with
 /// resources:cpu=4,memory=8000`).
@@ -41,11 +54,50 @@ struct timeout {
   double hours = 0;
 };
 
-/// Lets the run go on when the last try of a task has failed. The task keeps what the step had set before it threw; if
-/// its process died, what it began with.
+/// An artifact that no member of the flow holds, by its name: readers in Python see it, the steps do not.
+struct for_python {
+  std::string name;
+};
+
+/// Which artifact holds what catch_ has caught: a member of the flow, `&Sweep::problem`; `mf::for_python{"problem"}`;
+/// or none.
+class caught_artifact {
+ public:
+  caught_artifact() = default;
+  caught_artifact(for_python artifact) : name_(std::move(artifact.name)) {}
+  template <class Flow, class T>
+    requires(!std::is_function_v<T>)
+  caught_artifact(T Flow::*member) {
+    constexpr bool kHoldsIt = std::is_same_v<T, std::optional<CaughtException>>;
+    static_assert(kHoldsIt, "metaflow: the member that catch_ fills is a std::optional<mf::CaughtException>");
+    if constexpr (kHoldsIt) name_ = detail::name_of_member(member);
+  }
+  template <class Text>
+    requires(std::is_same_v<std::decay_t<Text>, char*> || std::is_same_v<std::decay_t<Text>, const char*> ||
+             std::is_same_v<Text, std::string> || std::is_same_v<Text, std::string_view>)
+  caught_artifact(const Text& /*name*/) {
+    static_assert(!std::is_same_v<Text, Text>,
+                  "metaflow: catch_ fills a member, .var = &Flow::problem, or mf::for_python{\"problem\"}");
+  }
+
+  const std::string& name() const { return name_; }
+  bool empty() const { return name_.empty(); }
+
+ private:
+  std::string name_;
+};
+
+template <>
+struct Codec<caught_artifact> {
+  using Stored = std::string;
+  static std::string save(const caught_artifact& artifact) { return artifact.name(); }
+  static caught_artifact load(std::string name) { return for_python{std::move(name)}; }
+};
+
+/// Lets the run go on when the last try of a task has failed. The task keeps what the step had set before it threw, or
+/// its time was up; if its process died, what it began with.
 struct catch_ {
-  std::string var{};            // an artifact that holds a CaughtException, or nothing if the step succeeded: a member
-                                // std::optional<mf::CaughtException>, or, for readers in Python only, any other name
+  caught_artifact var{};        // holds a CaughtException, or nothing if the step succeeded
   bool print_exception = true;  // in the log of the task
 };
 

@@ -49,6 +49,11 @@ std::size_t position_of(T Flow::*pointer) {
   return position_in(members, kLayout<Flow>.members, wanted);
 }
 
+template <class Flow, class T>
+std::string name_of_member(T Flow::*member) {
+  return std::string(kMemberNames<Flow>.names[position_of(member)]);
+}
+
 [[noreturn]] void throw_no_input(std::size_t index, std::size_t size);
 
 template <auto Method>

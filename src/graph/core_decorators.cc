@@ -75,10 +75,11 @@ void check_timeout(const timeout& decorator) {
 }
 
 void check_catch(const catch_& decorator) {
-  if (decorator.var.empty()) return;
-  if (detail::identifier_before(decorator.var, decorator.var.size()) != decorator.var ||
-      decorator.var.starts_with('_') || base::is_digit(decorator.var[0]) || decorator.var == "name")
-    throw Error(ErrorCode::invalid_value, fmt::format("'{}' cannot be the name of an artifact", decorator.var));
+  const std::string& name = decorator.var.name();
+  if (name.empty()) return;
+  if (detail::identifier_before(name, name.size()) != name || name.starts_with('_') || base::is_digit(name[0]) ||
+      name == "name")
+    throw Error(ErrorCode::invalid_value, fmt::format("'{}' cannot be the name of an artifact", name));
 }
 
 void check_catch_step(const Step& step) {

@@ -35,11 +35,11 @@ void check_catch(const graph::Graph& graph, const Language& language) {
   for (const graph::Step& step : graph.steps()) {
     const auto caught = graph::find_decorator<catch_>(step.decorators);
     if (!caught) continue;
-    const auto* artifact = graph.flow().find_artifact(caught->var);
+    const auto* artifact = graph.flow().find_artifact(caught->var.name());
     if (artifact == nullptr || holds_exception(*artifact, language)) continue;
     throw Error(ErrorCode::invalid_flow,
-                fmt::format("@catch is to put an exception into '{}', which cannot hold one", caught->var),
-                fmt::format("Declare it so: std::optional<mf::CaughtException> {};", caught->var));
+                fmt::format("@catch is to put an exception into '{}', which cannot hold one", caught->var.name()),
+                fmt::format("Declare it so: std::optional<mf::CaughtException> {};", caught->var.name()));
   }
 }
 

@@ -330,9 +330,10 @@ void TaskSession::finish(int chosen) {
 /// The artifact that catch was asked for.
 void TaskSession::save_caught() {
   if (!policy_.caught || policy_.caught->var.empty()) return;
-  std::erase_if(data_.artifacts, [&](const ArtifactRecord& a) { return a.name == policy_.caught->var; });
+  const std::string& name = policy_.caught->var.name();
+  std::erase_if(data_.artifacts, [&](const ArtifactRecord& a) { return a.name == name; });
   data_.artifacts.push_back(
-      store::save_value(*store_, policy_.caught->var, [&](detail::Pickler& out) { detail::encode(out, exception_); }));
+      store::save_value(*store_, name, [&](detail::Pickler& out) { detail::encode(out, exception_); }));
 }
 
 void TaskSession::write(TaskFacts facts) {

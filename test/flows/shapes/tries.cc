@@ -5,7 +5,6 @@ namespace {
 
 constexpr mf::retry kThrice{.times = 3, .minutes_between_retries = 0};
 constexpr mf::retry kTwice{.times = 2, .minutes_between_retries = 0};
-const mf::catch_ kCaught{.var = "caught", .print_exception = false};
 
 struct Tries : shapes::Shape<Tries> {
   static std::vector<std::string> first_items() { return {"a", "b"}; }
@@ -29,16 +28,18 @@ struct Tries : shapes::Shape<Tries> {
 
   static auto graph() {
     using F = Tries;
+    const mf::catch_ caught{.var = static_cast<std::optional<mf::CaughtException> F::*>(&F::caught),
+                            .print_exception = false};
     return mf::graph(mf::step<&F::start>(kThrice, mf::next<&F::left, &F::right>),
-                     mf::step<&F::left>(kTwice, kCaught, mf::next<&F::join>),
+                     mf::step<&F::left>(kTwice, caught, mf::next<&F::join>),
                      mf::step<&F::right>(kTwice, mf::foreach<&F::x, &F::inner_split>),
                      mf::step<&F::inner_split>(kTwice, mf::foreach<&F::y, &F::inner>),
-                     mf::step<&F::inner>(kTwice, kCaught, mf::next<&F::inner_join>),
+                     mf::step<&F::inner>(kTwice, caught, mf::next<&F::inner_join>),
                      mf::step<&F::inner_join>(kTwice, mf::next<&F::after>),
-                     mf::step<&F::after>(kTwice, kCaught, mf::next<&F::outer_join>),
+                     mf::step<&F::after>(kTwice, caught, mf::next<&F::outer_join>),
                      mf::step<&F::outer_join>(kTwice, mf::next<&F::join>),
                      mf::step<&F::join>(kTwice, mf::next<&F::end>),
-                     mf::step<&F::end>(mf::catch_{.var = "for_python", .print_exception = false}));
+                     mf::step<&F::end>(mf::catch_{.var = mf::for_python{"for_python"}, .print_exception = false}));
   }
 };
 
