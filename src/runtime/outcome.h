@@ -19,13 +19,15 @@ namespace metaflow::runtime {
 
 enum class Outcome : std::uint8_t {
   done,   // to be committed
-  threw,  // its step threw: to be committed as not ok, for what it had set until then
+  threw,  // its step threw, or its time was up: to be committed as not ok, for what it had set until then
   died,   // nothing of it may be seen
 };
 
 /// `data`: what it left, if it did. A process that crashed after its last write, in a static destructor, has died.
 inline Outcome outcome_of(const compute::Verdict& verdict, const store::TaskData* data) {
-  if (data == nullptr || !verdict.exited) return Outcome::died;
+  if (data == nullptr) return Outcome::died;
+  if (!data->ok && verdict.timed_out) return Outcome::threw;
+  if (!verdict.exited) return Outcome::died;
   if (data->ok) return verdict.exited_well ? Outcome::done : Outcome::died;
   return Outcome::threw;
 }

@@ -297,5 +297,17 @@ TEST(RunRetry, NoticesOfAFewTasksAreTheirsAndOfManyTheSteps) {
   EXPECT_EQ(world.reporter.count("] Job is queued."), 5U);
 }
 
+TEST(Outcome, WhatHasTimedOutIsKeptIfItWasSaved) {
+  compute::Verdict killed;
+  store::TaskData left;
+  left.ok = false;
+  EXPECT_EQ(outcome_of(killed, &left), Outcome::died);
+  killed.timed_out = true;
+  EXPECT_EQ(outcome_of(killed, &left), Outcome::threw);
+  EXPECT_EQ(outcome_of(killed, nullptr), Outcome::died);
+  left.ok = true;  // it had finished, and its time was up in a static destructor
+  EXPECT_EQ(outcome_of(killed, &left), Outcome::died);
+}
+
 }  // namespace
 }  // namespace metaflow::runtime

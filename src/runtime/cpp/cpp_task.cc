@@ -50,7 +50,7 @@ class CppTask {
       session_.open();
       load_members();
       int chosen = -1;
-      if (session_.begin() && call()) chosen = choose();
+      if (session_.begin([this] { save_what_can_be(); }) && call()) chosen = choose();
       save_members();
       session_.finish(chosen);
       return kTaskSucceeded;

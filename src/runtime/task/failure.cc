@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -13,16 +14,21 @@
 #include <unwind.h>
 
 #include <array>
+#include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <functional>
 #include <new>
+#include <utility>
 
 #include <metaflow/error.h>
 
 #include "base/files.h"
 #include "base/format.h"
+#include "base/process.h"
 #include "base/text.h"
 #include "compute/step_arguments.h"
 #include "runtime/task/memory.h"
@@ -145,6 +151,7 @@ constexpr std::size_t kLongestCommand = 8;  // of base::own_command
 constexpr std::array kFatal{SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
 /// Never freed: a static destructor may crash.
 const std::vector<std::string>* own_command = nullptr;
+const std::string* own_image = nullptr;
 posix_spawn_file_actions_t output_to_error;
 
 /// Text made without allocation.
@@ -193,8 +200,7 @@ void locate_frames(const base::RawStack& stack, Frames& frames) {
             const auto& segment = info->dlpi_phdr[p];
             const std::uintptr_t begin = info->dlpi_addr + segment.p_vaddr;
             if (segment.p_type != PT_LOAD || s.address < begin || s.address >= begin + segment.p_memsz) continue;
-            *s.line << (info->dlpi_name != nullptr && *info->dlpi_name != '\0' ? info->dlpi_name
-                                                                               : own_command->back().c_str())
+            *s.line << (info->dlpi_name != nullptr && *info->dlpi_name != '\0' ? info->dlpi_name : own_image->c_str())
                     << "+";
             s.line->hex(s.address - info->dlpi_addr);
             s.found = true;
@@ -209,6 +215,7 @@ void locate_frames(const base::RawStack& stack, Frames& frames) {
 
 /// Prints the stack of the calling thread, from within a signal handler.
 void print_stack() {
+  if (own_command == nullptr) return;
   static Frames frames;
   const base::RawStack stack = base::capture_stack();
   locate_frames(stack, frames);
@@ -221,7 +228,8 @@ void print_stack() {
   argv[words] = nullptr;
   // posix_spawn: it shares memory with its child instead of copying it, and allocates nothing.
   pid_t pid = 0;
-  if (::posix_spawn(&pid, argv[0], &output_to_error, nullptr, argv.data(), environ) == 0) {
+  const char* const program = own_command->size() == 1 ? own_image->c_str() : argv[0];
+  if (::posix_spawn(&pid, program, &output_to_error, nullptr, argv.data(), environ) == 0) {
     for (int i = 0; i < 200; ++i) {  // ten seconds at most
       if (::waitpid(pid, nullptr, WNOHANG) != 0) break;
       ::usleep(50'000);
@@ -254,6 +262,31 @@ void on_fatal_signal(int number, siginfo_t* info, void*) {
 }
 
 std::array<char, 256> timeout_message{};
+std::function<void()>* save_at_timeout = nullptr;  // never freed
+
+void save_in_another_process() {
+  constexpr int kMostTime = 4'000'000;  // microseconds: the scheduler has a clock, too
+  constexpr int kLook = 5'000;
+  const pid_t parent = ::getpid();
+  const pid_t child = ::_Fork();
+  if (child == 0) {
+    base::die_with_parent(parent);
+    const rlimit none{0, 0};
+    ::setrlimit(RLIMIT_CORE, &none);
+    try {
+      (*save_at_timeout)();
+    } catch (...) {  // it is not saved
+    }
+    ::_exit(0);
+  }
+  if (child < 0) return;
+  for (int waited = 0; waited < kMostTime; waited += kLook) {
+    if (::waitpid(child, nullptr, WNOHANG) != 0) return;
+    ::usleep(kLook);
+  }
+  ::kill(child, SIGKILL);
+  ::waitpid(child, nullptr, 0);
+}
 
 void on_timeout(int number) {
   for (int fatal : kFatal) ::signal(fatal, SIG_DFL);
@@ -261,6 +294,7 @@ void on_timeout(int number) {
   write_error(timeout_message.data());
   write_error("Stack when the time was up:\n");
   print_stack();
+  if (save_at_timeout != nullptr) save_in_another_process();
   ::raise(number);
 }
 
@@ -271,8 +305,9 @@ void install_crash_handler(const std::vector<std::string>& command) {
   ::posix_spawn_file_actions_adddup2(&output_to_error, 2, 1);
   if (command.empty() || command.size() > kLongestCommand) return;
   own_command = new std::vector<std::string>(command);
-  // A stack of its own: a stack overflow leaves no room on the other.
-  static constexpr std::size_t kSize = 128 * 1024;
+  own_image = new std::string(base::own_image());
+  // A stack of its own: a stack overflow leaves no room on the other. What saves when the time is up has it, too.
+  static constexpr std::size_t kSize = 1024 * 1024;
   void* memory = ::mmap(nullptr, kSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return;
   stack_t stack{};
@@ -289,11 +324,23 @@ void install_crash_handler(const std::vector<std::string>& command) {
 namespace {
 
 timer_t timeout_timer;
-bool timeout_armed = false;
+volatile std::sig_atomic_t timeout_armed = 0;
+
+/// Stops this process, and its clock.
+void on_suspension(int) {
+  const int before = errno;
+  itimerspec left{};
+  const itimerspec never{};
+  const bool armed = timeout_armed != 0 && ::timer_settime(timeout_timer, 0, &never, &left) == 0;
+  ::raise(SIGSTOP);
+  if (armed && timeout_armed != 0) ::timer_settime(timeout_timer, 0, &left, nullptr);
+  errno = before;
+}
 
 }  // namespace
 
-void arm_timeout(std::int64_t microseconds, const std::string& message) {
+void arm_timeout(std::int64_t microseconds, const std::string& message, std::function<void()> save) {
+  if (save && kSavesAtTimeout) save_at_timeout = new std::function<void()>(std::move(save));
   std::snprintf(timeout_message.data(), timeout_message.size(), "%s\n", message.c_str());
   const int number = compute::timeout_signal();
   struct sigaction action {};
@@ -314,12 +361,19 @@ void arm_timeout(std::int64_t microseconds, const std::string& message) {
   itimerspec time{};
   time.it_value.tv_sec = microseconds / 1'000'000;
   time.it_value.tv_nsec = microseconds % 1'000'000 * 1000;
-  timeout_armed = ::timer_settime(timeout_timer, 0, &time, nullptr) == 0;
+  timeout_armed = ::timer_settime(timeout_timer, 0, &time, nullptr) == 0 ? 1 : 0;
+  if (base::is_ignored(SIGTSTP)) return;
+  struct sigaction suspension {};
+  suspension.sa_handler = on_suspension;
+  suspension.sa_flags = SA_RESTART;
+  sigemptyset(&suspension.sa_mask);
+  ::sigaction(SIGTSTP, &suspension, nullptr);
 }
 
 void disarm_timeout() {
-  if (timeout_armed) ::timer_delete(timeout_timer);
-  timeout_armed = false;
+  if (timeout_armed == 0) return;
+  timeout_armed = 0;
+  ::timer_delete(timeout_timer);
 }
 
 int symbolize(int argc, char** argv) {

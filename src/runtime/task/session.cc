@@ -79,6 +79,18 @@ void TaskSession::open() {
   } else {
     open_single();
   }
+  if (arguments_.failure_type == CaughtException::kTimedOut) continue_timed_out();
+}
+
+/// What the step had set when its time was up is what the task begins with that notes it: as of a step that threw.
+void TaskSession::continue_timed_out() {
+  auto data =
+      store_->read_attempt({arguments_.run, arguments_.step, arguments_.task}, arguments_.max_user_code_retries);
+  if (!data || data->ok) return;
+  timed_out_ = std::move(*data);
+  for (std::size_t a = 0; a < names_.size(); ++a) {
+    if (const ArtifactRecord* left = timed_out_.find(names_[a])) artifacts_[a].record = left;
+  }
 }
 
 void TaskSession::fill_current() {
@@ -160,7 +172,7 @@ void TaskSession::read(std::span<const std::size_t> artifacts) {
   for (std::size_t i = 0; i < artifacts.size(); ++i) artifacts_[artifacts[i]].payload = std::move(payloads[i]);
 }
 
-bool TaskSession::begin() {
+bool TaskSession::begin(std::function<void()> save) {
   if (!step_.join) load_frames();
   if (!arguments_.failure.empty()) {
     catch_failure({arguments_.failure_type, last_failure(), ""});
@@ -170,8 +182,10 @@ bool TaskSession::begin() {
   if (const auto index = current_.current.index(); step_.takes_item && item_.memory() == nullptr && index)
     item_ = store::read_foreach_item(*store_, current_.items.back(), *index);
   if (policy_.time_limit > 0 && arguments_.scratch.empty()) {  // somebody who debugs takes their time
-    arm_timeout(policy_.time_limit,
-                fmt::format("Step {} timed out after {}", arguments_.step, duration_in_words(policy_.time_limit)));
+    const std::string message =
+        fmt::format("Step {} timed out after {}", arguments_.step, duration_in_words(policy_.time_limit));
+    auto at_timeout = [this, message, save = std::move(save)] { save_at_timeout(message, save); };
+    arm_timeout(policy_.time_limit, message, std::move(at_timeout));
   }
   return true;
 }
@@ -264,13 +278,26 @@ void TaskSession::fail(const Failure& failure) {
   std::fputs(text.c_str(), stderr);
   std::fflush(stderr);
 
+  set_failed(failure.as_caught(), failure.summary());
+}
+
+void TaskSession::set_failed(CaughtException exception, const std::string& summary) {
   outcome_ = Outcome::failed;
-  exception_ = failure.as_caught();
-  data_.failure = failure.summary().substr(0, 500);
+  exception_ = std::move(exception);
+  data_.failure = summary.substr(0, 500);
   data_.next.clear();
   data_.splits.reset();
   data_.artifacts.clear();
   data_.items = current_.items;
+}
+
+void TaskSession::save_at_timeout(const std::string& message, const std::function<void()>& save) {
+  if (!save) return;
+  // What is not on this machine has connections, and those are of the process whose copy this is.
+  if (arguments_.scratch.empty() && arguments_.datastore == "s3") store_ = open_task_store(flow_.name, arguments_);
+  set_failed({CaughtException::kTimedOut, message, ""}, message);
+  save();
+  finish();
 }
 
 /// "<flow F step work[3] (input: 0.5)>"

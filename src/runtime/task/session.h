@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -74,7 +75,10 @@ class TaskSession {
 
   /// Reads the item of the foreach and starts the clock of the step's time limit. False: the step is not to be called
   /// (the attempts before this one have failed, of which `catch` is told).
-  bool begin();
+  ///
+  /// `save`: saves the artifacts that can be saved. When the step's time is up it is called, in another process, for
+  /// what the step had set until then: the task has failed as if the step had thrown.
+  bool begin(std::function<void()> save = nullptr);
   /// Of the innermost foreach; none outside of any.
   const Value& item() const { return item_.root(); }
   /// Whether what the step throws is for catch_failure().
@@ -114,6 +118,7 @@ class TaskSession {
   const detail::StepDescription& find_step() const;
   void open_single();
   void open_join();
+  void continue_timed_out();
   void load_frames();
   bool chooses_itself() const;
   template <class T>
@@ -122,6 +127,8 @@ class TaskSession {
   std::vector<graph::Decorator> decorators() const { return table_.of_step(step_, arguments_.with); }
 
   std::string last_failure() const;
+  void set_failed(CaughtException exception, const std::string& summary);
+  void save_at_timeout(const std::string& message, const std::function<void()>& save);
   void save_caught();
   void write(TaskFacts facts);
   std::string who() const;
@@ -133,7 +140,8 @@ class TaskSession {
   const detail::StepDescription& step_;
   std::vector<std::string> names_;
   std::vector<Artifact> artifacts_;
-  store::TaskData input_;  // of a join the first one
+  store::TaskData input_;      // of a join the first one
+  store::TaskData timed_out_;  // of the attempt whose time was up, if this one notes that
   std::unique_ptr<JoinInputs> inputs_;
   std::vector<store::ArtifactRecord> carried_;  // into a join
   const store::ArtifactRecord* frames_record_ = nullptr;

@@ -1,5 +1,13 @@
 // Joins, and what a task does when something fails or is not as it should be, without a language.
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+
 #include "runtime/task/session_testing.h"
+#include "store/open.h"
 
 namespace metaflow::runtime {
 namespace {
@@ -10,6 +18,7 @@ using store::TaskRef;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::StartsWith;
 
 // --- joins
 
@@ -161,6 +170,49 @@ TEST_F(SessionCatchTest, TheAttemptAfterThemNotesTheirFailure) {
   EXPECT_TRUE(left(2).ok);
   EXPECT_EQ(value_of<CaughtException>(left(2), "word").exception,
             "Task execution failed 2 times. The last time: killed");
+}
+
+TEST_F(SessionCatchTest, WhatWasSetWhenTheTimeWasUpIsKeptByTheAttemptThatNotesIt) {
+  store::TaskData timed_out;
+  timed_out.ok = false;
+  timed_out.artifacts = {stored("word", std::string("set in time"))};
+  store_->begin_attempt({"17", "end", "9"}, 0, 0);
+  store_->write_data({"17", "end", "9"}, timed_out);
+  arguments_.retry_count = 1;
+  arguments_.max_user_code_retries = 0;
+  arguments_.failure = "Step end timed out";
+  arguments_.failure_type = CaughtException::kTimedOut;
+  auto session = open("end", {leave("again", "5", {})});
+  EXPECT_EQ(read(*session, kWord), "set in time");
+}
+
+TEST_F(SessionTest, WhatTheStepHadSetIsSavedWhenItsTimeIsUp) {
+  std::string directory = testing::TempDir() + "session_XXXXXX";
+  ASSERT_NE(::mkdtemp(directory.data()), nullptr);
+  storage_ = nullptr;
+  store_ = std::make_shared<store::FlowStore>(store::open_storage("local", directory), "F");
+  arguments_.datastore = "local";
+  arguments_.datastore_root = directory;
+  arguments_.with = {"timeout:seconds=0.01"};
+  auto session = open("end", {leave("again", "5", {})});
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::close(2);
+    std::string word = "before";
+    session->begin([&] { save(*session, kWord, word); });
+    word = "set in time";
+    while (true) ::pause();
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  EXPECT_EQ(WTERMSIG(status), compute::timeout_signal());
+  if (!kSavesAtTimeout) GTEST_SKIP();
+  const store::TaskData data = left();
+  ASSERT_FALSE(data.ok);
+  ASSERT_NE(data.find("word"), nullptr);
+  EXPECT_THAT(data.failure, StartsWith("Step end timed out after"));
+  EXPECT_EQ(value_of(data, "word"), "set in time");
+  std::filesystem::remove_all(directory);
 }
 
 TEST_F(SessionCatchTest, NothingIsCaughtOfAStepThatSucceeds) {
