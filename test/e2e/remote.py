@@ -10,7 +10,6 @@ import sys
 import threading
 import time
 
-import s3
 from conftest import BUILD
 
 READ = """

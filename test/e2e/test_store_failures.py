@@ -12,8 +12,9 @@ import subprocess
 import time
 
 import pytest
-from chaos import difference, look_at, scratch, snapshot, use_store
+from chaos import scratch
 from conftest import SANITIZED, Cli
+from snapshots import difference, look_at, snapshot, use_store
 
 POINTS = ["create", "write", "publish", "replace", "link", "append", "mkdir", "open", "read", "examine", "list", "sync", "start"]
 # In turn, from call to call: what is done does not depend on which of them it is.
