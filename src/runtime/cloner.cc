@@ -107,8 +107,7 @@ void Cloner::tell_of(const Adopted& task, const TaskRef& from) {
   services_.reporter.print(
       {ReportLine::Kind::task, now, task.ref.path(), {}, fmt::format("Cloning previously run task {}", from.path())});
   services_.metadata.clone_artifacts(task.ref, from, visible(task.data), now);
-  std::vector<store::Field> fields{
-      {"attempt", "0", ""}, {"attempt_ok", "True", "internal_attempt_status"}, {"attempt-done", "0", ""}};
+  std::vector<store::Field> fields{{"attempt-done", "0", ""}};
   // Metaflow's client looks up what a clone refers to. The run first: it does not read a task that has the task of its
   // origin alone.
   if (options_.origin_is_known)

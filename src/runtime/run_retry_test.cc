@@ -58,7 +58,7 @@ TEST(RunRetry, ATaskIsTriedAgainAfterAPause) {
   EXPECT_EQ(history.attempts[3].how, store::AttemptEnd::done);
   EXPECT_THAT(world.metadata.lines,
               AllOf(Contains("17/work/2 attempt 0 artifacts"), Not(Contains("17/work/2 attempt 1 artifacts")),
-                    Contains("17/work/2 attempt 1 ends badly"), Contains("17/work/2 attempt 2 attempt=2")));
+                    Contains("17/work/2 attempt 1 ends badly"), Contains("17/work/2 attempt 2 begins")));
 }
 
 TEST(RunRetry, WithoutAPauseItIsTriedAgainAtOnceAndBeforeWhatElseWaits) {
