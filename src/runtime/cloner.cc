@@ -5,6 +5,7 @@
 
 #include "base/format.h"
 #include "runtime/committer.h"
+#include "runtime/task/bookkeeping.h"
 
 namespace metaflow::runtime {
 
@@ -70,6 +71,7 @@ std::vector<Cloner::Adopted> Cloner::take_finished() {
                               services_.graph.step(works[i].step).name, finished[i].second->task, *damage[i]));
       frontier_.defer(std::move(works[i]));
     } else {
+      if (origin_.has_renamed_next(works[i].step)) replace_transition(services_.store, data[i]);
       tasks.push_back({std::move(works[i]), finished[i].second, std::move(data[i])});
     }
   }
