@@ -59,6 +59,10 @@ void Context::begin() {
   }
   echo(fmt::format("Metaflow {} executing {} for user:{}\n", kVersionText, flow.name, user()));
   for (const std::string& note : settings.notes()) echo(note + "\n");
+  if (!top.without_effect.empty()) {
+    const std::vector<std::string> names(top.without_effect.begin(), top.without_effect.end());
+    echo(fmt::format("Without effect on flows in C++: {}\n", base::join(names, ", ")));
+  }
   if (!flow.project.empty()) echo(fmt::format("Project: {}, Branch: {}\n", flow.project, project_branch()));
 }
 

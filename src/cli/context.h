@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -25,8 +26,9 @@ struct TopOptions {
   std::string datastore = "local";
   std::string datastore_root;
   std::vector<std::string> with;
-  std::string branch;       // of a flow with a project
-  bool production = false;  // of a flow with a project
+  std::string branch;                    // of a flow with a project
+  bool production = false;               // of a flow with a project
+  std::set<std::string> without_effect;  // options of Metaflow for Python that were given
 };
 
 class Context {

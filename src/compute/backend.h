@@ -48,6 +48,8 @@ struct Verdict {
   int uncounted = 0;
   /// Another attempt would end in the same way: the image does not exist, the cluster does not let us.
   bool hopeless = false;
+  /// It ended by itself, after the kernel had killed others of its processes for lack of memory.
+  bool lost_processes = false;
   base::Usage usage;
   /// What it left in the store, if the backend has read it (`data_read`); nothing: it left nothing.
   std::shared_ptr<const store::TaskData> data{};

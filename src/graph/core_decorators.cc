@@ -31,12 +31,19 @@ constexpr double kMaxMinutes = 60 * 24 * 365;
 
 double seconds_of(const timeout& limit) { return limit.seconds + limit.minutes * 60 + limit.hours * 3600; }
 
+constexpr std::size_t kLongestVariable = 128 * 1024;  // MAX_ARG_STRLEN, with the zero behind it
+
 void check_environment(const environment& decorator) {
   for (const auto& [name, value] : decorator.vars) {
     if (name.empty() || name.find('=') != std::string::npos || name.find('\0') != std::string::npos)
       throw Error(ErrorCode::invalid_value, fmt::format("'{}' cannot be the name of an environment variable", name));
     if (value.find('\0') != std::string::npos)
       throw Error(ErrorCode::invalid_value, fmt::format("the value of '{}' has a zero byte", name));
+    if (name.size() + 1 + value.size() >= kLongestVariable)
+      throw Error(ErrorCode::invalid_value,
+                  fmt::format("the value of '{}' has {} bytes: with its name, Linux lets a program have {} at most",
+                              name, base::grouped(value.size()), base::grouped(kLongestVariable - 2)),
+                  "Pass it in a file, or as an artifact.");
   }
 }
 

@@ -5,6 +5,7 @@
 #include <metaflow/caught.h>
 
 #include "base/format.h"
+#include "compute/verdict.h"
 
 namespace metaflow::runtime {
 
@@ -86,6 +87,8 @@ void Committer::describe_failure(EndedAttempt& ended) {
   } else if (!threw && ended.data != nullptr && ended.data->ok) {
     ended.cause += " Its step had finished: it died in exit(), perhaps in a static destructor.";
   }
+  if (threw && verdict.lost_processes)
+    ended.cause += fmt::format("{}{}", ended.cause.ends_with('.') ? " " : ". ", compute::kLostProcesses);
   task.failure = ended.cause;
 }
 
@@ -103,6 +106,10 @@ void Committer::note_failure(EndedAttempt& ended) {
     // A log that is shown while it is written ends with what the supervisor said of the end.
     if (task.last_line != ended.cause) report_.say(task, ended.cause, ReportLine::Kind::failure);
     task.log->note(store::Stream::err, ended.cause);
+  }
+  if (ended.outcome == Outcome::threw && ended.verdict.lost_processes) {
+    report_.say(task, compute::kLostProcesses, ReportLine::Kind::failure);
+    task.log->note(store::Stream::err, compute::kLostProcesses);
   }
   report_.say(task, kFailed, ReportLine::Kind::failure);
   task.log->note(store::Stream::err, kFailed);

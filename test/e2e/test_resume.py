@@ -227,11 +227,15 @@ def test_renamed_step(cli, client):
         f"Run {origin_id} does not fit the flow as it is now: its task foreach_split/2 fans out to foreach_inner, "
         "where step foreach_split fans out to foreach_body now" in result.err
     )
-    assert "resume foreach_split." in result.err
-    # The advice helps, and the run that was refused is not the newest.
-    resumed = client.Run("SmallForeach/" + cli.resume("renamed", "foreach_split")[0])
+    assert "resume foreach_body." in result.err
+    # The advice helps, also twice, and the run that was refused is not the newest.
+    resumed_id, _ = cli.resume("renamed", "foreach_body")
+    resumed = client.Run(f"SmallForeach/{resumed_id}")
+    assert is_clone(resumed["foreach_split"].task)
     assert resumed.successful and resumed["end"].task["joined"].data == [1, 2, 3]
     assert resumed.origin_pathspec == f"SmallForeach/{origin_id}" and is_clone(resumed["start"].task)
+    again = client.Run("SmallForeach/" + cli.resume("renamed", "--origin-run-id", resumed_id)[0])
+    assert all(is_clone(task) for task in places(again).values())
 
 
 def test_renamed_step_that_had_not_finished(cli, client):

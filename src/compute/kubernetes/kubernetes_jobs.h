@@ -50,10 +50,8 @@ class KubernetesJobs : public compute::RemoteJobs {
   void observe(compute::AttemptId attempt, std::function<void(const compute::JobState&)> told) override;
   std::unique_ptr<compute::LiveLog> follow(compute::AttemptId attempt) override;
   void forget(compute::AttemptId attempt) override;
-  /// The log of a pod is read while it is there: nothing else is kept.
-  void read_kept_log(compute::AttemptId /*attempt*/, std::function<void(const std::string& failure)> done) override {
-    std::move(done)({});
-  }
+  /// The log of a pod is read while it is there. Of one that an init container has ended, the end of that one's log.
+  void read_kept_log(compute::AttemptId attempt, std::function<void(const std::string& failure)> done) override;
   void end(std::function<void()> done) override;
 
  private:
@@ -90,6 +88,8 @@ class KubernetesJobs : public compute::RemoteJobs {
     bool running = false;
     bool ended = false;
     bool succeeded = false;
+    bool outlived = false;           // its task has ended, and other containers of its pod run on
+    std::string failed_container{};  // of others, which has ended the pod
 
     const compute::Attempt& attempt() const { return *order.attempt; }
     void no_trouble() {

@@ -116,6 +116,62 @@ TEST_F(KubernetesJobsTest, WhatBecomesOfThePodIsTold) {
   EXPECT_EQ(cluster_.count("DELETE"), 0U) << "a job that ended stays, for people to look into";
 }
 
+/// A pod whose task is so, beside a container that a webhook has added, which is so.
+Json meshed(const char* phase, Json task, Json sidecar) {
+  return {{"phase", phase},
+          {"containerStatuses", Json::list({{{"name", kContainer}, {"state", std::move(task)}},
+                                            {{"name", "mesh"}, {"state", std::move(sidecar)}}})}};
+}
+
+TEST_F(KubernetesJobsTest, APodThatOthersKeepAliveIsRemovedWhenItsTaskIsOver) {
+  const std::string job = submit(1);
+  cluster_.tell_status("ADDED", job, meshed("Running", running(), running()));
+  wait_for("1 running: ");
+  cluster_.tell_status("MODIFIED", job, meshed("Running", terminated(3), running()));
+  wait_for("1 ended: ");
+  EXPECT_EQ(cluster_.count("DELETE"), 0U) << "its log may still be read";
+  jobs().forget(1);
+  wait_for_call("DELETE jobs/" + job);
+}
+
+TEST_F(KubernetesJobsTest, APodWhoseOtherContainersHaveEndedStays) {
+  const std::string job = submit(1);
+  cluster_.tell_status("ADDED", job, meshed("Running", terminated(3), running()));
+  wait_for("1 ended: ");
+  cluster_.tell_status("MODIFIED", job, meshed("Failed", terminated(3), terminated(0)));
+  const std::string other = submit(2);
+  cluster_.tell("ADDED", other, "Running", running());
+  wait_for("2 running: ");
+  jobs().forget(1);
+  end();
+  EXPECT_EQ(cluster_.count("DELETE jobs/"), 0U);
+}
+
+TEST_F(KubernetesJobsTest, OfAnInitContainerOfOthersTheEndOfTheLogIsTold) {
+  cluster_.set_log("iptables: denied\n");
+  const std::string job = submit(1);
+  cluster_.tell_status("ADDED", job,
+                       {{"phase", "Failed"},
+                        {"initContainerStatuses", Json::list({{{"name", "mesh-init"}, {"state", terminated(126)}}})}});
+  wait_for("1 ended: ");
+  EXPECT_THAT(told_.lines.back(), HasSubstr("init container mesh-init"));
+  std::optional<std::string> failure;
+  jobs().read_kept_log(1, [&](const std::string& words) { failure = words; });
+  run_until([&] { return failure.has_value(); });
+  EXPECT_EQ(*failure, "");
+  EXPECT_THAT(told_.lines, Contains("1 log iptables: denied\n"));
+  EXPECT_EQ(cluster_.count("GET pods/" + job + "-abc/log"), 1U);
+}
+
+TEST_F(KubernetesJobsTest, ASuspendedJobSaysWhyItWaits) {
+  cluster_.suspend_jobs();
+  const std::string job = submit(1);
+  EXPECT_THAT(told_.lines, Contains(HasSubstr("1 waiting: The job is suspended: ")));
+  EXPECT_FALSE(told_.states[1].hopeless);
+  cluster_.tell("ADDED", job, "Pending");
+  run_until([&] { return told_.states[1].trouble.empty(); });
+}
+
 TEST_F(KubernetesJobsTest, ARefusedJobIsNone) {
   cluster_.fail("POST jobs", status_reply(403, "Forbidden", "no rights"));
   jobs().submit(order_of(1));
@@ -189,7 +245,7 @@ TEST_F(KubernetesJobsTest, WhoMayNotSeePodsCannotExecute) {
   cluster_.fail("GET pods", status_reply(403, "Forbidden", "no pods"));
   jobs().submit(order_of(1));
   run_until([&] { return told_.count("1 no job, hopeless: ") == 1; });
-  EXPECT_THAT(told_.lines.back(), HasSubstr("no pods"));
+  EXPECT_THAT(told_.lines, Contains(HasSubstr("no pods"))) << "the job may have been made meanwhile";
 }
 
 TEST_F(KubernetesJobsTest, APodThatVanishesIsTheEndOfItsJob) {

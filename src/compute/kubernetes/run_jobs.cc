@@ -8,6 +8,7 @@
 #include "base/format.h"
 #include "base/json.h"
 #include "compute/kubernetes/manifest.h"
+#include "compute/kubernetes/pod_state.h"
 
 namespace metaflow::kube {
 
@@ -115,7 +116,7 @@ std::vector<RunJob> unfinished_jobs(KubernetesApi& api, base::EventLoop& loop, c
     RunJob& job = found->second;
     job.pod = text_at(pod, {"metadata", "name"});
     job.status = text_at(pod, {"status", "phase"});
-    job.running = job.status == "Running";
+    job.running = state_of_pod(pod).phase == PodPhase::running;  // other containers may outlive the task
     if (const std::string start = text_at(pod, {"status", "startTime"}); !start.empty()) job.since = start;
   }
   std::vector<RunJob> sorted;

@@ -111,8 +111,23 @@ void LocalMetadataWriter::register_task(const TaskRef& task) {
           milliseconds(stamps_.next())));
 }
 
+void LocalMetadataWriter::attempt_begins(const TaskRef& task, int attempt) {
+  if (attempt > 0) add_fields(task, attempt, {{"attempt", std::to_string(attempt), ""}});
+}
+
+void LocalMetadataWriter::attempt_ends(const TaskRef& task, int attempt, bool ok) {
+  if (attempt == 0 && ok) return;
+  // The next attempt may begin in this very millisecond, which names the file, and readers take the latest for current.
+  if (attempt == 0) add_fields(task, 0, {{"attempt", "0", ""}}, clock_.wall_microseconds() - 1000);
+  add_fields(task, attempt, {{"attempt_ok", ok ? "True" : "False", "internal_attempt_status"}});
+}
+
 void LocalMetadataWriter::add_fields(const TaskRef& task, int attempt, const std::vector<Field>& fields) {
-  const std::int64_t now = clock_.wall_microseconds();
+  add_fields(task, attempt, fields, clock_.wall_microseconds());
+}
+
+void LocalMetadataWriter::add_fields(const TaskRef& task, int attempt, const std::vector<Field>& fields,
+                                     std::int64_t now) {
   const std::int64_t stamp = attempt == 0 ? coarse(now) : now;  // later attempts must look later
   const std::string object = flow_ + "/" + task.path();
   for (const Field& field : fields) {
@@ -151,6 +166,8 @@ void LocalMetadataWriter::clone_artifacts(const TaskRef& task, const TaskRef& or
     if (!linked) others.artifacts.push_back(artifact);
   }
   add_artifacts(task, others, finished);
+  // Of an origin that was retried, readers would take the attempt for that of its clone, which has one attempt.
+  if (data.attempt > 0) add_fields(task, 0, {{"attempt", "0", ""}});
 }
 
 // --- reading

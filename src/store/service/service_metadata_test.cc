@@ -173,6 +173,17 @@ TEST_F(ServiceTest, TellsOfATaskInOrder) {
   EXPECT_EQ(service_.bodies("/artifact")[0][0]["location"], ":root:/x/.metaflow");
 }
 
+TEST_F(ServiceTest, TellsThatACloneIsWell) {
+  writer().new_run({}, {});
+  writer().clone_artifacts({"17", "start", new_task("start")}, {"16", "start", "9"}, data_with("x"), 0);
+  finish();
+  const auto fields = service_.bodies("/metadata");
+  ASSERT_EQ(fields.size(), 1u);
+  EXPECT_EQ(fields[0][0]["field_name"], "attempt");
+  EXPECT_EQ(fields[0][1]["field_name"], "attempt_ok");
+  EXPECT_EQ(fields[0][1]["value"], "True");
+}
+
 TEST_F(ServiceTest, TellsOfAQuickTaskWithTwoRequests) {
   writer().new_run({}, {});
   const TaskRef task{"17", "start", new_task("start")};
