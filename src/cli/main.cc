@@ -12,6 +12,7 @@
 #include <metaflow/detail/table.h>
 #include <metaflow/error.h>
 
+#include "base/background_work.h"
 #include "base/background_writer.h"
 #include "base/failure_points.h"
 #include "base/files.h"
@@ -170,9 +171,7 @@ int run_commands(const Program& program, const compute::Platforms& platforms, in
   return execute(top_command(context), context.file_name(), words, context.settings);
 }
 
-}  // namespace
-
-int run_program(const Program& program, const compute::Platforms& platforms, int argc, char** argv) {
+int run_to_status(const Program& program, const compute::Platforms& platforms, int argc, char** argv) {
   try {
     ::signal(SIGXFSZ, SIG_IGN);  // a file that grows beyond its limit is an error, not a death
     ::signal(SIGCHLD, SIG_DFL);  // while it is ignored, the kernel discards exit statuses
@@ -201,6 +200,12 @@ int run_program(const Program& program, const compute::Platforms& platforms, int
     Context::echo_last(error_block("Internal error", error.what()), base::kReaderPatience);
     return 1;
   }
+}
+
+}  // namespace
+
+int run_program(const Program& program, const compute::Platforms& platforms, int argc, char** argv) {
+  return base::end_process(run_to_status(program, platforms, argc, argv));
 }
 
 }  // namespace metaflow::cli

@@ -7,6 +7,7 @@
 
 #include <metaflow/error.h>
 
+#include "base/background_work.h"
 #include "base/background_writer.h"
 #include "base/files.h"
 #include "base/format.h"
@@ -24,6 +25,9 @@ namespace metaflow::cli {
 using runtime::ReportLine;
 
 namespace {
+
+constexpr std::int64_t kEnd = 1'000'000;           // microseconds, from the user's second word,
+constexpr std::int64_t kStoreIsAway = 10'000'000;  // and from an error of the store
 
 const ExecutionOptions& checked(const ExecutionOptions& options) {
   store::check_tags(options.tags);
@@ -216,10 +220,21 @@ void RunSession::renew_lease(store::BackgroundStorage& storage) {
 void RunSession::execute(const store::TaskRef& parameters, const Cloning* cloning) {
   if (cloning == nullptr) make_latest();
   const std::unique_ptr<store::BackgroundStorage> background = context_.store().storage().in_background(loop_);
+  base::BackgroundWork work(loop_);
   runtime::Run run({plan_.graph(), context_.store(), *background, metadata_.writer(), journal_, loop_, context_.clock,
-                    output_.reporter()},
+                    output_.reporter(),
+                    [this, &work](std::function<void()> done) {
+                      work.start([root = context_.local_root()] { base::sync_file_system(root); }, std::move(done));
+                    }},
                    run_options(cloning == nullptr || cloning->origin_is_known), parameters);
-  output_.on_stop([&run](int signal) {
+  output_.on_stop([this, &run, signals = 0](int signal) mutable {
+    if (++signals == 2) {
+      // Whatever is destroyed at the end, and writes to a store that is away.
+      base::end_process_within(
+          kEnd, 1,
+          fmt::format("\nAborted! It did not wait for what does not answer. To carry on: {} resume\n",
+                      context_.program));
+    }
     run.interrupt(signal == SIGINT ? "Workflow interrupted. Its tasks are asked to stop; Ctrl-C again kills them."
                                    : fmt::format("Workflow interrupted by {}.", base::signal_name(signal)));
   });
@@ -236,7 +251,14 @@ void RunSession::execute(const store::TaskRef& parameters, const Cloning* clonin
       say(run.outlook());
     }
   }
-  run.execute(*backend);
+  try {
+    run.execute(*backend);
+  } catch (const Error& error) {
+    // A store that was waited for in vain is not waited for again by whatever is destroyed now.
+    if (error.code() == ErrorCode::data_store)
+      base::end_process_within(kStoreIsAway, 1, fmt::format("{}:\n{}\n", error.headline(), error.what()));
+    throw;
+  }
 }
 
 }  // namespace metaflow::cli

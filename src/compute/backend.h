@@ -88,9 +88,9 @@ class Backend {
   /// The reader of the run's output is slow. While `held`, a backend that can do so does not read what attempts print,
   /// so that they block.
   virtual void hold_output(bool /*held*/) {}
-  /// The run is over and no attempt is left: nothing that belongs to it may remain. May wait a few seconds; throws
-  /// nothing.
-  virtual void end() = 0;
+  /// The run is over: nothing that belongs to it may remain. Asked, it may wait for that a few seconds, which a forced
+  /// stop() ends; forced, a moment at the most. Throws nothing.
+  virtual void end(Stop how) = 0;
 };
 
 }  // namespace metaflow::compute

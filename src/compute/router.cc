@@ -31,8 +31,8 @@ void Router::hold_output(bool held) {
   for (const auto& backend : backends_) backend->hold_output(held);
 }
 
-void Router::end() {
-  for (const auto& backend : backends_) backend->end();
+void Router::end(Stop how) {
+  for (const auto& backend : backends_) backend->end(how);
 }
 
 }  // namespace metaflow::compute

@@ -23,7 +23,7 @@ class Router : public Backend {
   void submit(const Attempt& attempt) override;
   void stop(std::span<const AttemptId> attempts, Stop how) override;
   void hold_output(bool held) override;
-  void end() override;
+  void end(Stop how) override;
 
  private:
   Backend& backend_of(const std::string& step) const;

@@ -21,6 +21,8 @@ namespace {
 // Both directions; less costs twice the processor time, more gains nothing.
 constexpr long kBufferSize = 256 * 1024;
 
+constexpr auto kQuickExit = static_cast<CURLoption>(CURLOPTTYPE_LONG + 322);  // CURLOPT_QUICK_EXIT
+
 curl_socket_t open_socket(void*, curlsocktype, curl_sockaddr* address) {
   // Not for the tasks that are started meanwhile.
   return ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
@@ -91,6 +93,8 @@ Transfer::Transfer(const Curl& curl, CURL* easy, HttpClient::Id id, Request requ
   set(CURLOPT_PRIVATE, this);
   set(CURLOPT_ERRORBUFFER, error_.data());
   set(CURLOPT_NOSIGNAL, 1L);
+  // A transfer that ends while its host's name is looked up does not wait for the thread that does it.
+  curl_.easy_setopt(easy_, kQuickExit, 1L);  // from 7.87 on; older ones do not know it
   set(CURLOPT_OPENSOCKETFUNCTION, &open_socket);
   set(CURLOPT_TCP_KEEPALIVE, 1L);
   set(CURLOPT_BUFFERSIZE, kBufferSize);

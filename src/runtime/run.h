@@ -46,8 +46,9 @@ class Run : public compute::BackendEvents {
   /// attempt is left then.
   void execute(compute::Backend& backend);
 
-  /// Stops the run: from a signal. The second time tasks are killed, and the store has a last moment to take what has
-  /// ended; when only the store or the metadata is waited for, it is not any more.
+  /// Stops the run: from a signal. The second time tasks are killed, and these, the backend and the store have a last
+  /// moment: the run is over within a second, whatever does not answer. Once nothing runs any more, nothing is waited
+  /// for from then on.
   void interrupt(const std::string& why);
   /// It has failed, or was interrupted: nothing more is started.
   bool stopping() const { return failure_.has_value() || interrupted_.has_value(); }
@@ -62,6 +63,7 @@ class Run : public compute::BackendEvents {
   bool is_over() const;
   void tell_of_abandoned();
   void conclude();
+  void finish_disk();
   void finish_metadata();
   void launch();
   void start(ScheduledTask task, const compute::Attempt& attempt);
@@ -86,8 +88,8 @@ class Run : public compute::BackendEvents {
   std::optional<std::string> failure_;
   std::optional<std::string> interrupted_;
   bool killed_ = false;     // the user has asked twice
-  bool may_wait_ = true;    // for the store, or, finishing, for the metadata: until the user has asked once too often
-  bool finishing_ = false;  // nothing runs any more; the metadata is waited for
+  bool may_wait_ = true;    // for anything: until the user has asked once too often
+  bool finishing_ = false;  // nothing runs any more; the disk and the metadata are waited for
   base::Timers timers_;
 };
 

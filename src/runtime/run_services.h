@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -39,6 +40,9 @@ struct RunServices {
   base::EventLoop& loop;
   base::Clock& clock;
   Reporter& reporter;
+  /// Begins to write to the disk what the file system of this machine's files still has in memory, and calls back when
+  /// that is done: from the loop, or at once.
+  std::function<void(std::function<void()> done)> sync_disk;
 };
 
 }  // namespace metaflow::runtime

@@ -42,7 +42,8 @@ struct AttemptPlan {
   std::string output{};                 // that it prints before it ends
   bool starts = true;                   // else it ends without having started
   std::int64_t stops_after = 0;         // microseconds after it was asked to stop
-  bool ignores_asking = false;          // it ends by force only
+  bool ignores_asking = false;          // it ends by force only,
+  bool ignores_force = false;           // and not even then: its platform does not answer
 };
 
 AttemptPlan ends_well();
@@ -103,7 +104,7 @@ class ScriptedBackend : public compute::Backend {
   void submit(const compute::Attempt& attempt) override;
   void stop(std::span<const compute::AttemptId> attempts, compute::Stop how) override;
   void hold_output(bool held) override { asked.push_back(held ? "hold" : "release"); }
-  void end() override;
+  void end(compute::Stop how) override;
 
   std::size_t running() const { return running_.size(); }
   const compute::Attempt& attempt(const std::string& line) const { return submitted.at(line); }
@@ -174,6 +175,8 @@ class RunWorld {
   std::vector<std::string> remote;             // steps that are executed elsewhere
   std::map<std::string, std::uint64_t> items;  // that foreachs go over; default: 3
   std::function<void(int turn)> on_turn;       // of the loop, from 1
+  /// Of the run. Default: a disk that takes no time.
+  std::function<void(std::function<void()>)> sync_disk = [](const std::function<void()>& done) { done(); };
 
  private:
   void execute_run(const std::string& id, const std::string& origin);

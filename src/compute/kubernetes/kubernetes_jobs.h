@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -62,6 +63,7 @@ class KubernetesJobs : public compute::RemoteJobs {
     std::unique_ptr<RunNamespace> own;
     std::vector<Id> waiting;                      // until jobs may be made
     std::optional<base::EventLoop::Timer> sweep;  // for jobs without a pod
+    std::size_t asking = 0;                       // for what such a sweep looks for, not answered
     std::deque<std::string> failed{};             // jobs, the last ones: they stay, for people to look into
   };
 
@@ -114,11 +116,17 @@ class KubernetesJobs : public compute::RemoteJobs {
   std::vector<Id> ids_in(const Place& place) const;
 
   void sweep_later(Place& place);
+  void answered(Place& place);
   void sweep(Place& place);
+  bool is_without_pod(const Record& record, const Place& place) const;
+  void ask_for_warnings(Place& place, const std::string& fields, std::function<void(const Json&)> told,
+                        std::function<void()> restart, std::function<void(bool failed)> done);
+  void look_for_job(Place& place, Id id);
   void look_for_jobs(Place& place);
   void explain(Place& place, const Json& event);
   bool is_slow_to_start(const Record& record, const Place& place) const;
   void explain_starts(Place& place);
+  void explain_starts(Place& place, const std::string& fields, const std::string& pod);
   void explain_start(Record& record, const PodWarning* warning, const std::string& otherwise);
 
   void remove_jobs(std::span<Record* const> records);

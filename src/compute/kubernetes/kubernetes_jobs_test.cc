@@ -320,6 +320,38 @@ TEST_F(KubernetesJobsTest, AJobThatSomebodyDeletedBeforeItHadAPod) {
   wait_for("1 no job: The job is gone");
 }
 
+TEST_F(KubernetesJobsTest, OneJobWithoutAPodIsLookedForAlone) {
+  std::vector<std::string> made;
+  for (compute::AttemptId id = 1; id <= 20; ++id) made.push_back(submit(id));
+  for (std::size_t i = 1; i < made.size(); ++i) cluster_.tell("ADDED", made[i], "Running", running(), made[i]);
+  for (compute::AttemptId id = 2; id <= 20; ++id) wait_for(std::to_string(id) + " running: ");
+  cluster_.lose(made[0]);
+  clock_.leap(20 * kSecond);
+  wait_for("1 no job: The job is gone");
+  EXPECT_EQ(cluster_.count("GET jobs/" + made[0]), 1U);
+  for (const std::string& line : cluster_.asked()) EXPECT_NE(line, "GET jobs") << "all of them are asked for";
+}
+
+TEST_F(KubernetesJobsTest, ManyJobsWithoutAPodAreLookedForTogether) {
+  std::vector<std::string> made;
+  for (compute::AttemptId id = 1; id <= 20; ++id) made.push_back(submit(id));
+  cluster_.lose(made[7]);
+  clock_.leap(20 * kSecond);
+  wait_for("8 no job: The job is gone");
+  EXPECT_EQ(cluster_.count("GET jobs/"), 0U);
+  EXPECT_EQ(told_.count("The job is gone"), 1U);
+}
+
+TEST_F(KubernetesJobsTest, ASweepWaitsForTheOneBefore) {
+  submit(1);
+  cluster_.fail("GET events", status_reply(503, "ServiceUnavailable", "away"));
+  for (std::size_t i = 1; i <= 4; ++i) {
+    clock_.leap(40 * kSecond);
+    wait_for_call("GET events", i);
+  }
+  EXPECT_EQ(cluster_.count("GET jobs/"), 1U) << "the first sweep is not over";
+}
+
 // --- removal
 
 TEST_F(KubernetesJobsTest, WhatWasNotSentIsNoJob) {

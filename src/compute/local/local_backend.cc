@@ -178,6 +178,6 @@ void LocalBackend::stop(std::span<const AttemptId> attempts, Stop how) {
   }
 }
 
-void LocalBackend::end() { base::kill_descendants(); }
+void LocalBackend::end(Stop /*how*/) { base::kill_descendants(); }
 
 }  // namespace metaflow::compute

@@ -27,7 +27,7 @@ class LocalBackend : public Backend {
   void submit(const Attempt& attempt) override;
   void stop(std::span<const AttemptId> attempts, Stop how) override;
   void hold_output(bool held) override;
-  void end() override;
+  void end(Stop how) override;
 
  private:
   struct Process {

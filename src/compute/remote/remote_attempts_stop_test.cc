@@ -110,7 +110,7 @@ TEST_F(RemoteAttemptsTest, TheFarewellRemovesWhatIsLeftAndTellsNothing) {
   submit(2);
   events_.take();
   jobs_->take();
-  attempts_->end();
+  attempts_->end(Stop::ask);
   EXPECT_THAT(jobs_->take(), ElementsAre("remove 1 2", "end"));
   end(1, succeeded());
   told().on_removed(2, true);
@@ -122,8 +122,30 @@ TEST_F(RemoteAttemptsTest, TheFarewellHasAnEnd) {
   run(1);
   jobs_->ends = false;
   jobs_->on_end = [this] { clock_.now += RemoteAttempts::kFarewell; };
-  attempts_->end();
+  attempts_->end(Stop::ask);
   SUCCEED() << "a platform that does not answer is not waited for";
+}
+
+TEST_F(RemoteAttemptsTest, ForcedItIsShort) {
+  run(1);
+  jobs_->ends = false;
+  jobs_->on_end = [this] { clock_.now += RemoteAttempts::kLastMoment; };
+  attempts_->end(Stop::force);
+  SUCCEED() << "the user does not want to wait";
+}
+
+TEST_F(RemoteAttemptsTest, TheFarewellIsShortenedByForce) {
+  run(1);
+  jobs_->ends = false;
+  jobs_->on_end = [this] {
+    loop_.after(0, [this] {
+      attempts_->stop({}, Stop::force);
+      clock_.now += RemoteAttempts::kLastMoment;
+    });
+  };
+  const std::int64_t before = clock_.now;
+  attempts_->end(Stop::ask);
+  EXPECT_LT(clock_.now - before, RemoteAttempts::kFarewell);
 }
 
 // --- in any order

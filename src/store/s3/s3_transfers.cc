@@ -113,8 +113,11 @@ S3Transfers::S3Transfers(const std::string& root, S3Options options, net::AwsCon
   while (root_.ends_with('/')) root_.pop_back();
 }
 
-S3Transfers::S3Transfers(const S3Transfers& other, S3Options options)
-    : S3Transfers(other.root_, std::move(options), other.client_.config(), other.names_) {}
+S3Transfers::S3Transfers(S3Transfers& other, S3Options options)
+    : root_(other.root_),
+      names_(other.names_),
+      location_(other.location_),
+      client_(std::move(options), clock_, other.client_.config(), other.client_.session()) {}
 
 std::string S3Transfers::key_of(const std::string& path) const {
   check(path);

@@ -63,9 +63,12 @@ void Credentials::get(Done done) {
     if (now() >= renew_at_) read_token_file();
   } else if (access_.user.exec && access_.user.token.empty() && access_.user.user_name.empty()) {
     if (now() >= renew_at_) {
-      waiting_.push_back(std::move(done));
       if (!run_ && !again_) ask_plugin();
-      return;
+      // Those that are still good are used meanwhile.
+      if (!had_some_ || now() >= expires_) {
+        waiting_.push_back(std::move(done));
+        return;
+      }
     }
   }
   done({identity_, error_, had_some_});
@@ -138,7 +141,7 @@ void Credentials::deliver() {
 }
 
 bool Credentials::refused(std::uint64_t generation) {
-  if (generation != identity_.generation || run_ || again_) return true;
+  if (generation != identity_.generation) return true;
   const bool renewed = !access_.user.token_file.empty() ||
                        (access_.user.exec && access_.user.token.empty() && access_.user.user_name.empty());
   if (!renewed) return false;

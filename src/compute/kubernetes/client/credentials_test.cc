@@ -151,7 +151,19 @@ TEST_F(KubernetesCredentialsTest, PluginIsAskedOnceUntilItsTokenEnds) {
   EXPECT_EQ(runs(), 1U);
   clock_.seconds += 2;
   plugin(says(R"({"token": "next", "expirationTimestamp": "2027-09-21T14:23:20Z"})"));
-  EXPECT_THAT(headers(), ElementsAre(Pair("Authorization", "Bearer next")));
+  EXPECT_THAT(headers(), ElementsAre(Pair("Authorization", "Bearer secret"))) << "good for a minute yet: nobody waits";
+  while (headers() != net::Headers{{"Authorization", "Bearer next"}}) loop_.run_once();
+  EXPECT_EQ(runs(), 2U);
+}
+
+TEST_F(KubernetesCredentialsTest, ARefusedTokenIsNotUsedWhileAnotherIsAskedFor) {
+  plugin(says(R"({"token": "old", "expirationTimestamp": "2026-09-21T14:23:20Z"})"));
+  const std::uint64_t generation = get().identity.generation;
+  clock_.seconds += 550;
+  plugin(says(R"({"token": "new"})"));
+  EXPECT_THAT(headers(), ElementsAre(Pair("Authorization", "Bearer old")));
+  EXPECT_TRUE(credentials_->refused(generation));
+  EXPECT_THAT(headers(), ElementsAre(Pair("Authorization", "Bearer new")));
   EXPECT_EQ(runs(), 2U);
 }
 
