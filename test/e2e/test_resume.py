@@ -42,6 +42,11 @@ def finished(run):
     return {at for at, task in places(run).items() if task.finished}
 
 
+def own_metadata(task):
+    """What the client shows, without what makes the task a clone, and the attempt, of which a clone has one."""
+    return {name: value for name, value in task.metadata_dict.items() if name not in ("origin-run-id", "origin-task-id", "attempt", "attempt-done")}
+
+
 def check_resumed(client, flow, origin_id, resumed_id, whole, killed=False):
     """The resumed run is as good as `whole`, and executed just what had not finished. If the scheduler was killed, a task
     can be finished of which the client does not know it yet."""
@@ -61,6 +66,7 @@ def check_resumed(client, flow, origin_id, resumed_id, whole, killed=False):
             assert task.origin_pathspec == before[at].pathspec
             if before[at].finished:
                 assert {a.id: a.sha for a in task} == {a.id: a.sha for a in before[at]}
+                assert own_metadata(task) == own_metadata(before[at])
         else:
             assert task.origin_pathspec is None
             assert task["origin"].data == origin_id and task["pathspec"].data == task.pathspec

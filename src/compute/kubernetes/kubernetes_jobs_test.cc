@@ -85,9 +85,6 @@ class KubernetesJobsTest : public testing::Test {
     jobs().end([&] { done = true; });
     run_until([&] { return done; });
   }
-  static Json running() { return {{"running", {{"startedAt", "2026-11-22T13:04:54Z"}}}}; }
-  static Json waiting(const char* reason) { return {{"waiting", {{"reason", reason}}}}; }
-  static Json terminated(int code) { return {{"terminated", {{"exitCode", code}, {"reason", "Error"}}}}; }
 
   SmallCluster cluster_;
   compute::LeapingClock clock_;
@@ -114,13 +111,6 @@ TEST_F(KubernetesJobsTest, WhatBecomesOfThePodIsTold) {
   EXPECT_THAT(told_.lines, Contains("1 running: Pod is running on node n1."));
   EXPECT_EQ(told_.states[1].end.exit_code, 3);
   EXPECT_EQ(cluster_.count("DELETE"), 0U) << "a job that ended stays, for people to look into";
-}
-
-/// A pod whose task is so, beside a container that a webhook has added, which is so.
-Json meshed(const char* phase, Json task, Json sidecar) {
-  return {{"phase", phase},
-          {"containerStatuses", Json::list({{{"name", kContainer}, {"state", std::move(task)}},
-                                            {{"name", "mesh"}, {"state", std::move(sidecar)}}})}};
 }
 
 TEST_F(KubernetesJobsTest, APodThatOthersKeepAliveIsRemovedWhenItsTaskIsOver) {
@@ -155,10 +145,9 @@ TEST_F(KubernetesJobsTest, OfAnInitContainerOfOthersTheEndOfTheLogIsTold) {
                         {"initContainerStatuses", Json::list({{{"name", "mesh-init"}, {"state", terminated(126)}}})}});
   wait_for("1 ended: ");
   EXPECT_THAT(told_.lines.back(), HasSubstr("init container mesh-init"));
-  std::optional<std::string> failure;
-  jobs().read_kept_log(1, [&](const std::string& words) { failure = words; });
-  run_until([&] { return failure.has_value(); });
-  EXPECT_EQ(*failure, "");
+  bool is_read = false;
+  jobs().read_kept_log(1, [&](const std::string& failure) { is_read = failure.empty(); });
+  run_until([&] { return is_read; });
   EXPECT_THAT(told_.lines, Contains("1 log iptables: denied\n"));
   EXPECT_EQ(cluster_.count("GET pods/" + job + "-abc/log"), 1U);
 }

@@ -169,4 +169,15 @@ class SmallCluster {
   bool closed_ = false;
 };
 
+/// States of containers.
+inline Json running() { return {{"running", {{"startedAt", "2026-11-22T13:04:54Z"}}}}; }
+inline Json waiting(const char* reason) { return {{"waiting", {{"reason", reason}}}}; }
+inline Json terminated(int code) { return {{"terminated", {{"exitCode", code}, {"reason", "Error"}}}}; }
+/// A pod whose task is so, beside a container that a webhook has added, which is so.
+inline Json meshed(const char* phase, Json task, Json sidecar) {
+  return {{"phase", phase},
+          {"containerStatuses", Json::list({{{"name", kContainer}, {"state", std::move(task)}},
+                                            {{"name", "mesh"}, {"state", std::move(sidecar)}}})}};
+}
+
 }  // namespace metaflow::kube
