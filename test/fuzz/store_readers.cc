@@ -47,7 +47,10 @@ class Directory {
 void take_gzip(std::string_view input) {
   const base::SharedBytes packed{std::string(input)};
   if (!value::is_gzip(packed.bytes())) return;
-  succeeds({ErrorCode::data_store}, [&] { (void)value::gunzip(packed); });
+  succeeds({ErrorCode::data_store}, [&] {
+    constexpr std::uint64_t kMost = 1 << 20;
+    require(value::gunzip(packed, kMost).size() <= kMost, "no more is unpacked than is allowed");
+  });
 }
 
 void take_log(std::string_view input) {
