@@ -10,6 +10,7 @@
 
 #include <metaflow/error.h>
 
+#include "base/file_mode.h"
 #include "base/text.h"
 
 namespace metaflow::base {
@@ -44,6 +45,24 @@ TEST_F(Files, ReplaceLeavesReadersWhatTheyHave) {
   EXPECT_EQ(mapped->text(), old);
   EXPECT_EQ(read_file(path("f"))->text(), "new");
   EXPECT_THAT(list_directory(directory_), UnorderedElementsAre("f")) << "no temporary file is left";
+}
+
+TEST_F(Files, AnOutputFileKeepsItsMode) {
+  auto mode_of = [&](const std::string& name) {
+    struct stat status {};
+    EXPECT_EQ(::stat(path(name).c_str(), &status), 0);
+    return status.st_mode & 0777U;
+  };
+  write_output_file(path("f"), "first");
+  for (const mode_t mode : {mode_t{0600}, mode_t{0640}}) {
+    EXPECT_EQ(::chmod(path("f").c_str(), mode), 0);
+    write_output_file(path("f"), "second");
+    EXPECT_EQ(mode_of("f"), mode);
+  }
+  replace_file(path("secret"), "first", kPrivate);
+  EXPECT_EQ(mode_of("secret"), 0600U);
+  replace_file(path("f"), "third", kPrivate);
+  EXPECT_EQ(mode_of("f"), 0600U);
 }
 
 TEST_F(Files, AnOutputFileMayBeADeviceOrALink) {

@@ -23,15 +23,19 @@ Context::Context(const detail::FlowDescription& description, const runtime::Lang
                  const compute::Platforms& known, std::string called_as)
     : flow(description), language(spoken), platforms(known), program(std::move(called_as)) {}
 
+std::string Context::command() const { return base::shell_quoted(program); }
+
+void Context::print(std::string_view text) { base::write_all(STDOUT_FILENO, base::visible_lines(text)); }
+
 void Context::echo_always(std::string_view text) {
   try {
-    base::write_all(2, text);
+    base::write_all(STDERR_FILENO, base::visible_lines(text));
   } catch (const Error&) {  // nobody listens
   }
 }
 
 void Context::echo_last(std::string_view text, std::int64_t patience) {
-  base::write_patiently(STDERR_FILENO, text, patience);
+  base::write_patiently(STDERR_FILENO, base::visible_lines(text), patience);
 }
 
 void Context::echo(std::string_view text) const {

@@ -83,7 +83,7 @@ Context& continue_guarded(Context& context) {
     Context::echo_last(fmt::format("The scheduler of this run was killed by {}. Its tasks were stopped; what had "
                                    "finished is stored. To carry on: "
                                    "{} resume\n",
-                                   base::signal_name(signal), context.program),
+                                   base::signal_name(signal), context.command()),
                        base::kLastMoment);
   });
   runtime::cap_memory();
@@ -94,7 +94,15 @@ Context& continue_guarded(Context& context) {
 
 /// The tags of a run: of the one that it continues, and the user's.
 std::vector<std::string> tags_of(const RunOrigin& origin, const ExecutionOptions& options) {
-  std::vector<std::string> tags = origin.tags;
+  std::vector<std::string> tags;
+  for (const std::string& tag : origin.tags) {  // which somebody else may have written
+    try {
+      tags.push_back(tag);
+      store::check_tags(tags);
+    } catch (const Error&) {
+      tags.pop_back();
+    }
+  }
   for (const std::string& tag : options.tags) {
     if (std::find(tags.begin(), tags.end(), tag) == tags.end()) tags.push_back(tag);
   }
@@ -141,17 +149,20 @@ RunSession::RunSession(ExecutionPlan& plan, const RunOrigin& origin)
 
 void RunSession::begin_journal(const RunOrigin& origin, const std::vector<std::string>& tags) {
   const ExecutionOptions& options = plan_.options();
+  const std::vector<std::string> with = context_.all_with(options.with);
   store::RunBegin begin{origin.command,
                         origin.run,
                         lease_.self().host,
                         ::getpid(),
                         options.max_workers,
                         options.name_space.value_or("user:" + context_.user()),
-                        context_.all_with(options.with),
+                        context_.platforms.decorators().for_readers(with),
                         tags,
                         context_.project_branch()};
   journal_.run_begins(context_.clock.wall_microseconds(), begin);
   journal_.flush();
+  if (begin.with != with)
+    store::write_private_with(store::private_with_path(context_.local_root(), context_.flow.name, run_), with);
 }
 
 store::TaskRef RunSession::store_parameters(store::TaskData data) {
@@ -188,10 +199,10 @@ runtime::RunOptions RunSession::run_options(bool origin_is_known) const {
           .tags = options.tags,
           .name_space = options.name_space.value_or("user:" + context_.user()),
           .branch = context_.project_branch(),
-          .with = context_.all_with(options.with),
+          .with = context_.platforms.decorators().for_tasks(context_.all_with(options.with)),
           .origin_run = origin_,
           .origin_is_known = origin_is_known,
-          .program = context_.program,
+          .program = context_.command(),
           .local_root = context_.local_root()};
 }
 

@@ -102,6 +102,17 @@ std::vector<const DecoratorKind*> core_decorators() {
   return kinds;
 }
 
+bool may_hold_secrets(const Decorator& decorator) { return decorator.name == "environment"; }
+
+Json public_attributes(const Decorator& decorator) {
+  Json attributes = decorator.attributes;
+  if (!may_hold_secrets(decorator)) return attributes;
+  if (Json* variables = attributes.find("vars")) {
+    for (auto& [name, value] : variables->members()) value = "***";
+  }
+  return attributes;
+}
+
 std::int64_t time_limit(const std::vector<Decorator>& decorators) {
   const auto limit = find_decorator<timeout>(decorators);
   return limit ? std::llround(seconds_of(*limit) * 1e6) : 0;

@@ -20,6 +20,7 @@ namespace {
 
 // Both directions; less costs twice the processor time, more gains nothing.
 constexpr long kBufferSize = 256 * 1024;
+constexpr std::size_t kMostHeaders = 256 * 1024;  // bytes of an answer
 
 constexpr auto kQuickExit = static_cast<CURLoption>(CURLOPTTYPE_LONG + 322);  // CURLOPT_QUICK_EXIT
 
@@ -106,7 +107,7 @@ Transfer::Transfer(const Curl& curl, CURL* easy, HttpClient::Id id, Request requ
   set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(request_.connect_timeout.count()));
   set(CURLOPT_TIMEOUT_MS, static_cast<long>(request_.total_timeout.count()));
   if (request_.idle_timeout.count() > 0) {
-    set(CURLOPT_LOW_SPEED_LIMIT, 1L);
+    set(CURLOPT_LOW_SPEED_LIMIT, static_cast<long>(request_.slowest));
     set(CURLOPT_LOW_SPEED_TIME, static_cast<long>((request_.idle_timeout.count() + 999) / 1000));
   }
   set(CURLOPT_HEADERFUNCTION, &Transfer::on_header);
@@ -234,6 +235,8 @@ std::size_t Transfer::on_header(char* data, std::size_t, std::size_t size, void*
 }
 
 void Transfer::header_line(std::string_view line) {
+  header_bytes_ += line.size();
+  if (header_bytes_ > kMostHeaders) throw std::runtime_error("its headers do not end");
   if (line.starts_with("HTTP/")) {  // perhaps after a "100 Continue"
     response_.headers.clear();
     const std::size_t blank = std::min(line.find(' '), line.size());

@@ -6,6 +6,7 @@
 #include <metaflow/error.h>
 
 #include "base/format.h"
+#include "base/text.h"
 #include "runtime/cloner.h"
 
 namespace metaflow::runtime {
@@ -267,8 +268,10 @@ void Run::on_committed(EndedAttempt&& ended) {
   if (!stopping() && launcher_.try_again(task, ended.verdict)) return;
   ++report_.progress(task.work.step).failed;
   if (stopping()) return;  // the first failure is the one to tell
-  report_.say(task, fmt::format("To execute it again, by itself: {} debug {}", options_.program, task.ref.path()),
-              ReportLine::Kind::failure);
+  report_.say(
+      task,
+      fmt::format("To execute it again, by itself: {} debug {}", base::shell_quoted(options_.program), task.ref.path()),
+      ReportLine::Kind::failure);
   fail(fmt::format("Step {} (task-id {}) failed.", task.ref.step, task.ref.task));
 }
 

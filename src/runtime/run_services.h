@@ -23,7 +23,7 @@ struct RunOptions {
   std::vector<std::string> tags;
   std::string name_space;         // of the client inside tasks
   std::string branch;             // of the flow's project; empty: it has none
-  std::vector<std::string> with;  // --with, for the tasks
+  std::vector<std::string> with;  // --with, for the tasks: without secrets
   std::string origin_run;         // of resume
   bool origin_is_known = true;    // to the provider of the metadata: clones may refer to it
   std::string program;            // how the user called it, for what is told to try

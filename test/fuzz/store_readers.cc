@@ -47,7 +47,10 @@ class Directory {
 void take_gzip(std::string_view input) {
   const base::SharedBytes packed{std::string(input)};
   if (!value::is_gzip(packed.bytes())) return;
-  succeeds({ErrorCode::data_store}, [&] { (void)value::gunzip(packed); });
+  succeeds({ErrorCode::data_store}, [&] {
+    constexpr std::uint64_t kMost = 1 << 20;
+    require(value::gunzip(packed, kMost).size() <= kMost, "no more is unpacked than is allowed");
+  });
 }
 
 void take_log(std::string_view input) {
@@ -103,6 +106,7 @@ void take_journal(std::string_view input) {
   const auto history = store::read_journal(directory.path() + "/journal.jsonl", "1");
   require(history.has_value(), "there is a journal");
   for (const auto& attempt : history->attempts) require(attempt.task.run == "1", "its attempts are of the run");
+  (void)store::parse_private_with(input);
   (void)runtime::summarise(*history, {"start", "work"});
   // What is written behind it is read, if it ends with a whole line.
   if (!input.empty() && !input.ends_with('\n')) return;

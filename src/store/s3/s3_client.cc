@@ -13,6 +13,7 @@
 #include "net/aws_session.h"
 #include "net/call_queue.h"
 #include "net/xml.h"
+#include "store/s3/content_range.h"
 
 namespace metaflow::store {
 
@@ -50,6 +51,19 @@ void read_error(S3Response& response) {
   response.code = xml->text_of("Code");
   response.message = xml->text_of("Message");
   if (response.ok()) response.status = passes(response.code) ? 500 : 400;
+}
+
+/// What is wrong with an answer to a request for a part of an object; empty: nothing.
+std::string fault_of(const S3Response& response, const S3Range& wanted) {
+  if (response.status == 200) return {};
+  const auto range = parse_content_range(response.header("content-range").value_or(""));
+  if (response.status != 206 || !range) return "the server does not say which part of the object it sends";
+  const std::uint64_t last = std::min(wanted.begin + (wanted.size - 1), range->total - 1);
+  if (range->first != wanted.begin || range->last != last)
+    return fmt::format("bytes {} to {} came instead of {} to {}", range->first, range->last, wanted.begin, last);
+  if (response.received != range->size())
+    return fmt::format("{} bytes came instead of {}", response.received, range->size());
+  return {};
 }
 
 }  // namespace
@@ -90,6 +104,10 @@ class S3Client::Running : public net::Calling {
     response_ = S3Response{std::move(plain)};
     if (!response_.failure && !response_.body.empty() && (!response_.ok() || request_.method != "GET"))
       read_error(response_);
+    if (request_.range && response_.ok()) {
+      if (std::string fault = fault_of(response_, *request_.range); !fault.empty())
+        response_.failure = net::Failure{.cause = net::Cause::truncated, .text = std::move(fault)};
+    }
     if (net::is_transient(response_) || passes(response_.code)) return {.next = Next::try_again};
     if (response_.ok() || cured_ || !cure()) return {};
     cured_ = true;
@@ -116,6 +134,9 @@ class S3Client::Running : public net::Calling {
     net::AwsRequest plain = client_.address(request_.method, request_.bucket, request_.key);
     plain.query = request_.query;
     plain.headers = request_.headers;
+    if (const auto& range = request_.range) {
+      plain.headers.emplace_back("Range", fmt::format("bytes={}-{}", range->begin, range->begin + (range->size - 1)));
+    }
     // Under TLS nobody can change the body on its way. Without, its signature is what keeps it.
     if (is_https(plain.endpoint) && request_.body && request_.body->size() > 0) {
       plain.payload_sha256 = net::kUnsignedPayload;
@@ -131,6 +152,8 @@ class S3Client::Running : public net::Calling {
                                    .body = request_.body,
                                    .choose_sink = request_.choose_sink,
                                    .idle_timeout = milliseconds(30'000),
+                                   // What a POST begins or ends may take the server its time.
+                                   .slowest = request_.method == "POST" ? 1U : net::kSlowest,
                                    .tls = client_.options_.tls}});
   }
 

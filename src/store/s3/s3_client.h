@@ -25,6 +25,12 @@ class AwsSession;
 
 namespace metaflow::store {
 
+/// A part of an object, in bytes.
+struct S3Range {
+  std::uint64_t begin = 0;
+  std::uint64_t size = 0;  // more than 0
+};
+
 struct S3Request {
   std::string method = "GET";
   std::string bucket{};
@@ -32,6 +38,9 @@ struct S3Request {
   net::Query query{};
   net::Headers headers{};
   std::optional<net::Body> body{};  // in pieces of memory
+  /// What of the object is wanted. An answer with other bytes, or not all of these, is a failure like one that was cut
+  /// off. The whole object (200) is an answer.
+  std::optional<S3Range> range{};
   /// Where the answer goes; asked for every try.
   std::function<net::Sink(const net::Response&)> choose_sink{};
 };

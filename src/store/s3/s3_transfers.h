@@ -105,7 +105,4 @@ net::Body body_of(Pieces pieces);
 /// Whether the answer is that there is no such object.
 bool is_missing(const S3Response& response);
 
-/// Of digits alone: sizes in headers and listings.
-std::optional<std::uint64_t> parse_size(std::string_view text);
-
 }  // namespace metaflow::store

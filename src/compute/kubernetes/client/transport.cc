@@ -136,6 +136,7 @@ class Transport::Running : public net::Calling {
                          .url = transport_.server_ + call_.path,
                          .headers = identity.headers,
                          .idle_timeout = call_.idle_timeout,
+                         .slowest = call_.sink ? 1U : net::kSlowest,
                          .tls = identity.tls,
                          .proxy = identity.proxy};
     request.headers.emplace_back("Accept", call_.sink ? "*/*" : "application/json");
