@@ -32,6 +32,11 @@ BUCKET = "import sys, boto3; boto3.client('s3', endpoint_url=sys.argv[1], region
 
 sys.path.insert(0, str(ROOT / "test" / "e2e"))
 
+# As in test/e2e: flows inherit what is ignored, which an interrupt is where the tests are a background job of a script.
+for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, signal.SIG_DFL)
+
 
 @pytest.fixture(scope="session")
 def cluster():
