@@ -116,20 +116,31 @@ bool Run::is_over() const {
 void Run::tell_of_abandoned() {
   const std::size_t tasks = committer_.size();
   if (tasks == 0) return;
+  if (lost_) {
+    report_.say(ReportLine::Kind::failure, fmt::format("{} finished task{} could not be committed: `resume` reruns {}.",
+                                                       tasks, tasks == 1 ? "" : "s", tasks == 1 ? "it" : "them"));
+    return;
+  }
   report_.say(ReportLine::Kind::failure,
               fmt::format("The store has not taken {} task{} that had ended: resume executes {} again.", tasks,
                           tasks == 1 ? "" : "s", tasks == 1 ? "it" : "them"));
 }
 
 void Run::conclude() {
-  const auto how = interrupted_                     ? store::RunEnd::interrupted
+  const auto how = interrupted_ || lost_            ? store::RunEnd::interrupted
                    : failure_ || !frontier_.ended() ? store::RunEnd::failed
                                                     : store::RunEnd::done;
   services_.journal.run_ends(services_.clock.wall_microseconds(), how,
-                             interrupted_ ? *interrupted_ : failure_.value_or(""));
+                             lost_          ? lost_->message()
+                             : interrupted_ ? *interrupted_
+                                            : failure_.value_or(""));
   services_.journal.flush();
   base::sync_file_system(options_.local_root);
-  finish_metadata();
+  if (!lost_) finish_metadata();
+  if (lost_) {
+    services_.reporter.flush();
+    throw Error(*lost_);
+  }
   if (stopping()) {
     if (const std::size_t tasks = committer_.stopped(); tasks > 0) {
       report_.say(ReportLine::Kind::run,
@@ -156,7 +167,7 @@ void Run::finish_metadata() {
   finishing_ = true;
   may_wait_ = true;
   while (!services_.metadata.idle() && may_wait_) services_.loop.run_once();
-  if (services_.metadata.idle()) return;
+  if (services_.metadata.idle() || lost_) return;
   report_.say(ReportLine::Kind::failure,
               "Workflow interrupted before the metadata service had taken all. Its tasks had ended.");
   services_.reporter.flush();
@@ -243,6 +254,11 @@ bool Run::regulate_output() {
 void Run::on_finished(compute::AttemptId attempt, const compute::Verdict& verdict) {
   ScheduledTask task = std::move(running_.extract(attempt).mapped());
   task.log->finish([&](std::string_view text, std::int64_t time) { report_.show_output(task, text, time); });
+  if (lost_) {
+    services_.journal.attempt_ends(services_.clock.wall_microseconds(), task.ref, task.attempt,
+                                   store::AttemptEnd::stopped, verdict.usage, lost_->message());
+    return;
+  }
   committer_.commit(attempt, std::move(task), verdict);
   if (killed_ && running_.empty()) {
     timers_.after(kFarewell, [this] {
@@ -293,6 +309,18 @@ void Run::interrupt(const std::string& why) {
   interrupted_ = why;
   report_.say(ReportLine::Kind::failure, why);
   if (!failure_) stop_all();
+}
+
+void Run::lose(const Error& why) {
+  if (lost_) return;
+  const bool was_stopping = stopping();
+  lost_ = why;
+  may_wait_ = false;
+  committer_.close();
+  report_.say(ReportLine::Kind::failure, why.message());
+  if (!why.hint().empty()) report_.say(ReportLine::Kind::run, why.hint());
+  if (backend_ != nullptr) backend_->leave();
+  if (!was_stopping) stop_all();
 }
 
 void Run::stop_all() {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -39,6 +40,8 @@ struct RunServices {
   base::EventLoop& loop;
   base::Clock& clock;
   Reporter& reporter;
+  /// Whether this scheduler holds the run, now: nothing is committed otherwise.
+  std::function<bool()> holds = [] { return true; };
 };
 
 }  // namespace metaflow::runtime

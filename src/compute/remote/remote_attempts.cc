@@ -314,6 +314,7 @@ void RemoteAttempts::fail(AttemptId id, const std::string& cause, bool hopeless)
 // --- stopping
 
 void RemoteAttempts::stop(std::span<const AttemptId> attempts, Stop how) {
+  if (left_) return;
   std::vector<AttemptId> due;
   for (const AttemptId id : attempts) {
     Entry* entry = find(id);
@@ -341,8 +342,18 @@ void RemoteAttempts::on_removed(AttemptId attempt, bool is_gone) {
   if (entry->forced || is_gone) conclude(attempt);
 }
 
+void RemoteAttempts::leave() {
+  left_ = true;
+  for (const auto& [id, entry] : entries_) soon(id, &RemoteAttempts::let_go);
+}
+
+void RemoteAttempts::let_go(AttemptId id) {
+  fail(id, "The task is left to the scheduler that has the run now.", false);
+}
+
 void RemoteAttempts::end() {
   over_ = true;
+  if (left_) return;
   const std::int64_t until = clock_.monotonic_microseconds() + kFarewell;
   // A timer, since a quiet loop would wait for ever.
   const base::EventLoop::Timer timer = loop_.after(kFarewell, [] {});
