@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -131,11 +132,36 @@ void SpoolFile::write(std::span<const std::byte> bytes, std::uint64_t offset) {
 
 bool SpoolFile::publish(const std::string& path) {
   if (temporary_.empty()) return link_open_file(fd_.get(), path);
-  if (!fails_at("publish") && ::link(temporary_.c_str(), path.c_str()) == 0) return true;
-  if (errno == EEXIST) return false;
-  if (errno == ENOENT) make_directories(directory_of(path));
-  // A file system without hard links: rename, which may replace the same content.
-  if (::rename(temporary_.c_str(), path.c_str()) != 0) throw_errno("create", path, errno);
+  while (fails_at("publish") || ::link(temporary_.c_str(), path.c_str()) != 0) {
+    if (errno == EEXIST) return false;
+    if (errno == ENOENT && !exists(directory_of(path))) {
+      make_directories(directory_of(path));
+    } else if (errno == EPERM || errno == EOPNOTSUPP || errno == ENOSYS || errno == EMLINK) {
+      return publish_by_rename(path);
+    } else {
+      throw_errno("create", path, errno);
+    }
+  }
+  return true;
+}
+
+bool SpoolFile::publish_by_rename(const std::string& path) {
+  const bool renamed = !fails_at("rename") && ::syscall(SYS_renameat2, AT_FDCWD, temporary_.c_str(), AT_FDCWD,
+                                                        path.c_str(), RENAME_NOREPLACE) == 0;
+  if (!renamed) {
+    if (errno == EEXIST) return false;
+    if (errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP) throw_errno("create", path, errno);
+    // An empty file takes the name first. A crash may leave it there, as a power loss does.
+    const Fd empty(
+        retry("create", [&] { return ::open(path.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666); }));
+    if (!empty && errno == EEXIST) return false;
+    if (!empty) throw_errno("create", path, errno);
+    if (fails_at("replace") || ::rename(temporary_.c_str(), path.c_str()) != 0) {
+      const int error = errno;
+      ::unlink(path.c_str());
+      throw_errno("create", path, error);
+    }
+  }
   temporary_.clear();
   return true;
 }

@@ -10,6 +10,7 @@
 
 #include <metaflow/error.h>
 
+#include "base/failure_points.h"
 #include "base/file_mode.h"
 #include "base/text.h"
 
@@ -116,6 +117,48 @@ TEST_F(Files, SpoolsAreFilledInAnyOrderAndNamedOnce) {
 TEST_F(Files, ADroppedSpoolLeavesNothing) {
   { SpoolFile(path("d")).write(as_bytes("x"), 0); }
   EXPECT_TRUE(list_directory(path("d")).empty());
+}
+
+TEST_F(Files, CreatingIsExclusiveOnEveryFileSystem) {
+  struct Case {
+    const char* name;
+    const char* lacks;
+  };
+  for (const Case& one : {Case{"all", ""}, Case{"nameless", "create:EOPNOTSUPP"},
+                          Case{"links", "create:EOPNOTSUPP,publish:EPERM:1:sticky"},
+                          Case{"noreplace", "create:EOPNOTSUPP,publish:EPERM:1:sticky,rename:EINVAL:1:sticky"}}) {
+    const std::string name = path(std::string(one.name) + "/x");
+    make_directories(directory_of(name));
+    set_failure_point(one.lacks);
+    EXPECT_TRUE(create_file(name, "mine")) << one.name;
+    set_failure_point(one.lacks);
+    EXPECT_FALSE(create_file(name, "other")) << one.name;
+    set_failure_point("");
+    EXPECT_EQ(read_file(name)->text(), "mine") << one.name;
+    EXPECT_EQ(list_directory(directory_of(name)).size(), 1U) << one.name;
+  }
+}
+
+TEST_F(Files, CreatingIsExclusiveAlsoInADirectoryThatVanished) {
+  make_directories(path("spool"));
+  set_failure_point("create:EOPNOTSUPP");
+  SpoolFile file(path("spool"));
+  set_failure_point("");
+  file.write(as_bytes("late"), 0);
+  EXPECT_TRUE(file.publish(path("gone/x")));
+  set_failure_point("create:EOPNOTSUPP");
+  SpoolFile other(path("spool"));
+  set_failure_point("publish:ENOENT");  // the directory was made again meanwhile
+  EXPECT_ANY_THROW(other.publish(path("gone/x")));
+  set_failure_point("");
+  EXPECT_EQ(read_file(path("gone/x"))->text(), "late");
+}
+
+TEST_F(Files, WhatCannotBeCreatedLeavesNothing) {
+  set_failure_point("create:EOPNOTSUPP,publish:EPERM,rename:EINVAL,replace:EIO");
+  EXPECT_THROW(create_file(path("x"), "text"), Error);
+  set_failure_point("");
+  EXPECT_TRUE(list_directory(directory_).empty());
 }
 
 TEST_F(Files, AbsolutePathsAreLexical) {

@@ -121,7 +121,7 @@ int kill(Context& context, const Platform& platform, const JobOptions& options) 
   // A scheduler that lives may submit more; it ends what the run has itself.
   for (const auto& [key, run] : runs) {
     if (is_name(store::NameKind::run, run) &&
-        !runtime::Lease::holder(context.store().storage(), context.flow.name, run, "execute", context.clock))
+        !runtime::lease_holder({context.store().storage(), context.clock}, {context.flow.name, run}))
       jobs->end_run(key);
   }
   return 0;

@@ -14,6 +14,7 @@
 #include "base/guard.h"
 #include "base/json.h"
 #include "base/process.h"
+#include "base/timers.h"
 #include "compute/router.h"
 #include "runtime/output_queue.h"
 #include "runtime/task/memory.h"
@@ -65,6 +66,51 @@ void RunOutput::say(std::string_view text) {
   reporter_->flush();
 }
 
+void continue_guarded(Context& context) {
+  base::continue_under_guard([&context](int signal) {
+    // These are handled while a run is executed: it was not yet.
+    if (signal == SIGINT || signal == SIGTERM || signal == SIGHUP) return;
+    Context::echo_last(fmt::format("The scheduler of this run was killed by {}. Its tasks were stopped; what had "
+                                   "finished is stored. To carry on: "
+                                   "{} resume\n",
+                                   base::signal_name(signal), context.program),
+                       base::kLastMoment);
+  });
+  runtime::cap_memory();
+  context.store(true);
+  base::make_directories(context.local_root());
+}
+
+runtime::LeaseSite lease_site(Context& context) {
+  static base::SystemClock clock;  // also for a thread that is left behind at the end
+  return {context.store().storage(), clock};
+}
+
+runtime::LeaseKeeper::Open open_storage_again(Context& context) {
+  return [type = context.top.datastore, root = context.store().storage().root()] {
+    return store::open_impatient_storage(type, root);
+  };
+}
+
+Error lost_lease(const Context& context, const runtime::LeaseLoss& loss) {
+  const std::string run = fmt::format("{}/{}", loss.name.flow, loss.name.run);
+  if (!loss.to) {
+    return Error(
+        ErrorCode::interrupted,
+        fmt::format("The store could not be reached for {} seconds, so another scheduler may take run {} over: "
+                    "this one stops.",
+                    (runtime::LeaseTimes::kHolderLimit + runtime::LeaseTimes::kRegain) / 1'000'000, run),
+        fmt::format("When it can be reached: {} resume --origin-run-id {}", context.program, loss.name.run));
+  }
+  const std::string& by = loss.to->run;
+  const bool is_continued = !by.empty() && by != loss.name.run;
+  return Error(ErrorCode::interrupted,
+               fmt::format("Run {} was taken over by {}{}: this scheduler stops.", run, loss.to->name(),
+                           is_continued ? ", as run " + by : ""),
+               is_continued ? fmt::format("What becomes of it: {} status {}", context.program, by)
+                            : "That process goes on with it.");
+}
+
 void RunOutput::on_stop(std::function<void(int signal)> told) {
   signals_.emplace(std::vector{SIGINT, SIGTERM, SIGHUP});
   loop_.watch(signals_->fd(), [this, told = std::move(told)] {
@@ -76,21 +122,6 @@ void RunOutput::on_stop(std::function<void(int signal)> told) {
 }
 
 namespace {
-
-/// Before anything is opened: this process becomes another one. Then makes the places that the run writes to.
-Context& continue_guarded(Context& context) {
-  base::continue_under_guard([&context](int signal) {
-    Context::echo_last(fmt::format("The scheduler of this run was killed by {}. Its tasks were stopped; what had "
-                                   "finished is stored. To carry on: "
-                                   "{} resume\n",
-                                   base::signal_name(signal), context.command()),
-                       base::kLastMoment);
-  });
-  runtime::cap_memory();
-  context.store(true);
-  base::make_directories(context.local_root());
-  return context;
-}
 
 /// The tags of a run: of the one that it continues, and the user's.
 std::vector<std::string> tags_of(const RunOrigin& origin, const ExecutionOptions& options) {
@@ -108,6 +139,48 @@ std::vector<std::string> tags_of(const RunOrigin& origin, const ExecutionOptions
   }
   return tags;
 }
+
+std::shared_ptr<runtime::Lease> take_lease(Context& context, const std::string& run) {
+  runtime::LeaseWatch watch(lease_site(context), {context.flow.name, run});
+  return runtime::Lease::take(watch, context.user(), run);
+}
+
+/// While a run is executed: tells it what becomes of the leases.
+class LeaseEvents {
+ public:
+  LeaseEvents(base::EventLoop& loop, runtime::LeaseKeeper& keeper, const Context& context, runtime::Run& run)
+      : loop_(loop), keeper_(keeper), context_(context), run_(run), timers_(loop) {
+    loop_.watch(keeper_.event(), [this] {
+      keeper_.clear_event();
+      look();
+    });
+    look_again();
+  }
+  ~LeaseEvents() { loop_.unwatch(keeper_.event()); }
+  LeaseEvents(const LeaseEvents&) = delete;
+  LeaseEvents& operator=(const LeaseEvents&) = delete;
+
+ private:
+  void look() {
+    keeper_.notice();
+    if (const auto loss = keeper_.loss()) {
+      run_.lose(lost_lease(context_, *loss));
+    } else if (keeper_.holds()) {
+      run_.go_on();
+    }
+  }
+  /// For when the store does not answer, and no renewal tells.
+  void look_again() {
+    look();
+    timers_.after(runtime::LeaseTimes::kRetryEvery, [this] { look_again(); });
+  }
+
+  base::EventLoop& loop_;
+  runtime::LeaseKeeper& keeper_;
+  const Context& context_;
+  runtime::Run& run_;
+  base::Timers timers_;
+};
 
 std::string make_run(Context& context, RunMetadata& metadata, const std::vector<std::string>& tags) {
   std::string run = metadata.writer().new_run(tags, system_tags(context));
@@ -129,9 +202,9 @@ std::string make_journal(Context& context, const std::string& run) {
 
 }  // namespace
 
-RunSession::RunSession(ExecutionPlan& plan, const RunOrigin& origin)
+RunSession::RunSession(ExecutionPlan& plan, const RunOrigin& origin, runtime::LeaseKeeper& keeper)
     : plan_(plan),
-      context_(continue_guarded(plan.context())),
+      context_(plan.context()),
       origin_(origin.run),
       loop_(context_.clock),
       output_(loop_, context_.clock, plan.options()),
@@ -140,8 +213,10 @@ RunSession::RunSession(ExecutionPlan& plan, const RunOrigin& origin)
         if (!origin.run.empty()) say("Gathering required information to resume run (this may take a bit of time)...");
         return make_run(context_, metadata_, tags_of(origin, plan.options()));
       }()),
-      lease_(context_.store().storage(), context_.flow.name, run_, "execute", context_.user(), run_, context_.clock),
+      keeper_(keeper),
+      lease_(take_lease(context_, run_)),
       journal_(make_journal(context_, run_)) {
+  keeper_.add(lease_);
   begin_journal(origin, tags_of(origin, plan.options()));
   if (!plan.options().run_id_file.empty()) base::write_output_file(plan.options().run_id_file, run_);
   say(fmt::format("Workflow starting (run-id {}):", run_));
@@ -152,7 +227,7 @@ void RunSession::begin_journal(const RunOrigin& origin, const std::vector<std::s
   const std::vector<std::string> with = context_.all_with(options.with);
   store::RunBegin begin{origin.command,
                         origin.run,
-                        lease_.self().host,
+                        lease_->self().host,
                         ::getpid(),
                         options.max_workers,
                         options.name_space.value_or("user:" + context_.user()),
@@ -221,13 +296,6 @@ compute::BackendSite RunSession::backend_site(runtime::Run& run) {
           .task_environment = task_environment()};
 }
 
-void RunSession::renew_lease(store::BackgroundStorage& storage) {
-  loop_.after(runtime::Lease::kRenewEvery, [this, &storage] {
-    lease_.renew(storage);
-    renew_lease(storage);
-  });
-}
-
 void RunSession::execute(const store::TaskRef& parameters, const Cloning* cloning) {
   if (cloning == nullptr) make_latest();
   const std::unique_ptr<store::BackgroundStorage> background = context_.store().storage().in_background(loop_);
@@ -236,7 +304,8 @@ void RunSession::execute(const store::TaskRef& parameters, const Cloning* clonin
                     output_.reporter(),
                     [this, &work](std::function<void()> done) {
                       work.start([root = context_.local_root()] { base::sync_file_system(root); }, std::move(done));
-                    }},
+                    },
+                    [this] { return keeper_.holds(); }},
                    run_options(cloning == nullptr || cloning->origin_is_known), parameters);
   output_.on_stop([this, &run, signals = 0](int signal) mutable {
     if (++signals == 2) {
@@ -249,7 +318,7 @@ void RunSession::execute(const store::TaskRef& parameters, const Cloning* clonin
     run.interrupt(signal == SIGINT ? "Workflow interrupted. Its tasks are asked to stop; Ctrl-C again kills them."
                                    : fmt::format("Workflow interrupted by {}.", base::signal_name(signal)));
   });
-  renew_lease(*background);
+  const LeaseEvents events(loop_, keeper_, context_, run);
   compute::RunPlan& places = plan_.places();
   const std::unique_ptr<compute::Router> backend = places.make_backends(backend_site(run));
   if (!places.remote_steps().empty()) run.mark_remote(places.remote_steps(), places.store_code(context_.store()));

@@ -54,8 +54,8 @@ WatchedRun watch_run(Context& context, const std::string& wanted) {
   std::vector<std::string> order;
   for (int step : graph.order()) order.push_back(graph.step(step).name);
   run.steps = runtime::summarise(run.history, order);
-  run.scheduler =
-      runtime::Lease::holder(context.store().storage(), context.flow.name, run.id, "execute", context.clock);
+  run.scheduler = runtime::lease_holder({context.store().storage(), context.clock}, {context.flow.name, run.id});
+  if (run.scheduler && run.scheduler->run != run.id) run.scheduler.reset();  // who continues it
   return run;
 }
 
@@ -130,6 +130,10 @@ std::string table(const WatchedRun& run, std::int64_t now) {
 
 std::string and_more(std::size_t all) { return all > kShown ? fmt::format("  and {} more\n", all - kShown) : ""; }
 
+bool cannot_be_seen(const runtime::LeaseHolder& scheduler) {
+  return runtime::process_table().state_of(scheduler) == base::ProcessState::unknown;
+}
+
 std::string as_text(Context& context, const WatchedRun& run) {
   const std::int64_t now = context.clock.wall_microseconds();
   const auto& begin = run.history.begin;
@@ -138,7 +142,12 @@ std::string as_text(Context& context, const WatchedRun& run) {
   text += fmt::format(" (begun {} on {}, pid {}", base::local_time(run.history.began).substr(0, 19),
                       base::visible(begin.host), begin.pid);
   if (!begin.origin.empty()) text += ", resumes " + begin.origin;
-  text += ")\n" + table(run, now);
+  text += ")\n";
+  if (run.state() == "running" && cannot_be_seen(*run.scheduler)) {
+    text += fmt::format("Its scheduler is not on this machine. It was last heard of at {}, by its clock.\n",
+                        base::local_time(run.scheduler->renewed).substr(0, 19));
+  }
+  text += table(run, now);
 
   if (run.state() == "running") {
     std::vector<const AttemptHistory*> running;

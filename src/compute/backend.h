@@ -85,6 +85,9 @@ class Backend {
   /// Stops attempts that have not finished; ignores those that it does not know. They are told as finished when they
   /// have.
   virtual void stop(std::span<const AttemptId> attempts, Stop how) = 0;
+  /// The run is another scheduler's now: attempts that outlive this one (jobs elsewhere) are left to it, and told as
+  /// finished.
+  virtual void leave() {}
   /// The reader of the run's output is slow. While `held`, a backend that can do so does not read what attempts print,
   /// so that they block.
   virtual void hold_output(bool /*held*/) {}

@@ -27,6 +27,10 @@ void Router::stop(std::span<const AttemptId> attempts, Stop how) {
   for (const auto& backend : backends_) backend->stop(attempts, how);
 }
 
+void Router::leave() {
+  for (const auto& backend : backends_) backend->leave();
+}
+
 void Router::hold_output(bool held) {
   for (const auto& backend : backends_) backend->hold_output(held);
 }

@@ -22,6 +22,7 @@ class Router : public Backend {
   bool has_room(const std::string& step) const override;
   void submit(const Attempt& attempt) override;
   void stop(std::span<const AttemptId> attempts, Stop how) override;
+  void leave() override;
   void hold_output(bool held) override;
   void end(Stop how) override;
 

@@ -37,6 +37,7 @@ void Cloner::clone(const std::function<bool()>& stopping) {
       if (stopping()) break;
       task.ref = tasks_.make(task.work.step);
     }
+    while (!services_.holds() && !stopping()) services_.loop.run_once();  // something tells when that changes
     if (stopping()) break;
     adopt(tasks);
     report_.flush();

@@ -116,7 +116,10 @@ bool Run::is_over() const {
 }
 
 void Run::tell_of_abandoned() {
-  if (const std::size_t tasks = committer_.size(); tasks > 0) {
+  if (const std::size_t tasks = committer_.size(); tasks > 0 && lost_) {
+    report_.say(ReportLine::Kind::failure, fmt::format("{} finished task{} could not be committed: `resume` reruns {}.",
+                                                       tasks, tasks == 1 ? "" : "s", tasks == 1 ? "it" : "them"));
+  } else if (tasks > 0) {
     report_.say(ReportLine::Kind::failure,
                 fmt::format("The store has not taken {} task{} that had ended: resume executes {} again.", tasks,
                             tasks == 1 ? "" : "s", tasks == 1 ? "it" : "them"));
@@ -129,17 +132,23 @@ void Run::tell_of_abandoned() {
 }
 
 void Run::conclude() {
-  const auto how = interrupted_                     ? store::RunEnd::interrupted
+  const auto how = interrupted_ || lost_            ? store::RunEnd::interrupted
                    : failure_ || !frontier_.ended() ? store::RunEnd::failed
                                                     : store::RunEnd::done;
   services_.journal.run_ends(services_.clock.wall_microseconds(), how,
-                             interrupted_ ? *interrupted_ : failure_.value_or(""));
+                             lost_          ? lost_->message()
+                             : interrupted_ ? *interrupted_
+                                            : failure_.value_or(""));
   services_.journal.flush();
   finishing_ = true;
   may_wait_ = !killed_;
   const base::EventLoop::NoWaiting no_waiting(services_.loop);
   finish_disk();
-  finish_metadata();
+  if (!lost_) finish_metadata();
+  if (lost_) {
+    services_.reporter.flush();
+    throw Error(*lost_);
+  }
   if (stopping()) {
     if (const std::size_t tasks = committer_.stopped(); tasks > 0) {
       report_.say(ReportLine::Kind::run,
@@ -172,7 +181,7 @@ void Run::finish_metadata() {
   if (services_.metadata.idle()) return;
   services_.reporter.flush();
   while (!services_.metadata.idle() && may_wait_) services_.loop.run_once();
-  if (services_.metadata.idle()) return;
+  if (services_.metadata.idle() || lost_) return;
   report_.say(ReportLine::Kind::failure,
               "Workflow interrupted before the metadata service had taken all. Its tasks had ended.");
   services_.reporter.flush();
@@ -259,6 +268,11 @@ bool Run::regulate_output() {
 void Run::on_finished(compute::AttemptId attempt, const compute::Verdict& verdict) {
   ScheduledTask task = std::move(running_.extract(attempt).mapped());
   task.log->finish([&](std::string_view text, std::int64_t time) { report_.show_output(task, text, time); });
+  if (lost_) {
+    services_.journal.attempt_ends(services_.clock.wall_microseconds(), task.ref, task.attempt,
+                                   store::AttemptEnd::stopped, verdict.usage, lost_->message());
+    return;
+  }
   committer_.commit(attempt, std::move(task), verdict);
 }
 
@@ -307,6 +321,18 @@ void Run::interrupt(const std::string& why) {
   interrupted_ = why;
   report_.say(ReportLine::Kind::failure, why);
   if (!failure_) stop_all();
+}
+
+void Run::lose(const Error& why) {
+  if (lost_) return;
+  const bool was_stopping = stopping();
+  lost_ = why;
+  may_wait_ = false;
+  committer_.close();
+  report_.say(ReportLine::Kind::failure, why.message());
+  if (!why.hint().empty()) report_.say(ReportLine::Kind::run, why.hint());
+  if (backend_ != nullptr) backend_->leave();
+  if (!was_stopping) stop_all();
 }
 
 void Run::stop_all() {

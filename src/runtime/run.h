@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include <metaflow/error.h>
+
 #include "base/timers.h"
 #include "compute/backend.h"
 #include "runtime/committer.h"
@@ -51,7 +53,13 @@ class Run : public compute::BackendEvents {
   /// for from then on.
   void interrupt(const std::string& why);
   /// It has failed, or was interrupted: nothing more is started.
-  bool stopping() const { return failure_.has_value() || interrupted_.has_value(); }
+  bool stopping() const { return failure_ || interrupted_ || lost_; }
+
+  /// RunServices::holds may have become true again.
+  void go_on() { committer_.go_on(); }
+  /// Another scheduler has the run, or may take it: tasks here are stopped, those elsewhere left to it, nothing more is
+  /// committed. execute() throws this error then.
+  void lose(const Error& why);
 
   void on_started(compute::AttemptId attempt, const std::string& where) override;
   void on_notice(std::span<const compute::AttemptId> attempts, std::string_view text, bool usual) override;
@@ -87,6 +95,7 @@ class Run : public compute::BackendEvents {
   bool held_ = false;  // nothing is started until the reader has caught up
   std::optional<std::string> failure_;
   std::optional<std::string> interrupted_;
+  std::optional<Error> lost_;
   bool killed_ = false;     // the user has asked twice
   bool may_wait_ = true;    // for anything: until the user has asked once too often
   bool finishing_ = false;  // nothing runs any more; the disk and the metadata are waited for

@@ -43,6 +43,8 @@ struct RunServices {
   /// Begins to write to the disk what the file system of this machine's files still has in memory, and calls back when
   /// that is done: from the loop, or at once.
   std::function<void(std::function<void()> done)> sync_disk;
+  /// Whether this scheduler holds the run, now: nothing is committed otherwise.
+  std::function<bool()> holds = [] { return true; };
 };
 
 }  // namespace metaflow::runtime

@@ -284,8 +284,9 @@ void RunWorld::execute_run(const std::string& id, const std::string& origin) {
   store::Journal journal(directory_ + "/" + id);
   journal.run_begins(clock.now, {});
   options.origin_run = origin;
-  run.emplace(RunServices{graph, store, *background, metadata, journal, loop, clock, reporter, sync_disk}, options,
-              parameters);
+  run.emplace(RunServices{graph, store, *background, metadata, journal, loop, clock, reporter, sync_disk,
+                          [this] { return holds; }},
+              options, parameters);
   if (!remote.empty()) run->mark_remote(remote, "code");
   if (!origin.empty()) {
     const TestLanguage language;
@@ -307,7 +308,9 @@ void RunWorld::audit(const RunResult& result, const std::string& run) const {
   // The store's error comes out as such. What else is not committed, the run has told.
   const bool store_failed = result.error == ErrorCode::data_store;
   bool is_told = store_failed;
-  for (const std::string& line : reporter.lines) is_told = is_told || line.find(": resume ") != std::string::npos;
+  for (const std::string& line : reporter.lines)
+    is_told =
+        is_told || line.find(": resume ") != std::string::npos || line.find("could not be committed") != line.npos;
   for (const std::string& attempt : backend.ended_well) {
     const auto parts = base::split(attempt, '/');
     const TaskRef task{run, parts[0], parts[1]};

@@ -103,6 +103,7 @@ class ScriptedBackend : public compute::Backend {
   bool has_room(const std::string& step) const override { return !room || room(step); }
   void submit(const compute::Attempt& attempt) override;
   void stop(std::span<const compute::AttemptId> attempts, compute::Stop how) override;
+  void leave() override { asked.push_back("leave"); }
   void hold_output(bool held) override { asked.push_back(held ? "hold" : "release"); }
   void end(compute::Stop how) override;
 
@@ -172,6 +173,7 @@ class RunWorld {
   std::function<void(store::ScriptedBackground&)> on_background;
   std::optional<Run> run;
   RunOptions options;
+  bool holds = true;                           // the lease
   std::vector<std::string> remote;             // steps that are executed elsewhere
   std::map<std::string, std::uint64_t> items;  // that foreachs go over; default: 3
   std::function<void(int turn)> on_turn;       // of the loop, from 1

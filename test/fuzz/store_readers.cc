@@ -123,13 +123,16 @@ void take_lease(std::string_view input) {
   base::make_directories(directory.path() + "/Flow/1/_meta");
   directory.write("Flow/1/_meta/lease_execute.0.json", input);
   store::LocalStorage storage(directory.path());
-  const auto last = runtime::Lease::last_holder(storage, "Flow", "1", "execute");
-  const auto holder = runtime::Lease::holder(storage, "Flow", "1", "execute", clock);
-  require(last || !holder, "who holds it held it last");
-  const bool free = succeeds({ErrorCode::invalid_command},
-                             [&] { runtime::Lease::refuse_if_held(storage, "Flow", "1", "execute", clock); });
-  require(free == !holder, "who holds it is refused for");
-  if (last) (void)last->name();
+  const runtime::LeaseSite site{storage, clock};
+  const runtime::LeaseName name{"Flow", "1"};
+  const auto holder = runtime::lease_holder(site, name);
+  runtime::LeaseWatch watch(site, name);
+  const auto view = watch.look();
+  require(holder.has_value() == (view.state != runtime::LeaseWatch::State::free), "who holds it is seen to hold it");
+  if (holder) {
+    (void)holder->name();
+    succeeds({ErrorCode::invalid_command}, [&] { runtime::refuse_lease(watch, view); });
+  }
 }
 
 void take_settings(std::string_view input) {

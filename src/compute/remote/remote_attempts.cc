@@ -315,6 +315,7 @@ void RemoteAttempts::fail(AttemptId id, const std::string& cause, bool hopeless)
 // --- stopping
 
 void RemoteAttempts::stop(std::span<const AttemptId> attempts, Stop how) {
+  if (left_) return;
   if (over_ && how == Stop::force) return hasten();
   std::vector<AttemptId> due;
   for (const AttemptId id : attempts) {
@@ -343,8 +344,18 @@ void RemoteAttempts::on_removed(AttemptId attempt, bool is_gone) {
   if (entry->forced || is_gone) conclude(attempt);
 }
 
+void RemoteAttempts::leave() {
+  left_ = true;
+  for (const auto& [id, entry] : entries_) soon(id, &RemoteAttempts::let_go);
+}
+
+void RemoteAttempts::let_go(AttemptId id) {
+  fail(id, "The task is left to the scheduler that has the run now.", false);
+}
+
 void RemoteAttempts::end(Stop how) {
   over_ = true;
+  if (left_) return;
   until_ = clock_.monotonic_microseconds() + (how == Stop::force ? kLastMoment : kFarewell);
   // A timer, since a quiet loop would wait for ever.
   const base::EventLoop::Timer timer = loop_.after(how == Stop::force ? kLastMoment : kFarewell, [] {});

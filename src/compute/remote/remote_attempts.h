@@ -59,6 +59,7 @@ class RemoteAttempts : public Backend, private JobEvents {
 
   void submit(const Attempt& attempt) override;
   void stop(std::span<const AttemptId> attempts, Stop how) override;
+  void leave() override;
   void end(Stop how) override;
 
  private:
@@ -112,6 +113,7 @@ class RemoteAttempts : public Backend, private JobEvents {
   void settle(Entry& entry, AttemptResult&& left);
   bool try_again(Entry& entry, const Verdict& verdict);
   void resubmit(AttemptId id);
+  void let_go(AttemptId id);
   void finish(AttemptId id, const Verdict& verdict);
   void fail(AttemptId id, const std::string& cause, bool hopeless);
   void hasten();
@@ -127,6 +129,7 @@ class RemoteAttempts : public Backend, private JobEvents {
   base::Timers timers_;
   std::map<AttemptId, Entry> entries_;
   std::size_t followed_ = 0;
+  bool left_ = false;       // the jobs are another scheduler's
   bool over_ = false;       // nothing is told any more
   bool farewell_ = false;   // the platform has ended what it had of the run
   std::int64_t until_ = 0;  // so long that is waited for; monotonic

@@ -49,6 +49,22 @@ TEST_F(RemoteAttemptsTest, StoppedItHasTimeToEnd) {
   EXPECT_EQ(cause(1), "SIGTERM");
 }
 
+TEST_F(RemoteAttemptsTest, WhatIsLeftToAnotherSchedulerIsNotRemoved) {
+  run(1);
+  attempts_->submit(attempt(2));
+  jobs_->take();
+  attempts_->leave();
+  const AttemptId ids[] = {1, 2};
+  attempts_->stop(ids, Stop::ask);
+  settle();
+  EXPECT_EQ(cause(1), "The task is left to the scheduler that has the run now.");
+  attempts_->stop(ids, Stop::force);
+  attempts_->end();
+  for (const std::string& asked : jobs_->take()) {
+    EXPECT_FALSE(asked.starts_with("remove") || asked == "end") << asked;
+  }
+}
+
 TEST_F(RemoteAttemptsTest, ForcedItIsOverWhenTheRemovalWasAnswered) {
   run(1);
   const AttemptId ids[] = {1};

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "net/page_tokens.h"
 #include "net/xml.h"
+#include "store/exclusive.h"
 #include "store/s3/content_range.h"
 #include "value/key.h"
 
@@ -179,21 +180,36 @@ void S3Storage::upload(const std::string& path, Pieces content, const net::Heade
 }
 
 bool S3Storage::create(const Object& object) {
+  transfers_.check(object.path);
   settle();
-  // First: some servers take no notice of the condition.
-  if (exists(*this, object.path)) return false;
-  S3Request conditional = transfers_.request("PUT", object.path);
+  if (!obeys_conditions_) obeys_conditions_ = try_conditions(object.path);
+  if (!*obeys_conditions_) return create_by_claims(*this, object, claim_site(transfers_.clock()));
+  const S3Response response = put_if_absent(object.path, object.content);
+  if (response.ok()) return true;
+  if (response.status != 412) transfers_.fail("create", object.path, response);
+  // Somebody else's, or our own, of which we have not heard.
+  return response.after_lost_reply && is_there_with(object);
+}
+
+S3Response S3Storage::put_if_absent(const std::string& path, Pieces content) {
+  S3Request conditional = transfers_.request("PUT", path);
   conditional.headers = transfers_.write_headers();
   conditional.headers.emplace_back("If-None-Match", "*");
-  conditional.body = body_of(object.content);
-  const S3Response response = client().perform(std::move(conditional));
-  if (response.ok()) return true;
-  // Somebody else's, or our own, of which we have not heard.
-  if (response.status == 412) return response.after_lost_reply && is_there_with(object);
-  const bool unknown_condition = response.status == 501 || response.code == "NotImplemented";
-  if (!unknown_condition) transfers_.fail("create", object.path, response);
-  put(std::span(&object, 1));
-  return true;
+  conditional.body = body_of(content);
+  return client().perform(std::move(conditional));
+}
+
+/// Whether the server creates only what is not there: some do not know the condition, some take no notice of it. Told
+/// by an object beside the one that is to be made, which is there at the second try.
+bool S3Storage::try_conditions(const std::string& path) {
+  const std::string probe = path.substr(0, path.rfind('/') + 1) + "conditions_probe";
+  for (int i = 0; i < 2; ++i) {
+    const S3Response response = put_if_absent(probe, {});
+    if (response.status == 412) return true;
+    if (response.status == 501 || response.code == "NotImplemented") return false;
+    if (!response.ok()) transfers_.fail("create", probe, response);
+  }
+  return false;
 }
 
 bool S3Storage::is_there_with(const Object& object) {

@@ -95,34 +95,49 @@ TEST_F(S3Test, KeysThatHaveExpired) {
 
 TEST_F(S3Test, OursOrSomebodyElses) {
   // The first answer is lost, the second says that it is there: it is ours if it has our content.
-  std::string stored;
+  std::map<std::string, std::string> stored;
   bool lost = false;
   answer_ = [&](const Received& request) -> Reply {
-    if (request.method == "HEAD") return {.status = 404};
-    if (request.method == "GET") return {.body = stored};
+    if (request.method == "GET") return {.body = stored.at(request.target)};
     EXPECT_EQ(request.headers.at("if-none-match"), "*");
-    if (!stored.empty()) return {.status = 412, .body = error_xml("PreconditionFailed")};
-    stored = request.body;
+    if (!stored.emplace(request.target, request.body).second)
+      return {.status = 412, .body = error_xml("PreconditionFailed")};
     if (lost) return {.reset = true};
     return {};
   };
   EXPECT_TRUE(create(storage(), "lease", "me"));
   EXPECT_FALSE(create(storage(), "lease", "me")) << "it was there before";
-  stored.clear();
   lost = true;
-  EXPECT_TRUE(create(storage(), "lease", "me"));
+  EXPECT_TRUE(create(storage(), "other", "me"));
 }
 
-TEST_F(S3Test, AServerWithoutConditions) {
-  bool there = false;
-  answer_ = [&](const Received& request) -> Reply {
-    if (request.method == "HEAD") return {.status = there ? 200 : 404};
-    if (request.headers.contains("if-none-match")) return {.status = 501, .body = error_xml("NotImplemented")};
-    there = true;
-    return {};
-  };
-  EXPECT_TRUE(create(storage(), "lease", "me"));
-  EXPECT_FALSE(create(storage(), "lease", "you"));
+TEST_F(S3Test, AServerWithoutConditionsOrThatTakesNoNoticeOfThem) {
+  for (const bool refuses : {true, false}) {
+    std::map<std::string, std::string> stored;
+    answer_ = [&](const Received& request) -> Reply {
+      if (request.target.find("list-type") != std::string::npos) {
+        std::string list = "<ListBucketResult>";
+        for (const auto& [target, body] : stored)
+          list += "<Contents><Key>" + target.substr(std::string("/bucket/").size()) + "</Key><Size>1</Size></Contents>";
+        return {.body = list + "</ListBucketResult>"};
+      }
+      const auto found = stored.find(request.target);
+      if (request.method != "PUT" && found == stored.end()) return {.status = 404};
+      if (request.method != "PUT") return {.body = found->second};
+      if (request.headers.contains("if-none-match") && refuses)
+        return {.status = 501, .body = error_xml("NotImplemented")};
+      stored[request.target] = request.body;
+      return {};
+    };
+    const std::string name = refuses ? "run/lease.0" : "run/lease.1";
+    storage_.reset();
+    EXPECT_TRUE(create(storage(), name, "me"));
+    EXPECT_FALSE(create(storage(), name, "you"));
+    EXPECT_EQ(get(storage(), name)->text(), "me");
+    std::size_t claims = 0;
+    for (const auto& [target, body] : stored) claims += target.find(".claim-") != std::string::npos ? 1U : 0U;
+    EXPECT_EQ(claims, 1U) << "who finds it there claims nothing";
+  }
 }
 
 TEST_F(S3Test, PartsThatFailAreCleanedUp) {

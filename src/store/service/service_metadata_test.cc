@@ -110,6 +110,7 @@ const Reply kLost{.reset = true};
 struct StillClock : base::Clock {
   std::int64_t wall_microseconds() override { return 1'700'000'000'000'000; }
   std::int64_t monotonic_microseconds() override { return now; }
+  std::int64_t boot_microseconds() override { return now; }
   std::int64_t now = 5'000'000;
 };
 
