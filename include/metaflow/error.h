@@ -33,7 +33,7 @@ enum class ErrorCode {
 };
 
 /// Thrown for everything that ends a command or a step. The message names the operation and the object, the hint what
-/// to try. Thread-safe like any exception object.
+/// to try. What a terminal would obey in them is made visible: "\x1b[2J". Thread-safe like any exception object.
 class Error : public std::exception {
  public:
   Error(ErrorCode code, std::string message, std::string hint = {});

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include <metaflow/codec.h>
+#include <metaflow/detail/recursion.h>
 #include <metaflow/error.h>
 
 namespace metaflow {
@@ -211,7 +212,7 @@ struct ParallelCall {
 
   std::unique_ptr<ParallelRun> start(const parallel_options& options) {
     if (options.mode == parallel_mode::threads) return run_on_threads(items.size(), options, this, call_item);
-    if constexpr (std::is_void_v<Returned> || Storable<Result>) {
+    if constexpr (std::is_void_v<Returned> || FiniteAndStorable<Result>) {
       return run_in_processes(items.size(), options, this, send, receive);
     } else {
       throw Error(ErrorCode::invalid_value,

@@ -72,10 +72,10 @@ Captured run_captured(const std::vector<std::string>& command, const std::vector
     if (captured.out.size() + captured.err.size() > kMostOutput) give_up("prints too much");
   }
   std::optional<ProcessEnd> ending;
-  while (!(ending = reap(child.pid))) {
-    pollfd ended{child.pidfd.get(), POLLIN, 0};
-    wait(std::span(&ended, 1), deadline);
-  }
+  pollfd ended{child.pidfd.get(), POLLIN, 0};
+  wait(std::span(&ended, 1), deadline);
+  ending = reap(child.pid);
+  if (!ending) throw Error(ErrorCode::data_store, fmt::format("{} was killed", command[0]));  // and reaped by others
   captured.exit_code = ending->signal != 0 ? 128 + ending->signal : ending->exit_code;
   return captured;
 }

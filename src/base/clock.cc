@@ -27,6 +27,7 @@ std::string format(const tm& t, char separator, std::int64_t fraction, int digit
 
 std::int64_t SystemClock::wall_microseconds() { return read_clock(CLOCK_REALTIME); }
 std::int64_t SystemClock::monotonic_microseconds() { return read_clock(CLOCK_MONOTONIC); }
+std::int64_t SystemClock::boot_microseconds() { return read_clock(CLOCK_BOOTTIME); }
 
 std::int64_t Stamps::next() {
   last_ = std::max(last_ + 1, clock_.wall_microseconds());

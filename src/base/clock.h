@@ -12,6 +12,8 @@ class Clock {
   virtual ~Clock() = default;
   virtual std::int64_t wall_microseconds() = 0;       // since 1970; may jump
   virtual std::int64_t monotonic_microseconds() = 0;  // since some point; never goes back
+  /// The same, which also counts the time that the machine was suspended: for what holds between machines.
+  virtual std::int64_t boot_microseconds() = 0;
 };
 
 /// The system's clocks.
@@ -19,6 +21,7 @@ class SystemClock : public Clock {
  public:
   std::int64_t wall_microseconds() override;
   std::int64_t monotonic_microseconds() override;
+  std::int64_t boot_microseconds() override;
 };
 
 /// Wall-clock microseconds that strictly increase: no two objects or log lines get the same one, whatever the clock

@@ -1,11 +1,13 @@
 #include <metaflow/error.h>
 
+#include "base/text.h"
+
 namespace metaflow {
 
 Error::Error(ErrorCode code, std::string message, std::string hint)
     : code_(code),
-      message_(std::move(message)),
-      hint_(std::move(hint)),
+      message_(base::visible_lines(message)),
+      hint_(base::visible_lines(hint)),
       text_(hint_.empty() ? message_ : message_ + "\n" + hint_) {}
 
 Error Error::of_platform(std::string_view platform, std::string message, std::string hint) {

@@ -1,38 +1,108 @@
 #include "base/event_loop.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
 #include <iterator>
+#include <string>
 
+#include "base/format.h"
 #include "base/process.h"
 
 namespace metaflow::base {
+
+namespace {
+
+std::int64_t nanoseconds_of(clockid_t clock) {
+  timespec time{};
+  ::clock_gettime(clock, &time);
+  return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
+
+/// How long this thread was ready to run, and others did.
+std::int64_t kept_off_processor() {
+  std::array<char, 128> text{};
+  const Fd file(::open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC));
+  if (!file || ::read(file.get(), text.data(), text.size() - 1) <= 0) return 0;
+  const char* const second = std::strchr(text.data(), ' ');
+  return second == nullptr ? 0 : std::strtoll(second, nullptr, 10);
+}
+
+}  // namespace
+
+/// Reads the clocks of the machine, whatever clock the loop has.
+struct EventLoop::Watchdog {
+  std::int64_t limit;  // nanoseconds
+  std::function<void(const std::string&)> told;
+  std::int64_t wall = 0;  // all in nanoseconds
+  std::int64_t worked = 0;
+  std::int64_t kept_off = 0;
+
+  void begin() {
+    wall = nanoseconds_of(CLOCK_MONOTONIC);
+    worked = nanoseconds_of(CLOCK_THREAD_CPUTIME_ID);
+    kept_off = kept_off_processor();
+  }
+  void look(const Place* place) {
+    const std::int64_t passed = nanoseconds_of(CLOCK_MONOTONIC) - wall;
+    if (wall == 0 || passed <= limit) return;
+    const std::int64_t waited = passed - (nanoseconds_of(CLOCK_THREAD_CPUTIME_ID) - worked);
+    if (waited <= limit || waited - (kept_off_processor() - kept_off) <= limit) return;
+    const std::string who = place == nullptr ? std::string("who drives it, between two turns")
+                                             : fmt::format("the callback of {}:{}, {}", place->file_name(),
+                                                           place->line(), place->function_name());
+    told(fmt::format("The event loop was kept waiting for {} ms by {}", waited / 1'000'000, who));
+  }
+};
+
+EventLoop::NoWaiting::NoWaiting(EventLoop& loop, std::int64_t milliseconds,
+                                std::function<void(const std::string&)> told)
+    : loop_(loop) {
+  loop.watchdog_ = std::make_shared<Watchdog>(Watchdog{milliseconds * 1'000'000, std::move(told)});
+}
+
+EventLoop::NoWaiting::NoWaiting(EventLoop& loop) : loop_(loop) {
+  static const char* const limit = std::getenv("METAFLOW_LOOP_WATCHDOG");
+  if (limit == nullptr) return;
+  loop.watchdog_ = std::make_shared<Watchdog>(Watchdog{std::atoll(limit) * 1'000'000, [](const std::string& what) {
+                                                         const std::string line = what + "\n";
+                                                         [[maybe_unused]] const ssize_t n =
+                                                             ::write(2, line.data(), line.size());
+                                                         std::abort();
+                                                       }});
+}
+
+EventLoop::NoWaiting::~NoWaiting() { loop_.watchdog_.reset(); }
 
 EventLoop::EventLoop(Clock& clock) : clock_(clock), epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
   if (!epoll_) throw_errno("create", "an epoll instance", errno);
 }
 
-void EventLoop::watch(int fd, std::function<void()> readable) {
+void EventLoop::watch(int fd, std::function<void()> readable, const Place& place) {
   epoll_event event{};
   event.events = EPOLLIN;
   event.data.fd = fd;
   if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) throw_errno("watch", "a file descriptor", errno);
-  watched_[fd] = std::make_shared<std::function<void()>>(std::move(readable));
+  watched_[fd] = std::make_shared<Callback>(Callback{std::move(readable), place});
 }
 
 void EventLoop::unwatch(int fd) {
   if (watched_.erase(fd) > 0) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
 }
 
-EventLoop::Timer EventLoop::after(std::int64_t microseconds, std::function<void()> callback) {
+EventLoop::Timer EventLoop::after(std::int64_t microseconds, std::function<void()> callback, const Place& place) {
   const Timer timer = next_timer_++;
   const std::int64_t deadline = clock_.monotonic_microseconds() + microseconds;
-  timers_[{deadline, timer}] = std::move(callback);
+  timers_.emplace(std::pair(deadline, timer), Callback{std::move(callback), place});
   deadlines_[timer] = deadline;
   return timer;
 }
@@ -49,7 +119,15 @@ std::optional<std::int64_t> EventLoop::next_deadline() const {
   return timers_.begin()->first.first;
 }
 
+void EventLoop::call(const Callback& callback) {
+  const std::shared_ptr<Watchdog> watchdog = watchdog_;
+  if (watchdog) watchdog->begin();
+  callback.function();
+  if (watchdog) watchdog->look(&callback.place);
+}
+
 void EventLoop::run(bool wait) {
+  if (watchdog_) watchdog_->look(nullptr);
   int timeout = wait ? -1 : 0;
   if (const auto deadline = next_deadline(); wait && deadline) {
     const std::int64_t wait = *deadline - clock_.monotonic_microseconds();
@@ -62,13 +140,14 @@ void EventLoop::run(bool wait) {
     const auto found = watched_.find(events[static_cast<std::size_t>(i)].data.fd);
     if (found == watched_.end()) continue;  // unwatched by an earlier callback
     const auto callback = found->second;    // it may unwatch itself
-    (*callback)();
+    call(*callback);
   }
   while (!timers_.empty() && timers_.begin()->first.first <= clock_.monotonic_microseconds()) {
     auto due = timers_.extract(timers_.begin());
     deadlines_.erase(due.key().second);
-    due.mapped()();
+    call(due.mapped());
   }
+  if (watchdog_) watchdog_->begin();
 }
 
 SignalReader::SignalReader(const std::vector<int>& signals) {

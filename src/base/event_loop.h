@@ -6,6 +6,8 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <source_location>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -16,17 +18,22 @@ namespace metaflow::base {
 
 /// epoll, and a list of timers. Callbacks run in run_once(), one after the other; they may watch, unwatch, start and
 /// cancel anything. Not thread-safe.
+///
+/// No callback may wait for anything: meanwhile signals, time limits and leases are not looked after. What takes its
+/// time is BackgroundWork, or asks the loop to call back. Tests find what does wait: see NoWaiting.
 class EventLoop {
  public:
   explicit EventLoop(Clock& clock);
 
+  using Place = std::source_location;  // that names a callback where one is complained of
+
   /// Calls back when the descriptor can be read (or is at its end). It stays the caller's, who unwatches it before
   /// closing it.
-  void watch(int fd, std::function<void()> readable);
+  void watch(int fd, std::function<void()> readable, const Place& place = Place::current());
   void unwatch(int fd);
 
   using Timer = std::uint64_t;
-  Timer after(std::int64_t microseconds, std::function<void()> callback);
+  Timer after(std::int64_t microseconds, std::function<void()> callback, const Place& place = Place::current());
   void cancel(Timer timer);
   /// When the next timer is due, by the monotonic clock; nothing: none is set.
   std::optional<std::int64_t> next_deadline() const;
@@ -36,15 +43,40 @@ class EventLoop {
   /// Does what is due now, without waiting.
   void poll() { run(false); }
 
+  /// While it lives, waiting is a fault: of callbacks, and of who drives the loop, between two turns.
+  ///
+  /// METAFLOW_LOOP_WATCHDOG=MILLISECONDS, for tests: this process aborts when a callback, or the time between two
+  /// turns, has waited for longer. Being kept off the processor by others does not count as waiting.
+  class NoWaiting {
+   public:
+    explicit NoWaiting(EventLoop& loop);
+    /// Tells `told` what waited, instead of aborting. For tests of it.
+    NoWaiting(EventLoop& loop, std::int64_t milliseconds, std::function<void(const std::string&)> told);
+    ~NoWaiting();
+    NoWaiting(const NoWaiting&) = delete;
+    NoWaiting& operator=(const NoWaiting&) = delete;
+
+   private:
+    EventLoop& loop_;
+  };
+
  private:
+  struct Callback {
+    std::function<void()> function;
+    Place place;
+  };
+  struct Watchdog;
+
   void run(bool wait);
+  void call(const Callback& callback);
 
   Clock& clock_;
   Fd epoll_;
-  std::unordered_map<int, std::shared_ptr<std::function<void()>>> watched_;
-  std::map<std::pair<std::int64_t, Timer>, std::function<void()>> timers_;  // by deadline
+  std::unordered_map<int, std::shared_ptr<Callback>> watched_;
+  std::map<std::pair<std::int64_t, Timer>, Callback> timers_;  // by deadline
   std::unordered_map<Timer, std::int64_t> deadlines_;
   Timer next_timer_ = 1;
+  std::shared_ptr<Watchdog> watchdog_;  // while there is a NoWaiting, and it is wanted
 };
 
 /// Signals as something that can be read: blocked for the process (children of ours get them unblocked), until this is

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <ctime>
 
 #include "base/process.h"
 
@@ -80,6 +81,49 @@ TEST(EventLoop, ACallbackMayUnwatchAnotherThatIsReady) {
   }
   loop.run_once();
   EXPECT_EQ(calls, 1);
+}
+
+/// What the watchdog says of a loop whose callback does this.
+std::vector<std::string> complaints_of(const std::function<void()>& what) {
+  SystemClock clock;
+  EventLoop loop(clock);
+  std::vector<std::string> complaints;
+  const EventLoop::NoWaiting scope(loop, 20, [&](const std::string& words) { complaints.push_back(words); });
+  bool done = false;
+  loop.after(0, [&] {
+    what();
+    done = true;
+  });
+  while (!done) loop.run_once();
+  loop.after(30'000, [] {});
+  loop.run_once();  // it waits for what is to come, as it should
+  return complaints;
+}
+
+TEST(EventLoop, ACallbackThatWaitsIsNamed) {
+  const auto complaints = complaints_of([] { ::usleep(30'000); });
+  ASSERT_THAT(complaints, testing::SizeIs(1));
+  EXPECT_THAT(complaints[0], testing::HasSubstr("event_loop_test.cc:"));
+}
+
+TEST(EventLoop, ACallbackThatWorksDoesNotWait) {
+  EXPECT_THAT(complaints_of([] {
+                const std::clock_t begin = std::clock();  // of the processor
+                while (std::clock() - begin < CLOCKS_PER_SEC / 30) continue;
+              }),
+              testing::IsEmpty());
+}
+
+TEST(EventLoop, WhoDrivesItMustNotWaitEither) {
+  SystemClock clock;
+  EventLoop loop(clock);
+  std::vector<std::string> complaints;
+  const EventLoop::NoWaiting scope(loop, 20, [&](const std::string& words) { complaints.push_back(words); });
+  loop.poll();
+  ::usleep(30'000);
+  loop.poll();
+  ASSERT_THAT(complaints, testing::SizeIs(1));
+  EXPECT_THAT(complaints[0], testing::HasSubstr("between two turns"));
 }
 
 TEST(SignalReader, WhatNobodyReadIsForgotten) {

@@ -4,17 +4,18 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
 #include <charconv>
 #include <csignal>
 #include <cstdlib>
 #include <iterator>
 #include <string>
+#include <vector>
 
 #include <metaflow/error.h>
 
 #include "base/format.h"
+#include "base/mutex.h"
 #include "base/text.h"
 
 namespace metaflow::base {
@@ -25,9 +26,9 @@ bool failure_points_armed = false;
 
 namespace {
 
-constexpr std::string_view kPoints[] = {"open",  "read",    "map",     "examine", "list",   "create",
-                                        "write", "publish", "replace", "link",    "append", "mkdir",
-                                        "sync",  "start",   "thread",  "output",  "*"};
+constexpr std::string_view kPoints[] = {"open",  "read",    "map",    "examine", "list",   "create",
+                                        "write", "publish", "rename", "replace", "link",   "append",
+                                        "mkdir", "sync",    "start",  "thread",  "output", "*"};
 
 constexpr int kKill = -1;
 
@@ -35,9 +36,10 @@ struct Named {
   std::string_view name;
   int error;
 };
-constexpr Named kErrors[] = {{"ENOSPC", ENOSPC}, {"EIO", EIO},       {"EMFILE", EMFILE}, {"EROFS", EROFS},
-                             {"EACCES", EACCES}, {"ENOENT", ENOENT}, {"EINTR", EINTR},   {"EAGAIN", EAGAIN},
-                             {"KILL", kKill},    {"none", 0}};
+constexpr Named kErrors[] = {{"ENOSPC", ENOSPC},         {"EIO", EIO},       {"EMFILE", EMFILE},
+                             {"EROFS", EROFS},           {"EACCES", EACCES}, {"ENOENT", ENOENT},
+                             {"EINTR", EINTR},           {"EPERM", EPERM},   {"EINVAL", EINVAL},
+                             {"EOPNOTSUPP", EOPNOTSUPP}, {"EAGAIN", EAGAIN}, {"KILL", kKill},    {"none", 0}};
 
 struct Setting {
   std::string where;  // empty: everywhere
@@ -45,12 +47,13 @@ struct Setting {
   int error = 0;
   std::uint64_t number = 1;
   bool sticky = false;
+  std::uint64_t calls = 0;
 };
 
 struct State {
-  Setting setting;
+  std::vector<Setting> settings;
   std::string step;  // empty: the scheduler
-  std::atomic<std::uint64_t> calls{0};
+  Mutex mutex;       // of the calls
 };
 
 State& state() {
@@ -109,14 +112,18 @@ const bool kFromEnvironment = [] {
 
 }  // namespace
 
-bool detail::hit_failure_point(std::string_view point) {
-  State& at = state();
-  const Setting& setting = at.setting;
+namespace {
+
+/// Whether it does; then errno is set.
+bool hits(State& at, Setting& setting, std::string_view point) {
   if (setting.point != point && (setting.point != "*" || point == "output")) return false;
   const std::string_view where = at.step.empty() ? std::string_view("scheduler") : at.step;
   const bool here = setting.where.empty() || setting.where == where || (setting.where == "task" && !at.step.empty());
   if (!here) return false;
-  const std::uint64_t call = at.calls.fetch_add(1) + 1;
+  const std::uint64_t call = [&] {
+    const MutexLock lock(at.mutex);
+    return ++setting.calls;
+  }();
   if (setting.sticky ? call < setting.number : call != setting.number) return false;
   note(where, point);
   if (setting.error == 0) return false;
@@ -125,18 +132,31 @@ bool detail::hit_failure_point(std::string_view point) {
   return true;
 }
 
+void forget_calls() {
+  for (Setting& setting : state().settings) setting.calls = 0;
+}
+
+}  // namespace
+
+bool detail::hit_failure_point(std::string_view point) {
+  State& at = state();
+  bool hit = false;
+  for (Setting& setting : at.settings) hit = hits(at, setting, point) || hit;
+  return hit;
+}
+
 void failure_points_in_task(std::string_view step) {
   if (!detail::failure_points_armed) return;
   state().step = step;
-  state().calls = 0;
+  forget_calls();
 }
 
 void set_failure_point(std::string_view setting) {
   detail::failure_points_armed = false;
   if (setting.empty()) return;
-  state().setting = parse(setting);
+  state().settings.clear();
+  for (const std::string& one : split(setting, ',')) state().settings.push_back(parse(one));
   state().step.clear();
-  state().calls = 0;
   detail::failure_points_armed = true;
 }
 

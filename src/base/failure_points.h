@@ -1,17 +1,18 @@
 // Named points at which tests make the functions of base/files.h fail, as a full disk or a bad one would:
 // METAFLOW_FAIL_AT.
 //
-//   METAFLOW_FAIL_AT=[WHERE.]POINT:ERRNO[:N[:sticky]]
+//   METAFLOW_FAIL_AT=[WHERE.]POINT:ERRNO[:N[:sticky]][,...]
 //
 // The N-th call (the first, if N is not given) of this point in a process fails with this error; with `sticky` every
 // later one, too. WHERE is `scheduler` (every process that is not a task), `task`, or the name of a step: calls of
 // other processes are neither counted nor failed. POINT `*` is all but output. ERRNO is ENOSPC, EIO, EMFILE, EAGAIN,
-// EROFS, EACCES, ENOENT or EINTR (not sticky); `none`, which fails nothing; or KILL: the process is gone at this point.
-// METAFLOW_FAIL_LOG=FILE: every call that was hit is noted there, a line "WHERE POINT" each.
+// EROFS, EACCES, EPERM, ENOENT, EINVAL, EOPNOTSUPP or EINTR (not sticky); `none`, which fails nothing; or KILL: the
+// process is gone at this point. METAFLOW_FAIL_LOG=FILE: every call that was hit is noted there, a line "WHERE POINT"
+// each.
 //
 // The points: open, read, map, examine, list (a directory), create, write, publish (name a file that is written),
-// replace, link, append, mkdir, remove, sync, start (a process), thread (start one that helps), output (to the
-// terminal, of commands).
+// rename (the same, where there are no hard links), replace, link, append, mkdir, remove, sync, start (a process),
+// thread (start one that helps), output (to the terminal, of commands).
 #pragma once
 
 #include <string_view>

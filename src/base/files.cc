@@ -2,8 +2,8 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -19,23 +19,14 @@
 #include <metaflow/error.h>
 
 #include "base/failure_points.h"
+#include "base/file_mode.h"
 #include "base/format.h"
+#include "base/plain_file.h"
+#include "base/system_call.h"
 
 namespace metaflow::base {
 
 namespace {
-
-constexpr std::size_t kMapFrom = 64 * 1024;
-
-/// A system call, which is made again if a signal interrupts it. `point`: of base/failure_points.h.
-template <class Call>
-auto retry(std::string_view point, Call call) {
-  using Result = decltype(call());
-  auto once = [&] { return fails_at(point) ? Result{-1} : call(); };
-  Result result = once();
-  while (result < 0 && errno == EINTR) result = once();
-  return result;
-}
 
 std::string temporary_name(const std::string& directory) {
   static std::atomic<unsigned> counter{0};
@@ -52,7 +43,7 @@ void write_parts(int fd, Parts parts, const std::string& path) {
       const std::size_t from = i == next ? skip : 0;
       chunk[count] = {const_cast<std::byte*>(parts[i].data()) + from, parts[i].size() - from};
     }
-    const ssize_t written = retry("write", [&] { return ::writev(fd, chunk.data(), static_cast<int>(count)); });
+    const ssize_t written = system_call("write", [&] { return ::writev(fd, chunk.data(), static_cast<int>(count)); });
     if (written < 0) throw_errno("write", path, errno);
     auto left = static_cast<std::size_t>(written);
     while (next < parts.size() && left >= parts[next].size() - skip) {
@@ -65,7 +56,7 @@ void write_parts(int fd, Parts parts, const std::string& path) {
 }
 
 int open_nameless(const std::string& directory) {
-  return retry("create", [&] { return ::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0666); });
+  return system_call("create", [&] { return ::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0666); });
 }
 
 bool nameless_unsupported(int error) {
@@ -101,53 +92,6 @@ void throw_errno(std::string_view operation, std::string_view path, int error) {
   throw Error(ErrorCode::data_store, fmt::format("Cannot {} '{}': {}", operation, path, std::strerror(error)), hint);
 }
 
-std::optional<SharedBytes> read_file(const std::string& path) {
-  const Fd fd(retry("open", [&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC); }));
-  if (!fd) {
-    if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
-    throw_errno("open", path, errno);
-  }
-  return read_open_file(fd, path);
-}
-
-std::optional<SharedBytes> read_open_file(const Fd& fd, const std::string& path) {
-  struct stat status {};
-  if (fails_at("examine") || ::fstat(fd.get(), &status) != 0) throw_errno("examine", path, errno);
-  if (S_ISDIR(status.st_mode)) throw_errno("read", path, EISDIR);
-  const auto size = static_cast<std::size_t>(status.st_size);
-  if (size >= kMapFrom) {
-    // A fault on a page that is not in memory reads all around it, megabytes if the disk is set so; reading brings in
-    // little, and the begin is what is looked at first. An error would come again with the fault.
-    char first = 0;
-    [[maybe_unused]] const ssize_t n = ::pread(fd.get(), &first, 1, 0);
-    void* mapped = fails_at("map") ? MAP_FAILED : ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd.get(), 0);
-    if (mapped == MAP_FAILED) throw_errno("map", path, errno);
-    std::shared_ptr<const void> owner(mapped, [size](const void* p) { ::munmap(const_cast<void*>(p), size); });
-    return SharedBytes({static_cast<const std::byte*>(mapped), size}, std::move(owner));
-  }
-  // Special files say size 0; read until the end.
-  std::string text(size == 0 ? 4096 : size + 1, '\0');
-  std::size_t got = 0;
-  while (true) {
-    const ssize_t n = retry("read", [&] { return ::read(fd.get(), text.data() + got, text.size() - got); });
-    if (n < 0 && errno == ESRCH) return std::nullopt;  // in /proc, of a process that has just gone
-    if (n < 0) throw_errno("read", path, errno);
-    if (n == 0) break;
-    got += static_cast<std::size_t>(n);
-    if (got == text.size()) text.resize(text.size() * 2);
-  }
-  text.resize(got);
-  return SharedBytes(std::move(text));
-}
-
-std::optional<SharedBytes> try_read_file(const std::string& path) {
-  try {
-    return read_file(path);
-  } catch (const Error&) {
-    return std::nullopt;
-  }
-}
-
 bool link_open_file(int fd, const std::string& path) {
   std::array<char, 32> link;
   std::snprintf(link.data(), link.size(), "/proc/self/fd/%d", fd);
@@ -170,7 +114,8 @@ SpoolFile::SpoolFile(const std::string& directory, Missing missing) : directory_
   }
   if (!fd_ && (nameless_unsupported(errno) || ::access("/proc/self/fd", F_OK) != 0)) {
     temporary_ = temporary_name(directory);
-    fd_.reset(retry("create", [&] { return ::open(temporary_.c_str(), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0666); }));
+    fd_.reset(
+        system_call("create", [&] { return ::open(temporary_.c_str(), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0666); }));
   }
   if (!fd_) throw_errno("create a file in", directory, errno);
 }
@@ -181,8 +126,8 @@ SpoolFile::~SpoolFile() {
 
 void SpoolFile::write(std::span<const std::byte> bytes, std::uint64_t offset) {
   while (!bytes.empty()) {
-    const ssize_t n =
-        retry("write", [&] { return ::pwrite(fd_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset)); });
+    const ssize_t n = system_call(
+        "write", [&] { return ::pwrite(fd_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset)); });
     if (n < 0) throw_errno("write a file in", directory_, errno);
     bytes = bytes.subspan(static_cast<std::size_t>(n));
     offset += static_cast<std::uint64_t>(n);
@@ -191,11 +136,36 @@ void SpoolFile::write(std::span<const std::byte> bytes, std::uint64_t offset) {
 
 bool SpoolFile::publish(const std::string& path) {
   if (temporary_.empty()) return link_open_file(fd_.get(), path);
-  if (!fails_at("publish") && ::link(temporary_.c_str(), path.c_str()) == 0) return true;
-  if (errno == EEXIST) return false;
-  if (errno == ENOENT) make_directories(directory_of(path));
-  // A file system without hard links: rename, which may replace the same content.
-  if (::rename(temporary_.c_str(), path.c_str()) != 0) throw_errno("create", path, errno);
+  while (fails_at("publish") || ::link(temporary_.c_str(), path.c_str()) != 0) {
+    if (errno == EEXIST) return false;
+    if (errno == ENOENT && !exists(directory_of(path))) {
+      make_directories(directory_of(path));
+    } else if (errno == EPERM || errno == EOPNOTSUPP || errno == ENOSYS || errno == EMLINK) {
+      return publish_by_rename(path);
+    } else {
+      throw_errno("create", path, errno);
+    }
+  }
+  return true;
+}
+
+bool SpoolFile::publish_by_rename(const std::string& path) {
+  const bool renamed = !fails_at("rename") && ::syscall(SYS_renameat2, AT_FDCWD, temporary_.c_str(), AT_FDCWD,
+                                                        path.c_str(), RENAME_NOREPLACE) == 0;
+  if (!renamed) {
+    if (errno == EEXIST) return false;
+    if (errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP) throw_errno("create", path, errno);
+    // An empty file takes the name first. A crash may leave it there, as a power loss does.
+    const Fd empty(
+        retry("create", [&] { return ::open(path.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666); }));
+    if (!empty && errno == EEXIST) return false;
+    if (!empty) throw_errno("create", path, errno);
+    if (fails_at("replace") || ::rename(temporary_.c_str(), path.c_str()) != 0) {
+      const int error = errno;
+      ::unlink(path.c_str());
+      throw_errno("create", path, error);
+    }
+  }
   temporary_.clear();
   return true;
 }
@@ -217,11 +187,16 @@ bool create_file(const std::string& path, std::string_view text) {
   return create_file(path, Parts(&part, 1));
 }
 
-void replace_file(const std::string& path, Parts parts) {
+namespace {
+
+/// `mode`: nothing: what the umask leaves.
+void put_in_place(const std::string& path, Parts parts, std::optional<mode_t> mode) {
   const std::string directory = directory_of(path);
   const std::string temporary = temporary_name(directory);
   auto open = [&] {
-    return retry("create", [&] { return ::open(temporary.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666); });
+    return system_call("create", [&] {
+      return ::open(temporary.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, mode ? mode_t{0600} : mode_t{0666});
+    });
   };
   Fd fd(open());
   if (!fd && errno == ENOENT) {
@@ -230,6 +205,7 @@ void replace_file(const std::string& path, Parts parts) {
   }
   if (!fd) throw_errno("create", path, errno);
   try {
+    if (mode && ::fchmod(fd.get(), *mode) != 0) throw_errno("create", path, errno);
     write_parts(fd.get(), parts, path);
     if (fails_at("replace") || ::rename(temporary.c_str(), path.c_str()) != 0) throw_errno("replace", path, errno);
   } catch (...) {
@@ -238,16 +214,30 @@ void replace_file(const std::string& path, Parts parts) {
   }
 }
 
+}  // namespace
+
+void replace_file(const std::string& path, Parts parts) { put_in_place(path, parts, std::nullopt); }
+
 void replace_file(const std::string& path, std::string_view text) {
   const std::span<const std::byte> part = std::as_bytes(std::span(text.data(), text.size()));
   replace_file(path, Parts(&part, 1));
 }
 
+void replace_file(const std::string& path, Parts parts, mode_t mode) { put_in_place(path, parts, mode); }
+
+void replace_file(const std::string& path, std::string_view text, mode_t mode) {
+  const std::span<const std::byte> part = std::as_bytes(std::span(text.data(), text.size()));
+  replace_file(path, Parts(&part, 1), mode);
+}
+
 void write_output_file(const std::string& path, Parts parts) {
   if (!exists(directory_of(path))) throw_errno("write", path, ENOENT);
   struct stat status {};
-  if (::lstat(path.c_str(), &status) != 0 || S_ISREG(status.st_mode)) return replace_file(path, parts);
-  const Fd fd(retry("create", [&] { return ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666); }));
+  if (::lstat(path.c_str(), &status) != 0) return replace_file(path, parts);
+  // Its mode stays: who has made a file that others cannot read had a reason.
+  if (S_ISREG(status.st_mode)) return replace_file(path, parts, status.st_mode & 0777U);
+  const Fd fd(
+      system_call("create", [&] { return ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666); }));
   if (!fd) throw_errno("open", path, errno);
   write_parts(fd.get(), parts, path);
 }
@@ -261,15 +251,11 @@ bool link_file(const std::string& existing, const std::string& path) {
   return (!fails_at("link") && ::link(existing.c_str(), path.c_str()) == 0) || errno == EEXIST;
 }
 
-Fd open_to_append(const std::string& path) {
-  Fd fd(retry("append", [&] { return ::open(path.c_str(), O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0666); }));
-  if (!fd) throw_errno("open", path, errno);
-  return fd;
-}
+Fd open_to_append(const std::string& path) { return open_plain_file(path, O_CREAT | O_WRONLY | O_APPEND); }
 
 void append(const Fd& fd, const std::string& path, std::string_view text) {
   while (!text.empty()) {
-    const ssize_t n = retry("append", [&] { return ::write(fd.get(), text.data(), text.size()); });
+    const ssize_t n = system_call("append", [&] { return ::write(fd.get(), text.data(), text.size()); });
     if (n < 0) throw_errno("write", path, errno);
     text.remove_prefix(static_cast<std::size_t>(n));
   }
@@ -368,7 +354,7 @@ void sync_file_system(const std::string& path) {
 
 void write_all(int fd, std::string_view text) {
   while (!text.empty()) {
-    const ssize_t n = retry("output", [&] { return ::write(fd, text.data(), text.size()); });
+    const ssize_t n = system_call("output", [&] { return ::write(fd, text.data(), text.size()); });
     if (n < 0 && errno == EPIPE && fd == 1) throw OutputClosed{};
     if (n < 0) throw_errno("write", "output", errno);
     text.remove_prefix(static_cast<std::size_t>(n));

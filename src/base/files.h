@@ -76,12 +76,15 @@ class SpoolFile {
   int fd() const { return fd_.get(); }
   /// Writes at an offset; safe from several threads for different ranges.
   void write(std::span<const std::byte> bytes, std::uint64_t offset);
-  /// Gives it its name; false if that exists already (then the content is dropped).
+  /// Gives it its name; false if that exists already (then the content is dropped). Of several at a time one wins, on
+  /// every file system; where it has neither hard links nor RENAME_NOREPLACE, others may see an empty file before.
   bool publish(const std::string& path);
   /// The open file; it has no name any more.
   Fd release();
 
  private:
+  bool publish_by_rename(const std::string& path);
+
   Fd fd_;
   std::string directory_;
   std::string temporary_;  // its name, where the file system has no nameless files

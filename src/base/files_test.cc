@@ -10,6 +10,8 @@
 
 #include <metaflow/error.h>
 
+#include "base/failure_points.h"
+#include "base/file_mode.h"
 #include "base/text.h"
 
 namespace metaflow::base {
@@ -44,6 +46,24 @@ TEST_F(Files, ReplaceLeavesReadersWhatTheyHave) {
   EXPECT_EQ(mapped->text(), old);
   EXPECT_EQ(read_file(path("f"))->text(), "new");
   EXPECT_THAT(list_directory(directory_), UnorderedElementsAre("f")) << "no temporary file is left";
+}
+
+TEST_F(Files, AnOutputFileKeepsItsMode) {
+  auto mode_of = [&](const std::string& name) {
+    struct stat status {};
+    EXPECT_EQ(::stat(path(name).c_str(), &status), 0);
+    return status.st_mode & 0777U;
+  };
+  write_output_file(path("f"), "first");
+  for (const mode_t mode : {mode_t{0600}, mode_t{0640}}) {
+    EXPECT_EQ(::chmod(path("f").c_str(), mode), 0);
+    write_output_file(path("f"), "second");
+    EXPECT_EQ(mode_of("f"), mode);
+  }
+  replace_file(path("secret"), "first", kPrivate);
+  EXPECT_EQ(mode_of("secret"), 0600U);
+  replace_file(path("f"), "third", kPrivate);
+  EXPECT_EQ(mode_of("f"), 0600U);
 }
 
 TEST_F(Files, AnOutputFileMayBeADeviceOrALink) {
@@ -97,6 +117,48 @@ TEST_F(Files, SpoolsAreFilledInAnyOrderAndNamedOnce) {
 TEST_F(Files, ADroppedSpoolLeavesNothing) {
   { SpoolFile(path("d")).write(as_bytes("x"), 0); }
   EXPECT_TRUE(list_directory(path("d")).empty());
+}
+
+TEST_F(Files, CreatingIsExclusiveOnEveryFileSystem) {
+  struct Case {
+    const char* name;
+    const char* lacks;
+  };
+  for (const Case& one : {Case{"all", ""}, Case{"nameless", "create:EOPNOTSUPP"},
+                          Case{"links", "create:EOPNOTSUPP,publish:EPERM:1:sticky"},
+                          Case{"noreplace", "create:EOPNOTSUPP,publish:EPERM:1:sticky,rename:EINVAL:1:sticky"}}) {
+    const std::string name = path(std::string(one.name) + "/x");
+    make_directories(directory_of(name));
+    set_failure_point(one.lacks);
+    EXPECT_TRUE(create_file(name, "mine")) << one.name;
+    set_failure_point(one.lacks);
+    EXPECT_FALSE(create_file(name, "other")) << one.name;
+    set_failure_point("");
+    EXPECT_EQ(read_file(name)->text(), "mine") << one.name;
+    EXPECT_EQ(list_directory(directory_of(name)).size(), 1U) << one.name;
+  }
+}
+
+TEST_F(Files, CreatingIsExclusiveAlsoInADirectoryThatVanished) {
+  make_directories(path("spool"));
+  set_failure_point("create:EOPNOTSUPP");
+  SpoolFile file(path("spool"));
+  set_failure_point("");
+  file.write(as_bytes("late"), 0);
+  EXPECT_TRUE(file.publish(path("gone/x")));
+  set_failure_point("create:EOPNOTSUPP");
+  SpoolFile other(path("spool"));
+  set_failure_point("publish:ENOENT");  // the directory was made again meanwhile
+  EXPECT_ANY_THROW(other.publish(path("gone/x")));
+  set_failure_point("");
+  EXPECT_EQ(read_file(path("gone/x"))->text(), "late");
+}
+
+TEST_F(Files, WhatCannotBeCreatedLeavesNothing) {
+  set_failure_point("create:EOPNOTSUPP,publish:EPERM,rename:EINVAL,replace:EIO");
+  EXPECT_THROW(create_file(path("x"), "text"), Error);
+  set_failure_point("");
+  EXPECT_TRUE(list_directory(directory_).empty());
 }
 
 TEST_F(Files, AbsolutePathsAreLexical) {

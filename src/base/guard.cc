@@ -6,7 +6,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdint>
+#include <ctime>
 
 #include "base/files.h"
 #include "base/process.h"
@@ -19,11 +22,49 @@ constexpr int kPassedOn[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2,
 
 constexpr std::int64_t kMomentToStop = 2'000'000;  // microseconds; for a child that does not look at signals now
 
-[[noreturn]] void guard(pid_t child, const sigset_t& watched, const std::function<void(int)>& killed) {
-  ::setpgid(child, child);
-  while (true) {
+bool asks_to_stop(int signal) { return signal == SIGINT || signal == SIGTERM || signal == SIGHUP; }
+
+std::int64_t monotonic_nanoseconds() {
+  timespec time{};
+  ::clock_gettime(CLOCK_MONOTONIC, &time);
+  return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
+
+/// Ends a child that was asked to stop twice and did not: it waits for something, and cannot hear.
+class LastResort {
+ public:
+  LastResort(pid_t child, std::int64_t patience) : child_(child), patience_(patience * 1000) {}
+
+  void on_signal(int signal) {
+    if (asks_to_stop(signal) && ++asked_ == 2) kill_at_ = monotonic_nanoseconds() + patience_;
+  }
+  /// The next signal; -1: look again.
+  int wait(const sigset_t& watched) {
     siginfo_t info{};
-    const int signal = ::sigwaitinfo(&watched, &info);
+    if (kill_at_ == 0) return ::sigwaitinfo(&watched, &info);
+    const std::int64_t left = std::max<std::int64_t>(kill_at_ - monotonic_nanoseconds(), 0);
+    const timespec patience{left / 1'000'000'000, left % 1'000'000'000};
+    const int signal = ::sigtimedwait(&watched, &info, &patience);
+    if (signal < 0 && errno == EAGAIN) {
+      ::kill(child_, SIGKILL);
+      kill_at_ = 0;
+    }
+    return signal;
+  }
+
+ private:
+  pid_t child_;
+  std::int64_t patience_;  // nanoseconds
+  int asked_ = 0;
+  std::int64_t kill_at_ = 0;  // monotonic; 0: not
+};
+
+[[noreturn]] void guard(pid_t child, const sigset_t& watched, const std::function<void(int)>& killed,
+                        std::int64_t patience) {
+  ::setpgid(child, child);
+  LastResort last_resort(child, patience);
+  while (true) {
+    const int signal = last_resort.wait(watched);
     if (signal < 0) continue;
     if (signal == SIGTSTP) {  // Ctrl-Z: both stop, and both go on
       ::kill(child, SIGTSTP);
@@ -35,6 +76,7 @@ constexpr std::int64_t kMomentToStop = 2'000'000;  // microseconds; for a child 
     }
     if (signal != SIGCHLD) {
       ::kill(child, signal);
+      last_resort.on_signal(signal);
       continue;
     }
     int status = 0;
@@ -66,7 +108,7 @@ constexpr std::int64_t kMomentToStop = 2'000'000;  // microseconds; for a child 
 
 }  // namespace
 
-void continue_under_guard(const std::function<void(int signal)>& killed) {
+void continue_under_guard(const std::function<void(int signal)>& killed, std::int64_t patience) {
   sigset_t watched;
   sigset_t before;
   sigemptyset(&watched);
@@ -80,7 +122,7 @@ void continue_under_guard(const std::function<void(int signal)>& killed) {
   const pid_t parent = ::getpid();
   const pid_t child = ::fork();
   if (child < 0) throw_errno("start", "the scheduler", errno);
-  if (child > 0) guard(child, watched, killed);
+  if (child > 0) guard(child, watched, killed, patience);
   ::setpgid(0, 0);
   ::signal(SIGTTOU, SIG_IGN);  // the terminal's foreground is the guard's, and both write to it
   const int farewell = is_ignored(SIGTERM) ? SIGKILL : SIGTERM;

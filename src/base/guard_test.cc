@@ -21,14 +21,14 @@ namespace {
 /// nobody of them is left.
 class Guarded {
  public:
-  explicit Guarded(const std::function<void(Guarded&)>& program) {
+  explicit Guarded(const std::function<void(Guarded&)>& program, std::int64_t patience = 60'000'000) {
     EXPECT_EQ(::pipe(ends_.data()), 0);
     guard = ::fork();
     if (guard == 0) {
       ::close(ends_[0]);
       const rlimit none{0, 0};
       ::setrlimit(RLIMIT_CORE, &none);
-      continue_under_guard([this](int signal) { tell(-signal); });
+      continue_under_guard([this](int signal) { tell(-signal); }, patience);
       program(*this);
       ::_exit(0);
     }
@@ -128,6 +128,26 @@ TEST(Guard, PassesSignalsOn) {
   ::kill(program.guard, SIGTERM);
   EXPECT_EQ(program.hear(), SIGTERM);
   EXPECT_EQ(WEXITSTATUS(program.status()), 7);
+}
+
+TEST(Guard, AChildThatDoesNotHearIsKilledAtTheSecondWord) {
+  Guarded program(
+      [](Guarded& self) {
+        sigset_t all;
+        sigfillset(&all);
+        ::sigprocmask(SIG_BLOCK, &all, nullptr);
+        leave_a_daemon(self);
+        wait_for_ever();
+      },
+      1000);
+  const int daemon = program.hear();
+  EXPECT_GT(daemon, 0);
+  ::kill(program.guard, SIGINT);
+  ::kill(program.guard, SIGTERM);
+  EXPECT_EQ(program.hear(), -SIGKILL);
+  EXPECT_EQ(program.hear(), 0);
+  EXPECT_EQ(start_of_process(daemon), 0U);
+  EXPECT_EQ(WTERMSIG(program.status()), SIGKILL);
 }
 
 TEST(Guard, DoesNotPassOnWhatIsIgnored) {

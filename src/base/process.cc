@@ -33,8 +33,9 @@ constexpr std::uint64_t kBlock = 512;  // of getrusage(2)
 /// The fields of /proc/PID/stat behind the name, which may hold anything: state, parent, ... ; none if there is no such
 /// process.
 std::vector<std::string> stat_fields(const std::string& pid,
-                                     std::optional<SharedBytes> (*read)(const std::string&) = read_file) {
-  const auto stat = read("/proc/" + pid + "/stat");
+                                     std::optional<SharedBytes> (*read)(const std::string&) = read_file,
+                                     const std::string& proc = "/proc") {
+  const auto stat = read(fmt::format("{}/{}/stat", proc, pid));
   if (!stat) return {};
   const std::size_t end = stat->text().rfind(')');
   if (end == std::string_view::npos || end + 2 >= stat->size()) return {};
@@ -321,6 +322,20 @@ std::uint64_t start_of_process(pid_t pid) {
   constexpr std::size_t kStart = 19;  // field 22 of proc(5)
   if (fields.size() <= kStart || fields[0] == "Z" || fields[0] == "X") return 0;
   return std::strtoull(fields[kStart].c_str(), nullptr, 10);
+}
+
+ProcessState state_of_process(pid_t pid, std::uint64_t began, const std::string& proc) {
+  constexpr std::size_t kFlags = 6;  // field 9 of proc(5)
+  constexpr std::size_t kStart = 19;
+  constexpr unsigned long kExiting = 0x4;  // PF_EXITING
+  if (pid <= 0) return ProcessState::unknown;
+  if (::kill(pid, 0) != 0 && errno == ESRCH) return ProcessState::ended;
+  const auto fields = stat_fields(std::to_string(pid), try_read_file, proc);
+  if (fields.size() <= kStart || began == 0) return ProcessState::unknown;
+  if (fields[0] == "Z" || fields[0] == "X") return ProcessState::ended;
+  if (std::strtoull(fields[kStart].c_str(), nullptr, 10) != began) return ProcessState::ended;
+  const bool exiting = (std::strtoul(fields[kFlags].c_str(), nullptr, 10) & kExiting) != 0;
+  return exiting ? ProcessState::ending : ProcessState::lives;
 }
 
 void prefer_as_oom_victim() {

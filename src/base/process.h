@@ -88,6 +88,11 @@ void die_with_parent(pid_t parent);
 /// is no such process, or it is a zombie.
 std::uint64_t start_of_process(pid_t pid);
 
+/// What can be seen of a process that began at `began` (start_of_process). `unknown`: /proc does not show it (hidepid),
+/// and nothing proves that it has ended. `ending`: the kernel is about to end it. `proc`: for tests.
+enum class ProcessState : std::uint8_t { lives, ending, ended, unknown };
+ProcessState state_of_process(pid_t pid, std::uint64_t began, const std::string& proc = "/proc");
+
 /// The kernel prefers this process when memory runs out.
 void prefer_as_oom_victim();
 

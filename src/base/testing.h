@@ -18,6 +18,7 @@ class FakeClock : public Clock {
  public:
   std::int64_t wall_microseconds() override { return now; }
   std::int64_t monotonic_microseconds() override { return now; }
+  std::int64_t boot_microseconds() override { return now; }
   std::int64_t now = 1'700'000'000'000'000;
 };
 

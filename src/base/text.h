@@ -41,9 +41,17 @@ std::string lower(std::string_view text);  // ASCII
 std::size_t find_invalid_utf8(std::string_view text);
 /// The same text with U+FFFD for what is not well-formed.
 std::string replace_invalid_utf8(std::string_view text);
-/// The same text on one line, with escapes for what a terminal would obey, would not show, or would show in another
-/// order: "a\x1b[2J\n". For messages that repeat what somebody else has written.
+// What somebody else has written may hold sequences that a terminal obeys: they set its title or its clipboard, and
+// hide or repeat lines. Such text goes to a terminal through one of the next three. Each may be applied twice.
+
+/// The text on one line, with escapes for what a terminal would obey, would not show, or would show in another order:
+/// "a\x1b[2J\n".
 std::string visible(std::string_view text);
+/// The same, but newlines and tabs stay. JSON stays the JSON that it was.
+std::string visible_lines(std::string_view text);
+/// One line that a program printed. Colours (SGR) and tabs stay. Of what carriage returns overwrite, as a progress bar
+/// does, the last is left.
+std::string visible_output(std::string_view line);
 
 std::string hex(std::span<const std::byte> bytes);  // lowercase
 std::string base64(std::span<const std::byte> bytes);

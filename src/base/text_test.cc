@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include <metaflow/error.h>
+
 namespace metaflow::base {
 namespace {
 
@@ -60,10 +62,37 @@ TEST(Text, FindsWhatIsNotUtf8) {
 
 TEST(Text, WhatATerminalWouldObeyIsMadeVisible) {
   EXPECT_EQ(visible("plain \\ text, größe €"), "plain \\ text, größe €");
-  EXPECT_EQ(visible("a\x1b]52;c;x\x07\n\r\t\x7f"), R"(a\x1b]52;c;x\x07\n\r\t\x7f)");
+  EXPECT_EQ(visible("a\x1b]52;c;x\x07\n\r\t\x7f"), R"(a\x1b]52;c;x\x07\n\r\t\u007f)");
   EXPECT_EQ(visible(std::string_view("a\0b", 3)), R"(a\x00b)");
   EXPECT_EQ(visible("a\xc2\x9b\xe2\x80\xae\xe2\x80\x8b\xef\xbb\xbf"), R"(a\u009b\u202e\u200b\ufeff)");
   EXPECT_EQ(visible("a\xff\xe2\x82"), R"(a\xff\xe2\x82)");
+  EXPECT_EQ(visible(visible("\x1b[2J\\")), visible("\x1b[2J\\")) << "doing it twice changes nothing";
+}
+
+TEST(Text, LinesOfOthersStayLines) {
+  EXPECT_EQ(visible_lines("a\tb\n\x1b[31mc\r\n"), "a\tb\n\\x1b[31mc\\r\n");
+  const std::string json = "{\"a\": \"\\u001b\x7f\xc2\x9b\xe2\x80\xae\"}\n";
+  EXPECT_EQ(visible_lines(json), R"({"a": "\u001b\u007f\u009b\u202e"})"
+                                 "\n")
+      << "JSON means the same";
+}
+
+TEST(Text, AnErrorDoesNotSteerTheTerminal) {
+  const Error error = Error(ErrorCode::data_store, "a\x1b[2J", "b\x07").prefixed("c\x9b");
+  EXPECT_STREQ(error.what(), "c\\x9ba\\x1b[2J\nb\\x07");
+}
+
+TEST(Text, OutputKeepsItsColours) {
+  EXPECT_EQ(visible_output("\x1b[1;38:5:9mred\x1b[m\tplain"), "\x1b[1;38:5:9mred\x1b[m\tplain");
+  EXPECT_EQ(visible_output("\x1b]0;title\x07\x1b[2J\x1b[1m"), "\\x1b]0;title\\x07\\x1b[2J\x1b[1m");
+  EXPECT_EQ(visible_output("\x1b[1;2"), "\\x1b[1;2") << "cut off";
+  EXPECT_EQ(visible_output("\x1b[" + std::string(100, '1') + "m").substr(0, 4), "\\x1b");
+  EXPECT_EQ(visible_output(" 50 %\r100 %\r"), "100 %") << "as a terminal would leave it";
+  EXPECT_EQ(visible_output("a\xe2\x80\x8d"
+                           "b\xe2\x80\xae"),
+            "a\xe2\x80\x8d"
+            "b\\u202e")
+      << "joined letters are text";
 }
 
 TEST(Text, QuotedTextIsJson) {

@@ -22,7 +22,8 @@ class Timers {
   Timers(const Timers&) = delete;
   Timers& operator=(const Timers&) = delete;
 
-  Timer after(std::int64_t microseconds, std::function<void()> callback);
+  Timer after(std::int64_t microseconds, std::function<void()> callback,
+              const EventLoop::Place& place = EventLoop::Place::current());
   void cancel(Timer timer) {
     if (pending_.erase(timer) > 0) loop_.cancel(timer);
   }

@@ -23,15 +23,19 @@ Context::Context(const detail::FlowDescription& description, const runtime::Lang
                  const compute::Platforms& known, std::string called_as)
     : flow(description), language(spoken), platforms(known), program(std::move(called_as)) {}
 
+std::string Context::command() const { return base::shell_quoted(program); }
+
+void Context::print(std::string_view text) { base::write_all(STDOUT_FILENO, base::visible_lines(text)); }
+
 void Context::echo_always(std::string_view text) {
   try {
-    base::write_all(2, text);
+    base::write_all(STDERR_FILENO, base::visible_lines(text));
   } catch (const Error&) {  // nobody listens
   }
 }
 
 void Context::echo_last(std::string_view text, std::int64_t patience) {
-  base::write_patiently(STDERR_FILENO, text, patience);
+  base::write_patiently(STDERR_FILENO, base::visible_lines(text), patience);
 }
 
 void Context::echo(std::string_view text) const {
@@ -59,6 +63,10 @@ void Context::begin() {
   }
   echo(fmt::format("Metaflow {} executing {} for user:{}\n", kVersionText, flow.name, user()));
   for (const std::string& note : settings.notes()) echo(note + "\n");
+  if (!top.without_effect.empty()) {
+    const std::vector<std::string> names(top.without_effect.begin(), top.without_effect.end());
+    echo(fmt::format("Without effect on flows in C++: {}\n", base::join(names, ", ")));
+  }
   if (!flow.project.empty()) echo(fmt::format("Project: {}, Branch: {}\n", flow.project, project_branch()));
 }
 

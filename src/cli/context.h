@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -25,8 +26,9 @@ struct TopOptions {
   std::string datastore = "local";
   std::string datastore_root;
   std::vector<std::string> with;
-  std::string branch;       // of a flow with a project
-  bool production = false;  // of a flow with a project
+  std::string branch;                    // of a flow with a project
+  bool production = false;               // of a flow with a project
+  std::set<std::string> without_effect;  // options of Metaflow for Python that were given
 };
 
 class Context {
@@ -38,7 +40,9 @@ class Context {
   const detail::FlowDescription& flow;
   const runtime::Language& language;
   const compute::Platforms& platforms;
-  const std::string program;  // as it was called, for texts
+  const std::string program;  // as it was called
+  /// The same as a word for a shell: for commands to paste.
+  std::string command() const;
   std::string file_name() const { return program.substr(program.rfind('/') + 1); }
   base::Settings settings;
   base::SystemClock clock;
@@ -71,6 +75,10 @@ class Context {
   store::TagEditor& tag_editor();
   bool uses_service() const { return top.metadata == "service"; }
 
+  // Everything that commands print goes through one of these: what a terminal would obey in it is made visible.
+
+  /// To the standard output; also JSON. Throws as base::write_all.
+  static void print(std::string_view text);
   /// To the standard error stream, unless --quiet.
   void echo(std::string_view text) const;
   /// To the standard error stream, also with --quiet.

@@ -4,6 +4,7 @@
 #include <csignal>
 #include <filesystem>
 #include <memory>
+#include <set>
 
 #include <metaflow/error.h>
 
@@ -44,7 +45,12 @@ struct Found {
 
 /// How the attempt was executed; for a clone, how what it is a clone of was.
 Found find_attempt(Context& context, store::TaskRef task, const DebugOptions& options) {
+  std::set<std::string> seen;
   while (true) {
+    if (!seen.insert(task.path()).second) {
+      throw Error(ErrorCode::data_store,
+                  fmt::format("The journals call task {}/{} a clone of itself", context.flow.name, task.path()));
+    }
     const std::string path = store::journal_path(context.local_root(), context.flow.name, task.run);
     auto journal = base::read_judged_file(path);
     if (!journal) {
@@ -75,22 +81,47 @@ Found find_attempt(Context& context, store::TaskRef task, const DebugOptions& op
   }
 }
 
+struct Recorded {
+  std::vector<std::string> with;
+  std::optional<std::string> distrust;  // why somebody else may have written them
+};
+
+/// The options --with of the run: in full where its user asks; else the journal's, less those whose values are not
+/// known.
+Recorded recorded_decorators(Context& context, const Found& found) {
+  const std::string& run = found.attempt.task.run;
+  try {
+    const auto file = base::read_judged_file(store::private_with_path(context.local_root(), context.flow.name, run));
+    if (file && file->content) {
+      if (auto with = store::parse_private_with(file->content->text())) return {std::move(*with), file->distrust};
+    }
+  } catch (const Error&) {  // root's, for instance
+  }
+  const graph::DecoratorTable& table = context.platforms.decorators();
+  Recorded recorded{table.for_tasks(found.run.begin.with), found.distrust};
+  if (recorded.with.size() < found.run.begin.with.size()) {
+    Context::echo_always(
+        fmt::format("Only the user of run {} knows the values of its decorator environment: it is not used.\n", run));
+  }
+  return recorded;
+}
+
 /// The decorators that the run was started with. They can set variables such as LD_PRELOAD, so they are left out, and
 /// shown, where somebody else may have written them.
-std::vector<std::string> trusted_decorators(const Context& context, const Found& found) {
-  const std::vector<std::string>& recorded = found.run.begin.with;
-  if (!found.distrust) return recorded;
+std::vector<std::string> trusted_decorators(Context& context, const Found& found) {
+  const Recorded recorded = recorded_decorators(context, found);
+  if (!recorded.distrust) return recorded.with;
   std::string options;
-  for (const std::string& spec : recorded) {
+  for (const std::string& spec : recorded.with) {
     const auto& given = context.top.with;
     if (std::find(given.begin(), given.end(), spec) == given.end())
       options += fmt::format(" --with {}", base::shell_quoted(spec));
   }
   if (!options.empty()) {
     Context::echo_always(
-        fmt::format("The decorators of run {} are not used. Somebody else may have written its journal: {}.\n"
+        fmt::format("The decorators of run {} are not used. Somebody else may have written them down: {}.\n"
                     "To use them, put this before 'debug':{}\n",
-                    found.attempt.task.run, *found.distrust, options));
+                    found.attempt.task.run, *recorded.distrust, options));
   }
   return {};
 }
@@ -102,7 +133,7 @@ compute::StepArguments arguments_of(Context& context, const Found& found, const 
   compute::StepArguments arguments;
   arguments.datastore = context.top.datastore;
   arguments.datastore_root = context.datastore_root();
-  arguments.with = context.all_with(with);
+  arguments.with = context.platforms.decorators().for_tasks(context.all_with(with));
   arguments.step = attempt.task.step;
   arguments.run = attempt.task.run;
   arguments.task = attempt.task.task;
@@ -145,14 +176,14 @@ void print_artifacts(Context& context, const store::TaskRef& task, int attempt, 
     if (artifact.size > kLargest) return fmt::format("< {} >", base::human_bytes(artifact.size));
     return repr(store::StoredArtifact(fresh, artifact).read().root(), 200);
   };
-  base::write_all(1, "The step finished. Its artifacts, which are no part of the run:\n");
+  Context::print("The step finished. Its artifacts, which are no part of the run:\n");
   for (const store::ArtifactRecord& artifact : data->artifacts) {
     if (artifact.name.starts_with('_') || artifact.name == "name") continue;
     const store::ArtifactRecord* before = recorded && recorded->ok ? recorded->find(artifact.name) : nullptr;
     std::string note;
     if (before != nullptr)
       note = before->key == artifact.key ? "   (as in the run)" : "   (in the run: " + text(*before) + ")";
-    base::write_all(1, fmt::format("  {} = {}{}\n", artifact.name, text(artifact), note));
+    Context::print(fmt::format("  {} = {}{}\n", artifact.name, text(artifact), note));
   }
 }
 

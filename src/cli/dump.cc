@@ -92,7 +92,7 @@ void print_task(Context& context, const DumpOptions& options, const store::TaskR
       if (type.empty()) type = python_type(document.root());
       if (artifact.size <= options.max_value_size) text = text_of(document.root());
     }
-    base::write_all(1, fmt::format("{} [size: {} type: {}] = {}\n", artifact.name, artifact.size, type, text));
+    Context::print(fmt::format("{} [size: {} type: {}] = {}\n", artifact.name, artifact.size, type, text));
   }
 }
 
@@ -108,7 +108,7 @@ void write_all_tasks(Context& context, const DumpOptions& options, const Tasks& 
       all.set(task.path(), std::move(values));
     }
     const std::string text = all.dump() + "\n";
-    options.file.empty() ? base::write_all(1, text) : base::write_output_file(options.file, text);
+    options.file.empty() ? Context::print(text) : base::write_output_file(options.file, text);
     return;
   }
   std::vector<Document> documents;  // keep what the pickle refers to

@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "cli/commands.h"
+#include "cli/libraries.h"
 #include "runtime/parameters.h"
 #include "value/json_value.h"
 
@@ -16,7 +17,7 @@ using base::Json;
 
 namespace {
 
-void out(std::string_view text) { base::write_all(1, text); }
+void out(std::string_view text) { Context::print(text); }
 
 }  // namespace
 
@@ -45,7 +46,7 @@ Command check_command(Context& context) {
                 fmt::format("\n'{0} show' shows a description of this flow.\n'{0} run' runs the flow locally.\n'{0} "
                             "help' shows all available "
                             "commands and options.\n\n",
-                            context.program));
+                            context.command()));
             return 0;
           }};
 }
@@ -98,14 +99,25 @@ Command output_raw_command(Context& context) {
           }};
 }
 
+namespace {
+
+Json version_json() {
+  Json libraries = Json::object();
+  for (const auto& [name, version] : library_versions()) libraries.set(name, version);
+  return {{"version", METAFLOW_CPP_VERSION}, {"language", "C++"}, {"libraries", libraries}};
+}
+
+}  // namespace
+
 Command version_command(Context&) {
   auto json = std::make_shared<bool>(false);
   return {.name = "version",
           .help = "Display the version of Metaflow.",
-          .options = {{.name = "--json", .help = "Print the version as JSON.", .set = store_flag(*json)}},
+          .options = {{.name = "--json",
+                       .help = "Print the version as JSON, with those of the libraries in the program.",
+                       .set = store_flag(*json)}},
           .run = [json] {
-            out(*json ? Json{{"version", METAFLOW_CPP_VERSION}, {"language", "C++"}}.dump() + "\n"
-                      : fmt::format("{}\n", kVersionText));
+            out(*json ? version_json().dump() + "\n" : fmt::format("{}\n", kVersionText));
             return 0;
           }};
 }

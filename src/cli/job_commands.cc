@@ -52,10 +52,11 @@ ChosenRuns chosen(Context& context, const JobOptions& options) {
 std::string as_text(const std::vector<RunJob>& jobs, const std::string& beginning) {
   std::string text;
   for (const RunJob& job : jobs) {
-    text += fmt::format("Run: {} Step: {} Task: {} Attempt: {} {}: {} {} At: {} Status: {}{}\n", job.run, job.step,
-                        job.task, job.attempt, job.pod.empty() ? "Job" : "Pod", job.pod.empty() ? job.job : job.pod,
-                        beginning, job.since, job.status.empty() ? "No pod yet" : job.status,
-                        job.reason.empty() ? "" : fmt::format(" ({})", job.reason));
+    const std::string line = fmt::format(
+        "Run: {} Step: {} Task: {} Attempt: {} {}: {} {} At: {} Status: {}{}", job.run, job.step, job.task, job.attempt,
+        job.pod.empty() ? "Job" : "Pod", job.pod.empty() ? job.job : job.pod, beginning, job.since,
+        job.status.empty() ? "No pod yet" : job.status, job.reason.empty() ? "" : fmt::format(" ({})", job.reason));
+    text += base::visible(line) + "\n";
   }
   return text;
 }
@@ -93,11 +94,11 @@ int list(Context& context, const Platform& platform, const JobOptions& options) 
   const std::vector<RunJob> unfinished = jobs->unfinished(which);
   const compute::RunJobsWords words = jobs->words();
   if (options.json) {
-    base::write_all(1, as_json(context.flow.name, unfinished, words.beginning));
+    Context::print(as_json(context.flow.name, unfinished, words.beginning));
   } else if (unfinished.empty()) {
     Context::echo_always(fmt::format("No active {} found.\n", words.things));
   } else {
-    base::write_all(1, as_text(unfinished, words.beginning));
+    Context::print(as_text(unfinished, words.beginning));
   }
   return 0;
 }
@@ -114,13 +115,13 @@ int kill(Context& context, const Platform& platform, const JobOptions& options) 
   jobs->end(unfinished, fmt::format("Killed by {} with {} kill", context.user(), platform.name()));
   std::map<std::string, std::string> runs;  // by key
   for (const RunJob& job : unfinished) {
-    base::write_all(1, fmt::format("Killed {}/{}/{} (job {})\n", job.run, job.step, job.task, job.job));
+    Context::print(fmt::format("Killed {}/{}/{} (job {})\n", job.run, job.step, job.task, job.job));
     runs.emplace(job.run_key, job.run);
   }
   // A scheduler that lives may submit more; it ends what the run has itself.
   for (const auto& [key, run] : runs) {
     if (is_name(store::NameKind::run, run) &&
-        !runtime::Lease::holder(context.store().storage(), context.flow.name, run, "execute", context.clock))
+        !runtime::lease_holder({context.store().storage(), context.clock}, {context.flow.name, run}))
       jobs->end_run(key);
   }
   return 0;
@@ -139,7 +140,7 @@ void settle_jobs(Context& context, const std::string& run) {
       Context::echo_always(
           fmt::format("{} task{} of run {} {} still executed {}; waiting, since what they finish is not done "
                       "again. To end them: {} {} kill --run-id {}\n",
-                      left, left == 1 ? "" : "s", run, left == 1 ? "is" : "are", jobs->words().where, context.program,
+                      left, left == 1 ? "" : "s", run, left == 1 ? "is" : "are", jobs->words().where, context.command(),
                       platform->name(), run));
     });
   }

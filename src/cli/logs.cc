@@ -1,5 +1,7 @@
 // logs: the output of tasks.
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <optional>
 
@@ -77,6 +79,7 @@ Lines read_lines(Context& context, const store::TaskRef& task, int attempt, Stre
 }
 
 int show(Context& context, const LogsOptions& options) {
+  const bool is_terminal = ::isatty(STDOUT_FILENO) == 1;  // else whoever reads wants every character
   for (const store::TaskRef& task : tasks_of(context, options)) {
     const int attempt = attempt_of(context, options, task);
     context.echo(fmt::format("Dumping logs of run_id={} step={} task_id={}\n", task.run, task.step, task.task));
@@ -97,10 +100,10 @@ int show(Context& context, const LogsOptions& options) {
           continue;
         }
         if (options.timestamps && time != 0) text += base::local_time(time) + " ";
-        text += line.text;
+        text += is_terminal ? base::visible_output(line.text) : line.text;
         text += '\n';
       }
-      base::write_all(1, text);
+      options.json ? Context::print(text) : base::write_all(STDOUT_FILENO, text);
     }
   }
   return 0;
@@ -132,7 +135,7 @@ int scrub(Context& context, const LogsOptions& options) {
           context.store().write_log(task, attempt, source, stream, store::Pieces(&bytes, 1));
         }
       }
-      base::write_all(1, fmt::format("Logs have been scrubbed for {} - attempt {}\n", task.path(), attempt));
+      Context::print(fmt::format("Logs have been scrubbed for {} - attempt {}\n", task.path(), attempt));
     }
   }
   return 0;

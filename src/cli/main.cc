@@ -12,6 +12,7 @@
 #include <metaflow/detail/table.h>
 #include <metaflow/error.h>
 
+#include "base/background_work.h"
 #include "base/background_writer.h"
 #include "base/failure_points.h"
 #include "base/files.h"
@@ -29,6 +30,29 @@
 namespace metaflow::cli {
 
 namespace {
+
+/// Options that scripts pass to every flow in Python: taken and without effect here, which is said once.
+void append_options_without_effect(std::vector<Option>& options, TopOptions& top) {
+  for (const char* name : {"--package-suffixes", "--event-logger", "--monitor", "--local-config-file"}) {
+    options.push_back({.name = name, .metavar = "TEXT", .hidden = true, .set = [&top, name](const std::string&) {
+                         top.without_effect.insert(name);
+                       }});
+  }
+  options.push_back(
+      {.name = "--environment", .metavar = "[local]", .hidden = true, .set = [&top](const std::string& value) {
+         std::string chosen;
+         store_choice("--environment", chosen, {"local"})(value);
+         top.without_effect.insert("--environment");
+       }});
+  options.push_back(
+      {.name = "--pylint", .off_name = "--no-pylint", .hidden = true, .set = [&top](const std::string& on) {
+         top.without_effect.insert(on == "1" ? "--pylint" : "--no-pylint");
+       }});
+  options.push_back({.name = "--force-rebuild-environments",
+                     .off_name = "--no-force-rebuild-environments",
+                     .hidden = true,
+                     .set = [&top](const std::string&) { top.without_effect.insert("--force-rebuild-environments"); }});
+}
 
 Command top_command(Context& context) {
   TopOptions& top = context.top;
@@ -65,6 +89,7 @@ Command top_command(Context& context) {
        .multiple = true,
        .set = append_text(top.with)},
   };
+  append_options_without_effect(root.options, top);
   if (!context.flow.project.empty()) {
     root.options.push_back({.name = "--production",
                             .help = "Execute as a part of the production branch of the project.",
@@ -114,9 +139,10 @@ bool is_step(int argc, char** argv) {
     const char* word = argv[i];
     if (std::strcmp(word, "step") == 0) return true;
     if (word[0] != '-') return false;
-    const bool has_value = std::strchr(word, '=') == nullptr && std::strcmp(word, "--quiet") != 0 &&
-                           std::strcmp(word, "--not-quiet") != 0 && std::strcmp(word, "--production") != 0;
-    if (has_value) ++i;
+    const auto is = [word](const char* flag) { return std::strcmp(word, flag) == 0; };
+    const bool is_flag =
+        is("--quiet") || is("--not-quiet") || is("--production") || is("--pylint") || is("--no-pylint");
+    if (!is_flag && std::strchr(word, '=') == nullptr) ++i;
   }
   return false;
 }
@@ -146,9 +172,7 @@ int run_commands(const Program& program, const compute::Platforms& platforms, in
   return execute(top_command(context), context.file_name(), words, context.settings);
 }
 
-}  // namespace
-
-int run_program(const Program& program, const compute::Platforms& platforms, int argc, char** argv) {
+int run_to_status(const Program& program, const compute::Platforms& platforms, int argc, char** argv) {
   try {
     ::signal(SIGXFSZ, SIG_IGN);  // a file that grows beyond its limit is an error, not a death
     ::signal(SIGCHLD, SIG_DFL);  // while it is ignored, the kernel discards exit statuses
@@ -177,6 +201,12 @@ int run_program(const Program& program, const compute::Platforms& platforms, int
     Context::echo_last(error_block("Internal error", error.what()), base::kReaderPatience);
     return 1;
   }
+}
+
+}  // namespace
+
+int run_program(const Program& program, const compute::Platforms& platforms, int argc, char** argv) {
+  return base::end_process(run_to_status(program, platforms, argc, argv));
 }
 
 }  // namespace metaflow::cli

@@ -36,7 +36,7 @@ int list(const PackageOptions& options) {
                    {"files", files},
                    {"size", package.size()},
                    {"of_host", package.of_host}};
-    base::write_all(1, all.dump() + "\n");
+    Context::print(all.dump() + "\n");
     return 0;
   }
   std::size_t width = 0;
@@ -52,7 +52,7 @@ int list(const PackageOptions& options) {
     text += fmt::format("Not in it, expected on the machine that executes: {}\n", base::join(package.of_host, ", "));
   if (!package.has_roots)
     text += "No certificate authorities were found here (on Debian: ca-certificates), so none are in it.\n";
-  base::write_all(1, text);
+  Context::print(text);
   return 0;
 }
 
@@ -66,7 +66,7 @@ int save(Context& context, const PackageOptions& options) {
   }
   const compute::Package package = compute::make_package(compute::plan_own_package(options.libraries));
   base::write_output_file(options.file, package.bytes.text());
-  base::write_all(1, fmt::format("{}  {}\n", package.sha256, options.file));
+  Context::print(fmt::format("{}  {}\n", package.sha256, options.file));
   return 0;
 }
 

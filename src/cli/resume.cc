@@ -1,7 +1,9 @@
 // resume: continues a run that has failed or was stopped.
 
 #include <algorithm>
+#include <chrono>
 #include <memory>
+#include <thread>
 
 #include <metaflow/error.h>
 
@@ -24,6 +26,7 @@ struct ResumeCommandOptions {
   ExecutionOptions execution;
   std::string origin_run_id;
   std::string step;
+  bool take_over = false;
 };
 
 /// The run to continue: the one that was named, else the newest.
@@ -84,6 +87,38 @@ store::TaskData origin_parameters(Context& context, const graph::Graph& graph, c
               "There is nothing to continue. Use run.");
 }
 
+void pause(std::int64_t microseconds) { std::this_thread::sleep_for(std::chrono::microseconds(microseconds)); }
+
+/// Until nobody executes or continues the run. Throws Error{invalid_command} if somebody does.
+void wait_for_lease(runtime::LeaseWatch& watch, const Context& context, const std::string& run) {
+  runtime::await_lease(watch, pause, [&](const runtime::LeaseWatch::View& view) {
+    Context::echo_always(
+        fmt::format("Run {} was executed by {}, which cannot be seen from here. Waiting up to {} seconds for a sign of "
+                    "life; Ctrl-C gives up. `{} resume --origin-run-id {} --take-over` does not wait: if that process "
+                    "lives, both execute the same tasks until it notices.\n",
+                    run, view.holder->name(), view.left / 1'000'000, context.program, run));
+  });
+}
+
+/// After the lease was taken from whoever held it.
+void warn_of_holder(runtime::LeaseWatch& watch, const std::optional<runtime::LeaseHolder>& before) {
+  if (!before || before->released || watch.site().processes.state_of(*before) == base::ProcessState::ended) return;
+  Context::echo_always(
+      fmt::format("Taken over from {}. If that process lives, it stops within {} seconds, and until "
+                  "then both execute the same tasks.\n",
+                  before->name(), runtime::LeaseTimes::kRenewEvery / 1'000'000));
+}
+
+/// What tasks of a scheduler that was killed have left behind must not disturb.
+void kill_leftovers(runtime::LeaseWatch& watch, const std::optional<runtime::LeaseHolder>& before) {
+  if (!before || before->released || watch.site().processes.state_of(*before) != base::ProcessState::ended) return;
+  constexpr std::int64_t kBrief = 10'000;
+  constexpr int kMostTries = 500;
+  const std::vector<std::string> marks{"METAFLOW_RUN_ID=" + watch.name().run,
+                                       "METAFLOW_SCHEDULER_PID=" + std::to_string(before->pid)};
+  for (int i = 0; i < kMostTries && base::kill_processes_with(marks) > 0; ++i) pause(kBrief);
+}
+
 int resume(Context& context, ResumeCommandOptions& options) {
   ExecutionPlan plan(context, options.execution);
   check_step(plan.graph(), options.step);
@@ -91,21 +126,30 @@ int resume(Context& context, ResumeCommandOptions& options) {
   const std::string& flow = context.flow.name;
   store::Storage& storage = context.store().storage();
 
-  // Nobody may be at it, neither its own scheduler nor another resume.
-  for (const char* what : {"execute", "resume"})
-    runtime::Lease::refuse_if_held(storage, flow, origin_run, what, context.clock);
   refuse_half_cloned(context, origin_run);
-  settle_jobs(context, origin_run);
+  runtime::LeaseWatch watch(lease_site(context), {flow, origin_run});
+  if (!options.take_over) wait_for_lease(watch, context, origin_run);
+  const std::optional<runtime::LeaseHolder> before = watch.look().holder;
   const auto info = context.metadata().run(flow, origin_run);
-  const auto dead = runtime::Lease::last_holder(storage, flow, origin_run, "execute");
 
-  RunSession session(plan,
-                     {.command = "resume", .run = origin_run, .tags = info ? info->tags : std::vector<std::string>()});
-  const runtime::Lease lease(storage, flow, origin_run, "resume", context.user(), session.run(), context.clock);
-  if (dead && !dead->released && dead->is_of_this_machine()) {
-    // What tasks of a scheduler that was killed have left behind must not disturb.
-    base::kill_processes_with({"METAFLOW_RUN_ID=" + origin_run, "METAFLOW_SCHEDULER_PID=" + std::to_string(dead->pid)});
+  continue_guarded(context);
+  runtime::LeaseKeeper keeper(storage, open_storage_again(context));
+  const auto how = options.take_over ? runtime::Lease::Taking::at_once : runtime::Lease::Taking::if_free;
+  const std::shared_ptr<runtime::Lease> lease = runtime::Lease::take(watch, context.user(), "", how);
+  keeper.add(lease);
+  if (options.take_over) warn_of_holder(watch, before);
+  kill_leftovers(watch, before);
+  settle_jobs(context, origin_run);
+  if (const auto loss = keeper.loss()) {
+    const Error lost = lost_lease(context, *loss);
+    Context::echo_always(fmt::format("{}\n", lost.what()));
+    throw Error(lost);
   }
+
+  RunSession session(
+      plan, {.command = "resume", .run = origin_run, .tags = info ? info->tags : std::vector<std::string>()}, keeper);
+  lease->set_run(session.run());
+  lease->renew(storage);
   auto note = [&](bool complete) {
     store::put(storage, cloning_path(flow, session.run()),
                base::Json{{"origin", origin_run}, {"from_step", options.step}, {"complete", complete}}.dump());
@@ -133,6 +177,10 @@ Command resume_command(Context& context) {
                       .help = "ID of the run that should be resumed. By default, the last run executed locally.",
                       .environment = "METAFLOW_RESUME_ORIGIN_RUN_ID",
                       .set = store_text(options->origin_run_id)}};
+  command.options.push_back({.name = "--take-over",
+                             .help = "Do not wait until a scheduler that cannot be seen is known to be dead. If it "
+                                     "lives, both execute the same tasks until it notices.",
+                             .set = store_flag(options->take_over)});
   append_execution_options(command.options, options->execution, "RESUME");
   command.arguments = {{.name = "STEP_TO_RERUN", .required = false, .set = store_text(options->step)}};
   command.run = [&context, options] { return resume(context, *options); };

@@ -9,9 +9,15 @@
 
 namespace metaflow::cli {
 
+namespace {
+
+constexpr const char* kVersion = "2.19.38+cpp" METAFLOW_CPP_VERSION;
+
+}  // namespace
+
 std::vector<std::string> system_tags(Context& context) {
   std::vector<std::string> tags{"runtime:" + context.settings.get("RUNTIME_NAME", "dev"), "user:" + context.user(),
-                                "metaflow_version:2.19.38+cpp" METAFLOW_CPP_VERSION, "language:c++"};
+                                std::string("metaflow_version:") + kVersion, "language:c++"};
   if (!context.flow.project.empty()) {
     tags.push_back("project:" + context.flow.project);
     tags.push_back("project_branch:" + context.project_branch());
@@ -48,7 +54,11 @@ void write_parameters_task(Context& context, const graph::Graph& graph, store::M
   std::erase_if(data.artifacts, [](const auto& artifact) { return artifact.name == "_transition"; });
   metadata.add_artifacts(task, data, now);
   metadata.add_fields(task, 0,
-                      {{"start_step", graph.step(graph.start()).name, "graph_structure"},
+                      {{"runtime", context.settings.get("RUNTIME_NAME", "dev"), ""},
+                       {"user", context.user(), ""},
+                       {"metaflow_version", kVersion, ""},
+                       {"script-name", context.file_name(), ""},
+                       {"start_step", graph.step(graph.start()).name, "graph_structure"},
                        {"end_step", graph.step(graph.end()).name, "graph_structure"},
                        {"attempt-done", "0", ""}});
 }

@@ -7,12 +7,14 @@
 
 #include <metaflow/error.h>
 
+#include "base/background_work.h"
 #include "base/background_writer.h"
 #include "base/files.h"
 #include "base/format.h"
 #include "base/guard.h"
 #include "base/json.h"
 #include "base/process.h"
+#include "base/timers.h"
 #include "compute/router.h"
 #include "runtime/output_queue.h"
 #include "runtime/task/memory.h"
@@ -24,6 +26,9 @@ namespace metaflow::cli {
 using runtime::ReportLine;
 
 namespace {
+
+constexpr std::int64_t kEnd = 1'000'000;           // microseconds, from the user's second word,
+constexpr std::int64_t kStoreIsAway = 10'000'000;  // and from an error of the store
 
 const ExecutionOptions& checked(const ExecutionOptions& options) {
   store::check_tags(options.tags);
@@ -61,6 +66,51 @@ void RunOutput::say(std::string_view text) {
   reporter_->flush();
 }
 
+void continue_guarded(Context& context) {
+  base::continue_under_guard([&context](int signal) {
+    // These are handled while a run is executed: it was not yet.
+    if (signal == SIGINT || signal == SIGTERM || signal == SIGHUP) return;
+    Context::echo_last(fmt::format("The scheduler of this run was killed by {}. Its tasks were stopped; what had "
+                                   "finished is stored. To carry on: "
+                                   "{} resume\n",
+                                   base::signal_name(signal), context.program),
+                       base::kLastMoment);
+  });
+  runtime::cap_memory();
+  context.store(true);
+  base::make_directories(context.local_root());
+}
+
+runtime::LeaseSite lease_site(Context& context) {
+  static base::SystemClock clock;  // also for a thread that is left behind at the end
+  return {context.store().storage(), clock};
+}
+
+runtime::LeaseKeeper::Open open_storage_again(Context& context) {
+  return [type = context.top.datastore, root = context.store().storage().root()] {
+    return store::open_impatient_storage(type, root);
+  };
+}
+
+Error lost_lease(const Context& context, const runtime::LeaseLoss& loss) {
+  const std::string run = fmt::format("{}/{}", loss.name.flow, loss.name.run);
+  if (!loss.to) {
+    return Error(
+        ErrorCode::interrupted,
+        fmt::format("The store could not be reached for {} seconds, so another scheduler may take run {} over: "
+                    "this one stops.",
+                    (runtime::LeaseTimes::kHolderLimit + runtime::LeaseTimes::kRegain) / 1'000'000, run),
+        fmt::format("When it can be reached: {} resume --origin-run-id {}", context.program, loss.name.run));
+  }
+  const std::string& by = loss.to->run;
+  const bool is_continued = !by.empty() && by != loss.name.run;
+  return Error(ErrorCode::interrupted,
+               fmt::format("Run {} was taken over by {}{}: this scheduler stops.", run, loss.to->name(),
+                           is_continued ? ", as run " + by : ""),
+               is_continued ? fmt::format("What becomes of it: {} status {}", context.program, by)
+                            : "That process goes on with it.");
+}
+
 void RunOutput::on_stop(std::function<void(int signal)> told) {
   signals_.emplace(std::vector{SIGINT, SIGTERM, SIGHUP});
   loop_.watch(signals_->fd(), [this, told = std::move(told)] {
@@ -83,29 +133,64 @@ void RunOutput::on_suspend(std::function<void()> stopping, std::function<void()>
 
 namespace {
 
-/// Before anything is opened: this process becomes another one. Then makes the places that the run writes to.
-Context& continue_guarded(Context& context) {
-  base::continue_under_guard([&context](int signal) {
-    Context::echo_last(fmt::format("The scheduler of this run was killed by {}. Its tasks were stopped; what had "
-                                   "finished is stored. To carry on: "
-                                   "{} resume\n",
-                                   base::signal_name(signal), context.program),
-                       base::kLastMoment);
-  });
-  runtime::cap_memory();
-  context.store(true);
-  base::make_directories(context.local_root());
-  return context;
-}
-
 /// The tags of a run: of the one that it continues, and the user's.
 std::vector<std::string> tags_of(const RunOrigin& origin, const ExecutionOptions& options) {
-  std::vector<std::string> tags = origin.tags;
+  std::vector<std::string> tags;
+  for (const std::string& tag : origin.tags) {  // which somebody else may have written
+    try {
+      tags.push_back(tag);
+      store::check_tags(tags);
+    } catch (const Error&) {
+      tags.pop_back();
+    }
+  }
   for (const std::string& tag : options.tags) {
     if (std::find(tags.begin(), tags.end(), tag) == tags.end()) tags.push_back(tag);
   }
   return tags;
 }
+
+std::shared_ptr<runtime::Lease> take_lease(Context& context, const std::string& run) {
+  runtime::LeaseWatch watch(lease_site(context), {context.flow.name, run});
+  return runtime::Lease::take(watch, context.user(), run);
+}
+
+/// While a run is executed: tells it what becomes of the leases.
+class LeaseEvents {
+ public:
+  LeaseEvents(base::EventLoop& loop, runtime::LeaseKeeper& keeper, const Context& context, runtime::Run& run)
+      : loop_(loop), keeper_(keeper), context_(context), run_(run), timers_(loop) {
+    loop_.watch(keeper_.event(), [this] {
+      keeper_.clear_event();
+      look();
+    });
+    look_again();
+  }
+  ~LeaseEvents() { loop_.unwatch(keeper_.event()); }
+  LeaseEvents(const LeaseEvents&) = delete;
+  LeaseEvents& operator=(const LeaseEvents&) = delete;
+
+ private:
+  void look() {
+    keeper_.notice();
+    if (const auto loss = keeper_.loss()) {
+      run_.lose(lost_lease(context_, *loss));
+    } else if (keeper_.holds()) {
+      run_.go_on();
+    }
+  }
+  /// For when the store does not answer, and no renewal tells.
+  void look_again() {
+    look();
+    timers_.after(runtime::LeaseTimes::kRetryEvery, [this] { look_again(); });
+  }
+
+  base::EventLoop& loop_;
+  runtime::LeaseKeeper& keeper_;
+  const Context& context_;
+  runtime::Run& run_;
+  base::Timers timers_;
+};
 
 std::string make_run(Context& context, RunMetadata& metadata, const std::vector<std::string>& tags) {
   std::string run = metadata.writer().new_run(tags, system_tags(context));
@@ -127,9 +212,9 @@ std::string make_journal(Context& context, const std::string& run) {
 
 }  // namespace
 
-RunSession::RunSession(ExecutionPlan& plan, const RunOrigin& origin)
+RunSession::RunSession(ExecutionPlan& plan, const RunOrigin& origin, runtime::LeaseKeeper& keeper)
     : plan_(plan),
-      context_(continue_guarded(plan.context())),
+      context_(plan.context()),
       origin_(origin.run),
       loop_(context_.clock),
       output_(loop_, context_.clock, plan.options()),
@@ -138,8 +223,10 @@ RunSession::RunSession(ExecutionPlan& plan, const RunOrigin& origin)
         if (!origin.run.empty()) say("Gathering required information to resume run (this may take a bit of time)...");
         return make_run(context_, metadata_, tags_of(origin, plan.options()));
       }()),
-      lease_(context_.store().storage(), context_.flow.name, run_, "execute", context_.user(), run_, context_.clock),
+      keeper_(keeper),
+      lease_(take_lease(context_, run_)),
       journal_(make_journal(context_, run_)) {
+  keeper_.add(lease_);
   begin_journal(origin, tags_of(origin, plan.options()));
   if (!plan.options().run_id_file.empty()) base::write_output_file(plan.options().run_id_file, run_);
   say(fmt::format("Workflow starting (run-id {}):", run_));
@@ -147,17 +234,20 @@ RunSession::RunSession(ExecutionPlan& plan, const RunOrigin& origin)
 
 void RunSession::begin_journal(const RunOrigin& origin, const std::vector<std::string>& tags) {
   const ExecutionOptions& options = plan_.options();
+  const std::vector<std::string> with = context_.all_with(options.with);
   store::RunBegin begin{origin.command,
                         origin.run,
-                        lease_.self().host,
+                        lease_->self().host,
                         ::getpid(),
                         options.max_workers,
                         options.name_space.value_or("user:" + context_.user()),
-                        context_.all_with(options.with),
+                        context_.platforms.decorators().for_readers(with),
                         tags,
                         context_.project_branch()};
   journal_.run_begins(context_.clock.wall_microseconds(), begin);
   journal_.flush();
+  if (begin.with != with)
+    store::write_private_with(store::private_with_path(context_.local_root(), context_.flow.name, run_), with);
 }
 
 store::TaskRef RunSession::store_parameters(store::TaskData data) {
@@ -194,10 +284,10 @@ runtime::RunOptions RunSession::run_options(bool origin_is_known) const {
           .tags = options.tags,
           .name_space = options.name_space.value_or("user:" + context_.user()),
           .branch = context_.project_branch(),
-          .with = context_.all_with(options.with),
+          .with = context_.platforms.decorators().for_tasks(context_.all_with(options.with)),
           .origin_run = origin_,
           .origin_is_known = origin_is_known,
-          .program = context_.program,
+          .program = context_.command(),
           .local_root = context_.local_root()};
 }
 
@@ -216,24 +306,29 @@ compute::BackendSite RunSession::backend_site(runtime::Run& run) {
           .task_environment = task_environment()};
 }
 
-void RunSession::renew_lease(store::BackgroundStorage& storage) {
-  loop_.after(runtime::Lease::kRenewEvery, [this, &storage] {
-    lease_.renew(storage);
-    renew_lease(storage);
-  });
-}
-
 void RunSession::execute(const store::TaskRef& parameters, const Cloning* cloning) {
   if (cloning == nullptr) make_latest();
   const std::unique_ptr<store::BackgroundStorage> background = context_.store().storage().in_background(loop_);
+  base::BackgroundWork work(loop_);
   runtime::Run run({plan_.graph(), context_.store(), *background, metadata_.writer(), journal_, loop_, context_.clock,
-                    output_.reporter()},
+                    output_.reporter(),
+                    [this, &work](std::function<void()> done) {
+                      work.start([root = context_.local_root()] { base::sync_file_system(root); }, std::move(done));
+                    },
+                    [this] { return keeper_.holds(); }},
                    run_options(cloning == nullptr || cloning->origin_is_known), parameters);
-  output_.on_stop([&run](int signal) {
+  output_.on_stop([this, &run, signals = 0](int signal) mutable {
+    if (++signals == 2) {
+      // Whatever is destroyed at the end, and writes to a store that is away.
+      base::end_process_within(
+          kEnd, 1,
+          fmt::format("\nAborted! It did not wait for what does not answer. To carry on: {} resume\n",
+                      context_.program));
+    }
     run.interrupt(signal == SIGINT ? "Workflow interrupted. Its tasks are asked to stop; Ctrl-C again kills them."
                                    : fmt::format("Workflow interrupted by {}.", base::signal_name(signal)));
   });
-  renew_lease(*background);
+  const LeaseEvents events(loop_, keeper_, context_, run);
   compute::RunPlan& places = plan_.places();
   const std::unique_ptr<compute::Router> backend = places.make_backends(backend_site(run));
   if (!places.remote_steps().empty()) run.mark_remote(places.remote_steps(), places.store_code(context_.store()));
@@ -247,7 +342,14 @@ void RunSession::execute(const store::TaskRef& parameters, const Cloning* clonin
     }
   }
   output_.on_suspend([&backend] { backend->suspend(); }, [&backend] { backend->proceed(); });
-  run.execute(*backend);
+  try {
+    run.execute(*backend);
+  } catch (const Error& error) {
+    // A store that was waited for in vain is not waited for again by whatever is destroyed now.
+    if (error.code() == ErrorCode::data_store)
+      base::end_process_within(kStoreIsAway, 1, fmt::format("{}:\n{}\n", error.headline(), error.what()));
+    throw;
+  }
 }
 
 }  // namespace metaflow::cli

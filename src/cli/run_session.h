@@ -15,6 +15,7 @@
 #include "cli/run_metadata.h"
 #include "compute/run_plan.h"
 #include "runtime/lease.h"
+#include "runtime/lease_keeper.h"
 #include "runtime/origin.h"
 #include "runtime/reporter.h"
 #include "runtime/run.h"
@@ -75,11 +76,25 @@ struct RunOrigin {
   std::vector<std::string> tags{};  // of that one
 };
 
+/// Continues in a process of its own (base::continue_under_guard), for what executes a run, with the places made that
+/// it writes to. While this process has one thread.
+void continue_guarded(Context& context);
+
+/// Where the leases of this process are.
+runtime::LeaseSite lease_site(Context& context);
+
+/// Opens the store of the context for another thread.
+runtime::LeaseKeeper::Open open_storage_again(Context& context);
+
+/// For when a lease was lost: who has it, and what to do.
+Error lost_lease(const Context& context, const runtime::LeaseLoss& loss);
+
 /// A run that this process executes: it has a number, and the lease is held. Not thread-safe.
 class RunSession {
  public:
-  /// Continues in a process of its own (base::continue_under_guard), then makes the run. The plan outlives it.
-  RunSession(ExecutionPlan& plan, const RunOrigin& origin);
+  /// After continue_guarded(): makes the run. `keeper`: renews its lease, and what else this process holds; all must be
+  /// held while it executes the run. The plan and the keeper outlive it.
+  RunSession(ExecutionPlan& plan, const RunOrigin& origin, runtime::LeaseKeeper& keeper);
 
   const std::string& run() const { return run_; }
   void say(std::string_view text) { output_.say(text); }
@@ -104,7 +119,6 @@ class RunSession {
   compute::BackendSite backend_site(runtime::Run& run);
   std::vector<std::string> task_environment();
   void make_latest();
-  void renew_lease(store::BackgroundStorage& storage);
 
   ExecutionPlan& plan_;
   Context& context_;
@@ -113,7 +127,8 @@ class RunSession {
   RunOutput output_;
   RunMetadata metadata_;
   std::string run_;
-  runtime::Lease lease_;
+  runtime::LeaseKeeper& keeper_;
+  std::shared_ptr<runtime::Lease> lease_;
   store::Journal journal_;
 };
 

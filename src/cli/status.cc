@@ -54,8 +54,8 @@ WatchedRun watch_run(Context& context, const std::string& wanted) {
   std::vector<std::string> order;
   for (int step : graph.order()) order.push_back(graph.step(step).name);
   run.steps = runtime::summarise(run.history, order);
-  run.scheduler =
-      runtime::Lease::holder(context.store().storage(), context.flow.name, run.id, "execute", context.clock);
+  run.scheduler = runtime::lease_holder({context.store().storage(), context.clock}, {context.flow.name, run.id});
+  if (run.scheduler && run.scheduler->run != run.id) run.scheduler.reset();  // who continues it
   return run;
 }
 
@@ -130,15 +130,24 @@ std::string table(const WatchedRun& run, std::int64_t now) {
 
 std::string and_more(std::size_t all) { return all > kShown ? fmt::format("  and {} more\n", all - kShown) : ""; }
 
+bool cannot_be_seen(const runtime::LeaseHolder& scheduler) {
+  return runtime::process_table().state_of(scheduler) == base::ProcessState::unknown;
+}
+
 std::string as_text(Context& context, const WatchedRun& run) {
   const std::int64_t now = context.clock.wall_microseconds();
   const auto& begin = run.history.begin;
   std::string text = fmt::format("{}/{}: {}, {}{}", context.flow.name, run.id, run.state(),
                                  run.state() == "running" ? "for " : "after ", clock_time(run.duration(now)));
-  text +=
-      fmt::format(" (begun {} on {}, pid {}", base::local_time(run.history.began).substr(0, 19), begin.host, begin.pid);
+  text += fmt::format(" (begun {} on {}, pid {}", base::local_time(run.history.began).substr(0, 19),
+                      base::visible(begin.host), begin.pid);
   if (!begin.origin.empty()) text += ", resumes " + begin.origin;
-  text += ")\n" + table(run, now);
+  text += ")\n";
+  if (run.state() == "running" && cannot_be_seen(*run.scheduler)) {
+    text += fmt::format("Its scheduler is not on this machine. It was last heard of at {}, by its clock.\n",
+                        base::local_time(run.scheduler->renewed).substr(0, 19));
+  }
+  text += table(run, now);
 
   if (run.state() == "running") {
     std::vector<const AttemptHistory*> running;
@@ -148,22 +157,23 @@ std::string as_text(Context& context, const WatchedRun& run) {
     if (!running.empty()) text += "Running longest:\n";
     for (std::size_t i = 0; i < std::min(running.size(), kShown); ++i) {
       const AttemptHistory& attempt = *running[i];
-      text += fmt::format("  {} for {} ({})\n", attempt.task.path(), clock_time(now - attempt.began), attempt.where);
+      text += fmt::format("  {} for {} ({})\n", attempt.task.path(), clock_time(now - attempt.began),
+                          base::visible(attempt.where));
     }
     text += and_more(running.size());
   }
   const auto failures = run.failures();
   if (!failures.empty()) text += "Failed:\n";
   for (std::size_t i = 0; i < std::min(failures.size(), kShown); ++i)
-    text += fmt::format("  {}: {}\n", failures[i]->task.path(), failures[i]->cause);
+    text += fmt::format("  {}: {}\n", failures[i]->task.path(), base::visible(failures[i]->cause));
   text += and_more(failures.size());
   if (!failures.empty()) {
-    text += fmt::format("What one printed: {0} logs {1}   To execute it again: {0} debug {1}\n", context.program,
+    text += fmt::format("What one printed: {0} logs {1}   To execute it again: {0} debug {1}\n", context.command(),
                         failures[0]->task.path());
   }
   const std::string state = run.state();
   if (state != "running" && state != "done")
-    text += fmt::format("To carry on: {} resume --origin-run-id {}\n", context.program, run.id);
+    text += fmt::format("To carry on: {} resume --origin-run-id {}\n", context.command(), run.id);
   return text;
 }
 
@@ -208,7 +218,7 @@ Command status_command(Context& context) {
           .arguments = {{.name = "RUN_ID", .required = false, .set = store_text(options->run)}},
           .run = [&context, options] {
             const WatchedRun run = watch_run(context, options->run);
-            base::write_all(1, options->json ? as_json(context, run) : as_text(context, run));
+            Context::print(options->json ? as_json(context, run) : as_text(context, run));
             return 0;
           }};
 }

@@ -99,6 +99,10 @@ int run_supervise_command(const detail::FlowDescription& flow, const compute::Pl
   what.environment = base::own_environment();
   base::set_variable(what.environment, "METAFLOW_RUN_ID=" + what.arguments.run);
   base::set_variable(what.environment, fmt::format("METAFLOW_SCHEDULER_PID={}", ::getpid()));
+  // For all that makes temporary files in the task; the flow's own choice wins.
+  const char* const room = std::getenv("METAFLOW_TEMPDIR");
+  if (room != nullptr && *room != '\0' && std::getenv("TMPDIR") == nullptr)
+    base::set_variable(what.environment, std::string("TMPDIR=") + room);
   what.memory = base::own_memory_group();
   what.open = [&] {
     return std::make_unique<store::FlowStore>(

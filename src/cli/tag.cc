@@ -82,6 +82,7 @@ RunInfo find_run(Context& context, const TagOptions& options) {
 
 /// Column by column, as wide as the longest, 124 characters in all.
 std::string columns(std::vector<std::string> tags) {
+  for (std::string& tag : tags) tag = base::visible(tag);
   std::sort(tags.begin(), tags.end());
   if (tags.empty()) return {};
   std::size_t longest = 0;
@@ -117,7 +118,9 @@ constexpr std::string_view kTitle =
 /// --quiet.
 std::string line_of(const std::vector<std::string>& runs, const std::set<std::string>& system_tags,
                     const std::set<std::string>& tags) {
-  return fmt::format("{} ; {} ; {}\n", base::join(runs, ","), base::join(system_tags, ","), base::join(tags, ","));
+  return base::visible(
+             fmt::format("{} ; {} ; {}", base::join(runs, ","), base::join(system_tags, ","), base::join(tags, ","))) +
+         "\n";
 }
 
 std::string path_of(Context& context, const RunInfo& run) { return fmt::format("{}/{}", context.flow.name, run.id); }
@@ -131,8 +134,8 @@ int edit(Context& context, const TagOptions& options, const std::vector<std::str
     if (!before.contains(tag)) context.echo(fmt::format("There was no tag {} to remove.\n", tag));
   }
   context.echo("Operation successful. New tags:\n");
-  base::write_all(1, context.top.quiet ? line_of({path_of(context, run)}, as_set(run.system_tags), as_set(run.tags))
-                                       : std::string(kTitle) + columns(shown_tags(run, false)));
+  Context::print(context.top.quiet ? line_of({path_of(context, run)}, as_set(run.system_tags), as_set(run.tags))
+                                   : std::string(kTitle) + columns(shown_tags(run, false)));
   return 0;
 }
 
@@ -177,7 +180,7 @@ void list_by_run(Context& context, const TagOptions& options, const std::vector<
       text += fmt::format("For run {}\n{}\n", path_of(context, run), columns(shown_tags(run, options.hide_system)));
     }
   }
-  base::write_all(1, context.top.quiet ? text : std::string(kTitle) + text);
+  Context::print(context.top.quiet ? text : std::string(kTitle) + text);
 }
 
 void list_by_tag(Context& context, const TagOptions& options, const std::vector<RunInfo>& runs) {
@@ -190,12 +193,13 @@ void list_by_tag(Context& context, const TagOptions& options, const std::vector<
   std::string text;
   for (const auto& [tag, names] : by_tag) {
     if (context.top.quiet) {
-      text += fmt::format("{}:{} ; {}\n", tag.second ? "system" : "user", tag.first, base::join(names, ","));
+      text +=
+          fmt::format("{}:{} ; {}\n", tag.second ? "system" : "user", base::visible(tag.first), base::join(names, ","));
     } else {
-      text += fmt::format("For tag {}\n{}\n", tag.first, columns(names));
+      text += fmt::format("For tag {}\n{}\n", base::visible(tag.first), columns(names));
     }
   }
-  base::write_all(1, context.top.quiet ? text : std::string(kTitle) + text);
+  Context::print(context.top.quiet ? text : std::string(kTitle) + text);
 }
 
 void list_all(Context& context, const TagOptions& options, const std::vector<RunInfo>& runs) {
@@ -210,11 +214,11 @@ void list_all(Context& context, const TagOptions& options, const std::vector<Run
   std::set<std::string> all = tags;
   all.insert(system_tags.begin(), system_tags.end());
   if (options.flat) {
-    for (const std::string& tag : all) base::write_all(1, tag + "\n");
+    for (const std::string& tag : all) Context::print(base::visible(tag) + "\n");
   } else if (context.top.quiet) {
-    base::write_all(1, line_of(names, system_tags, tags));
+    Context::print(line_of(names, system_tags, tags));
   } else {
-    base::write_all(1, std::string(kTitle) + columns(Tags(all.begin(), all.end())));
+    Context::print(std::string(kTitle) + columns(Tags(all.begin(), all.end())));
   }
 }
 
@@ -228,7 +232,7 @@ int list(Context& context, const TagOptions& options) {
   if (options.json) {
     base::Json json = base::Json::object();
     for (const RunInfo& run : runs) json.set(run.id, {{"tags", run.tags}, {"system_tags", run.system_tags}});
-    base::write_all(1, json.dump_indented(2) + "\n");
+    Context::print(json.dump_indented(2) + "\n");
   } else if (options.by_run) {
     list_by_run(context, options, runs);
   } else if (options.by_tag) {

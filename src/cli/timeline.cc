@@ -67,15 +67,9 @@ base::Json data_of(Context& context, const WatchedRun& run) {
 
 int timeline(Context& context, const TimelineOptions& options) {
   const WatchedRun run = watch_run(context, options.run);
-  std::string data = data_of(context, run).dump();
-  // Inside of a script, "</" would end it, whatever it stands in.
-  for (std::size_t at = data.find("</"); at != std::string::npos; at = data.find("</", at + 3))
-    data.replace(at, 2, "<\\/");
-  std::string page(kTimelinePage);
-  const std::string_view mark = "/*DATA*/null";
-  page.replace(page.find(mark), mark.size(), data);
+  const std::string page = timeline_page(data_of(context, run).dump());
   if (options.output.empty() || options.output == "-") {
-    base::write_all(1, page);
+    Context::print(page);
     return 0;
   }
   base::write_output_file(options.output, page);

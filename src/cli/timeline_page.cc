@@ -2,7 +2,10 @@
 
 namespace metaflow::cli {
 
-const std::string_view kTimelinePage = R"html(<!DOCTYPE html>
+namespace {
+
+// Complete but for the data, which replaces /*DATA*/null.
+constexpr std::string_view kPage = R"html(<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -261,5 +264,16 @@ fill("largest", [["task"], ["peak memory", 1], ["took", 1], ["how"]],
 </body>
 </html>
 )html";
+
+}  // namespace
+
+std::string timeline_page(std::string_view json) {
+  constexpr std::string_view kMark = "/*DATA*/null";
+  const std::size_t at = kPage.find(kMark);
+  std::string page(kPage.substr(0, at));
+  // Whatever "</script>" or "<!--" stands in, the browser would take it for its own. JSON has "<" in texts alone.
+  for (const char c : json) c == '<' ? page += "\\u003c" : page += c;
+  return page.append(kPage.substr(at + kMark.size()));
+}
 
 }  // namespace metaflow::cli

@@ -1,10 +1,12 @@
-// The page of `timeline`: HTML with style and script, complete but for the data, which replaces /*DATA*/null.
+// The page of `timeline`: HTML with style and script.
 #pragma once
 
+#include <string>
 #include <string_view>
 
 namespace metaflow::cli {
 
-extern const std::string_view kTimelinePage;
+/// The page that shows `json`. Nothing in the data ends its script or begins a comment in it.
+std::string timeline_page(std::string_view json);
 
 }  // namespace metaflow::cli

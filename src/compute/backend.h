@@ -48,6 +48,8 @@ struct Verdict {
   int uncounted = 0;
   /// Another attempt would end in the same way: the image does not exist, the cluster does not let us.
   bool hopeless = false;
+  /// It ended by itself, after the kernel had killed others of its processes for lack of memory.
+  bool lost_processes = false;
   base::Usage usage;
   /// What it left in the store, if the backend has read it (`data_read`); nothing: it left nothing.
   std::shared_ptr<const store::TaskData> data{};
@@ -84,15 +86,18 @@ class Backend {
   /// Stops attempts that have not finished; ignores those that it does not know. They are told as finished when they
   /// have.
   virtual void stop(std::span<const AttemptId> attempts, Stop how) = 0;
+  /// The run is another scheduler's now: attempts that outlive this one (jobs elsewhere) are left to it, and told as
+  /// finished.
+  virtual void leave() {}
   /// The reader of the run's output is slow. While `held`, a backend that can do so does not read what attempts print,
   /// so that they block.
   virtual void hold_output(bool /*held*/) {}
   /// Stops attempts in their tracks (Ctrl-Z), and lets them go on. What is executed elsewhere need not stop.
   virtual void suspend() {}
   virtual void proceed() {}
-  /// The run is over and no attempt is left: nothing that belongs to it may remain. May wait a few seconds; throws
-  /// nothing.
-  virtual void end() = 0;
+  /// The run is over: nothing that belongs to it may remain. Asked, it may wait for that a few seconds, which a forced
+  /// stop() ends; forced, a moment at the most. Throws nothing.
+  virtual void end(Stop how) = 0;
 };
 
 }  // namespace metaflow::compute

@@ -192,7 +192,7 @@ TEST_P(BackendTest, NothingIsToldOfAnAttemptThatHasEnded) {
   stop(1, Stop::ask);
   stop(1, Stop::force);
   settle();
-  backend_->end();
+  backend_->end(Stop::ask);
   settle();
   EXPECT_THAT(events_.take(), IsEmpty());
 }
@@ -376,20 +376,20 @@ TEST_P(BackendTest, OneIsStoppedTheOtherGoesOn) {
 TEST_P(BackendTest, WhatAStepHasLeftBehindIsGoneAtTheEnd) {
   submit(1, "leave " + gate_.port());
   EXPECT_TRUE(wait(1).exited_well);
-  backend_->end();
+  backend_->end(Stop::ask);
   run_until([&] { return gate_.came() == gate_.gone(); });
 }
 
 TEST_P(BackendTest, WhatStillRunsIsGoneAtTheEndAndNotTold) {
   submit_to_gate(1, "", "hold");
   events_.take();
-  backend_->end();
+  backend_->end(Stop::ask);
   run_until([&] { return gate_.gone() == 1; });
   settle();
   EXPECT_FALSE(events_.finished.contains(1) && is_service());
 }
 
-TEST_P(BackendTest, AnEndWithoutABeginning) { backend_->end(); }
+TEST_P(BackendTest, AnEndWithoutABeginning) { backend_->end(Stop::ask); }
 
 }  // namespace
 }  // namespace metaflow::compute

@@ -23,6 +23,7 @@ class LeapingClock : public base::Clock {
  public:
   std::int64_t wall_microseconds() override { return system_.wall_microseconds() + ahead_; }
   std::int64_t monotonic_microseconds() override { return system_.monotonic_microseconds() + ahead_; }
+  std::int64_t boot_microseconds() override { return system_.boot_microseconds() + ahead_; }
   void leap(std::int64_t microseconds) { ahead_ += microseconds; }
 
  private:

@@ -36,6 +36,7 @@ std::unique_ptr<RunJobs> Platform::run_jobs(const RunSite& /*site*/, store::Flow
 Platforms::Platforms(std::vector<const Platform*> all) : all_(std::move(all)), decorators_(decorators_with(all_)) {}
 
 const Platform& Platforms::of_step(const std::string& step, const std::vector<graph::Decorator>& decorators) const {
+  if (graph::has_decorator(decorators, fallback().name())) return fallback();
   const Platform* found = nullptr;
   // Backwards: Metaflow's sentence names the platforms in this order.
   for (auto platform = all_.rbegin(); platform != all_.rend(); ++platform) {

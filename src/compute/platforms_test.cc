@@ -24,10 +24,27 @@ TEST(Platforms, AStepIsOnThePlatformThatItNames) {
   EXPECT_EQ(platform_of({}), "local");
 }
 
-TEST(Platforms, AStepNamesOneAtMost) {
-  EXPECT_EQ(platform_of({"local", "kubernetes"}),
-            "Step *work* is marked for execution both on Kubernetes and this machine (local).\n"
+TEST(Platforms, AStepNamesOneOtherPlatformAtMost) {
+  EXPECT_EQ(platform_of({"batch", "kubernetes"}),
+            "Step *work* is marked for execution both on AWS Batch and Kubernetes.\n"
             "Please use one or the other.");
+}
+
+TEST(Platforms, LocalKeepsAStepHereWhateverTheOthersDo) {
+  EXPECT_EQ(platform_of({"local", "kubernetes"}), "local");
+  EXPECT_EQ(platform_of({"batch", "local:enforce=true", "kubernetes"}), "local");
+}
+
+TEST(Platforms, AVariableThatNoProgramCanBeGivenIsRefused) {
+  auto with_value = [](std::size_t size) { return "environment:vars={\"A\":\"" + std::string(size, 'y') + "\"}"; };
+  EXPECT_EQ(platform_of({with_value(131'069)}), "local");
+  try {
+    platform_of({with_value(140'000)});
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::invalid_value);
+    EXPECT_NE(error.message().find("the value of 'A' has 140,000 bytes"), std::string::npos) << error.message();
+  }
 }
 
 TEST(Platforms, NamesAndDecoratorsBelongTogether) {

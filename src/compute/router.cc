@@ -27,6 +27,10 @@ void Router::stop(std::span<const AttemptId> attempts, Stop how) {
   for (const auto& backend : backends_) backend->stop(attempts, how);
 }
 
+void Router::leave() {
+  for (const auto& backend : backends_) backend->leave();
+}
+
 void Router::hold_output(bool held) {
   for (const auto& backend : backends_) backend->hold_output(held);
 }
@@ -39,8 +43,8 @@ void Router::proceed() {
   for (const auto& backend : backends_) backend->proceed();
 }
 
-void Router::end() {
-  for (const auto& backend : backends_) backend->end();
+void Router::end(Stop how) {
+  for (const auto& backend : backends_) backend->end(how);
 }
 
 }  // namespace metaflow::compute

@@ -22,10 +22,11 @@ class Router : public Backend {
   bool has_room(const std::string& step) const override;
   void submit(const Attempt& attempt) override;
   void stop(std::span<const AttemptId> attempts, Stop how) override;
+  void leave() override;
   void hold_output(bool held) override;
   void suspend() override;
   void proceed() override;
-  void end() override;
+  void end(Stop how) override;
 
  private:
   Backend& backend_of(const std::string& step) const;

@@ -27,7 +27,7 @@ class NotingBackend : public Backend {
     notes_.push_back(line);
   }
   void hold_output(bool held) override { notes_.push_back(fmt::format("{} hold {}", name_, held)); }
-  void end() override { notes_.push_back(name_ + " end"); }
+  void end(Stop) override { notes_.push_back(name_ + " end"); }
 
   bool room = true;
 
@@ -95,7 +95,7 @@ TEST_F(RouterTest, AllAreToldToStopToHoldAndToEnd) {
   router_.hold_output(true);
   EXPECT_THAT(take(), ElementsAre("here hold true", "cloud hold true", "cluster hold true"));
   EXPECT_THAT(take(), IsEmpty());
-  router_.end();
+  router_.end(Stop::ask);
   EXPECT_THAT(take(), ElementsAre("here end", "cloud end", "cluster end"));
 }
 

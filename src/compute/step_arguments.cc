@@ -79,7 +79,7 @@ StepArguments parse_step_arguments(int argc, char** argv) {
   auto usage = [](std::string text) { return Error(ErrorCode::usage, std::move(text)); };
   for (int i = 1; i < argc; ++i) {
     const std::string_view option = argv[i];
-    if (option == "--quiet" || option == "--not-quiet") continue;
+    if (option == "--quiet" || option == "--not-quiet" || option == "--pylint" || option == "--no-pylint") continue;
     if (option == "step") continue;
     if (!option.starts_with("--")) {
       if (!a.step.empty()) throw usage(fmt::format("Got unexpected extra argument ({})", option));
@@ -131,7 +131,8 @@ StepArguments parse_step_arguments(int argc, char** argv) {
       a.origin_run_id = value;
     } else if (name == "--tag") {
       a.tags.emplace_back(value);
-    } else if (name == "--metadata" || name == "--environment" || name == "--event-logger" || name == "--monitor") {
+    } else if (name == "--metadata" || name == "--environment" || name == "--event-logger" || name == "--monitor" ||
+               name == "--package-suffixes") {
       // of no use to a task
     } else {
       throw usage(fmt::format("no such option: {}", name));

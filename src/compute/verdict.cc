@@ -30,8 +30,10 @@ Verdict verdict_of(const base::ProcessEnd& ending, pid_t pid, const MemoryFacts&
   if (ending.signal == 0) {
     verdict.exited = true;
     verdict.exited_well = ending.exit_code == 0;
+    verdict.lost_processes = memory.killed;
     verdict.cause = fmt::format("Task ended with exit status {} before its step was finished.", ending.exit_code);
     if (ending.exit_code == 0) verdict.cause += " Did it call exit()?";
+    if (memory.killed) verdict.cause += std::string(" ") + kLostProcesses;
     return verdict;
   }
   const std::string peak = base::human_bytes(verdict.usage.peak_memory);
@@ -59,6 +61,7 @@ Verdict verdict_of(const store::ExitReport& report) {
   verdict.exited_well = report.committed && report.exited && report.exit_code == 0;
   verdict.cause = report.cause;
   verdict.timed_out = verdict.told = report.timed_out;
+  verdict.lost_processes = report.exited && report.oom_kills > 0;
   verdict.committed = report.committed;
   verdict.log_stored = report.stage != store::Stage::bootstrap;
   verdict.usage = report.usage;

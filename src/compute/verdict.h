@@ -18,6 +18,10 @@ struct MemoryFacts {
   bool killed = false;                                          // the kernel has killed one of them for lack of memory
 };
 
+/// For people, of Verdict::lost_processes.
+inline constexpr const char* kLostProcesses =
+    "Before that, the kernel killed a process that the task had started, for lack of memory.";
+
 Verdict verdict_of(const base::ProcessEnd& ending, pid_t pid, const MemoryFacts& memory);
 
 /// Of an attempt that was executed elsewhere, by what its supervisor wrote.

@@ -35,6 +35,7 @@ constexpr double kMaxMinutes = 60 * 24 * 365;
 
 double seconds_of(const timeout& limit) { return limit.seconds + limit.minutes * 60 + limit.hours * 3600; }
 
+
 void check_environment(const environment& decorator) {
   std::size_t total = 0;
   for (const auto& [name, value] : decorator.vars) {
@@ -112,6 +113,17 @@ std::vector<const DecoratorKind*> core_decorators() {
   std::vector<const DecoratorKind*> kinds;
   for (const DecoratorKind& kind : kKinds) kinds.push_back(&kind);
   return kinds;
+}
+
+bool may_hold_secrets(const Decorator& decorator) { return decorator.name == "environment"; }
+
+Json public_attributes(const Decorator& decorator) {
+  Json attributes = decorator.attributes;
+  if (!may_hold_secrets(decorator)) return attributes;
+  if (Json* variables = attributes.find("vars")) {
+    for (auto& [name, value] : variables->members()) value = "***";
+  }
+  return attributes;
 }
 
 std::int64_t time_limit(const std::vector<Decorator>& decorators) {

@@ -151,6 +151,30 @@ std::vector<Decorator> DecoratorTable::of_step(const detail::StepDescription& st
   return decorators;
 }
 
+std::vector<std::string> DecoratorTable::for_tasks(const std::vector<std::string>& with) const {
+  std::vector<std::string> needed;
+  for (const std::string& spec : with) {
+    if (!may_hold_secrets(parse(spec))) needed.push_back(spec);
+  }
+  return needed;
+}
+
+std::vector<std::string> DecoratorTable::for_readers(const std::vector<std::string>& with) const {
+  std::vector<std::string> specs;
+  for (const std::string& spec : with) {
+    const Decorator decorator = parse(spec);
+    if (!may_hold_secrets(decorator)) {
+      specs.push_back(spec);
+      continue;
+    }
+    const Json attributes = public_attributes(decorator);
+    std::vector<std::string> parts;
+    for (const auto& [name, value] : attributes.members()) parts.push_back(name + "=" + value.dump());
+    specs.push_back(decorator.name + ":" + base::join(parts, ","));
+  }
+  return specs;
+}
+
 // --- decorators of a step
 
 Decorator from_description(const detail::Decorator& described) {

@@ -24,6 +24,12 @@ struct Decorator {
   bool statically_defined = true;  // in the program; else by --with
 };
 
+/// Whether it may hold secrets: the values of `environment`. They stand in no command line, which every user of the
+/// machine can read, and in no file that others can.
+bool may_hold_secrets(const Decorator& decorator);
+/// The attributes for everybody's eyes: each value that may be a secret is "***".
+Json public_attributes(const Decorator& decorator);
+
 /// All that there is to know of the decorators of a name. A kind has one file: decorator_kind.h says what is in it.
 struct DecoratorKind {
   std::string name;                      // "catch"
@@ -42,6 +48,10 @@ class DecoratorTable {
   /// The decorator of a --with option: "resources:cpu=4,memory=8000". Values are JSON where they parse as such, else
   /// text. Throws Error{unknown_decorator, unknown_attribute, invalid_value}.
   Decorator parse(std::string_view spec) const;
+  /// Of --with options, those that tasks need: without what may hold secrets, which reaches a task as its environment.
+  std::vector<std::string> for_tasks(const std::vector<std::string>& with) const;
+  /// The options for everybody's eyes: `environment:vars={"TOKEN":"***"}`.
+  std::vector<std::string> for_readers(const std::vector<std::string>& with) const;
   /// Throws Error{unknown_decorator}.
   const DecoratorKind& kind(const std::string& name) const;
   /// Throws Error{invalid_value} if the attributes of a decorator in the program cannot be.

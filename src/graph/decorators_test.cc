@@ -10,6 +10,7 @@
 namespace metaflow::graph {
 namespace {
 
+using testing::ElementsAre;
 using testing::HasSubstr;
 
 std::string refusal_of(const std::string& spec) {
@@ -33,6 +34,19 @@ TEST(Decorators, VariablesThatTheKernelCannotPassAreRefused) {
               HasSubstr("'V00' has 131068 bytes: with its name Linux passes at most"));
   EXPECT_EQ(refusal_of(variables(48, 131'000)), "");
   EXPECT_THAT(refusal_of(variables(50, 131'000)), HasSubstr("bytes together"));
+}
+
+const std::vector<std::string> kWith{"retry:times=2", R"(environment:vars={"TOKEN":"hunter2","N":1})"};
+
+TEST(Decorators, TasksAreNotToldSecretsOnTheirCommandLine) {
+  EXPECT_THAT(DecoratorTable(core_decorators()).for_tasks(kWith), ElementsAre("retry:times=2"));
+}
+
+TEST(Decorators, ReadersSeeTheNamesOfVariablesAlone) {
+  const DecoratorTable table(core_decorators());
+  const auto shown = table.for_readers(kWith);
+  EXPECT_THAT(shown, ElementsAre("retry:times=2", R"(environment:vars={"TOKEN":"***","N":"***"})"));
+  EXPECT_EQ(table.for_readers(shown), shown) << "these are options, too";
 }
 
 }  // namespace

@@ -32,7 +32,7 @@ Json decorators_json(const std::vector<Decorator>& decorators) {
   Json list = Json::list();
   for (const Decorator& decorator : decorators) {
     list.push_back({{"name", decorator.name},
-                    {"attributes", decorator.attributes},
+                    {"attributes", public_attributes(decorator)},
                     {"statically_defined", decorator.statically_defined},
                     {"inserted_by", nullptr}});
   }

@@ -2,6 +2,10 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <exception>
+#include <utility>
+
 #include <metaflow/error.h>
 
 #include "base/capture.h"
@@ -69,13 +73,9 @@ std::string session_name(std::int64_t now) { return fmt::format("metaflow-cpp-{}
 
 const AwsKeys& AwsCredentialProvider::keys() {
   const std::int64_t time = now();
-  if (current_ && (current_->expires == 0 || time < current_->expires - kRenewBefore)) return current_->keys;
-  if (current_ && time < next_try_ && time < current_->expires) return current_->keys;
+  if (known() != nullptr && !is_due()) return current_->keys;
   try {
-    current_ = find();
-    next_try_ = 0;
-    // A service may hand out keys that are about to end; asking for every request would not make them last.
-    if (current_->expires != 0 && current_->expires - kRenewBefore <= time) next_try_ = time + kPauseAfterFailure;
+    keep(find());
   } catch (const Error&) {
     if (!current_ || current_->expires <= time) throw;
     next_try_ = time + kPauseAfterFailure;  // they are still good
@@ -83,10 +83,65 @@ const AwsKeys& AwsCredentialProvider::keys() {
   return current_->keys;
 }
 
+const AwsKeys* AwsCredentialProvider::known() const {
+  return current_ && (current_->expires == 0 || now() < current_->expires) ? &current_->keys : nullptr;
+}
+
+bool AwsCredentialProvider::is_due() const {
+  const std::int64_t time = now();
+  return current_ && current_->expires != 0 && time >= current_->expires - kRenewBefore && time >= next_try_;
+}
+
+void AwsCredentialProvider::keep(AwsCredentials&& found) {
+  const std::int64_t time = now();
+  current_ = std::move(found);
+  next_try_ = 0;
+  // A service may hand out keys that are about to end; asking for every request would not make them last.
+  if (current_->expires != 0 && current_->expires - kRenewBefore <= time)
+    next_try_ = time + std::clamp<std::int64_t>((current_->expires - time) / 2, 1, kPauseAfterFailure);
+}
+
+bool AwsCredentialProvider::take(FoundAwsCredentials&& found) {
+  config_ = std::move(found.config);
+  if (found.credentials) {
+    keep(std::move(*found.credentials));
+    machines_ = found.machine_region.has_value();
+    machine_region_ = std::move(found.machine_region);
+    return true;
+  }
+  next_try_ = now() + kPauseAfterFailure;
+  return known() != nullptr;
+}
+
+FoundAwsCredentials find_aws_credentials(AwsConfig config, std::int64_t now) {
+  struct Now : base::Clock {
+    explicit Now(std::int64_t seconds) : time(seconds * 1'000'000) {}
+    std::int64_t wall_microseconds() override { return time; }
+    std::int64_t monotonic_microseconds() override { return time; }
+    std::int64_t time;
+  };
+  FoundAwsCredentials found{.config = std::move(config)};
+  try {
+    found.config.read_again();
+    Now clock(now);
+    HttpClient http;
+    AwsCredentialProvider provider(http, clock, found.config);
+    found.credentials = provider.find();
+    if (provider.machines_) found.machine_region = provider.region().value_or("");
+  } catch (const Error& error) {
+    found.error = error;
+  } catch (const std::exception& error) {
+    found.error = Error(ErrorCode::internal, error.what());
+  }
+  if (found.error) found.credentials.reset();
+  return found;
+}
+
 std::optional<std::string> AwsCredentialProvider::region() {
   if (auto region = config_.region()) return region;
   if (!machines_) return std::nullopt;
-  return machine_metadata("/latest/meta-data/placement/region");
+  if (!machine_region_) machine_region_ = machine_metadata("/latest/meta-data/placement/region").value_or("");
+  return machine_region_->empty() ? std::nullopt : machine_region_;
 }
 
 AwsCredentials AwsCredentialProvider::find() {

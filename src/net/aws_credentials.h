@@ -6,6 +6,8 @@
 #include <optional>
 #include <string>
 
+#include <metaflow/error.h>
+
 #include "base/clock.h"
 #include "net/aws_config.h"
 #include "net/http.h"
@@ -19,6 +21,17 @@ struct AwsCredentials {
   std::string source;        // for messages: "the environment", "profile 'x'"
 };
 
+/// What was found, or what kept it from being found.
+struct FoundAwsCredentials {
+  std::optional<AwsCredentials> credentials{};
+  std::optional<std::string> machine_region{};  // if the keys are those of the machine
+  std::optional<Error> error{};
+  AwsConfig config;  // with the files as they were read for it
+};
+/// Looks for keys as the provider does, in the files as they are now, and waits: for a thread of its own. `now`:
+/// seconds since 1970.
+FoundAwsCredentials find_aws_credentials(AwsConfig config, std::int64_t now);
+
 /// The keys, found when first asked for and renewed before they expire. Not thread-safe.
 class AwsCredentialProvider {
  public:
@@ -31,6 +44,12 @@ class AwsCredentialProvider {
   const AwsKeys& keys();
   /// When they end, in seconds since 1970; 0: never. What they sign ends then, too. After keys().
   std::int64_t expires() const { return current_ ? current_->expires : 0; }
+  /// Those that are still good, if any were found; asks nobody. Null: keys() would have to ask.
+  const AwsKeys* known() const;
+  /// Whether it is time to look for newer ones.
+  bool is_due() const;
+  /// What find_aws_credentials() has found for this. False: nothing new, and what was known is no longer good.
+  bool take(FoundAwsCredentials&& found);
   std::string source() const { return current_ ? current_->source : "nowhere"; }
   /// The server did not accept them: look again, in the files too, which tools write new ones to.
   void forget() {
@@ -42,7 +61,10 @@ class AwsCredentialProvider {
   std::optional<std::string> region();
 
  private:
+  friend FoundAwsCredentials find_aws_credentials(AwsConfig config, std::int64_t now);
+
   AwsCredentials find();
+  void keep(AwsCredentials&& found);
   std::optional<AwsCredentials> from_environment() const;
   std::optional<AwsCredentials> from_profile(const std::string& profile, int depth);
   AwsCredentials assume_role(const std::string& profile, const std::string& role, int depth);
@@ -64,6 +86,7 @@ class AwsCredentialProvider {
   std::optional<AwsCredentials> current_;
   std::int64_t next_try_ = 0;  // seconds since 1970, after a renewal that failed
   bool machines_ = false;      // the keys are those of the machine
+  std::optional<std::string> machine_region_;
 };
 
 }  // namespace metaflow::net

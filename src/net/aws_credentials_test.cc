@@ -24,6 +24,7 @@ class FakeClock : public base::Clock {
  public:
   std::int64_t wall_microseconds() override { return seconds * 1'000'000; }
   std::int64_t monotonic_microseconds() override { return seconds * 1'000'000; }
+  std::int64_t boot_microseconds() override { return seconds * 1'000'000; }
   std::int64_t seconds = 1'790'000'000;  // 2026-09-21T14:13:20Z
 };
 

@@ -64,14 +64,9 @@ class AwsService::Running : public Calling {
         done_(std::move(done)) {}
 
   void prepare(const Ready& ready) override {
-    try {
-      ready({.request = signed_request()});
-    } catch (const Error& error) {  // there are no keys
-      answer_ = {.failure = CallFailure{.message = error.message(),
-                                        .text = fmt::format("Cannot {}: {}", call_.words, error.message()),
-                                        .hint = error.hint()}};
-      ready({});
-    }
+    service_.session_.get_keys([this, ready, alive = std::weak_ptr(alive_)](const AwsSession::Keys& found) {
+      if (!alive.expired()) send(ready, found);
+    });
   }
 
   Decision judge(Response&& response) override {
@@ -97,10 +92,24 @@ class AwsService::Running : public Calling {
   }
 
  private:
-  Request signed_request() {
+  void send(const Ready& ready, const AwsSession::Keys& found) {
+    std::optional<Error> error = found.error;
+    try {
+      if (!error) return ready({.request = signed_request(*found.keys)});
+    } catch (const Error& wrong) {  // of the region, the endpoint
+      error = wrong;
+    }
+    answer_ = {.failure = CallFailure{.message = error->message(),
+                                      .text = fmt::format("Cannot {}: {}", call_.words, error->message()),
+                                      .hint = error->hint(),
+                                      .transient = found.may_recover}};
+    ready({.transient = found.may_recover});
+  }
+
+  Request signed_request(const AwsKeys& keys) {
     AwsSession& session = service_.session_;
     const AwsServiceOptions& options = service_.options_;
-    keys_ = session.keys();
+    keys_ = keys;
     AwsRequest plain{.method = "POST",
                      .endpoint = session.endpoint(options.name, options.configured_as),
                      .path = call_.path,
@@ -139,6 +148,7 @@ class AwsService::Running : public Calling {
   AwsAnswer answer_;
   AwsKeys keys_;
   bool cured_ = false;
+  std::shared_ptr<const bool> alive_ = std::make_shared<const bool>(true);  // while this is
 };
 
 AwsService::AwsService(base::EventLoop& loop, base::Clock& clock, AwsSession& session, AwsServiceOptions options,
@@ -148,11 +158,12 @@ AwsService::AwsService(base::EventLoop& loop, base::Clock& clock, AwsSession& se
       http_({.connections_per_host = options_.limits.calls_at_a_time}),
       queue_(loop, clock, http_, options_.limits, std::move(random)) {
   http_.attach(loop);
+  session_.attach(loop);
   if (options_.configured_as.empty()) options_.configured_as = options_.name;
   if (options_.permissions.empty()) options_.permissions = options_.name;
 }
 
-AwsService::~AwsService() = default;
+AwsService::~AwsService() { session_.detach(); }
 
 AwsService::Id AwsService::start(AwsCall call, Done done) {
   std::string kind = call.operation;

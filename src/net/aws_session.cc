@@ -14,7 +14,12 @@ namespace metaflow::net {
 
 namespace {
 
+constexpr std::int64_t kBetweenLooks = 10;   // seconds, for others than the same keys
 constexpr std::int64_t kTolerance = 4 * 60;  // seconds that a clock may be wrong; AWS accepts 5 minutes
+
+bool differ(const AwsKeys& one, const AwsKeys& other) {
+  return one.access_key != other.access_key || one.session_token != other.session_token;
+}
 
 }  // namespace
 
@@ -23,28 +28,74 @@ AwsSession::AwsSession(base::Clock& clock, AwsConfig config) : clock_(clock), co
   if (!bundle.empty()) tls_ = std::make_shared<const Tls>(Tls{.ca_file = bundle});
 }
 
-AwsSession::AwsSession(base::Clock& clock, AwsConfig config, HttpClient& http) : AwsSession(clock, std::move(config)) {
-  http_ = &http;
-}
-
 AwsSession::~AwsSession() = default;
 
 AwsCredentialProvider& AwsSession::provider() {
   if (!provider_) {
-    if (http_ == nullptr) {
-      own_http_ = std::make_unique<HttpClient>();
-      http_ = own_http_.get();
-    }
+    http_ = std::make_unique<HttpClient>();
     provider_ = std::make_unique<AwsCredentialProvider>(*http_, clock_, config_);
   }
   return *provider_;
+}
+
+void AwsSession::attach(base::EventLoop& loop) {
+  if (attached_++ == 0) work_ = std::make_unique<base::BackgroundWork>(loop);
+}
+
+/// Whoever waited is gone, or about to go.
+void AwsSession::detach() {
+  if (--attached_ > 0) return;
+  work_.reset();
+  waiting_.clear();
+  looking_ = false;
+}
+
+AwsSession::Keys AwsSession::wait_for_keys() {
+  Keys found{.may_recover = had_some_};
+  try {
+    found.keys = &keys();
+  } catch (const Error& error) {
+    found.error = error;
+  }
+  return found;
+}
+
+void AwsSession::get_keys(GotKeys done) {
+  const AwsKeys* known = provider().known();
+  if (known == nullptr || provider().is_due()) look();
+  if (known != nullptr) return done({.keys = known});
+  waiting_.push_back(std::move(done));
+}
+
+/// Services may be slow, and programs ask people.
+void AwsSession::look() {
+  if (std::exchange(looking_, true)) return;
+  const auto found = std::make_shared<FoundAwsCredentials>(FoundAwsCredentials{.config = config_});
+  work_->start([found, now = clock_.wall_microseconds() /
+                             1'000'000] { *found = find_aws_credentials(std::move(found->config), now); },
+               [this, found] { looked(std::move(*found)); });
+}
+
+void AwsSession::looked(FoundAwsCredentials&& found) {
+  looking_ = false;
+  const std::optional<Error> error = found.error;
+  const bool good = provider().take(std::move(found));
+  Keys told{.keys = provider().known(), .may_recover = had_some_};
+  if (!good || told.keys == nullptr) {
+    told.keys = nullptr;
+    told.error = error ? *error
+                       : Error(ErrorCode::invalid_command,
+                               fmt::format("The AWS keys from {} have expired already", provider().source()));
+  }
+  had_some_ = had_some_ || told.keys != nullptr;
+  for (const GotKeys& done : std::exchange(waiting_, {})) done(told);
 }
 
 const std::string& AwsSession::region() {
   if (region_.empty()) {
     auto found = config_.region();
     if (!found) {
-      provider().keys();  // only with the keys of a machine is its region asked for
+      keys();  // only with the keys of a machine is its region asked for
       found = provider().region();
     }
     if (!found)
@@ -57,18 +108,42 @@ const std::string& AwsSession::region() {
 std::optional<std::string> AwsSession::known_region() { return provider().region(); }
 
 std::int64_t AwsSession::keys_expire() {
-  provider().keys();
+  keys();
   return provider().expires();
 }
 
-const AwsKeys& AwsSession::keys() { return provider().keys(); }
+const AwsKeys& AwsSession::keys() {
+  const AwsKeys* known = provider().known();
+  if (work_ && known != nullptr) {
+    if (provider().is_due()) look();
+    return *known;
+  }
+  const AwsKeys& found = provider().keys();
+  had_some_ = true;
+  return found;
+}
+
+const AwsKeys& AwsSession::keys_without_waiting() {
+  if (!work_ || provider().known() != nullptr) return keys();
+  look();
+  throw Error(ErrorCode::invalid_command, "The AWS keys have expired, and are being renewed");
+}
 
 std::string AwsSession::source() { return provider().source(); }
 
 bool AwsSession::renew(const AwsKeys& refused) {
-  provider().forget();
-  const AwsKeys& now = provider().keys();
-  return now.access_key != refused.access_key || now.session_token != refused.session_token;
+  if (!work_) {
+    provider().forget();
+    return differ(provider().keys(), refused);
+  }
+  const AwsKeys* known = provider().known();
+  if (known == nullptr || differ(*known, refused)) return true;
+  const std::int64_t now = clock_.wall_microseconds() / 1'000'000;
+  if (now < refused_until_ && !differ(refused_, refused)) return false;
+  refused_ = refused;
+  refused_until_ = now + kBetweenLooks;
+  provider().forget();  // the next call looks for others
+  return true;
 }
 
 std::int64_t AwsSession::signing_time() { return clock_.wall_microseconds() / 1'000'000 + clock_offset_; }

@@ -1,10 +1,18 @@
 #include "net/aws_session.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <thread>
 
 #include <metaflow/error.h>
 
+#include "base/background_work.h"
+#include "base/iso_time.h"
+#include "base/testing.h"
 #include "net/aws_testing.h"
 
 namespace metaflow::net {
@@ -75,6 +83,129 @@ TEST_F(AwsSessionTest, AClockThatIsWrong) {
   EXPECT_FALSE(session().correct_clock(response)) << "it is right now";
   response.headers = {};
   EXPECT_FALSE(session().correct_clock(response));
+}
+
+// --- beside a loop
+
+/// Keys come from a program, which says what the test wrote; while `gate()` was not opened, it waits.
+class AwsSessionBesideTest : public AwsSessionTest {
+ protected:
+  AwsSessionBesideTest() {
+    EXPECT_EQ(::mkfifo((home_ + "/gate").c_str(), 0600), 0);
+    std::filesystem::remove(home_ + "/.aws/credentials");
+    program("cat " + home_ + "/keys.json");
+    other_.emplace(time_, AwsConfig([variables = variables_](const std::string& name) -> std::optional<std::string> {
+                     const auto found = variables.find(name);
+                     return found == variables.end() ? std::nullopt : std::optional(found->second);
+                   }));
+    other_->attach(loop_);
+  }
+  ~AwsSessionBesideTest() override { other_->detach(); }
+
+  void program(const std::string& command) {
+    base::replace_file(home_ + "/.aws/config", "[default]\ncredential_process = sh -c '" + command + "'\n");
+  }
+  /// What the program says from now on. `lasts`: seconds from now.
+  void give(const std::string& key, std::int64_t lasts) {
+    const std::string end = base::utc_time(time_.now + lasts * 1'000'000).substr(0, 19) + "Z";
+    base::replace_file(home_ + "/keys.json", R"({"Version": 1, "AccessKeyId": ")" + key +
+                                                 R"(", "SecretAccessKey": "s", "Expiration": ")" + end + "\"}");
+  }
+  void close_gate() { program("read word < " + home_ + "/gate; cat " + home_ + "/keys.json"); }
+  void open_gate() {
+    const base::Fd gate(::open((home_ + "/gate").c_str(), O_WRONLY | O_CLOEXEC));  // when the program reads it
+    EXPECT_EQ(::write(gate.get(), "go\n", 3), 3);
+  }
+  /// The key that is told, or why there is none.
+  std::string get() {
+    std::optional<std::string> told;
+    other_->get_keys([&](const AwsSession::Keys& found) {
+      told = found.keys != nullptr ? found.keys->access_key : found.error->what();
+      may_recover_ = found.may_recover;
+    });
+    run_until([&] { return told.has_value(); });
+    return *told;
+  }
+  void wait_for(const std::string& key) {
+    while (get() != key) loop_.run_once();
+  }
+
+  base::FakeClock time_;
+  std::optional<AwsSession> other_;
+  bool may_recover_ = false;
+};
+
+TEST_F(AwsSessionBesideTest, TheLoopGoesOnWhileKeysAreLookedFor) {
+  give("A", 3600);
+  close_gate();
+  std::vector<std::string> order;
+  for (int i = 0; i < 2; ++i)
+    other_->get_keys([&](const AwsSession::Keys& found) { order.push_back(found.keys->access_key); });
+  loop_.after(0, [&] {
+    order.push_back("timer");
+    open_gate();
+  });
+  run_until([&] { return order.size() == 3; });
+  EXPECT_THAT(order, testing::ElementsAre("timer", "A", "A")) << "one program is asked, for both";
+}
+
+TEST_F(AwsSessionBesideTest, KeysAreRenewedAheadAndNobodyWaits) {
+  give("A", 60);
+  EXPECT_EQ(get(), "A");
+  time_.now += 40'000'000;
+  give("B", 3600);
+  close_gate();
+  EXPECT_EQ(get(), "A") << "they are good for 20 seconds yet";
+  EXPECT_EQ(other_->keys().access_key, "A") << "who does not live in the loop does not wait either";
+  open_gate();
+  wait_for("B");
+}
+
+TEST_F(AwsSessionBesideTest, ARenewalThatFailsIsTriedAgain) {
+  give("A", 60);
+  EXPECT_EQ(get(), "A");
+  time_.now += 40'000'000;
+  program("echo throttled >&2; exit 3");
+  EXPECT_EQ(get(), "A");
+  time_.now += 30'000'000;
+  EXPECT_THAT(get(), HasSubstr("throttled"));
+  EXPECT_TRUE(may_recover_);
+  EXPECT_THAT(message_of([&] { other_->keys_without_waiting(); }), HasSubstr("being renewed"));
+  program("cat " + home_ + "/keys.json");
+  give("B", 3600);
+  wait_for("B");
+}
+
+TEST_F(AwsSessionBesideTest, WhoNeverHadKeysIsToldSo) {
+  program("exit 3");
+  EXPECT_THAT(get(), HasSubstr("failed with 3"));
+  EXPECT_FALSE(may_recover_);
+}
+
+TEST_F(AwsSessionBesideTest, OthersAreLookedForWhenKeysWereRefused) {
+  give("A", 3600);
+  EXPECT_EQ(get(), "A");
+  const AwsKeys old = other_->keys();
+  EXPECT_TRUE(other_->renew(old)) << "there may be others";
+  EXPECT_EQ(get(), "A");
+  EXPECT_FALSE(other_->renew(old)) << "there were none just now";
+  time_.now += 20'000'000;
+  give("B", 3600);
+  EXPECT_TRUE(other_->renew(old));
+  EXPECT_EQ(get(), "B");
+  EXPECT_TRUE(other_->renew(old)) << "they are here already";
+}
+
+TEST_F(AwsSessionBesideTest, AProgramThatHangsIsNotWaitedForAtTheEnd) {
+  give("A", 3600);
+  close_gate();
+  const std::size_t before = base::detached_threads();
+  other_->get_keys([](const AwsSession::Keys&) { FAIL() << "it is gone"; });
+  other_->detach();
+  EXPECT_EQ(base::detached_threads(), before + 1);
+  open_gate();
+  while (base::detached_threads() > before) std::this_thread::yield();
+  other_->attach(loop_);
 }
 
 }  // namespace

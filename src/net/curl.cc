@@ -9,8 +9,10 @@ namespace metaflow::net {
 
 namespace {
 
+Library open_curl() { return Library({"libcurl.so.4", "libcurl-gnutls.so.4"}, "HTTP", "libcurl4"); }
+
 Curl load() {
-  const Library library({"libcurl.so.4", "libcurl-gnutls.so.4"}, "HTTP", "libcurl4");
+  const Library library = open_curl();
   Curl table{};
   library.find(table.easy_init, "curl_easy_init");
   library.find(table.easy_cleanup, "curl_easy_cleanup");
@@ -42,6 +44,12 @@ const Curl& curl() {
   // One per process, as the library itself is.
   static const Curl table = load();
   return table;
+}
+
+std::string curl_version() {
+  decltype(::curl_version)* version = nullptr;
+  open_curl().find(version, "curl_version");
+  return version();
 }
 
 }  // namespace metaflow::net

@@ -3,6 +3,8 @@
 
 #include <curl/curl.h>
 
+#include <string>
+
 namespace metaflow::net {
 
 struct Curl {
@@ -26,5 +28,8 @@ struct Curl {
 
 /// Loads and initialises the library on the first call. Thread-safe. Throws Error{invalid_command} if it is missing.
 const Curl& curl();
+
+/// "libcurl/7.88.1 OpenSSL/3.0.17 zlib/1.2.13": the library and those that it uses. Throws as curl().
+std::string curl_version();
 
 }  // namespace metaflow::net

@@ -74,6 +74,9 @@ using Sink = std::variant<std::monostate, MemorySink, FileSink, PieceSink>;
 
 struct Response;
 
+/// Bytes per second: less, for as long as `idle_timeout`, is a server that does not mean to come to an end.
+inline constexpr std::uint32_t kSlowest = 512;
+
 struct Request {
   std::string method = "GET";
   /// Sent as it is: already encoded, dots in the path are kept. http, https, or nothing else.
@@ -92,7 +95,8 @@ struct Request {
   std::uint64_t max_body = 64U << 20U;
 
   std::chrono::milliseconds connect_timeout{10'000};  // until the connection is there, TLS included
-  std::chrono::milliseconds idle_timeout{60'000};     // without a single byte, counted in seconds; 0: none
+  std::chrono::milliseconds idle_timeout{60'000};     // of less than `slowest`, counted in seconds; 0: none
+  std::uint32_t slowest = kSlowest;                   // bytes per second; 1: where little happens for long
   std::chrono::milliseconds total_timeout{0};         // 0: none
 
   std::shared_ptr<const Tls> tls{};  // nothing: the defaults

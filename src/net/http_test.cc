@@ -176,6 +176,21 @@ TEST(Http, Failures) {
   EXPECT_EQ(answer.failure->cause, Cause::tls);
 }
 
+TEST(Http, AnAnswerThatTricklesOrDoesNotEndIsAFailure) {
+  TestServer server([](const Received& request) {
+    Reply reply{.pieces = std::vector<std::string>(1'000, "x"), .pause = milliseconds(10)};
+    if (request.target == "/headers") reply.headers.assign(100, {"X", std::string(4000, 'x')});
+    return reply;
+  });
+  HttpClient http;
+  Response answer = http.fetch({.url = server.url("/"), .idle_timeout = milliseconds(1000)});
+  ASSERT_TRUE(answer.failure);
+  EXPECT_EQ(answer.failure->cause, Cause::timeout);
+  answer = http.fetch({.url = server.url("/headers")});
+  ASSERT_TRUE(answer.failure);
+  EXPECT_THAT(answer.failure->text, HasSubstr("headers do not end"));
+}
+
 TEST(Http, DrivenByALoop) {
   TestServer server(echo);
   base::SystemClock clock;

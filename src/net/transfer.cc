@@ -20,6 +20,9 @@ namespace {
 
 // Both directions; less costs twice the processor time, more gains nothing.
 constexpr long kBufferSize = 256 * 1024;
+constexpr std::size_t kMostHeaders = 256 * 1024;  // bytes of an answer
+
+constexpr auto kQuickExit = static_cast<CURLoption>(CURLOPTTYPE_LONG + 322);  // CURLOPT_QUICK_EXIT
 
 curl_socket_t open_socket(void*, curlsocktype, curl_sockaddr* address) {
   // Not for the tasks that are started meanwhile.
@@ -91,6 +94,8 @@ Transfer::Transfer(const Curl& curl, CURL* easy, HttpClient::Id id, Request requ
   set(CURLOPT_PRIVATE, this);
   set(CURLOPT_ERRORBUFFER, error_.data());
   set(CURLOPT_NOSIGNAL, 1L);
+  // A transfer that ends while its host's name is looked up does not wait for the thread that does it.
+  curl_.easy_setopt(easy_, kQuickExit, 1L);  // from 7.87 on; older ones do not know it
   set(CURLOPT_OPENSOCKETFUNCTION, &open_socket);
   set(CURLOPT_TCP_KEEPALIVE, 1L);
   set(CURLOPT_BUFFERSIZE, kBufferSize);
@@ -102,7 +107,7 @@ Transfer::Transfer(const Curl& curl, CURL* easy, HttpClient::Id id, Request requ
   set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(request_.connect_timeout.count()));
   set(CURLOPT_TIMEOUT_MS, static_cast<long>(request_.total_timeout.count()));
   if (request_.idle_timeout.count() > 0) {
-    set(CURLOPT_LOW_SPEED_LIMIT, 1L);
+    set(CURLOPT_LOW_SPEED_LIMIT, static_cast<long>(request_.slowest));
     set(CURLOPT_LOW_SPEED_TIME, static_cast<long>((request_.idle_timeout.count() + 999) / 1000));
   }
   set(CURLOPT_HEADERFUNCTION, &Transfer::on_header);
@@ -230,6 +235,8 @@ std::size_t Transfer::on_header(char* data, std::size_t, std::size_t size, void*
 }
 
 void Transfer::header_line(std::string_view line) {
+  header_bytes_ += line.size();
+  if (header_bytes_ > kMostHeaders) throw std::runtime_error("its headers do not end");
   if (line.starts_with("HTTP/")) {  // perhaps after a "100 Continue"
     response_.headers.clear();
     const std::size_t blank = std::min(line.find(' '), line.size());

@@ -57,6 +57,7 @@ class Transfer {
   std::string sink_error_;
   std::string body_error_;
   std::uint64_t sent_ = 0;
+  std::size_t header_bytes_ = 0;  // that came
   curl_slist* headers_ = nullptr;
   curl_slist* connect_to_ = nullptr;
   CURLcode setup_ = CURLE_OK;

@@ -5,6 +5,7 @@
 
 #include "base/format.h"
 #include "runtime/committer.h"
+#include "runtime/task/bookkeeping.h"
 
 namespace metaflow::runtime {
 
@@ -36,6 +37,7 @@ void Cloner::clone(const std::function<bool()>& stopping) {
       if (stopping()) break;
       task.ref = tasks_.make(task.work.step);
     }
+    while (!services_.holds() && !stopping()) services_.loop.run_once();  // something tells when that changes
     if (stopping()) break;
     adopt(tasks);
     report_.flush();
@@ -70,6 +72,7 @@ std::vector<Cloner::Adopted> Cloner::take_finished() {
                               services_.graph.step(works[i].step).name, finished[i].second->task, *damage[i]));
       frontier_.defer(std::move(works[i]));
     } else {
+      if (origin_.has_renamed_next(works[i].step)) replace_transition(services_.store, data[i]);
       tasks.push_back({std::move(works[i]), finished[i].second, std::move(data[i])});
     }
   }
@@ -107,8 +110,7 @@ void Cloner::tell_of(const Adopted& task, const TaskRef& from) {
   services_.reporter.print(
       {ReportLine::Kind::task, now, task.ref.path(), {}, fmt::format("Cloning previously run task {}", from.path())});
   services_.metadata.clone_artifacts(task.ref, from, visible(task.data), now);
-  std::vector<store::Field> fields{
-      {"attempt", "0", ""}, {"attempt_ok", "True", "internal_attempt_status"}, {"attempt-done", "0", ""}};
+  std::vector<store::Field> fields{{"attempt-done", "0", ""}};
   // Metaflow's client looks up what a clone refers to. The run first: it does not read a task that has the task of its
   // origin alone.
   if (options_.origin_is_known)

@@ -5,6 +5,7 @@
 #include <metaflow/caught.h>
 
 #include "base/format.h"
+#include "compute/verdict.h"
 
 namespace metaflow::runtime {
 
@@ -54,8 +55,20 @@ void Committer::progressed(compute::AttemptId attempt) {
   if (--waiting_.at(attempt).awaited == 0) decide(attempt);
 }
 
+/// What only the holder of the run may do: not now, or never.
+bool Committer::is_held_back(compute::AttemptId attempt, void (Committer::*what)(compute::AttemptId)) {
+  if (!closed_ && services_.holds()) return false;
+  held_back_.emplace_back(attempt, what);
+  return true;
+}
+
+void Committer::go_on() {
+  for (const auto& [attempt, what] : std::exchange(held_back_, {})) (this->*what)(attempt);
+}
+
 /// Its process has ended and all that it left is known, so nothing can go wrong with it any more.
 void Committer::decide(compute::AttemptId attempt) {
+  if (is_held_back(attempt, &Committer::decide)) return;
   EndedAttempt& ended = waiting_.at(attempt).ended;
   const compute::Verdict& verdict = ended.verdict;
   ended.outcome = outcome_of(verdict, ended.data.get());
@@ -86,6 +99,8 @@ void Committer::describe_failure(EndedAttempt& ended) {
   } else if (!threw && ended.data != nullptr && ended.data->ok) {
     ended.cause += " Its step had finished: it died in exit(), perhaps in a static destructor.";
   }
+  if (threw && verdict.lost_processes)
+    ended.cause += fmt::format("{}{}", ended.cause.ends_with('.') ? " " : ". ", compute::kLostProcesses);
   task.failure = ended.cause;
 }
 
@@ -104,6 +119,10 @@ void Committer::note_failure(EndedAttempt& ended) {
     if (task.last_line != ended.cause) report_.say(task, ended.cause, ReportLine::Kind::failure);
     task.log->note(store::Stream::err, ended.cause);
   }
+  if (ended.outcome == Outcome::threw && ended.verdict.lost_processes) {
+    report_.say(task, compute::kLostProcesses, ReportLine::Kind::failure);
+    task.log->note(store::Stream::err, compute::kLostProcesses);
+  }
   report_.say(task, kFailed, ReportLine::Kind::failure);
   task.log->note(store::Stream::err, kFailed);
 }
@@ -111,6 +130,7 @@ void Committer::note_failure(EndedAttempt& ended) {
 /// Unless it has been marked elsewhere, or must not be. Of what threw, what it had set can be seen; that is marked as
 /// not ok.
 void Committer::mark_done(compute::AttemptId attempt) {
+  if (is_held_back(attempt, &Committer::mark_done)) return;
   const EndedAttempt& ended = waiting_.at(attempt).ended;
   if (ended.outcome == Outcome::died || ended.verdict.committed) return finish(attempt);
   services_.background.put({services_.store.done_mark(ended.task.ref, ended.task.attempt)},
@@ -119,6 +139,7 @@ void Committer::mark_done(compute::AttemptId attempt) {
 
 /// All is in the store.
 void Committer::finish(compute::AttemptId attempt) {
+  if (is_held_back(attempt, &Committer::finish)) return;
   auto node = waiting_.extract(attempt);
   EndedAttempt& ended = node.mapped().ended;
   tell_metadata(ended);

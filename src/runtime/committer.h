@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "compute/backend.h"
 #include "runtime/outcome.h"
@@ -41,6 +42,11 @@ class Committer {
   /// Its begin mark, which was missing when it ended, is in the store.
   void on_begun(compute::AttemptId attempt) { progressed(attempt); }
 
+  /// What was held back since it was in doubt who holds the run: goes on.
+  void go_on();
+  /// This scheduler does not hold the run any more: what is not committed never will be.
+  void close() { closed_ = true; }
+
   /// How many attempts have ended and are not committed.
   std::size_t size() const { return waiting_.size(); }
   /// How many have failed that were stopped because of another task, or by the user.
@@ -52,6 +58,7 @@ class Committer {
     std::size_t awaited = 0;  // reads and writes before its outcome is known
   };
 
+  bool is_held_back(compute::AttemptId attempt, void (Committer::*what)(compute::AttemptId));
   void progressed(compute::AttemptId attempt);
   void decide(compute::AttemptId attempt);
   void describe_failure(EndedAttempt& ended);
@@ -65,6 +72,8 @@ class Committer {
   RunReport& report_;
   Committed committed_;
   std::map<compute::AttemptId, Waiting> waiting_;
+  std::vector<std::pair<compute::AttemptId, void (Committer::*)(compute::AttemptId)>> held_back_;
+  bool closed_ = false;
   std::size_t stopped_ = 0;
 };
 

@@ -84,7 +84,6 @@ void Launcher::tell_metadata(const ScheduledTask& task) {
   const store::Storage& storage = services_.store.storage();
   const bool first = task.attempt == 0;
   std::vector<store::Field> fields{{"ds-type", std::string(storage.type()), ""}, {"ds-root", storage.root(), ""}};
-  if (!first) fields.push_back({"attempt", std::to_string(task.attempt), ""});
   if (!options_.origin_run.empty() && first) fields.push_back({"origin-run-id", options_.origin_run, ""});
   if (std::string path = frontier_.execution_path(task.work.position); !path.empty() && first)
     fields.push_back({"foreach-execution-path", std::move(path), ""});

@@ -1,171 +1,252 @@
 #include "runtime/lease.h"
 
-#include <limits.h>
-#include <unistd.h>
-
-#include <array>
+#include <algorithm>
+#include <random>
+#include <utility>
 
 #include <metaflow/error.h>
 
-#include "base/files.h"
 #include "base/format.h"
-#include "base/json.h"
-#include "base/process.h"
 #include "base/text.h"
-#include "store/names.h"
+#include "runtime/lease_record.h"
 
 namespace metaflow::runtime {
 
+using base::ProcessState;
+
 namespace {
 
-using base::Json;
-
-std::string path_of(const std::string& flow, const std::string& run, const std::string& what, int number) {
-  return fmt::format("{}/{}/_meta/lease_{}.{}.json", flow, run, what, number);
-}
-
-std::string link_target(const char* path) {
-  std::array<char, PATH_MAX> target;
-  const ssize_t length = ::readlink(path, target.data(), target.size());
-  return length > 0 ? std::string(target.data(), static_cast<std::size_t>(length)) : std::string();
-}
-
-std::string first_line(const char* path) {
-  const auto text = base::read_file(path);
-  return text ? std::string(base::trim(text->text())) : std::string();
-}
-
-LeaseHolder this_process() {
-  LeaseHolder self;
-  std::array<char, HOST_NAME_MAX + 1> host{};
-  ::gethostname(host.data(), host.size() - 1);
-  self.host = host.data();
-  self.boot = first_line("/proc/sys/kernel/random/boot_id");
-  self.pid_space = link_target("/proc/self/ns/pid");
-  self.pid = ::getpid();
-  self.pid_began = base::start_of_process(self.pid);
-  return self;
-}
-
-std::string to_json(const LeaseHolder& holder) {
-  return Json{{"boot", holder.boot},
-              {"host", holder.host},
-              {"pid", holder.pid},
-              {"pid_began", holder.pid_began},
-              {"pid_space", holder.pid_space},
-              {"released", holder.released},
-              {"renewed", holder.renewed},
-              {"run", holder.run},
-              {"since", holder.since},
-              {"user", holder.user}}
-      .dump();
-}
-
-/// One that cannot be read was cut off by a power loss: nobody's.
-std::optional<LeaseHolder> from_json(std::string_view text) {
-  try {
-    const Json json = Json::parse_or_throw(text);
-    if (!is_name(store::NameKind::run, json.get<std::string>("run"))) return std::nullopt;
-    return LeaseHolder{json.get<std::string>("user"),     json.get<std::string>("host"),
-                       json.get<std::string>("boot"),     json.get<std::string>("pid_space"),
-                       json.get<std::int64_t>("pid"),     json.get<std::uint64_t>("pid_began"),
-                       json.get<std::string>("run"),      json.get<std::int64_t>("since"),
-                       json.get<std::int64_t>("renewed"), json.get<bool>("released")};
-  } catch (const base::JsonMismatch&) {
-    return std::nullopt;
-  }
-}
-
-struct Found {
+struct LastLease {
   int next = 0;  // the first number that is free
-  std::optional<LeaseHolder> last;
+  std::optional<base::SharedBytes> text{};
 };
 
-Found find(store::Storage& storage, const std::string& flow, const std::string& run, const std::string& what) {
-  Found found;
-  while (const auto text = store::get(storage, path_of(flow, run, what, found.next))) {
-    found.last = from_json(text->text());
-    ++found.next;
+/// `from`: a number below which there are leases, or 0.
+LastLease last_lease(store::Storage& storage, const LeaseName& name, int from = 0) {
+  LastLease last{.next = from};
+  while (auto text = store::get(storage, name.path(last.next))) {
+    last.text = std::move(text);
+    ++last.next;
   }
-  return found;
+  return last;
 }
 
-bool is_alive(const LeaseHolder& holder, base::Clock& clock) {
-  if (holder.released) return false;
-  const LeaseHolder self = this_process();
-  if (holder.host == self.host && holder.boot != self.boot) return false;  // the machine was started anew
-  if (holder.boot == self.boot && holder.pid_space == self.pid_space)
-    return base::start_of_process(static_cast<pid_t>(holder.pid)) == holder.pid_began;
-  return holder.renewed > clock.wall_microseconds() - Lease::kExpires;
-}
+LeaseHolder holder_of(std::string_view text) { return lease_from_json(text).value_or(LeaseHolder()); }
 
-[[noreturn]] void refuse(const LeaseHolder& holder, const std::string& flow, const std::string& run,
-                         const std::string& what, base::Clock& clock) {
-  const bool resumed = what == "resume";
-  throw Error(ErrorCode::invalid_command,
-              fmt::format("Run {}/{} is being {} by {} since {}{}", flow, run, resumed ? "resumed" : "executed",
-                          holder.name(), base::local_time(holder.since).substr(0, 19),
-                          resumed ? fmt::format(", as run {}", holder.run) : std::string()),
-              holder.is_of_this_machine()
-                  ? "Wait until it has ended, or stop that process."
-                  : fmt::format("Wait until it has ended, or stop that process. Its last sign of life was {} seconds "
-                                "ago; after {} it counts as dead.",
-                                (clock.wall_microseconds() - holder.renewed) / 1'000'000, Lease::kExpires / 1'000'000));
+std::string lease_token() {
+  std::random_device random;
+  return fmt::format("{:08x}{:08x}", random(), random());
 }
 
 }  // namespace
 
-bool LeaseHolder::is_of_this_machine() const {
-  const LeaseHolder self = this_process();
-  return boot == self.boot && pid_space == self.pid_space;
+std::optional<LeaseHolder> lease_holder(const LeaseSite& site, const LeaseName& name) {
+  const LastLease last = last_lease(site.storage, name);
+  if (!last.text) return std::nullopt;
+  LeaseHolder holder = holder_of(last.text->text());
+  if (holder.released || site.processes.state_of(holder) == ProcessState::ended) return std::nullopt;
+  return holder;
 }
 
-void Lease::refuse_if_held(store::Storage& storage, const std::string& flow, const std::string& run,
-                           const std::string& what, base::Clock& clock) {
-  if (const auto holding = holder(storage, flow, run, what, clock)) refuse(*holding, flow, run, what, clock);
+// --- watching
+
+LeaseWatch::View LeaseWatch::look() {
+  const std::int64_t began = site_.clock.boot_microseconds();
+  const LastLease last = last_lease(site_.storage, name_, first_ < 0 ? 0 : first_);
+  View view{.next = last.next};
+  if (!last.text) return view;
+  const std::string_view text = last.text->text();
+  const LeaseHolder holder = holder_of(text);
+  view.holder = holder;
+  if (holder.released) return view;
+  const ProcessState process = site_.processes.state_of(holder);
+  view.of_this_machine = process != ProcessState::unknown;
+  const bool is_first = first_ < 0;
+  if (is_first) {
+    first_ = last.next - 1;
+    text_ = text;
+    first_seen_ = site_.clock.boot_microseconds();  // when it has been read: what is seen is older
+  }
+  view.left = LeaseTimes::kTerm - (is_first ? 0 : began - first_seen_);
+  switch (process) {
+    case ProcessState::ended: return view;
+    case ProcessState::lives: view.state = State::held; return view;
+    case ProcessState::ending: view.state = State::ending; return view;
+    case ProcessState::unknown: break;
+  }
+  if (last.next - 1 != first_ || text != text_) {
+    view.state = State::held;
+  } else if (view.left > 0) {
+    view.state = State::silent;
+  }
+  return view;
 }
 
-std::string LeaseHolder::name() const { return fmt::format("{}@{} (pid {})", user, host, pid); }
-
-std::optional<LeaseHolder> Lease::last_holder(store::Storage& storage, const std::string& flow, const std::string& run,
-                                              const std::string& what) {
-  return find(storage, flow, run, what).last;
-}
-
-std::optional<LeaseHolder> Lease::holder(store::Storage& storage, const std::string& flow, const std::string& run,
-                                         const std::string& what, base::Clock& clock) {
-  auto last = find(storage, flow, run, what).last;
-  if (last && !is_alive(*last, clock)) last.reset();
-  return last;
-}
-
-Lease::Lease(store::Storage& storage, const std::string& flow, const std::string& run, const std::string& what,
-             const std::string& user, const std::string& for_run, base::Clock& clock)
-    : storage_(storage), clock_(clock), self_(this_process()) {
-  self_.user = user;
-  self_.run = for_run;
-  self_.since = self_.renewed = clock.wall_microseconds();
-  do {
-    const Found found = find(storage, flow, run, what);
-    if (found.last && is_alive(*found.last, clock)) refuse(*found.last, flow, run, what, clock);
-    path_ = path_of(flow, run, what, found.next);
-  } while (!store::create(storage, path_, to_json(self_)));
-}
-
-Lease::~Lease() {
-  self_.released = true;
-  try {
-    store::put(storage_, object());
-  } catch (const Error&) {
-    // It is released when this process is gone.
+void await_lease(LeaseWatch& watch, const std::function<void(std::int64_t)>& pause,
+                 const std::function<void(const LeaseWatch::View&)>& told) {
+  constexpr std::int64_t kMoment = 500'000;  // between a kill -9 and the end of a process
+  constexpr std::int64_t kBrief = 20'000;
+  constexpr std::int64_t kLookEvery = 3'000'000;
+  std::int64_t waited = 0;
+  bool is_told = false;
+  while (true) {
+    const LeaseWatch::View view = watch.look();
+    switch (view.state) {
+      case LeaseWatch::State::free: return;
+      case LeaseWatch::State::held:
+        if (!view.of_this_machine || waited >= kMoment) refuse_lease(watch, view);
+        pause(kBrief);
+        waited += kBrief;
+        break;
+      case LeaseWatch::State::ending:
+        if (view.left <= 0) refuse_lease(watch, view);  // it cannot end: its disk, perhaps
+        pause(kBrief);
+        break;
+      case LeaseWatch::State::silent:
+        if (!std::exchange(is_told, true)) told(view);
+        pause(std::min(view.left, kLookEvery));
+        break;
+    }
   }
 }
 
-void Lease::renew(store::BackgroundStorage& background) {
-  self_.renewed = clock_.wall_microseconds();
-  background.put({object()}, [] {});
+void refuse_lease(const LeaseWatch& watch, const LeaseWatch::View& view) {
+  const LeaseName& name = watch.name();
+  const LeaseHolder holder = view.holder.value_or(LeaseHolder());
+  const bool resumed = holder.run != name.run;
+  const std::string since =
+      holder.since > 0 ? fmt::format(" since {}", base::local_time(holder.since).substr(0, 19)) : "";
+  const std::string as = resumed && !holder.run.empty() ? fmt::format(", as run {}", holder.run) : "";
+  throw Error(ErrorCode::invalid_command,
+              fmt::format("Run {}/{} is being {} by {}{}{}", name.flow, name.run, resumed ? "resumed" : "executed",
+                          holder.name(), since, as),
+              view.of_this_machine
+                  ? fmt::format("Wait until it has ended, or stop that process: kill {}", holder.pid)
+                  : "Wait until it has ended, or stop that process. `resume --take-over` takes the run from it.");
 }
 
-store::OwnedObject Lease::object() const { return {path_, base::SharedBytes(to_json(self_))}; }
+// --- holding
+
+Lease::Lease(LeaseName name, base::Clock& clock, LeaseHolder self, int number, std::int64_t began)
+    : name_(std::move(name)), clock_(clock), self_(std::move(self)), number_(number), renewed_(began) {}
+
+std::shared_ptr<Lease> Lease::take(LeaseWatch& watch, const std::string& user, const std::string& for_run, Taking how) {
+  const LeaseSite& site = watch.site();
+  LeaseHolder self = site.processes.self();
+  self.user = user;
+  self.run = for_run;
+  self.token = lease_token();
+  while (true) {
+    const LeaseWatch::View view = watch.look();
+    if (how == Taking::if_free && view.state != LeaseWatch::State::free) refuse_lease(watch, view);
+    const std::int64_t began = site.clock.boot_microseconds();
+    self.since = self.renewed = site.clock.wall_microseconds();
+    if (store::create(site.storage, watch.name().path(view.next), lease_to_json(self)))
+      return std::shared_ptr<Lease>(new Lease(watch.name(), site.clock, self, view.next, began));
+  }
+}
+
+void Lease::renew(store::Storage& storage) {
+  const std::int64_t began = clock_.boot_microseconds();
+  LeaseHolder self;
+  int number = 0;
+  bool in_time = false;
+  {
+    const base::MutexLock lock(mutex_);
+    if (loss_) return;
+    self_.renewed = std::max(self_.renewed + 1, clock_.wall_microseconds());  // differs, whatever the clock does
+    self = self_;
+    number = number_;
+    in_time = is_in_time(began);
+  }
+  if (in_time) {
+    keep(storage, self, number, began);
+  } else {
+    regain(storage, self, number, began);
+  }
+}
+
+/// Within the limit nobody can have taken it over, but at the user's word.
+void Lease::keep(store::Storage& storage, const LeaseHolder& self, int number, std::int64_t began) {
+  const std::string paths[] = {name_.path(number), name_.path(number + 1)};
+  const auto found = storage.get(paths);
+  if (found[1]) return lose(holder_of(last_lease(storage, name_, number + 1).text.value_or(*found[1]).text()));
+  if (!found[0])
+    throw Error(ErrorCode::data_store, fmt::format("The lease '{}' is not in the store any more", paths[0]));
+  if (const LeaseHolder there = holder_of(found[0]->text()); there.token != self.token) return lose(there);
+  store::put(storage, paths[0], lease_to_json(self));
+  const std::int64_t now = clock_.boot_microseconds();
+  const base::MutexLock lock(mutex_);
+  // Too late, and a watcher may have seen nothing for its whole term: then only the next number tells.
+  if (!is_in_time(now)) return;
+  renewed_ = began;
+  noticed_.reset();
+}
+
+/// The limit is over, so anyone may have taken it over, or be about to: the next number goes to one of us.
+void Lease::regain(store::Storage& storage, const LeaseHolder& self, int number, std::int64_t began) {
+  const std::string path = name_.path(number + 1);
+  if (store::create(storage, path, lease_to_json(self))) {
+    const base::MutexLock lock(mutex_);
+    number_ = number + 1;
+    if (loss_) return;
+    renewed_ = began;
+    noticed_.reset();
+    return;
+  }
+  const auto text = store::get(storage, path);
+  if (!text) throw Error(ErrorCode::data_store, fmt::format("The lease '{}' is not in the store any more", path));
+  if (const LeaseHolder there = holder_of(text->text()); there.token != self.token)
+    return lose(holder_of(last_lease(storage, name_, number + 1).text.value_or(*text).text()));
+  // It is ours: we had made it, and not heard of it. When, is not known, so it does not count.
+  const base::MutexLock lock(mutex_);
+  number_ = number + 1;
+}
+
+void Lease::release(store::Storage& storage) {
+  std::string path;
+  LeaseHolder self;
+  {
+    const base::MutexLock lock(mutex_);
+    if (loss_ || !is_in_time(clock_.boot_microseconds())) return;
+    self_.released = true;
+    self = self_;
+    path = name_.path(number_);
+  }
+  store::put(storage, path, lease_to_json(self));
+}
+
+bool Lease::holds() const {
+  const base::MutexLock lock(mutex_);
+  return !loss_ && is_in_time(clock_.boot_microseconds());
+}
+
+std::optional<LeaseLoss> Lease::loss() const {
+  const base::MutexLock lock(mutex_);
+  return loss_;
+}
+
+void Lease::notice() {
+  const base::MutexLock lock(mutex_);
+  if (loss_ || is_in_time(clock_.boot_microseconds())) return;
+  const std::int64_t now = clock_.monotonic_microseconds();
+  if (!noticed_) noticed_ = now;
+  if (now - *noticed_ > LeaseTimes::kRegain) loss_ = LeaseLoss{name_, std::nullopt};
+}
+
+void Lease::lose(const std::optional<LeaseHolder>& to) {
+  const base::MutexLock lock(mutex_);
+  if (!loss_) loss_ = LeaseLoss{name_, to};
+}
+
+void Lease::set_run(const std::string& run) {
+  const base::MutexLock lock(mutex_);
+  self_.run = run;
+}
+
+LeaseHolder Lease::self() const {
+  const base::MutexLock lock(mutex_);
+  return self_;
+}
 
 }  // namespace metaflow::runtime

@@ -13,195 +13,350 @@
 #include "base/format.h"
 #include "base/json.h"
 #include "base/testing.h"
-#include "base/text.h"
 #include "store/memory/memory_storage.h"
 
 namespace metaflow::runtime {
 namespace {
 
+using base::FakeClock;
 using base::Json;
+using base::ProcessState;
 using testing::HasSubstr;
 
-using base::FakeClock;
+using State = LeaseWatch::State;
+
+/// Does something before an operation, once.
+class Disturbed : public store::MemoryStorage {
+ public:
+  std::vector<std::optional<base::SharedBytes>> get(std::span<const std::string> paths) override {
+    disturb(before_get);
+    return MemoryStorage::get(paths);
+  }
+  void put(std::span<const store::Object> objects) override {
+    disturb(before_put);
+    MemoryStorage::put(objects);
+  }
+  bool create(const store::Object& object) override {
+    disturb(before_create);
+    return MemoryStorage::create(object);
+  }
+  std::function<void()> before_get, before_put, before_create;
+
+ private:
+  static void disturb(std::function<void()>& what) {
+    if (const auto now = std::exchange(what, nullptr)) now();
+  }
+};
+
+class FakeProcesses : public ProcessTable {
+ public:
+  explicit FakeProcesses(std::string host) : host_(std::move(host)) {}
+  LeaseHolder self() override { return {.host = host_, .boot = host_, .pid = 4711}; }
+  base::ProcessState state_of(const LeaseHolder& holder) override {
+    return holder.boot == host_ ? state : ProcessState::unknown;
+  }
+  ProcessState state = ProcessState::lives;
+
+ private:
+  std::string host_;
+};
 
 class LeaseTest : public testing::Test {
  protected:
-  std::unique_ptr<Lease> take(const std::string& what = "execute", const std::string& for_run = "17") {
-    return std::make_unique<Lease>(storage_, "F", "17", what, "me", for_run, clock_);
+  LeaseWatch watch(FakeProcesses& processes) { return {LeaseSite{storage_, clock_, processes}, name_}; }
+  std::shared_ptr<Lease> take(FakeProcesses& processes, Lease::Taking how = Lease::Taking::if_free) {
+    LeaseWatch watching = watch(processes);
+    return Lease::take(watching, "me", "17", how);
   }
-  std::string refusal(const std::string& what = "execute") {
+  std::string refusal(FakeProcesses& processes) {
     try {
-      take(what);
+      take(processes);
       return {};
     } catch (const Error& error) {
       EXPECT_EQ(error.code(), ErrorCode::invalid_command);
       return error.what();
     }
   }
-  std::string path(int number) const { return fmt::format("F/17/_meta/lease_execute.{}.json", number); }
+  std::string path(int number) const { return name_.path(number); }
   Json stored(int number) { return Json::parse_or_throw(store::get(storage_, path(number))->text()); }
-  /// Changes what the store says of a holder.
-  template <class Change>
-  void edit(int number, Change change) {
-    Json json = stored(number);
-    change(json);
-    store::put(storage_, path(number), json.dump());
-  }
-  std::optional<LeaseHolder> holder() { return Lease::holder(storage_, "F", "17", "execute", clock_); }
 
-  store::MemoryStorage storage_;
+  Disturbed storage_;
   FakeClock clock_;
+  FakeProcesses here_{"here"};
+  FakeProcesses there_{"there"};
+  LeaseName name_{"F", "17"};
 };
 
 TEST_F(LeaseTest, NobodyHoldsIt) {
-  EXPECT_FALSE(holder());
-  EXPECT_FALSE(Lease::last_holder(storage_, "F", "17", "execute"));
-  EXPECT_NO_THROW(Lease::refuse_if_held(storage_, "F", "17", "execute", clock_));
+  EXPECT_FALSE(lease_holder({storage_, clock_}, name_));
+  EXPECT_EQ(watch(here_).look().state, State::free);
 }
 
 TEST_F(LeaseTest, OneAtATime) {
-  const auto mine = take();
-  EXPECT_EQ(holder()->pid, ::getpid());
-  EXPECT_THAT(refusal(), HasSubstr("Run F/17 is being executed by me@"));
-  EXPECT_THAT(refusal(), HasSubstr("stop that process"));
-  EXPECT_NO_THROW(take("resume")) << "another thing of the same run";
+  const auto mine = take(here_);
+  EXPECT_TRUE(mine->holds());
+  EXPECT_EQ(path(0), "F/17/_meta/lease_execute.0.json");
+  EXPECT_EQ(lease_holder({storage_, clock_, here_}, name_)->name(), "me@here (pid 4711)");
+  EXPECT_THAT(refusal(here_), HasSubstr("Run F/17 is being executed by me@here (pid 4711) since "));
+  EXPECT_THAT(refusal(here_), HasSubstr("stop that process: kill 4711"));
+  EXPECT_THAT(refusal(there_), HasSubstr("`resume --take-over` takes the run from it"));
 }
 
-TEST_F(LeaseTest, ResumeSaysAsWhat) {
-  const auto mine = take("resume", "23");
-  EXPECT_THAT(refusal("resume"), HasSubstr("is being resumed by me@"));
-  EXPECT_THAT(refusal("resume"), HasSubstr("as run 23"));
-}
-
-TEST_F(LeaseTest, OneForWhatIsNoRunIsNobodys) {
-  const auto mine = take();
-  edit(0, [](Json& json) { json.set("run", "17 --with x"); });
-  EXPECT_FALSE(holder());
+TEST_F(LeaseTest, WhoContinuesARunSaysAsWhat) {
+  const auto mine = take(here_);
+  mine->set_run("23");
+  mine->renew(storage_);
+  EXPECT_THAT(refusal(here_), HasSubstr("Run F/17 is being resumed by me@here"));
+  EXPECT_THAT(refusal(here_), HasSubstr(", as run 23"));
 }
 
 TEST_F(LeaseTest, WhatIsReleasedIsFree) {
-  take().reset();
-  EXPECT_FALSE(holder());
-  EXPECT_TRUE(Lease::last_holder(storage_, "F", "17", "execute")->released);
-  const auto next = take();
+  take(here_)->release(storage_);
+  EXPECT_FALSE(lease_holder({storage_, clock_, there_}, name_));
+  const auto next = take(there_);
   EXPECT_TRUE(store::exists(storage_, path(1))) << "the next number";
-  EXPECT_TRUE(holder());
 }
 
-TEST_F(LeaseTest, ADeadProcessHoldsNothing) {
+TEST_F(LeaseTest, WhatIsProvedIsKnownAtOnce) {
+  const auto lease = take(here_);
+  here_.state = ProcessState::ending;
+  EXPECT_EQ(watch(here_).look().state, State::ending);
+  here_.state = ProcessState::unknown;
+  EXPECT_EQ(watch(here_).look().state, State::silent) << "what cannot be seen has not ended";
+  here_.state = ProcessState::ended;
+  EXPECT_EQ(watch(here_).look().state, State::free);
+  EXPECT_EQ(refusal(here_), "");
+}
+
+TEST_F(LeaseTest, ProcessesOfThisMachineAreAsked) {
+  ProcessTable& table = process_table();
   const pid_t child = ::fork();
   if (child == 0) ::_exit(0);
+  LeaseHolder self = table.self();
+  EXPECT_EQ(table.state_of(self), ProcessState::lives);
+  LeaseHolder other = self;
+  other.pid_began += 1;
+  EXPECT_EQ(table.state_of(other), ProcessState::ended) << "ids come back";
   ::waitpid(child, nullptr, 0);
-  auto lease = take();
-  edit(0, [&](Json& json) { json.set("pid", child); });
-  EXPECT_FALSE(holder());
-  EXPECT_EQ(refusal(), "") << "taken over";
+  other = self;
+  other.pid = child;
+  EXPECT_EQ(table.state_of(other), ProcessState::ended);
+  other.boot = "another";
+  EXPECT_EQ(table.state_of(other), ProcessState::unknown) << "also on a host of the same name";
+  other = self;
+  other.pid_space = "pid:[1]";
+  EXPECT_EQ(table.state_of(other), ProcessState::unknown);
+  other = self;
+  other.pid = -1;
+  EXPECT_EQ(table.state_of(other), ProcessState::unknown);
 }
 
-TEST_F(LeaseTest, AnotherProcessWithTheSameIdHoldsNothing) {
-  const auto lease = take();
-  edit(0, [](Json& json) { json.set("pid_began", json.get<std::uint64_t>("pid_began") + 1); });
-  EXPECT_FALSE(holder());
-}
-
-TEST_F(LeaseTest, AProcessBeforeTheMachineWasStartedAnewHoldsNothing) {
-  const auto lease = take();
-  edit(0, [](Json& json) { json.set("boot", "another"); });
-  EXPECT_FALSE(holder());
-}
-
-TEST_F(LeaseTest, ARemoteProcessLivesAsLongAsItRenews) {
-  const auto lease = take();
-  edit(0, [](Json& json) {
-    json.set("host", "elsewhere");
-    json.set("boot", "another");
-  });
-  clock_.now += Lease::kExpires - 1;
-  EXPECT_TRUE(holder());
-  EXPECT_FALSE(holder()->is_of_this_machine());
-  EXPECT_THAT(refusal(), HasSubstr("@elsewhere"));
-  EXPECT_THAT(refusal(), HasSubstr("Its last sign of life was 89 seconds ago; after 90 it counts as dead."));
+TEST_F(LeaseTest, AWatcherWaitsAWholeTermOfItsOwn) {
+  const auto lease = take(there_);
+  clock_.now += 1'000 * LeaseTimes::kTerm;  // since the last renewal, which proves nothing: clocks differ
+  LeaseWatch watching = watch(here_);
+  EXPECT_EQ(watching.look().state, State::silent);
+  clock_.now += LeaseTimes::kTerm - 1;
+  EXPECT_EQ(watching.look().state, State::silent);
+  EXPECT_EQ(watching.look().left, 1);
   clock_.now += 1;
-  EXPECT_FALSE(holder());
-  EXPECT_EQ(refusal(), "");
+  EXPECT_EQ(watching.look().state, State::free);
+  EXPECT_EQ(watch(here_).look().state, State::silent) << "another one has not watched";
 }
 
-TEST_F(LeaseTest, AnotherContainerOfThisMachineIsAskedByItsSignsOfLife) {
-  const auto lease = take();
-  edit(0, [](Json& json) {
-    json.set("pid_space", "pid:[1]");
-    json.set("pid", 1);
-  });
-  EXPECT_TRUE(holder());
-  clock_.now += Lease::kExpires;
-  EXPECT_FALSE(holder());
+TEST_F(LeaseTest, AChangeIsASignOfLife) {
+  const auto lease = take(there_);
+  LeaseWatch watching = watch(here_);
+  EXPECT_EQ(watching.look().state, State::silent);
+  lease->renew(storage_);  // within the same microsecond
+  EXPECT_EQ(watching.look().state, State::held);
+  clock_.now += LeaseTimes::kTerm;
+  EXPECT_EQ(watching.look().state, State::held);
 }
 
-TEST_F(LeaseTest, RenewingCounts) {
-  const auto lease = take();
-  const std::int64_t since = clock_.now;
-  clock_.now += Lease::kRenewEvery;
-  base::EventLoop loop(clock_);
-  lease->renew(*storage_.in_background(loop));
-  EXPECT_EQ(stored(0)["renewed"], clock_.now);
-  EXPECT_EQ(stored(0)["since"], since);
-}
-
-TEST_F(LeaseTest, WhatAPowerLossLeftOfItHoldsNobodyUp) {
+TEST_F(LeaseTest, OneThatCannotBeReadIsWatchedToo) {
   for (const char* left : {"", "{", "[]", "{}", R"({"pid": "x"})", "\xff"}) {
-    store::put(storage_, path(0), left);
-    EXPECT_FALSE(holder()) << left;
-    const auto lease = take();
-    EXPECT_TRUE(store::exists(storage_, path(1)));
-    EXPECT_TRUE(holder());
+    Disturbed storage;
+    store::put(storage, path(0), left);
+    LeaseWatch watching({storage, clock_, here_}, name_);
+    EXPECT_EQ(watching.look().state, State::silent) << "it is being made, perhaps: " << left;
+    EXPECT_THAT(watching.look().holder->name(), HasSubstr("not known"));
+    clock_.now += LeaseTimes::kTerm;
+    EXPECT_EQ(watching.look().state, State::free);
   }
+  Json json = Json::parse_or_throw("{}");
+  const auto lease = take(here_);
+  json = stored(0);
+  json.set("run", "17 --with x");
+  store::put(storage_, path(0), json.dump());
+  EXPECT_EQ(watch(here_).look().state, State::silent) << "no name of a run";
 }
 
-/// Somebody else is quicker, once.
-class Race : public store::MemoryStorage {
- public:
-  bool create(const store::Object& object) override {
-    if (before) {
-      auto run = std::move(before);
-      before = nullptr;
-      run();
-    }
-    return MemoryStorage::create(object);
-  }
-  std::function<void()> before;
-};
-
-TEST(LeaseRace, OfTwoOneWins) {
-  Race storage;
-  FakeClock clock;
-  std::optional<Lease> winner;
-  storage.before = [&] { winner.emplace(storage, "F", "17", "execute", "quick", "17", clock); };
-  try {
-    const Lease late(storage, "F", "17", "execute", "slow", "17", clock);
-    FAIL();
-  } catch (const Error& error) {
-    EXPECT_THAT(error.what(), HasSubstr("by quick@"));
-  }
+TEST_F(LeaseTest, AwaitingIt) {
+  std::int64_t waited = 0;
+  int told = 0;
+  auto await = [&](FakeProcesses& processes, const std::function<void()>& meanwhile) {
+    waited = told = 0;
+    LeaseWatch watching = watch(processes);
+    await_lease(
+        watching,
+        [&](std::int64_t time) {
+          waited += time;
+          clock_.now += time;
+          meanwhile();
+        },
+        [&](const LeaseWatch::View& view) {
+          ++told;
+          EXPECT_EQ(view.left, LeaseTimes::kTerm);
+        });
+  };
+  await(here_, [] {});
+  EXPECT_EQ(waited, 0);
+  const auto lease = take(there_);
+  await(here_, [] {});
+  EXPECT_EQ(waited, LeaseTimes::kTerm) << "it is dead";
+  EXPECT_EQ(told, 1);
+  EXPECT_THROW(await(here_, [&] { lease->renew(storage_); }), Error);
+  EXPECT_EQ(waited, 3'000'000) << "refused with the first sign of life";
+  await(there_, [&] { there_.state = waited < 100'000 ? ProcessState::ending : ProcessState::ended; });
+  EXPECT_EQ(waited, 100'000) << "it was just killed";
+  EXPECT_EQ(told, 0);
+  there_.state = ProcessState::lives;
+  EXPECT_THROW(await(there_, [] {}), Error);
+  EXPECT_LE(waited, 1'000'000) << "one that lives is refused after a moment";
 }
 
-/// Cannot be written any more.
-class Full : public store::MemoryStorage {
- public:
-  void put(std::span<const store::Object> objects) override {
-    if (full) throw Error(ErrorCode::data_store, "Cannot write 'x': No space left on device");
-    MemoryStorage::put(objects);
-  }
-  bool full = false;
-};
+TEST_F(LeaseTest, OfTwoOneWins) {
+  std::shared_ptr<Lease> winner;
+  storage_.before_create = [&] { winner = take(there_); };
+  EXPECT_THAT(refusal(there_), HasSubstr("by me@there"));
+  EXPECT_TRUE(winner->holds());
+}
 
-TEST(LeaseFull, GivingItBackNeverThrows) {
-  Full storage;
-  FakeClock clock;
-  std::optional<Lease> lease(std::in_place, storage, "F", "17", "execute", "me", "17", clock);
-  storage.full = true;
-  base::EventLoop loop(clock);
-  EXPECT_THROW(lease->renew(*storage.in_background(loop)), Error);
-  EXPECT_NO_THROW(lease.reset());
+// --- what a holder knows
+
+TEST_F(LeaseTest, AHolderStopsBeforeAnyoneMayTakeItOver) {
+  const auto lease = take(here_);
+  LeaseWatch watching = watch(there_);
+  watching.look();
+  clock_.now += LeaseTimes::kHolderLimit;
+  EXPECT_TRUE(lease->holds());
+  clock_.now += 1;
+  EXPECT_FALSE(lease->holds());
+  EXPECT_FALSE(lease->loss()) << "not yet";
+  clock_.now += LeaseTimes::kMargin - 2;
+  EXPECT_EQ(watching.look().state, State::silent);
+}
+
+TEST_F(LeaseTest, ARenewalCountsFromItsBegin) {
+  const auto lease = take(here_);
+  clock_.now += LeaseTimes::kRenewEvery;
+  storage_.before_put = [&] { clock_.now += 10'000'000; };
+  lease->renew(storage_);
+  clock_.now += LeaseTimes::kHolderLimit - 10'000'000;
+  EXPECT_TRUE(lease->holds());
+  clock_.now += 1;
+  EXPECT_FALSE(lease->holds());
+}
+
+TEST_F(LeaseTest, ARenewalThatTakesTooLongDoesNotCount) {
+  const auto lease = take(here_);
+  clock_.now += LeaseTimes::kHolderLimit - 1;
+  storage_.before_put = [&] { clock_.now += 2; };
+  lease->renew(storage_);
+  EXPECT_FALSE(lease->holds()) << "a watcher may be about to take it over";
+  lease->renew(storage_);
+  EXPECT_TRUE(lease->holds());
+  EXPECT_TRUE(store::exists(storage_, path(1))) << "got again by the next number";
+}
+
+TEST_F(LeaseTest, AHolderThatSleptGetsItAgainOrFindsWhoHasIt) {
+  const auto sleeper = take(here_);
+  clock_.now += 10 * LeaseTimes::kTerm;
+  EXPECT_FALSE(sleeper->holds());
+  sleeper->notice();
+  sleeper->renew(storage_);
+  EXPECT_TRUE(sleeper->holds()) << "nobody wanted it";
+
+  LeaseWatch watching = watch(there_);
+  watching.look();
+  clock_.now += LeaseTimes::kTerm;
+  const auto next = Lease::take(watching, "other", "23");
+  sleeper->renew(storage_);
+  EXPECT_FALSE(sleeper->holds());
+  EXPECT_EQ(sleeper->loss()->to->name(), "other@there (pid 4711)");
+  EXPECT_EQ(sleeper->loss()->to->run, "23");
+  const std::string theirs = stored(2).dump();
+  sleeper->renew(storage_);
+  sleeper->release(storage_);
+  EXPECT_EQ(stored(2).dump(), theirs) << "what is not ours is not written";
+  EXPECT_FALSE(store::exists(storage_, path(3)));
+  EXPECT_TRUE(next->holds());
+}
+
+TEST_F(LeaseTest, TakenAtOnceItIsFoundAtTheNextRenewal) {
+  const auto first = take(here_);
+  const auto second = take(there_, Lease::Taking::at_once);
+  first->renew(storage_);
+  EXPECT_EQ(first->loss()->to->host, "there");
+  EXPECT_FALSE(first->holds());
+}
+
+TEST_F(LeaseTest, WhoeverHasItLastIsTold) {
+  const auto first = take(here_);
+  take(there_, Lease::Taking::at_once)->release(storage_);
+  LeaseWatch watching = watch(there_);
+  const auto third = Lease::take(watching, "third", "23");
+  first->renew(storage_);
+  EXPECT_EQ(first->loss()->to->user, "third");
+}
+
+TEST_F(LeaseTest, AForeignLeaseOfOurNumberIsALoss) {
+  const auto lease = take(here_);
+  Json json = stored(0);
+  json.set("token", "another");
+  store::put(storage_, path(0), json.dump());
+  lease->renew(storage_);
+  EXPECT_TRUE(lease->loss());
+}
+
+TEST_F(LeaseTest, OneThatWasGotAgainUnheardOfDoesNotCount) {
+  const auto lease = take(here_);
+  clock_.now += LeaseTimes::kTerm;
+  const std::string ours = stored(0).dump();
+  store::put(storage_, path(1), ours);  // whose answer was lost
+  lease->renew(storage_);
+  EXPECT_FALSE(lease->loss());
+  EXPECT_FALSE(lease->holds());
+  lease->renew(storage_);
+  EXPECT_TRUE(lease->holds());
+  EXPECT_TRUE(store::exists(storage_, path(2)));
+}
+
+TEST_F(LeaseTest, AStoreThatIsAwayForTooLongIsALoss) {
+  const auto lease = take(here_);
+  clock_.now += LeaseTimes::kRenewEvery;
+  storage_.before_get = [] { throw Error(ErrorCode::data_store, "no connection"); };
+  EXPECT_THROW(lease->renew(storage_), Error);
+  EXPECT_TRUE(lease->holds());
+  clock_.now += LeaseTimes::kHolderLimit;
+  lease->notice();
+  clock_.now += LeaseTimes::kRegain;
+  lease->notice();
+  EXPECT_FALSE(lease->loss());
+  clock_.now += 1;
+  lease->notice();
+  EXPECT_TRUE(lease->loss());
+  EXPECT_FALSE(lease->loss()->to);
+  lease->renew(storage_);
+  EXPECT_FALSE(lease->holds()) << "it stays so";
+}
+
+TEST_F(LeaseTest, ALeaseThatVanishedIsAFailure) {
+  const auto lease = take(here_);
+  Disturbed empty;
+  EXPECT_THROW(lease->renew(empty), Error);
+  EXPECT_TRUE(empty.list("").empty());
 }
 
 }  // namespace

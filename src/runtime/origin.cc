@@ -61,6 +61,18 @@ void add_details(const store::FlowStore& store, std::string_view path, TaskData&
   check_details(data, path);
 }
 
+/// The one step that has another name now, if nothing else has changed.
+std::optional<std::string> renamed(const std::vector<std::string>& before, const std::vector<std::string>& now) {
+  std::optional<std::string> found;
+  if (before.size() != now.size()) return found;
+  for (std::size_t i = 0; i < now.size(); ++i) {
+    if (before[i] == now[i]) continue;
+    if (found) return std::nullopt;
+    found = now[i];
+  }
+  return found;
+}
+
 }  // namespace
 
 std::set<int> and_all_after(const graph::Graph& graph, int step) {
@@ -79,9 +91,9 @@ std::set<int> and_all_after(const graph::Graph& graph, int step) {
 Origin::Origin(const graph::Graph& graph, const Language& language, const store::FlowStore& store, std::string run,
                const std::string& from_step)
     : graph_(graph), language_(language), store_(store), run_(std::move(run)) {
-  const std::set<int> again = from_step.empty() ? std::set<int>() : and_all_after(graph, graph.find(from_step));
+  if (!from_step.empty()) again_ = and_all_after(graph, graph.find(from_step));
   for (int step : graph.order()) {
-    if (again.contains(step)) continue;
+    if (again_.contains(step)) continue;
     std::vector<std::string> tasks = store_.tasks(run_, graph_.step(step).name);
     for (std::size_t i = 0; i < tasks.size(); i += kReadAtATime)
       collect(step, std::span(tasks).subspan(i, std::min(kReadAtATime, tasks.size() - i)));
@@ -124,7 +136,7 @@ const Origin::Finished* Origin::find(int step, const std::vector<std::size_t>& i
   return found == finished_.end() ? nullptr : &found->second;
 }
 
-std::vector<TaskData> Origin::read(std::span<const std::pair<int, const Finished*>> tasks) const {
+std::vector<TaskData> Origin::read(std::span<const std::pair<int, const Finished*>> tasks) {
   std::vector<std::string> paths;
   for (const auto& [step, task] : tasks)
     paths.push_back(store_.data_path({run_, graph_.step(step).name, task->task}, task->attempt));
@@ -135,12 +147,21 @@ std::vector<TaskData> Origin::read(std::span<const std::pair<int, const Finished
       throw Error(ErrorCode::data_missing, fmt::format("'{}' vanished while its task was cloned", paths[i]));
     read.push_back(store::task_data_from_json(texts[i]->text(), paths[i]));
     add_details(store_, paths[i], read.back());
-    check_fit(tasks[i].first, *tasks[i].second, read.back());
+    fit(tasks[i].first, *tasks[i].second, read.back());
   }
   return read;
 }
 
-void Origin::check_fit(int index, const Finished& task, const TaskData& data) const {
+/// Whether the steps differ in names alone, of steps that are executed again.
+bool Origin::are_renamed(const std::vector<std::string>& before, const std::vector<std::string>& now) const {
+  if (before.size() != now.size()) return false;
+  for (std::size_t i = 0; i < now.size(); ++i) {
+    if (before[i] != now[i] && !again_.contains(graph_.find(now[i]))) return false;
+  }
+  return true;
+}
+
+void Origin::fit(int index, const Finished& task, TaskData& data) {
   const graph::Step& step = graph_.step(index);
   std::vector<std::string> possible;
   for (int next : step.next) possible.push_back(graph_.step(next).name);
@@ -149,7 +170,11 @@ void Origin::check_fit(int index, const Finished& task, const TaskData& data) co
       one_of ? data.next.size() == 1 && std::find(possible.begin(), possible.end(), data.next[0]) != possible.end()
              : data.next == possible;
   const bool same_kind = (step.transition == Transition::foreach) == data.splits.has_value();
-  if (!same || !same_kind) {
+  if (!same && same_kind && !one_of && are_renamed(data.next, possible)) {
+    data.next = possible;
+    data.has_details = false;
+    renamed_next_.insert(index);
+  } else if (!same || !same_kind) {
     auto words = [](const std::vector<std::string>& steps, bool fans_out) {
       return steps.empty() ? std::string("ends the flow")
                            : fmt::format("{} {}", fans_out ? "fans out to" : "goes on to", base::join(steps, ", "));
@@ -160,7 +185,8 @@ void Origin::check_fit(int index, const Finished& task, const TaskData& data) co
                             one_of ? "chooses one of " + base::join(possible, ", ")
                                    : words(possible, step.transition == Transition::foreach),
                             one_of ? "" : " now"),
-                fmt::format("Was a step renamed? Execute it again with what comes after it: resume {}.", step.name));
+                fmt::format("Was a step renamed? Execute it again with what comes after it: resume {}.",
+                            same_kind && !one_of ? renamed(data.next, possible).value_or(step.name) : step.name));
   }
 }
 

@@ -38,8 +38,11 @@ class Origin {
   const Finished* find(int step, const std::vector<std::size_t>& indices, std::size_t iteration) const;
 
   /// What such tasks left: of which step, and which. Throws Error{invalid_command} if the flow is not any more the one
-  /// that one was a task of.
-  std::vector<store::TaskData> read(std::span<const std::pair<int, const Finished*>> tasks) const;
+  /// that one was a task of. Steps that are executed again may have other names now: `next` has these then,
+  /// and the details are no longer those in the store.
+  std::vector<store::TaskData> read(std::span<const std::pair<int, const Finished*>> tasks);
+  /// Whether read() has given steps that follow other names than the tasks of this one did.
+  bool has_renamed_next(int step) const { return renamed_next_.contains(step); }
   /// Throws Error{invalid_command} if what it left does not fit the artifacts of the flow any more.
   void check_types(int step, const Finished& task, const store::TaskData& data) const;
   /// Why what tasks left cannot be trusted; nothing if it can.
@@ -47,13 +50,16 @@ class Origin {
 
  private:
   void collect(int step, std::span<std::string> tasks);
-  void check_fit(int step, const Finished& task, const store::TaskData& data) const;
+  void fit(int step, const Finished& task, store::TaskData& data);
+  bool are_renamed(const std::vector<std::string>& before, const std::vector<std::string>& now) const;
   std::string key(int step, const std::vector<std::size_t>& indices, std::size_t iteration) const;
 
   const graph::Graph& graph_;
   const Language& language_;
   const store::FlowStore& store_;
   std::string run_;
+  std::set<int> again_;         // steps that are executed again
+  std::set<int> renamed_next_;  // steps whose tasks name those that follow by names of before
   std::unordered_map<std::string, Finished> finished_;
   std::unordered_set<std::string> good_blobs_;
 };

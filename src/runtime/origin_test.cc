@@ -7,9 +7,11 @@
 
 #include "base/text.h"
 #include "graph/testing.h"
+#include "runtime/task/bookkeeping.h"
 #include "runtime/testing.h"
 #include "store/memory/memory_storage.h"
 #include "store/stored_artifact.h"
+#include "value/unpickler.h"
 
 namespace metaflow::runtime {
 namespace {
@@ -56,7 +58,7 @@ class OriginTest : public testing::Test {
                                std::size_t iteration = 0) {
     return origin.find(graph_->find(step), place, iteration);
   }
-  TaskData read(const Origin& origin, const std::string& step, const Origin::Finished* task = nullptr) {
+  TaskData read(Origin& origin, const std::string& step, const Origin::Finished* task = nullptr) {
     const std::pair<int, const Origin::Finished*> wanted(graph_->find(step), task ? task : find(origin, step));
     return origin.read(std::span(&wanted, 1)).front();
   }
@@ -135,7 +137,7 @@ TEST_F(OriginTest, ATaskThatWentOnOtherwiseDoesNotFit) {
   TaskData elsewhere;
   elsewhere.next = {"a", "b"};
   leave("join", "1", elsewhere);
-  const Origin finished = origin();
+  Origin finished = origin();
   try {
     read(finished, "join");
     FAIL();
@@ -146,11 +148,34 @@ TEST_F(OriginTest, ATaskThatWentOnOtherwiseDoesNotFit) {
   }
 }
 
+TEST_F(OriginTest, AStepThatIsExecutedAgainMayHaveAnotherName) {
+  TaskData before;
+  before.next = {"once_more"};
+  leave("join", "1", before);
+  Origin unaware = origin();
+  try {
+    read(unaware, "join");
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("resume again.")) << "the step of the new name, and none before it";
+  }
+  Origin aware = origin("again");
+  TaskData data = read(aware, "join");
+  EXPECT_THAT(data.next, testing::ElementsAre("again"));
+  EXPECT_TRUE(aware.has_renamed_next(graph_->find("join")));
+  EXPECT_FALSE(aware.has_renamed_next(graph_->find("start")));
+  replace_transition(store_, data);
+  const store::ArtifactRecord* transition = data.find("_transition");
+  ASSERT_NE(transition, nullptr);
+  const Document document = value::read_pickle(store_.load_value(transition->key, transition->size, "_transition"));
+  EXPECT_EQ(document.root()[0][0].text(), "again");
+}
+
 TEST_F(OriginTest, AChoiceFitsIfItIsOneOfThose) {
   TaskData chosen = pass(0);
   chosen.next = {"end"};
   leave("again", "1", chosen);
-  const Origin finished = origin();
+  Origin finished = origin();
   EXPECT_EQ(read(finished, "again").next[0], "end");
   chosen.next = {"nowhere"};
   leave("again", "1", chosen);

@@ -14,6 +14,7 @@ namespace {
 class OutputQueueTest : public testing::Test, public base::SystemClock {
  protected:
   std::int64_t monotonic_microseconds() override { return now_; }
+  std::int64_t boot_microseconds() override { return now_; }
 
   base::ReadPipe pipe_;
   std::int64_t now_ = 1;

@@ -16,8 +16,17 @@ constexpr std::size_t kBehind = 64 * 1024;
 
 std::string head_of(const ReportLine& line) {
   if (line.task.empty()) return {};
-  if (line.where.empty()) return fmt::format("[{}] ", line.task);
-  return fmt::format("[{} ({})] ", line.task, line.where);
+  if (line.where.empty()) return fmt::format("[{}] ", base::visible(line.task));
+  return fmt::format("[{} ({})] ", base::visible(line.task), base::visible(line.where));
+}
+
+/// Lines after the first are indented: none looks like one of ours.
+std::string shown_text(const ReportLine& line) {
+  if (line.kind == ReportLine::Kind::output) return base::visible_output(line.text);
+  std::string text = base::visible_lines(line.text);
+  for (std::size_t at = text.find('\n'); at != std::string::npos; at = text.find('\n', at + 1))
+    text.insert(at + 1, "    ");
+  return text;
 }
 
 /// Formats lines; drops those that do not fit, and counts them.
@@ -82,8 +91,10 @@ class TextReporter : public LineReporter {
       winsize size{};
       const bool known = ::ioctl(1, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
       const std::size_t width = known ? size.ws_col - 1U : 79U;
-      for (const std::string& line : status_)
-        out().add(fmt::format("{}\033[2m{}\033[0m", shown_++ == 0 ? "" : "\n", line.substr(0, width)));
+      for (const std::string& line : status_) {
+        const std::string text = base::visible(line).substr(0, width);
+        out().add(fmt::format("{}\033[2m{}\033[0m", shown_++ == 0 ? "" : "\n", text));
+      }
     }
     LineReporter::flush();
   }
@@ -93,15 +104,16 @@ class TextReporter : public LineReporter {
     if ((quiet_ || (terminal_ && line.minor)) && line.kind == ReportLine::Kind::task) return {};
     const std::string time = base::local_time(line.time);
     const std::string head = head_of(line);
-    if (!terminal_) return fmt::format("{} {}{}\n", time, head, line.text);
+    const std::string body = shown_text(line);
+    if (!terminal_) return fmt::format("{} {}{}\n", time, head, body);
     // Magenta time, green head; bold what the system says, red what is bad.
     std::string text = fmt::format("\033[35m{} \033[0m", time);
     if (!head.empty()) text += fmt::format("\033[32m{}\033[0m", head);
     switch (line.kind) {
-      case ReportLine::Kind::output: return text + fmt::format("\033[22m{}\033[0m\n", line.text);
+      case ReportLine::Kind::output: return text + fmt::format("\033[22m{}\033[0m\n", body);
       case ReportLine::Kind::task:
-      case ReportLine::Kind::run: return text + fmt::format("\033[1m{}\033[0m\n", line.text);
-      case ReportLine::Kind::failure: return text + fmt::format("\033[31m\033[1m{}\033[0m\n", line.text);
+      case ReportLine::Kind::run: return text + fmt::format("\033[1m{}\033[0m\n", body);
+      case ReportLine::Kind::failure: return text + fmt::format("\033[31m\033[1m{}\033[0m\n", body);
     }
     return text;
   }
@@ -131,7 +143,7 @@ class JsonReporter : public LineReporter {
                                    kKinds[static_cast<std::size_t>(line.kind)]);
     if (!line.task.empty()) text += fmt::format(R"(, "task": {})", base::json_quoted(line.task));
     if (!line.where.empty()) text += fmt::format(R"(, "where": {})", base::json_quoted(line.where));
-    return text + fmt::format(", \"text\": {}}}\n", base::json_quoted(line.text));
+    return base::visible_lines(text + fmt::format(", \"text\": {}}}\n", base::json_quoted(line.text)));
   }
 };
 

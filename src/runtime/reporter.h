@@ -27,7 +27,8 @@ struct ReportLine {
   bool minor = false;  // one of many of its kind, which the live view of a terminal stands for
 };
 
-/// Everything a run shows goes through here. Only finish() waits for the reader. Not thread-safe.
+/// Everything a run shows goes through here, and what a terminal would obey in it is made visible; the output of tasks
+/// keeps its colours. Only finish() waits for the reader. Not thread-safe.
 class Reporter {
  public:
   virtual ~Reporter() = default;

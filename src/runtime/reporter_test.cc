@@ -91,6 +91,24 @@ TEST_F(ReporterTest, TheLiveViewIsNotDrawnForAReaderWhoIsBehind) {
   EXPECT_THAT(seen, Not(HasSubstr("second")));
 }
 
+class ReporterOfHostileText : public ReporterTest, public testing::WithParamInterface<bool> {};
+
+TEST_P(ReporterOfHostileText, DoesNotSteerTheTerminal) {
+  const std::string evil = "\x1b]52;c;x\x07\x1b[31m";
+  auto reporter = text_reporter(queue(), clock_, GetParam());
+  reporter->print({Kind::task, 0, "17/start/1", "pod " + evil, "cause " + evil + "\nDone!"});
+  reporter->print({Kind::output, 0, "17/start/1", {}, "  1 %\r" + evil});
+  const auto seen = lines(std::move(reporter));
+  ASSERT_EQ(seen.size(), 3U);
+  EXPECT_THAT(seen[0], HasSubstr(R"((pod \x1b]52;c;x\x07\x1b[31m)] )"));
+  EXPECT_THAT(seen[0], HasSubstr(R"(cause \x1b]52;c;x\x07\x1b[31m)"));
+  EXPECT_THAT(seen[1], StartsWith("    Done!")) << "no line of ours begins so";
+  EXPECT_THAT(seen[2], HasSubstr("\\x1b]52;c;x\\x07\x1b[31m")) << "a task's colours are its own matter";
+  EXPECT_THAT(seen[2], Not(HasSubstr("1 %")));
+}
+
+INSTANTIATE_TEST_SUITE_P(Terminal, ReporterOfHostileText, testing::Bool());
+
 TEST_F(ReporterTest, AReaderThatHasGoneIsNoTrouble) {
   auto reporter = text_reporter(queue(), clock_, false);
   pipe_.out.reset();

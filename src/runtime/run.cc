@@ -1,12 +1,12 @@
 #include "runtime/run.h"
 
-#include <thread>
+#include <memory>
+#include <utility>
 
 #include <metaflow/error.h>
 
-#include "base/files.h"
 #include "base/format.h"
-#include "base/helpers.h"
+#include "base/text.h"
 #include "runtime/cloner.h"
 
 namespace metaflow::runtime {
@@ -18,29 +18,27 @@ namespace {
 
 constexpr std::int64_t kSecond = 1'000'000;
 constexpr std::int64_t kGrace = 5 * kSecond;       // between asking tasks to stop and killing them
-constexpr std::int64_t kFarewell = kSecond;        // that the store has after tasks were killed at the user's word
+constexpr std::int64_t kFarewell = kSecond / 2;    // that store and tasks have at the user's second word
 constexpr std::int64_t kSyncEvery = 30 * kSecond;  // what a power loss can cost
 constexpr std::size_t kMostEnded = 64;  // attempts that the store has not taken yet; no more are started then
 
-/// Syncs the file system now and then, and does not wait for it.
+/// Syncs the file system now and then. A disk may take minutes for it: nobody waits, and none is begun meanwhile.
 class RegularSync {
  public:
-  RegularSync(base::Clock& clock, std::string path)
-      : clock_(clock), path_(std::move(path)), synced_at_(clock.monotonic_microseconds()) {}
+  explicit RegularSync(const RunServices& services)
+      : services_(services), synced_at_(services.clock.monotonic_microseconds()) {}
 
   void if_due() {
-    if (clock_.monotonic_microseconds() - synced_at_ <= kSyncEvery) return;
-    // Waits for the one before. Without a thread for it, the next one does.
-    for (std::jthread& thread : base::start_helpers(1, [path = path_] { base::sync_file_system(path); }))
-      syncing_ = std::move(thread);
-    synced_at_ = clock_.monotonic_microseconds();
+    if (*syncing_ || services_.clock.monotonic_microseconds() - synced_at_ <= kSyncEvery) return;
+    synced_at_ = services_.clock.monotonic_microseconds();
+    *syncing_ = true;
+    services_.sync_disk([syncing = syncing_] { *syncing = false; });
   }
 
  private:
-  base::Clock& clock_;
-  std::string path_;
+  const RunServices& services_;
   std::int64_t synced_at_;
-  std::jthread syncing_;
+  std::shared_ptr<bool> syncing_ = std::make_shared<bool>(false);
 };
 
 }  // namespace
@@ -86,16 +84,17 @@ void Run::execute(compute::Backend& backend) {
     report_.end();
     services_.reporter.flush();
     backend.stop(running_ids(), compute::Stop::force);
-    backend.end();
+    backend.end(killed_ ? compute::Stop::force : compute::Stop::ask);
     throw;
   }
-  backend.end();
+  backend.end(killed_ ? compute::Stop::force : compute::Stop::ask);
   conclude();
 }
 
 void Run::loop() {
   report_.begin();
-  RegularSync sync(services_.clock, options_.local_root);
+  const base::EventLoop::NoWaiting no_waiting(services_.loop);
+  RegularSync sync(services_);
   while (true) {
     launch();
     report_.flush();
@@ -110,29 +109,46 @@ void Run::loop() {
 }
 
 bool Run::is_over() const {
-  if (!running_.empty()) return false;
   if (!may_wait_) return true;
+  if (!running_.empty()) return false;
   if (committer_.size() > 0 || launcher_.storing() > 0) return false;
   return stopping() || launcher_.empty();
 }
 
 void Run::tell_of_abandoned() {
-  const std::size_t tasks = committer_.size();
-  if (tasks == 0) return;
-  report_.say(ReportLine::Kind::failure,
-              fmt::format("The store has not taken {} task{} that had ended: resume executes {} again.", tasks,
-                          tasks == 1 ? "" : "s", tasks == 1 ? "it" : "them"));
+  if (const std::size_t tasks = committer_.size(); tasks > 0 && lost_) {
+    report_.say(ReportLine::Kind::failure, fmt::format("{} finished task{} could not be committed: `resume` reruns {}.",
+                                                       tasks, tasks == 1 ? "" : "s", tasks == 1 ? "it" : "them"));
+  } else if (tasks > 0) {
+    report_.say(ReportLine::Kind::failure,
+                fmt::format("The store has not taken {} task{} that had ended: resume executes {} again.", tasks,
+                            tasks == 1 ? "" : "s", tasks == 1 ? "it" : "them"));
+  }
+  if (const std::size_t tasks = running_.size(); tasks > 0) {
+    report_.say(ReportLine::Kind::failure,
+                fmt::format("The end of {} task{} was not waited for: resume looks what became of {}.", tasks,
+                            tasks == 1 ? "" : "s", tasks == 1 ? "it" : "them"));
+  }
 }
 
 void Run::conclude() {
-  const auto how = interrupted_                     ? store::RunEnd::interrupted
+  const auto how = interrupted_ || lost_            ? store::RunEnd::interrupted
                    : failure_ || !frontier_.ended() ? store::RunEnd::failed
                                                     : store::RunEnd::done;
   services_.journal.run_ends(services_.clock.wall_microseconds(), how,
-                             interrupted_ ? *interrupted_ : failure_.value_or(""));
+                             lost_          ? lost_->message()
+                             : interrupted_ ? *interrupted_
+                                            : failure_.value_or(""));
   services_.journal.flush();
-  base::sync_file_system(options_.local_root);
-  finish_metadata();
+  finishing_ = true;
+  may_wait_ = !killed_;
+  const base::EventLoop::NoWaiting no_waiting(services_.loop);
+  finish_disk();
+  if (!lost_) finish_metadata();
+  if (lost_) {
+    services_.reporter.flush();
+    throw Error(*lost_);
+  }
   if (stopping()) {
     if (const std::size_t tasks = committer_.stopped(); tasks > 0) {
       report_.say(ReportLine::Kind::run,
@@ -152,14 +168,20 @@ void Run::conclude() {
   services_.reporter.flush();
 }
 
+/// What the file system still has in memory.
+void Run::finish_disk() {
+  const auto synced = std::make_shared<bool>(false);
+  services_.sync_disk([synced] { *synced = true; });
+  if (!*synced) services_.reporter.flush();
+  while (!*synced && may_wait_) services_.loop.run_once();
+}
+
 /// What is still on its way to a metadata service.
 void Run::finish_metadata() {
   if (services_.metadata.idle()) return;
   services_.reporter.flush();
-  finishing_ = true;
-  may_wait_ = true;
   while (!services_.metadata.idle() && may_wait_) services_.loop.run_once();
-  if (services_.metadata.idle()) return;
+  if (services_.metadata.idle() || lost_) return;
   report_.say(ReportLine::Kind::failure,
               "Workflow interrupted before the metadata service had taken all. Its tasks had ended.");
   services_.reporter.flush();
@@ -246,12 +268,12 @@ bool Run::regulate_output() {
 void Run::on_finished(compute::AttemptId attempt, const compute::Verdict& verdict) {
   ScheduledTask task = std::move(running_.extract(attempt).mapped());
   task.log->finish([&](std::string_view text, std::int64_t time) { report_.show_output(task, text, time); });
-  committer_.commit(attempt, std::move(task), verdict);
-  if (killed_ && running_.empty()) {
-    timers_.after(kFarewell, [this] {
-      if (!finishing_) may_wait_ = false;
-    });
+  if (lost_) {
+    services_.journal.attempt_ends(services_.clock.wall_microseconds(), task.ref, task.attempt,
+                                   store::AttemptEnd::stopped, verdict.usage, lost_->message());
+    return;
   }
+  committer_.commit(attempt, std::move(task), verdict);
 }
 
 void Run::on_committed(EndedAttempt&& ended) {
@@ -260,8 +282,10 @@ void Run::on_committed(EndedAttempt&& ended) {
   if (!stopping() && launcher_.try_again(task, ended.verdict)) return;
   ++report_.progress(task.work.step).failed;
   if (stopping()) return;  // the first failure is the one to tell
-  report_.say(task, fmt::format("To execute it again, by itself: {} debug {}", options_.program, task.ref.path()),
-              ReportLine::Kind::failure);
+  report_.say(
+      task,
+      fmt::format("To execute it again, by itself: {} debug {}", base::shell_quoted(options_.program), task.ref.path()),
+      ReportLine::Kind::failure);
   fail(fmt::format("Step {} (task-id {}) failed.", task.ref.step, task.ref.task));
 }
 
@@ -288,7 +312,8 @@ void Run::interrupt(const std::string& why) {
     return;
   }
   if (interrupted_) {
-    killed_ = true;
+    // Whoever is away, and whatever hangs: it is over then.
+    if (!std::exchange(killed_, true)) timers_.after(kFarewell, [this] { may_wait_ = false; });
     if (running_.empty()) may_wait_ = false;
     if (backend_ != nullptr) backend_->stop(running_ids(), compute::Stop::force);
     return;
@@ -296,6 +321,18 @@ void Run::interrupt(const std::string& why) {
   interrupted_ = why;
   report_.say(ReportLine::Kind::failure, why);
   if (!failure_) stop_all();
+}
+
+void Run::lose(const Error& why) {
+  if (lost_) return;
+  const bool was_stopping = stopping();
+  lost_ = why;
+  may_wait_ = false;
+  committer_.close();
+  report_.say(ReportLine::Kind::failure, why.message());
+  if (!why.hint().empty()) report_.say(ReportLine::Kind::run, why.hint());
+  if (backend_ != nullptr) backend_->leave();
+  if (!was_stopping) stop_all();
 }
 
 void Run::stop_all() {

@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include <metaflow/error.h>
+
 #include "base/timers.h"
 #include "compute/backend.h"
 #include "runtime/committer.h"
@@ -46,11 +48,18 @@ class Run : public compute::BackendEvents {
   /// attempt is left then.
   void execute(compute::Backend& backend);
 
-  /// Stops the run: from a signal. The second time tasks are killed, and the store has a last moment to take what has
-  /// ended; when only the store or the metadata is waited for, it is not any more.
+  /// Stops the run: from a signal. The second time tasks are killed, and these, the backend and the store have a last
+  /// moment: the run is over within a second, whatever does not answer. Once nothing runs any more, nothing is waited
+  /// for from then on.
   void interrupt(const std::string& why);
   /// It has failed, or was interrupted: nothing more is started.
-  bool stopping() const { return failure_.has_value() || interrupted_.has_value(); }
+  bool stopping() const { return failure_ || interrupted_ || lost_; }
+
+  /// RunServices::holds may have become true again.
+  void go_on() { committer_.go_on(); }
+  /// Another scheduler has the run, or may take it: tasks here are stopped, those elsewhere left to it, nothing more is
+  /// committed. execute() throws this error then.
+  void lose(const Error& why);
 
   void on_started(compute::AttemptId attempt, const std::string& where) override;
   void on_notice(std::span<const compute::AttemptId> attempts, std::string_view text, bool usual) override;
@@ -62,6 +71,7 @@ class Run : public compute::BackendEvents {
   bool is_over() const;
   void tell_of_abandoned();
   void conclude();
+  void finish_disk();
   void finish_metadata();
   void launch();
   void start(ScheduledTask task, const compute::Attempt& attempt);
@@ -85,9 +95,10 @@ class Run : public compute::BackendEvents {
   bool held_ = false;  // nothing is started until the reader has caught up
   std::optional<std::string> failure_;
   std::optional<std::string> interrupted_;
+  std::optional<Error> lost_;
   bool killed_ = false;     // the user has asked twice
-  bool may_wait_ = true;    // for the store, or, finishing, for the metadata: until the user has asked once too often
-  bool finishing_ = false;  // nothing runs any more; the metadata is waited for
+  bool may_wait_ = true;    // for anything: until the user has asked once too often
+  bool finishing_ = false;  // nothing runs any more; the disk and the metadata are waited for
   base::Timers timers_;
 };
 

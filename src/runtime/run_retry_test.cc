@@ -35,6 +35,19 @@ std::function<AttemptPlan(const compute::Attempt&)> work_ends(std::vector<Attemp
   };
 }
 
+TEST(RunRetry, AKillForLackOfMemoryIsToldBesideWhatWasThrown) {
+  const TestGraph graph = with({});
+  RunWorld world(*graph);
+  AttemptPlan plan = throws("boom");
+  plan.verdict.lost_processes = true;
+  world.backend.plan = work_ends({plan});
+  EXPECT_EQ(world.execute().error, ErrorCode::step_failure);
+  const std::string words = "Before that, the kernel killed a process that the task had started, for lack of memory.";
+  EXPECT_EQ(world.log("work/2/0"), words + "\nTask failed.\n");
+  EXPECT_THAT(world.reporter.lines, Contains("[17/work/2] " + words));
+  EXPECT_EQ(world.history("17").attempts.back().cause, "boom. " + words);
+}
+
 TEST(RunRetry, ATaskIsTriedAgainAfterAPause) {
   const TestGraph graph = with({make_decorator(retry{.times = 2, .minutes_between_retries = 3})});
   RunWorld world(*graph);
@@ -58,7 +71,7 @@ TEST(RunRetry, ATaskIsTriedAgainAfterAPause) {
   EXPECT_EQ(history.attempts[3].how, store::AttemptEnd::done);
   EXPECT_THAT(world.metadata.lines,
               AllOf(Contains("17/work/2 attempt 0 artifacts"), Not(Contains("17/work/2 attempt 1 artifacts")),
-                    Contains("17/work/2 attempt 1 ends badly"), Contains("17/work/2 attempt 2 attempt=2")));
+                    Contains("17/work/2 attempt 1 ends badly"), Contains("17/work/2 attempt 2 begins")));
 }
 
 TEST(RunRetry, WithoutAPauseItIsTriedAgainAtOnceAndBeforeWhatElseWaits) {

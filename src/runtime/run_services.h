@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -22,7 +23,7 @@ struct RunOptions {
   std::vector<std::string> tags;
   std::string name_space;         // of the client inside tasks
   std::string branch;             // of the flow's project; empty: it has none
-  std::vector<std::string> with;  // --with, for the tasks
+  std::vector<std::string> with;  // --with, for the tasks: without secrets
   std::string origin_run;         // of resume
   bool origin_is_known = true;    // to the provider of the metadata: clones may refer to it
   std::string program;            // how the user called it, for what is told to try
@@ -39,6 +40,11 @@ struct RunServices {
   base::EventLoop& loop;
   base::Clock& clock;
   Reporter& reporter;
+  /// Begins to write to the disk what the file system of this machine's files still has in memory, and calls back when
+  /// that is done: from the loop, or at once.
+  std::function<void(std::function<void()> done)> sync_disk;
+  /// Whether this scheduler holds the run, now: nothing is committed otherwise.
+  std::function<bool()> holds = [] { return true; };
 };
 
 }  // namespace metaflow::runtime

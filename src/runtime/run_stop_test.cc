@@ -155,7 +155,7 @@ TEST(RunStop, TheSecondTimeTasksAreKilledAtOnce) {
     if (turn == 2 || turn == 4) world.run->interrupt("Stop.");
   };
   EXPECT_EQ(world.execute().error, ErrorCode::interrupted);
-  EXPECT_THAT(world.backend.asked, ElementsAre("submit start/1/0", "ask 1", "force 1", "end"));
+  EXPECT_THAT(world.backend.asked, ElementsAre("submit start/1/0", "ask 1", "force 1", "end at once"));
   EXPECT_LT(world.elapsed(), 5 * kTestSecond);
 }
 
@@ -233,6 +233,76 @@ TEST(RunStop, DuringThePauseBeforeARetry) {
   EXPECT_LT(world.elapsed(), 18 * kTestSecond);
   EXPECT_THAT(world.committed("work"), SizeIs(2));
   EXPECT_THAT(world.reporter.lines, Contains("Terminating 0 active tasks..."));
+}
+
+/// Whether a run among parts none of which answers any more is over within a second of the second word.
+void expect_over_within_a_second(RunWorld& world, std::int64_t from) {
+  std::int64_t asked = 0;
+  world.on_turn = [&](int) {
+    if (asked != 0 || world.elapsed() < from) return;
+    world.run->interrupt("Stop.");
+    world.run->interrupt("Stop.");
+    asked = world.elapsed();
+  };
+  EXPECT_EQ(world.execute().error, ErrorCode::interrupted);
+  EXPECT_GT(asked, 0);
+  EXPECT_LE(world.elapsed() - asked, kTestSecond);
+  EXPECT_EQ(world.backend.asked.back(), "end at once");
+}
+
+TEST(RunStop, TheSecondTimeNothingIsWaitedFor) {
+  RunWorld world(*fan_out_graph());
+  world.backend.plan = [](const compute::Attempt& attempt) {
+    AttemptPlan plan = ends_well();
+    if (attempt.step.task == "3") plan.takes = 100 * kTestSecond;
+    plan.ignores_asking = plan.ignores_force = true;  // of another machine, say
+    return plan;
+  };
+  world.on_background = [&](store::ScriptedBackground& background) {
+    background.holds = [&](const std::string&) { return world.elapsed() >= 2 * kTestSecond; };
+  };
+  world.metadata.is_idle = [&] { return world.elapsed() < 2 * kTestSecond; };
+  world.sync_disk = [](const std::function<void()>&) {};
+  expect_over_within_a_second(world, 2 * kTestSecond);
+  EXPECT_THAT(world.reporter.lines,
+              AllOf(Contains("The store has not taken 2 tasks that had ended: resume executes them again."),
+                    Contains("The end of 1 task was not waited for: resume looks what became of it.")));
+}
+
+TEST(RunStop, ADiskThatHangsIsNotWaitedForByTheLoop) {
+  RunWorld world(*fan_out_graph());
+  world.options.max_workers = 1;
+  world.backend.plan = [](const compute::Attempt&) {
+    AttemptPlan plan = ends_well();
+    plan.takes = 40 * kTestSecond;
+    return plan;
+  };
+  int syncs = 0;
+  std::function<void()> hanging;
+  world.sync_disk = [&](std::function<void()> done) {
+    if (++syncs == 1) {
+      hanging = std::move(done);
+    } else {
+      EXPECT_EQ(world.committed("end").size(), 1U) << "another is begun while one hangs";
+      done();
+    }
+  };
+  world.expect_done();
+  EXPECT_EQ(syncs, 2);
+  EXPECT_EQ(world.elapsed(), 240 * kTestSecond);
+  hanging();  // the run is gone
+}
+
+TEST(RunStop, ADiskThatHangsAtTheEndIsWaitedForUntilTheUserSaysSo) {
+  RunWorld world(*linear_graph());
+  bool at_end = false;
+  world.sync_disk = [&](const std::function<void()>&) { at_end = true; };
+  int turns = 0;
+  world.on_turn = [&](int) {
+    if (at_end && ++turns == 20) world.run->interrupt("Stop.");
+  };
+  world.expect_done();
+  EXPECT_EQ(turns, 20);
 }
 
 class RunStopLost : public testing::Test {

@@ -206,7 +206,8 @@ void ScriptedBackend::stop(std::span<const AttemptId> attempts, compute::Stop ho
   for (const AttemptId id : attempts) {
     asked.push_back(fmt::format("{} {}", force ? "force" : "ask", id));
     const auto found = running_.find(id);
-    if (found == running_.end() || (!force && found->second.plan.ignores_asking)) continue;
+    if (found == running_.end() || (force ? found->second.plan.ignores_force : found->second.plan.ignores_asking))
+      continue;
     timers_->after(force ? 0 : found->second.plan.stops_after, [this, id, force] {
       if (!running_.contains(id)) return;
       finish(id, dies(fmt::format("Task was killed by {}.", force ? "SIGKILL" : "SIGTERM")));
@@ -214,8 +215,8 @@ void ScriptedBackend::stop(std::span<const AttemptId> attempts, compute::Stop ho
   }
 }
 
-void ScriptedBackend::end() {
-  asked.push_back("end");
+void ScriptedBackend::end(compute::Stop how) {
+  asked.push_back(how == compute::Stop::ask ? "end" : "end at once");
   timers_.reset();
   running_.clear();
 }
@@ -283,7 +284,9 @@ void RunWorld::execute_run(const std::string& id, const std::string& origin) {
   store::Journal journal(directory_ + "/" + id);
   journal.run_begins(clock.now, {});
   options.origin_run = origin;
-  run.emplace(RunServices{graph, store, *background, metadata, journal, loop, clock, reporter}, options, parameters);
+  run.emplace(RunServices{graph, store, *background, metadata, journal, loop, clock, reporter, sync_disk,
+                          [this] { return holds; }},
+              options, parameters);
   if (!remote.empty()) run->mark_remote(remote, "code");
   if (!origin.empty()) {
     const TestLanguage language;
@@ -305,7 +308,9 @@ void RunWorld::audit(const RunResult& result, const std::string& run) const {
   // The store's error comes out as such. What else is not committed, the run has told.
   const bool store_failed = result.error == ErrorCode::data_store;
   bool is_told = store_failed;
-  for (const std::string& line : reporter.lines) is_told = is_told || line.starts_with("The store has not taken");
+  for (const std::string& line : reporter.lines)
+    is_told =
+        is_told || line.find(": resume ") != std::string::npos || line.find("could not be committed") != line.npos;
   for (const std::string& attempt : backend.ended_well) {
     const auto parts = base::split(attempt, '/');
     const TaskRef task{run, parts[0], parts[1]};
@@ -316,8 +321,10 @@ void RunWorld::audit(const RunResult& result, const std::string& run) const {
     EXPECT_TRUE(done || reporter.count(line) == 0) << line;
   }
   if (!backend.asked.empty()) {
-    EXPECT_EQ(backend.asked.back(), "end");
-    EXPECT_EQ(std::count(backend.asked.begin(), backend.asked.end(), "end"), 1);
+    EXPECT_TRUE(backend.asked.back().starts_with("end")) << backend.asked.back();
+    EXPECT_EQ(std::count_if(backend.asked.begin(), backend.asked.end(),
+                            [](const std::string& line) { return line.starts_with("end"); }),
+              1);
   }
   EXPECT_EQ(loop.next_deadline(), std::nullopt) << "a timer of the run is left";
 
@@ -327,7 +334,8 @@ void RunWorld::audit(const RunResult& result, const std::string& run) const {
         << attempt.task.path();
     EXPECT_TRUE(store_failed || is_told || attempt.ended != 0) << attempt.task.path() << " has no end in the journal";
   }
-  const bool had_ended = reporter.count("Its tasks had ended.") > 0;  // it was interrupted while it waited for metadata
+  // It was interrupted while it waited for metadata, and not before.
+  const bool had_ended = reporter.count("Its tasks had ended.") > 0 && reporter.count("Stop.") == 0;
   const auto how = !result.error || had_ended                ? store::RunEnd::done
                    : result.error == ErrorCode::step_failure ? store::RunEnd::failed
                    : result.error == ErrorCode::interrupted  ? store::RunEnd::interrupted

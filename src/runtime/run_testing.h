@@ -42,7 +42,8 @@ struct AttemptPlan {
   std::string output{};                 // that it prints before it ends
   bool starts = true;                   // else it ends without having started
   std::int64_t stops_after = 0;         // microseconds after it was asked to stop
-  bool ignores_asking = false;          // it ends by force only
+  bool ignores_asking = false;          // it ends by force only,
+  bool ignores_force = false;           // and not even then: its platform does not answer
 };
 
 AttemptPlan ends_well();
@@ -102,8 +103,9 @@ class ScriptedBackend : public compute::Backend {
   bool has_room(const std::string& step) const override { return !room || room(step); }
   void submit(const compute::Attempt& attempt) override;
   void stop(std::span<const compute::AttemptId> attempts, compute::Stop how) override;
+  void leave() override { asked.push_back("leave"); }
   void hold_output(bool held) override { asked.push_back(held ? "hold" : "release"); }
-  void end() override;
+  void end(compute::Stop how) override;
 
   std::size_t running() const { return running_.size(); }
   const compute::Attempt& attempt(const std::string& line) const { return submitted.at(line); }
@@ -171,9 +173,12 @@ class RunWorld {
   std::function<void(store::ScriptedBackground&)> on_background;
   std::optional<Run> run;
   RunOptions options;
+  bool holds = true;                           // the lease
   std::vector<std::string> remote;             // steps that are executed elsewhere
   std::map<std::string, std::uint64_t> items;  // that foreachs go over; default: 3
   std::function<void(int turn)> on_turn;       // of the loop, from 1
+  /// Of the run. Default: a disk that takes no time.
+  std::function<void(std::function<void()>)> sync_disk = [](const std::function<void()>& done) { done(); };
 
  private:
   void execute_run(const std::string& id, const std::string& origin);

@@ -40,7 +40,6 @@ std::vector<StepSummary> summarise(const store::RunHistory& history, const std::
     if (step.began == 0) step.began = attempt.began;
     step.peak_memory = std::max(step.peak_memory, attempt.usage.peak_memory);
     step.cpu_seconds += attempt.usage.cpu_seconds;
-    if (attempt.ended > 0) step.busy += attempt.ended - attempt.began;
     if (attempt.how == AttemptEnd::failed) ++step.attempts_failed;
     last[attempt.task.step + "/" + attempt.task.task] = &attempt;
   }

@@ -19,7 +19,6 @@ struct StepSummary {
   std::uint64_t failed = 0;  // whose last attempt failed
   std::uint64_t attempts_failed = 0;
   std::int64_t began = 0;         // microseconds since 1970; 0: not yet
-  std::int64_t busy = 0;          // microseconds of all finished attempts
   std::uint64_t peak_memory = 0;  // bytes, of the largest attempt
   double cpu_seconds = 0;
 

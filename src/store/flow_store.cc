@@ -1,6 +1,8 @@
 #include "store/flow_store.h"
 
 #include <algorithm>
+#include <charconv>
+#include <cstdlib>
 #include <unordered_map>
 #include <utility>
 
@@ -12,6 +14,25 @@
 #include "value/gzip.h"
 
 namespace metaflow::store {
+
+namespace {
+
+// Of packed values whose size is not recorded: bytes.
+constexpr std::uint64_t kMostUnpackedByDefault = 4ULL << 30U;
+constexpr const char* kMostUnpacked = "METAFLOW_MAX_UNPACKED_SIZE";
+
+std::uint64_t most_unpacked() {
+  const char* text = std::getenv(kMostUnpacked);
+  std::uint64_t most = 0;
+  if (text == nullptr || *text == '\0') return kMostUnpackedByDefault;
+  const std::string_view digits = text;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), most);
+  if (error == std::errc() && end == digits.data() + digits.size()) return most;
+  throw Error(ErrorCode::invalid_command,
+              fmt::format("{} is '{}', which is no number of bytes", kMostUnpacked, digits));
+}
+
+}  // namespace
 
 std::string_view name_of(LogSource source) { return source == LogSource::runtime ? "runtime" : "task"; }
 std::string_view name_of(Stream stream) { return stream == Stream::out ? "stdout" : "stderr"; }
@@ -55,9 +76,12 @@ base::SharedBytes FlowStore::payload_of(std::optional<base::SharedBytes>&& blob,
   }
   if (value::is_gzip(blob->bytes())) {
     try {
-      return value::gunzip(*blob);
+      return value::gunzip(*blob, size != 0 ? size : most_unpacked());
     } catch (const Error& error) {
-      throw error.prefixed(fmt::format("The value of '{}' cannot be read from blob {}: ", what, key));
+      const Error prefixed = error.prefixed(fmt::format("The value of '{}' cannot be read from blob {}: ", what, key));
+      if (size != 0) throw prefixed;
+      throw Error(prefixed.code(), prefixed.message(),
+                  fmt::format("To read more, set {} to a number of bytes.", kMostUnpacked));
     }
   }
   if (size != 0 && blob->size() != size) {

@@ -2,6 +2,9 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <zlib.h>
+
+#include <cstdlib>
 
 #include <algorithm>
 
@@ -11,6 +14,8 @@ namespace metaflow::store {
 namespace {
 
 using testing::ElementsAre;
+using testing::EndsWith;
+using testing::HasSubstr;
 
 /// Lists the same directories wherever it is asked, in this order.
 class ListedAsPut : public MemoryStorage {
@@ -48,6 +53,40 @@ TEST(FlowStore, NumbersOfTasksComeByTheirValueAndBeforeTheRest) {
     FlowStore store(std::make_shared<ListedAsPut>(tasks), "F");
     EXPECT_THAT(store.tasks("17", "work"), ElementsAre("9", "10", "100", "10-node-1", "9-node-2"));
   } while (std::next_permutation(tasks.begin(), tasks.end()));
+}
+
+std::string gzip(std::string text) {
+  z_stream stream{};
+  EXPECT_EQ(deflateInit2(&stream, 9, Z_DEFLATED, 15 + 16, 9, Z_DEFAULT_STRATEGY), Z_OK);
+  std::string packed(text.size() + 100, '\0');
+  stream.next_in = reinterpret_cast<Bytef*>(text.data());
+  stream.avail_in = static_cast<unsigned>(text.size());
+  stream.next_out = reinterpret_cast<Bytef*>(packed.data());
+  stream.avail_out = static_cast<unsigned>(packed.size());
+  EXPECT_EQ(deflate(&stream, Z_FINISH), Z_STREAM_END);
+  packed.resize(stream.total_out);
+  deflateEnd(&stream);
+  return packed;
+}
+
+TEST(FlowStore, APackedValueIsNoLargerThanRecorded) {
+  FlowStore store(std::make_shared<MemoryStorage>(), "F");
+  const std::string key(40, 'a');
+  put(store.storage(), "F/data/aa/" + key, gzip(std::string(1'000'000, 'x')));
+  auto failure = [&](std::uint64_t recorded) -> std::string {
+    try {
+      return std::to_string(store.load_value(key, recorded, "v").size());
+    } catch (const Error& error) {
+      return error.what();
+    }
+  };
+  EXPECT_EQ(failure(1'000'000), "1000000");
+  EXPECT_THAT(failure(999'999), EndsWith("A gzip blob unpacks to more than 999999 bytes"));
+  EXPECT_THAT(failure(24), EndsWith("more than 24 bytes"));
+  EXPECT_EQ(failure(0), "1000000") << "of which nothing is recorded";
+  ::setenv("METAFLOW_MAX_UNPACKED_SIZE", "1000", 1);
+  EXPECT_THAT(failure(0), HasSubstr("set METAFLOW_MAX_UNPACKED_SIZE to a number of bytes"));
+  ::unsetenv("METAFLOW_MAX_UNPACKED_SIZE");
 }
 
 }  // namespace

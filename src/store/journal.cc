@@ -5,8 +5,10 @@
 
 #include <metaflow/error.h>
 
+#include "base/file_mode.h"
 #include "base/format.h"
 #include "base/json.h"
+#include "base/plain_file.h"
 #include "base/text.h"
 
 namespace metaflow::store {
@@ -15,6 +17,8 @@ namespace {
 
 using base::Json;
 using base::json_quoted;
+
+constexpr std::int64_t kLastTime = 253'402'300'799 * 1'000'000;  // the year 9999, in microseconds
 
 constexpr std::string_view kAttemptEnds[] = {"running", "done", "failed", "stopped"};
 constexpr std::string_view kRunEnds[] = {"none", "done", "failed", "interrupted"};
@@ -36,6 +40,22 @@ std::string_view name_of(RunEnd how) { return kRunEnds[static_cast<std::size_t>(
 
 std::string journal_path(const std::string& local_root, const std::string& flow, const std::string& run) {
   return path_below(local_root, fmt::format("{}/{}/_meta/journal.jsonl", flow, run));
+}
+
+std::string private_with_path(const std::string& local_root, const std::string& flow, const std::string& run) {
+  return path_below(local_root, fmt::format("{}/{}/_meta/with.json", flow, run));
+}
+
+void write_private_with(const std::string& path, const std::vector<std::string>& with) {
+  base::replace_file(path, Json{{"with", with}}.dump() + "\n", base::kPrivate);
+}
+
+std::optional<std::vector<std::string>> parse_private_with(std::string_view text) {
+  try {
+    return Json::parse_or_throw(text).get<std::vector<std::string>>("with");
+  } catch (const base::JsonMismatch&) {
+    return std::nullopt;
+  }
 }
 
 void Journal::run_begins(std::int64_t time, const RunBegin& run) {
@@ -99,7 +119,7 @@ void Journal::flush() {
 }
 
 std::optional<RunHistory> read_journal(const std::string& path, const std::string& run) {
-  const auto bytes = base::read_file(path);
+  const auto bytes = base::read_plain_file(path);
   if (!bytes) return std::nullopt;
   return parse_journal(bytes->text(), run);
 }
@@ -117,6 +137,7 @@ RunHistory parse_journal(std::string_view text, const std::string& run) {
       const Json json = Json::parse_or_throw(line);
       const auto event = json.get<std::string>("e");
       const auto time = json.get<std::int64_t>("t");
+      if (time < 0 || time > kLastTime) continue;  // differences of such times would overflow
       if (event == "run") {
         const std::string origin = json.get("origin", "");
         if (!origin.empty() && !is_name(NameKind::run, origin)) continue;

@@ -18,6 +18,13 @@ namespace metaflow::store {
 /// The journal of a run below the local root: "/x/.metaflow/Sweep/17/_meta/journal.jsonl".
 std::string journal_path(const std::string& local_root, const std::string& flow, const std::string& run);
 
+/// The options --with of a run in full, in `_meta/with.json`, which its user alone can read: where the journal, which
+/// others may read, has "***".
+std::string private_with_path(const std::string& local_root, const std::string& flow, const std::string& run);
+void write_private_with(const std::string& path, const std::vector<std::string>& with);
+/// Nothing if the text is not what was written.
+std::optional<std::vector<std::string>> parse_private_with(std::string_view text);
+
 /// How a run was begun.
 struct RunBegin {
   std::string command;  // "run", "resume"
@@ -26,7 +33,7 @@ struct RunBegin {
   std::int64_t pid = 0;
   std::uint64_t max_workers = 0;
   std::string name_space;
-  std::vector<std::string> with;
+  std::vector<std::string> with;  // what may be a secret in them is "***"
   std::vector<std::string> tags;
   std::string branch;  // of the flow's project; empty: it has none
 };

@@ -45,6 +45,23 @@ class JournalTest : public testing::Test {
   std::string path_;
 };
 
+TEST_F(JournalTest, TimesThatCannotBeAreNoTimes) {
+  const std::string lines = R"({"e":"run","t":9223372036854775807})"
+                            "\n"
+                            R"({"e":"run","t":-9223372036854775808})"
+                            "\n";
+  EXPECT_EQ(parse_journal(lines, "17").began, 0);
+}
+
+TEST_F(JournalTest, OptionsWithSecretsAreForTheUserAlone) {
+  const std::vector<std::string> with{R"(environment:vars={"TOKEN":"hunter2"})", "retry"};
+  const std::string path = private_with_path(directory_, "F", "17");
+  write_private_with(path, with);
+  EXPECT_EQ(std::filesystem::status(path).permissions(), std::filesystem::perms(0600));
+  EXPECT_EQ(parse_private_with(base::read_file(path)->text()), with);
+  for (const char* damaged : {"", "{}", R"({"with": 1})", "[]"}) EXPECT_FALSE(parse_private_with(damaged));
+}
+
 TEST_F(JournalTest, RoundTrip) {
   write();
   const RunHistory history = read();

@@ -71,14 +71,16 @@ class MetadataWriter {
   /// A new task, of a step that is ready; its id, which is a number. Those of a run go up over all its steps.
   virtual std::string new_task(const std::string& run, const std::string& step) = 0;
 
-  /// While an attempt is on, the writer sees to it that it is known to be alive.
+  /// These two write the fields `attempt` and `attempt_ok`, as far as the readers of this provider need them. Between
+  /// them, the writer sees to it that the attempt is known to be alive.
   virtual void attempt_begins(const TaskRef& /*task*/, int /*attempt*/) {}
   virtual void attempt_ends(const TaskRef& /*task*/, int /*attempt*/, bool /*ok*/) {}
   virtual void add_fields(const TaskRef& task, int attempt, const std::vector<Field>& fields) = 0;
   /// The artifacts of an attempt, as data.json lists them. `finished`: the time of `_task_ok`, which is when the task
   /// finished.
   virtual void add_artifacts(const TaskRef& task, const TaskData& data, std::int64_t finished) = 0;
-  /// The artifacts of a task that is a clone of another: `data` is what the other's attempt left.
+  /// The artifacts of a task that is a clone of another: `data` is what the other's attempt left. Also `attempt` and
+  /// `attempt_ok` of the clone, which has one attempt.
   virtual void clone_artifacts(const TaskRef& task, const TaskRef& origin, const TaskData& data,
                                std::int64_t finished) = 0;
 

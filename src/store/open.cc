@@ -15,10 +15,14 @@ namespace metaflow::store {
 
 namespace {
 
-std::unique_ptr<Storage> open_s3(const std::string& root) {
+std::unique_ptr<Storage> open_s3(const std::string& root, bool impatient = false) {
   const base::Settings settings;
   net::AwsConfig config(net::variables_of(settings));
   S3Options options = s3_options(settings, config);
+  if (impatient) {
+    options.retry.tries = 2;
+    options.retry.longest_wait = 2'000'000;
+  }
   return std::make_unique<S3Storage>(root, std::move(options), std::move(config));
 }
 
@@ -31,6 +35,10 @@ std::unique_ptr<Storage> open_storage(const std::string& type, const std::string
   if (type == "s3") return open_s3(root);
   throw Error(ErrorCode::invalid_command,
               fmt::format("Invalid value for '--datastore': invalid choice: {}. (choose from local, s3)", type));
+}
+
+std::unique_ptr<Storage> open_impatient_storage(const std::string& type, const std::string& root) {
+  return type == "s3" ? open_s3(root, true) : open_storage(type, root);
 }
 
 std::unique_ptr<Metadata> open_metadata(const base::Settings& settings, const std::string& type,

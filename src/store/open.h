@@ -15,6 +15,8 @@ namespace metaflow::store {
 /// for others. `scratch`: a directory that takes all that is written; empty: none.
 std::unique_ptr<Storage> open_storage(const std::string& type, const std::string& root,
                                       const std::string& scratch = {});
+/// The same for a caller that tries again itself: a call that fails is repeated once only.
+std::unique_ptr<Storage> open_impatient_storage(const std::string& type, const std::string& root);
 
 /// `type`: "local", in the directory .metaflow `local_root`, or "service", which is reached as METAFLOW_SERVICE_* say.
 /// The clock outlives it. Throws Error{invalid_command} for others.

@@ -130,6 +130,20 @@ TEST(Expansion, ArraysWithoutElementsMayHaveManyRows) {
   EXPECT_EQ(document.as<Array<double>>().shape()[0], std::size_t{1} << 56);
 }
 
+TEST(Expansion, ElementsWithoutBytesAreNotClaimedInAnyNumber) {
+  for (const char* type : {"U0", "S0"}) {
+    auto array = [&](const std::string& count) {
+      return program(
+          "cnumpy\nndarray\nK\0\x85\x8c\x01"
+          "b\x86R(K\x01\x8a\x08"s +
+          count + "\x85" + "cnumpy\ndtype\n\x8c\x02" + type + "\x85R\x89" + "C\0tb"s);
+    };
+    for (const std::string& count : {"\0\0\0\0\0\0\0\x40"s, "\x56\x55\x55\x55\x55\x55\x55\x55"s})
+      EXPECT_THAT(error_of([&] { read(array(count)); }).message(), HasSubstr("a numpy array is too large"));
+    EXPECT_EQ(read(array("\3\0\0\0\0\0\0\0"s)).root().size(), 3U);
+  }
+}
+
 TEST(Expansion, CallsCannotMultiplyTheirArguments) {
   // p = Path(p, p), thirty times
   std::string opcodes =

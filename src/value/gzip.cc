@@ -7,17 +7,22 @@
 
 #include <metaflow/error.h>
 
+#include "base/format.h"
+
 namespace metaflow::value {
 
 bool is_gzip(std::span<const std::byte> bytes) {
   return bytes.size() >= 2 && bytes[0] == std::byte{0x1f} && bytes[1] == std::byte{0x8b};
 }
 
-base::SharedBytes gunzip(const base::SharedBytes& packed) {
+base::SharedBytes gunzip(const base::SharedBytes& packed, std::uint64_t most) {
   auto fail = [](const char* what) {
     throw Error(ErrorCode::data_store, std::string("A gzip blob is damaged: ") + what);
   };
   z_stream stream{};
+  auto too_large = [most] {
+    throw Error(ErrorCode::data_store, fmt::format("A gzip blob unpacks to more than {} bytes", most));
+  };
   if (inflateInit2(&stream, 15 + 16) != Z_OK) fail("zlib does not start");  // 16: gzip header
   struct End {
     z_stream* stream;
@@ -35,7 +40,11 @@ base::SharedBytes gunzip(const base::SharedBytes& packed) {
       stream.avail_in = static_cast<unsigned>(step);
       input = input.subspan(step);
     }
-    if (out.size() == written) out.resize(std::max<std::size_t>({out.size() * 2, packed.size() * 3, 4096}));
+    if (written > most) too_large();
+    if (out.size() == written) {
+      const std::uint64_t wanted = std::max<std::uint64_t>({out.size() * 2, packed.size() * 3, 4096});
+      out.resize(std::min(wanted, std::max(most, most + 1)));  // the one more shows that there is more
+    }
     const std::size_t room = std::min(out.size() - written, kStep);
     stream.next_out = reinterpret_cast<Bytef*>(out.data() + written);
     stream.avail_out = static_cast<unsigned>(room);
@@ -45,6 +54,7 @@ base::SharedBytes gunzip(const base::SharedBytes& packed) {
     if (result == Z_BUF_ERROR && stream.avail_in == 0 && input.empty()) fail("it is cut off");
     if (result != Z_OK && result != Z_BUF_ERROR) fail(stream.msg != nullptr ? stream.msg : "it is no gzip data");
   }
+  if (written > most) too_large();
   out.resize(written);
   return base::SharedBytes(std::move(out));
 }

@@ -101,6 +101,8 @@ std::vector<std::size_t> shape_of(const Value& shape) {
   return sizes;
 }
 
+constexpr std::size_t kMostWithoutBytes = 1 << 20;
+
 /// The elements, if they are as many as the bytes are.
 std::size_t checked_count(const std::vector<std::size_t>& shape, std::size_t item_size, std::size_t bytes) {
   std::size_t count = 1;
@@ -111,6 +113,8 @@ std::size_t checked_count(const std::vector<std::size_t>& shape, std::size_t ite
       if (__builtin_mul_overflow(count, size, &count)) fail_pickle("a numpy array is too large");
     }
   }
+  // Elements without a byte, as of type U0, can be claimed in any number.
+  if (item_size == 0 && count > kMostWithoutBytes) fail_pickle("a numpy array is too large");
   std::size_t total = 0;
   if (__builtin_mul_overflow(count, item_size, &total) || total != bytes)
     fail_pickle("a numpy array has the wrong number of bytes");

@@ -10,7 +10,6 @@ import sys
 import threading
 import time
 
-import s3
 from conftest import BUILD
 
 READ = """
@@ -94,8 +93,8 @@ class User:
 class Gate:
     """Where tasks of the flow `placed` report, and wait."""
 
-    def __init__(self):
-        self.listener = socket.create_server(("127.0.0.1", 0))
+    def __init__(self, address="127.0.0.1"):
+        self.listener = socket.create_server((address, 0))
         self.port = self.listener.getsockname()[1]
         self.waiting = []
         self.changed = threading.Condition()
@@ -130,7 +129,7 @@ class Gate:
                     pass
 
 
-def interrupt(process, twice=False):
+def interrupt(process, twice=False, seconds=60):
     """Ctrl-C, and once more when the first was understood. What it printed since."""
     lines = []
     process.send_signal(signal.SIGINT)
@@ -140,7 +139,7 @@ def interrupt(process, twice=False):
             if "Workflow interrupted" in line:
                 break
         process.send_signal(signal.SIGINT)
-    return "".join(lines) + process.communicate(timeout=60)[0]
+    return "".join(lines) + process.communicate(timeout=seconds)[0]
 
 
 def kill_scheduler(process):

@@ -44,11 +44,32 @@ def lineage(run):
     )
 
 
+# What costs a file per task and says nothing new: docs/format.md. A task in Python has the facts about the machine twice.
+LEFT_OUT = {"attempt", "attempt_ok", "origin-run-id", "foreach-stack", "runtime", "user", "metaflow_version", "script-name"}
+OF_PYTHON = {"python_version", "git-info"}
+
+
+def kinds_of_metadata(task):
+    return {(entry.name, entry.type) for entry in task.metadata if entry.name not in OF_PYTHON}
+
+
+def check_metadata(ours, theirs):
+    our_parameters, their_parameters = (run["_parameters"].task for run in (ours, theirs))
+    assert kinds_of_metadata(our_parameters) == kinds_of_metadata(their_parameters)
+    for name in ("runtime", "user", "start_step", "end_step", "attempt-done"):
+        assert our_parameters.metadata_dict[name] == their_parameters.metadata_dict[name]
+    assert their_parameters.metadata_dict["script-name"].removesuffix(".py") == our_parameters.metadata_dict["script-name"]
+    our_tasks = by_place(ours)
+    for at, tasks in by_place(theirs).items():
+        assert kinds_of_metadata(our_tasks[at][0]) == {(name, kind) for name, kind in kinds_of_metadata(tasks[0]) if name not in LEFT_OUT}
+
+
 def test_a_run_looks_like_that_of_the_same_flow_in_python(cli, client):
     """A foreach, a switch, a recursion and a static split inside each other."""
     ours = client.Run("Maze/" + cli.run("maze"))
     theirs = client.Run("Maze/" + cli.run_python("maze"))
     assert lineage(ours) == lineage(theirs)
+    check_metadata(ours, theirs)
     our_tasks = by_place(ours)
     for at, their_tasks in by_place(theirs).items():
         for our_task, their_task in zip(our_tasks[at], their_tasks, strict=True):

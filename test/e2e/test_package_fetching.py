@@ -127,6 +127,26 @@ def test_no_unpacker(cli, server):
     assert bootstrap(cli, "dash", ["tar", "python3"], env, "version").returncode == 0
 
 
+@pytest.mark.parametrize("shell", SHELLS)
+def test_what_others_may_have_put_in_its_place_is_not_executed(cli, shell):
+    digest = "0" * 64
+    env = {"MF_URL": "http://127.0.0.1:1/", "MF_SHA256": digest}
+    program = cli.directory / "there" / digest / "bin/flow"
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh\necho evil\n")
+    program.chmod(0o755)
+    home = program.parent.parent
+    assert bootstrap(cli, shell, ["ls"], env).stdout == "evil\n", "it is one's own"
+    home.chmod(0o777)
+    refused = bootstrap(cli, shell, ["ls"], env)
+    assert refused.returncode == 96 and "others can write in" in refused.stderr, refused
+    home.chmod(0o755)
+    home.rename(home.with_name("elsewhere"))
+    home.symlink_to("elsewhere")
+    refused = bootstrap(cli, shell, ["ls"], env)
+    assert refused.returncode == 96 and "is not ours" in refused.stderr, refused
+
+
 def test_another_machine(cli):
     failed = bootstrap(cli, "dash", [], {"MF_URL": "http://x/", "MF_SHA256": "0", "MF_MACHINE": "s390x"}, "version")
     assert failed.returncode == 96 and "the flow was built for s390x" in failed.stderr

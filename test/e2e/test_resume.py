@@ -42,6 +42,11 @@ def finished(run):
     return {at for at, task in places(run).items() if task.finished}
 
 
+def own_metadata(task):
+    """What the client shows, without what makes the task a clone, and the attempt, of which a clone has one."""
+    return {name: value for name, value in task.metadata_dict.items() if name not in ("origin-run-id", "origin-task-id", "attempt", "attempt-done")}
+
+
 def check_resumed(client, flow, origin_id, resumed_id, whole, killed=False):
     """The resumed run is as good as `whole`, and executed just what had not finished. If the scheduler was killed, a task
     can be finished of which the client does not know it yet."""
@@ -61,6 +66,7 @@ def check_resumed(client, flow, origin_id, resumed_id, whole, killed=False):
             assert task.origin_pathspec == before[at].pathspec
             if before[at].finished:
                 assert {a.id: a.sha for a in task} == {a.id: a.sha for a in before[at]}
+                assert own_metadata(task) == own_metadata(before[at])
         else:
             assert task.origin_pathspec is None
             assert task["origin"].data == origin_id and task["pathspec"].data == task.pathspec
@@ -227,11 +233,15 @@ def test_renamed_step(cli, client):
         f"Run {origin_id} does not fit the flow as it is now: its task foreach_split/2 fans out to foreach_inner, "
         "where step foreach_split fans out to foreach_body now" in result.err
     )
-    assert "resume foreach_split." in result.err
-    # The advice helps, and the run that was refused is not the newest.
-    resumed = client.Run("SmallForeach/" + cli.resume("renamed", "foreach_split")[0])
+    assert "resume foreach_body." in result.err
+    # The advice helps, also twice, and the run that was refused is not the newest.
+    resumed_id, _ = cli.resume("renamed", "foreach_body")
+    resumed = client.Run(f"SmallForeach/{resumed_id}")
+    assert is_clone(resumed["foreach_split"].task)
     assert resumed.successful and resumed["end"].task["joined"].data == [1, 2, 3]
     assert resumed.origin_pathspec == f"SmallForeach/{origin_id}" and is_clone(resumed["start"].task)
+    again = client.Run("SmallForeach/" + cli.resume("renamed", "--origin-run-id", resumed_id)[0])
+    assert all(is_clone(task) for task in places(again).values())
 
 
 def test_renamed_step_that_had_not_finished(cli, client):

@@ -11,10 +11,13 @@ TIMED_OUT = "metaflow.plugins.timeout_decorator.TimeoutException"
 
 
 def attempts(task):
-    """The attempts that the metadata of a task tells of."""
+    """The attempts that the metadata of a task tells of. One that was the only one is not told of."""
+    told = sorted(int(entry.value) for entry in task.metadata if entry.type == "attempt")
+    assert told == list(range(len(told))) and len(told) != 1
+    for attempt in told:
+        assert {entry.type for entry in type(task)(task.pathspec, attempt=attempt).metadata} >= {"attempt", "internal_attempt_status"}
     begun = {int(entry.value) for entry in task.metadata if entry.type == "attempt"}
     done = {int(entry.value) for entry in task.metadata if entry.type == "attempt-done"}
-    assert begun <= set(range(len(begun) + 1))
     return 1 + max(begun, default=0), done
 
 

@@ -1,5 +1,5 @@
 // Where tasks of tests report, and wait: a server of the test on this machine, whose network the containers of its
-// platforms share.
+// platforms share. (A real cluster's do not: it listens at an address that they reach.)
 #pragma once
 
 #include <arpa/inet.h>
@@ -11,12 +11,12 @@
 #include <string>
 
 /// Reports to the server; the connection lasts as long as the process.
-inline int connect_to_gate(int port, int number) {
+inline int connect_to_gate(int port, int number, const std::string& host = "127.0.0.1") {
   const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(static_cast<std::uint16_t>(port));
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (::inet_pton(AF_INET, host.c_str(), &address.sin_addr) != 1) throw std::runtime_error("no address: " + host);
   if (::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
     throw std::runtime_error("nobody listens");
   const std::string hello = std::to_string(number) + "\n";
@@ -25,8 +25,8 @@ inline int connect_to_gate(int port, int number) {
 }
 
 /// The same, and waits until it is answered.
-inline void wait_at_gate(int port, int number) {
-  const int fd = connect_to_gate(port, number);
+inline void wait_at_gate(int port, int number, const std::string& host = "127.0.0.1") {
+  const int fd = connect_to_gate(port, number, host);
   char answer = 0;
   if (::read(fd, &answer, 1) != 1) throw std::runtime_error("nobody answers");
   ::close(fd);

@@ -17,6 +17,7 @@ struct Placed : mf::FlowSpec<Placed> {
   mf::Parameter<int> until{{.value = 1, .help = "From this attempt on nothing does."}};
   mf::Parameter<int> seconds{{.value = 0, .help = "How long each works; it prints a line each second."}};
   mf::Parameter<int> port{{.value = 0, .help = "Tasks connect to it, and wait until they are answered."}};
+  mf::Parameter<std::string> host{{.value = "127.0.0.1", .help = "Where that port is."}};
 
   std::vector<int> items;
   std::string place;  // where the last step was executed
@@ -36,7 +37,7 @@ struct Placed : mf::FlowSpec<Placed> {
     std::printf("working on %d\n", item);
     std::fprintf(stderr, "attempt %d\n", attempt);
     std::fflush(stdout);
-    if (*port > 0) wait_at_gate(*port, item);
+    if (*port > 0) wait_at_gate(*port, item, *host);
     for (int i = 1; i <= *seconds; ++i) {
       std::this_thread::sleep_for(std::chrono::seconds(1));
       std::printf("item %d second %d\n", item, i);

@@ -138,9 +138,9 @@ TEXTS = {
         '\n[]\n{"e":1}\n{"e":"over","t":"x"}\nnull\n{"e":"expect","t":1e300,"step":5,"n":-2}\n',
     ],
     "lease": [
-        '{"user": "me", "host": "h", "boot": "b", "pid_space": "pid:[1]", "pid": 1, "pid_began": 5, "run": "17", "since": 1, "renewed": 9000000000000000, "released": false}',
-        '{"user": "me", "host": "h", "boot": "b", "pid_space": "", "pid": -1, "pid_began": 5, "run": "17", "since": -9223372036854775808, "renewed": 9223372036854775807, "released": false}',
-        '{"user": "me", "host": "h", "boot": "b", "pid_space": "", "pid": 1e300, "pid_began": 1e99, "run": "17", "since": 1, "renewed": 1, "released": false}',
+        '{"user": "me", "host": "h", "boot": "b", "pid_space": "pid:[1]", "pid": 1, "pid_began": 5, "run": "17", "since": 1, "renewed": 9000000000000000, "token": "t", "released": false}',
+        '{"user": "me", "host": "h", "boot": "b", "pid_space": "", "pid": -1, "pid_began": 5, "run": "17", "since": -9223372036854775808, "renewed": 9223372036854775807, "token": "t", "released": false}',
+        '{"user": "me", "host": "h", "boot": "b", "pid_space": "", "pid": 1e300, "pid_began": 1e99, "run": "17", "since": 1, "renewed": 1, "token": "t", "released": false}',
         "{}", "",
     ],
     "exit_report": [

@@ -11,6 +11,7 @@
 #include "net/url.h"
 #include "net/xml.h"
 #include "readers.h"
+#include "store/s3/content_range.h"
 #include "store/s3/s3_client.h"
 
 namespace metaflow::fuzz {
@@ -35,6 +36,8 @@ void take_header(std::string_view input) {
   (void)base::parse_iso_time(input);
   (void)net::printable_url(input);
   require(base::percent_decode(base::percent_encode(input)) == input, "text is decoded as encoded");
+  const auto range = store::parse_content_range(input);
+  require(!range || (range->first <= range->last && range->last < range->total), "a part is within the whole");
   succeeds({ErrorCode::invalid_command}, [&] { (void)store::parse_s3_url(text); });
   succeeds({ErrorCode::invalid_command}, [&] { (void)store::parse_s3_url("s3://" + text); });
 }

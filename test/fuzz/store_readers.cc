@@ -47,7 +47,10 @@ class Directory {
 void take_gzip(std::string_view input) {
   const base::SharedBytes packed{std::string(input)};
   if (!value::is_gzip(packed.bytes())) return;
-  succeeds({ErrorCode::data_store}, [&] { (void)value::gunzip(packed); });
+  succeeds({ErrorCode::data_store}, [&] {
+    constexpr std::uint64_t kMost = 1 << 20;
+    require(value::gunzip(packed, kMost).size() <= kMost, "no more is unpacked than is allowed");
+  });
 }
 
 void take_log(std::string_view input) {
@@ -103,6 +106,7 @@ void take_journal(std::string_view input) {
   const auto history = store::read_journal(directory.path() + "/journal.jsonl", "1");
   require(history.has_value(), "there is a journal");
   for (const auto& attempt : history->attempts) require(attempt.task.run == "1", "its attempts are of the run");
+  (void)store::parse_private_with(input);
   (void)runtime::summarise(*history, {"start", "work"});
   // What is written behind it is read, if it ends with a whole line.
   if (!input.empty() && !input.ends_with('\n')) return;
@@ -119,13 +123,16 @@ void take_lease(std::string_view input) {
   base::make_directories(directory.path() + "/Flow/1/_meta");
   directory.write("Flow/1/_meta/lease_execute.0.json", input);
   store::LocalStorage storage(directory.path());
-  const auto last = runtime::Lease::last_holder(storage, "Flow", "1", "execute");
-  const auto holder = runtime::Lease::holder(storage, "Flow", "1", "execute", clock);
-  require(last || !holder, "who holds it held it last");
-  const bool free = succeeds({ErrorCode::invalid_command},
-                             [&] { runtime::Lease::refuse_if_held(storage, "Flow", "1", "execute", clock); });
-  require(free == !holder, "who holds it is refused for");
-  if (last) (void)last->name();
+  const runtime::LeaseSite site{storage, clock};
+  const runtime::LeaseName name{"Flow", "1"};
+  const auto holder = runtime::lease_holder(site, name);
+  runtime::LeaseWatch watch(site, name);
+  const auto view = watch.look();
+  require(holder.has_value() == (view.state != runtime::LeaseWatch::State::free), "who holds it is seen to hold it");
+  if (holder) {
+    (void)holder->name();
+    succeeds({ErrorCode::invalid_command}, [&] { runtime::refuse_lease(watch, view); });
+  }
 }
 
 void take_settings(std::string_view input) {

@@ -114,7 +114,7 @@ def run(*command, **more):
     return done.stdout
 
 
-def wait_for(what, holds, seconds=90):
+def wait_for(what, holds, seconds=900):
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end, f"{what}: it does not happen in {seconds} s"

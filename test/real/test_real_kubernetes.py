@@ -19,6 +19,7 @@ import kubernetes_cluster
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("METAFLOW_BUILD", "/nowhere"))
 ROOM = os.environ.get("METAFLOW_REAL_KUBERNETES")
+PATIENCE = 900  # seconds. What has not happened then does not happen: no test relies on how fast this machine is.
 pytestmark = pytest.mark.skipif(not ROOM, reason="a real Kubernetes is for dev/real-kubernetes")
 
 USER = "system:serviceaccount:metaflow:metaflow-scheduler"
@@ -27,6 +28,14 @@ KEYS = {"AWS_ACCESS_KEY_ID": "peerkey", "AWS_SECRET_ACCESS_KEY": "peersecret/+="
 SMALL = "kubernetes:cpu=0.05,memory=50,disk=50"
 RETRY = ("--with", "retry:times=1,minutes_between_retries=0")
 BUCKET = "import sys, boto3; boto3.client('s3', endpoint_url=sys.argv[1], region_name='us-east-1').create_bucket(Bucket='runs')"
+
+
+sys.path.insert(0, str(ROOT / "test" / "e2e"))
+
+# As in test/e2e: flows inherit what is ignored, which an interrupt is where the tests are a background job of a script.
+for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")
@@ -62,19 +71,18 @@ def grant(cluster, namespace):
     with contextlib.suppress(AssertionError):  # there from last time
         cluster.kubectl("-n", namespace, "create", "secret", "generic", "s3-access", *keys)
     if namespace != "metaflow":
-        with contextlib.suppress(AssertionError):
-            cluster.kubectl("-n", namespace, "create", "rolebinding", "m", "--role", "metaflow-scheduler", "--serviceaccount", "metaflow:metaflow-scheduler")
+        cluster.kubectl("-n", namespace, "create", "rolebinding", "m", "--role", "metaflow-scheduler", "--serviceaccount", "metaflow:metaflow-scheduler")
 
 
 class Flow:
-    """Runs of one user in one directory."""
+    """Runs of one user in one directory, and in one namespace."""
 
-    def __init__(self, cluster, directory):
-        self.cluster, self.directory = cluster, directory
+    def __init__(self, cluster, directory, namespace):
+        self.cluster, self.directory, self.namespace = cluster, directory, namespace
         self.environment = {
             "PATH": os.environ["PATH"], "HOME": str(directory), "USER": "tester", **KEYS, "AWS_DEFAULT_REGION": "us-east-1",
             "METAFLOW_S3_ENDPOINT_URL": S3, "METAFLOW_ALLOW_PLAIN_HTTP": "1", "METAFLOW_DATASTORE_SYSROOT_S3": f"s3://runs/{directory.name}-{time.time_ns()}",
-            "METAFLOW_DEFAULT_DATASTORE": "s3", "METAFLOW_KUBERNETES_NAMESPACE": "metaflow", "METAFLOW_KUBERNETES_SECRETS": "s3-access",
+            "METAFLOW_DEFAULT_DATASTORE": "s3", "METAFLOW_KUBERNETES_NAMESPACE": namespace, "METAFLOW_KUBERNETES_SECRETS": "s3-access",
             "METAFLOW_KUBERNETES_PATIENCE": "5", "KUBECONFIG": str(cluster.config / "metaflow-scheduler.kubeconfig"),
         }  # fmt: skip
 
@@ -85,14 +93,14 @@ class Flow:
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
 
-    def run(self, *arguments, status=0, env=None, timeout=300):
+    def run(self, *arguments, status=0, env=None):
         process = self.start("placed", *arguments, env=env)
-        out, _ = process.communicate(timeout=timeout)
+        out, _ = process.communicate(timeout=PATIENCE)
         assert process.returncode == status, out
         return out
 
-    def objects(self, kind, namespace="metaflow"):
-        return json.loads(self.cluster.kubectl("-n", namespace, "get", kind, "-o", "json"))["items"]
+    def objects(self, kind):
+        return json.loads(self.cluster.kubectl("-n", self.namespace, "get", kind, "-o", "json"))["items"]
 
     def names(self, kind, words):
         return [o["metadata"]["name"] for o in self.objects(kind) if words in o["metadata"]["name"]]
@@ -101,14 +109,31 @@ class Flow:
         def active():
             return [p for p in self.objects("pods") if p["status"].get("phase") in ("Pending", "Running")]
 
-        kubernetes_cluster.wait_for("no pod runs", lambda: not active())
+        kubernetes_cluster.wait_for("no pod runs", lambda: not active(), PATIENCE)
         assert [name for name in self.names("secrets", "mf-")] == []
 
 
 @pytest.fixture
 def flow(cluster, tmp_path):
+    """In a namespace of its own, so that what another test leaves behind, or is still ending, is nothing to this one."""
     (tmp_path / ".metaflow").mkdir()
-    return Flow(cluster, tmp_path)
+    namespace = f"test-{time.time_ns()}"
+    cluster.kubectl("create", "namespace", namespace)
+    grant(cluster, namespace)
+    yield Flow(cluster, tmp_path, namespace)
+    cluster.kubectl("delete", "namespace", namespace, "--wait=false")
+
+
+@pytest.fixture
+def gate():
+    """Where tasks wait until the test lets them go on."""
+    from remote import Gate
+
+    gate = Gate(kubernetes_cluster.ADDRESS)
+    gate.options = ("--host", kubernetes_cluster.ADDRESS, "--port", gate.port)
+    yield gate
+    gate.release()
+    gate.listener.close()
 
 
 def until(process, words, lines=None):
@@ -121,23 +146,22 @@ def until(process, words, lines=None):
     raise AssertionError("".join(lines))
 
 
-def calls(cluster, begin):
-    """Requests of the scheduler since a line of the audit log."""
+def calls(flow):
+    """Requests of the scheduler, by the audit log."""
     counted = collections.Counter()
-    for line in (cluster.logs / "audit.json").read_text().splitlines()[begin:]:
+    for line in (flow.cluster.logs / "audit.json").read_text().splitlines():
         event = json.loads(line)
-        if event["user"]["username"] == USER and event["stage"] == "ResponseComplete":
-            what = event["objectRef"]
+        what = event.get("objectRef", {})
+        if event["user"]["username"] == USER and event["stage"] == "ResponseComplete" and what.get("namespace") == flow.namespace:
             counted[f"{event['verb']} {what['resource']}{'/' + what['subresource'] if 'subresource' in what else ''}"] += 1
     return counted
 
 
-def test_all_steps(flow, cluster):
-    begin = len((cluster.logs / "audit.json").read_text().splitlines())
+def test_all_steps(flow):
     out = flow.run("run", "--n", "12", "--max-workers", "6", "--with", SMALL)
     assert "12 squares" in out and out.endswith("Done!\n"), out
     flow.nothing_is_left()
-    counted = calls(cluster, begin)
+    counted = calls(flow)
     assert counted["create jobs"] == 15 and counted["get pods/log"] <= 15 and counted["create secrets"] == counted["delete secrets"] == 1, counted
     assert counted["list pods"] <= 2 and counted["watch pods"] == 1 and counted.total() <= 35, counted
 
@@ -162,7 +186,7 @@ WAITING = {
                  r"Pod is pending: ErrImagePull: failed to pull and unpack image .*: not found"),
     "bad name": ({"METAFLOW_KUBERNETES_CONTAINER_IMAGE": "Debian"}, r"Pod is pending: InvalidImageName: "),
     "no secret": ({"METAFLOW_KUBERNETES_SECRETS": "s3-access,none"}, r'Pod is pending: CreateContainerConfigError: secret "none" not found'),
-    "no account": ({"METAFLOW_KUBERNETES_SERVICE_ACCOUNT": "nobody"}, r'FailedCreate: error looking up service account metaflow/nobody: serviceaccount "nobody" not found'),
+    "no account": ({"METAFLOW_KUBERNETES_SERVICE_ACCOUNT": "nobody"}, r'FailedCreate: error looking up service account \S+/nobody: serviceaccount "nobody" not found'),
 }  # fmt: skip
 
 
@@ -178,105 +202,101 @@ def test_no_room(flow):
     process = flow.start("placed", "run", "--n", "1", "--with", "kubernetes:cpu=1000")
     until(process, "Pod is pending: Unschedulable: 0/1 nodes are available: 1 Insufficient cpu")
     process.send_signal(signal.SIGINT)
-    assert "1 running task was stopped." in process.communicate(timeout=60)[0]
+    assert "1 running task was stopped." in process.communicate(timeout=PATIENCE)[0]
     flow.nothing_is_left()
 
 
 def test_quota(flow, cluster):
-    with contextlib.suppress(AssertionError):
-        cluster.kubectl("create", "namespace", "full")
-    grant(cluster, "full")
-    cluster.kubectl("-n", "full", "create", "quota", "few", "--hard=pods=0")
-    process = flow.start("placed", "run", "--n", "1", env={"METAFLOW_KUBERNETES_NAMESPACE": "full"})
+    cluster.kubectl("-n", flow.namespace, "create", "quota", "few", "--hard=pods=0")
+    process = flow.start("placed", "run", "--n", "1")
     lines = until(process, "The cluster makes no pod yet: FailedCreate: exceeded quota: few, requested: pods=1, used: pods=0, limited: pods=0")
-    cluster.kubectl("-n", "full", "delete", "quota", "few")
-    out = "".join(lines) + process.communicate(timeout=180)[0]
+    cluster.kubectl("-n", flow.namespace, "delete", "quota", "few")
+    out = "".join(lines) + process.communicate(timeout=PATIENCE)[0]
     assert process.returncode == 0, out
 
 
 def test_restricted(flow, cluster):
-    with contextlib.suppress(AssertionError):
-        cluster.kubectl("create", "namespace", "strict")
-    cluster.kubectl("label", "namespace", "strict", "--overwrite", "pod-security.kubernetes.io/enforce=restricted")
-    grant(cluster, "strict")
-    env = {"METAFLOW_KUBERNETES_NAMESPACE": "strict"}
-    out = flow.run("run", "--n", "1", env=env, status=1)
+    cluster.kubectl("label", "namespace", flow.namespace, "pod-security.kubernetes.io/enforce=restricted")
+    out = flow.run("run", "--n", "1", status=1)
     assert 'FailedCreate: violates PodSecurity "restricted:latest"' in out and "was given up" in out, out
     safe = json.dumps({"run_as_non_root": True, "run_as_user": 1000, "allow_privilege_escalation": False})
-    process = flow.start("sweep", "run", "--n", "1", "--with", f"{SMALL},security_context={safe}", env=env)
-    out = process.communicate(timeout=180)[0]
+    process = flow.start("sweep", "run", "--n", "1", "--with", f"{SMALL},security_context={safe}")
+    out = process.communicate(timeout=PATIENCE)[0]
     assert process.returncode == 0, out
 
 
 @pytest.mark.parametrize("how", ["delete", "force", "evict"])
-def test_a_pod_that_goes(flow, cluster, how):
-    process = flow.start("placed", "run", "--n", "1", "--seconds", "6", *RETRY)
-    lines = until(process, "second 2")
+def test_a_pod_that_goes(flow, cluster, gate, how):
+    process = flow.start("placed", "run", "--n", "1", *gate.options, *RETRY)
+    lines = until(process, "working on 0")
+    gate.wait_for(1, PATIENCE)
     job = re.search(r"job (mf-placed-work-[0-9a-f]+)", lines[-1])[1]
     (pod,) = flow.names("pods", job)
     if how == "evict":
-        eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": "metaflow"}}
-        cluster.kubectl("create", "--raw", f"/api/v1/namespaces/metaflow/pods/{pod}/eviction", "-f", "-", input=json.dumps(eviction))
+        eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": flow.namespace}}
+        cluster.kubectl("create", "--raw", f"/api/v1/namespaces/{flow.namespace}/pods/{pod}/eviction", "-f", "-", input=json.dumps(eviction))
     else:
-        cluster.kubectl("-n", "metaflow", "delete", "pod", pod, "--wait=false", *(["--force", "--grace-period=0"] if how == "force" else []))
-    out = "".join(lines) + process.communicate(timeout=180)[0]
+        cluster.kubectl("-n", flow.namespace, "delete", "pod", pod, "--wait=false", *(["--force", "--grace-period=0"] if how == "force" else []))
+    gate.wait_for(2, PATIENCE)
+    gate.release()
+    out = "".join(lines) + process.communicate(timeout=PATIENCE)[0]
     words = "EvictionByEvictionAPI: Eviction API: evicting" if how == "evict" else "somebody deleted it"
     assert process.returncode == 0 and (f"The pod was ended by the cluster, on node node-1: {words}" in out or "The pod is gone" in out), out
     flow.nothing_is_left()
 
 
 @pytest.mark.parametrize("twice", [False, True])
-def test_interrupt(flow, twice):
-    process = flow.start("placed", "run", "--n", "3", "--seconds", "100")
-    until(process, "second 2")
-    process.send_signal(signal.SIGINT)
-    if twice:
-        time.sleep(0.3)
-        process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=60)
+def test_interrupt(flow, gate, twice):
+    from remote import interrupt
+
+    process = flow.start("placed", "run", "--n", "3", *gate.options)
+    gate.wait_for(3, PATIENCE)
+    out = interrupt(process, twice, PATIENCE)
     assert process.returncode == 1 and "3 running tasks were stopped." in out, out
     flow.nothing_is_left()
 
 
-def test_many_are_stopped_together(flow, cluster):
-    begin = len((cluster.logs / "audit.json").read_text().splitlines())
+def test_many_are_stopped_together(flow):
     process = flow.start(
         "placed", "run", "--n", "300", "--max-num-splits", "300", "--max-workers", "300", env={"METAFLOW_KUBERNETES_NODE_SELECTOR": "no=such"}
     )
-    kubernetes_cluster.wait_for("300 jobs", lambda: len(flow.names("jobs", "placed-work")) == 300)
+    kubernetes_cluster.wait_for("300 jobs", lambda: len(flow.names("jobs", "placed-work")) == 300, PATIENCE)
     process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1 and "300 running tasks were stopped." in out, out
-    kubernetes_cluster.wait_for("no job is left", lambda: not flow.names("jobs", "placed-work"))
+    kubernetes_cluster.wait_for("no job is left", lambda: not flow.names("jobs", "placed-work"), PATIENCE)
     flow.nothing_is_left()
-    counted = calls(cluster, begin)
+    counted = calls(flow)
     assert counted["deletecollection jobs"] == 2 and counted["delete jobs"] == 0, counted
 
 
-def test_the_api_server_is_killed(flow, cluster):
-    process = flow.start("placed", "run", "--n", "3", "--seconds", "20")
-    lines = until(process, "second 2")
+def test_the_api_server_is_killed(flow, cluster, gate):
+    process = flow.start("placed", "run", "--n", "3", "--seconds", "2", *gate.options)
+    gate.wait_for(3, PATIENCE)
     cluster.stop("kube-apiserver", signal.SIGKILL)
-    until(process, "The cluster is tried again: ", lines)
-    time.sleep(5)
+    lines = until(process, "The cluster is tried again: ")
     for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler"):
         cluster.start(name)
-    out = "".join(lines) + process.communicate(timeout=300)[0]
+    gate.release()
+    out = "".join(lines) + process.communicate(timeout=PATIENCE)[0]
     assert process.returncode == 0 and "3 squares" in out, out
     for item in range(3):
-        assert out.count(f"item {item} second 20\n") == 1, out
+        assert out.count(f"item {item} second 2\n") == 1, out
 
 
-def test_resume_of_a_killed_scheduler(flow):
-    process = flow.start("placed", "run", "--n", "3", "--seconds", "15", "--max-workers", "2", "--run-id-file", "id")
-    until(process, "second 2")
-    child = int(pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()[0])
-    os.kill(child, signal.SIGKILL)
-    process.kill()
-    process.wait()
+def test_resume_of_a_killed_scheduler(flow, gate):
+    from remote import kill_scheduler
+
+    process = flow.start("placed", "run", "--n", "3", "--max-workers", "2", "--run-id-file", "id", *gate.options)
+    gate.wait_for(2, PATIENCE)
+    kill_scheduler(process)
     origin = (flow.directory / "id").read_text()
-    listed, _ = flow.start("placed", "kubernetes", "list", "--run-id", origin).communicate(timeout=60)
+    listed, _ = flow.start("placed", "kubernetes", "list", "--run-id", origin).communicate(timeout=PATIENCE)
     assert listed.count("Status: Running") == 2, listed
-    out = flow.run("resume", "--origin-run-id", origin)
-    assert f"2 tasks of run {origin} are still executed in the cluster" in out and "work (2 tasks). To execute next: work." in out, out
+    process = flow.start("placed", "resume", "--origin-run-id", origin)
+    lines = until(process, f"2 tasks of run {origin} are still executed in the cluster")
+    gate.release()
+    out = "".join(lines) + process.communicate(timeout=PATIENCE)[0]
+    assert process.returncode == 0 and "work (2 tasks). To execute next: work." in out, out
+    assert sorted(item for item, _ in gate.waiting) == [0, 1, 2], "each was executed once"
     flow.nothing_is_left()

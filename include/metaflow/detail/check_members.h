@@ -6,6 +6,7 @@
 #include <metaflow/array.h>
 #include <metaflow/artifact.h>
 #include <metaflow/codec.h>
+#include <metaflow/detail/recursion.h>
 #include <metaflow/detail/sentences.h>
 #include <metaflow/detail/step.h>
 #include <metaflow/parameter.h>
@@ -177,19 +178,6 @@ template <class T>
 inline constexpr bool kIsArray<Array<T>> = true;
 
 template <class T>
-struct Unwrapped {
-  using type = T;
-};
-template <class T>
-struct Unwrapped<Parameter<T>> {
-  using type = T;
-};
-template <class T>
-struct Unwrapped<Lazy<T>> {
-  using type = T;
-};
-
-template <class T>
 struct Reason {
   using type = T;
 };
@@ -229,7 +217,11 @@ using Culprit = typename decltype(find_culprit<std::remove_const_t<T>>())::type;
 
 template <class T>
 consteval MemberMistake mistake_of_type() {
-  if constexpr (kIsTransient<T> || Storable<std::remove_const_t<T>>) {
+  if constexpr (kIsTransient<T>) {
+    return MemberMistake::none;
+  } else if constexpr (contains_itself<T>()) {
+    return MemberMistake::contains_itself;
+  } else if constexpr (Storable<std::remove_const_t<T>>) {
     return MemberMistake::none;
   } else {
     using C = Culprit<T>;
@@ -300,7 +292,10 @@ consteval bool check_members(TypeList<Ts...> types) {
   } else {
     constexpr std::string_view kName = kMemberNames<Flow>.names[kFound.member];
     using Type = typename TypeAt<kFound.member, Ts...>::type;
-    return wrong_member<kFound.mistake, fixed<kName.size()>(kName), Type, Culprit<Type>>();
+    if constexpr (kFound.mistake == MemberMistake::contains_itself)
+      return wrong_member<kFound.mistake, fixed<kName.size()>(kName), Type, Type>();
+    else
+      return wrong_member<kFound.mistake, fixed<kName.size()>(kName), Type, Culprit<Type>>();
   }
 }
 

@@ -135,6 +135,7 @@ consteval bool wrong_flow() {
 enum class MemberMistake : std::uint8_t {
   none,
   unstorable,
+  contains_itself,
   c_array,
   array_element,
   alternatives,
@@ -152,6 +153,10 @@ consteval bool wrong_member() {
     static_assert(fine,
                   "metaflow: this data member cannot be stored as an artifact; wrap it in mf::Transient<> if it need "
                   "not be, or give its type an mf::Codec<>");
+  } else if constexpr (M == MemberMistake::contains_itself) {
+    static_assert(fine,
+                  "metaflow: a type that contains itself cannot be stored; keep its nodes in one vector with their "
+                  "indices, or give the type an mf::Codec<> that does");
   } else if constexpr (M == MemberMistake::c_array) {
     static_assert(fine, "metaflow: a C array cannot be stored; use std::array");
   } else if constexpr (M == MemberMistake::array_element) {

@@ -18,6 +18,7 @@ using compute::StepArray;
 namespace {
 
 constexpr std::int64_t kSecond = 1'000'000;
+constexpr std::int64_t kLinkAgain = kSecond;   // microseconds until another try for one
 constexpr std::int64_t kLinkLeft = 3600;       // seconds that a link has to live, for a job that waits for a machine
 constexpr std::size_t kAtATime = 8;            // calls without an answer
 constexpr std::size_t kFewest = 4;             // an array of fewer is not worth its parent, which is asked for, too
@@ -81,9 +82,9 @@ void Submissions::defined(const std::string& name, const BatchApi::Failure& fail
 
 // --- jobs
 
-void Submissions::schedule() {
+void Submissions::schedule(std::int64_t wait) {
   if (timer_ || waiting_.empty() || unanswered_ >= kAtATime) return;
-  timer_ = loop_.after(0, [this] {
+  timer_ = loop_.after(wait, [this] {
     timer_.reset();
     send_ready();
   });
@@ -137,7 +138,11 @@ void Submissions::send(std::vector<Order> orders, const StepArray& array, const 
   Json job;
   try {
     job = describe(orders[0], array, definition);
-  } catch (const Error& error) {  // there is no link
+  } catch (const Error& error) {  // there is no link,
+    if (link_) {                  // now: the keys that sign it are being renewed
+      for (Order& order : orders) waiting_.insert_or_assign(order.attempt->id, std::move(order));
+      return schedule(kLinkAgain);
+    }
     for (const Order& order : orders) done_(order, {.cause = error.what(), .hopeless = true});
     return;
   }

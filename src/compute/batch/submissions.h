@@ -89,7 +89,7 @@ class Submissions {
 
   void define(const std::string& name, const Json& wanted);
   void defined(const std::string& name, const BatchApi::Failure& failure, const std::string& arn);
-  void schedule();
+  void schedule(std::int64_t wait = 0);
   void send_ready();
   void send(std::vector<Order> orders, const compute::StepArray& array, const std::string& definition);
   Json describe(const Order& order, const compute::StepArray& array, const std::string& definition);

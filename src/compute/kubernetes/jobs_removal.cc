@@ -103,7 +103,9 @@ void KubernetesJobs::remove_surplus(const std::string& job, const Json& pod) {
 void KubernetesJobs::forget(Id id) {
   const auto found = records_.extract(id);
   if (found.empty()) return;
-  const Record& record = *found.mapped();
+  Record& record = *found.mapped();
+  // Its pod would stay as long as what was added to it, in nobody's service, and count against quotas.
+  if (record.ended && record.outlived) remove_job(record);
   // A job that failed is not among those that are deleted when a run is stopped.
   if (record.ended && !record.succeeded && !record.removing) {
     std::deque<std::string>& failed = record.place->failed;

@@ -1,6 +1,7 @@
 // The part of KubernetesJobs that finds out what is wrong: why a job has no pod, and why a pod does not start.
 #include "base/format.h"
 #include "compute/kubernetes/kubernetes_jobs.h"
+#include "compute/kubernetes/run_jobs.h"
 
 namespace metaflow::kube {
 
@@ -9,59 +10,102 @@ namespace {
 constexpr std::int64_t kSweepEvery = 15'000'000;     // microseconds
 constexpr std::int64_t kPodDue = 10'000'000;         // after its job, a pod is there, and after that ready
 constexpr std::int64_t kWarningHolds = 300'000'000;  // a node tries again, and warns again, sooner
+constexpr std::size_t kAskedForEach = 8;             // objects; of more, a list
+constexpr const char* kJobIsGone = "The job is gone: somebody deleted it before it had a pod.";
 
 }  // namespace
 
+/// Not before what the last one asked for was answered: a slow server gets no more to do.
 void KubernetesJobs::sweep_later(Place& place) {
-  if (!place.sweep) place.sweep = loop_.after(kSweepEvery, [this, &place] { sweep(place); });
+  if (!place.sweep && place.asking == 0) place.sweep = loop_.after(kSweepEvery, [this, &place] { sweep(place); });
 }
 
-/// Quotas and the like keep a job from making its pod; only its events tell. Two calls for all of them.
+void KubernetesJobs::answered(Place& place) {
+  if (--place.asking == 0) sweep_later(place);
+}
+
+/// Quotas and the like keep a job from making its pod; only its events tell. What is asked for is bounded by what is
+/// unfinished: of few each one, of many those that have not succeeded together.
 void KubernetesJobs::sweep(Place& place) {
   place.sweep.reset();
   if (done_) return;
-  const std::int64_t now = clock_.monotonic_microseconds();
   bool any = false;
-  bool due = false;
-  bool is_slow = false;
+  std::vector<Id> due;
   for (const auto& [id, record] : records_) {
     if (record->place != &place || record->ended) continue;
     any = true;
-    due = due || (record->pod.empty() && !record->uid.empty() && now - record->created > kPodDue);
-    is_slow = is_slow || is_slow_to_start(*record, place);
+    if (is_without_pod(*record, place)) due.push_back(id);
   }
   if (!any) return;
-  sweep_later(place);
-  if (is_slow) explain_starts(place);
-  if (!due) return;
-  place.own->api().list(Resource::events, Selection{.fields = "involvedObject.kind=Job,type=Warning"},
-                        {.on_object = [this, &place](Json&& event) { explain(place, event); }});
-  look_for_jobs(place);
+  ++place.asking;  // until all is sent
+  explain_starts(place);
+  if (due.size() <= kAskedForEach) {
+    for (const Id id : due) look_for_job(place, id);
+  } else {
+    ask_for_warnings(
+        place, "involvedObject.kind=Job", [this, &place](const Json& event) { explain(place, event); }, [] {},
+        [](bool) {});
+    look_for_jobs(place);
+  }
+  answered(place);
+}
+
+/// Though it is time for it.
+bool KubernetesJobs::is_without_pod(const Record& record, const Place& place) const {
+  return record.place == &place && record.pod.empty() && !record.uid.empty() && !record.ended && !record.unwanted &&
+         clock_.monotonic_microseconds() - record.created > kPodDue;
+}
+
+void KubernetesJobs::ask_for_warnings(Place& place, const std::string& fields, std::function<void(const Json&)> told,
+                                      std::function<void()> restart, std::function<void(bool failed)> done) {
+  ++place.asking;
+  place.own->api().list(Resource::events, Selection{.fields = fields + ",type=Warning"},
+                        {.on_object = [told = std::move(told)](Json&& event) { told(event); },
+                         .on_restart = std::move(restart),
+                         .done =
+                             [this, &place, done = std::move(done)](ListEnd&& end) {
+                               done(end.failure.has_value());
+                               answered(place);
+                             }});
+}
+
+void KubernetesJobs::look_for_job(Place& place, Id id) {
+  const std::string job = find(id)->name;
+  ask_for_warnings(
+      place, "involvedObject.kind=Job,involvedObject.name=" + job,
+      [this, &place](const Json& event) { explain(place, event); }, [] {}, [](bool) {});
+  ++place.asking;
+  place.own->api().get(Resource::jobs, job, [this, &place, id, job](Answer&& answer) {
+    const Record* record = find(id);
+    const bool is_gone = answer.failure && answer.failure->status == 404;
+    if (is_gone && record != nullptr && record->name == job && is_without_pod(*record, place))
+      events_.on_no_job(id, kJobIsGone, false);
+    answered(place);
+  });
 }
 
 /// Those that are not there any more, though they should be.
 void KubernetesJobs::look_for_jobs(Place& place) {
   auto there = std::make_shared<std::unordered_set<std::string>>();
-  place.own->api().list(Resource::jobs, Selection{.labels = fmt::format("{}={}", kRunLabel, run_key_)},
-                        {.on_object =
-                             [there](Json&& job) {
-                               there->insert(text_at(job, {"metadata", "name"}));
-                             },
-                         .on_restart = [there] { there->clear(); },
-                         .done =
-                             [this, &place, there, asked = clock_.monotonic_microseconds()](ListEnd&& end) {
-                               if (end.failure) return;
-                               std::vector<Id> gone;
-                               for (const auto& [id, record] : records_) {
-                                 const bool old = !record->uid.empty() && asked - record->created > kPodDue;
-                                 if (record->place == &place && old && record->pod.empty() && !record->unwanted &&
-                                     !there->contains(record->name))
-                                   gone.push_back(id);
-                               }
-                               for (const Id id : gone)
-                                 events_.on_no_job(id, "The job is gone: somebody deleted it before it had a pod.",
-                                                   false);
-                             }});
+  ++place.asking;
+  place.own->api().list(
+      Resource::jobs, unfinished_or_failed(run_key_),
+      {.on_object =
+           [there](Json&& job) {
+             there->insert(text_at(job, {"metadata", "name"}));
+           },
+       .on_restart = [there] { there->clear(); },
+       .done =
+           [this, &place, there, asked = clock_.monotonic_microseconds()](ListEnd&& end) {
+             std::vector<Id> gone;
+             for (const auto& [id, record] : records_) {
+               const bool old = asked - record->created > kPodDue;
+               if (!end.failure && old && is_without_pod(*record, place) && !there->contains(record->name))
+                 gone.push_back(id);
+             }
+             for (const Id id : gone) events_.on_no_job(id, kJobIsGone, false);
+             answered(place);
+           }});
 }
 
 void KubernetesJobs::explain(Place& place, const Json& event) {
@@ -80,29 +124,39 @@ bool KubernetesJobs::is_slow_to_start(const Record& record, const Place& place) 
          clock_.monotonic_microseconds() - record.since > kPodDue;
 }
 
-/// While a node makes a pod ready, only events tell what keeps it. A call for all of them.
+/// While a node makes a pod ready, only events tell what keeps it.
 void KubernetesJobs::explain_starts(Place& place) {
+  std::vector<std::string> pods;
+  for (const auto& [id, record] : records_) {
+    if (is_slow_to_start(*record, place)) pods.push_back(record->pod);
+  }
+  if (pods.empty()) return;
+  const std::string fields =
+      "involvedObject.kind=Pod,reason!=FailedScheduling,reason!=MissingClusterDNS,reason!=DNSConfigForming";
+  if (pods.size() > kAskedForEach) return explain_starts(place, fields, {});
+  for (const std::string& pod : pods) explain_starts(place, fields + ",involvedObject.name=" + pod, pod);
+}
+
+/// `pod`: the one that is asked about; empty: all.
+void KubernetesJobs::explain_starts(Place& place, const std::string& fields, const std::string& pod) {
   auto warnings = std::make_shared<std::unordered_map<std::string, PodWarning>>();  // the last ones, by pod
-  place.own->api().list(Resource::events,
-                        Selection{.fields = "involvedObject.kind=Pod,type=Warning,reason!=FailedScheduling,"
-                                            "reason!=MissingClusterDNS,reason!=DNSConfigForming"},
-                        {.on_object =
-                             [warnings](Json&& event) {
-                               PodWarning& last = (*warnings)[text_at(event, {"involvedObject", "name"})];
-                               PodWarning warning = warning_of(event);
-                               if (last.time <= warning.time) last = std::move(warning);
-                             },
-                         .on_restart = [warnings] { warnings->clear(); },
-                         .done =
-                             [this, &place, warnings](ListEnd&& end) {
-                               for (const auto& [id, record] : records_) {
-                                 if (!is_slow_to_start(*record, place)) continue;
-                                 const auto found = warnings->find(record->pod);
-                                 const bool is_told = end.failure || record->starting.find(':') != std::string::npos;
-                                 explain_start(*record, found == warnings->end() ? nullptr : &found->second,
-                                               is_told ? "" : " (no warnings; a large image takes its time)");
-                               }
-                             }});
+  ask_for_warnings(
+      place, fields,
+      [warnings](const Json& event) {
+        PodWarning& last = (*warnings)[text_at(event, {"involvedObject", "name"})];
+        PodWarning warning = warning_of(event);
+        if (last.time <= warning.time) last = std::move(warning);
+      },
+      [warnings] { warnings->clear(); },
+      [this, &place, pod, warnings](bool failed) {
+        for (const auto& [id, record] : records_) {
+          if (!is_slow_to_start(*record, place) || (!pod.empty() && record->pod != pod)) continue;
+          const auto found = warnings->find(record->pod);
+          const bool is_told = failed || record->starting.find(':') != std::string::npos;
+          explain_start(*record, found == warnings->end() ? nullptr : &found->second,
+                        is_told ? "" : " (no warnings; a large image takes its time)");
+        }
+      });
 }
 
 /// `otherwise`: what is said without a warning.

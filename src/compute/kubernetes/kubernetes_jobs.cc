@@ -16,6 +16,8 @@ using compute::JobState;
 namespace {
 
 constexpr std::size_t kCreatedAtATime = 64;
+constexpr int kLinesOfOthers = 20;  // of the log of an init container that failed
+constexpr const char* kSuspended = "The job is suspended: a queue of the cluster, such as Kueue, holds it back.";
 
 /// An image that cannot be pulled is tried, and then not tried for a while, in turn: that is no news.
 bool is_pull(std::string_view trouble) {
@@ -159,6 +161,10 @@ void KubernetesJobs::on_created(Id id, Place& place, const std::string& job, Ans
   record->created = clock_.monotonic_microseconds();
   announce(*record);
   if (record->unwanted) return remove_job(*record);
+  if (answer.object["spec"]["suspend"].boolean().value_or(false)) {
+    record->trouble = kSuspended;
+    tell_waiting(*record, kSuspended, kSuspended, false);
+  }
   sweep_later(place);
 }
 
@@ -173,7 +179,11 @@ void KubernetesJobs::on_pod(Change change, const Json& pod) {
   if (job.empty()) job = name.substr(0, name.rfind('-'));  // of one that went while nobody looked, no more is known
   Record* record = find_job(job);
   if (record == nullptr && change == Change::added) return remove_surplus(job, pod);
-  if (record == nullptr || record->ended || (!record->pod.empty() && record->pod != name)) return;
+  if (record == nullptr || (!record->pod.empty() && record->pod != name)) return;
+  if (record->ended) {
+    record->outlived = change != Change::deleted && state_of_pod(pod).others_run;
+    return;
+  }
   announce(*record);
   if (record->pod.empty()) record->no_trouble();
   record->pod = name;
@@ -238,12 +248,23 @@ void KubernetesJobs::on_running(Record& record, const PodState& state) {
 void KubernetesJobs::on_ended(Record& record, const PodState& state) {
   record.ended = true;
   record.succeeded = state.succeeded;
+  record.outlived = state.others_run;
+  record.failed_container = state.failed_container;
   events_.on_state(record.order.id(), {.phase = JobState::Phase::ended, .end = state});
 }
 
 std::unique_ptr<compute::LiveLog> KubernetesJobs::follow(Id id) {
   const Record& record = *find(id);
   return std::make_unique<KubernetesLog>(record.place->own->api(), record.pod, events_, id);
+}
+
+void KubernetesJobs::read_kept_log(Id id, std::function<void(const std::string& failure)> done) {
+  const Record* record = find(id);
+  if (record == nullptr || record->failed_container.empty()) return done({});
+  record->place->own->api().read_log(
+      {.pod = record->pod, .container = record->failed_container, .tail_lines = kLinesOfOthers},
+      [this, id](std::string_view piece) { events_.on_log(id, store::Stream::err, piece); },
+      [done = std::move(done)](Answer&& answer) { done(answer.failure ? answer.failure->text : std::string()); });
 }
 
 /// Nothing can be done in this namespace.

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -50,10 +51,8 @@ class KubernetesJobs : public compute::RemoteJobs {
   void observe(compute::AttemptId attempt, std::function<void(const compute::JobState&)> told) override;
   std::unique_ptr<compute::LiveLog> follow(compute::AttemptId attempt) override;
   void forget(compute::AttemptId attempt) override;
-  /// The log of a pod is read while it is there: nothing else is kept.
-  void read_kept_log(compute::AttemptId /*attempt*/, std::function<void(const std::string& failure)> done) override {
-    std::move(done)({});
-  }
+  /// The log of a pod is read while it is there. Of one that an init container has ended, the end of that one's log.
+  void read_kept_log(compute::AttemptId attempt, std::function<void(const std::string& failure)> done) override;
   void end(std::function<void()> done) override;
 
  private:
@@ -64,6 +63,7 @@ class KubernetesJobs : public compute::RemoteJobs {
     std::unique_ptr<RunNamespace> own;
     std::vector<Id> waiting;                      // until jobs may be made
     std::optional<base::EventLoop::Timer> sweep;  // for jobs without a pod
+    std::size_t asking = 0;                       // for what such a sweep looks for, not answered
     std::deque<std::string> failed{};             // jobs, the last ones: they stay, for people to look into
   };
 
@@ -90,6 +90,8 @@ class KubernetesJobs : public compute::RemoteJobs {
     bool running = false;
     bool ended = false;
     bool succeeded = false;
+    bool outlived = false;           // its task has ended, and other containers of its pod run on
+    std::string failed_container{};  // of others, which has ended the pod
 
     const compute::Attempt& attempt() const { return *order.attempt; }
     void no_trouble() {
@@ -114,11 +116,17 @@ class KubernetesJobs : public compute::RemoteJobs {
   std::vector<Id> ids_in(const Place& place) const;
 
   void sweep_later(Place& place);
+  void answered(Place& place);
   void sweep(Place& place);
+  bool is_without_pod(const Record& record, const Place& place) const;
+  void ask_for_warnings(Place& place, const std::string& fields, std::function<void(const Json&)> told,
+                        std::function<void()> restart, std::function<void(bool failed)> done);
+  void look_for_job(Place& place, Id id);
   void look_for_jobs(Place& place);
   void explain(Place& place, const Json& event);
   bool is_slow_to_start(const Record& record, const Place& place) const;
   void explain_starts(Place& place);
+  void explain_starts(Place& place, const std::string& fields, const std::string& pod);
   void explain_start(Record& record, const PodWarning* warning, const std::string& otherwise);
 
   void remove_jobs(std::span<Record* const> records);

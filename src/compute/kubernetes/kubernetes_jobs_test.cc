@@ -85,9 +85,6 @@ class KubernetesJobsTest : public testing::Test {
     jobs().end([&] { done = true; });
     run_until([&] { return done; });
   }
-  static Json running() { return {{"running", {{"startedAt", "2026-11-22T13:04:54Z"}}}}; }
-  static Json waiting(const char* reason) { return {{"waiting", {{"reason", reason}}}}; }
-  static Json terminated(int code) { return {{"terminated", {{"exitCode", code}, {"reason", "Error"}}}}; }
 
   SmallCluster cluster_;
   compute::LeapingClock clock_;
@@ -114,6 +111,54 @@ TEST_F(KubernetesJobsTest, WhatBecomesOfThePodIsTold) {
   EXPECT_THAT(told_.lines, Contains("1 running: Pod is running on node n1."));
   EXPECT_EQ(told_.states[1].end.exit_code, 3);
   EXPECT_EQ(cluster_.count("DELETE"), 0U) << "a job that ended stays, for people to look into";
+}
+
+TEST_F(KubernetesJobsTest, APodThatOthersKeepAliveIsRemovedWhenItsTaskIsOver) {
+  const std::string job = submit(1);
+  cluster_.tell_status("ADDED", job, meshed("Running", running(), running()));
+  wait_for("1 running: ");
+  cluster_.tell_status("MODIFIED", job, meshed("Running", terminated(3), running()));
+  wait_for("1 ended: ");
+  EXPECT_EQ(cluster_.count("DELETE"), 0U) << "its log may still be read";
+  jobs().forget(1);
+  wait_for_call("DELETE jobs/" + job);
+}
+
+TEST_F(KubernetesJobsTest, APodWhoseOtherContainersHaveEndedStays) {
+  const std::string job = submit(1);
+  cluster_.tell_status("ADDED", job, meshed("Running", terminated(3), running()));
+  wait_for("1 ended: ");
+  cluster_.tell_status("MODIFIED", job, meshed("Failed", terminated(3), terminated(0)));
+  const std::string other = submit(2);
+  cluster_.tell("ADDED", other, "Running", running());
+  wait_for("2 running: ");
+  jobs().forget(1);
+  end();
+  EXPECT_EQ(cluster_.count("DELETE jobs/"), 0U);
+}
+
+TEST_F(KubernetesJobsTest, OfAnInitContainerOfOthersTheEndOfTheLogIsTold) {
+  cluster_.set_log("iptables: denied\n");
+  const std::string job = submit(1);
+  cluster_.tell_status("ADDED", job,
+                       {{"phase", "Failed"},
+                        {"initContainerStatuses", Json::list({{{"name", "mesh-init"}, {"state", terminated(126)}}})}});
+  wait_for("1 ended: ");
+  EXPECT_THAT(told_.lines.back(), HasSubstr("init container mesh-init"));
+  bool is_read = false;
+  jobs().read_kept_log(1, [&](const std::string& failure) { is_read = failure.empty(); });
+  run_until([&] { return is_read; });
+  EXPECT_THAT(told_.lines, Contains("1 log iptables: denied\n"));
+  EXPECT_EQ(cluster_.count("GET pods/" + job + "-abc/log"), 1U);
+}
+
+TEST_F(KubernetesJobsTest, ASuspendedJobSaysWhyItWaits) {
+  cluster_.suspend_jobs();
+  const std::string job = submit(1);
+  EXPECT_THAT(told_.lines, Contains(HasSubstr("1 waiting: The job is suspended: ")));
+  EXPECT_FALSE(told_.states[1].hopeless);
+  cluster_.tell("ADDED", job, "Pending");
+  run_until([&] { return told_.states[1].trouble.empty(); });
 }
 
 TEST_F(KubernetesJobsTest, ARefusedJobIsNone) {
@@ -189,7 +234,7 @@ TEST_F(KubernetesJobsTest, WhoMayNotSeePodsCannotExecute) {
   cluster_.fail("GET pods", status_reply(403, "Forbidden", "no pods"));
   jobs().submit(order_of(1));
   run_until([&] { return told_.count("1 no job, hopeless: ") == 1; });
-  EXPECT_THAT(told_.lines.back(), HasSubstr("no pods"));
+  EXPECT_THAT(told_.lines, Contains(HasSubstr("no pods"))) << "the job may have been made meanwhile";
 }
 
 TEST_F(KubernetesJobsTest, APodThatVanishesIsTheEndOfItsJob) {
@@ -262,6 +307,38 @@ TEST_F(KubernetesJobsTest, AJobThatSomebodyDeletedBeforeItHadAPod) {
   cluster_.lose(submit(1));
   clock_.leap(20 * kSecond);
   wait_for("1 no job: The job is gone");
+}
+
+TEST_F(KubernetesJobsTest, OneJobWithoutAPodIsLookedForAlone) {
+  std::vector<std::string> made;
+  for (compute::AttemptId id = 1; id <= 20; ++id) made.push_back(submit(id));
+  for (std::size_t i = 1; i < made.size(); ++i) cluster_.tell("ADDED", made[i], "Running", running(), made[i]);
+  for (compute::AttemptId id = 2; id <= 20; ++id) wait_for(std::to_string(id) + " running: ");
+  cluster_.lose(made[0]);
+  clock_.leap(20 * kSecond);
+  wait_for("1 no job: The job is gone");
+  EXPECT_EQ(cluster_.count("GET jobs/" + made[0]), 1U);
+  for (const std::string& line : cluster_.asked()) EXPECT_NE(line, "GET jobs") << "all of them are asked for";
+}
+
+TEST_F(KubernetesJobsTest, ManyJobsWithoutAPodAreLookedForTogether) {
+  std::vector<std::string> made;
+  for (compute::AttemptId id = 1; id <= 20; ++id) made.push_back(submit(id));
+  cluster_.lose(made[7]);
+  clock_.leap(20 * kSecond);
+  wait_for("8 no job: The job is gone");
+  EXPECT_EQ(cluster_.count("GET jobs/"), 0U);
+  EXPECT_EQ(told_.count("The job is gone"), 1U);
+}
+
+TEST_F(KubernetesJobsTest, ASweepWaitsForTheOneBefore) {
+  submit(1);
+  cluster_.fail("GET events", status_reply(503, "ServiceUnavailable", "away"));
+  for (std::size_t i = 1; i <= 4; ++i) {
+    clock_.leap(40 * kSecond);
+    wait_for_call("GET events", i);
+  }
+  EXPECT_EQ(cluster_.count("GET jobs/"), 1U) << "the first sweep is not over";
 }
 
 // --- removal

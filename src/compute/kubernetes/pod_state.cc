@@ -127,6 +127,41 @@ void end_by_cluster(PodState& state, const std::string& what) {
                                    : fmt::format("The pod was ended by the cluster, on node {}: {}.", state.node, what);
 }
 
+/// Not a loss of its machine: whoever deletes a task means it.
+void end_by_deletion(PodState& state) {
+  end_by_cluster(state, "somebody deleted it");
+  state.lost = false;
+}
+
+/// An init container that failed and is none of ours; null: none.
+const Json& failed_init_container(const Json& status) {
+  static const Json none;
+  for (const Json& each : status["initContainerStatuses"].items()) {
+    const Json& terminated = each["state"]["terminated"];
+    if (each["name"].text() != kFetcher && terminated.is_object() && number(terminated, "exitCode", 0) != 0)
+      return each;
+  }
+  return none;
+}
+
+/// Before the task began, which is not to blame.
+void end_by_init_container(PodState& state, const Json& container) {
+  const Json& terminated = container["state"]["terminated"];
+  state.failed_container = container["name"].text();
+  const std::string said = last_lines(terminated["message"].text());
+  end_by_cluster(
+      state, fmt::format("its init container {}, which is none of the flow's, failed with exit code {}{}{}",
+                         state.failed_container, number(terminated, "exitCode", -1), said.empty() ? "" : ": ", said));
+  state.lost = false;
+}
+
+bool others_run(const Json& status) {
+  for (const Json& each : status["containerStatuses"].items()) {
+    if (each["name"].text() != kContainer && each["state"]["running"].is_object()) return true;
+  }
+  return false;
+}
+
 /// How the container of the task ended.
 void end_of_task(PodState& state, const Json& terminated) {
   state.exit_code = number(terminated, "exitCode", -1);
@@ -164,6 +199,8 @@ PodState state_of_pod(const Json& pod) {
   const Json& terminated = task["terminated"];
   const Json& fetched = fetcher["terminated"];
   const Json& disruption = condition(status, "DisruptionTarget");
+  const Json& other = failed_init_container(status);
+  const bool is_deleted = !pod["metadata"]["deletionTimestamp"].text().empty();
 
   if (reason == "DeadlineExceeded") {
     state.phase = PodPhase::ended;
@@ -184,10 +221,9 @@ PodState state_of_pod(const Json& pod) {
     state.phase = PodPhase::ended;
     end_of_task(state, terminated);
     const bool was_killed = state.by == EndedBy::task && state.exit_code > kBySignal && state.exit_code != 255;
-    if (was_killed && !pod["metadata"]["deletionTimestamp"].text().empty()) {
-      end_by_cluster(state, "somebody deleted it");
-      state.lost = false;
-    }
+    if (was_killed && is_deleted) end_by_deletion(state);
+  } else if (is_deleted && number(fetched, "exitCode", 0) > kBySignal) {
+    end_by_deletion(state);
   } else if (fetched.is_object() && number(fetched, "exitCode", 0) != 0) {
     state.phase = PodPhase::ended;
     state.by = EndedBy::bootstrap;
@@ -195,11 +231,12 @@ PodState state_of_pod(const Json& pod) {
     const std::string said = last_lines(fetched["message"].text());
     state.cause = fmt::format("The flow's package could not be fetched (exit code {}): {}", state.exit_code,
                               said.empty() ? fetched["reason"].text() : said);
+  } else if (phase == "Failed" && other.is_object()) {
+    end_by_init_container(state, other);
   } else if (phase == "Failed") {
-    state.phase = PodPhase::ended;
-    state.by = EndedBy::cluster;
     const std::string why = reason_and_message(status);
     end_by_cluster(state, why.empty() ? "it says no reason" : why);
+    if (why.empty() && is_deleted) end_by_deletion(state);
   } else if (phase == "Succeeded") {
     state.phase = PodPhase::ended;
     state.succeeded = true;
@@ -219,6 +256,7 @@ PodState state_of_pod(const Json& pod) {
       state.starting += ": the flow's package is being fetched";
     if (!state.waiting.empty()) state.starting.clear();
   }
+  state.others_run = state.phase == PodPhase::ended && others_run(status);
   return state;
 }
 
@@ -257,7 +295,7 @@ NoPod why_no_pod(const Json& event) {
   const bool forbidden = event["message"].text().find(" is forbidden: ") != std::string::npos;
   const bool denied = message.find(" denied the request") != std::string::npos;
   const bool full = message.find("exceeded quota") != std::string::npos;
-  return {fmt::format("The cluster makes no pod yet: {}: {}", event["reason"].text(), message),
+  return {fmt::format("The cluster makes no pod yet: {}: {}", event["reason"].text(), one_line(message)),
           (forbidden && !full) || denied || message.find("service account") != std::string::npos};
 }
 

@@ -24,6 +24,10 @@ struct PodState : compute::JobEnd {
   std::string waiting{};
   /// "ContainerCreating": its node makes it ready, and tells of trouble by events alone.
   std::string starting{};
+  /// The task has ended, and other containers of its pod run on: what a webhook has added.
+  bool others_run = false;
+  /// Of a pod that an init container of others has ended: its name.
+  std::string failed_container{};
   /// Waiting does not help: a bad image, a missing secret. What an autoscaler or a quota may cure is not that.
   bool hopeless = false;
 };

@@ -42,6 +42,57 @@ TEST(PodState, OnTheWay) {
             PodPhase::running);
 }
 
+/// With these statuses of init containers.
+Json with_init_containers(Json pod, Json statuses) {
+  pod.find("status")->set("initContainerStatuses", std::move(statuses));
+  return pod;
+}
+
+TEST(PodState, AnInitContainerOfOthersThatFailedIsNamed) {
+  const Json proxy{{"name", "istio-init"}, {"state", terminated(126, "Error", "a\nb\niptables: denied\n")}};
+  const PodState state =
+      state_of_pod(with_init_containers(pod("Failed", waiting("PodInitializing", "")), Json::list({proxy})));
+  EXPECT_EQ(state.phase, PodPhase::ended);
+  EXPECT_EQ(state.by, EndedBy::cluster);
+  EXPECT_FALSE(state.lost);
+  EXPECT_EQ(state.failed_container, "istio-init");
+  EXPECT_EQ(state.cause,
+            "The pod was ended by the cluster, on node node-1: its init container istio-init, which is none of the "
+            "flow's, failed with exit code 126: b; iptables: denied.");
+  // While the kubelet starts it again, it has ended nothing.
+  EXPECT_EQ(state_of_pod(with_init_containers(pod("Pending", nullptr), Json::list({proxy}))).phase, PodPhase::pending);
+}
+
+TEST(PodState, OtherContainersMayOutliveTheTask) {
+  auto with_sidecar = [](const char* phase, Json task, Json sidecar) {
+    Json all = pod(phase, std::move(task));
+    Json& list = *all.find("status")->find("containerStatuses");
+    list.push_back({{"name", "istio-proxy"}, {"state", std::move(sidecar)}});
+    return state_of_pod(all);
+  };
+  const Json running{{"running", {{"startedAt", "2026-11-22T13:04:54Z"}}}};
+  EXPECT_TRUE(with_sidecar("Running", terminated(0, "Completed"), running).others_run);
+  EXPECT_TRUE(with_sidecar("Running", terminated(0, "Completed"), running).succeeded);
+  EXPECT_TRUE(with_sidecar("Running", terminated(3, "Error"), running).others_run);
+  EXPECT_FALSE(with_sidecar("Running", running, running).others_run);
+  EXPECT_FALSE(with_sidecar("Failed", terminated(3, "Error"), terminated(0, "Completed")).others_run);
+}
+
+TEST(PodState, ADeletedPodSaysSo) {
+  auto deleted = [](Json pod) {
+    pod.find("metadata")->set("deletionTimestamp", "2026-11-22T13:04:54Z");
+    return state_of_pod(pod);
+  };
+  const Json fetcher{{"name", kFetcher}, {"state", terminated(137, "Error")}};
+  for (const PodState& state :
+       {deleted(pod("Failed", nullptr)), deleted(pod("Failed", terminated(143, "Error"))),
+        deleted(with_init_containers(pod("Failed", waiting("PodInitializing", "")), Json::list({fetcher})))}) {
+    EXPECT_EQ(state.cause, "The pod was ended by the cluster, on node node-1: somebody deleted it.");
+    EXPECT_FALSE(state.lost);
+  }
+  EXPECT_THAT(state_of_pod(pod("Failed", nullptr)).cause, HasSubstr("it says no reason"));
+}
+
 TEST(PodState, FetchingThePackage) {
   const Json fetcher{{"name", kFetcher}, {"state", {{"running", Json::object()}}}};
   const Json more{{"initContainerStatuses", Json::list({fetcher})}};
@@ -214,6 +265,9 @@ TEST(PodState, WhatIsForbiddenDoesNotComeByItself) {
                  "serviceaccount \"nobody\" not found")
                   .hopeless);
   EXPECT_TRUE(of("Error creating: admission webhook \"policy.example.com\" denied the request: no").hopeless);
+  EXPECT_EQ(of("Error creating: admission webhook \"p\" denied the request: a\nb").cause,
+            "The cluster makes no pod yet: FailedCreate: Error creating: admission webhook \"p\" denied the request: "
+            "a b");
   EXPECT_FALSE(of("Error creating: Internal error occurred: failed calling webhook \"policy.example.com\"").hopeless);
 }
 

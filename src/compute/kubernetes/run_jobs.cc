@@ -8,6 +8,7 @@
 #include "base/format.h"
 #include "base/json.h"
 #include "compute/kubernetes/manifest.h"
+#include "compute/kubernetes/pod_state.h"
 
 namespace metaflow::kube {
 
@@ -115,7 +116,7 @@ std::vector<RunJob> unfinished_jobs(KubernetesApi& api, base::EventLoop& loop, c
     RunJob& job = found->second;
     job.pod = text_at(pod, {"metadata", "name"});
     job.status = text_at(pod, {"status", "phase"});
-    job.running = job.status == "Running";
+    job.running = state_of_pod(pod).phase == PodPhase::running;  // other containers may outlive the task
     if (const std::string start = text_at(pod, {"status", "startTime"}); !start.empty()) job.since = start;
   }
   std::vector<RunJob> sorted;
@@ -126,11 +127,16 @@ std::vector<RunJob> unfinished_jobs(KubernetesApi& api, base::EventLoop& loop, c
   return sorted;
 }
 
+Selection unfinished_or_failed(const std::string& run_key) {
+  Selection selection = of_run(run_key);
+  selection.fields = "status.successful=0";
+  return selection;
+}
+
 std::optional<Selection> all_jobs_but(const std::string& run_key, std::span<const std::string> kept,
                                       std::span<const std::string> failed) {
   if (kept.size() > kMostNamed) return std::nullopt;
-  Selection selection = of_run(run_key);
-  selection.fields = "status.successful=0";
+  Selection selection = unfinished_or_failed(run_key);
   for (const std::string& name : kept) selection.fields += ",metadata.name!=" + name;
   for (const std::string& name : failed.last(std::min(failed.size(), kMostNamed - kept.size())))
     selection.fields += ",metadata.name!=" + name;

@@ -22,6 +22,9 @@ void check_access(KubernetesApi& api, base::EventLoop& loop);
 /// By run, step and task. Throws Error{platform}.
 std::vector<RunJob> unfinished_jobs(KubernetesApi& api, base::EventLoop& loop, const ChosenRuns& which);
 
+/// The jobs of a run that have not succeeded: bounded by what is unfinished, in a run of many thousands.
+Selection unfinished_or_failed(const std::string& run_key);
+
 /// The jobs of a run that are to be deleted together: those that have not succeeded, without `kept`, which go on, and
 /// without as many of `failed` as there is room for: people look into these. Nothing: `kept` are too many to be named.
 std::optional<Selection> all_jobs_but(const std::string& run_key, std::span<const std::string> kept,

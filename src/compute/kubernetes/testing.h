@@ -47,6 +47,11 @@ class SmallCluster {
   /// A pod of a job comes, changes or goes.
   void tell(const char* type, const std::string& job, const char* phase, Json state = nullptr,
             const std::string& pod_name = "abc") {
+    Json containers = Json::list();
+    if (!state.is_null()) containers.push_back({{"name", kContainer}, {"state", std::move(state)}});
+    tell_status(type, job, {{"phase", phase}, {"containerStatuses", containers}}, pod_name);
+  }
+  void tell_status(const char* type, const std::string& job, Json status, const std::string& pod_name = "abc") {
     const std::scoped_lock lock(mutex_);
     Json pod{{"metadata",
               {{"name", job + "-" + pod_name},
@@ -55,9 +60,7 @@ class SmallCluster {
                {"resourceVersion", std::to_string(++version_)},
                {"labels", {{"batch.kubernetes.io/job-name", job}}}}},
              {"spec", {{"nodeName", "n1"}}},
-             {"status", {{"phase", phase}}}};
-    if (!state.is_null())
-      pod.find("status")->set("containerStatuses", Json::list({{{"name", kContainer}, {"state", state}}}));
+             {"status", std::move(status)}};
     stream_ += Json{{"type", type}, {"object", pod}}.dump() + "\n";
     changed_.notify_all();
   }
@@ -70,6 +73,16 @@ class SmallCluster {
   void add_event(Json event) {
     const std::scoped_lock lock(mutex_);
     events_.push_back(std::move(event));
+  }
+  /// What the logs of containers hold.
+  void set_log(const std::string& text) {
+    const std::scoped_lock lock(mutex_);
+    log_ = text;
+  }
+  /// A queue holds jobs back: a webhook suspends what is made.
+  void suspend_jobs() {
+    const std::scoped_lock lock(mutex_);
+    suspends_ = true;
   }
   /// Somebody else deletes a job.
   void lose(const std::string& job) {
@@ -114,6 +127,7 @@ class SmallCluster {
     if (request.method == "DELETE" && name == "jobs") return list(std::exchange(jobs_, {}));
     if (request.method == "DELETE") jobs_.erase(name);
     if (request.method == "DELETE") return object_reply({{"kind", "Status"}, {"status", "Success"}});
+    if (name == "log") return {.body = log_};
     if (name == "jobs") return list(jobs_);
     if (name == "events") return object_reply({{"metadata", {{"resourceVersion", "1"}}}, {"items", events_}});
     if (name == "pods" && request.target.find("watch=true") == std::string::npos) return list({});
@@ -125,6 +139,7 @@ class SmallCluster {
     const std::string name = text_at(job, {"metadata", "name"});
     if (jobs_.contains(name)) return status_reply(409, "AlreadyExists", "it exists");
     job.find("metadata")->set("uid", "uid-" + name);
+    if (suspends_) job.find("spec")->set("suspend", true);
     jobs_[name] = job;
     return object_reply(job, 201);
   }
@@ -147,9 +162,22 @@ class SmallCluster {
   std::map<std::string, Json> jobs_;
   std::vector<Json> events_;
   std::string stream_;  // of the watch, not sent yet
+  std::string log_;
+  bool suspends_ = false;
   int version_ = 1;
   int ended_watches_ = 0;
   bool closed_ = false;
 };
+
+/// States of containers.
+inline Json running() { return {{"running", {{"startedAt", "2026-11-22T13:04:54Z"}}}}; }
+inline Json waiting(const char* reason) { return {{"waiting", {{"reason", reason}}}}; }
+inline Json terminated(int code) { return {{"terminated", {{"exitCode", code}, {"reason", "Error"}}}}; }
+/// A pod whose task is so, beside a container that a webhook has added, which is so.
+inline Json meshed(const char* phase, Json task, Json sidecar) {
+  return {{"phase", phase},
+          {"containerStatuses", Json::list({{{"name", kContainer}, {"state", std::move(task)}},
+                                            {{"name", "mesh"}, {"state", std::move(sidecar)}}})}};
+}
 
 }  // namespace metaflow::kube

@@ -249,6 +249,6 @@ void LocalBackend::proceed() {
   }
 }
 
-void LocalBackend::end() { base::kill_descendants(); }
+void LocalBackend::end(Stop /*how*/) { base::kill_descendants(); }
 
 }  // namespace metaflow::compute

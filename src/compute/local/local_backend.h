@@ -37,7 +37,7 @@ class LocalBackend : public Backend {
   /// that do not end themselves, begins again.
   void suspend() override;
   void proceed() override;
-  void end() override;
+  void end(Stop how) override;
 
  private:
   struct Process {

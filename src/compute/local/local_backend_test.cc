@@ -102,14 +102,14 @@ TEST_F(LocalBackendTest, WhoKeepsThePipesOpenIsNotWaitedFor) {
   submit(1, "work", "sleep 1000 & echo said");
   EXPECT_TRUE(wait(1).exited_well);
   EXPECT_EQ(out(1), "said\n");
-  backend_.end();
+  backend_.end(Stop::ask);
 }
 
 TEST_F(LocalBackendTest, WhatAFailedAttemptLeftBehindIsKilledWithIt) {
   submit(1, "work", "sleep 1000 & echo $!; exit 3");
   EXPECT_FALSE(wait(1).exited_well);
   const auto left = static_cast<pid_t>(std::stoi(out(1)));
-  backend_.end();
+  backend_.end(Stop::ask);
   EXPECT_EQ(base::start_of_process(left), 0U);
 }
 

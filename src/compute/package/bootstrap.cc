@@ -90,10 +90,16 @@ if [ -z "$dir" ]; then
   [ -O "$dir" ] && [ ! -L "$dir" ] && chmod 700 "$dir" || die 96 "cannot use $dir: it is not ours; set MF_DIR"
 fi
 home=$dir/$MF_SHA256 new=$dir/.new.$$
+if [ -e "$home" ] || [ -L "$home" ]; then
+  [ -O "$home" ] && [ ! -L "$home" ] || die 96 "$home is not ours; remove it, or set MF_DIR to a directory of your own"
+  case $(ls -ld "$home" 2>/dev/null) in
+    ?????w*|????????w*) die 96 "others can write in $home; remove it, or set MF_DIR to a directory of your own" ;;
+  esac
+fi
 if [ ! -d "$home" ]; then
   mkdir -p "$new" 2>/dev/null || die 96 "cannot write in $dir; set MF_DIR to a directory that can be written"
   fetch "$new/package"
-  mkdir "$new/home" && unpack "$new/package" "$new/home" || die 96 "cannot unpack the package in $dir: no tar with gzip and no python3, or no room"
+  (umask 022 && mkdir "$new/home" && unpack "$new/package" "$new/home") || die 96 "cannot unpack the package in $dir: no tar with gzip and no python3, or no room"
   mv "$new/home" "$home" 2>/dev/null
   rm -rf "$new" "$home/home"
   [ -d "$home" ] || die 96 "cannot rename in $dir"

@@ -27,7 +27,7 @@ using testing::HasSubstr;
 using testing::Not;
 
 std::string unpacked(std::string archive) {
-  return std::string(value::gunzip(base::SharedBytes(std::move(archive))).text());
+  return std::string(value::gunzip(base::SharedBytes(std::move(archive)), 1 << 20).text());
 }
 
 std::string small_archive() {

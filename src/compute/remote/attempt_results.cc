@@ -4,7 +4,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
+#include <deque>
 #include <iterator>
 #include <map>
 #include <set>
@@ -12,8 +14,10 @@
 
 #include <metaflow/error.h>
 
+#include "base/background_work.h"
+#include "base/files.h"
 #include "base/format.h"
-#include "base/helpers.h"
+#include "base/mutex.h"
 #include "store/mflog.h"
 
 namespace metaflow::compute {
@@ -21,6 +25,7 @@ namespace metaflow::compute {
 namespace {
 
 constexpr std::size_t kMostTogether = 128;
+constexpr int kGivesUpAfter = 4;         // attempts that cannot be read
 constexpr std::size_t kWorthAList = 32;  // attempts of a step that were killed
 
 /// Without its marks.
@@ -36,34 +41,50 @@ std::optional<std::string> plain_log(const std::optional<base::SharedBytes>& log
 
 }  // namespace
 
+struct ResultReader::Shared {
+  explicit Shared(Open open_store) : open(std::move(open_store)), wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+    if (!wake) base::throw_errno("make an", "eventfd", errno);
+  }
+
+  const Open open;
+  std::size_t most_threads = 0;
+  base::Fd wake;
+  std::atomic<bool> ending{false};
+  base::Mutex mutex;
+  base::Condition changed;
+  std::deque<Order> orders MF_GUARDED_BY(mutex);
+  std::deque<std::pair<std::uint64_t, AttemptResult>> over MF_GUARDED_BY(mutex);
+  std::size_t threads MF_GUARDED_BY(mutex) = 0;
+  std::size_t idle MF_GUARDED_BY(mutex) = 0;
+};
+
 ResultReader::ResultReader(base::EventLoop& loop, Open open, std::size_t threads)
-    : loop_(loop), open_(std::move(open)), most_threads_(threads), wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-  if (!wake_) base::throw_errno("make an", "eventfd", errno);
-  loop_.watch(wake_.get(), [this] { deliver(); });
+    : loop_(loop), most_threads_(threads), shared_(std::make_shared<Shared>(std::move(open))) {
+  shared_->most_threads = threads;
+  loop_.watch(shared_->wake.get(), [this] { deliver(); });
 }
 
 ResultReader::~ResultReader() {
   {
-    const base::MutexLock lock(mutex_);
-    ending_ = true;
-    orders_.clear();
+    const base::MutexLock lock(shared_->mutex);
+    shared_->ending = true;
+    shared_->orders.clear();
   }
-  changed_.notify_all();
-  threads_.clear();  // joins
-  loop_.unwatch(wake_.get());
+  shared_->changed.notify_all();
+  loop_.unwatch(shared_->wake.get());
   if (reading_) loop_.cancel(*reading_);
 }
 
 void ResultReader::read(const store::TaskRef& task, int attempt, bool with_log, Done done) {
-  add({.task = task, .attempt = attempt, .with_log = with_log, .done = std::move(done)});
+  add({.task = task, .attempt = attempt, .with_log = with_log}, std::move(done));
 }
 
 void ResultReader::read_killed(const store::TaskRef& task, int attempt, bool with_log, Done done) {
-  add({.task = task, .attempt = attempt, .with_log = with_log, .was_killed = true, .done = std::move(done)});
+  add({.task = task, .attempt = attempt, .with_log = with_log, .was_killed = true}, std::move(done));
 }
 
 void ResultReader::read_log(const store::TaskRef& task, int attempt, Done done) {
-  add({.task = task, .attempt = attempt, .with_result = false, .with_log = true, .done = std::move(done)});
+  add({.task = task, .attempt = attempt, .with_result = false, .with_log = true}, std::move(done));
 }
 
 /// A remote store answers after a while, whatever it is asked for: everything is asked for at once.
@@ -90,7 +111,14 @@ void ResultReader::read_together(const store::FlowStore& store, std::span<const 
   std::vector<std::function<void(std::optional<base::SharedBytes>&&)>> takers;
   auto ask = [&](const Order& order, std::string name, auto take) {
     wanted.push_back({order.task, order.attempt, std::move(name)});
-    takers.emplace_back(std::move(take));
+    takers.emplace_back([take = std::move(take), &to = left[static_cast<std::size_t>(&order - orders.data())]](
+                            std::optional<base::SharedBytes>&& content) {
+      try {
+        take(std::move(content));
+      } catch (const Error& error) {  // it is damaged, which is nothing to the others
+        to.failure = error.what();
+      }
+    });
   };
   auto read = [&] {
     auto contents = store.read_objects(wanted);
@@ -127,6 +155,7 @@ void ResultReader::read_together(const store::FlowStore& store, std::span<const 
   read();
   for (std::size_t i = 0; i < orders.size(); ++i) {
     AttemptResult& to = left[i];
+    if (!to.failure.empty()) continue;
     if (to.report) to.done = to.report->committed;
     if (orders[i].with_result && !to.report && !is_absent(orders[i]))
       ask(orders[i], "DONE.lock", [&](Bytes&& mark) { to.done = mark.has_value(); });
@@ -134,40 +163,61 @@ void ResultReader::read_together(const store::FlowStore& store, std::span<const 
     if (to.report && to.report->committed && to.data == nullptr) ask_for_data(orders[i], to);
   }
   read();
+  for (AttemptResult& to : left) {
+    if (!to.failure.empty()) to = {.failure = std::move(to.failure)};
+  }
 }
 
-void ResultReader::add(Order&& order) {
+void ResultReader::add(Order&& order, Done done) {
+  order.id = next_order_++;
+  done_.emplace(order.id, std::move(done));
   bool needs_thread = false;
+  bool is_alone = false;  // there is no thread
   {
-    const base::MutexLock lock(mutex_);
-    orders_.push_back(std::move(order));
-    needs_thread = orders_.size() > idle_ && threads_.size() < most_threads_;
+    const base::MutexLock lock(shared_->mutex);
+    shared_->orders.push_back(std::move(order));
+    needs_thread = shared_->orders.size() > shared_->idle && shared_->threads < most_threads_;
+    if (needs_thread) ++shared_->threads;
   }
-  if (needs_thread) {
-    for (std::jthread& thread : base::start_helpers(1, [this] { work(); })) threads_.push_back(std::move(thread));
+  if (needs_thread && !base::start_detached([shared = shared_] { work(*shared); })) {
+    const base::MutexLock lock(shared_->mutex);
+    is_alone = --shared_->threads == 0;
   }
-  if (!threads_.empty()) return changed_.notify_one();
+  if (most_threads_ > 0 && !is_alone) return shared_->changed.notify_one();
   if (!reading_) reading_ = loop_.after(0, [this] { read_here(); });
 }
 
 /// `store`: of the caller's thread, opened when it is first needed.
-std::vector<AttemptResult> ResultReader::read_all(std::unique_ptr<store::FlowStore>& store,
+std::vector<AttemptResult> ResultReader::read_all(Shared& shared, std::unique_ptr<store::FlowStore>& store,
                                                   std::span<const Order> orders) {
   std::vector<AttemptResult> left(orders.size());
   auto read = [&](std::size_t first, std::size_t count) {
-    if (store == nullptr) store = open_();
+    if (store == nullptr) store = shared.open();
     read_together(*store, orders.subspan(first, count), std::span(left).subspan(first, count));
   };
   try {
     read(0, orders.size());
-  } catch (const Error&) {  // which of them cannot be read?
-    for (std::size_t i = 0; i < orders.size(); ++i) {
-      left[i] = {};
-      try {
-        read(i, 1);
-      } catch (const Error& error) {
-        left[i].failure = error.what();
-      }
+    return left;
+  } catch (const Error& error) {  // which of them cannot be read?
+    if (orders.size() == 1) {
+      left[0] = {.failure = error.what()};
+      return left;
+    }
+  }
+  int in_vain = 0;  // one after the other
+  for (std::size_t i = 0; i < orders.size() && !shared.ending; ++i) {
+    left[i] = {};
+    // A store that is away would be waited for by each.
+    if (in_vain == kGivesUpAfter) {
+      left[i].failure = left[i - 1].failure;
+      continue;
+    }
+    try {
+      read(i, 1);
+      in_vain = 0;
+    } catch (const Error& error) {
+      left[i] = {.failure = error.what()};
+      ++in_vain;
     }
   }
   return left;
@@ -177,48 +227,50 @@ void ResultReader::read_here() {
   reading_.reset();
   std::vector<Order> orders;
   {
-    const base::MutexLock lock(mutex_);
-    orders.assign(std::make_move_iterator(orders_.begin()), std::make_move_iterator(orders_.end()));
-    orders_.clear();
+    const base::MutexLock lock(shared_->mutex);
+    orders.assign(std::make_move_iterator(shared_->orders.begin()), std::make_move_iterator(shared_->orders.end()));
+    shared_->orders.clear();
   }
-  std::vector<AttemptResult> left = read_all(own_store_, orders);
-  for (std::size_t i = 0; i < orders.size(); ++i) orders[i].done(std::move(left[i]));
+  std::vector<AttemptResult> left = read_all(*shared_, own_store_, orders);
+  for (std::size_t i = 0; i < orders.size(); ++i) deliver(orders[i].id, std::move(left[i]));
 }
 
-void ResultReader::work() {
+void ResultReader::work(Shared& shared) {
   std::unique_ptr<store::FlowStore> store;
-  base::MutexLock lock(mutex_);
+  base::MutexLock lock(shared.mutex);
   while (true) {
-    ++idle_;
-    while (!ending_ && orders_.empty()) changed_.wait(mutex_);
-    --idle_;
-    if (ending_) return;
+    ++shared.idle;
+    while (!shared.ending && shared.orders.empty()) shared.changed.wait(shared.mutex);
+    --shared.idle;
+    if (shared.ending) return;
     std::vector<Order> orders;
-    const std::size_t share = std::clamp(orders_.size() / most_threads_, std::size_t{1}, kMostTogether);
+    const std::size_t share = std::clamp(shared.orders.size() / shared.most_threads, std::size_t{1}, kMostTogether);
     while (orders.size() < share) {
-      orders.push_back(std::move(orders_.front()));
-      orders_.pop_front();
+      orders.push_back(std::move(shared.orders.front()));
+      shared.orders.pop_front();
     }
     lock.unlock();
-    std::vector<AttemptResult> left = read_all(store, orders);
+    std::vector<AttemptResult> left = read_all(shared, store, orders);
     lock.lock();
-    for (std::size_t i = 0; i < orders.size(); ++i)
-      deliveries_.push_back({std::move(orders[i].done), std::move(left[i])});
-    const std::uint64_t one = 1;
-    // The counter is far from full; a full one would wake the loop, too.
-    [[maybe_unused]] const ssize_t written = ::write(wake_.get(), &one, sizeof one);
+    for (std::size_t i = 0; i < orders.size(); ++i) shared.over.emplace_back(orders[i].id, std::move(left[i]));
+    ::eventfd_write(shared.wake.get(), 1);
   }
 }
 
 void ResultReader::deliver() {
-  std::uint64_t count = 0;
-  [[maybe_unused]] const ssize_t taken = ::read(wake_.get(), &count, sizeof count);
-  std::deque<Delivery> ready;
+  eventfd_t count = 0;
+  ::eventfd_read(shared_->wake.get(), &count);
+  std::deque<std::pair<std::uint64_t, AttemptResult>> ready;
   {
-    const base::MutexLock lock(mutex_);
-    ready.swap(deliveries_);
+    const base::MutexLock lock(shared_->mutex);
+    ready.swap(shared_->over);
   }
-  for (Delivery& delivery : ready) delivery.done(std::move(delivery.leftover));
+  for (auto& [order, left] : ready) deliver(order, std::move(left));
+}
+
+void ResultReader::deliver(std::uint64_t order, AttemptResult&& left) {
+  const Done done = std::move(done_.extract(order).mapped());
+  done(std::move(left));
 }
 
 }  // namespace metaflow::compute

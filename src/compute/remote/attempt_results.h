@@ -3,18 +3,16 @@
 #pragma once
 
 #include <cstddef>
-#include <deque>
+#include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "base/event_loop.h"
-#include "base/files.h"
-#include "base/mutex.h"
 #include "store/exit_report.h"
 #include "store/flow_store.h"
 
@@ -39,7 +37,7 @@ class ResultReader {
 
   /// `threads`: 0 reads in the loop itself, for a store that answers at once.
   ResultReader(base::EventLoop& loop, Open open, std::size_t threads);
-  /// What was not read yet is not, and `done` is not called.
+  /// What was not read yet is not, and `done` is not called. A thread whose store does not answer is not waited for.
   ~ResultReader();
   ResultReader(const ResultReader&) = delete;
   ResultReader& operator=(const ResultReader&) = delete;
@@ -52,39 +50,32 @@ class ResultReader {
 
  private:
   struct Order {
+    std::uint64_t id = 0;
     store::TaskRef task;
     int attempt = 0;
     bool with_result = true;
     bool with_log = false;
     bool was_killed = false;
-    Done done{};
   };
-  struct Delivery {
-    Done done;
-    AttemptResult leftover;
-  };
+  struct Shared;
 
-  void add(Order&& order);
-  void work();
+  void add(Order&& order, Done done);
   void read_here();
-  std::vector<AttemptResult> read_all(std::unique_ptr<store::FlowStore>& store, std::span<const Order> orders);
+  void deliver();
+  void deliver(std::uint64_t order, AttemptResult&& left);
+  static void work(Shared& shared);
+  static std::vector<AttemptResult> read_all(Shared& shared, std::unique_ptr<store::FlowStore>& store,
+                                             std::span<const Order> orders);
   static void read_together(const store::FlowStore& store, std::span<const Order> orders,
                             std::span<AttemptResult> left);
-  void deliver();
 
   base::EventLoop& loop_;
-  Open open_;
   std::size_t most_threads_;
-  base::Fd wake_;
-  base::Mutex mutex_;
-  base::Condition changed_;
-  std::deque<Order> orders_ MF_GUARDED_BY(mutex_);
-  std::deque<Delivery> deliveries_ MF_GUARDED_BY(mutex_);
-  std::size_t idle_ MF_GUARDED_BY(mutex_) = 0;
-  bool ending_ MF_GUARDED_BY(mutex_) = false;
+  std::shared_ptr<Shared> shared_;  // with the threads, which may hang
+  std::map<std::uint64_t, Done> done_;
+  std::uint64_t next_order_ = 0;
   std::unique_ptr<store::FlowStore> own_store_;  // of the loop, without threads
   std::optional<base::EventLoop::Timer> reading_;
-  std::vector<std::jthread> threads_;
 };
 
 }  // namespace metaflow::compute

@@ -3,9 +3,14 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <future>
 #include <map>
+#include <thread>
 #include <utility>
 
+#include <metaflow/error.h>
+
+#include "base/background_work.h"
 #include "base/clock.h"
 #include "base/text.h"
 #include "store/local/local_storage.h"
@@ -77,6 +82,64 @@ TEST_F(LeftoverReaderTest, WhatIsDamagedIsNotThatOfOthers) {
     EXPECT_EQ(left.failure.empty(), i != 17) << left.failure;
     EXPECT_EQ(left.done, i != 17);
   }
+}
+
+/// A store that does not answer, until it is said so.
+class SilentStorage : public store::MemoryStorage {
+ public:
+  explicit SilentStorage(std::shared_future<void> answers) : answers_(std::move(answers)) {}
+  std::vector<std::optional<base::SharedBytes>> get(std::span<const std::string> paths) override {
+    answers_.wait();
+    return MemoryStorage::get(paths);
+  }
+
+ private:
+  std::shared_future<void> answers_;
+};
+
+TEST(LeftoverReaderAwayTest, AStoreThatDoesNotAnswerIsNotWaitedFor) {
+  base::SystemClock clock;
+  base::EventLoop loop(clock);
+  std::promise<void> answers;
+  const auto storage = std::make_shared<SilentStorage>(answers.get_future().share());
+  const std::size_t before = base::detached_threads();
+  {
+    ResultReader reader(
+        loop, [storage] { return std::make_unique<store::FlowStore>(storage, "F"); }, 2);
+    for (int i = 0; i < 5; ++i)
+      reader.read({"1", "work", std::to_string(i)}, 0, true, [](AttemptResult&&) { FAIL() << "it is gone"; });
+  }
+  EXPECT_GT(base::detached_threads(), before);
+  answers.set_value();
+  while (base::detached_threads() > before) std::this_thread::yield();
+  loop.poll();
+}
+
+/// A store that refuses everything.
+class RefusingStorage : public store::MemoryStorage {
+ public:
+  std::vector<std::optional<base::SharedBytes>> get(std::span<const std::string>) override {
+    ++tries;
+    throw Error(ErrorCode::data_store, "no connection");
+  }
+  int tries = 0;
+};
+
+TEST(LeftoverReaderAwayTest, AStoreThatIsAwayIsNotAskedForEach) {
+  base::SystemClock clock;
+  base::EventLoop loop(clock);
+  const auto storage = std::make_shared<RefusingStorage>();
+  ResultReader reader(
+      loop, [&] { return std::make_unique<store::FlowStore>(storage, "F"); }, 0);
+  int told = 0;
+  for (int i = 0; i < kAll; ++i) {
+    reader.read({"1", "work", std::to_string(i)}, 0, true, [&](AttemptResult&& left) {
+      EXPECT_NE(left.failure.find("no connection"), std::string::npos);
+      ++told;
+    });
+  }
+  while (told < kAll) loop.run_once();
+  EXPECT_LT(storage->tries, 10);
 }
 
 /// Whose objects are asked for together, but one is read before all are written.

@@ -11,7 +11,7 @@ namespace {
 
 /// Settings that tell a program where S3 is.
 constexpr const char* kPassedOn[] = {"S3_ENDPOINT_URL", "S3_SERVER_SIDE_ENCRYPTION", "S3_VERIFY_CERTIFICATE",
-                                     "ALLOW_PLAIN_HTTP", "DATATOOLS_S3ROOT"};
+                                     "ALLOW_PLAIN_HTTP"};
 
 }  // namespace
 

@@ -62,6 +62,16 @@ TEST(Judge, ThePodKnowsWhatKilledSupervisorAndTask) {
       "status 3");
 }
 
+TEST(Judge, ProcessesThatWereKilledForMemoryAreNoted) {
+  const JobEnd failed = ended(EndedBy::task);
+  store::ExitReport threw{
+      .stage = store::Stage::step, .committed = true, .exited = true, .exit_code = 1, .oom_kills = 1};
+  const JobFacts job{.end = &failed, .was_running = true, .has_limit = false, .uncounted_retries = 3};
+  EXPECT_TRUE(judge(job, left(threw)).lost_processes);
+  threw.oom_kills = 0;
+  EXPECT_FALSE(judge(job, left(threw)).lost_processes);
+}
+
 TEST(Judge, LostIsWhatEndedWithItsMachine) {
   JobEnd reclaimed = ended(EndedBy::cluster, "reclaimed");
   reclaimed.lost = true;

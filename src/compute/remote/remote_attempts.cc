@@ -1,5 +1,6 @@
 #include "compute/remote/remote_attempts.h"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -314,6 +315,8 @@ void RemoteAttempts::fail(AttemptId id, const std::string& cause, bool hopeless)
 // --- stopping
 
 void RemoteAttempts::stop(std::span<const AttemptId> attempts, Stop how) {
+  if (left_) return;
+  if (over_ && how == Stop::force) return hasten();
   std::vector<AttemptId> due;
   for (const AttemptId id : attempts) {
     Entry* entry = find(id);
@@ -341,20 +344,36 @@ void RemoteAttempts::on_removed(AttemptId attempt, bool is_gone) {
   if (entry->forced || is_gone) conclude(attempt);
 }
 
-void RemoteAttempts::end() {
+void RemoteAttempts::leave() {
+  left_ = true;
+  for (const auto& [id, entry] : entries_) soon(id, &RemoteAttempts::let_go);
+}
+
+void RemoteAttempts::let_go(AttemptId id) {
+  fail(id, "The task is left to the scheduler that has the run now.", false);
+}
+
+void RemoteAttempts::end(Stop how) {
   over_ = true;
-  const std::int64_t until = clock_.monotonic_microseconds() + kFarewell;
+  if (left_) return;
+  until_ = clock_.monotonic_microseconds() + (how == Stop::force ? kLastMoment : kFarewell);
   // A timer, since a quiet loop would wait for ever.
-  const base::EventLoop::Timer timer = loop_.after(kFarewell, [] {});
+  const base::EventLoop::Timer timer = loop_.after(how == Stop::force ? kLastMoment : kFarewell, [] {});
   try {
     std::vector<AttemptId> all;
     for (const auto& [id, entry] : entries_) all.push_back(id);
     stop(all, Stop::ask);
     jobs_->end([this] { farewell_ = true; });
-    while (!farewell_ && clock_.monotonic_microseconds() < until) loop_.run_once();
+    while (!farewell_ && clock_.monotonic_microseconds() < until_) loop_.run_once();
   } catch (const Error&) {  // what is left is found by the platform's `list`
   }
   loop_.cancel(timer);
+}
+
+/// The user does not want to wait for the platform any more.
+void RemoteAttempts::hasten() {
+  until_ = std::min(until_, clock_.monotonic_microseconds() + kLastMoment);
+  timers_.after(kLastMoment, [] {});
 }
 
 }  // namespace metaflow::compute

@@ -47,7 +47,8 @@ class RemoteAttempts : public Backend, private JobEvents {
   static constexpr int kMostTries = 3;                       // of what goes wrong before a task begins
   static constexpr std::int64_t kLogEnd = 5'000'000;         // between the end of a job and that of its log
   static constexpr std::int64_t kLookEvery = 15'000'000;     // for the result of a task whose machine is silent
-  static constexpr std::int64_t kFarewell = 15'000'000;      // for removals, at the end of a run
+  static constexpr std::int64_t kFarewell = 15'000'000;      // for removals, at the end of a run,
+  static constexpr std::int64_t kLastMoment = 200'000;       // and where nobody wants to wait
 
   using MakeJobs = std::function<std::unique_ptr<RemoteJobs>(JobEvents&)>;
 
@@ -58,7 +59,8 @@ class RemoteAttempts : public Backend, private JobEvents {
 
   void submit(const Attempt& attempt) override;
   void stop(std::span<const AttemptId> attempts, Stop how) override;
-  void end() override;
+  void leave() override;
+  void end(Stop how) override;
 
  private:
   enum class TimerFor : std::uint8_t { patience, pause, log, look };
@@ -111,8 +113,10 @@ class RemoteAttempts : public Backend, private JobEvents {
   void settle(Entry& entry, AttemptResult&& left);
   bool try_again(Entry& entry, const Verdict& verdict);
   void resubmit(AttemptId id);
+  void let_go(AttemptId id);
   void finish(AttemptId id, const Verdict& verdict);
   void fail(AttemptId id, const std::string& cause, bool hopeless);
+  void hasten();
   void soon(AttemptId id, void (RemoteAttempts::*what)(AttemptId));
   void set_timer(Entry& entry, TimerFor purpose, std::int64_t microseconds, void (RemoteAttempts::*what)(AttemptId));
   void drop_timer(Entry& entry);
@@ -125,8 +129,10 @@ class RemoteAttempts : public Backend, private JobEvents {
   base::Timers timers_;
   std::map<AttemptId, Entry> entries_;
   std::size_t followed_ = 0;
-  bool over_ = false;      // nothing is told any more
-  bool farewell_ = false;  // the platform has ended what it had of the run
+  bool left_ = false;       // the jobs are another scheduler's
+  bool over_ = false;       // nothing is told any more
+  bool farewell_ = false;   // the platform has ended what it had of the run
+  std::int64_t until_ = 0;  // so long that is waited for; monotonic
   Notices notices_;
   ResultReader results_;
   std::unique_ptr<RemoteJobs> jobs_;  // gone first: it calls back

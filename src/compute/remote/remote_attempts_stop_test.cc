@@ -49,6 +49,22 @@ TEST_F(RemoteAttemptsTest, StoppedItHasTimeToEnd) {
   EXPECT_EQ(cause(1), "SIGTERM");
 }
 
+TEST_F(RemoteAttemptsTest, WhatIsLeftToAnotherSchedulerIsNotRemoved) {
+  run(1);
+  attempts_->submit(attempt(2));
+  jobs_->take();
+  attempts_->leave();
+  const AttemptId ids[] = {1, 2};
+  attempts_->stop(ids, Stop::ask);
+  settle();
+  EXPECT_EQ(cause(1), "The task is left to the scheduler that has the run now.");
+  attempts_->stop(ids, Stop::force);
+  attempts_->end();
+  for (const std::string& asked : jobs_->take()) {
+    EXPECT_FALSE(asked.starts_with("remove") || asked == "end") << asked;
+  }
+}
+
 TEST_F(RemoteAttemptsTest, ForcedItIsOverWhenTheRemovalWasAnswered) {
   run(1);
   const AttemptId ids[] = {1};
@@ -110,7 +126,7 @@ TEST_F(RemoteAttemptsTest, TheFarewellRemovesWhatIsLeftAndTellsNothing) {
   submit(2);
   events_.take();
   jobs_->take();
-  attempts_->end();
+  attempts_->end(Stop::ask);
   EXPECT_THAT(jobs_->take(), ElementsAre("remove 1 2", "end"));
   end(1, succeeded());
   told().on_removed(2, true);
@@ -122,8 +138,30 @@ TEST_F(RemoteAttemptsTest, TheFarewellHasAnEnd) {
   run(1);
   jobs_->ends = false;
   jobs_->on_end = [this] { clock_.now += RemoteAttempts::kFarewell; };
-  attempts_->end();
+  attempts_->end(Stop::ask);
   SUCCEED() << "a platform that does not answer is not waited for";
+}
+
+TEST_F(RemoteAttemptsTest, ForcedItIsShort) {
+  run(1);
+  jobs_->ends = false;
+  jobs_->on_end = [this] { clock_.now += RemoteAttempts::kLastMoment; };
+  attempts_->end(Stop::force);
+  SUCCEED() << "the user does not want to wait";
+}
+
+TEST_F(RemoteAttemptsTest, TheFarewellIsShortenedByForce) {
+  run(1);
+  jobs_->ends = false;
+  jobs_->on_end = [this] {
+    loop_.after(0, [this] {
+      attempts_->stop({}, Stop::force);
+      clock_.now += RemoteAttempts::kLastMoment;
+    });
+  };
+  const std::int64_t before = clock_.now;
+  attempts_->end(Stop::ask);
+  EXPECT_LT(clock_.now - before, RemoteAttempts::kFarewell);
 }
 
 // --- in any order

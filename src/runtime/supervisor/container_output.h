@@ -15,6 +15,7 @@ class ContainerOutput {
   void add(std::string_view bytes);
   /// As OutputQueue.
   bool congested() { return queue_.congested(); }
+  std::size_t waiting() const { return queue_.waiting(); }
   bool finish(std::int64_t patience, int stop);
 
  private:

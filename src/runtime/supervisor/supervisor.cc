@@ -16,7 +16,7 @@
 #include "compute/package/bootstrap.h"
 #include "compute/verdict.h"
 #include "runtime/outcome.h"
-#include "runtime/supervisor/container_output.h"
+#include "runtime/supervisor/container_streams.h"
 #include "runtime/supervisor/log_upload.h"
 #include "runtime/task/exit_status.h"
 #include "runtime/task_log.h"
@@ -49,7 +49,7 @@ class Supervisor {
         attempt_(what.arguments.retry_count),
         signals_({SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2}),
         loop_(clock),
-        shown_{ContainerOutput(loop_, clock, STDOUT_FILENO), ContainerOutput(loop_, clock, STDERR_FILENO)},
+        shown_(loop_, clock, STDOUT_FILENO, STDERR_FILENO),
         stamps_(clock),
         log_(stamps_, what.max_log_size, store::LogSource::task),
         buffer_(kBufferSize, '\0') {
@@ -89,8 +89,7 @@ class Supervisor {
   /// The log is stored, so a slow reader of the container's output is not waited for long.
   void finish_output() {
     on_signals();
-    for (ContainerOutput& output : shown_)
-      output.finish(report_.stopped_by != 0 ? base::kLastMoment : kPatience, signals_.fd());
+    shown_.finish(report_.stopped_by != 0 ? base::kLastMoment : kPatience, signals_.fd());
   }
 
  private:
@@ -125,7 +124,7 @@ class Supervisor {
     if (count < 0 && (errno == EINTR || errno == EAGAIN)) return;
     if (count <= 0) return close(stream);
     const std::string_view bytes(buffer_.data(), static_cast<std::size_t>(count));
-    output(stream).add(bytes);
+    shown_.add(stream, bytes);
     log_.add(stream, bytes, [](std::string_view, std::int64_t) {});
     if (end_) await_silence();
   }
@@ -139,7 +138,7 @@ class Supervisor {
   /// While the reader of the container's output is behind, the step blocks on what it prints.
   void regulate_output() {
     for (const Stream stream : {Stream::out, Stream::err}) {
-      const bool held = !end_ && output(stream).congested();
+      const bool held = !end_ && shown_.congested(stream);
       if (held == held_[static_cast<std::size_t>(stream)]) continue;
       held_[static_cast<std::size_t>(stream)] = held;
       if (held) loop_.unwatch(pipe(stream).get());
@@ -147,8 +146,7 @@ class Supervisor {
     }
   }
 
-  ContainerOutput& output(Stream stream) { return shown_[static_cast<std::size_t>(stream)]; }
-  void say(const std::string& text) { output(Stream::err).add(text + "\n"); }
+  void say(const std::string& text) { shown_.add(Stream::err, text + "\n"); }
 
   void schedule_upload() {
     loop_.after(upload_pause(clock_.monotonic_microseconds() - begun_), [this] {
@@ -282,7 +280,7 @@ class Supervisor {
   const int attempt_;
   base::SignalReader signals_;
   base::EventLoop loop_;
-  std::array<ContainerOutput, 2> shown_;
+  ContainerStreams shown_;
   std::array<bool, 2> held_{};  // the pipe is not read until the reader has caught up
   base::Stamps stamps_;
   TaskLog log_;

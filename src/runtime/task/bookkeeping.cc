@@ -23,7 +23,28 @@ void add(FlowStore& store, TaskData& data, const char* name, F encode) {
   data.artifacts.push_back(save_value(store, name, encode));
 }
 
+void add_transition(FlowStore& store, TaskData& data) {
+  add(store, data, "_transition", [&](detail::Pickler& out) {
+    if (data.next.empty()) return out.none();
+    out.begin_tuple(2);
+    detail::encode(out, data.next);
+    if (data.splits && !data.items.empty()) {
+      out.text(data.items.back().variable);
+    } else {
+      out.none();
+    }
+    out.end();
+  });
+}
+
 }  // namespace
+
+void replace_transition(FlowStore& store, TaskData& data) {
+  std::erase_if(data.artifacts, [](const ArtifactRecord& artifact) { return artifact.name == "_transition"; });
+  add_transition(store, data);
+  std::sort(data.artifacts.begin(), data.artifacts.end(),
+            [](const ArtifactRecord& a, const ArtifactRecord& b) { return a.name < b.name; });
+}
 
 void add_bookkeeping(FlowStore& store, const TaskFacts& facts, const TaskData& input, TaskData& data) {
   add(store, data, "_task_ok", [&](detail::Pickler& out) { out.boolean(facts.ok); });
@@ -37,17 +58,7 @@ void add_bookkeeping(FlowStore& store, const TaskFacts& facts, const TaskData& i
     }
     out.end();
   });
-  add(store, data, "_transition", [&](detail::Pickler& out) {
-    if (data.next.empty()) return out.none();
-    out.begin_tuple(2);
-    detail::encode(out, data.next);
-    if (data.splits) {
-      out.text(data.items.back().variable);
-    } else {
-      out.none();
-    }
-    out.end();
-  });
+  add_transition(store, data);
   if (facts.stored_frames != nullptr) {
     data.artifacts.push_back(*facts.stored_frames);
   } else {

@@ -29,6 +29,9 @@ struct TaskFacts {
 void add_bookkeeping(store::FlowStore& store, const TaskFacts& facts, const store::TaskData& input,
                      store::TaskData& data);
 
+/// Notes anew which steps follow, for a task whose `next` is another now.
+void replace_transition(store::FlowStore& store, store::TaskData& data);
+
 /// Adds what a foreach notes of its range, and to `data` how many items there are and where. `items`: where they stand
 /// in the payload of the range, if it is not an array. Throws Error{invalid_flow} for a range that cannot be fanned out
 /// over.

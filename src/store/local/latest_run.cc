@@ -2,6 +2,7 @@
 
 #include "base/files.h"
 #include "base/format.h"
+#include "base/plain_file.h"
 #include "base/text.h"
 #include "store/names.h"
 
@@ -17,7 +18,7 @@ std::string path_of(const std::string& local_root, const std::string& flow) {
 
 std::optional<std::string> latest_run(const std::string& local_root, const std::string& flow) {
   const std::string path = path_of(local_root, flow);
-  const auto text = base::read_file(path);
+  const auto text = base::read_plain_file(path);
   if (!text || base::trim(text->text()).empty()) return std::nullopt;
   std::string run(base::trim(text->text()));
   check_name(NameKind::run, run, fmt::format("'{}'", path));

@@ -11,6 +11,7 @@
 #include "base/files.h"
 #include "base/format.h"
 #include "base/json.h"
+#include "base/plain_file.h"
 #include "base/text.h"
 
 namespace metaflow::store {
@@ -111,8 +112,23 @@ void LocalMetadataWriter::register_task(const TaskRef& task) {
           milliseconds(stamps_.next())));
 }
 
+void LocalMetadataWriter::attempt_begins(const TaskRef& task, int attempt) {
+  if (attempt > 0) add_fields(task, attempt, {{"attempt", std::to_string(attempt), ""}});
+}
+
+void LocalMetadataWriter::attempt_ends(const TaskRef& task, int attempt, bool ok) {
+  if (attempt == 0 && ok) return;
+  // The next attempt may begin in this very millisecond, which names the file, and readers take the latest for current.
+  if (attempt == 0) add_fields(task, 0, {{"attempt", "0", ""}}, clock_.wall_microseconds() - 1000);
+  add_fields(task, attempt, {{"attempt_ok", ok ? "True" : "False", "internal_attempt_status"}});
+}
+
 void LocalMetadataWriter::add_fields(const TaskRef& task, int attempt, const std::vector<Field>& fields) {
-  const std::int64_t now = clock_.wall_microseconds();
+  add_fields(task, attempt, fields, clock_.wall_microseconds());
+}
+
+void LocalMetadataWriter::add_fields(const TaskRef& task, int attempt, const std::vector<Field>& fields,
+                                     std::int64_t now) {
   const std::int64_t stamp = attempt == 0 ? coarse(now) : now;  // later attempts must look later
   const std::string object = flow_ + "/" + task.path();
   for (const Field& field : fields) {
@@ -151,6 +167,8 @@ void LocalMetadataWriter::clone_artifacts(const TaskRef& task, const TaskRef& or
     if (!linked) others.artifacts.push_back(artifact);
   }
   add_artifacts(task, others, finished);
+  // Of an origin that was retried, readers would take the attempt for that of its clone, which has one attempt.
+  if (data.attempt > 0) add_fields(task, 0, {{"attempt", "0", ""}});
 }
 
 // --- reading
@@ -167,7 +185,7 @@ std::vector<std::string> LocalMetadataReader::flows() {
 
 std::optional<RunInfo> LocalMetadataReader::run(const std::string& flow, const std::string& run) {
   const std::string path = path_below(root_, fmt::format("{}/{}/_meta/_self.json", flow, run));
-  const auto text = base::read_file(path);
+  const auto text = base::read_plain_file(path);
   if (!text) return std::nullopt;
   const Json json = parse(*text, path);
   return RunInfo{run, text_field(json, "user_name"), json["tags"].texts(), json["system_tags"].texts(),
@@ -191,7 +209,7 @@ std::vector<ObjectInfo> LocalMetadataReader::objects(const std::string& path, Na
   for (const std::string& name : base::list_directory(path)) {
     if (!is_name(kind, name)) continue;
     const std::string self = fmt::format("{}/{}/_meta/_self.json", path, name);
-    const auto text = base::read_file(self);
+    const auto text = base::read_plain_file(self);
     if (!text) continue;
     infos.push_back({name, created_of(parse(*text, self))});
   }
@@ -215,7 +233,7 @@ std::vector<FieldInfo> LocalMetadataReader::fields(const std::string& flow, cons
   const std::string directory = path_below(root_, fmt::format("{}/{}/_meta", flow, task.path()));
   for (const std::string& name : base::list_directory(directory)) {
     if (!name.starts_with("sysmeta_")) continue;
-    const auto text = base::read_file(directory + "/" + name);
+    const auto text = base::read_plain_file(directory + "/" + name);
     if (!text) continue;
     const Json json = parse(*text, directory + "/" + name);
     FieldInfo info;
@@ -238,7 +256,7 @@ std::vector<ArtifactInfo> LocalMetadataReader::artifacts(const std::string& flow
   if (attempt < 0) {  // the last one that says it is done
     for (const std::string& name : names) {
       if (!name.starts_with("sysmeta_attempt-done_")) continue;
-      const auto text = base::read_file(directory + "/" + name);
+      const auto text = base::read_plain_file(directory + "/" + name);
       if (text)
         attempt = std::max(attempt, std::atoi(text_field(parse(*text, directory + "/" + name), "value").c_str()));
     }
@@ -247,7 +265,7 @@ std::vector<ArtifactInfo> LocalMetadataReader::artifacts(const std::string& flow
   const std::string prefix = fmt::format("{}_artifact_", attempt);
   for (const std::string& name : names) {
     if (!name.starts_with(prefix)) continue;
-    const auto text = base::read_file(directory + "/" + name);
+    const auto text = base::read_plain_file(directory + "/" + name);
     if (!text) continue;
     const Json json = parse(*text, directory + "/" + name);
     const std::string where = fmt::format("'{}/{}'", directory, name);
@@ -267,10 +285,10 @@ std::vector<std::string> LocalMetadataReader::edit_tags(const std::string& flow,
   if (!base::exists(directory + "/_self.json"))
     throw Error(ErrorCode::not_found, fmt::format("No run {}/{} found", flow, run));
   // Two editors at a time: the second waits.
-  const base::Fd lock(::open((directory + "/.tags.lock").c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0666));
-  if (!lock || ::flock(lock.get(), LOCK_EX) != 0) base::throw_errno("lock the tags in", directory, errno);
+  const base::Fd lock = base::open_plain_file(directory + "/.tags.lock", O_CREAT | O_RDWR);
+  if (::flock(lock.get(), LOCK_EX) != 0) base::throw_errno("lock the tags in", directory, errno);
 
-  const auto text = base::read_file(directory + "/_self.json");
+  const auto text = base::read_plain_file(directory + "/_self.json");
   if (!text) throw Error(ErrorCode::not_found, fmt::format("Run {}/{} was removed", flow, run));
   Json json = parse(*text, directory + "/_self.json");
   const auto system_tags = json["system_tags"].texts();

@@ -10,12 +10,15 @@
 #include <metaflow/error.h>
 
 #include "base/files.h"
+#include "base/testing.h"
 
 namespace metaflow::store {
 namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::UnorderedElementsAre;
 
 constexpr const char* kRowKey = "e2f1e2f1e2f1e2f1e2f1e2f1e2f1e2f1e2f1e2f1";
 
@@ -70,6 +73,43 @@ TEST_F(LocalMetadataTest, ARowTellsWhatWasWritten) {
   ASSERT_NE(note, fields.end());
   EXPECT_EQ(note->value, "a \"b\"\n");
   EXPECT_EQ(note->type, "kind \"k\"");
+}
+
+/// What the files of the task say of attempts, oldest first: "attempt=0 of 0".
+std::vector<std::string> told_of_attempts(const std::string& root, const TaskRef& task) {
+  std::vector<std::string> told;
+  for (const FieldInfo& field : LocalMetadataReader(root).fields("F", task))
+    told.push_back(field.name + "=" + field.value + " of " + std::to_string(field.attempt));
+  return told;
+}
+
+TEST_F(LocalMetadataTest, AnAttemptThatIsTheOnlyOneCostsNoFile) {
+  writer_->attempt_begins(task_, 0);
+  writer_->attempt_ends(task_, 0, true);
+  EXPECT_THAT(told_of_attempts(root_, task_), IsEmpty());
+}
+
+/// Also where the second begins in the millisecond in which the first ends: it names the files.
+TEST_F(LocalMetadataTest, EachAttemptOfATaskThatWasRetriedIsTold) {
+  base::FakeClock clock;
+  LocalMetadataWriter writer(root_, "F", "me", "local", root_, clock);
+  writer.attempt_begins(task_, 0);
+  writer.attempt_ends(task_, 0, false);
+  writer.attempt_begins(task_, 1);
+  clock.now += 1000;
+  writer.attempt_ends(task_, 1, true);
+  EXPECT_THAT(told_of_attempts(root_, task_), UnorderedElementsAre("attempt=0 of 0", "attempt_ok=False of 0",
+                                                                   "attempt=1 of 1", "attempt_ok=True of 1"));
+}
+
+TEST_F(LocalMetadataTest, AClonesAttemptIsItsOwn) {
+  const TaskRef clone{"18", "start", "1"};
+  TaskData data;
+  writer_->clone_artifacts(clone, task_, data, 1'000'000);
+  EXPECT_THAT(told_of_attempts(root_, clone), IsEmpty()) << "the client shows what the origin says";
+  data.attempt = 2;
+  writer_->clone_artifacts(clone, task_, data, 1'000'000);
+  EXPECT_THAT(told_of_attempts(root_, clone), ElementsAre("attempt=0 of 0"));
 }
 
 TEST_F(LocalMetadataTest, EveryTextIsQuoted) {

@@ -11,6 +11,7 @@
 #include "base/files.h"
 #include "base/helpers.h"
 #include "base/mutex.h"
+#include "base/plain_file.h"
 #include "base/text.h"
 #include "value/gzip.h"
 #include "value/key.h"
@@ -42,7 +43,7 @@ class LastFailure {
 std::vector<std::optional<base::SharedBytes>> LocalStorage::get(std::span<const std::string> paths) {
   std::vector<std::optional<base::SharedBytes>> contents;
   contents.reserve(paths.size());
-  for (const std::string& path : paths) contents.push_back(base::read_file(full(path)));
+  for (const std::string& path : paths) contents.push_back(base::read_plain_file(full(path)));
   return contents;
 }
 
@@ -74,7 +75,7 @@ std::vector<bool> LocalStorage::copy(std::span<const Copy> copies) {
 
 bool LocalStorage::copy_one(const Copy& copy) {
   if (base::link_file(full(copy.from), full(copy.to))) return true;
-  const auto content = base::read_file(full(copy.from));
+  const auto content = base::read_plain_file(full(copy.from));
   if (content) store::put(*this, OwnedObject{copy.to, *content});
   return content.has_value();
 }
@@ -95,7 +96,7 @@ bool LocalStorage::has_blob(const std::string& path, std::uint64_t size) const {
   const auto found = base::file_size(path);
   if (!found) return false;
   if (*found == size) return true;
-  const auto content = base::read_file(path);
+  const auto content = base::read_plain_file(path);
   return content && value::is_gzip(content->bytes());
 }
 

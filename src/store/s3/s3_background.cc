@@ -16,7 +16,7 @@ constexpr int kTransfers = 32;  // in flight; the others wait
 /// of this comes in between.
 class S3Storage::Background : public BackgroundStorage {
  public:
-  Background(const S3Storage& storage, base::EventLoop& loop) : transfers_(storage.transfers_, options_of(storage)) {
+  Background(S3Storage& storage, base::EventLoop& loop) : transfers_(storage.transfers_, options_of(storage)) {
     transfers_.client().attach(loop);
   }
 

@@ -13,6 +13,7 @@
 #include "net/aws_session.h"
 #include "net/call_queue.h"
 #include "net/xml.h"
+#include "store/s3/content_range.h"
 
 namespace metaflow::store {
 
@@ -52,15 +53,29 @@ void read_error(S3Response& response) {
   if (response.ok()) response.status = passes(response.code) ? 500 : 400;
 }
 
+/// What is wrong with an answer to a request for a part of an object; empty: nothing.
+std::string fault_of(const S3Response& response, const S3Range& wanted) {
+  if (response.status == 200) return {};
+  const auto range = parse_content_range(response.header("content-range").value_or(""));
+  if (response.status != 206 || !range) return "the server does not say which part of the object it sends";
+  const std::uint64_t last = std::min(wanted.begin + (wanted.size - 1), range->total - 1);
+  if (range->first != wanted.begin || range->last != last)
+    return fmt::format("bytes {} to {} came instead of {} to {}", range->first, range->last, wanted.begin, last);
+  if (response.received != range->size())
+    return fmt::format("{} bytes came instead of {}", response.received, range->size());
+  return {};
+}
+
 }  // namespace
 
 /// What belongs to one process, and is not needed before the first request.
 struct S3Client::Engine {
-  Engine(const S3Options& options, base::Clock& clock, const net::AwsConfig& config, base::EventLoop* somebodies)
+  Engine(const S3Options& options, base::Clock& clock, std::shared_ptr<net::AwsSession> who,
+         base::EventLoop* somebodies)
       : own_loop(somebodies == nullptr ? std::make_unique<base::EventLoop>(clock) : nullptr),
         loop(somebodies == nullptr ? *own_loop : *somebodies),
         http({.connections_per_host = options.transfers, .connections_kept = 2 * options.transfers}),
-        session(clock, config, http),
+        session(std::move(who)),
         queue(loop, clock, http,
               {.calls_per_second = 0, .calls_at_a_time = options.transfers, .retry = options.retry}) {
     http.attach(loop);
@@ -69,7 +84,7 @@ struct S3Client::Engine {
   std::unique_ptr<base::EventLoop> own_loop;
   base::EventLoop& loop;
   net::HttpClient http;
-  net::AwsSession session;
+  std::shared_ptr<net::AwsSession> session;
   net::CallQueue queue;  // gone first: with it all that calls back
 };
 
@@ -79,33 +94,20 @@ class S3Client::Running : public net::Calling {
       : client_(client), request_(std::move(request)), done_(std::move(done)) {}
 
   void prepare(const Ready& ready) override {
-    net::AwsSession& session = client_.engine_->session;
-    keys_ = session.keys();
-    net::AwsRequest plain = client_.address(request_.method, request_.bucket, request_.key);
-    plain.query = request_.query;
-    plain.headers = request_.headers;
-    // Under TLS nobody can change the body on its way. Without, its signature is what keeps it.
-    if (is_https(plain.endpoint) && request_.body && request_.body->size() > 0) {
-      plain.payload_sha256 = net::kUnsignedPayload;
-    } else {
-      if (payload_hash_.empty()) payload_hash_ = hash_of(request_.body);
-      plain.payload_sha256 = payload_hash_;
-    }
-    net::SignedRequest signed_request =
-        net::sign(plain, keys_, {client_.region_of(request_.bucket), "s3", session.signing_time()});
-    ready({.request = net::Request{.method = request_.method,
-                                   .url = std::move(signed_request.url),
-                                   .headers = std::move(signed_request.headers),
-                                   .body = request_.body,
-                                   .choose_sink = request_.choose_sink,
-                                   .idle_timeout = milliseconds(30'000),
-                                   .tls = client_.options_.tls}});
+    if (client_.loop_ == nullptr) return send(ready, client_.session_->wait_for_keys());
+    client_.session_->get_keys([this, ready, alive = std::weak_ptr(alive_)](const net::AwsSession::Keys& found) {
+      if (!alive.expired()) send(ready, found);
+    });
   }
 
   Decision judge(net::Response&& plain) override {
     response_ = S3Response{std::move(plain)};
     if (!response_.failure && !response_.body.empty() && (!response_.ok() || request_.method != "GET"))
       read_error(response_);
+    if (request_.range && response_.ok()) {
+      if (std::string fault = fault_of(response_, *request_.range); !fault.empty())
+        response_.failure = net::Failure{.cause = net::Cause::truncated, .text = std::move(fault)};
+    }
     if (net::is_transient(response_) || passes(response_.code)) return {.next = Next::try_again};
     if (response_.ok() || cured_ || !cure()) return {};
     cured_ = true;
@@ -118,17 +120,49 @@ class S3Client::Running : public net::Calling {
   }
 
   void finish(bool) override {
+    if (no_keys_) throw *no_keys_;
     response_.after_lost_reply = lost_reply_;
     done_(std::move(response_));
   }
 
  private:
+  void send(const Ready& ready, const net::AwsSession::Keys& found) {
+    no_keys_ = found.error;
+    if (no_keys_ && !found.may_recover) throw *no_keys_;
+    if (no_keys_) return ready({.transient = true});
+    keys_ = *found.keys;
+    net::AwsRequest plain = client_.address(request_.method, request_.bucket, request_.key);
+    plain.query = request_.query;
+    plain.headers = request_.headers;
+    if (const auto& range = request_.range) {
+      plain.headers.emplace_back("Range", fmt::format("bytes={}-{}", range->begin, range->begin + (range->size - 1)));
+    }
+    // Under TLS nobody can change the body on its way. Without, its signature is what keeps it.
+    if (is_https(plain.endpoint) && request_.body && request_.body->size() > 0) {
+      plain.payload_sha256 = net::kUnsignedPayload;
+    } else {
+      if (payload_hash_.empty()) payload_hash_ = hash_of(request_.body);
+      plain.payload_sha256 = payload_hash_;
+    }
+    net::SignedRequest signed_request =
+        net::sign(plain, keys_, {client_.region_of(request_.bucket), "s3", client_.session_->signing_time()});
+    ready({.request = net::Request{.method = request_.method,
+                                   .url = std::move(signed_request.url),
+                                   .headers = std::move(signed_request.headers),
+                                   .body = request_.body,
+                                   .choose_sink = request_.choose_sink,
+                                   .idle_timeout = milliseconds(30'000),
+                                   // What a POST begins or ends may take the server its time.
+                                   .slowest = request_.method == "POST" ? 1U : net::kSlowest,
+                                   .tls = client_.options_.tls}});
+  }
+
   /// Whether the reason for which the server refused is one that can be put right here.
   bool cure() {
     const int status = response_.status;
     if (status < 300 || status >= 500 || status == 404 || status == 412) return false;
     if (client_.learn_region(request_.bucket, response_)) return true;
-    net::AwsSession& session = client_.engine_->session;
+    net::AwsSession& session = *client_.session_;
     if (session.correct_clock(response_)) return true;
     // The answer to a HEAD has no words.
     const bool wordless = request_.method == "HEAD" && (status == 400 || status == 403);
@@ -143,33 +177,51 @@ class S3Client::Running : public net::Calling {
   std::string payload_hash_;  // empty: not needed yet
   bool cured_ = false;        // one thing that the server complained of was put right
   bool lost_reply_ = false;
+  std::optional<Error> no_keys_;                                            // for the last try
+  std::shared_ptr<const bool> alive_ = std::make_shared<const bool>(true);  // while this is
 };
 
-S3Client::S3Client(S3Options options, base::Clock& clock, net::AwsConfig config)
-    : options_(std::move(options)), clock_(clock), config_(std::move(config)) {}
+S3Client::S3Client(S3Options options, base::Clock& clock, net::AwsConfig config,
+                   std::shared_ptr<net::AwsSession> session)
+    : options_(std::move(options)), clock_(clock), config_(std::move(config)), session_(std::move(session)) {}
 
 S3Client::~S3Client() {
   if (engine_ && process_ != ::getpid()) leave_to_parent();
+  engine_.reset();
+  if (loop_ != nullptr && session_) session_->detach();
+}
+
+void S3Client::attach(base::EventLoop& loop) {
+  loop_ = &loop;
+  session()->attach(loop);
+}
+
+std::shared_ptr<net::AwsSession> S3Client::session() {
+  engine();
+  return session_;
 }
 
 /// The connections belong to the process that this one was forked from: not even closing them is ours to do.
 void S3Client::leave_to_parent() {
-  static auto& left = *new std::vector<Engine*>;  // for leak checkers: never destroyed
-  left.push_back(engine_.release());
+  static auto& left = *new std::vector<std::unique_ptr<Engine>>;  // for leak checkers: never destroyed
+  left.push_back(std::move(engine_));
+  session_.reset();
+  loop_ = nullptr;
 }
 
 S3Client::Engine& S3Client::engine() {
   if (engine_ && process_ != ::getpid()) leave_to_parent();
   if (!engine_) {
     process_ = ::getpid();
-    engine_ = std::make_unique<Engine>(options_, clock_, config_, loop_);
+    if (!session_) session_ = std::make_shared<net::AwsSession>(clock_, config_);
+    engine_ = std::make_unique<Engine>(options_, clock_, session_, loop_);
   }
   return *engine_;
 }
 
 std::string S3Client::region_of(const std::string& bucket) {
   if (const auto found = regions_.find(bucket); found != regions_.end()) return found->second;
-  if (options_.region.empty()) options_.region = engine().session.known_region().value_or("us-east-1");
+  if (options_.region.empty()) options_.region = session()->known_region().value_or("us-east-1");
   return options_.region;
 }
 
@@ -243,12 +295,12 @@ bool S3Client::learn_region(const std::string& bucket, const S3Response& respons
 
 std::string S3Client::presign(const std::string& method, const std::string& bucket, const std::string& key,
                               std::int64_t seconds) {
-  net::AwsSession& session = engine().session;
-  const net::AwsKeys keys = session.keys();
-  return net::presign(address(method, bucket, key), keys, {region_of(bucket), "s3", session.signing_time()}, seconds);
+  const std::shared_ptr<net::AwsSession> session = this->session();
+  const net::AwsKeys keys = session->keys_without_waiting();
+  return net::presign(address(method, bucket, key), keys, {region_of(bucket), "s3", session->signing_time()}, seconds);
 }
 
-std::int64_t S3Client::keys_expire() { return engine().session.keys_expire(); }
+std::int64_t S3Client::keys_expire() { return session()->keys_expire(); }
 
 Error S3Client::error(std::string_view operation, const std::string& bucket, const std::string& key,
                       const S3Response& response) const {
@@ -265,7 +317,7 @@ Error S3Client::error(std::string_view operation, const std::string& bucket, con
     hint = "Make the bucket, or set METAFLOW_DATASTORE_SYSROOT_S3 to one that exists.";
   } else if (response.status == 403 || response.code == "InvalidAccessKeyId") {
     hint = fmt::format("The AWS credentials come from {}. They need s3:GetObject, s3:PutObject and s3:ListBucket.",
-                       engine_ ? engine_->session.source() : "nowhere");
+                       session_ ? session_->source() : "nowhere");
   } else if (response.failure && response.failure->cause == net::Cause::tls) {
     hint = "The server's certificate authority is named by AWS_CA_BUNDLE.";
   } else if (response.failure && !options_.endpoint.empty()) {

@@ -19,7 +19,17 @@
 #include "net/sigv4.h"
 #include "store/s3/s3_options.h"
 
+namespace metaflow::net {
+class AwsSession;
+}
+
 namespace metaflow::store {
+
+/// A part of an object, in bytes.
+struct S3Range {
+  std::uint64_t begin = 0;
+  std::uint64_t size = 0;  // more than 0
+};
 
 struct S3Request {
   std::string method = "GET";
@@ -28,6 +38,9 @@ struct S3Request {
   net::Query query{};
   net::Headers headers{};
   std::optional<net::Body> body{};  // in pieces of memory
+  /// What of the object is wanted. An answer with other bytes, or not all of these, is a failure like one that was cut
+  /// off. The whole object (200) is an answer.
+  std::optional<S3Range> range{};
   /// Where the answer goes; asked for every try.
   std::function<net::Sink(const net::Response&)> choose_sink{};
 };
@@ -43,7 +56,8 @@ struct S3Response : net::Response {
 class S3Client {
  public:
   /// Nothing is loaded or asked for before the first request.
-  S3Client(S3Options options, base::Clock& clock, net::AwsConfig config);
+  S3Client(S3Options options, base::Clock& clock, net::AwsConfig config,
+           std::shared_ptr<net::AwsSession> session = nullptr);
   ~S3Client();
   S3Client(const S3Client&) = delete;
   S3Client& operator=(const S3Client&) = delete;
@@ -53,7 +67,9 @@ class S3Client {
 
   /// From now on the loop drives the requests, and finish() is not to be called; before the first of them. The loop
   /// must outlive this.
-  void attach(base::EventLoop& loop) { loop_ = &loop; }
+  void attach(base::EventLoop& loop);
+  /// Who asks, for another client that asks as the same.
+  std::shared_ptr<net::AwsSession> session();
 
   /// `done` is called in finish() and poll(), or from the loop, with the last answer, whatever it is; it may start
   /// others. What it throws comes out there, and so does Error{invalid_command} if there are no keys.
@@ -65,7 +81,8 @@ class S3Client {
   S3Response perform(S3Request request);
 
   /// A URL that reads (or, with PUT, writes) an object without keys, for so many seconds at most. A secret. It ends
-  /// with the keys that sign it: see keys_expire().
+  /// with the keys that sign it: see keys_expire(). Does not wait for keys where a client with the same session is
+  /// attached to a loop: throws.
   std::string presign(const std::string& method, const std::string& bucket, const std::string& key,
                       std::int64_t seconds);
   /// In seconds since 1970; 0: never.
@@ -91,6 +108,7 @@ class S3Client {
   std::map<std::string, std::string> regions_;  // of buckets, as the server corrected us
   base::EventLoop* loop_ = nullptr;             // somebody else's; null: the engine's own
   pid_t process_ = 0;                           // that made the engine
+  std::shared_ptr<net::AwsSession> session_;
   std::unique_ptr<Engine> engine_;
 };
 

@@ -7,7 +7,10 @@
 #include "base/format.h"
 #include "base/percent.h"
 #include "base/text.h"
+#include "net/page_tokens.h"
 #include "net/xml.h"
+#include "store/exclusive.h"
+#include "store/s3/content_range.h"
 #include "value/key.h"
 
 namespace metaflow::store {
@@ -17,6 +20,7 @@ namespace {
 constexpr std::uint64_t kBehindUpTo = 1U << 20U;   // a blob of this size at most is written behind,
 constexpr std::uint64_t kMostBehind = 32U << 20U;  // and so much of them in all
 constexpr std::uint64_t kListAtOnce = 1'000;
+constexpr std::size_t kMostEmptyPages = 1'000;  // deleted objects may fill some
 
 /// How a blob says that it is not packed.
 net::Header blob_attributes() {
@@ -69,14 +73,14 @@ std::optional<base::SharedBytes> S3Storage::get_range(const std::string& path, s
   settle();
   if (size == 0) return exists(*this, path) ? std::optional(base::SharedBytes(std::string())) : std::nullopt;
   S3Request part = transfers_.request("GET", path);
-  part.headers = {{"Range", fmt::format("bytes={}-{}", offset, offset + (size - 1))}};
+  part.range = {.begin = offset, .size = size};
   std::optional<S3Destination> destination;
   part.choose_sink = [&](const net::Response& response) -> net::Sink {
-    const auto length = parse_size(response.header("content-length").value_or(""));
-    if (response.status != 206 || !length || *length > size)
-      throw std::runtime_error("the server does not know how to send a part of an object");
-    destination.emplace(*length);
-    return destination->sink(0, *length);
+    if (response.status != 206) throw std::runtime_error("the server does not know how to send a part of an object");
+    const auto range = parse_content_range(response.header("content-range").value_or(""));
+    if (!range || range->size() > size) return {};  // which is judged when it is over
+    destination.emplace(range->size());
+    return destination->sink(0, range->size());
   };
   const S3Response response = client().perform(std::move(part));
   if (is_missing(response)) return std::nullopt;
@@ -102,8 +106,16 @@ std::vector<S3Storage::Listed> S3Storage::list_objects(const std::string& path, 
   const std::string below = path.empty() ? transfers_.unchecked_key_of(path) : transfers_.key_of(path);
   const std::string prefix = below.empty() ? "" : below + "/";
   const std::size_t root = transfers_.location().prefix.empty() ? 0 : transfers_.location().prefix.size() + 1;
+  // A server that repeats itself, or gives nothing, must not keep us for ever.
   std::string token;
-  do {
+  net::PageTokens tokens;
+  std::size_t empty_pages = 0;  // one after the other
+  auto fail = [&](const char* why) {
+    S3Response response;
+    response.failure = net::Failure{.text = why};
+    transfers_.fail("list", path, response);
+  };
+  while (true) {
     S3Request page{.bucket = transfers_.location().bucket,
                    .query = {{"list-type", "2"},
                              {"prefix", prefix},
@@ -116,6 +128,7 @@ std::vector<S3Storage::Listed> S3Storage::list_objects(const std::string& path, 
     const auto xml = response.ok() ? net::parse_xml(response.body) : std::nullopt;
     if (!xml) transfers_.fail("list", path, response);
     const bool encoded = xml->text_of("EncodingType") == "url";
+    const std::size_t before = found.size();
     auto add = [&](std::string key, const std::string& size) {
       if (encoded) {
         std::replace(key.begin(), key.end(), '+', ' ');
@@ -129,8 +142,13 @@ std::vector<S3Storage::Listed> S3Storage::list_objects(const std::string& path, 
       if (element.name == "Contents") add(element.text_of("Key"), element.text_of("Size"));
       if (element.name == "CommonPrefixes") add(element.text_of("Prefix"), "");
     }
-    token = xml->text_of("IsTruncated") == "true" ? xml->text_of("NextContinuationToken") : "";
-  } while (!token.empty());
+    if (xml->text_of("IsTruncated") != "true") break;
+    token = xml->text_of("NextContinuationToken");
+    if (token.empty()) fail("the server says that there is more, but not how to ask for it");
+    if (!tokens.add(token)) fail("the server sends the same page again and again");
+    empty_pages = found.size() > before ? 0 : empty_pages + 1;
+    if (empty_pages > kMostEmptyPages) fail("the server sends page after page with nothing");
+  }
   return found;
 }
 
@@ -162,21 +180,36 @@ void S3Storage::upload(const std::string& path, Pieces content, const net::Heade
 }
 
 bool S3Storage::create(const Object& object) {
+  transfers_.check(object.path);
   settle();
-  // First: some servers take no notice of the condition.
-  if (exists(*this, object.path)) return false;
-  S3Request conditional = transfers_.request("PUT", object.path);
+  if (!obeys_conditions_) obeys_conditions_ = try_conditions(object.path);
+  if (!*obeys_conditions_) return create_by_claims(*this, object, claim_site(transfers_.clock()));
+  const S3Response response = put_if_absent(object.path, object.content);
+  if (response.ok()) return true;
+  if (response.status != 412) transfers_.fail("create", object.path, response);
+  // Somebody else's, or our own, of which we have not heard.
+  return response.after_lost_reply && is_there_with(object);
+}
+
+S3Response S3Storage::put_if_absent(const std::string& path, Pieces content) {
+  S3Request conditional = transfers_.request("PUT", path);
   conditional.headers = transfers_.write_headers();
   conditional.headers.emplace_back("If-None-Match", "*");
-  conditional.body = body_of(object.content);
-  const S3Response response = client().perform(std::move(conditional));
-  if (response.ok()) return true;
-  // Somebody else's, or our own, of which we have not heard.
-  if (response.status == 412) return response.after_lost_reply && is_there_with(object);
-  const bool unknown_condition = response.status == 501 || response.code == "NotImplemented";
-  if (!unknown_condition) transfers_.fail("create", object.path, response);
-  put(std::span(&object, 1));
-  return true;
+  conditional.body = body_of(content);
+  return client().perform(std::move(conditional));
+}
+
+/// Whether the server creates only what is not there: some do not know the condition, some take no notice of it. Told
+/// by an object beside the one that is to be made, which is there at the second try.
+bool S3Storage::try_conditions(const std::string& path) {
+  const std::string probe = path.substr(0, path.rfind('/') + 1) + "conditions_probe";
+  for (int i = 0; i < 2; ++i) {
+    const S3Response response = put_if_absent(probe, {});
+    if (response.status == 412) return true;
+    if (response.status == 501 || response.code == "NotImplemented") return false;
+    if (!response.ok()) transfers_.fail("create", probe, response);
+  }
+  return false;
 }
 
 bool S3Storage::is_there_with(const Object& object) {
@@ -234,10 +267,10 @@ std::string S3Storage::save_blob(const std::string& directory, Pieces content, i
 
 std::optional<Link> S3Storage::link(const std::string& path, std::int64_t seconds) {
   settle();
+  std::string url = client().presign("GET", transfers_.location().bucket, transfers_.key_of(path), seconds);
   const std::int64_t expire = client().keys_expire();
   const std::int64_t end = transfers_.clock().wall_microseconds() / 1'000'000 + seconds;
-  return Link{client().presign("GET", transfers_.location().bucket, transfers_.key_of(path), seconds),
-              expire == 0 ? end : std::min(expire, end)};
+  return Link{std::move(url), expire == 0 ? end : std::min(expire, end)};
 }
 
 }  // namespace metaflow::store

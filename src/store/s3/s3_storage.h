@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -54,10 +55,13 @@ class S3Storage : public Storage {
 
   void settle();
   void upload(const std::string& path, Pieces content, const net::Headers& headers);
+  S3Response put_if_absent(const std::string& path, Pieces content);
+  bool try_conditions(const std::string& path);
   bool is_there_with(const Object& object);
 
   S3Transfers transfers_;
-  std::uint64_t behind_ = 0;  // bytes of blobs that are being written behind
+  std::optional<bool> obeys_conditions_{};  // the server; nothing: not known yet
+  std::uint64_t behind_ = 0;                // bytes of blobs that are being written behind
 };
 
 }  // namespace metaflow::store

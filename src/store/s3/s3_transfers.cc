@@ -5,13 +5,13 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <utility>
 
 #include "base/format.h"
 #include "base/temporary.h"
 #include "net/xml.h"
 #include "store/names.h"
+#include "store/s3/content_range.h"
 #include "value/key.h"
 
 namespace metaflow::store {
@@ -21,12 +21,11 @@ namespace {
 constexpr std::uint64_t kMostParts = 10'000;  // S3's limit
 constexpr int kMostRestarts = 5;
 
-/// The size of the whole object: from "bytes 0-8388607/123456789", or of all that comes.
+/// The size of the whole object: of a part that is its begin, or of all that comes.
 std::optional<std::uint64_t> total_of(const net::Response& response) {
-  if (const auto range = response.header("content-range"))
-    return parse_size(range->substr(std::min(range->rfind('/') + 1, range->size())));
-  if (response.status == 206) return std::nullopt;
-  return parse_size(response.header("content-length").value_or(""));
+  if (response.status != 206) return parse_size(response.header("content-length").value_or(""));
+  const auto range = parse_content_range(response.header("content-range").value_or(""));
+  return range ? std::optional(range->total) : std::nullopt;
 }
 
 std::vector<std::span<const std::byte>> slice(Pieces pieces, std::uint64_t begin, std::uint64_t end) {
@@ -47,13 +46,6 @@ net::Body body_of(Pieces pieces) { return {.pieces = {pieces.begin(), pieces.end
 
 bool is_missing(const S3Response& response) {
   return response.status == 404 && response.code != "NoSuchBucket" && response.code != "NoSuchUpload";
-}
-
-std::optional<std::uint64_t> parse_size(std::string_view text) {
-  std::uint64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return value;
 }
 
 S3Destination::S3Destination(std::uint64_t size) : size_(size) {
@@ -109,8 +101,11 @@ S3Transfers::S3Transfers(const std::string& root, S3Options options, net::AwsCon
   while (root_.ends_with('/')) root_.pop_back();
 }
 
-S3Transfers::S3Transfers(const S3Transfers& other, S3Options options)
-    : S3Transfers(other.root_, std::move(options), other.client_.config(), other.names_) {}
+S3Transfers::S3Transfers(S3Transfers& other, S3Options options)
+    : root_(other.root_),
+      names_(other.names_),
+      location_(other.location_),
+      client_(std::move(options), clock_, other.client_.config(), other.client_.session()) {}
 
 std::string S3Transfers::key_of(const std::string& path) const {
   check(path);
@@ -148,8 +143,9 @@ void S3Transfers::start_download(const std::string& path, Downloaded done) {
 /// Asks for the first part: most objects have no other, and its answer says how large the object is.
 void S3Transfers::start_download(const std::shared_ptr<Download>& download) {
   S3Request first = request("GET", download->path);
-  first.headers = {{"Range", fmt::format("bytes=0-{}", kPart - 1)}};
+  first.range = {.begin = 0, .size = kPart};
   first.choose_sink = [download](const net::Response& response) -> net::Sink {
+    download->destination.reset();  // of an earlier try
     const auto total = total_of(response);
     if (!total) return {};
     download->destination.emplace(*total);
@@ -177,7 +173,7 @@ void S3Transfers::download_rest(const std::shared_ptr<Download>& download) {
   for (std::uint64_t begin = kPart; begin < total; begin += kPart) {
     const std::uint64_t length = std::min(kPart, total - begin);
     S3Request part = request("GET", download->path);
-    part.headers = {{"Range", fmt::format("bytes={}-{}", begin, begin + length - 1)}};
+    part.range = {.begin = begin, .size = length};
     part.choose_sink = [download, begin, length](const net::Response& response) -> net::Sink {
       if (response.status != 206 || response.header("etag").value_or("") != download->etag) {
         download->changed = true;
@@ -185,8 +181,8 @@ void S3Transfers::download_rest(const std::shared_ptr<Download>& download) {
       }
       return download->destination->sink(begin, length);
     };
-    client_.start(std::move(part), [this, download](S3Response&& response) {
-      if (response.status == 404 || response.status == 416) {
+    client_.start(std::move(part), [this, download, length](S3Response&& response) {
+      if (response.status == 404 || response.status == 416 || (response.ok() && response.received != length)) {
         download->changed = true;
       } else if (!response.ok()) {
         fail("read", download->path, response);

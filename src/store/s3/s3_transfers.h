@@ -51,8 +51,8 @@ class S3Transfers {
   /// `root`: "s3://bucket/prefix".
   S3Transfers(const std::string& root, S3Options options, net::AwsConfig config, S3Names names);
 
-  /// With options of its own for the same place: its calls and connections are apart from these.
-  S3Transfers(const S3Transfers& other, S3Options options);
+  /// With options of its own for the same place: its calls and connections are apart from these, its keys are the same.
+  S3Transfers(S3Transfers& other, S3Options options);
 
   /// nothing: there is no such object.
   using Downloaded = std::function<void(std::optional<base::SharedBytes>&&)>;
@@ -104,8 +104,5 @@ net::Body body_of(Pieces pieces);
 
 /// Whether the answer is that there is no such object.
 bool is_missing(const S3Response& response);
-
-/// Of digits alone: sizes in headers and listings.
-std::optional<std::uint64_t> parse_size(std::string_view text);
 
 }  // namespace metaflow::store

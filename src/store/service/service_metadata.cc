@@ -148,7 +148,7 @@ std::string ServiceMetadataWriter::path(const TaskRef& task) const {
 }
 
 void ServiceMetadataWriter::attempt_begins(const TaskRef& task, int attempt) {
-  if (attempt == 0) add_fields(task, 0, {{"attempt", "0", ""}});  // of later ones, the scheduler says so itself
+  add_fields(task, attempt, {{"attempt", std::to_string(attempt), ""}});
   heartbeats_.start(path(task), attempt == 0 ? kFirstHeartbeat : 0);
 }
 
@@ -200,6 +200,7 @@ void ServiceMetadataWriter::clone_artifacts(const TaskRef& task, const TaskRef&,
   TaskData first = data;  // a clone has one attempt
   first.attempt = 0;
   add_artifacts(task, first, finished);
+  add_fields(task, 0, {{"attempt", "0", ""}, {"attempt_ok", "True", "internal_attempt_status"}});
 }
 
 // --- the queues

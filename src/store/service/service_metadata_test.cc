@@ -110,6 +110,7 @@ const Reply kLost{.reset = true};
 struct StillClock : base::Clock {
   std::int64_t wall_microseconds() override { return 1'700'000'000'000'000; }
   std::int64_t monotonic_microseconds() override { return now; }
+  std::int64_t boot_microseconds() override { return now; }
   std::int64_t now = 5'000'000;
 };
 
@@ -171,6 +172,17 @@ TEST_F(ServiceTest, TellsOfATaskInOrder) {
   EXPECT_EQ(fields[1][0]["field_name"], "attempt_ok");
   EXPECT_EQ(fields[1][1]["field_name"], "attempt-done");
   EXPECT_EQ(service_.bodies("/artifact")[0][0]["location"], ":root:/x/.metaflow");
+}
+
+TEST_F(ServiceTest, TellsThatACloneIsWell) {
+  writer().new_run({}, {});
+  writer().clone_artifacts({"17", "start", new_task("start")}, {"16", "start", "9"}, data_with("x"), 0);
+  finish();
+  const auto fields = service_.bodies("/metadata");
+  ASSERT_EQ(fields.size(), 1u);
+  EXPECT_EQ(fields[0][0]["field_name"], "attempt");
+  EXPECT_EQ(fields[0][1]["field_name"], "attempt_ok");
+  EXPECT_EQ(fields[0][1]["value"], "True");
 }
 
 TEST_F(ServiceTest, TellsOfAQuickTaskWithTwoRequests) {

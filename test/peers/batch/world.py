@@ -2,7 +2,8 @@
 
 import json
 
-from ..containers.runtime import Images, Permissions, Runtime
+from ..containers.images import Images
+from ..containers.runtime import Permissions, Runtime
 from .access import Access
 from .definitions import Definitions
 from .faults import Faults

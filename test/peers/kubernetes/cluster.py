@@ -4,7 +4,8 @@ import copy
 
 import yaml
 
-from ..containers.runtime import Images, Permissions, Runtime
+from ..containers.images import Images
+from ..containers.runtime import Permissions, Runtime
 from . import access, defaults, quota, resources
 from .errors import ApiError, forbidden
 from .events import Recorder

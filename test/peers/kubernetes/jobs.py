@@ -7,35 +7,12 @@ from . import defaults, fields
 from .errors import ApiError
 from .failure_policy import verdict_of
 from .indexes import format_indexes, parse_indexes
+from .job_status import condition, count_pods, failures_of_index, find_condition, is_finished, is_over, is_terminating, is_uncounted_end, phase
 from .resources import JOBS, PODS
 from .store import now, seconds_since
 
 _COMPONENT = "job-controller"
 _PODS_PER_SYNC = 500
-
-
-def _condition(kind, reason, message, status="True"):
-    return {"type": kind, "status": status, "lastProbeTime": now(), "lastTransitionTime": now(), "reason": reason, "message": message}
-
-
-def find_condition(obj, kind):
-    return next((c for c in obj.get("status", {}).get("conditions", ()) if c["type"] == kind and c["status"] == "True"), None)
-
-
-def is_finished(job):
-    return find_condition(job, "Complete") or find_condition(job, "Failed")
-
-
-def _phase(pod):
-    return pod["status"].get("phase")
-
-
-def _is_over(pod):
-    return _phase(pod) in ("Succeeded", "Failed")
-
-
-def _is_terminating(pod):
-    return "deletionTimestamp" in pod["metadata"]
 
 
 class JobController:
@@ -77,7 +54,7 @@ class JobController:
         if job is not None and job["metadata"]["uid"] == owner["uid"]:
             if change.type != "ADDED":
                 self._schedule(job, 1)
-        elif change.type != "DELETED" and not _is_terminating(pod):
+        elif change.type != "DELETED" and not is_terminating(pod):
             asyncio.get_running_loop().call_later(0.01 * self._pace, self._collect, owner["uid"])
         elif change.type != "DELETED" and defaults.TRACKING in pod["metadata"].get("finalizers", ()):
             self._release(pod)
@@ -200,20 +177,20 @@ class JobController:
         pods = self._pods_of(job)
         if not spec["suspend"] and "startTime" not in status:
             status["startTime"] = now()
-        counted = [pod for pod in pods if self._is_uncounted_end(job, pod)]
+        counted = [pod for pod in pods if is_uncounted_end(job, pod)]
         verdict = self._judge(job, status, pods, counted)
         target = next((c for c in conditions if c["type"] in ("FailureTarget", "SuccessCriteriaMet")), None)
         if target is None and verdict is not None:
-            target = _condition(*verdict)
+            target = condition(*verdict)
             conditions.append(target)
         status["conditions"] = conditions
         if counted or target is not None and target not in job["status"].get("conditions", ()):
             uncounted = {
-                "succeeded": [p["metadata"]["uid"] for p in counted if _phase(p) == "Succeeded"],
-                "failed": [p["metadata"]["uid"] for p in counted if _phase(p) != "Succeeded"],
+                "succeeded": [p["metadata"]["uid"] for p in counted if phase(p) == "Succeeded"],
+                "failed": [p["metadata"]["uid"] for p in counted if phase(p) != "Succeeded"],
             }
             counted_uids = {pod["metadata"]["uid"] for pod in counted}
-            self._numbers(status, [pod for pod in pods if pod["metadata"]["uid"] not in counted_uids])
+            count_pods(status, [pod for pod in pods if pod["metadata"]["uid"] not in counted_uids])
             job = self._write(job, {**status, "uncountedTerminatedPods": {k: v for k, v in uncounted.items() if v}})
         self._count(job, status, counted)
         for pod in counted:
@@ -221,32 +198,22 @@ class JobController:
         pods = self._pods_of(job)
         if target is not None:
             pods = self._stop(job, pods)
-            self._numbers(status, pods)
+            count_pods(status, pods)
             if not status["active"] and not status["terminating"]:
                 self._finish(job, status, target)
                 return
         elif spec["suspend"]:
             self._suspend(job, status, pods)
             pods = self._pods_of(job)
-            self._numbers(status, pods)
+            count_pods(status, pods)
         else:
             self._resume(job, status)
             self._manage(job, status, pods)
-            self._numbers(status, self._pods_of(job))
+            count_pods(status, self._pods_of(job))
         job = self._write(job, status)
         deadline = spec.get("activeDeadlineSeconds")
         if deadline is not None and target is None and "startTime" in status:
             self._schedule(job, max(deadline - seconds_since(status["startTime"]), 0.05) / self._pace)
-
-    def _is_uncounted_end(self, job, pod):
-        """Whether a pod has ended, or counts as if it had, and was not counted yet."""
-        if defaults.TRACKING not in pod["metadata"].get("finalizers", ()):
-            return False
-        at_once = job["spec"]["podReplacementPolicy"] == "TerminatingOrFailed" or not pod["spec"].get("nodeName")
-        return _is_over(pod) or _is_terminating(pod) and (at_once or pod["metadata"]["deletionGracePeriodSeconds"] == 0)
-
-    def _failures_of_index(self, pod):
-        return int(pod["metadata"].get("annotations", {}).get("batch.kubernetes.io/job-index-failure-count", 0))
 
     def _count(self, job, status, counted):
         """Adds what ended to the numbers of a status."""
@@ -256,7 +223,7 @@ class JobController:
         failed_indexes = parse_indexes(status.get("failedIndexes", ""))
         for pod in counted:
             index = int(pod["metadata"]["labels"][defaults.INDEX]) if indexed else None
-            if _phase(pod) == "Succeeded":
+            if phase(pod) == "Succeeded":
                 if indexed:
                     completed.add(index)
                 else:
@@ -268,9 +235,9 @@ class JobController:
             status["failed"] = status.get("failed", 0) + 1
             self._last_failures.setdefault(job["metadata"]["uid"], {})[index] = (
                 time.monotonic(),
-                self._failures_of_index(pod) + 1 if indexed else status["failed"],
+                failures_of_index(pod) + 1 if indexed else status["failed"],
             )
-            if "backoffLimitPerIndex" in spec and (action == "FailIndex" or self._failures_of_index(pod) >= spec["backoffLimitPerIndex"]):
+            if "backoffLimitPerIndex" in spec and (action == "FailIndex" or failures_of_index(pod) >= spec["backoffLimitPerIndex"]):
                 failed_indexes.add(index)
         if indexed:
             completed = {index for index in completed if index < spec["completions"]}
@@ -283,7 +250,7 @@ class JobController:
         """How the job ends, if it is decided: the condition's type, reason and message."""
         spec = job["spec"]
         for pod in counted:
-            if _phase(pod) == "Failed":
+            if phase(pod) == "Failed":
                 action, message = verdict_of(spec, pod)
                 if action == "FailJob":
                     return "FailureTarget", "PodFailurePolicy", message
@@ -292,7 +259,7 @@ class JobController:
         kept = dict(seen)
         self._count(job, after, counted)
         self._last_failures[job["metadata"]["uid"]] = kept
-        restarts = sum(cs["restartCount"] for pod in pods if not _is_over(pod) for cs in pod["status"].get("containerStatuses", ()))
+        restarts = sum(cs["restartCount"] for pod in pods if not is_over(pod) for cs in pod["status"].get("containerStatuses", ()))
         on_failure = spec["template"]["spec"].get("restartPolicy") == "OnFailure" and restarts >= max(spec["backoffLimit"], 1)
         if after.get("failed", 0) > spec["backoffLimit"] or on_failure:
             return "FailureTarget", "BackoffLimitExceeded", "Job has reached the specified backoff limit"
@@ -303,7 +270,7 @@ class JobController:
         if "maxFailedIndexes" in spec and len(failed_indexes) > spec["maxFailedIndexes"]:
             return "FailureTarget", "MaxFailedIndexesExceeded", "Job has exceeded the specified maximal number of failed indexes"
         completions, succeeded = spec.get("completions"), after.get("succeeded", 0)
-        busy = any(not _is_over(pod) and not _is_terminating(pod) for pod in pods)
+        busy = any(not is_over(pod) and not is_terminating(pod) for pod in pods)
         if completions is None:
             done = succeeded > 0 and not busy
         elif failed_indexes:
@@ -314,18 +281,10 @@ class JobController:
             done = succeeded >= completions
         return ("SuccessCriteriaMet", "CompletionsReached", "Reached expected number of succeeded pods") if done else None
 
-    @staticmethod
-    def _numbers(status, pods):
-        """The numbers of pods in each state."""
-        active = [pod for pod in pods if not _is_over(pod) and not _is_terminating(pod)]
-        status["active"] = len(active)
-        status["ready"] = sum(1 for pod in active if any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions", ())))
-        status["terminating"] = sum(1 for pod in pods if _is_terminating(pod) and not _is_over(pod))
-
     def _stop(self, job, pods):
         """Deletes what still runs of a job whose end is decided."""
         for pod in pods:
-            if not _is_over(pod) and not _is_terminating(pod):
+            if not is_over(pod) and not is_terminating(pod):
                 self._delete_pod(job, pod)
         return self._pods_of(job)
 
@@ -336,10 +295,10 @@ class JobController:
 
     def _finish(self, job, status, target):
         """Everything ended: what was the target is so now."""
-        unaccounted = [pod for pod in self._pods_of(job) if self._is_uncounted_end(job, pod)]
+        unaccounted = [pod for pod in self._pods_of(job) if is_uncounted_end(job, pod)]
         self._count(job, status, unaccounted)
         succeeded = target["type"] == "SuccessCriteriaMet"
-        status["conditions"] = [*status["conditions"], _condition("Complete" if succeeded else "Failed", target["reason"], target["message"])]
+        status["conditions"] = [*status["conditions"], condition("Complete" if succeeded else "Failed", target["reason"], target["message"])]
         if succeeded:
             status["completionTime"] = now()
         job = self._write(job, status)
@@ -353,12 +312,12 @@ class JobController:
     def _set_suspended(self, job, status, suspended):
         wanted = ("True", "JobSuspended", "Job suspended") if suspended else ("False", "JobResumed", "Job resumed")
         conditions = [c for c in status.get("conditions", ()) if c["type"] != "Suspended"]
-        status["conditions"] = [*conditions, _condition("Suspended", wanted[1], wanted[2], wanted[0])]
+        status["conditions"] = [*conditions, condition("Suspended", wanted[1], wanted[2], wanted[0])]
         self._events.record(job, "Normal", "Suspended" if suspended else "Resumed", wanted[2], _COMPONENT)
 
     def _suspend(self, job, status, pods):
         for pod in pods:
-            if not _is_over(pod) and not _is_terminating(pod):
+            if not is_over(pod) and not is_terminating(pod):
                 self._delete_pod(job, pod, counted=False)
         if not find_condition({"status": status}, "Suspended"):
             status.pop("startTime", None)
@@ -382,14 +341,14 @@ class JobController:
     def _manage(self, job, status, pods):
         """Makes pods that are missing, deletes those that are too many."""
         spec = job["spec"]
-        active = [pod for pod in pods if not _is_over(pod) and not _is_terminating(pod)]
-        occupied = [pod for pod in pods if not _is_over(pod)] if spec["podReplacementPolicy"] == "Failed" else active
+        active = [pod for pod in pods if not is_over(pod) and not is_terminating(pod)]
+        occupied = [pod for pod in pods if not is_over(pod)] if spec["podReplacementPolicy"] == "Failed" else active
         if spec["completionMode"] == "Indexed":
             done = parse_indexes(status.get("completedIndexes", "")) | parse_indexes(status.get("failedIndexes", ""))
             busy = {int(pod["metadata"]["labels"][defaults.INDEX]) for pod in occupied}
             # What ended and is not counted yet keeps its index.
             busy |= {
-                int(p["metadata"]["labels"][defaults.INDEX]) for p in pods if _is_over(p) and defaults.TRACKING in p["metadata"].get("finalizers", ())
+                int(p["metadata"]["labels"][defaults.INDEX]) for p in pods if is_over(p) and defaults.TRACKING in p["metadata"].get("finalizers", ())
             }
             wanted = min(spec["parallelism"], spec["completions"] - len(done))
             free = (index for index in range(spec["completions"]) if index not in done and index not in busy)
@@ -400,7 +359,7 @@ class JobController:
                 wanted = min(wanted, len(active))
             free = iter(lambda: None, 0)
         if len(active) > wanted:
-            for pod in sorted(active, key=lambda p: (_phase(p) == "Running", p["metadata"]["creationTimestamp"]))[: len(active) - wanted]:
+            for pod in sorted(active, key=lambda p: (phase(p) == "Running", p["metadata"]["creationTimestamp"]))[: len(active) - wanted]:
                 self._delete_pod(job, pod, counted=False)
             return
         missing = min(wanted - len(occupied), _PODS_PER_SYNC)

@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import shutil
 
-from ..containers.runtime import Images
+from ..containers.images import Images
 from . import access, fields
 from .environment import Resolver
 from .pods import PodWorker

@@ -1,36 +1,24 @@
 """The life of one pod on its node."""
 
 import asyncio
-import math
 import pathlib
 import shutil
 import signal
-import time
 
 from ..containers.runtime import StartError
 from . import pod_status, quantities
+from .accidents import Accidents, Stopped
 from .environment import ConfigError
 from .logs import LogFile
 from .pod_status import ContainerState
-from .resources import PODS
-from .store import now
 
 _RUNC_FAILED = (
     "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process"
 )
-_NO_SANDBOX = (
-    "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to create containerd task: failed to create shim task: "
-    "OCI runtime create failed: runc create failed: unable to start container process: can't get final child's PID from pipe: EOF: unknown"
-)
-_FAILED_MOUNT = 'MountVolume.SetUp failed for volume "keys" : secret "keys" not found'
 _INVALID_IMAGE = 'Failed to apply default image tag "{image}": couldn\'t parse image name "{image}": invalid reference format'
 
 
-class _Stopped(Exception):
-    """The pod has to end."""
-
-
-class PodWorker:
+class PodWorker(Accidents):
     """Starts the containers of a pod, waits for their ends, and ends them when the pod has to go."""
 
     def __init__(self, kubelet, pod):
@@ -100,61 +88,12 @@ class PodWorker:
         for container in list(self._running.values()):
             container.kill(signal.SIGKILL)
 
-    def disrupt(self, reason, message, delete=True):
-        """Something takes the pod from its node."""
-        pod = self.pod
-        if pod is None:
-            return
-        condition = {
-            "type": "DisruptionTarget",
-            "status": "True",
-            "lastProbeTime": None,
-            "lastTransitionTime": now(),
-            "reason": reason,
-            "message": message,
-        }
-        conditions = [c for c in pod["status"].get("conditions", ()) if c["type"] != "DisruptionTarget"] + [condition]
-        pod = self._kubelet.store.replace(PODS, {**pod, "status": {**pod["status"], "conditions": conditions}})
-        if delete:
-            self._kubelet.verbs.delete_pod(pod)
-
-    def fail(self, reason, message):
-        """Ends the pod for a reason of the node's."""
-        self._verdict = {"reason": reason, "message": message}
-        self._stop(0)
-
-    def freeze(self):
-        """The node is lost: nobody tells how the pod is."""
-        self.frozen = True
-        self._thawed.clear()
-
-    def thaw(self, rebooted):
-        self.frozen = False
-        if rebooted:
-            for state in self.init + self.main:
-                if state.running:
-                    self._override[state.name] = (255, "Unknown", "")
-            for container in self._running.values():
-                container.kill(signal.SIGKILL)
-        self._thawed.set()
-        if self._grace is not None:
-            self._stop(self._grace)
-        elif rebooted:
-            self._stopping.set()
-
-    def kill_container(self, reason="OOMKilled", code=137):
-        """Ends the main container as if the machine had done it."""
-        for state in self.main:
-            if state.name in self._running:
-                self._override[state.name] = (code, reason, "")
-                self._running[state.name].kill(signal.SIGKILL)
-
     # The life.
 
     async def run(self):
         try:
             await self._live()
-        except _Stopped:
+        except Stopped:
             pass
         finally:
             for timer in self._timers:
@@ -169,7 +108,7 @@ class PodWorker:
             await asyncio.wait_for(self._stopping.wait(), seconds * self._kubelet.pace)
         except asyncio.TimeoutError:
             return
-        raise _Stopped
+        raise Stopped
 
     def _write(self, phase=None, ending=None, **more):
         """Tells the status, unless the node is lost."""
@@ -183,7 +122,7 @@ class PodWorker:
     async def _live(self):
         pod = self.pod
         if pod is None or self._grace is not None:
-            raise _Stopped
+            raise Stopped
         for state in self.init + self.main:
             state.wait("PodInitializing" if self.init else "ContainerCreating")
         self._write()
@@ -205,7 +144,7 @@ class PodWorker:
         ends = [asyncio.ensure_future(self._run_to_end(state, init=False)) for state in self.main]
         try:
             await asyncio.gather(*ends)
-        except _Stopped:
+        except Stopped:
             await asyncio.gather(*ends, return_exceptions=True)
             raise
         await self._finish()
@@ -288,7 +227,7 @@ class PodWorker:
         self._note_end(state, container, exited, log)
         container.clean()
         if self._stopping.is_set():
-            raise _Stopped
+            raise Stopped
         if not init:
             await self._sleep(0.5)
             others = any(other.running or other.waiting for other in self.main)
@@ -353,7 +292,7 @@ class PodWorker:
         while True:
             pod = self.pod
             if pod is None or self._stopping.is_set():
-                raise _Stopped
+                raise Stopped
             try:
                 if not init and self.rule is not None and self.rule["action"] == "create-container-error":
                     raise ConfigError(self.rule.get("message", 'secret "removed" not found'))
@@ -415,7 +354,7 @@ class PodWorker:
             kubelet.event(self.pod, "Warning", "Failed", "Error: InvalidImageName", state.name, init)
             self._write()
             await self._stopping.wait()
-            raise _Stopped
+            raise Stopped
         attempt = 0
         while True:
             tree = None if accident == "image-pull" else kubelet.images.find(image)
@@ -454,55 +393,3 @@ class PodWorker:
         if registry.startswith(("127.0.0.1:", "localhost:")):
             return f'{reference}: failed to do request: Head "http://{registry}/v2/{name}/manifests/{tag or "latest"}": dial tcp {registry}: connect: connection refused'
         return f"rpc error: code = NotFound desc = {reference}: {full}: not found"
-
-    # Accidents.
-
-    async def _accident_before(self):
-        if self.rule is not None and self.rule["action"] in ("never-start", "no-sandbox"):
-            if self.rule["action"] == "no-sandbox":
-                self._kubelet.event(self.pod, "Warning", "FailedCreatePodSandBox", self.rule.get("message", _NO_SANDBOX))
-            await self._stopping.wait()
-            raise _Stopped
-        if self.rule is not None and self.rule["action"] == "failed-mount":
-            end = time.monotonic() + self.rule.get("after", math.inf)
-            while time.monotonic() < end:
-                self._kubelet.event(self.pod, "Warning", "FailedMount", self.rule.get("message", _FAILED_MOUNT))
-                await self._sleep(2)
-
-    def _accident_after(self):
-        """Plans what happens to a container that runs now."""
-        if self.rule is not None:
-            self._later(self.rule.get("after", 0), self.accident, self.rule.text)
-
-    def accident(self, rule):
-        """Something happens to the pod while it runs."""
-        action, message = rule["action"], rule.get("message")
-        if action == "oom":
-            self.kill_container()
-        elif action == "exit":
-            self.kill_container("Error", rule.get("exitCode", 1))
-        elif action == "evict":
-            self.disrupt("EvictionByEvictionAPI", message or "Eviction API: evicting")
-        elif action == "preempt":
-            self.disrupt("PreemptionByScheduler", message or "default-scheduler: preempting to accommodate a higher priority pod")
-        elif action == "node-pressure":
-            self._pressure(message)
-        elif action == "vanish":
-            self._vanish()
-        elif action == "node-lost":
-            self._kubelet.lose_node(self.node, rule.get("evictAfter", 0))
-        elif action == "node-rebooted":
-            self._kubelet.lose_node(self.node)
-            self._kubelet.recover_node(self.node, rebooted=True)
-
-    def _pressure(self, message):
-        text = message or "The node was low on resource: memory. Threshold quantity: 100Mi, available: 80Mi. "
-        self.disrupt("TerminationByKubelet", text, delete=False)
-        pod = self.pod
-        if pod is not None:
-            self._kubelet.event(pod, "Warning", "Evicted", text)
-            self.fail("Evicted", text)
-
-    def _vanish(self):
-        if self.pod is not None:
-            self._kubelet.verbs.delete_pod(self.pod, 0)

@@ -47,6 +47,7 @@ struct BatchApi::Listing {
   std::function<void(Job&&)> on_job;
   std::function<void(const Failure&)> done;
   std::string token{};
+  net::PageTokens tokens{};
 };
 
 struct BatchApi::Description {
@@ -230,7 +231,7 @@ void BatchApi::next_page(const std::shared_ptr<Listing>& listing) {
       if (auto told = job_of(job)) listing->on_job(std::move(*told));
     }
     const std::string token = answer["nextToken"].text();
-    if (token.empty() || token == listing->token) return listing->done(std::nullopt);
+    if (token.empty() || !listing->tokens.add(token)) return listing->done(std::nullopt);
     listing->token = token;
     next_page(listing);
   });
@@ -249,16 +250,17 @@ void BatchApi::cancel(const std::string& id, const std::string& reason, std::fun
 // --- queues
 
 void BatchApi::find_queue(const std::string& name, const std::function<void(const Failure&, Queue&&)>& done) {
-  next_queues(name, {}, done);
+  next_queues(name, {}, std::make_shared<net::PageTokens>(), done);
 }
 
 void BatchApi::next_queues(const std::string& name, const std::string& token,
+                           const std::shared_ptr<net::PageTokens>& tokens,
                            const std::function<void(const Failure&, Queue&&)>& done) {
   Json body = Json::object();
   if (!name.empty()) body.set("jobQueues", Json::list({name}));
   if (!token.empty()) body.set("nextToken", token);
   const std::string words = name.empty() ? "look for a job queue" : fmt::format("look for the job queue {}", name);
-  call("DescribeJobQueues", words, body, [this, name, words, token, done](const Failure& failure, Json&& answer) {
+  call("DescribeJobQueues", words, body, [this, name, words, tokens, done](const Failure& failure, Json&& answer) {
     if (failure) return done(failure, {});
     for (const Json& queue : answer["jobQueues"].items()) {
       const std::string state = queue["state"].text();
@@ -283,7 +285,7 @@ void BatchApi::next_queues(const std::string& name, const std::string& token,
       return find_machines(std::move(found), first.second, done);
     }
     const std::string next = answer["nextToken"].text();
-    if (!next.empty() && next != token) return next_queues(name, next, done);
+    if (!next.empty() && tokens->add(next)) return next_queues(name, next, tokens, done);
     CallFailure missing =
         strange(words, name.empty() ? "none takes jobs" : "there is none of this name in this region");
     missing.hint = "Set METAFLOW_BATCH_JOB_QUEUE to the name or the ARN of one, and AWS_REGION to where it is.";

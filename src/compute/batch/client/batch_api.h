@@ -14,6 +14,7 @@
 #include "compute/batch/batch_request.h"
 #include "compute/batch/client/job.h"
 #include "net/aws_service.h"
+#include "net/page_tokens.h"
 
 namespace metaflow::awsbatch {
 
@@ -94,7 +95,7 @@ class BatchApi {
   void pause(const std::shared_ptr<Submission>& submission, const net::CallFailure& failure,
              void (BatchApi::*then)(const std::shared_ptr<Submission>&));
   void next_page(const std::shared_ptr<Listing>& listing);
-  void next_queues(const std::string& name, const std::string& token,
+  void next_queues(const std::string& name, const std::string& token, const std::shared_ptr<net::PageTokens>& tokens,
                    const std::function<void(const Failure&, Queue&&)>& done);
   void find_machines(Queue queue, const std::string& environment,
                      const std::function<void(const Failure&, Queue&&)>& done);

@@ -4,6 +4,7 @@
 
 #include "base/format.h"
 #include "base/json.h"
+#include "net/page_tokens.h"
 
 namespace metaflow::awsbatch {
 
@@ -16,6 +17,7 @@ struct LogApi::Reading {
   std::function<void(std::string_view)> on_line;
   std::function<void(End&&)> done;
   std::string token{};
+  net::PageTokens tokens{};
 };
 
 LogApi::LogApi(base::EventLoop& loop, base::Clock& clock, net::AwsSession& session, LogApiOptions options,
@@ -50,7 +52,7 @@ void LogApi::next_page(const std::shared_ptr<Reading>& reading) {
                    }
                    // A page may be empty before the end: only the token tells.
                    const std::string& token = page["nextForwardToken"].text();
-                   if (token.empty() || token == reading->token) return reading->done({});
+                   if (token.empty() || !reading->tokens.add(token)) return reading->done({});
                    reading->token = token;
                    next_page(reading);
                  });

@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/percent.h"
 #include "base/text.h"
+#include "net/page_tokens.h"
 
 namespace metaflow::kube {
 
@@ -86,6 +87,7 @@ struct KubernetesApi::Listing {
   ListHandler handler;
   std::string deletion{};  // the body of calls that delete what they list; empty: they only list
   std::string continue_token{};
+  net::PageTokens tokens{};
   int restarts = 0;
 };
 
@@ -326,6 +328,7 @@ void KubernetesApi::take_page(Id id, const std::shared_ptr<Listing>& listing, Ca
       return;
     }
     listing->continue_token.clear();
+    listing->tokens = {};
     next_page(id, listing);
     if (listing->handler.on_restart) listing->handler.on_restart();
     return;
@@ -340,9 +343,9 @@ void KubernetesApi::take_page(Id id, const std::shared_ptr<Listing>& listing, Ca
     throw;
   }
   if (!operations_.contains(id)) return;  // cancelled by what got an object
-  if (!end) {
-    const Call call = call_of("list", "GET", listing->resource, {});
-    end_list(id, listing, {.failure = no_answer(call, "the answer is no list of objects")});
+  if (!end || (!end->continue_token.empty() && !listing->tokens.add(end->continue_token))) {
+    const char* why = end ? "the same page came again" : "the answer is no list of objects";
+    end_list(id, listing, {.failure = no_answer(call_of("list", "GET", listing->resource, {}), why)});
     return;
   }
   listing->continue_token = std::move(end->continue_token);

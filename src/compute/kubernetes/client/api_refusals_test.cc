@@ -40,6 +40,24 @@ TEST_F(KubernetesApiTest, Refusals) {
   EXPECT_THAT(requests(), SizeIs(1));
 }
 
+TEST_F(KubernetesApiTest, APolicyOfTheClusterIsNoLackOfRights) {
+  answers({status_reply(403, "Forbidden",
+                        "admission webhook \"policy.example.com\" denied the request: \nno label 'team';\nask ops")});
+  Answer answer = get("j");
+  ASSERT_TRUE(answer.failure);
+  EXPECT_EQ(answer.failure->text,
+            "Cannot get job j in namespace n: admission webhook \"policy.example.com\" denied the request:  no label "
+            "'team'; ask ops (403 Forbidden)");
+  EXPECT_EQ(answer.failure->hint,
+            "It is a policy of the cluster: ask those who run it what admission webhook \"policy.example.com\" asks of "
+            "jobs.");
+  answers({status_reply(
+      422, "Invalid",
+      "jobs.batch \"j\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no")});
+  answer = get("j");
+  EXPECT_THAT(answer.failure->hint, HasSubstr("ValidatingAdmissionPolicy 'p' with binding 'b'"));
+}
+
 TEST_F(KubernetesApiTest, TriesAgain) {
   answers({{.reset = true},
            {.status = 429, .headers = {{"Retry-After", "0"}}, .body = "Too many requests, please try again later.\n"},

@@ -68,6 +68,15 @@ TEST_F(KubernetesApiTest, ListsInPages) {
                                       "GET /api/v1/namespaces/n/pods?continue=more&labelSelector=a%3Db&limit=2"));
 }
 
+TEST_F(KubernetesApiTest, APageThatComesAgainIsAFailure) {
+  answers({page({"a"}, "more"), page({"b"}, "still"), page({"c"}, "more"), page({"d"}, "")});
+  std::vector<std::string> names;
+  const ListEnd end = list(names);
+  ASSERT_TRUE(end.failure);
+  EXPECT_THAT(end.failure->text, HasSubstr("the same page came again"));
+  EXPECT_THAT(names, ElementsAre("a", "b", "c"));
+}
+
 TEST_F(KubernetesApiTest, DeletesManyInPages) {
   options_.page = 2;
   answers({page({"a", "b"}, "more"), status_reply(410, "Expired", "too old"), page({"c"}, "")});

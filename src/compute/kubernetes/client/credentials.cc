@@ -17,6 +17,7 @@ constexpr std::int64_t kTokenFileSeconds = 60;
 // A plugin is asked again so long before the end, or in the last tenth of a shorter life.
 constexpr std::int64_t kRenewBefore = 60;
 constexpr std::int64_t kPauseAfterFailure = 10;
+constexpr int kPluginTries = 4;
 
 std::shared_ptr<net::Tls> make_tls(const Access& access) {
   auto tls = std::make_shared<net::Tls>();
@@ -33,8 +34,8 @@ std::shared_ptr<net::Tls> make_tls(const Access& access) {
 
 }  // namespace
 
-Credentials::Credentials(base::EventLoop& loop, base::Clock& clock, Access access)
-    : loop_(loop), clock_(clock), access_(std::move(access)) {
+Credentials::Credentials(base::EventLoop& loop, base::Clock& clock, Access access, std::int64_t pause)
+    : loop_(loop), clock_(clock), access_(std::move(access)), pause_(pause) {
   const UserEntry& user = access_.user;
   identity_.tls = make_tls(access_);
   if (!access_.cluster.proxy.empty()) identity_.proxy = access_.cluster.proxy;
@@ -45,6 +46,10 @@ Credentials::Credentials(base::EventLoop& loop, base::Clock& clock, Access acces
   }
   identity_.headers = fixed_headers_;
   if (!user.token.empty()) set_token(user.token);
+}
+
+Credentials::~Credentials() {
+  if (again_) loop_.cancel(*again_);
 }
 
 void Credentials::set_token(const std::string& token) {
@@ -58,9 +63,12 @@ void Credentials::get(Done done) {
     if (now() >= renew_at_) read_token_file();
   } else if (access_.user.exec && access_.user.token.empty() && access_.user.user_name.empty()) {
     if (now() >= renew_at_) {
-      waiting_.push_back(std::move(done));
-      if (!run_) ask_plugin();
-      return;
+      if (!run_ && !again_) ask_plugin();
+      // Those that are still good are used meanwhile.
+      if (!had_some_ || now() >= expires_) {
+        waiting_.push_back(std::move(done));
+        return;
+      }
     }
   }
   done({identity_, error_, had_some_});
@@ -93,6 +101,8 @@ void Credentials::ask_plugin() {
 void Credentials::answered(ExecPluginRun::Result&& result) {
   const std::unique_ptr<ExecPluginRun> over = std::move(run_);
   const std::int64_t time = now();
+  const bool may_pass = result.error && result.may_pass && ++failures_ < kPluginTries;
+  if (!may_pass) failures_ = 0;
   if (!result.error) {
     const PluginCredentials& given = result.credentials;
     set_token(given.token);
@@ -110,6 +120,13 @@ void Credentials::answered(ExecPluginRun::Result&& result) {
                               : std::max(expires_ - std::min(kRenewBefore, life / 10), time + 1);
   } else if (had_some_ && expires_ > time) {
     renew_at_ = std::min(time + kPauseAfterFailure, expires_);  // the old ones are still good
+    failures_ = 0;
+  } else if (may_pass) {
+    again_ = loop_.after(pause_ << (failures_ - 1), [this] {
+      again_.reset();
+      ask_plugin();
+    });
+    return;
   } else {
     error_ = std::move(result.error);
   }
@@ -124,7 +141,7 @@ void Credentials::deliver() {
 }
 
 bool Credentials::refused(std::uint64_t generation) {
-  if (generation != identity_.generation || run_) return true;
+  if (generation != identity_.generation) return true;
   const bool renewed = !access_.user.token_file.empty() ||
                        (access_.user.exec && access_.user.token.empty() && access_.user.user_name.empty());
   if (!renewed) return false;

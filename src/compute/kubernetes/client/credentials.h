@@ -29,8 +29,12 @@ struct Identity {
 /// Credentials of one user of one cluster. Not thread-safe.
 class Credentials {
  public:
-  /// `loop` and `clock` must outlive this.
-  Credentials(base::EventLoop& loop, base::Clock& clock, Access access);
+  static constexpr std::int64_t kPluginPause = 500'000;  // microseconds
+
+  /// `loop` and `clock` must outlive this. A plugin that fails is asked three times more: after `pause` (microseconds),
+  /// then after twice as long each time.
+  Credentials(base::EventLoop& loop, base::Clock& clock, Access access, std::int64_t pause = kPluginPause);
+  ~Credentials();
   Credentials(const Credentials&) = delete;
   Credentials& operator=(const Credentials&) = delete;
 
@@ -66,7 +70,10 @@ class Credentials {
   std::int64_t renew_at_ = 0;  // seconds since 1970, for what is renewed; 0: at once
   std::int64_t expires_ = 0;   // of a plugin's credentials; 0: never
   bool had_some_ = false;
+  const std::int64_t pause_;
   std::unique_ptr<ExecPluginRun> run_;
+  int failures_ = 0;  // of the plugin, one after the other
+  std::optional<base::EventLoop::Timer> again_;
   std::vector<Done> waiting_;
 };
 

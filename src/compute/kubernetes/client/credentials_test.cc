@@ -27,6 +27,8 @@ class FakeClock : public base::SystemClock {
   std::int64_t seconds = 1'790'000'000;  // 2026-09-21T14:13:20Z
 };
 
+constexpr std::int64_t kPause = 1000;  // microseconds
+
 class KubernetesCredentialsTest : public testing::Test {
  protected:
   KubernetesCredentialsTest() : loop_(clock_) {
@@ -55,7 +57,7 @@ class KubernetesCredentialsTest : public testing::Test {
   }
 
   Credentials::Found get() {
-    if (!credentials_) credentials_.emplace(loop_, clock_, access_);
+    if (!credentials_) credentials_.emplace(loop_, clock_, access_, kPause);
     std::optional<Credentials::Found> found;
     credentials_->get([&](const Credentials::Found& given) { found = given; });
     while (!found) loop_.run_once();
@@ -138,7 +140,7 @@ TEST_F(KubernetesCredentialsTest, NoTokenFile) {
 
 TEST_F(KubernetesCredentialsTest, PluginIsAskedOnceUntilItsTokenEnds) {
   plugin(says(R"({"token": "secret", "expirationTimestamp": "2026-09-21T14:23:20Z"})"));  // in ten minutes
-  credentials_.emplace(loop_, clock_, access_);
+  credentials_.emplace(loop_, clock_, access_, kPause);
   int given = 0;
   for (int i = 0; i < 3; ++i) credentials_->get([&](const Credentials::Found& found) { given += found.error ? 0 : 1; });
   EXPECT_EQ(given, 0);
@@ -149,7 +151,19 @@ TEST_F(KubernetesCredentialsTest, PluginIsAskedOnceUntilItsTokenEnds) {
   EXPECT_EQ(runs(), 1U);
   clock_.seconds += 2;
   plugin(says(R"({"token": "next", "expirationTimestamp": "2027-09-21T14:23:20Z"})"));
-  EXPECT_THAT(headers(), ElementsAre(Pair("Authorization", "Bearer next")));
+  EXPECT_THAT(headers(), ElementsAre(Pair("Authorization", "Bearer secret"))) << "good for a minute yet: nobody waits";
+  while (headers() != net::Headers{{"Authorization", "Bearer next"}}) loop_.run_once();
+  EXPECT_EQ(runs(), 2U);
+}
+
+TEST_F(KubernetesCredentialsTest, ARefusedTokenIsNotUsedWhileAnotherIsAskedFor) {
+  plugin(says(R"({"token": "old", "expirationTimestamp": "2026-09-21T14:23:20Z"})"));
+  const std::uint64_t generation = get().identity.generation;
+  clock_.seconds += 550;
+  plugin(says(R"({"token": "new"})"));
+  EXPECT_THAT(headers(), ElementsAre(Pair("Authorization", "Bearer old")));
+  EXPECT_TRUE(credentials_->refused(generation));
+  EXPECT_THAT(headers(), ElementsAre(Pair("Authorization", "Bearer new")));
   EXPECT_EQ(runs(), 2U);
 }
 
@@ -221,6 +235,34 @@ TEST_F(KubernetesCredentialsTest, PluginsThatFail) {
   EXPECT_THAT(failure(), HasSubstr("no such program in PATH"));
 }
 
+TEST_F(KubernetesCredentialsTest, APluginThatFailsOnceIsAskedAgain) {
+  plugin("[ $(wc -l <" + home_ + "/runs) -ge 3 ] || { echo throttled >&2; exit 1; }\n" + says(R"({"token": "t"})"));
+  credentials_.emplace(loop_, clock_, access_, kPause);
+  int answered = 0;
+  for (int i = 0; i < 3; ++i) {
+    credentials_->get([&](const Credentials::Found& found) {
+      ++answered;
+      EXPECT_FALSE(found.error);
+    });
+  }
+  while (answered < 3) loop_.run_once();
+  EXPECT_EQ(runs(), 3U) << "once more for all that wait";
+}
+
+TEST_F(KubernetesCredentialsTest, APluginIsAskedFourTimesAtMost) {
+  plugin("exit 1");
+  EXPECT_THAT(failure(), HasSubstr("it failed with status 1"));
+  EXPECT_EQ(runs(), 4U);
+  (void)failure();
+  EXPECT_EQ(runs(), 8U) << "the next call begins anew";
+}
+
+TEST_F(KubernetesCredentialsTest, APluginThatCannotGoWellIsAskedOnce) {
+  plugin("echo nonsense");
+  (void)failure();
+  EXPECT_EQ(runs(), 1U);
+}
+
 TEST_F(KubernetesCredentialsTest, OldTokenWhileItIsGood) {
   plugin(says(R"({"token": "old", "expirationTimestamp": "2026-09-21T14:23:20Z"})"));
   EXPECT_FALSE(get().may_recover == false);
@@ -237,7 +279,7 @@ TEST_F(KubernetesCredentialsTest, OldTokenWhileItIsGood) {
 
 TEST_F(KubernetesCredentialsTest, EndsAPluginThatRuns) {
   plugin("exec sleep 1000");
-  credentials_.emplace(loop_, clock_, access_);
+  credentials_.emplace(loop_, clock_, access_, kPause);
   credentials_->get([](const Credentials::Found&) { FAIL(); });
   credentials_.reset();
   loop_.poll();

@@ -141,6 +141,7 @@ void ExecPluginRun::ended() {
   if (!ending) return;
   child_.pid = 0;
   Result result;
+  result.may_pass = ending->signal != 0 || ending->exit_code != 0;
   try {
     if (ending->signal != 0) throw failure("it was ended by " + base::signal_name(ending->signal));
     if (ending->exit_code != 0) {

@@ -36,6 +36,8 @@ class ExecPluginRun {
   struct Result {
     PluginCredentials credentials{};
     std::optional<Error> error{};
+    /// With an error: it may go well the next time. It ran, and failed or took too long.
+    bool may_pass = false;
   };
   using Done = std::function<void(Result&&)>;
 

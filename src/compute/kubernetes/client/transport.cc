@@ -18,6 +18,18 @@ base::Json status_of(const std::string& body) {
   return status["kind"] == "Status" ? status : base::Json();
 }
 
+/// Who has refused what the server's own rules allow: "admission webhook "policy.example.com"". Nothing: nobody.
+std::optional<std::string> refusing_policy(std::string_view message) {
+  for (const std::string_view kind : {"admission webhook ", "ValidatingAdmissionPolicy "}) {
+    const std::size_t at = message.find(kind);
+    if (at == std::string_view::npos) continue;
+    const std::string_view rest = message.substr(at);
+    const std::size_t denied = rest.find(" denied ");
+    if (denied != std::string_view::npos) return std::string(rest.substr(0, denied));
+  }
+  return std::nullopt;
+}
+
 std::string hint_for(const Call& call, const CallFailure& failure, const net::Response& response,
                      const std::string& source) {
   if (response.failure) {
@@ -25,6 +37,9 @@ std::string hint_for(const Call& call, const CallFailure& failure, const net::Re
       return fmt::format("Check certificate-authority-data and the client's certificate of {}.", source);
     return fmt::format("Check that `kubectl get pods` works from here, with {}.", source);
   }
+  // Policies refuse with any status, mostly with 403, which is that of a missing right, too.
+  if (const auto policy = refusing_policy(failure.message))
+    return fmt::format("It is a policy of the cluster: ask those who run it what {} asks of jobs.", *policy);
   switch (failure.status) {
     case 401: return fmt::format("The credentials of {} are not accepted (any more): log in again.", source);
     case 403:
@@ -46,6 +61,7 @@ CallFailure failure_of(const Call& call, const net::Response& response, const st
     const base::Json status = status_of(response.body);
     failure.message = status.is_object() ? status["message"].text() : net::plain_words(response.body);
     if (failure.message.size() > kMostWords) failure.message.resize(kMostWords);
+    failure.message = net::on_one_line(base::replace_invalid_utf8(failure.message));
     if (status.is_object()) failure.code = status["reason"].text();
     // Quotas are counted with optimistic locks; so are patches.
     if (failure.status == 409 && failure.code == "Conflict" && call.repeat_conflict) failure.transient = true;
@@ -120,6 +136,7 @@ class Transport::Running : public net::Calling {
                          .url = transport_.server_ + call_.path,
                          .headers = identity.headers,
                          .idle_timeout = call_.idle_timeout,
+                         .slowest = call_.sink ? 1U : net::kSlowest,
                          .tls = identity.tls,
                          .proxy = identity.proxy};
     request.headers.emplace_back("Accept", call_.sink ? "*/*" : "application/json");

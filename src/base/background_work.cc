@@ -1,0 +1,125 @@
+#include "base/background_work.h"
+
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <cstdio>
+#include <deque>
+#include <optional>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#include "base/background_writer.h"
+#include "base/files.h"
+#include "base/mutex.h"
+
+namespace metaflow::base {
+
+namespace {
+
+std::atomic<std::size_t> detached{0};
+
+/// Starts it with all signals blocked: the main thread handles them.
+bool start_thread_without_signals(const std::function<void()>& work) {
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  bool started = true;
+  try {
+    std::thread(work).detach();
+  } catch (const std::system_error&) {
+    started = false;
+  }
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return started;
+}
+
+}  // namespace
+
+bool start_detached(std::function<void()> work) {
+  ++detached;
+  const bool started = start_thread_without_signals([work = std::move(work)]() mutable {
+    work();
+    work = nullptr;  // what it owned goes before it counts as ended
+    --detached;
+  });
+  if (!started) --detached;
+  return started;
+}
+
+std::size_t detached_threads() { return detached; }
+
+int end_process(int status) {
+  if (detached == 0) return status;
+  std::fflush(nullptr);
+  ::_exit(status);
+}
+
+void end_process_within(std::int64_t microseconds, int status, std::string words) {
+  constexpr std::int64_t kForWords = 100'000;  // microseconds that a reader of them has
+  static std::atomic<bool> is_set{false};
+  if (is_set.exchange(true)) return;
+  start_thread_without_signals([=, words = std::move(words)] {
+    std::this_thread::sleep_for(std::chrono::microseconds(microseconds));
+    write_patiently(STDERR_FILENO, words, kForWords);
+    ::_exit(status);
+  });
+}
+
+struct BackgroundWork::Shared {
+  Shared() : wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+    if (!wake) throw_errno("create", "an eventfd", errno);
+  }
+  void add(std::uint64_t work) {
+    const MutexLock lock(mutex);
+    over.push_back(work);
+    ::eventfd_write(wake.get(), 1);
+  }
+  std::optional<std::uint64_t> take() {
+    const MutexLock lock(mutex);
+    if (over.empty()) return std::nullopt;
+    const std::uint64_t work = over.front();
+    over.pop_front();
+    if (!over.empty()) ::eventfd_write(wake.get(), 1);  // if this one throws, the others come later
+    return work;
+  }
+
+  Fd wake;
+  Mutex mutex;
+  std::deque<std::uint64_t> over MF_GUARDED_BY(mutex);
+};
+
+BackgroundWork::BackgroundWork(EventLoop& loop) : loop_(loop), shared_(std::make_shared<Shared>()) {
+  loop_.watch(shared_->wake.get(), [this] { deliver(); });
+}
+
+BackgroundWork::~BackgroundWork() { loop_.unwatch(shared_->wake.get()); }
+
+void BackgroundWork::start(std::function<void()> work, std::function<void()> done) {
+  const std::uint64_t id = next_++;
+  done_.emplace(id, std::move(done));
+  auto with_end = [work = std::move(work), shared = shared_, id]() mutable {
+    work();
+    work = nullptr;
+    shared->add(id);
+  };
+  if (!start_detached(with_end)) with_end();
+}
+
+/// One of them: it may destroy this.
+void BackgroundWork::deliver() {
+  eventfd_t count = 0;
+  ::eventfd_read(shared_->wake.get(), &count);
+  const auto over = shared_->take();
+  if (!over) return;
+  const std::function<void()> done = std::move(done_.extract(*over).mapped());
+  done();
+}
+
+}  // namespace metaflow::base

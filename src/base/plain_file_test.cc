@@ -1,0 +1,75 @@
+#include "base/plain_file.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <functional>
+
+#include <metaflow/error.h>
+
+namespace metaflow::base {
+namespace {
+
+using testing::HasSubstr;
+
+class PlainFile : public testing::Test {
+ protected:
+  PlainFile() {
+    std::string name = testing::TempDir() + "plain_XXXXXX";
+    directory_ = ::mkdtemp(name.data());
+  }
+  ~PlainFile() override { std::filesystem::remove_all(directory_); }
+  std::string path(const std::string& name) const { return directory_ + "/" + name; }
+  static std::string error_of(const std::function<void()>& action) {
+    try {
+      action();
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::data_store);
+      return error.message();
+    }
+    return "none";
+  }
+
+  std::string directory_;
+};
+
+TEST_F(PlainFile, IsReadAndMade) {
+  EXPECT_FALSE(read_plain_file(path("nothing")));
+  EXPECT_FALSE(read_plain_file(path("nothing/file")));
+  create_file(path("f"), "content");
+  EXPECT_EQ(read_plain_file(path("f"))->text(), "content");
+  append(open_plain_file(path("g"), O_CREAT | O_WRONLY | O_APPEND), path("g"), "new");
+  EXPECT_EQ(read_plain_file(path("g"))->text(), "new");
+}
+
+TEST_F(PlainFile, WhatElseMayStandThereIsAnErrorAndNotWaitedFor) {
+  create_file(path("elsewhere"), "content");
+  ASSERT_EQ(::symlink(path("elsewhere").c_str(), path("link").c_str()), 0);
+  ASSERT_EQ(::symlink("/dev/zero", path("device").c_str()), 0);
+  ASSERT_EQ(::mkfifo(path("pipe").c_str(), 0666), 0);
+  for (const char* name : {"link", "device", "pipe"}) {
+    EXPECT_THAT(error_of([&] { read_plain_file(path(name)); }), HasSubstr("not a file"));
+    EXPECT_THAT(error_of([&] { open_plain_file(path(name), O_CREAT | O_RDWR); }), HasSubstr("not a file"));
+    EXPECT_THAT(error_of([&] { open_to_append(path(name)); }), HasSubstr("not a file"));
+  }
+  EXPECT_THAT(error_of([] { read_plain_file("/dev/null"); }), HasSubstr("it is a device"));
+  EXPECT_THAT(error_of([&] { read_plain_file(directory_); }), HasSubstr("Is a directory"));
+  EXPECT_EQ(read_file(path("elsewhere"))->text(), "content") << "nothing was written through the link";
+}
+
+TEST_F(PlainFile, AFileOfSomebodyElseMayBecomeShorterWhileItIsLookedAt) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can give a file away";
+  const std::string content(1 << 20, 'x');
+  create_file(path("f"), content);
+  ASSERT_EQ(::chown(path("f").c_str(), 54321, 54321), 0);
+  const auto seen = read_plain_file(path("f"));
+  ASSERT_EQ(::truncate(path("f").c_str(), 0), 0);
+  EXPECT_TRUE(seen->text() == content) << "a mapping would be a SIGBUS";
+}
+
+}  // namespace
+}  // namespace metaflow::base

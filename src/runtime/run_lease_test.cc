@@ -1,0 +1,113 @@
+// What a scheduler does that does not hold its run any more, or does not know.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "runtime/run.h"
+#include "runtime/run_testing.h"
+
+namespace metaflow::runtime {
+namespace {
+
+using testing::Contains;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+
+const Error kTakenOver(ErrorCode::interrupted, "Run F/17 was taken over by ada@host (pid 1): this scheduler stops.",
+                       "What becomes of it: ./f status 23");
+
+TEST(RunLease, OneThatLostItStopsAndCommitsNothing) {
+  RunWorld world(*fan_out_graph());
+  world.options.max_workers = 3;
+  bool lost = false;
+  world.backend.plan = [](const compute::Attempt& attempt) {
+    AttemptPlan plan = ends_well();
+    plan.takes = attempt.step.step == "start" ? kTestSecond : 20 * kTestSecond;
+    return plan;
+  };
+  world.on_turn = [&](int) {
+    if (lost || world.elapsed() < kTestSecond || world.backend.running() < 3) return;
+    lost = true;
+    world.holds = false;
+    world.run->lose(kTakenOver);
+  };
+  const RunResult result = world.execute();
+  EXPECT_EQ(result.error, ErrorCode::interrupted);
+  EXPECT_THAT(result.what, HasSubstr("taken over by ada@host"));
+  EXPECT_THAT(world.committed("work"), IsEmpty());
+  EXPECT_THAT(world.backend.asked, ElementsAre("submit start/1/0", "submit work/2/0", "submit work/3/0",
+                                               "submit work/4/0", "leave", "ask 2", "ask 3", "ask 4", "end"));
+  EXPECT_THAT(world.reporter.lines, Contains(kTakenOver.message()));
+  EXPECT_THAT(world.reporter.lines, Contains(kTakenOver.hint()));
+  EXPECT_THAT(world.history().why, HasSubstr("taken over"));
+  world.holds = true;
+  world.backend.plan = nullptr;
+  world.on_turn = nullptr;
+  world.expect_done("23", "17");
+}
+
+/// At each turn of a run. A mark that is on its way then may arrive: the margin of leases is for that.
+TEST(RunLease, WheneverItIsLost) {
+  for (int turn = 1;; ++turn) {
+    RunWorld world(*fan_out_graph());
+    std::vector<std::string> before;
+    world.on_background = [](store::ScriptedBackground& background) {
+      background.takes = [] { return kTestSecond / 3; };
+    };
+    world.on_turn = [&](int now) {
+      if (now != turn) return;
+      before = world.metadata.lines;
+      world.holds = false;
+      world.run->lose(kTakenOver);
+    };
+    const RunResult result = world.execute();
+    if (!result.error) {
+      EXPECT_GT(turn, 20);
+      return;
+    }
+    EXPECT_EQ(result.error, ErrorCode::interrupted);
+    for (std::size_t i = before.size(); i < world.metadata.lines.size(); ++i)
+      EXPECT_THAT(world.metadata.lines[i], Not(HasSubstr("attempt-done"))) << "turn " << turn;
+    world.holds = true;
+    world.on_turn = nullptr;
+    world.expect_done("23", "17");
+  }
+}
+
+TEST(RunLease, WhatIsInDoubtIsNotCommittedUntilItIsSure) {
+  constexpr int kSure = 60;
+  RunWorld world(*fan_out_graph());
+  std::size_t committed = 0;
+  world.on_turn = [&](int turn) {
+    if (turn == 1) world.holds = false;
+    committed += turn < kSure ? world.committed("start").size() : 0;
+    if (turn != kSure) return;
+    world.holds = true;
+    world.run->go_on();
+  };
+  world.expect_done();
+  EXPECT_GT(world.turns(), kSure);
+  EXPECT_EQ(committed, 0U);
+}
+
+TEST(RunLease, CloningWaitsWhileItIsInDoubt) {
+  RunWorld world(*linear_graph());
+  world.backend.plan = [](const compute::Attempt& attempt) {
+    return attempt.step.step == "end" ? throws("boom") : ends_well();
+  };
+  EXPECT_TRUE(world.execute().error);
+  world.backend.plan = nullptr;
+  world.holds = false;
+  world.on_turn = [&](int turn) {
+    if (turn == 1) {
+      EXPECT_THAT(world.committed("start", "23"), IsEmpty());
+    }
+    world.holds = turn >= 5;
+  };
+  world.expect_done("23", "17");
+  EXPECT_EQ(world.committed("start", "23").size(), 1U);
+}
+
+}  // namespace
+}  // namespace metaflow::runtime

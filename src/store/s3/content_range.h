@@ -1,0 +1,24 @@
+// The header Content-Range of HTTP: which bytes of an object an answer has.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace metaflow::store {
+
+struct ContentRange {
+  std::uint64_t first = 0;
+  std::uint64_t last = 0;   // at least `first`
+  std::uint64_t total = 0;  // of the whole object; more than `last`
+
+  std::uint64_t size() const { return last - first + 1; }
+};
+
+/// Of "bytes 0-8388607/123456789"; nothing for anything else, also if the total is "*".
+std::optional<ContentRange> parse_content_range(std::string_view text);
+
+/// Of digits alone: sizes in headers and listings.
+std::optional<std::uint64_t> parse_size(std::string_view text);
+
+}  // namespace metaflow::store
