@@ -36,10 +36,10 @@ struct Named {
   std::string_view name;
   int error;
 };
-constexpr Named kErrors[] = {{"ENOSPC", ENOSPC},         {"EIO", EIO},       {"EMFILE", EMFILE},
-                             {"EROFS", EROFS},           {"EACCES", EACCES}, {"ENOENT", ENOENT},
-                             {"EINTR", EINTR},           {"EPERM", EPERM},   {"EINVAL", EINVAL},
-                             {"EOPNOTSUPP", EOPNOTSUPP}, {"EAGAIN", EAGAIN}, {"KILL", kKill},    {"none", 0}};
+constexpr Named kErrors[] = {
+    {"ENOSPC", ENOSPC}, {"EIO", EIO},     {"EMFILE", EMFILE}, {"EROFS", EROFS},   {"EACCES", EACCES},
+    {"ENOENT", ENOENT}, {"EINTR", EINTR}, {"EPERM", EPERM},   {"EINVAL", EINVAL}, {"EOPNOTSUPP", EOPNOTSUPP},
+    {"EAGAIN", EAGAIN}, {"KILL", kKill},  {"none", 0}};
 
 struct Setting {
   std::string where;  // empty: everywhere

@@ -5,6 +5,7 @@
 
 #include "base/ascii.h"
 #include "base/format.h"
+#include "base/text.h"
 #include "graph/decorator_kind.h"
 #include "graph/graph.h"
 
@@ -35,7 +36,6 @@ constexpr double kMaxMinutes = 60 * 24 * 365;
 
 double seconds_of(const timeout& limit) { return limit.seconds + limit.minutes * 60 + limit.hours * 3600; }
 
-
 void check_environment(const environment& decorator) {
   std::size_t total = 0;
   for (const auto& [name, value] : decorator.vars) {
@@ -47,14 +47,14 @@ void check_environment(const environment& decorator) {
     if (size > kLongestVariable)
       throw Error(ErrorCode::invalid_value,
                   fmt::format("the value of '{}' has {} bytes: with its name Linux passes at most {} to a process",
-                              name, value.size(), kLongestVariable - 2),
+                              name, base::grouped(value.size()), base::grouped(kLongestVariable - 2)),
                   kTooLong);
     total += size;
   }
   if (total > kMostVariables)
     throw Error(ErrorCode::invalid_value,
-                fmt::format("the variables have {} bytes together: Linux passes at most {} to a process", total,
-                            kMostVariables),
+                fmt::format("the variables have {} bytes together: Linux passes at most {} to a process",
+                            base::grouped(total), base::grouped(kMostVariables)),
                 kTooLong);
 }
 

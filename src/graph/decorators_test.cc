@@ -31,7 +31,7 @@ TEST(Decorators, VariablesThatTheKernelCannotPassAreRefused) {
   };
   EXPECT_EQ(refusal_of(variables(1, 131'067)), "");  // V00=, and the zero behind it
   EXPECT_THAT(refusal_of(variables(1, 131'068)),
-              HasSubstr("'V00' has 131068 bytes: with its name Linux passes at most"));
+              HasSubstr("'V00' has 131,068 bytes: with its name Linux passes at most"));
   EXPECT_EQ(refusal_of(variables(48, 131'000)), "");
   EXPECT_THAT(refusal_of(variables(50, 131'000)), HasSubstr("bytes together"));
 }
