@@ -157,7 +157,7 @@ bool SpoolFile::publish_by_rename(const std::string& path) {
     if (errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP) throw_errno("create", path, errno);
     // An empty file takes the name first. A crash may leave it there, as a power loss does.
     const Fd empty(
-        retry("create", [&] { return ::open(path.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666); }));
+        system_call("create", [&] { return ::open(path.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666); }));
     if (!empty && errno == EEXIST) return false;
     if (!empty) throw_errno("create", path, errno);
     if (fails_at("replace") || ::rename(temporary_.c_str(), path.c_str()) != 0) {
