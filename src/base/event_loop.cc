@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -28,6 +29,13 @@ std::int64_t nanoseconds_of(clockid_t clock) {
   return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
 }
 
+/// How often this thread has given up the processor by itself, to wait.
+long waits_begun() {
+  rusage usage{};
+  ::getrusage(RUSAGE_THREAD, &usage);
+  return usage.ru_nvcsw;
+}
+
 /// How long this thread was ready to run, and others did.
 std::int64_t kept_off_processor() {
   std::array<char, 128> text{};
@@ -46,17 +54,20 @@ struct EventLoop::Watchdog {
   std::int64_t wall = 0;  // all in nanoseconds
   std::int64_t worked = 0;
   std::int64_t kept_off = 0;
+  long waits = 0;
 
   void begin() {
     wall = nanoseconds_of(CLOCK_MONOTONIC);
     worked = nanoseconds_of(CLOCK_THREAD_CPUTIME_ID);
     kept_off = kept_off_processor();
+    waits = waits_begun();
   }
   void look(const Place* place) {
     const std::int64_t passed = nanoseconds_of(CLOCK_MONOTONIC) - wall;
     if (wall == 0 || passed <= limit) return;
     const std::int64_t waited = passed - (nanoseconds_of(CLOCK_THREAD_CPUTIME_ID) - worked);
-    if (waited <= limit || waited - (kept_off_processor() - kept_off) <= limit) return;
+    // The machine itself may have been stopped by another one.
+    if (waited <= limit || waits_begun() == waits || waited - (kept_off_processor() - kept_off) <= limit) return;
     const std::string who = place == nullptr ? std::string("who drives it, between two turns")
                                              : fmt::format("the callback of {}:{}, {}", place->file_name(),
                                                            place->line(), place->function_name());

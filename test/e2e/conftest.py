@@ -18,6 +18,9 @@ for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
         signal.signal(number, signal.SIG_DFL)
 
 BUILD = pathlib.Path(os.environ["METAFLOW_BUILD"]).resolve()
+# Milliseconds: a scheduler whose loop waits longer for anything ends with SIGABRT, and says what waited. The start of a process is waited for, which
+# on a machine that is busy takes a while; and disks may take their time.
+WATCHDOG = "500" if os.environ.get("PYTEST_DEBUG_TEMPROOT", "").startswith("/dev/shm") else "2000"
 PYTHON_FLOWS = pathlib.Path(__file__).parent / "python"
 
 
@@ -54,6 +57,7 @@ class Cli:
             "HOME": str(directory),
             "USER": "tester",
             "METAFLOW_CLIENT_CACHE_PATH": str(directory / "client_cache"),
+            "METAFLOW_LOOP_WATCHDOG": WATCHDOG,
         }
 
     def path(self, program):

@@ -7,6 +7,8 @@ import re
 import signal
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 
@@ -244,6 +246,31 @@ def test_interrupted_before_a_task_was_stored(held):
     out = process.communicate(timeout=60)[0]
     assert process.returncode != 0
     assert "The store has not taken 1 task that had ended: resume executes it again." in out
+
+
+def test_interrupted_twice_while_the_store_is_away(in_s3, server):
+    """From a moment on it answers nothing: neither what ends, nor what is written at the end."""
+    away = threading.Event()
+    with s3.Watched(server, lambda method, path: away.is_set()) as watched:
+        user = User(in_s3, {"METAFLOW_S3_ENDPOINT_URL": watched.url})
+        process = user.start("wide", "--width", "5", "--max-workers", "2")
+        try:
+            wait_until(lambda: any(path.endswith("/start/1/0.DONE.lock") for _, path in watched.answered))
+            away.set()
+            wait_until(lambda: len(watched.asked) > len(watched.answered))
+            process.send_signal(signal.SIGINT)
+            for line in process.stdout:
+                if "Workflow interrupted" in line:
+                    break
+            begin = time.monotonic()
+            process.send_signal(signal.SIGINT)
+            out = process.communicate(timeout=60)[0]
+            assert time.monotonic() - begin < 5, out
+            assert process.returncode == 1 and "resume" in out, out
+        finally:
+            watched.drop()
+            process.kill()
+            process.communicate()
 
 
 def test_the_members_of_a_task_are_read_together(in_s3, server):
