@@ -118,6 +118,7 @@ FoundAwsCredentials find_aws_credentials(AwsConfig config, std::int64_t now) {
     explicit Now(std::int64_t seconds) : time(seconds * 1'000'000) {}
     std::int64_t wall_microseconds() override { return time; }
     std::int64_t monotonic_microseconds() override { return time; }
+    std::int64_t boot_microseconds() override { return time; }
     std::int64_t time;
   };
   FoundAwsCredentials found{.config = std::move(config)};
