@@ -7,8 +7,8 @@
 
 namespace metaflow::cli {
 
-/// Names and versions: of nettle, yaml-cpp and zlib, which are linked in, and of libcurl with what it was built with, if
-/// it can be loaded here.
+/// Names and versions: of nettle, yaml-cpp and zlib, which are linked in, and of libcurl with what it was built with,
+/// if it can be loaded here.
 std::vector<std::pair<std::string, std::string>> library_versions();
 
 }  // namespace metaflow::cli

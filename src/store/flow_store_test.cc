@@ -4,9 +4,8 @@
 #include <gtest/gtest.h>
 #include <zlib.h>
 
-#include <cstdlib>
-
 #include <algorithm>
+#include <cstdlib>
 
 #include "store/memory/memory_storage.h"
 

@@ -59,7 +59,7 @@ TEST_F(RemoteAttemptsTest, WhatIsLeftToAnotherSchedulerIsNotRemoved) {
   settle();
   EXPECT_EQ(cause(1), "The task is left to the scheduler that has the run now.");
   attempts_->stop(ids, Stop::force);
-  attempts_->end();
+  attempts_->end(Stop::ask);
   for (const std::string& asked : jobs_->take()) {
     EXPECT_FALSE(asked.starts_with("remove") || asked == "end") << asked;
   }
