@@ -1,13 +1,25 @@
+#include <utility>
+
 #include <metaflow/error.h>
 
 #include "base/text.h"
 
 namespace metaflow {
 
+namespace {
+
+/// Some of it may come from a server, a store or a step.
+std::string without_controls(std::string text) {
+  text = base::visible_lines(text);
+  return text;
+}
+
+}  // namespace
+
 Error::Error(ErrorCode code, std::string message, std::string hint)
     : code_(code),
-      message_(base::visible_lines(message)),
-      hint_(base::visible_lines(hint)),
+      message_(without_controls(std::move(message))),
+      hint_(without_controls(std::move(hint))),
       text_(hint_.empty() ? message_ : message_ + "\n" + hint_) {}
 
 Error Error::of_platform(std::string_view platform, std::string message, std::string hint) {

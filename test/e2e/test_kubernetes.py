@@ -129,9 +129,10 @@ def test_without_a_cluster(make, cli):
     assert not list(cli.directory.glob(".metaflow/Placed/*"))
 
 
-def test_both_here_and_there(make):
-    result = make().run("placed", "--with", "local")
-    assert result.status == 1 and "Step *work* is marked for execution both on" in result.err, result
+def test_local_keeps_a_step_here(make):
+    cluster = make()
+    result = cluster.run("placed", "--with", "local")
+    assert result.status == 0 and cluster.jobs() == [], result
 
 
 def test_nothing_secret_is_told(make, cli):

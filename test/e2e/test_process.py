@@ -153,7 +153,7 @@ def test_what_cannot_be_asked_for(runner):
     for with_, words in (
         (["process:slots=-1"], "slots and seconds are at least 0"),
         (["process:queue=x"], "Decorator 'process' does not support the attribute 'queue'"),
-        (["process", "local"], "is marked for execution both on Process and this machine (local)."),
+        (["process", "batch"], "is marked for execution both on"),
     ):
         result = runner.run("process_misbehave", *(word for each in with_ for word in ("--with", each)))
         assert result.status == 1 and words in result.err, result

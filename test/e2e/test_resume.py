@@ -223,7 +223,7 @@ def test_python_flow_of_another_graph(cli):
     assert result.status == 1
     _, result = cli.resume("small_foreach", status=1)
     assert "does not fit the flow as it is now: its task start/1 goes on to end, where step start goes on to foreach_split now" in result.err
-    assert "resume start" in result.err
+    assert "resume foreach_split" in result.err
 
 
 def test_renamed_step(cli, client):
