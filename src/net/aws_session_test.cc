@@ -127,7 +127,11 @@ class AwsSessionBesideTest : public AwsSessionTest {
     return *told;
   }
   void wait_for(const std::string& key) {
-    while (get() != key) loop_.run_once();
+    while (get() != key) {  // with a timer: where nothing is under way, asking begins it
+      const base::EventLoop::Timer timer = loop_.after(1000, [] {});
+      loop_.run_once();
+      loop_.cancel(timer);
+    }
   }
 
   base::FakeClock time_;
