@@ -19,8 +19,9 @@ for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
 
 BUILD = pathlib.Path(os.environ["METAFLOW_BUILD"]).resolve()
 # Milliseconds: a scheduler whose loop waits longer for anything ends with SIGABRT, and says what waited. The start of a process is waited for, which
-# on a machine that is busy takes a while; and disks may take their time.
-WATCHDOG = "500" if os.environ.get("PYTEST_DEBUG_TEMPROOT", "").startswith("/dev/shm") else "2000"
+# on a machine that is busy takes a while, of instrumented programs above all; and disks may take their time.
+SANITIZED = os.environ.get("METAFLOW_SANITIZED") == "1"
+WATCHDOG = "500" if os.environ.get("PYTEST_DEBUG_TEMPROOT", "").startswith("/dev/shm") and not SANITIZED else "2000"
 PYTHON_FLOWS = pathlib.Path(__file__).parent / "python"
 
 
@@ -117,7 +118,6 @@ class Cli:
         return id_file.read_text(), result
 
 
-SANITIZED = os.environ.get("METAFLOW_SANITIZED") == "1"
 # Cases of these tests differ in their graphs, their data or their faults, not in the code that they execute: instrumented, every so
 # many are enough.
 SAMPLED_CASES = {
