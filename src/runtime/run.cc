@@ -111,14 +111,16 @@ void Run::loop() {
 bool Run::is_over() const {
   if (!may_wait_) return true;
   if (!running_.empty()) return false;
+  if (lost_) return true;  // what has ended stays uncommitted
   if (committer_.size() > 0 || launcher_.storing() > 0) return false;
   return stopping() || launcher_.empty();
 }
 
 void Run::tell_of_abandoned() {
   if (const std::size_t tasks = committer_.size(); tasks > 0 && lost_) {
-    report_.say(ReportLine::Kind::failure, fmt::format("{} finished task{} could not be committed: `resume` reruns {}.",
-                                                       tasks, tasks == 1 ? "" : "s", tasks == 1 ? "it" : "them"));
+    report_.say(ReportLine::Kind::failure,
+                fmt::format("{} finished task{} could not be committed: resume executes {} again.", tasks,
+                            tasks == 1 ? "" : "s", tasks == 1 ? "it" : "them"));
   } else if (tasks > 0) {
     report_.say(ReportLine::Kind::failure,
                 fmt::format("The store has not taken {} task{} that had ended: resume executes {} again.", tasks,
@@ -327,12 +329,13 @@ void Run::lose(const Error& why) {
   if (lost_) return;
   const bool was_stopping = stopping();
   lost_ = why;
-  may_wait_ = false;
   committer_.close();
   report_.say(ReportLine::Kind::failure, why.message());
   if (!why.hint().empty()) report_.say(ReportLine::Kind::run, why.hint());
   if (backend_ != nullptr) backend_->leave();
   if (!was_stopping) stop_all();
+  // As long as others wait for (LeaseTimes::kMargin), and not for what cannot end.
+  timers_.after(kGrace + kFarewell, [this] { may_wait_ = false; });
 }
 
 void Run::stop_all() {

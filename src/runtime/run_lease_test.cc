@@ -38,6 +38,9 @@ TEST(RunLease, OneThatLostItStopsAndCommitsNothing) {
   EXPECT_THAT(world.committed("work"), IsEmpty());
   EXPECT_THAT(world.backend.asked, ElementsAre("submit start/1/0", "submit work/2/0", "submit work/3/0",
                                                "submit work/4/0", "leave", "ask 2", "ask 3", "ask 4", "end"));
+  for (const char* task : {"work/2/0", "work/3/0", "work/4/0"})
+    EXPECT_THAT(world.backend.ended, Contains(task)) << "it had time to end";
+  EXPECT_THAT(world.reporter.lines, Not(Contains(HasSubstr("not waited for"))));
   EXPECT_THAT(world.reporter.lines, Contains(kTakenOver.message()));
   EXPECT_THAT(world.reporter.lines, Contains(kTakenOver.hint()));
   EXPECT_THAT(world.history().why, HasSubstr("taken over"));
@@ -45,6 +48,28 @@ TEST(RunLease, OneThatLostItStopsAndCommitsNothing) {
   world.backend.plan = nullptr;
   world.on_turn = nullptr;
   world.expect_done("23", "17");
+}
+
+TEST(RunLease, OneThatLostItDoesNotWaitForWhatCannotEnd) {
+  RunWorld world(*fan_out_graph());
+  world.options.max_workers = 3;
+  bool lost = false;
+  world.backend.plan = [](const compute::Attempt& attempt) {
+    AttemptPlan plan = ends_well();
+    if (attempt.step.step == "work") plan.takes = 100 * kTestSecond;
+    plan.ignores_asking = plan.ignores_force = true;
+    return plan;
+  };
+  world.on_turn = [&](int) {
+    if (lost || world.backend.running() < 3) return;
+    lost = true;
+    world.holds = false;
+    world.run->lose(kTakenOver);
+  };
+  EXPECT_EQ(world.execute().error, ErrorCode::interrupted);
+  EXPECT_LT(world.elapsed(), 10 * kTestSecond);
+  EXPECT_THAT(world.backend.asked, Contains("force 2"));
+  EXPECT_THAT(world.reporter.lines, Contains(HasSubstr("The end of 3 tasks was not waited for")));
 }
 
 /// At each turn of a run. A mark that is on its way then may arrive: the margin of leases is for that.
