@@ -96,7 +96,7 @@ void wait_for_lease(runtime::LeaseWatch& watch, const Context& context, const st
         fmt::format("Run {} was executed by {}, which cannot be seen from here. Waiting up to {} seconds for a sign of "
                     "life; Ctrl-C gives up. `{} resume --origin-run-id {} --take-over` does not wait: if that process "
                     "lives, both execute the same tasks until it notices.\n",
-                    run, view.holder->name(), view.left / 1'000'000, context.program, run));
+                    run, view.holder->name(), view.left / 1'000'000, context.command(), run));
   });
 }
 

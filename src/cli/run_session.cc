@@ -73,7 +73,7 @@ void continue_guarded(Context& context) {
     Context::echo_last(fmt::format("The scheduler of this run was killed by {}. Its tasks were stopped; what had "
                                    "finished is stored. To carry on: "
                                    "{} resume\n",
-                                   base::signal_name(signal), context.program),
+                                   base::signal_name(signal), context.command()),
                        base::kLastMoment);
   });
   runtime::cap_memory();
@@ -100,14 +100,14 @@ Error lost_lease(const Context& context, const runtime::LeaseLoss& loss) {
         fmt::format("The store could not be reached for {} seconds, so another scheduler may take run {} over: "
                     "this one stops.",
                     (runtime::LeaseTimes::kHolderLimit + runtime::LeaseTimes::kRegain) / 1'000'000, run),
-        fmt::format("When it can be reached: {} resume --origin-run-id {}", context.program, loss.name.run));
+        fmt::format("When it can be reached: {} resume --origin-run-id {}", context.command(), loss.name.run));
   }
   const std::string& by = loss.to->run;
   const bool is_continued = !by.empty() && by != loss.name.run;
   return Error(ErrorCode::interrupted,
                fmt::format("Run {} was taken over by {}{}: this scheduler stops.", run, loss.to->name(),
                            is_continued ? ", as run " + by : ""),
-               is_continued ? fmt::format("What becomes of it: {} status {}", context.program, by)
+               is_continued ? fmt::format("What becomes of it: {} status {}", context.command(), by)
                             : "That process goes on with it.");
 }
 
@@ -323,7 +323,7 @@ void RunSession::execute(const store::TaskRef& parameters, const Cloning* clonin
       base::end_process_within(
           kEnd, 1,
           fmt::format("\nAborted! It did not wait for what does not answer. To carry on: {} resume\n",
-                      context_.program));
+                      context_.command()));
     }
     run.interrupt(signal == SIGINT ? "Workflow interrupted. Its tasks are asked to stop; Ctrl-C again kills them."
                                    : fmt::format("Workflow interrupted by {}.", base::signal_name(signal)));
