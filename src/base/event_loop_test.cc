@@ -206,6 +206,7 @@ std::string deadly_signals(const std::string& numbers) {
 }
 
 TEST(Process, SignalsThatAreIgnoredStayIgnoredInChildren) {
+  for (int signal : {SIGHUP, SIGINT, SIGQUIT}) ::signal(signal, SIG_DFL);  // a script's `unit_tests &` ignores two
   EXPECT_EQ(deadly_signals("HUP INT QUIT USR1"), "HUP\nINT\nQUIT\nUSR1\n");
   for (int signal : {SIGHUP, SIGINT, SIGQUIT}) ::signal(signal, SIG_IGN);
   EXPECT_EQ(deadly_signals("HUP INT QUIT USR1"), "USR1\n");
@@ -219,6 +220,7 @@ TEST(Process, ASchedulerCanAlwaysAskItsTasksToStop) {
 }
 
 TEST(Process, AProgramInTheForegroundInheritsWhatIsIgnored) {
+  ::signal(SIGINT, SIG_DFL);
   ::signal(SIGQUIT, SIG_IGN);
   const std::vector<std::string> command{"/bin/sh", "-c", "kill -QUIT $$; kill -INT $$"};
   EXPECT_EQ(run_in_foreground(command, {"PATH=/usr/bin:/bin"}), 128 + SIGINT);

@@ -15,6 +15,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <initializer_list>
 #include <span>
 #include <utility>
 
@@ -42,164 +43,11 @@ std::vector<std::string> stat_fields(const std::string& pid,
   return split(stat->text().substr(end + 2), ' ');
 }
 
-std::vector<char*> c_strings(const std::vector<std::string>& texts, const std::vector<std::string>& more = {}) {
-  std::vector<char*> pointers;
-  pointers.reserve(texts.size() + more.size() + 1);
-  for (const std::string& text : texts) pointers.push_back(const_cast<char*>(text.c_str()));
-  for (const std::string& text : more) pointers.push_back(const_cast<char*>(text.c_str()));
-  pointers.push_back(nullptr);
-  return pointers;
-}
-
 double seconds(const timeval& time) {
   return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
 }
 
-/// Nothing: errno says why.
-std::optional<std::pair<Fd, Fd>> make_pipe() {
-  std::array<int, 2> ends{};
-  if (fails_at("start") || ::pipe2(ends.data(), O_CLOEXEC) != 0) return std::nullopt;
-  return std::pair(Fd(ends[0]), Fd(ends[1]));
-}
-
-/// What nohup, shells and `trap ''` ignore for a program and its children. SIGTERM is not: it asks a task to stop.
-constexpr int kInherited[] = {SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGTSTP, SIGTTIN};
-
-/// What the kernel is told to execute for the first word of a command.
-std::string file_of(const std::string& program) { return program == own_executable() ? own_image() : program; }
-
-struct SpawnAttributes {
-  posix_spawnattr_t attributes;
-  /// `flags`: more than POSIX_SPAWN_SETSIGDEF.
-  explicit SpawnAttributes(int flags) {
-    ::posix_spawnattr_init(&attributes);
-    sigset_t none;
-    sigset_t defaults;
-    sigemptyset(&none);
-    sigfillset(&defaults);
-    for (int signal : kInherited) {
-      if (is_ignored(signal)) sigdelset(&defaults, signal);
-    }
-    ::posix_spawnattr_setsigmask(&attributes, &none);
-    ::posix_spawnattr_setsigdefault(&attributes, &defaults);
-    ::posix_spawnattr_setpgroup(&attributes, 0);
-    ::posix_spawnattr_setflags(&attributes, static_cast<short>(POSIX_SPAWN_SETSIGDEF | flags));
-  }
-  ~SpawnAttributes() { ::posix_spawnattr_destroy(&attributes); }
-  SpawnAttributes(const SpawnAttributes&) = delete;
-  SpawnAttributes& operator=(const SpawnAttributes&) = delete;
-};
-
 }  // namespace
-
-bool is_ignored(int signal) {
-  struct sigaction action {};
-  return ::sigaction(signal, nullptr, &action) == 0 && (action.sa_flags & SA_SIGINFO) == 0 &&
-         action.sa_handler == SIG_IGN;
-}
-
-namespace {
-
-constexpr std::size_t kLongestString = 128 * 1024;  // MAX_ARG_STRLEN of Linux, with the zero behind it
-
-[[noreturn]] void throw_too_long(const std::string& program, std::span<const char* const> texts,
-                                 std::size_t arguments) {
-  std::size_t total = 0;
-  for (std::size_t i = 0; i < texts.size(); ++i) {
-    if (texts[i] == nullptr) continue;
-    const std::string_view text = texts[i];
-    total += text.size() + 1;
-    if (text.size() < kLongestString) continue;
-    const std::string what = i < arguments ? std::string("an argument")
-                                           : fmt::format("the environment variable {}", text.substr(0, text.find('=')));
-    throw Error(ErrorCode::data_store,
-                fmt::format("Cannot start '{}': {} has {} bytes, and the kernel passes at most {}", program, what,
-                            text.size(), kLongestString - 1),
-                "Put it into a file, or into an artifact.");
-  }
-  throw Error(ErrorCode::data_store,
-              fmt::format("Cannot start '{}': its arguments and its environment have {} bytes together, and the kernel "
-                          "passes at most {}",
-                          program, total, ::sysconf(_SC_ARG_MAX)),
-              "Put what is large into a file, or into an artifact; or raise the limit of the stack (ulimit -s): a "
-              "quarter of it is for these.");
-}
-
-/// What passes when others end.
-bool is_lack(int error) { return error == EAGAIN || error == EMFILE || error == ENFILE || error == ENOMEM; }
-
-NoRoom no_room_or_throw(std::string_view operation, std::string_view object, int error) {
-  try {
-    throw_errno(operation, object, error);
-  } catch (const Error& why) {
-    if (!is_lack(error)) throw;
-    return {why};
-  }
-}
-
-}  // namespace
-
-std::variant<Child, NoRoom> try_start_process(const std::vector<std::string>& command,
-                                              const std::vector<std::string>& arguments,
-                                              const std::vector<std::string>& environment) {
-  const SpawnAttributes spawn(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
-  Child child;
-  auto out = make_pipe();
-  auto err = out ? make_pipe() : std::nullopt;
-  if (!err) return no_room_or_throw("create", "a pipe", errno);
-  posix_spawn_file_actions_t actions;
-  ::posix_spawn_file_actions_init(&actions);
-  ::posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-  ::posix_spawn_file_actions_adddup2(&actions, out->second.get(), 1);
-  ::posix_spawn_file_actions_adddup2(&actions, err->second.get(), 2);
-  const std::string& program = command[0];
-  const auto argv = c_strings(command, arguments);
-  const auto envp = c_strings(environment);
-  const int error =
-      ::posix_spawn(&child.pid, file_of(program).c_str(), &actions, &spawn.attributes, argv.data(), envp.data());
-  ::posix_spawn_file_actions_destroy(&actions);
-  if (error == E2BIG) {
-    std::vector<const char*> texts(argv.begin(), argv.end());
-    texts.insert(texts.end(), envp.begin(), envp.end());
-    throw_too_long(program, texts, argv.size());
-  }
-  if (error != 0) return no_room_or_throw("start", program, error);
-  child.pidfd.reset(static_cast<int>(::syscall(SYS_pidfd_open, child.pid, 0)));
-  if (!child.pidfd) {
-    const int failure = errno;
-    ::kill(child.pid, SIGKILL);
-    ::waitpid(child.pid, nullptr, 0);
-    return no_room_or_throw("watch the process of", program, failure);
-  }
-  child.out = std::move(out->first);
-  child.err = std::move(err->first);
-  for (const Fd* fd : {&child.out, &child.err}) ::fcntl(fd->get(), F_SETFL, O_NONBLOCK);
-  return child;
-}
-
-Child start_process(const std::vector<std::string>& command, const std::vector<std::string>& arguments,
-                    const std::vector<std::string>& environment) {
-  auto started = try_start_process(command, arguments, environment);
-  if (const auto* lacking = std::get_if<NoRoom>(&started)) throw lacking->error;
-  return std::get<Child>(std::move(started));
-}
-
-int run_in_foreground(const std::vector<std::string>& command, const std::vector<std::string>& environment) {
-  const SpawnAttributes spawn(0);
-  const auto on_interrupt = ::signal(SIGINT, SIG_IGN);
-  const auto on_quit = ::signal(SIGQUIT, SIG_IGN);
-  const auto argv = c_strings(command);
-  const auto envp = c_strings(environment);
-  pid_t pid = 0;
-  const int error = ::posix_spawnp(&pid, command[0].c_str(), nullptr, &spawn.attributes, argv.data(), envp.data());
-  if (error != 0) throw_errno("start", command[0], error);
-  int status = 0;
-  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-  }
-  ::signal(SIGINT, on_interrupt);
-  ::signal(SIGQUIT, on_quit);
-  return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-}
 
 std::optional<ProcessEnd> reap(pid_t pid) {
   int status = 0;

@@ -1,15 +1,9 @@
-#include "compute/kubernetes/kubernetes_jobs.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 
-#include "compute/backend_testing.h"
-#include "compute/kubernetes/run_jobs.h"
-#include "compute/kubernetes/testing.h"
-#include "compute/remote/testing.h"
-#include "store/memory/memory_storage.h"
+#include "compute/kubernetes/jobs_testing.h"
 
 namespace metaflow::kube {
 namespace {
@@ -22,79 +16,6 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::SizeIs;
 using testing::StartsWith;
-
-constexpr std::int64_t kSecond = 1'000'000;
-
-/// A store whose objects others can fetch.
-class LinkingStorage : public store::MemoryStorage {
- public:
-  std::optional<store::Link> link(const std::string& path, std::int64_t /*seconds*/) override {
-    return store::Link{.url = "https://link/" + path, .expires = 4'000'000'000};
-  }
-};
-
-class KubernetesJobsTest : public testing::Test {
- protected:
-  KubernetesJobsTest() : server_([this](const net::Received& request) { return cluster_.answer(request); }) {
-    options_.run = "7";
-    options_.user = "ada";
-    options_.requests["work"] = {.image = "debian", .name_space = "n"};
-    options_.delivery.flow_in_image = "/opt/flow";
-  }
-  ~KubernetesJobsTest() override {
-    jobs_.reset();
-    cluster_.close();
-  }
-
-  KubernetesJobs& jobs() {
-    if (!jobs_) {
-      Access access;
-      access.cluster.server = server_.url();
-      access.source = "context 'test' of /k";
-      jobs_.emplace(loop_, clock_, told_, store_, access, options_);
-    }
-    return *jobs_;
-  }
-  void run_until(const std::function<bool()>& holds) {
-    while (!holds()) loop_.run_once();
-  }
-  void wait_for(const std::string& line, std::size_t times = 1) {
-    run_until([&] { return told_.count(line) >= times; });
-  }
-  /// Until the cluster was asked for it so often.
-  void wait_for_call(const std::string& call, std::size_t times = 1) {
-    while (cluster_.count(call) < times) {
-      const base::EventLoop::Timer timer = loop_.after(1000, [] {});
-      loop_.run_once();
-      loop_.cancel(timer);
-    }
-  }
-  /// Submits, and waits for the job; its name.
-  std::string submit(compute::AttemptId id) {
-    const std::string line = std::to_string(id) + " job ";
-    jobs().submit(order_of(id));
-    wait_for(line);
-    for (const std::string& told : told_.lines) {
-      if (told.starts_with(line)) return told.substr(line.size());
-    }
-    return {};
-  }
-  void remove(compute::AttemptId id) { jobs().remove(std::span(&id, 1)); }
-  void end() {
-    bool done = false;
-    jobs().end([&] { done = true; });
-    run_until([&] { return done; });
-  }
-
-  SmallCluster cluster_;
-  compute::LeapingClock clock_;
-  base::EventLoop loop_{clock_};
-  net::TestServer server_;
-  store::FlowStore store_{std::make_shared<LinkingStorage>(), "F"};
-  compute::RecordingJobEvents told_;
-  KubernetesOptions options_;
-  std::optional<KubernetesJobs> jobs_;
-};
 
 // --- from attempt to job
 
@@ -255,90 +176,6 @@ TEST_F(KubernetesJobsTest, AnotherPodOfAJobThatIsOverIsSurplus) {
   jobs().forget(1);
   cluster_.tell("ADDED", job, "Pending", nullptr, "another");
   wait_for_call("DELETE jobs/" + job);
-}
-
-TEST_F(KubernetesJobsTest, WhyAJobHasNoPodIsFoundOut) {
-  const std::string job = submit(1);
-  cluster_.add_event({{"reason", "FailedCreate"},
-                      {"message", "exceeded quota: compute"},
-                      {"involvedObject", {{"name", job}, {"uid", "uid-" + job}}}});
-  clock_.leap(20 * kSecond);
-  wait_for("1 waiting: ");
-  EXPECT_THAT(told_.lines.back(), HasSubstr("exceeded quota: compute"));
-  EXPECT_FALSE(told_.states[1].hopeless);
-}
-
-TEST_F(KubernetesJobsTest, WhyAPodIsNotMadeReadyIsFoundOut) {
-  const std::string job = submit(1);
-  cluster_.tell("ADDED", job, "Pending", waiting("ContainerCreating"));
-  wait_for("1 waiting: ");
-  cluster_.add_event({{"reason", "FailedMount"},
-                      {"message", "secret \"keys\" not found"},
-                      {"lastTimestamp", "2026-11-22T13:04:54Z"},
-                      {"involvedObject", {{"name", job + "-abc"}}}});
-  clock_.leap(20 * kSecond);
-  run_until([&] { return told_.lines.back().ends_with("FailedMount: secret \"keys\" not found"); });
-  EXPECT_TRUE(told_.states[1].hopeless) << "only people can cure it";
-  cluster_.tell("MODIFIED", job, "Running", running());
-  wait_for("1 running: ");
-  EXPECT_EQ(told_.states[1].trouble, "") << "it came late";
-}
-
-TEST_F(KubernetesJobsTest, APodThatIsNotMadeReadyThoughNothingIsWrong) {
-  const std::string job = submit(1);
-  cluster_.tell("ADDED", job, "Pending", waiting("PodInitializing"));
-  wait_for("1 waiting: ");
-  clock_.leap(20 * kSecond);
-  run_until([&] { return told_.lines.back().ends_with("(no warnings; a large image takes its time)"); });
-  EXPECT_FALSE(told_.states[1].hopeless);
-}
-
-TEST_F(KubernetesJobsTest, WhoMayNotSeeEventsIsToldNothingOfThem) {
-  const std::string job = submit(1);
-  cluster_.fail("GET events", status_reply(403, "Forbidden", "no events"));
-  cluster_.tell("ADDED", job, "Pending", waiting("PodInitializing"));
-  wait_for("1 waiting: ");
-  clock_.leap(20 * kSecond);
-  wait_for("1 waiting: ", 2);
-  EXPECT_EQ(told_.lines.back(), "1 waiting: Pod is pending: PodInitializing");
-}
-
-TEST_F(KubernetesJobsTest, AJobThatSomebodyDeletedBeforeItHadAPod) {
-  cluster_.lose(submit(1));
-  clock_.leap(20 * kSecond);
-  wait_for("1 no job: The job is gone");
-}
-
-TEST_F(KubernetesJobsTest, OneJobWithoutAPodIsLookedForAlone) {
-  std::vector<std::string> made;
-  for (compute::AttemptId id = 1; id <= 20; ++id) made.push_back(submit(id));
-  for (std::size_t i = 1; i < made.size(); ++i) cluster_.tell("ADDED", made[i], "Running", running(), made[i]);
-  for (compute::AttemptId id = 2; id <= 20; ++id) wait_for(std::to_string(id) + " running: ");
-  cluster_.lose(made[0]);
-  clock_.leap(20 * kSecond);
-  wait_for("1 no job: The job is gone");
-  EXPECT_EQ(cluster_.count("GET jobs/" + made[0]), 1U);
-  for (const std::string& line : cluster_.asked()) EXPECT_NE(line, "GET jobs") << "all of them are asked for";
-}
-
-TEST_F(KubernetesJobsTest, ManyJobsWithoutAPodAreLookedForTogether) {
-  std::vector<std::string> made;
-  for (compute::AttemptId id = 1; id <= 20; ++id) made.push_back(submit(id));
-  cluster_.lose(made[7]);
-  clock_.leap(20 * kSecond);
-  wait_for("8 no job: The job is gone");
-  EXPECT_EQ(cluster_.count("GET jobs/"), 0U);
-  EXPECT_EQ(told_.count("The job is gone"), 1U);
-}
-
-TEST_F(KubernetesJobsTest, ASweepWaitsForTheOneBefore) {
-  submit(1);
-  cluster_.fail("GET events", status_reply(503, "ServiceUnavailable", "away"));
-  for (std::size_t i = 1; i <= 4; ++i) {
-    clock_.leap(40 * kSecond);
-    wait_for_call("GET events", i);
-  }
-  EXPECT_EQ(cluster_.count("GET jobs/"), 1U) << "the first sweep is not over";
 }
 
 // --- removal

@@ -23,6 +23,9 @@ namespace {
 constexpr std::size_t kBufferSize = 64 * 1024;
 constexpr std::int64_t kLate = 5'000'000;        // that an attempt may take longer than it may, to end itself
 constexpr std::int64_t kLookAgain = 1'000'000;   // whether there is room by now
+constexpr std::size_t kWorthAServer = 4;         // attempts: a fork server costs what it saves two of them
+constexpr std::size_t kMoreArguments = 8;        // that later command lines may have
+constexpr const char* kNoArgument = "--quiet";   // of a step, which is quiet anyway
 constexpr std::int64_t kMomentToStop = 500'000;  // for all of them: the guard waits for this process, too
 
 }  // namespace
@@ -93,6 +96,16 @@ void LocalBackend::tell_not_started(AttemptId id, const std::string& cause) {
   });
 }
 
+std::variant<base::Child, base::NoRoom> LocalBackend::start(const std::vector<std::string>& arguments,
+                                                            const std::vector<std::string>& environment) {
+  if (++started_ == kWorthAServer && command_ == std::vector{base::own_executable()})
+    fork_server_.emplace(arguments.size() + kMoreArguments, kNoArgument, environment_);
+  if (fork_server_) {
+    if (auto started = fork_server_->try_start(arguments, environment)) return std::move(*started);
+  }
+  return base::try_start_process(command_, arguments, environment);
+}
+
 std::optional<Error> LocalBackend::try_to_start(const Attempt& attempt) {
   auto process = std::make_unique<Process>();
   process->id = attempt.id;
@@ -111,7 +124,7 @@ std::optional<Error> LocalBackend::try_to_start(const Attempt& attempt) {
     environment.push_back(fmt::format("METAFLOW_MEMORY_LIMIT={}", limit));
   }
   try {
-    auto started = base::try_start_process(command_, to_command_line(attempt.step), environment);
+    auto started = start(to_command_line(attempt.step), environment);
     if (const auto* lacking = std::get_if<base::NoRoom>(&started)) {
       machine_.give_back(process->grant);
       return lacking->error;

@@ -6,11 +6,13 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include <metaflow/error.h>
 
 #include "base/event_loop.h"
+#include "base/fork_server.h"
 #include "base/memory_group.h"
 #include "base/process.h"
 #include "compute/backend.h"
@@ -52,6 +54,8 @@ class LocalBackend : public Backend {
     bool killed_late = false;
   };
 
+  std::variant<base::Child, base::NoRoom> start(const std::vector<std::string>& arguments,
+                                                const std::vector<std::string>& environment);
   /// Why there is no room for it now; nothing: it has been started, or told as finished.
   std::optional<Error> try_to_start(const Attempt& attempt);
   void start_waiting();
@@ -72,6 +76,8 @@ class LocalBackend : public Backend {
   BackendEvents& events_;
   std::vector<std::string> command_;
   std::vector<std::string> environment_;
+  std::size_t started_ = 0;
+  std::optional<base::ForkServer> fork_server_;  // once enough was started
   std::map<std::string, Request> requests_;
   Machine machine_;
   std::string buffer_;

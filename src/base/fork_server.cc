@@ -1,0 +1,159 @@
+#include "base/fork_server.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <iterator>
+#include <string_view>
+#include <utility>
+
+#include "base/failure_points.h"
+#include "base/fork_protocol.h"
+#include "base/spawn.h"
+
+// Sanitizers begin before everything else, some with threads: a process cannot be stopped before that.
+extern "C" {
+[[gnu::weak]] void __asan_init();
+[[gnu::weak]] void __tsan_init();
+[[gnu::weak]] void __msan_init();
+[[gnu::weak]] void __hwasan_init();
+}
+
+namespace metaflow::base {
+
+namespace {
+
+constexpr std::size_t kMoreVariables = 32;  // than what is common to all
+constexpr std::size_t kShown = 2000;        // bytes of a command line, for ps
+
+/// Variables that are read before anything else happens (ld.so(8), glibc's tunables): the server has done so.
+bool is_for_loader(std::string_view variable) {
+  return variable.starts_with("LD_") || variable.starts_with("GLIBC_") || variable.starts_with("MALLOC_");
+}
+
+std::vector<std::string> for_loader(const std::vector<std::string>& environment) {
+  std::vector<std::string> found;
+  std::copy_if(environment.begin(), environment.end(), std::back_inserter(found), is_for_loader);
+  return found;
+}
+
+void append(std::vector<char>& message, const std::string& text) {
+  message.insert(message.end(), text.c_str(), text.c_str() + text.size() + 1);
+}
+
+bool send(int socket, std::vector<char>& message, const OutputPipes& pipes) {
+  const std::array<int, 2> streams{pipes.child_out.get(), pipes.child_err.get()};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof streams)> control{};
+  iovec part{message.data(), message.size()};
+  msghdr header{};
+  header.msg_iov = &part;
+  header.msg_iovlen = 1;
+  header.msg_control = control.data();
+  header.msg_controllen = control.size();
+  cmsghdr* const descriptors = CMSG_FIRSTHDR(&header);
+  descriptors->cmsg_level = SOL_SOCKET;
+  descriptors->cmsg_type = SCM_RIGHTS;
+  descriptors->cmsg_len = CMSG_LEN(sizeof streams);
+  std::memcpy(CMSG_DATA(descriptors), streams.data(), sizeof streams);
+  return ::sendmsg(socket, &header, MSG_NOSIGNAL | MSG_DONTWAIT) == static_cast<ssize_t>(message.size());
+}
+
+/// Nothing: there is none, and perhaps will be none.
+std::optional<ForkReply> receive(int socket, int patience) {
+  pollfd readable{socket, POLLIN, 0};
+  int ready = 0;
+  do {
+    ready = ::poll(&readable, 1, patience);
+  } while (ready < 0 && errno == EINTR);
+  ForkReply reply = 0;
+  if (ready <= 0 || ::recv(socket, &reply, sizeof reply, MSG_DONTWAIT) != sizeof reply) return std::nullopt;
+  return reply;
+}
+
+}  // namespace
+
+bool ForkServer::is_possible() {
+  return &__asan_init == nullptr && &__tsan_init == nullptr && &__msan_init == nullptr && &__hwasan_init == nullptr;
+}
+
+ForkServer::ForkServer(std::size_t argument_count, std::string filler, const std::vector<std::string>& environment,
+                       int patience)
+    : patience_(patience),
+      argument_count_(argument_count),
+      filler_(std::move(filler)),
+      most_variables_(environment.size() + kMoreVariables),
+      for_loader_(for_loader(environment)) {
+  std::array<int, 2> ends{};
+  if (!is_possible() || ::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) != 0) return;
+  Fd ours(ends[0]);
+  const Fd theirs(ends[1]);
+  const std::string program = own_executable();
+  std::vector<std::string> command{program, kForkServerWord, std::string(kShown, '-')};
+  command.resize(std::max(command.size(), argument_count + 1));
+  argument_count_ = command.size() - 1;
+  std::vector<std::string> variables = environment;
+  variables.resize(most_variables_, "METAFLOW_FORK_SERVER=");
+  pid_t pid = 0;
+  if (spawn(pid, program, c_strings(command), c_strings(variables), {theirs.get(), -1, -1}) != 0) return;
+  server_.reset(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  socket_ = std::move(ours);
+  if (!server_) {
+    ::kill(pid, SIGKILL);
+    ::waitpid(pid, nullptr, 0);
+    socket_.reset();
+  }
+}
+
+ForkServer::~ForkServer() { end(); }
+
+void ForkServer::end() {
+  if (!server_) return;
+  ::syscall(SYS_pidfd_send_signal, server_.get(), SIGKILL, nullptr, 0);
+  siginfo_t info{};
+  while (::waitid(P_PIDFD, static_cast<id_t>(server_.get()), &info, WEXITED) < 0 && errno == EINTR) {
+  }
+  server_.reset();
+}
+
+std::optional<std::variant<Child, NoRoom>> ForkServer::try_start(const std::vector<std::string>& arguments,
+                                                                 const std::vector<std::string>& environment) {
+  if (!server_ || arguments.size() > argument_count_ || environment.size() > most_variables_ ||
+      for_loader(environment) != for_loader_) {
+    return std::nullopt;
+  }
+  const std::string program = own_executable();
+  const ForkRequest request{.words = static_cast<std::uint32_t>(argument_count_ + 1),
+                            .variables = static_cast<std::uint32_t>(environment.size())};
+  std::vector<char> message(sizeof request);
+  std::memcpy(message.data(), &request, sizeof request);
+  append(message, program);
+  for (std::size_t i = arguments.size(); i < argument_count_; ++i) append(message, filler_);
+  for (const std::string& argument : arguments) append(message, argument);
+  for (const std::string& variable : environment) append(message, variable);
+  if (message.size() > kMostOfForkRequest) return std::nullopt;
+
+  auto pipes = make_output_pipes();
+  if (!pipes) return no_room_or_throw("create", "a pipe", errno);
+  auto reply = send(socket_.get(), message, *pipes) ? receive(socket_.get(), patience_) : std::nullopt;
+  if (!reply) {
+    // Once the server has ended, either a copy that it has made answers, or there is none and the socket is closed.
+    end();
+    reply = receive(socket_.get(), patience_);
+    if (!reply) return std::nullopt;
+  }
+  if (*reply < 0) return no_room_or_throw("start", program, -*reply);
+  pipes->child_out.reset();
+  pipes->child_err.reset();
+  return watch_child(*reply, std::move(*pipes), program);
+}
+
+}  // namespace metaflow::base

@@ -1,0 +1,157 @@
+// The process that fork_server.h speaks of. It serves where a program's very first function is called (.preinit_array
+// of the System V ABI): everything is loaded and nothing has run, no constructor, not even those of the libraries. Each
+// copy returns from here and begins as any program does, with the words and the variables that it was asked for: it
+// puts them where the kernel had put those of the server.
+//
+// The C library has hardly begun here either. So: system calls and nothing else, no memory from the heap, no
+// exceptions.
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <span>
+
+#include "base/fork_protocol.h"
+
+namespace metaflow::base {
+
+bool is_fork_server(int argc, const char* const* argv) {
+  return argc > 1 && std::strcmp(argv[1], kForkServerWord) == 0;
+}
+
+namespace {
+
+/// A message, in the server and in its copies, whose words and variables stay here.
+alignas(ForkRequest) std::array<char, kMostOfForkRequest> message;  // NOLINT: there are no constructors yet
+
+struct Received {
+  ForkRequest request;
+  std::span<char> texts;
+  std::array<int, 2> streams;  // output, error output
+};
+
+/// False: whoever asks is gone, or talks nonsense.
+bool receive(int socket, Received& received) {
+  iovec part{message.data(), message.size()};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof received.streams)> control{};
+  msghdr header{};
+  header.msg_iov = &part;
+  header.msg_iovlen = 1;
+  header.msg_control = control.data();
+  header.msg_controllen = control.size();
+  ssize_t size = 0;
+  do {
+    size = ::recvmsg(socket, &header, MSG_CMSG_CLOEXEC);
+  } while (size < 0 && errno == EINTR);
+  const cmsghdr* const descriptors = size > 0 ? CMSG_FIRSTHDR(&header) : nullptr;
+  if (descriptors == nullptr || descriptors->cmsg_len != CMSG_LEN(sizeof received.streams)) return false;
+  if (static_cast<std::size_t>(size) <= sizeof received.request || message[static_cast<std::size_t>(size) - 1] != 0)
+    return false;
+  std::memcpy(received.streams.data(), CMSG_DATA(descriptors), sizeof received.streams);
+  std::memcpy(&received.request, message.data(), sizeof received.request);
+  received.texts =
+      std::span(message).subspan(sizeof received.request, static_cast<std::size_t>(size) - sizeof received.request);
+  return true;
+}
+
+void reply(int socket, ForkReply value) { ::send(socket, &value, sizeof value, MSG_NOSIGNAL); }
+
+/// What the kernel has put into memory for the program to begin with.
+struct Beginning {
+  std::span<char*> words;
+  std::span<char*> variables;
+  std::span<char> shown;  // the words' text, which ps shows
+};
+
+Beginning find_beginning(int argc, char** argv, char** envp) {
+  std::size_t variables = 0;
+  while (envp[variables] != nullptr) ++variables;
+  char* const last = argv[argc - 1];
+  return {.words = {argv, static_cast<std::size_t>(argc)},
+          .variables = {envp, variables},
+          .shown = {argv[0], last + std::strlen(last) + 1}};
+}
+
+/// Only pointers are replaced: there were as many words, and more variables (or as many) when the server began.
+void take_over(const Received& received, const Beginning& beginning) {
+  char* text = received.texts.data();
+  auto next = [&text] {
+    char* const found = text;
+    text += std::strlen(text) + 1;
+    return found;
+  };
+  std::size_t shown = 0;
+  for (char*& word : beginning.words) {
+    word = next();
+    for (const char* c = word; shown + 1 < beginning.shown.size(); ++c) {
+      beginning.shown[shown++] = *c;
+      if (*c == '\0') break;
+    }
+  }
+  for (; shown < beginning.shown.size(); ++shown) beginning.shown[shown] = '\0';
+  // Behind the null at their end, some look for what else the kernel has said (getauxval): a zero, they go elsewhere.
+  for (std::size_t i = 0; i < beginning.variables.size(); ++i)
+    beginning.variables[i] = i < received.request.variables ? next() : nullptr;
+}
+
+/// fork(2) of the C library, whose copies are children of this process's parent.
+pid_t fork_sibling(int* thread_id) {
+  constexpr unsigned long kFlags = CLONE_PARENT | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
+#ifdef __s390x__
+  return static_cast<pid_t>(::syscall(SYS_clone, nullptr, kFlags | SIGCHLD, nullptr, thread_id, nullptr));
+#elif defined(__x86_64__)
+  return static_cast<pid_t>(::syscall(SYS_clone, kFlags | SIGCHLD, nullptr, nullptr, thread_id, nullptr));
+#else
+  return static_cast<pid_t>(::syscall(SYS_clone, kFlags | SIGCHLD, nullptr, nullptr, nullptr, thread_id));
+#endif
+}
+
+/// Returns in the copies alone.
+void serve(int argc, char** argv, char** envp) {
+  if (!is_fork_server(argc, argv)) return;
+  const Beginning beginning = find_beginning(argc, argv, envp);
+  const int socket = ::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  ::close(STDIN_FILENO);
+  // Where the C library keeps a thread's id, which is another one in each copy.
+  int* thread_id = nullptr;
+  void* robust_list = nullptr;
+  std::size_t robust_size = 0;
+  if (socket < 0 || ::open("/dev/null", O_RDONLY) != STDIN_FILENO ||
+      ::prctl(PR_GET_TID_ADDRESS, &thread_id, 0, 0, 0) != 0 ||
+      ::syscall(SYS_get_robust_list, 0, &robust_list, &robust_size) != 0) {
+    ::_exit(1);
+  }
+  Received received{};
+  while (receive(socket, received)) {
+    const bool fits =
+        received.request.words == beginning.words.size() && received.request.variables <= beginning.variables.size();
+    const pid_t copy = fits ? fork_sibling(thread_id) : -1;
+    if (copy == 0) {
+      ::syscall(SYS_set_robust_list, robust_list, robust_size);
+      ::setpgid(0, 0);
+      for (std::size_t i = 0; i < received.streams.size(); ++i) {
+        ::dup2(received.streams[i], STDOUT_FILENO + static_cast<int>(i));
+        ::close(received.streams[i]);
+      }
+      take_over(received, beginning);
+      reply(socket, ::getpid());
+      ::close(socket);
+      return;
+    }
+    if (copy < 0) reply(socket, fits ? -errno : -E2BIG);
+    for (int stream : received.streams) ::close(stream);
+  }
+  ::_exit(0);
+}
+
+__attribute__((section(".preinit_array"), used)) void (*const at_the_very_beginning)(int, char**, char**) = serve;
+
+}  // namespace
+}  // namespace metaflow::base
