@@ -96,8 +96,10 @@ void Cloner::adopt(std::vector<Adopted>& tasks) {
   for (const Adopted& task : tasks)
     clones.push_back({{origin_.run(), task.ref.step, task.finished->task}, task.ref, &task.data});
   services_.store.clone_attempts(clones);
+  // One moment for all: then most of what is noted of them is the same, and a store keeps it once.
+  const std::int64_t now = services_.clock.wall_microseconds();
   for (std::size_t i = 0; i < tasks.size(); ++i) {
-    tell_of(tasks[i], clones[i].from);
+    tell_of(tasks[i], clones[i].from, now);
     StepProgress& step = report_.progress(tasks[i].work.step);
     ++step.done;
     ++step.cloned;
@@ -105,8 +107,7 @@ void Cloner::adopt(std::vector<Adopted>& tasks) {
   }
 }
 
-void Cloner::tell_of(const Adopted& task, const TaskRef& from) {
-  const std::int64_t now = services_.clock.wall_microseconds();
+void Cloner::tell_of(const Adopted& task, const TaskRef& from, std::int64_t now) {
   services_.reporter.print(
       {ReportLine::Kind::task, now, task.ref.path(), {}, fmt::format("Cloning previously run task {}", from.path())});
   services_.metadata.clone_artifacts(task.ref, from, visible(task.data), now);

@@ -40,7 +40,7 @@ class Cloner {
   std::vector<Adopted> take_finished();
   void find_items(const Position& position, store::TaskData& data) const;
   void adopt(std::vector<Adopted>& tasks);
-  void tell_of(const Adopted& task, const store::TaskRef& from);
+  void tell_of(const Adopted& task, const store::TaskRef& from, std::int64_t now);
 
   const RunServices& services_;
   const RunOptions& options_;

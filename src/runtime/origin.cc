@@ -20,6 +20,7 @@ using store::TaskRef;
 namespace {
 
 constexpr std::size_t kReadAtATime = 64;       // tasks
+constexpr std::size_t kKept = 2048;            // tasks, of some kilobytes each
 constexpr std::uint64_t kTypesUpTo = 1 << 20;  // values beyond this are not read to see whether they fit
 
 bool chooses_itself(const graph::Graph& graph, int step) {
@@ -119,9 +120,12 @@ void Origin::collect(int step, std::span<std::string> tasks) {
     return;
   }
   for (std::size_t i = 0; i < tasks.size(); ++i) {
-    const auto& data = found[i];
+    auto& data = found[i];
     if (!data || !data->ok) continue;
-    finished_[key(step, data->place, data->iteration.value_or(0))] = {std::move(tasks[i]), data->attempt};
+    Finished& finished = finished_[key(step, data->place, data->iteration.value_or(0))];
+    finished = {std::move(tasks[i]), data->attempt};
+    kept_.erase(&finished);
+    if (kept_.size() < kKept) kept_.emplace(&finished, std::move(*data));
   }
 }
 
@@ -137,17 +141,27 @@ const Origin::Finished* Origin::find(int step, const std::vector<std::size_t>& i
 }
 
 std::vector<TaskData> Origin::read(std::span<const std::pair<int, const Finished*>> tasks) {
+  auto path_of = [&](int step, const Finished& task) {
+    return store_.data_path({run_, graph_.step(step).name, task.task}, task.attempt);
+  };
   std::vector<std::string> paths;
-  for (const auto& [step, task] : tasks)
-    paths.push_back(store_.data_path({run_, graph_.step(step).name, task->task}, task->attempt));
+  for (const auto& [step, task] : tasks) {
+    if (!kept_.contains(task)) paths.push_back(path_of(step, *task));
+  }
   const auto texts = store_.storage().get(paths);
+  std::size_t next = 0;
   std::vector<TaskData> read;
-  for (std::size_t i = 0; i < tasks.size(); ++i) {
-    if (!texts[i])
-      throw Error(ErrorCode::data_missing, fmt::format("'{}' vanished while its task was cloned", paths[i]));
-    read.push_back(store::task_data_from_json(texts[i]->text(), paths[i]));
-    add_details(store_, paths[i], read.back());
-    fit(tasks[i].first, *tasks[i].second, read.back());
+  for (const auto& [step, task] : tasks) {
+    if (auto kept = kept_.extract(task)) {
+      read.push_back(std::move(kept.mapped()));
+    } else {
+      const std::string& path = paths[next];
+      const auto& text = texts[next++];
+      if (!text) throw Error(ErrorCode::data_missing, fmt::format("'{}' vanished while its task was cloned", path));
+      read.push_back(store::task_data_from_json(text->text(), path));
+      add_details(store_, path, read.back());
+    }
+    fit(step, *task, read.back());
   }
   return read;
 }

@@ -61,6 +61,7 @@ class Origin {
   std::set<int> again_;         // steps that are executed again
   std::set<int> renamed_next_;  // steps whose tasks name those that follow by names of before
   std::unordered_map<std::string, Finished> finished_;
+  std::unordered_map<const Finished*, store::TaskData> kept_;  // of some: they are not read twice
   std::unordered_set<std::string> good_blobs_;
 };
 
