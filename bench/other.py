@@ -37,8 +37,8 @@ def startup(context, table):
         official = [context.python, context.peer("trivial_flow.py")]
         theirs = in_turns(2, {name: lambda name=name: measure([*official, name], env=env) for name in ("--help", "show", "check")})
         for name in ("--help", "show", "check"):
-            table.row(f"bigsum {name}: CPU", least(times[name]), "true", least(times["true"]), budget=Budget("<= 5 ms", ours=5e-3))
-            table.row(f"bigsum {name}: wall", middle(times[name]), "true", middle(times["true"]), budget=Budget("<= 5 ms", ours=5e-3))
+            table.row(f"bigsum {name}: CPU", least(times[name]), "true", least(times["true"]), budget=Budget("<= 5x", ratio=5))
+            table.row(f"bigsum {name}: wall", middle(times[name]), "true", middle(times["true"]), budget=Budget("<= 5x", ratio=5))
             table.row(f"bigsum {name}: wall", middle(times[name]), f"Metaflow's {name}", middle(theirs[name]))
 
 
