@@ -3,10 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <cstdlib>
 #include <future>
 #include <stdexcept>
 #include <thread>
@@ -95,41 +95,32 @@ TEST(BackgroundWork, SignalsAreNotForItsThreads) {
   EXPECT_TRUE(blocked->get_future().get());
 }
 
-/// The exit status of a child that does this, and what it wrote to standard error.
-std::pair<int, std::string> in_child(const std::function<int()>& what) {
-  ReadPipe pipe;
-  const pid_t child = ::fork();
-  if (child == 0) {
-    ::dup2(pipe.in.get(), STDERR_FILENO);
-    std::_Exit(what());
-  }
-  pipe.in.reset();
-  std::string words = read_bytes(pipe.out.get(), 1000);
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  return {WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status), words};
+// In processes of their own, started anew: one that is forked off other threads may start none under ThreadSanitizer.
+class EndProcess : public testing::Test {
+ protected:
+  EndProcess() { GTEST_FLAG_SET(death_test_style, "threadsafe"); }
+};
+
+TEST_F(EndProcess, EndsWhateverIsWaitedFor) {
+  EXPECT_EXIT(
+      {
+        end_process_within(1000, 7, "The store is away.\n");
+        while (true) ::pause();
+      },
+      testing::ExitedWithCode(7), "^The store is away.\n$");
 }
 
-TEST(EndProcess, EndsWhateverIsWaitedFor) {
-  const auto [status, words] = in_child([] {
-    end_process_within(1000, 7, "The store is away.\n");
-    while (true) ::pause();
-    return 0;
-  });
-  EXPECT_EQ(status, 7);
-  EXPECT_EQ(words, "The store is away.\n");
-}
-
-TEST(EndProcess, LeavesThreadsAlone) {
-  EXPECT_EQ(in_child([] { return end_process(3); }).first, 3);
-  const auto [status, words] = in_child([] {
-    start_detached([] {
-      while (true) ::pause();
-    });
-    end_process(4);
-    return 5;
-  });
-  EXPECT_EQ(status, 4);
+TEST_F(EndProcess, LeavesThreadsAlone) {
+  EXPECT_EXIT(std::exit(end_process(3)), testing::ExitedWithCode(3), "");
+  EXPECT_EXIT(
+      {
+        start_detached([] {
+          while (true) ::pause();
+        });
+        end_process(4);
+        std::exit(5);
+      },
+      testing::ExitedWithCode(4), "");
 }
 
 }  // namespace

@@ -86,7 +86,7 @@ class BackendTest : public testing::TestWithParam<std::string> {
                           .program = "scripted_task",
                           .user = "tester",
                           .datastore = step_.datastore});
-    store_ = open_store();
+    store_ = open_store(step_);
     greedy_ = decorators_;
     if (GetParam() == "local") {
       for (const char* decorator : {"resources:memory=50", "local:enforce=true"})
@@ -98,13 +98,13 @@ class BackendTest : public testing::TestWithParam<std::string> {
                                     .clock = clock_,
                                     .events = events_,
                                     .store = *store_,
-                                    .open_store = [this] { return open_store(); },
+                                    .open_store = [step = step_] { return open_store(step); },
                                     .run = "7",
                                     .command = std::move(command),
                                     .task_environment = base::own_environment()});
   }
-  std::unique_ptr<store::FlowStore> open_store() const {
-    return std::make_unique<store::FlowStore>(store::open_storage(step_.datastore, step_.datastore_root), "Scripted");
+  static std::unique_ptr<store::FlowStore> open_store(const StepArguments& step) {
+    return std::make_unique<store::FlowStore>(store::open_storage(step.datastore, step.datastore_root), "Scripted");
   }
 
   Attempt attempt(AttemptId id, const std::string& script) const {

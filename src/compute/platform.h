@@ -60,7 +60,7 @@ struct BackendSite {
   base::Clock& clock;
   BackendEvents& events;
   store::FlowStore& store;
-  /// Another instance of the store, for a thread.
+  /// Another instance of the store, for a thread, which may outlive this: it owns what it uses.
   std::function<std::unique_ptr<store::FlowStore>()> open_store{};
   std::string run{};
   std::uint64_t max_log_size = 10;              // MB per stream

@@ -51,9 +51,9 @@ class AwsTest : public testing::Test {
   }
   AwsSession& session() {
     if (!session_) {
-      session_.emplace(clock_, AwsConfig([this](const std::string& name) -> std::optional<std::string> {
-                         const auto found = variables_.find(name);
-                         return found == variables_.end() ? std::nullopt : std::optional(found->second);
+      session_.emplace(clock_, AwsConfig([variables = shared_](const std::string& name) {
+                         const auto found = variables->find(name);
+                         return found == variables->end() ? std::nullopt : std::optional(found->second);
                        }));
     }
     return *session_;
@@ -83,7 +83,9 @@ class AwsTest : public testing::Test {
 
   base::SystemClock clock_;
   base::EventLoop loop_;
-  std::map<std::string, std::string> variables_;
+  // Threads that look for keys may outlive the test.
+  std::shared_ptr<std::map<std::string, std::string>> shared_ = std::make_shared<std::map<std::string, std::string>>();
+  std::map<std::string, std::string>& variables_ = *shared_;
   std::string home_;
   std::mutex mutex_;
   std::deque<Reply> replies_;
