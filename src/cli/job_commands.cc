@@ -49,33 +49,38 @@ ChosenRuns chosen(Context& context, const JobOptions& options) {
   return which;
 }
 
-std::string as_text(const std::vector<RunJob>& jobs, const std::string& beginning) {
+std::string as_text(const std::vector<RunJob>& jobs, const compute::RunJobsWords& words) {
+  std::string instance = words.instance;
+  if (!instance.empty()) instance[0] = base::upper(instance)[0];
+  const std::string no_status = words.instance.empty() ? "Not known" : fmt::format("No {} yet", words.instance);
   std::string text;
   for (const RunJob& job : jobs) {
-    const std::string line = fmt::format(
-        "Run: {} Step: {} Task: {} Attempt: {} {}: {} {} At: {} Status: {}{}", job.run, job.step, job.task, job.attempt,
-        job.pod.empty() ? "Job" : "Pod", job.pod.empty() ? job.job : job.pod, beginning, job.since,
-        job.status.empty() ? "No pod yet" : job.status, job.reason.empty() ? "" : fmt::format(" ({})", job.reason));
+    const std::string line =
+        fmt::format("Run: {} Step: {} Task: {} Attempt: {} {}: {} {} At: {} Status: {}{}", job.run, job.step, job.task,
+                    job.attempt, job.instance.empty() ? "Job" : instance, job.instance.empty() ? job.job : job.instance,
+                    words.beginning, job.since, job.status.empty() ? no_status : job.status,
+                    job.reason.empty() ? "" : fmt::format(" ({})", job.reason));
     text += base::visible(line) + "\n";
   }
   return text;
 }
 
-std::string as_json(const std::string& flow, const std::vector<RunJob>& jobs, const std::string& beginning) {
+std::string as_json(const std::string& flow, const std::vector<RunJob>& jobs, const compute::RunJobsWords& words) {
   auto or_null = [](const std::string& text) { return text.empty() ? Json() : Json(text); };
   Json list = Json::list();
   for (const RunJob& job : jobs) {
     const Json attempt = Json::parse(job.attempt).value_or(Json());
-    list.push_back({{"run", or_null(job.run)},
-                    {"step", or_null(job.step)},
-                    {"task", or_null(job.task)},
-                    {"attempt", attempt.is_integer() ? attempt : Json()},
-                    {"user", or_null(job.user)},
-                    {"job", job.job},
-                    {"pod", or_null(job.pod)},
-                    {base::lower(beginning), or_null(job.since)},
-                    {"status", or_null(job.status)},
-                    {"reason", or_null(job.reason)}});
+    Json one{{"run", or_null(job.run)},
+             {"step", or_null(job.step)},
+             {"task", or_null(job.task)},
+             {"attempt", attempt.is_integer() ? attempt : Json()},
+             {"user", or_null(job.user)},
+             {"job", job.job},
+             {base::lower(words.beginning), or_null(job.since)},
+             {"status", or_null(job.status)},
+             {"reason", or_null(job.reason)}};
+    if (!words.instance.empty()) one.add(words.instance, or_null(job.instance));
+    list.push_back(std::move(one));
   }
   const Json all{{"flow", flow}, {"jobs", list}};
   return all.dump() + "\n";
@@ -94,11 +99,11 @@ int list(Context& context, const Platform& platform, const JobOptions& options) 
   const std::vector<RunJob> unfinished = jobs->unfinished(which);
   const compute::RunJobsWords words = jobs->words();
   if (options.json) {
-    Context::print(as_json(context.flow.name, unfinished, words.beginning));
+    Context::print(as_json(context.flow.name, unfinished, words));
   } else if (unfinished.empty()) {
     Context::echo_always(fmt::format("No active {} found.\n", words.things));
   } else {
-    Context::print(as_text(unfinished, words.beginning));
+    Context::print(as_text(unfinished, words));
   }
   return 0;
 }

@@ -246,7 +246,7 @@ def test_interrupted(user):
     told = json.loads(user.cli("bigsum", "batch", "list", "--json").out)
     (job,) = told["jobs"]
     assert told["flow"] == "BigSum" and f"Job: {job['job']} Created At: {job['created']} " in listed.out, (told, listed)
-    assert job == {**job, "run": user.run_id, "step": "start", "task": "1", "attempt": 0, "user": user.cli.environment["USER"], "pod": None, "status": "RUNNABLE"}
+    assert job == {**job, "run": user.run_id, "step": "start", "task": "1", "attempt": 0, "user": user.cli.environment["USER"], "status": "RUNNABLE"}
     running.send_signal(signal.SIGINT)
     out, _ = running.communicate(timeout=60)
     assert running.returncode == 1, out

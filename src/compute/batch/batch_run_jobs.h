@@ -19,7 +19,7 @@ class BatchRunJobs : public compute::RunJobs {
   /// `queues`: as they were noted of a run; none: that of the settings. `site` and `store` outlive this.
   BatchRunJobs(const compute::RunSite& site, store::FlowStore& store, std::set<std::string> queues);
 
-  compute::RunJobsWords words() const override { return {"AWS Batch jobs", "Created", "on AWS Batch"}; }
+  compute::RunJobsWords words() const override { return {"AWS Batch jobs", "Created", "on AWS Batch", ""}; }
   std::vector<compute::RunJob> unfinished(const compute::ChosenRuns& which) override;
   /// What was terminated while it started may yet begin.
   bool end(std::span<const compute::RunJob> jobs, const std::string& reason) override;

@@ -18,7 +18,7 @@ class KubernetesRunJobs : public compute::RunJobs {
   /// one. `site` outlives this.
   KubernetesRunJobs(const compute::RunSite& site, std::set<std::string> namespaces);
 
-  compute::RunJobsWords words() const override { return {"Kubernetes pods", "Started", "in the cluster"}; }
+  compute::RunJobsWords words() const override { return {"Kubernetes pods", "Started", "in the cluster", "pod"}; }
   std::vector<compute::RunJob> unfinished(const compute::ChosenRuns& which) override;
   bool end(std::span<const compute::RunJob> jobs, const std::string& reason) override;
   /// The run's secret.

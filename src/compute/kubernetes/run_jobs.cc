@@ -114,7 +114,7 @@ std::vector<RunJob> unfinished_jobs(KubernetesApi& api, base::EventLoop& loop, c
     const auto found = jobs.find(name);
     if (found == jobs.end()) continue;
     RunJob& job = found->second;
-    job.pod = text_at(pod, {"metadata", "name"});
+    job.instance = text_at(pod, {"metadata", "name"});
     job.status = text_at(pod, {"status", "phase"});
     job.running = state_of_pod(pod).phase == PodPhase::running;  // other containers may outlive the task
     if (const std::string start = text_at(pod, {"status", "startTime"}); !start.empty()) job.since = start;

@@ -30,12 +30,12 @@ struct RunJob {
   std::string attempt{};
   std::string user{};
   std::string job{};
-  std::string pod{};
-  std::string since{};   // "2026-11-23T04:16:21Z"
-  std::string status{};  // the platform's word
-  std::string reason{};  // for the status
-  bool running = false;  // it has begun
-  std::string place{};   // where the platform has it: a namespace
+  std::string instance{};  // what executes it, where a job is not that itself: its pod
+  std::string since{};     // "2026-11-23T04:16:21Z"
+  std::string status{};    // the platform's word
+  std::string reason{};    // for the status
+  bool running = false;    // it has begun
+  std::string place{};     // where the platform has it: a namespace
 };
 
 /// For people.
@@ -43,6 +43,7 @@ struct RunJobsWords {
   std::string things;     // "Kubernetes pods"
   std::string beginning;  // what happened to a job at `since`: "Started"
   std::string where;      // "in the cluster"
+  std::string instance;   // "pod"; empty: jobs have none
 };
 
 /// Waits for the platform's answers. Throws Error{platform}. Not thread-safe.
