@@ -50,6 +50,10 @@ need_python() {
   fi
 }
 
+# The tests' release, as distributions build it: of sources that are compiled together, which is sooner done from nothing, or of each alone.
+each_alone=(-DCMAKE_BUILD_TYPE=Release '-DCMAKE_CXX_FLAGS_RELEASE=-O2 -DNDEBUG')
+release=("${each_alone[@]}" -DMETAFLOW_UNITY=ON)
+
 # configure NAME [CMAKE ARGUMENT...]: the build tree $build/NAME.
 configure() {
   local name=$1
