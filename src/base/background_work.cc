@@ -1,6 +1,5 @@
 #include "base/background_work.h"
 
-#include <signal.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -17,6 +16,7 @@
 #include "base/background_writer.h"
 #include "base/files.h"
 #include "base/mutex.h"
+#include "base/signals_blocked.h"
 
 namespace metaflow::base {
 
@@ -26,18 +26,13 @@ std::atomic<std::size_t> detached{0};
 
 /// Starts it with all signals blocked: the main thread handles them.
 bool start_thread_without_signals(const std::function<void()>& work) {
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  ::pthread_sigmask(SIG_SETMASK, &all, &before);
-  bool started = true;
+  const SignalsBlocked blocked;
   try {
     std::thread(work).detach();
+    return true;
   } catch (const std::system_error&) {
-    started = false;
+    return false;
   }
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  return started;
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// Work that would keep an event loop waiting: done by threads that nobody waits for.
+// Work that takes too long for an event loop. Threads do it; nobody joins them.
 #pragma once
 
 #include <cstddef>
@@ -13,7 +13,7 @@
 namespace metaflow::base {
 
 /// Starts a thread that is never joined; signals are for other threads. `work` owns what it uses, and throws nothing.
-/// False: there is no thread to be had.
+/// False: no thread could be started.
 bool start_detached(std::function<void()> work);
 /// How many of those have not ended. A process that ends meanwhile uses end_process().
 std::size_t detached_threads();

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -21,6 +20,7 @@
 
 #include "base/files.h"
 #include "base/mutex.h"
+#include "base/signals_blocked.h"
 
 namespace metaflow::base {
 
@@ -170,10 +170,7 @@ void BackgroundWriter::write(std::string_view text) {
 }
 
 void BackgroundWriter::start_thread() {
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  ::pthread_sigmask(SIG_SETMASK, &all, &before);  // the main thread handles signals
+  const SignalsBlocked blocked;
   try {
     shared_->thread = std::thread([shared = shared_] { shared->work(); });
     has_thread_ = true;
@@ -185,7 +182,6 @@ void BackgroundWriter::start_thread() {
     shared.advance(left.size());
     shared.queue.clear();
   }
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 bool BackgroundWriter::finish(std::int64_t patience, int stop) {

@@ -8,6 +8,7 @@
 
 #include "base/ascii.h"
 #include "base/format.h"
+#include "base/utf8.h"
 
 namespace metaflow::base {
 

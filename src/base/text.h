@@ -37,10 +37,6 @@ std::string join(std::span<const std::size_t> numbers, std::string_view separato
 std::string upper(std::string_view text);  // ASCII
 std::string lower(std::string_view text);  // ASCII
 
-/// The position of the first byte that is not part of well-formed UTF-8 (RFC 3629); npos if there is none.
-std::size_t find_invalid_utf8(std::string_view text);
-/// The same text with U+FFFD for what is not well-formed.
-std::string replace_invalid_utf8(std::string_view text);
 // What somebody else has written may hold sequences that a terminal obeys: they set its title or its clipboard, and
 // hide or repeat lines. Such text goes to a terminal through one of the next three. Each may be applied twice.
 

@@ -8,6 +8,8 @@
 
 #include <metaflow/error.h>
 
+#include "base/utf8.h"
+
 namespace metaflow::base {
 namespace {
 

@@ -1,62 +1,12 @@
-// What text from elsewhere may put on a terminal; UTF-8, which that needs.
+// What text from elsewhere may put on a terminal.
+#include <algorithm>
 #include <cstdint>
 
 #include "base/format.h"
 #include "base/text.h"
+#include "base/utf8.h"
 
 namespace metaflow::base {
-
-namespace {
-
-/// The length of the well-formed sequence at `at`, 0 if there is none.
-std::size_t utf8_length(std::string_view text, std::size_t at) {
-  auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
-  auto continues = [&](std::size_t i) { return (byte(i) & 0xC0U) == 0x80U; };
-  const unsigned first = byte(at);
-  if (first < 0x80) return 1;
-  if (first < 0xC2) return 0;
-  if (first < 0xE0) return continues(at + 1) ? 2 : 0;
-  const unsigned second = byte(at + 1);
-  if (first < 0xF0) {
-    if ((first == 0xE0 && second < 0xA0) || (first == 0xED && second > 0x9F)) return 0;
-    return continues(at + 1) && continues(at + 2) ? 3 : 0;
-  }
-  if (first > 0xF4 || (first == 0xF0 && second < 0x90) || (first == 0xF4 && second > 0x8F)) return 0;
-  return continues(at + 1) && continues(at + 2) && continues(at + 3) ? 4 : 0;
-}
-
-}  // namespace
-
-std::size_t find_invalid_utf8(std::string_view text) {
-  std::size_t at = 0;
-  while (at < text.size()) {
-    if (static_cast<unsigned char>(text[at]) < 0x80) {
-      ++at;
-      continue;
-    }
-    const std::size_t length = utf8_length(text, at);
-    if (length == 0) return at;
-    at += length;
-  }
-  return std::string_view::npos;
-}
-
-std::string replace_invalid_utf8(std::string_view text) {
-  if (find_invalid_utf8(text) == std::string_view::npos) return std::string(text);
-  std::string result;
-  std::size_t at = 0;
-  while (at < text.size()) {
-    const std::size_t length = utf8_length(text, at);
-    if (length == 0) {
-      result += "\xEF\xBF\xBD";
-      ++at;
-    } else {
-      result += text.substr(at, length);
-      at += length;
-    }
-  }
-  return result;
-}
 
 namespace {
 
@@ -100,15 +50,18 @@ std::string escape(unsigned char byte) {
   }
 }
 
+bool is_plain(char c) { return c >= 0x20 && c < 0x7F; }
+
 std::string shown(std::string_view text, Passes passes) {
   std::string result;
   result.reserve(text.size());
   for (std::size_t at = 0; at < text.size();) {
+    const char* const here = text.data() + at;
+    const char* const plain_end = std::find_if_not(here, text.data() + text.size(), is_plain);
+    result.append(here, plain_end);
+    at += static_cast<std::size_t>(plain_end - here);
+    if (at == text.size()) break;
     const auto first = static_cast<unsigned char>(text[at]);
-    if (first >= 0x20 && first < 0x7F) {
-      result += text[at++];
-      continue;
-    }
     std::size_t length = utf8_length(text, at);
     if (length > 1) {
       const std::string_view sequence = text.substr(at, length);

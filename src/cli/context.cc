@@ -13,6 +13,7 @@
 #include "base/files.h"
 #include "base/format.h"
 #include "base/text.h"
+#include "base/utf8.h"
 #include "graph/project.h"
 #include "store/local/latest_run.h"
 #include "store/open.h"

@@ -12,6 +12,7 @@
 #include "base/format.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "base/utf8.h"
 #include "cli/commands.h"
 #include "store/mflog.h"
 #include "value/json_value.h"

@@ -4,6 +4,7 @@
 
 #include "base/format.h"
 #include "base/text.h"
+#include "base/utf8.h"
 
 namespace metaflow::net {
 

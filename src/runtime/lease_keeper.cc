@@ -1,7 +1,6 @@
 #include "runtime/lease_keeper.h"
 
 #include <poll.h>
-#include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -16,6 +15,7 @@
 
 #include "base/files.h"
 #include "base/mutex.h"
+#include "base/signals_blocked.h"
 
 namespace metaflow::runtime {
 
@@ -111,19 +111,14 @@ void LeaseKeeper::add(std::shared_ptr<Lease> lease) {
     shared_->leases.push_back(std::move(lease));
   }
   if (shared_->thread.joinable()) return;
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  const base::SignalsBlocked blocked;
   try {
     shared_->thread = std::thread([shared = shared_] { shared->work(); });
   } catch (const std::system_error& error) {
-    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
     throw Error(ErrorCode::data_store,
                 std::string("Cannot start the thread that renews the lease of the run: ") + error.what(),
                 "Raise the limit of processes (ulimit -u).");
   }
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 LeaseKeeper::~LeaseKeeper() {

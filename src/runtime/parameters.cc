@@ -9,6 +9,7 @@
 #include "base/format.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "base/utf8.h"
 #include "store/stored_artifact.h"
 #include "value/json_value.h"
 

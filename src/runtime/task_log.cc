@@ -7,6 +7,7 @@
 
 #include "base/temporary.h"
 #include "base/text.h"
+#include "base/utf8.h"
 #include "store/mflog.h"
 
 namespace metaflow::runtime {

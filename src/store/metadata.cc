@@ -6,6 +6,7 @@
 
 #include "base/format.h"
 #include "base/text.h"
+#include "base/utf8.h"
 
 namespace metaflow::store {
 

@@ -5,6 +5,7 @@
 #include "base/ascii.h"
 #include "base/format.h"
 #include "base/text.h"
+#include "base/utf8.h"
 
 namespace metaflow::store {
 

@@ -9,6 +9,7 @@
 
 #include "base/format.h"
 #include "base/text.h"
+#include "base/utf8.h"
 #include "value/nodes.h"
 
 namespace metaflow::detail {

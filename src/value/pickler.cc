@@ -7,6 +7,7 @@
 
 #include "base/format.h"
 #include "base/text.h"
+#include "base/utf8.h"
 #include "value/opcodes.h"
 
 namespace metaflow::detail {

@@ -8,6 +8,7 @@
 
 #include "base/format.h"
 #include "base/text.h"
+#include "base/utf8.h"
 #include "value/calendar.h"
 #include "value/nodes.h"
 

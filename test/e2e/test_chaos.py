@@ -9,9 +9,9 @@ from conftest import BUILD, SANITIZED
 
 
 @pytest.mark.skipif(SANITIZED, reason="the sanitizers take too long for it")
-@pytest.mark.parametrize("seed", [1, 2])
-def test_kills_at_random_instants(seed):
+def test_kills_at_random_instants():
+    """A few. dev/chaos does it for hours."""
     directory = chaos.scratch()
-    figures = chaos.chaos([(BUILD / "flows/chaos_flow", "Chaos")], directory, 10, seed)
+    figures = chaos.chaos([(BUILD / "flows/chaos_flow", "Chaos")], directory, 10, 1)
     assert figures["kills"] >= 10 and figures["tasks cloned"] > 0, figures
     shutil.rmtree(directory)  # if it fails, it stays

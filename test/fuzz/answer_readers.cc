@@ -1,6 +1,7 @@
 // What is made of the JSON that services send: a cluster's objects, jobs of AWS Batch, rows of the metadata service.
 #include "base/json.h"
 #include "base/text.h"
+#include "base/utf8.h"
 #include "compute/batch/client/job.h"
 #include "compute/batch/job_state.h"
 #include "compute/kubernetes/client/objects.h"

@@ -8,6 +8,7 @@
 #include "base/format.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "base/utf8.h"
 #include "compute/kubernetes/manifest.h"
 
 namespace metaflow::kube {

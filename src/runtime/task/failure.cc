@@ -30,6 +30,7 @@
 #include "base/format.h"
 #include "base/process.h"
 #include "base/text.h"
+#include "base/utf8.h"
 #include "compute/step_arguments.h"
 #include "runtime/task/memory.h"
 

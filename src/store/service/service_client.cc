@@ -7,6 +7,7 @@
 #include "base/format.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "base/utf8.h"
 #include "net/plain_http.h"
 #include "store/service/service_rows.h"
 

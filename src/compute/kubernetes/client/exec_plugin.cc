@@ -13,6 +13,7 @@
 #include "base/iso_time.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "base/utf8.h"
 #include "net/aws_credentials.h"
 
 namespace metaflow::kube {

@@ -5,6 +5,7 @@
 #include "base/format.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "base/utf8.h"
 
 namespace metaflow::kube {
 
