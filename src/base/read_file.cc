@@ -39,6 +39,32 @@ SharedBytes map_file(const Fd& fd, std::size_t size, const std::string& path) {
   return SharedBytes({static_cast<const std::byte*>(mapped), size}, std::move(owner));
 }
 
+struct stat examine(const Fd& fd, const std::string& path) {
+  struct stat status {};
+  if (fails_at("examine") || ::fstat(fd.get(), &status) != 0) throw_errno("examine", path, errno);
+  return status;
+}
+
+std::optional<SharedBytes> read_examined(const Fd& fd, const struct stat& status, const std::string& path) {
+  if (S_ISDIR(status.st_mode)) throw_errno("read", path, EISDIR);
+  const auto size = static_cast<std::size_t>(status.st_size);
+  if (is_mapped(status)) return map_file(fd, size, path);
+  // Special files say size 0; read until the end. That of others is where their size says, if no byte more comes with
+  // it.
+  std::string text(size == 0 ? 4096 : size + 1, '\0');
+  std::size_t got = 0;
+  while (got == 0 || got != size) {
+    const ssize_t n = system_call("read", [&] { return ::read(fd.get(), text.data() + got, text.size() - got); });
+    if (n < 0 && errno == ESRCH) return std::nullopt;  // in /proc, of a process that has just gone
+    if (n < 0) throw_errno("read", path, errno);
+    if (n == 0) break;
+    got += static_cast<std::size_t>(n);
+    if (got == text.size()) text.resize(text.size() * 2);
+  }
+  text.resize(got);
+  return SharedBytes(std::move(text));
+}
+
 }  // namespace
 
 std::optional<SharedBytes> read_file(const std::string& path) {
@@ -49,24 +75,7 @@ std::optional<SharedBytes> read_file(const std::string& path) {
 }
 
 std::optional<SharedBytes> read_open_file(const Fd& fd, const std::string& path) {
-  struct stat status {};
-  if (fails_at("examine") || ::fstat(fd.get(), &status) != 0) throw_errno("examine", path, errno);
-  if (S_ISDIR(status.st_mode)) throw_errno("read", path, EISDIR);
-  const auto size = static_cast<std::size_t>(status.st_size);
-  if (is_mapped(status)) return map_file(fd, size, path);
-  // Special files say size 0; read until the end.
-  std::string text(size == 0 ? 4096 : size + 1, '\0');
-  std::size_t got = 0;
-  while (true) {
-    const ssize_t n = system_call("read", [&] { return ::read(fd.get(), text.data() + got, text.size() - got); });
-    if (n < 0 && errno == ESRCH) return std::nullopt;  // in /proc, of a process that has just gone
-    if (n < 0) throw_errno("read", path, errno);
-    if (n == 0) break;
-    got += static_cast<std::size_t>(n);
-    if (got == text.size()) text.resize(text.size() * 2);
-  }
-  text.resize(got);
-  return SharedBytes(std::move(text));
+  return read_examined(fd, examine(fd, path), path);
 }
 
 std::optional<SharedBytes> try_read_file(const std::string& path) {
@@ -86,34 +95,39 @@ namespace {
               fmt::format("Look who made it: ls -l {}", shell_quoted(path)));
 }
 
-/// Not open, with errno: there is nothing, or what there is cannot be opened.
-Fd open_plain(const std::string& path, int flags, const char* point) {
-  // Not blocking: who opens a pipe would wait for the other end.
-  Fd fd(system_call(
-      point, [&] { return ::open(path.c_str(), flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0666); }));
-  if (!fd && errno == ELOOP) refuse_plain(path, "a link");
-  if (!fd && errno == ENXIO) refuse_plain(path, "a pipe or a device");
-  if (!fd) return fd;
+struct PlainFile {
+  Fd fd;  // not open, with errno: there is nothing, or what there is cannot be opened
   struct stat status {};
-  if (::fstat(fd.get(), &status) != 0) throw_errno("examine", path, errno);
-  if (S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode)) refuse_plain(path, "a pipe");
-  if (S_ISCHR(status.st_mode) || S_ISBLK(status.st_mode)) refuse_plain(path, "a device");
-  return fd;
+};
+
+PlainFile open_plain(const std::string& path, int flags, const char* point) {
+  // Not blocking: who opens a pipe would wait for the other end.
+  PlainFile file{.fd = Fd(system_call(point, [&] {
+                   return ::open(path.c_str(), flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0666);
+                 }))};
+  if (!file.fd && errno == ELOOP) refuse_plain(path, "a link");
+  if (!file.fd && errno == ENXIO) refuse_plain(path, "a pipe or a device");
+  if (!file.fd) return file;
+  file.status = examine(file.fd, path);
+  const mode_t mode = file.status.st_mode;
+  if (S_ISFIFO(mode) || S_ISSOCK(mode)) refuse_plain(path, "a pipe");
+  if (S_ISCHR(mode) || S_ISBLK(mode)) refuse_plain(path, "a device");
+  return file;
 }
 
 }  // namespace
 
 std::optional<SharedBytes> read_plain_file(const std::string& path) {
-  const Fd fd = open_plain(path, O_RDONLY, "open");
-  if (fd) return read_open_file(fd, path);
+  const PlainFile file = open_plain(path, O_RDONLY, "open");
+  if (file.fd) return read_examined(file.fd, file.status, path);
   if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
   throw_errno("open", path, errno);
 }
 
 Fd open_plain_file(const std::string& path, int flags) {
-  Fd fd = open_plain(path, flags, (flags & O_APPEND) != 0 ? "append" : "create");
-  if (!fd) throw_errno("open", path, errno);
-  return fd;
+  PlainFile file = open_plain(path, flags, (flags & O_APPEND) != 0 ? "append" : "create");
+  if (!file.fd) throw_errno("open", path, errno);
+  return std::move(file.fd);
 }
 
 }  // namespace metaflow::base
