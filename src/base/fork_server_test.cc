@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <random>
 
@@ -33,8 +34,10 @@ const std::string variable_at_first = variable();
 
 /// Not a test, but what the others start.
 TEST(ForkServer, DISABLED_Child) {
-  std::string text = read_file("/proc/self/cmdline")->text().data();
-  fmt::print(stderr, "number {}\n", number_at_first);
+  const std::string line(read_file("/proc/self/cmdline")->text());
+  const std::string text = line.c_str();
+  const auto words = split(line, '\0');
+  fmt::print(stderr, "number {}, quiet {}\n", number_at_first, std::count(words.begin(), words.end(), "--quiet"));
   fmt::print(stderr, "program {}\nvariable {} {} of {}\nids {} {} {}\nparent {}\ndescriptors {}\nterminates {}\n", text,
              variable_at_first, variable(), own_environment().size(), ::gettid() == ::getpid(),
              ::getpgrp() == ::getpid(), ::getsid(0), ::getppid(), list_directory("/proc/self/fd").size(),

@@ -49,6 +49,9 @@ std::variant<Child, NoRoom> try_start_process(const std::vector<std::string>& co
 /// Ctrl-C is for the program. Throws Error{data_store} if it cannot be started.
 int run_in_foreground(const std::vector<std::string>& command, const std::vector<std::string>& environment);
 
+/// MAX_ARG_STRLEN of Linux: bytes of an argument, or of NAME=value, with the zero behind it.
+inline constexpr std::size_t kLongestString = 128 * 1024;
+
 /// How a process ended and what it used.
 struct ProcessEnd {
   int exit_code = 0;  // when signal is 0

@@ -73,8 +73,6 @@ bool is_ignored(int signal) {
 
 namespace {
 
-constexpr std::size_t kLongestString = 128 * 1024;  // MAX_ARG_STRLEN of Linux, with the zero behind it
-
 [[noreturn]] void throw_too_long(const std::string& program, std::span<const char* const> texts,
                                  std::size_t arguments) {
   std::size_t total = 0;

@@ -149,7 +149,7 @@ int resume(Context& context, ResumeCommandOptions& options) {
   RunSession session(
       plan, {.command = "resume", .run = origin_run, .tags = info ? info->tags : std::vector<std::string>()}, keeper);
   lease->set_run(session.run());
-  lease->renew(storage);
+  keeper.renew_soon();
   auto note = [&](bool complete) {
     store::put(storage, cloning_path(flow, session.run()),
                base::Json{{"origin", origin_run}, {"from_step", options.step}, {"complete", complete}}.dump());

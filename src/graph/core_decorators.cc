@@ -5,6 +5,7 @@
 
 #include "base/ascii.h"
 #include "base/format.h"
+#include "base/process.h"
 #include "base/text.h"
 #include "graph/decorator_kind.h"
 #include "graph/graph.h"
@@ -28,8 +29,7 @@ template std::optional<catch_> find_decorator<catch_>(const std::vector<Decorato
 namespace {
 
 constexpr int kMaxRetries = 4;  // Metaflow's: 6 attempts at most, one of them the last resort of catch
-// Of Linux: bytes of NAME=value with the zero behind it, and of all together, however large the stack may be.
-constexpr std::size_t kLongestVariable = 128 * 1024;
+// Of Linux: bytes of all NAME=value together, however large the stack may be.
 constexpr std::size_t kMostVariables = 6 * 1024 * 1024;
 constexpr const char* kTooLong = "Put it into a file, or into an artifact.";
 constexpr double kMaxMinutes = 60 * 24 * 365;
@@ -44,10 +44,10 @@ void check_environment(const environment& decorator) {
     if (value.find('\0') != std::string::npos)
       throw Error(ErrorCode::invalid_value, fmt::format("the value of '{}' has a zero byte", name));
     const std::size_t size = name.size() + value.size() + 2;
-    if (size > kLongestVariable)
+    if (size > base::kLongestString)
       throw Error(ErrorCode::invalid_value,
                   fmt::format("the value of '{}' has {} bytes: with its name Linux passes at most {} to a process",
-                              name, base::grouped(value.size()), base::grouped(kLongestVariable - 2)),
+                              name, base::grouped(value.size()), base::grouped(base::kLongestString - 2)),
                   kTooLong);
     total += size;
   }

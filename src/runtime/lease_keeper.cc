@@ -147,12 +147,14 @@ LeaseKeeper::~LeaseKeeper() {
   }
 }
 
+void LeaseKeeper::renew_soon() { signal_event(shared_->wake); }
+
 int LeaseKeeper::event() const { return shared_->event.get(); }
 void LeaseKeeper::clear_event() { clear_event_of(shared_->event); }
 
 void LeaseKeeper::notice() {
   for (const auto& lease : shared_->all()) lease->notice();
-  if (!holds()) signal_event(shared_->wake);  // another try, at once: the machine was suspended, perhaps
+  if (!holds()) renew_soon();  // another try, at once: the machine was suspended, perhaps
 }
 
 bool LeaseKeeper::holds() const {

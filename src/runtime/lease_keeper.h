@@ -28,6 +28,9 @@ class LeaseKeeper {
   /// Renews this one, too.
   void add(std::shared_ptr<Lease> lease);
 
+  /// Renews all of them now instead of a while later, without waiting for it: they have something new to say.
+  void renew_soon();
+
   /// A file descriptor: readable when a lease was lost, or is held again, until clear_event(). Lost leases of which no
   /// renewal tells, since the store does not answer, are noticed by notice(): call it every few seconds.
   int event() const;

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <future>
 #include <memory>
+#include <thread>
 
 #include <metaflow/error.h>
 
@@ -71,6 +72,15 @@ TEST_F(LeaseKeeperTest, ALossIsTold) {
   keeper.notice();
   wait(keeper);
   EXPECT_EQ(keeper.loss()->to->user, "other");
+}
+
+TEST_F(LeaseKeeperTest, WhatALeaseHasNewToSayIsWrittenSoon) {
+  LeaseKeeper keeper(*storage_, [this] { return open(); });
+  const auto lease = take();
+  keeper.add(lease);
+  lease->set_run("23");
+  keeper.renew_soon();
+  while (lease_holder({*storage_, clock_}, name_)->run != "23") std::this_thread::yield();
 }
 
 TEST_F(LeaseKeeperTest, AtTheEndTheyAreGivenBack) {

@@ -113,6 +113,31 @@ TEST_F(LocalBackendTest, WhatAFailedAttemptLeftBehindIsKilledWithIt) {
   EXPECT_EQ(base::start_of_process(left), 0U);
 }
 
+/// Of a program that can be copied.
+TEST(LocalBackendThatCopies, ExecutesTheFirstOnesAndCopiesTheOthers) {
+  if (!base::ForkServer::is_possible()) GTEST_SKIP() << "not under a sanitizer";
+  base::SystemClock clock;
+  base::EventLoop loop(clock);
+  RecordingEvents events;
+  std::vector<std::string> environment = base::own_environment();
+  base::set_variable(environment, "GTEST_ALSO_RUN_DISABLED_TESTS=1");
+  base::set_variable(environment, "GTEST_FILTER=ForkServer.DISABLED_Child");  // it tells how often it was told --quiet
+  LocalBackend backend(loop, events, {base::own_executable()}, environment, {});
+  for (AttemptId id = 1; id <= 6; ++id) {
+    Attempt attempt;
+    attempt.id = id;
+    attempt.step.step = "work";
+    attempt.step.run = "7";
+    attempt.step.task = std::to_string(id);
+    backend.submit(attempt);
+    while (!events.finished.contains(id)) loop.run_once();
+    EXPECT_TRUE(events.verdicts[id].exited_well);
+  }
+  EXPECT_THAT((events.output[{1, store::Stream::err}]), HasSubstr("quiet 1\n"));
+  EXPECT_THAT((events.output[{6, store::Stream::err}]), HasSubstr("quiet 9\n"));
+  backend.end(Stop::ask);
+}
+
 // --- no room for another process
 
 class LocalBackendWithoutRoom : public LocalBackendTest {
