@@ -18,7 +18,8 @@ struct ForkRequest {
 /// Of a message, in bytes. More is started by exec.
 inline constexpr std::size_t kMostOfForkRequest = 64 * 1024;
 
-/// The answer: the new process's id, from itself; or, negative, the error that fork ended with.
+/// The answer: the new process's id, from itself; or, negative, the error that fork ended with. A process that cannot
+/// give its answer, since nobody takes it, does not begin.
 using ForkReply = std::int32_t;
 
 /// Whether this process was to be a fork server. Who sees it in main is one whose C library does not begin a program as

@@ -145,9 +145,15 @@ std::optional<std::variant<Child, NoRoom>> ForkServer::try_start(const std::vect
   if (!pipes) return no_room_or_throw("create", "a pipe", errno);
   auto reply = send(socket_.get(), message, *pipes) ? receive(socket_.get(), patience_) : std::nullopt;
   if (!reply) {
-    // Once the server has ended, either a copy that it has made answers, or there is none and the socket is closed.
+    // Once the server has ended, either a copy that it has made answers, or there is none and the socket is closed. A
+    // copy whose answer is not taken does not begin: so there is one answer that counts, the last that is there.
     end();
     reply = receive(socket_.get(), patience_);
+    if (!reply) {
+      ::shutdown(socket_.get(), SHUT_RDWR);
+      reply = receive(socket_.get(), 0);
+    }
+    socket_.reset();
     if (!reply) return std::nullopt;
   }
   if (*reply < 0) return no_room_or_throw("start", program, -*reply);

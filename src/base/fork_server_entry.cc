@@ -61,7 +61,10 @@ bool receive(int socket, Received& received) {
   return true;
 }
 
-void reply(int socket, ForkReply value) { ::send(socket, &value, sizeof value, MSG_NOSIGNAL); }
+/// False: nobody takes it any more.
+bool reply(int socket, ForkReply value) {
+  return ::send(socket, &value, sizeof value, MSG_NOSIGNAL) == static_cast<ssize_t>(sizeof value);
+}
 
 /// What the kernel has put into memory for the program to begin with.
 struct Beginning {
@@ -141,7 +144,9 @@ void serve(int argc, char** argv, char** envp) {
         ::close(received.streams[i]);
       }
       take_over(received, beginning);
-      reply(socket, ::getpid());
+      // Who has waited in vain (this copy was stopped, or the machine is slow) has the same executed by another
+      // process.
+      if (!reply(socket, ::getpid())) ::_exit(0);
       ::close(socket);
       return;
     }

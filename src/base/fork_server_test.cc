@@ -4,16 +4,20 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
+#include <cstring>
 #include <random>
 
 #include "base/failure_points.h"
 #include "base/fork_protocol.h"
 #include "base/format.h"
+#include "base/spawn.h"
 #include "base/text.h"
 
 namespace metaflow::base {
@@ -145,6 +149,45 @@ TEST_F(ForkServerTest, OneThatDoesNotAnswerIsNotWaitedFor) {
   await_stop(stopped, 10'000'000);
   EXPECT_FALSE(start(server, environment_));
   EXPECT_EQ(children().size(), 0U);
+}
+
+/// As a ForkServer does it, whose patience has ended when a copy is made.
+TEST_F(ForkServerTest, ACopyWhoseAnswerNobodyTakesDoesNotBegin) {
+  std::array<int, 2> ends{};
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()), 0);
+  const Fd ours(ends[0]);
+  Fd theirs(ends[1]);
+  std::vector<std::string> words{own_executable(), kForkServerWord};
+  words.resize(kArguments.size() + 1);
+  const std::string variable = "METAFLOW_TEST_VARIABLE=";
+  pid_t pid = 0;
+  ASSERT_EQ(spawn(pid, words[0], c_strings(words), c_strings({variable}), {theirs.get(), -1, -1}), 0);
+  theirs.reset();
+  auto pipes = make_output_pipes();
+  ASSERT_TRUE(pipes);
+
+  const ForkRequest request{.words = static_cast<std::uint32_t>(words.size()), .variables = 1};
+  std::string message(reinterpret_cast<const char*>(&request), sizeof request);
+  for (const std::string& text : {own_executable(), kArguments[0], kArguments[1], variable}) message += text + '\0';
+  const std::array<int, 2> streams{pipes->child_out.get(), pipes->child_err.get()};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof streams)> control{};
+  iovec part{message.data(), message.size()};
+  msghdr header{};
+  header.msg_iov = &part;
+  header.msg_iovlen = 1;
+  header.msg_control = control.data();
+  header.msg_controllen = control.size();
+  cmsghdr* const descriptors = CMSG_FIRSTHDR(&header);
+  *descriptors = {.cmsg_len = CMSG_LEN(sizeof streams), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+  std::memcpy(CMSG_DATA(descriptors), streams.data(), sizeof streams);
+  ASSERT_EQ(::sendmsg(ours.get(), &header, 0), static_cast<ssize_t>(message.size()));
+  ::shutdown(ours.get(), SHUT_RDWR);
+
+  pipes->child_out.reset();
+  pipes->child_err.reset();
+  char c = 0;
+  EXPECT_EQ(::read(pipes->err.get(), &c, 1), 0) << "it has begun";
+  kill_descendants();
 }
 
 TEST_F(ForkServerTest, ItEndsWithWhoStartedIt) {
