@@ -1,9 +1,11 @@
-"""Kills a flow at random instants, resumes it until it has succeeded, and compares what it left with an undisturbed run.
+"""Disturbs a flow at random instants, resumes it until it has succeeded, and compares what it left with an undisturbed run.
 
-For test_chaos.py, and a program of its own (dev/chaos): chaos.py KILLS [SEED]. A chain is a run, or a resume, that is killed one to
-four times and then left in peace. The instants come from the seed; what happens at them also depends on the machine."""
+For test_chaos.py, and a program of its own (dev/chaos): chaos.py DISTURBANCES [SEED]. A chain is a run, or a resume, that is disturbed one
+to four times and then left in peace: its processes are killed, a second machine resumes it, or its reader stops reading. The instants come
+from the seed; what happens at them also depends on the machine."""
 
 import collections
+import fcntl
 import json
 import os
 import pathlib
@@ -13,10 +15,11 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 import uuid
 
+from disturbances import PATIENCE, fork_server_of, kill, processes, scheduler_of, scratch, send, wait_until
+from rivals import Rival, can_have_rivals, fast_leases
 from snapshots import difference, look_at, snapshot, use_store
 
 RUN_DIRECTORY = re.compile(r"\d{16}")
@@ -42,53 +45,12 @@ def finished_positions(run_directory):
     return found
 
 
-# --- processes
-
-
-def processes(mark):
-    """Every process with this variable in its environment: {pid: command line}. Zombies have none."""
-    found = {}
-    for entry in pathlib.Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            if mark in (entry / "environ").read_bytes().split(b"\0"):
-                words = (entry / "cmdline").read_bytes().split(b"\0")
-                if words[0]:
-                    found[int(entry.name)] = words
-        except OSError:
-            pass
-    return found
-
-
-def child_of(pid):
-    for entry in pathlib.Path("/proc").iterdir():
-        try:
-            if entry.name.isdigit() and int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1]) == pid:
-                return int(entry.name)
-        except (OSError, IndexError):
-            pass
-    return None
-
-
-def kill(pid):
-    try:
-        os.kill(pid, signal.SIGKILL)
-        return True
-    except ProcessLookupError:
-        return False
-
-
-def wait_until(what, words):
-    deadline = time.monotonic() + PATIENCE
-    while not what():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"after {PATIENCE} s: {words}")
-        time.sleep(0.002)
+# --- executions
 
 
 class Disturbed:
-    """One execution of the program that is killed, perhaps. `target`: scheduler, guard, task, all, point."""
+    """One execution of the program that is disturbed, perhaps. `target`: what is killed (scheduler, guard, task, all; server, which it
+    survives; point, at an operation on files), rival (a second machine), reader (of its output)."""
 
     def __init__(self, chain, words, target, instant):
         self.chain = chain
@@ -99,47 +61,74 @@ class Disturbed:
             env["METAFLOW_FAIL_AT"] = f"scheduler.*:KILL:{instant}"
         self.hit = False
         self.guard_killed = False
+        self.rival = None
         self.lines = []
         with open(chain.directory / "stderr", "wb") as err:
             self.process = subprocess.Popen(
                 [chain.program, *words], cwd=chain.directory, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=err
             )
+        if target == "reader":  # a little is waited for
+            fcntl.fcntl(self.process.stdout, fcntl.F_SETPIPE_SZ, 4096)
         if target and target != "point" and isinstance(instant, float):
             time.sleep(instant)  # the instant itself: there is nothing to be waited for
-            self._kill()
+            self._disturb()
         for number, line in enumerate(self.process.stdout, 1):
             self.lines.append(line.decode())
-            if target and target != "point" and number == instant:
-                self._kill()
+            if target and target != "point" and number == instant and self._disturb() == "goes away":
+                break
         self.process.stdout.close()
-        self.status = self.process.wait(PATIENCE)
+        self.status = self.process.wait(PATIENCE if chain.fast else 10 * PATIENCE)
         self.err = (chain.directory / "stderr").read_text()
         self.hit = self.hit and self.status != 0  # else it was over
         if target == "point":
             self.hit = self.status != 0
             self.guard_killed = self.status == -signal.SIGKILL and "was killed by SIGKILL" not in self.err
         self._nothing_is_left()
+        if self.rival and self.rival.process:
+            self.rival.await_end()
 
-    def _kill(self):
-        guard = self.process.pid
-        if self.target == "guard":
-            self.guard_killed = self.hit = self.process.poll() is None and kill(guard)
-            return
-        if self.target == "task":  # the next that there is
-            while not self.hit and self.process.poll() is None:
-                tasks = [pid for pid, words in processes(self.mark).items() if b"step" in words]
-                if tasks:
-                    self.hit = kill(self.chain.random.choice(tasks))
-            return
-        found = processes(self.mark)
-        if self.target == "scheduler":
-            scheduler = child_of(guard)
-            if scheduler is not None:
-                self.hit = kill(scheduler)
-            return
-        order = list(found)
+    def _disturb(self):
+        """What it has become, if that is to be known."""
+        if self.target == "rival":
+            self.rival = Rival(self.chain, self)
+        elif self.target == "reader":
+            return self._stop_reading()
+        elif self.target == "guard":
+            self.guard_killed = self.hit = self.process.poll() is None and kill(self.process.pid)
+        elif self.target == "scheduler":
+            self._kill_scheduler()
+        elif self.target == "all":
+            self.kill_all()
+        else:  # the next that there is
+            while self.process.poll() is None and not self._kill_what_begins():
+                pass
+        return None
+
+    def _kill_scheduler(self):
+        scheduler = scheduler_of(self.process.pid)
+        self.hit = scheduler is not None and kill(scheduler)
+
+    def kill_all(self):
+        order = list(processes(self.mark))
         self.chain.random.shuffle(order)
         self.guard_killed = self.hit = sum([kill(pid) for pid in order]) > 0
+
+    def _kill_what_begins(self):
+        if self.target == "task":
+            tasks = [pid for pid, words in processes(self.mark).items() if b"step" in words]
+            self.hit = bool(tasks) and kill(self.chain.random.choice(tasks))
+            return self.hit
+        server = fork_server_of(scheduler_of(self.process.pid))
+        return server is not None and send(server, self.chain.random.choice([signal.SIGKILL, signal.SIGSTOP]))
+
+    def _stop_reading(self):
+        then = self.chain.random.choice(["goes on", "goes away", "scheduler is killed meanwhile"])
+        self.chain.figures["readers: " + then] += 1
+        if then != "goes away":
+            time.sleep(self.chain.random.uniform(0.1, 3))
+        if then == "scheduler is killed meanwhile":
+            self._kill_scheduler()
+        return then
 
     def _nothing_is_left(self):
         """A guard that lives takes all with it. Else the scheduler does, and with both gone the tasks die by themselves; what tasks
@@ -152,16 +141,17 @@ class Disturbed:
             assert not left, f"processes are left: {left}"
 
     def __repr__(self):
-        return f"{self.target}, status {self.status}\n--- stdout\n{''.join(self.lines)}\n--- stderr\n{self.err}"
+        rival = f"--- {self.rival}\n" if self.rival else ""
+        return f"{self.target}, status {self.status}\n--- stdout\n{''.join(self.lines)}\n--- stderr\n{self.err}{rival}"
 
 
 # --- chains
 
 
 class Chain:
-    """A flow that is killed, and resumed until it has succeeded, in a directory of its own."""
+    """A flow that is disturbed, and resumed until it has succeeded, in a directory of its own. `fast`: leases end soon."""
 
-    def __init__(self, program, flow, directory, seed, reference, figures, keep=False):
+    def __init__(self, program, flow, directory, seed, reference, figures, fast):
         self.program = program
         self.flow = flow
         self.directory = directory
@@ -175,7 +165,9 @@ class Chain:
             "HOME": str(directory),
             "USER": "tester",
             "METAFLOW_CHAOS_LOG": str(self.log),
+            **(fast_leases() if fast else {}),
         }
+        self.fast = fast
         self.finished = set()  # tasks that may not be executed any more
         self.runs = set()
         self.marks = []
@@ -186,8 +178,15 @@ class Chain:
     def command(self):
         return ["resume"] if (self.store() / "latest_run").exists() else ["run"]
 
+    def newest(self):
+        latest = self.store() / "latest_run"
+        return latest.read_text() if latest.exists() else None
+
+    def finished_now(self, run):
+        return finished_positions(self.store() / run)
+
     def disturb(self, target, instant):
-        """True if it was killed in time."""
+        """True if there is more to do."""
         words = self.command()
         if words == ["run"]:
             self.finished = set()  # there is nothing yet that a resume could find
@@ -196,12 +195,26 @@ class Chain:
         self._check_run(words[0], disturbed)
         self.figures["kills " + target] += disturbed.hit
         self.figures["kills in " + words[0]] += disturbed.hit
+        self.figures["disturbances"] += disturbed.hit or target in ("rival", "reader", "server")
+        if disturbed.rival and disturbed.rival.process:
+            self._check_rival(disturbed)
+            return False
         if disturbed.status == 0:
             self._check_end(disturbed)
-            return None
+            return False
         assert disturbed.hit, disturbed
         self._check_words(disturbed)
-        return disturbed.hit
+        return True
+
+    def _check_rival(self, disturbed):
+        rival = disturbed.rival
+        rival.check()
+        for pid in processes(disturbed.mark):
+            assert rival.state == "killed", f"left by what stopped: {disturbed}"
+            kill(pid)  # what tasks of another machine have left behind, resume cannot kill
+        if rival.status == 0 and disturbed.status != 0:
+            assert self.newest() == rival.run, f"resume would not continue the run of who has it: {disturbed}"
+        self._check_end(disturbed)
 
     def finish(self):
         words = self.command()
@@ -222,23 +235,25 @@ class Chain:
             assert disturbed.status == 1 and "Task was killed by SIGKILL" in said and "Workflow failed." in said, disturbed
 
     def _check_run(self, command, disturbed):
-        """Of the run that this execution made, if it came to that."""
+        """Of the runs that this execution made, if it came to that, and of that of a rival."""
         there = {path.name for path in self.store().glob("*") if RUN_DIRECTORY.fullmatch(path.name)}
         new = there - self.runs
         self.runs = there
-        assert len(new) <= 1, new
-        for run in new:
+        rival = disturbed.rival if disturbed.rival and disturbed.rival.process else None
+        assert len(new) <= 1 + bool(rival), new
+        before = self.finished
+        for run in sorted(new):
             executed = collections.Counter()
             for line in self.log.read_text().splitlines() if self.log.exists() else []:
                 run_id, step, *place, number = line.split(" ")
                 if run_id == run:
                     executed[(step, place[0] if place else "", int(number))] += 1
-            again = self.finished & executed.keys()
+            again = (rival.finished if rival and run == rival.run else before) & executed.keys()
             assert not again, f"finished before, and executed again: {sorted(again)}\n{disturbed}"
             twice = [position for position, count in executed.items() if count > 1]
             assert not twice, f"executed twice in one run: {twice}\n{disturbed}"
             self.figures["tasks executed"] += sum(executed.values())
-            self.finished |= finished_positions(self.store() / run)
+            self.finished = self.finished | self.finished_now(run)
             client = use_store(self.directory)
             if (self.store() / run / "_meta" / "_self.json").exists() and (self.store() / "_meta" / "_self.json").exists():
                 look_at(client.Run(f"{self.flow}/{run}"))
@@ -279,72 +294,63 @@ def undisturbed(program, flow, directory):
     return snapshot(use_store(directory).Flow(flow).latest_run), found
 
 
-TARGETS = ["scheduler", "scheduler", "guard", "task", "all", "point", "point", "point"]
+TARGETS = ["scheduler", "scheduler", "guard", "task", "all", "point", "point", "point", "server", "reader"]
+PATIENT = 0.01  # of the chains wait for real leases, which takes minutes
 
 
-def chaos(programs, directory, kills, seed, say=lambda text: None):
+def chaos(programs, directory, disturbances, seed, patient=PATIENT, say=lambda text: None):
     """`programs`: [(path, name of the flow)]. Gives back what happened, counted."""
     figures = collections.Counter()
     begin = time.monotonic()
     references = [undisturbed(program, flow, directory / f"undisturbed_{flow}") for program, flow in programs]
-    done = chains = 0
-    while done < kills:
+    targets = TARGETS + ["rival"] * 3 * can_have_rivals()
+    while figures["disturbances"] < disturbances:
+        chains = figures["chains"]
         choice = random.Random(f"{seed}/{chains}")
         which = chains % len(programs)
         program, flow = programs[which]
         reference, scale = references[which]
         place = directory / f"chain_{chains}"
-        chain = Chain(program, flow, place, f"{seed}/{chains}/kills", reference, figures)
-        for _ in range(choice.randint(1, 4)):
-            lines, seconds, operations = scale[chain.command()[0]]
-            target = choice.choice(TARGETS)
-            if target == "point":
-                instant = choice.randint(1, operations)
-            elif target == "task" or choice.random() < 0.5:
-                instant = choice.randint(1, lines)
+        fast = choice.random() >= patient
+        chain = Chain(program, flow, place, f"{seed}/{chains}/kills", reference, figures, fast)
+        target, instant = "", 0
+        try:
+            for _ in range(choice.randint(1, 4)):
+                lines, seconds, operations = scale[chain.command()[0]]
+                target = choice.choice(targets) if fast else "rival"
+                if target == "point":
+                    instant = choice.randint(1, operations)
+                elif target in ("task", "server", "reader") or choice.random() < 0.5:
+                    instant = choice.randint(1, lines)
+                else:
+                    instant = choice.random() * seconds
+                if not chain.disturb(target, instant):
+                    break
             else:
-                instant = choice.random() * seconds
-            try:
-                hit = chain.disturb(target, instant)
-            except AssertionError as error:
-                raise AssertionError(f"seed {seed}, chain {chains}, {target} at {instant}, in {place}: {error}") from error
-            if hit is None:
-                figures["runs that were not hit"] += 1
-                break
-            done += hit
-        else:
-            try:
+                target = "left in peace"
                 chain.finish()
-            except AssertionError as error:
-                raise AssertionError(f"seed {seed}, chain {chains}, at its end, in {place}: {error}") from error
+        except AssertionError as error:
+            raise AssertionError(f"seed {seed}, chain {chains}, {target} at {instant}, in {place}: {error}") from error
         for mark in chain.marks:
             for pid in processes(mark):
                 kill(pid)
         shutil.rmtree(place)
-        chains += 1
-        if chains % 20 == 0:
-            say(f"{done} kills in {chains} chains, {time.monotonic() - begin:.0f} s")
-    figures["kills"] = done
-    figures["chains"] = chains
+        figures["chains"] += 1
+        if figures["chains"] % 20 == 0:
+            say(f"{figures['disturbances']} disturbances in {figures['chains']} chains, {time.monotonic() - begin:.0f} s")
     figures["seconds"] = round(time.monotonic() - begin)
     return figures
 
 
-def scratch():
-    """In memory, if possible: thousands of files are made and removed."""
-    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    return pathlib.Path(tempfile.mkdtemp(prefix="metaflow-chaos-", dir=memory))
-
-
 def main():
-    kills = int(sys.argv[1]) if len(sys.argv) > 1 else 300
+    disturbances = int(sys.argv[1]) if len(sys.argv) > 1 else 300
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else random.SystemRandom().randrange(1_000_000)
     build = pathlib.Path(os.environ["METAFLOW_BUILD"]).resolve()
-    print(f"{kills} kills, seed {seed}", flush=True)
-    directory = scratch()
+    print(f"{disturbances} disturbances, seed {seed}", flush=True)
+    directory = scratch("chaos")
     programs = [(build / "flows/chaos_flow", "Chaos")]
     try:
-        figures = chaos(programs, directory, kills, seed, lambda text: print(text, flush=True))
+        figures = chaos(programs, directory, disturbances, seed, say=lambda text: print(text, flush=True))
     except AssertionError as error:
         print(error, file=sys.stderr)
         return 1
