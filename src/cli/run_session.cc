@@ -337,8 +337,11 @@ void RunSession::execute(const store::TaskRef& parameters, const Cloning* clonin
     if (!run.stopping()) {
       say(fmt::format("{}/{} cloned!", context_.flow.name, cloning->origin.run()));
       cloning->done();
-      make_latest();
-      say(run.outlook());
+      // One that was suspended meanwhile, and lost the run, would lead `resume` away from where it is continued.
+      if (run.await_hold()) {
+        make_latest();
+        say(run.outlook());
+      }
     }
   }
   output_.on_suspend([&backend] { backend->suspend(); }, [&backend] { backend->proceed(); });

@@ -74,6 +74,11 @@ void Run::clone(Origin& origin) {
   cloner.clone([this] { return stopping(); });
 }
 
+bool Run::await_hold() {
+  while (!services_.holds() && !stopping()) services_.loop.run_once();  // something tells when that changes
+  return !stopping();
+}
+
 std::string Run::outlook() const { return runtime::outlook(services_.graph, report_.progress(), frontier_.waiting()); }
 
 void Run::execute(compute::Backend& backend) {

@@ -55,6 +55,9 @@ class Run : public compute::BackendEvents {
   /// It has failed, or was interrupted: nothing more is started.
   bool stopping() const { return failure_ || interrupted_ || lost_; }
 
+  /// Before anything is written by which others are told that the run is this scheduler's: waits while it is in doubt
+  /// who holds it. False: it is stopping; nothing of the kind is to be written.
+  bool await_hold();
   /// RunServices::holds may have become true again.
   void go_on() { committer_.go_on(); }
   /// Another scheduler has the run, or may take it: tasks here are stopped, those elsewhere left to it, nothing more is

@@ -134,5 +134,31 @@ TEST(RunLease, CloningWaitsWhileItIsInDoubt) {
   EXPECT_EQ(world.committed("start", "23").size(), 1U);
 }
 
+/// By which `resume` finds the run to continue.
+TEST(RunLease, WhatTellsOthersOfTheRunWaitsWhileItIsInDoubt) {
+  for (const bool is_lost : {false, true}) {
+    RunWorld world(*linear_graph());
+    world.backend.plan = [](const compute::Attempt& attempt) {
+      return attempt.step.step == "end" ? throws("boom") : ends_well();
+    };
+    EXPECT_TRUE(world.execute().error);
+    world.backend.plan = nullptr;
+    int asked_at = 0;
+    world.on_cloned = [&] {
+      EXPECT_TRUE(world.run->await_hold());
+      world.holds = false;
+      asked_at = world.turns();
+      EXPECT_EQ(world.run->await_hold(), !is_lost);
+      EXPECT_GE(world.turns(), asked_at + 3);
+    };
+    world.on_turn = [&](int turn) {
+      if (asked_at == 0 || turn < asked_at + 3) return;
+      if (is_lost) world.run->lose(kTakenOver);
+      world.holds = !is_lost;
+    };
+    EXPECT_EQ(world.execute("23", "17").error.has_value(), is_lost);
+  }
+}
+
 }  // namespace
 }  // namespace metaflow::runtime

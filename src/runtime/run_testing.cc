@@ -292,6 +292,7 @@ void RunWorld::execute_run(const std::string& id, const std::string& origin) {
     const TestLanguage language;
     Origin from(graph, language, store, origin, "");
     run->clone(from);
+    if (on_cloned) on_cloned();
   }
   run->execute(backend);
 }

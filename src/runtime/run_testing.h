@@ -177,6 +177,7 @@ class RunWorld {
   std::vector<std::string> remote;             // steps that are executed elsewhere
   std::map<std::string, std::uint64_t> items;  // that foreachs go over; default: 3
   std::function<void(int turn)> on_turn;       // of the loop, from 1
+  std::function<void()> on_cloned;
   /// Of the run. Default: a disk that takes no time.
   std::function<void(std::function<void()>)> sync_disk = [](const std::function<void()>& done) { done(); };
 
