@@ -50,23 +50,32 @@ std::optional<LeaseHolder> lease_holder(const LeaseSite& site, const LeaseName& 
 
 // --- watching
 
+/// `holder` does not hold it any more.
+bool LeaseWatch::was_continued(const LeaseHolder& holder, int number, bool is_changed) const {
+  if (holder.run.empty() || holder.run == name_.run) return false;  // whose work is the run's own, if there is any
+  return number != first_ || (holder.released && is_changed);
+}
+
 LeaseWatch::View LeaseWatch::look() {
   const std::int64_t began = site_.clock.boot_microseconds();
   const LastLease last = last_lease(site_.storage, name_, first_ < 0 ? 0 : first_);
-  View view{.next = last.next};
-  if (!last.text) return view;
-  const std::string_view text = last.text->text();
-  const LeaseHolder holder = holder_of(text);
-  view.holder = holder;
-  if (holder.released) return view;
-  const ProcessState process = site_.processes.state_of(holder);
-  view.of_this_machine = process != ProcessState::unknown;
-  const bool is_first = first_ < 0;
+  const int number = last.next - 1;
+  const std::string_view text = last.text ? last.text->text() : "";
+  const bool is_first = !std::exchange(looked_, true);
   if (is_first) {
-    first_ = last.next - 1;
+    first_ = number;
     text_ = text;
     first_seen_ = site_.clock.boot_microseconds();  // when it has been read: what is seen is older
   }
+  View view{.next = last.next};
+  if (!last.text) return view;
+  const LeaseHolder holder = holder_of(text);
+  view.holder = holder;
+  const bool is_changed = number != first_ || text != text_;
+  if (was_continued(holder, number, is_changed)) view.state = State::continued;
+  if (holder.released) return view;
+  const ProcessState process = site_.processes.state_of(holder);
+  view.of_this_machine = process != ProcessState::unknown;
   view.left = LeaseTimes::kTerm - (is_first ? 0 : began - first_seen_);
   switch (process) {
     case ProcessState::ended: return view;
@@ -74,7 +83,7 @@ LeaseWatch::View LeaseWatch::look() {
     case ProcessState::ending: view.state = State::ending; return view;
     case ProcessState::unknown: break;
   }
-  if (last.next - 1 != first_ || text != text_) {
+  if (is_changed) {
     view.state = State::held;
   } else if (view.left > 0) {
     view.state = State::silent;
@@ -93,6 +102,7 @@ void await_lease(LeaseWatch& watch, const std::function<void(std::int64_t)>& pau
     const LeaseWatch::View view = watch.look();
     switch (view.state) {
       case LeaseWatch::State::free: return;
+      case LeaseWatch::State::continued: refuse_lease(watch, view);
       case LeaseWatch::State::held:
         if (!view.of_this_machine || waited >= kMoment) refuse_lease(watch, view);
         pause(kBrief);
@@ -113,6 +123,13 @@ void await_lease(LeaseWatch& watch, const std::function<void(std::int64_t)>& pau
 void refuse_lease(const LeaseWatch& watch, const LeaseWatch::View& view) {
   const LeaseName& name = watch.name();
   const LeaseHolder holder = view.holder.value_or(LeaseHolder());
+  if (view.state == LeaseWatch::State::continued) {
+    throw Error(
+        ErrorCode::invalid_command,
+        fmt::format("Run {}/{} was resumed by {} meanwhile, as run {}", name.flow, name.run, holder.name(), holder.run),
+        fmt::format("`status {0}` tells what became of it, `resume --origin-run-id {0}` continues that one.",
+                    holder.run));
+  }
   const bool resumed = holder.run != name.run;
   const std::string since =
       holder.since > 0 ? fmt::format(" since {}", base::local_time(holder.since).substr(0, 19)) : "";

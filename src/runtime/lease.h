@@ -92,7 +92,9 @@ class LeaseWatch {
     free,    // nobody's, or its holder is dead
     held,    // its process was seen to live: here, or since it has changed while it was watched
     ending,  // its process, of this machine, is about to end
-    silent   // not known yet: it has not changed since it was first looked at
+    silent,  // not known yet: it has not changed since it was first looked at
+    // Nobody's, but not what it was: since it was first looked at somebody has continued the run, as another one.
+    continued
   };
   struct View {
     State state = State::free;
@@ -108,16 +110,19 @@ class LeaseWatch {
   const LeaseName& name() const { return name_; }
 
  private:
+  bool was_continued(const LeaseHolder& holder, int number, bool is_changed) const;
+
   LeaseSite site_;
   LeaseName name_;
-  int first_ = -1;               // the number that was seen first; -1: none yet
+  bool looked_ = false;
+  int first_ = -1;               // the number that was seen first; -1: there was none
   std::string text_{};           // what it said then
   std::int64_t first_seen_ = 0;  // by boot_microseconds()
 };
 
-/// Waits until a lease is free. Throws refuse_lease() as soon as it is known that it is held; a process of this machine
-/// gets a moment to end, since it may just have been killed. `pause`: waits so many microseconds; `told`: called once,
-/// if it may take a whole term.
+/// Waits until a lease is free. Throws refuse_lease() as soon as it is known that it is held, or that somebody else was
+/// faster: what that one has executed would be executed again. A process of this machine gets a moment to end, since it
+/// may just have been killed. `pause`: waits so many microseconds; `told`: called once, if it may take a whole term.
 void await_lease(LeaseWatch& watch, const std::function<void(std::int64_t)>& pause,
                  const std::function<void(const LeaseWatch::View&)>& told);
 

@@ -117,6 +117,42 @@ TEST_F(LeaseTest, WhatIsReleasedIsFree) {
   EXPECT_TRUE(store::exists(storage_, path(1))) << "the next number";
 }
 
+/// Whoever has waited until it was over would execute the same again.
+TEST_F(LeaseTest, WhatAnotherHasContinuedMeanwhileIsRefused) {
+  FakeProcesses away("away");
+  take(away);  // and dies there
+  LeaseWatch waiting = watch(here_);
+  EXPECT_EQ(waiting.look().state, State::silent);
+  const auto faster = take(there_, Lease::Taking::at_once);
+  faster->set_run("23");
+  faster->renew(storage_);
+  LeaseWatch late = watch(here_);
+  EXPECT_EQ(late.look().state, State::silent);
+  faster->release(storage_);
+  for (LeaseWatch* const each : {&waiting, &late}) {
+    EXPECT_EQ(each->look().state, State::continued);
+    EXPECT_THAT(
+        [&] { await_lease(*each, nullptr, nullptr); },
+        testing::ThrowsMessage<Error>(HasSubstr("Run F/17 was resumed by me@there (pid 4711) meanwhile, as run 23")));
+    EXPECT_THROW(Lease::take(*each, "me", "24"), Error);
+  }
+  EXPECT_EQ(refusal(here_), "") << "who asks now knows of it, or can";
+}
+
+TEST_F(LeaseTest, WhatAnotherHasContinuedAndDiedIsRefusedToo) {
+  LeaseWatch waiting = watch(here_);
+  EXPECT_EQ(waiting.look().state, State::free);
+  const auto faster = take(here_);
+  faster->set_run("23");
+  faster->renew(storage_);
+  EXPECT_EQ(waiting.look().state, State::held);
+  here_.state = ProcessState::ended;
+  EXPECT_EQ(waiting.look().state, State::continued);
+  faster->set_run("17");
+  faster->renew(storage_);
+  EXPECT_EQ(waiting.look().state, State::free) << "what it has done is in the run";
+}
+
 TEST_F(LeaseTest, WhatIsProvedIsKnownAtOnce) {
   const auto lease = take(here_);
   here_.state = ProcessState::ending;

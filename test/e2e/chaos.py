@@ -198,7 +198,7 @@ class Chain:
         self.figures["disturbances"] += disturbed.hit or target in ("rival", "reader", "server")
         if disturbed.rival and disturbed.rival.process:
             self._check_rival(disturbed)
-            return False
+            return disturbed.rival.killed
         if disturbed.status == 0:
             self._check_end(disturbed)
             return False
@@ -212,6 +212,9 @@ class Chain:
         for pid in processes(disturbed.mark):
             assert rival.state == "killed", f"left by what stopped: {disturbed}"
             kill(pid)  # what tasks of another machine have left behind, resume cannot kill
+        if rival.killed:
+            self.finished = self.finished_now(self.newest())  # what the other one has finished, nobody may know of
+            return
         if rival.status == 0 and disturbed.status != 0:
             assert self.newest() == rival.run, f"resume would not continue the run of who has it: {disturbed}"
         self._check_end(disturbed)
