@@ -116,7 +116,8 @@ class Rival:
             return
         if self.status != 0:
             assert not self.takes_over, self
-            assert self.state != "killed" and ("is being executed by" in self.said or "is being resumed by" in self.said), self
+            refusals = "is being executed by", "is being resumed by", "was resumed by"
+            assert self.state != "killed" and any(words in self.said for words in refusals), self
             chain.figures["second machines that were refused"] += 1
             return
         if not self.takes_over and first.status == 0:
