@@ -77,6 +77,9 @@ struct Response;
 /// Bytes per second: less, for as long as `idle_timeout`, is a server that does not mean to come to an end.
 inline constexpr std::uint32_t kSlowest = 512;
 
+/// As the limit of a body: what ends it is something else.
+inline constexpr std::uint64_t kEndless = ~std::uint64_t{0};
+
 struct Request {
   std::string method = "GET";
   /// Sent as it is: already encoded, dots in the path are kept. http, https, or nothing else.
@@ -91,13 +94,17 @@ struct Request {
   /// Instead of `sink`: asked once, when status and headers of a 2xx response are there. What it throws is the failure
   /// `sink`.
   std::function<Sink(const Response&)> choose_sink{};
-  /// The most that is collected in Response::body.
+  /// Bytes of a body that nobody gave room for: it is collected in Response::body, or goes to a PieceSink. More is the
+  /// failure `sink`.
   std::uint64_t max_body = 64U << 20U;
 
   std::chrono::milliseconds connect_timeout{10'000};  // until the connection is there, TLS included
   std::chrono::milliseconds idle_timeout{60'000};     // of less than `slowest`, counted in seconds; 0: none
   std::uint32_t slowest = kSlowest;                   // bytes per second; 1: where little happens for long
   std::chrono::milliseconds total_timeout{0};         // 0: none
+  /// Between the first byte of an answer and its last, if nobody gave room for its body, as above: it can come at a
+  /// pace that the other limits allow for hours. 0: none.
+  std::chrono::milliseconds answer_timeout{15 * 60'000};
 
   std::shared_ptr<const Tls> tls{};  // nothing: the defaults
   /// "http://user:password@host:port"; nothing: as https_proxy, no_proxy and the like say; "": none.

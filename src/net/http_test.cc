@@ -191,6 +191,23 @@ TEST(Http, AnAnswerThatTricklesOrDoesNotEndIsAFailure) {
   EXPECT_THAT(answer.failure->text, HasSubstr("headers do not end"));
 }
 
+TEST(Http, AnAnswerWhoseSizeNobodyKnowsHasAnEnd) {
+  TestServer server([](const Received&) { return Reply{.next = [] { return std::string(1000, 'x'); }}; });
+  HttpClient http;
+  const Sink to_nowhere = PieceSink([](std::span<const std::byte>) {});
+  for (const Sink& sink : {Sink(), to_nowhere}) {
+    Response answer =
+        http.fetch({.url = server.url("/"), .sink = sink, .max_body = kEndless, .answer_timeout = milliseconds(20)});
+    ASSERT_TRUE(answer.failure);
+    EXPECT_EQ(answer.failure->cause, Cause::timeout);
+    EXPECT_THAT(answer.failure->text, HasSubstr("did not end within"));
+    answer = http.fetch({.url = server.url("/"), .sink = sink, .max_body = 100'000});
+    ASSERT_TRUE(answer.failure);
+    EXPECT_EQ(answer.failure->cause, Cause::sink);
+    EXPECT_THAT(answer.failure->text, HasSubstr("more than 100000 bytes came"));
+  }
+}
+
 TEST(Http, DrivenByALoop) {
   TestServer server(echo);
   base::SystemClock clock;

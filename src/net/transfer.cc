@@ -236,11 +236,14 @@ std::size_t Transfer::on_header(char* data, std::size_t, std::size_t size, void*
 
 void Transfer::header_line(std::string_view line) {
   header_bytes_ += line.size();
+  if (!answer_began_) answer_began_ = std::chrono::steady_clock::now();
+  check_pace();
   if (header_bytes_ > kMostHeaders) throw std::runtime_error("its headers do not end");
   if (line.starts_with("HTTP/")) {  // perhaps after a "100 Continue"
     response_.headers.clear();
     const std::size_t blank = std::min(line.find(' '), line.size());
     response_.status = std::atoi(std::string(line.substr(blank)).c_str());
+    if (response_.status < 200) answer_began_.reset();  // the request's body goes first, and may be long
     return;
   }
   line = base::trim(line);
@@ -270,10 +273,21 @@ std::size_t Transfer::on_body(char* data, std::size_t, std::size_t size, void* s
   return transfer.cancelled_ ? size + 1 : size;
 }
 
+void Transfer::check_pace() {
+  const auto limit = request_.answer_timeout;
+  const bool has_room = std::holds_alternative<MemorySink>(sink_) || std::holds_alternative<FileSink>(sink_);
+  if (limit.count() == 0 || has_room || std::chrono::steady_clock::now() - *answer_began_ <= limit) return;
+  took_too_long_ = true;
+  throw std::runtime_error(fmt::format("the answer did not end within {} seconds", limit.count() / 1000));
+}
+
 void Transfer::take(std::span<const std::byte> bytes) {
   const std::uint64_t at = response_.received;
   response_.received += bytes.size();
+  check_pace();
   if (auto* pieces = std::get_if<PieceSink>(&sink_)) {
+    if (response_.received > request_.max_body)
+      throw std::runtime_error(fmt::format("more than {} bytes came", request_.max_body));
     (*pieces)(bytes);
   } else if (const auto* memory = std::get_if<MemorySink>(&sink_)) {
     if (response_.received > memory->memory.size())
@@ -338,9 +352,9 @@ int Transfer::on_seek(void* self, curl_off_t offset, int origin) {
 Response Transfer::result(CURLcode code) {
   if (setup_ != CURLE_OK) code = setup_;
   if (code == CURLE_OK) return std::move(response_);
-  Failure failure{.cause = cause_of(code, response_.status >= 200)};
+  Failure failure{.cause = took_too_long_ ? Cause::timeout : cause_of(code, response_.status >= 200)};
   std::string_view why = error_.data();
-  if (failure.cause == Cause::sink && !sink_error_.empty()) why = sink_error_;
+  if ((failure.cause == Cause::sink || took_too_long_) && !sink_error_.empty()) why = sink_error_;
   if (failure.cause == Cause::body && !body_error_.empty()) why = body_error_;
   if (why.empty()) why = curl_.easy_strerror(code);
   failure.text = fmt::format("{} {}: {}", request_.method, printable_url(request_.url), why);

@@ -16,7 +16,9 @@ using compute::JobState;
 namespace {
 
 constexpr std::size_t kCreatedAtATime = 64;
-constexpr int kLinesOfOthers = 20;  // of the log of an init container that failed
+// Of the log of an init container that failed.
+constexpr int kLinesOfOthers = 20;
+constexpr std::uint64_t kBytesOfOthers = 1U << 20U;
 constexpr const char* kSuspended = "The job is suspended: a queue of the cluster, such as Kueue, holds it back.";
 
 /// An image that cannot be pulled is tried, and then not tried for a while, in turn: that is no news.
@@ -262,7 +264,10 @@ void KubernetesJobs::read_kept_log(Id id, std::function<void(const std::string& 
   const Record* record = find(id);
   if (record == nullptr || record->failed_container.empty()) return done({});
   record->place->own->api().read_log(
-      {.pod = record->pod, .container = record->failed_container, .tail_lines = kLinesOfOthers},
+      {.pod = record->pod,
+       .container = record->failed_container,
+       .tail_lines = kLinesOfOthers,
+       .limit_bytes = kBytesOfOthers},
       [this, id](std::string_view piece) { events_.on_log(id, store::Stream::err, piece); },
       [done = std::move(done)](Answer&& answer) { done(answer.failure ? answer.failure->text : std::string()); });
 }

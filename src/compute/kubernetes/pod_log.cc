@@ -28,6 +28,7 @@ PodLog::~PodLog() {
 void PodLog::open() {
   query_.since_time = until_;
   partial_.clear();
+  is_continued_ = false;
   id_ = api_.read_log(
       query_, [this](std::string_view piece) { take(piece); }, [this](Answer&& answer) { ended(std::move(answer)); });
 }
@@ -45,18 +46,25 @@ void PodLog::take(std::string_view piece) {
       line(partial_);
       partial_.clear();
     }
+    is_continued_ = false;
     piece.remove_prefix(end + 1);
   }
   partial_ += piece;
+  if (partial_.size() >= kLongestLine) {
+    line(partial_);
+    partial_.clear();
+    is_continued_ = true;
+  }
   if (!lines_.empty()) sink_(lines_);
 }
 
 /// "2026-11-23T04:16:21.123456789Z text". The server cuts zeros at the end of the fraction, so times are compared
 /// without the Z: "21.1" < "21.12".
 void PodLog::line(std::string_view text) {
+  constexpr std::size_t kLongestTime = 40;
   const std::size_t space = text.find(' ');
   const std::string_view time = text.substr(0, space);
-  if (time.ends_with('Z')) {
+  if (!is_continued_ && time.ends_with('Z') && time.size() < kLongestTime) {
     if (!query_.since_time.empty()) {  // the line that was the last one comes once more
       const std::string_view known(query_.since_time.data(), query_.since_time.size() - 1);
       if (time.substr(0, time.size() - 1) <= known) return;

@@ -11,10 +11,12 @@
 
 namespace metaflow::kube {
 
-/// Follows a log to its end. Where the stream breaks off it is taken up again: each line comes once. Not thread-safe;
-/// callbacks come from the loop, and may destroy this.
+/// Follows a log to its end. Where the stream breaks off it is taken up again: each line comes once; one longer than
+/// kLongestLine comes in pieces. Not thread-safe; callbacks come from the loop, and may destroy this.
 class PodLog {
  public:
+  static constexpr std::size_t kLongestLine = 1U << 20U;  // bytes
+
   using Sink = std::function<void(std::string_view lines)>;
   /// `whole`: the log was read to its end. Else the rest was not to be had.
   using Done = std::function<void(bool whole)>;
@@ -38,9 +40,10 @@ class PodLog {
   KubernetesApi::Id id_ = 0;
   std::optional<base::EventLoop::Timer> pause_;
   std::string partial_;
-  std::string until_;  // the time of the last line that was told
-  std::string lines_;  // of one piece
-  int failures_ = 0;   // since something came
+  bool is_continued_ = false;  // the line: its begin was told
+  std::string until_;          // the time of the last line that was told
+  std::string lines_;          // of one piece
+  int failures_ = 0;           // since something came
 };
 
 }  // namespace metaflow::kube

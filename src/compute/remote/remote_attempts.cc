@@ -264,13 +264,29 @@ void RemoteAttempts::settle(Entry& entry, AttemptResult&& left) {
   show(Stream::err, err);
   const bool was_told = entry.job.log != nullptr && !entry.job.log->needs_stored_log();
   if (has_log || was_told || entry.stopping || over_) return finish(id, verdict);
-  jobs_->read_kept_log(id, [this, id, verdict](const std::string& failure) {
+  read_kept_log(entry, verdict);
+}
+
+/// Whatever its server does, the attempt is over soon.
+void RemoteAttempts::read_kept_log(Entry& entry, const Verdict& verdict) {
+  const AttemptId id = entry.id();
+  entry.verdict = verdict;
+  set_timer(entry, TimerFor::log, kKeptLog, &RemoteAttempts::give_up_log);
+  jobs_->read_kept_log(id, [this, id](const std::string& failure) {
     const Entry* read = find(id);
     if (read == nullptr) return;
     if (!failure.empty())
       notices_.tell(id, read->step(), fmt::format("What the container wrote is not known: {}", failure));
-    finish(id, verdict);
+    finish(id, *read->verdict);
   });
+}
+
+void RemoteAttempts::give_up_log(AttemptId id) {
+  const Entry& entry = *find(id);
+  notices_.tell(id, entry.step(),
+                fmt::format("What the container wrote is not known: it could not be read within {} seconds",
+                            kKeptLog / 1'000'000));
+  finish(id, *entry.verdict);
 }
 
 /// What went wrong before the task began does not count as an attempt of it.

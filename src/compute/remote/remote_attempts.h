@@ -46,6 +46,7 @@ class RemoteAttempts : public Backend, private JobEvents {
   static constexpr std::int64_t kBetweenTries = 10'000'000;  // microseconds
   static constexpr int kMostTries = 3;                       // of what goes wrong before a task begins
   static constexpr std::int64_t kLogEnd = 5'000'000;         // between the end of a job and that of its log
+  static constexpr std::int64_t kKeptLog = 60'000'000;       // to read what the platform kept of a log
   static constexpr std::int64_t kLookEvery = 15'000'000;     // for the result of a task whose machine is silent
   static constexpr std::int64_t kFarewell = 15'000'000;      // for removals, at the end of a run,
   static constexpr std::int64_t kLastMoment = 200'000;       // and where nobody wants to wait
@@ -83,8 +84,9 @@ class RemoteAttempts : public Backend, private JobEvents {
     Job job{};
     std::optional<base::Timers::Timer> timer{};
     TimerFor timer_for = TimerFor::patience;
-    bool new_link = false;  // the last of these jobs could not fetch the flow's package
-    bool reading = false;   // what it left
+    std::optional<Verdict> verdict{};  // while the last of its log is read
+    bool new_link = false;             // the last of these jobs could not fetch the flow's package
+    bool reading = false;              // what it left
     bool stopping = false;
     bool forced = false;  // nothing more is waited for
 
@@ -110,6 +112,8 @@ class RemoteAttempts : public Backend, private JobEvents {
   void close_log(Entry& entry);
   void close(AttemptId id);
   void conclude(AttemptId id);
+  void read_kept_log(Entry& entry, const Verdict& verdict);
+  void give_up_log(AttemptId id);
   void settle(Entry& entry, AttemptResult&& left);
   bool try_again(Entry& entry, const Verdict& verdict);
   void resubmit(AttemptId id);

@@ -95,6 +95,15 @@ TEST_F(RemoteAttemptsTest, WhatThePlatformKeptIsShownIfTheSupervisorStoredNothin
   EXPECT_EQ(cause(1), "Task ended with exit status 3.");
 }
 
+TEST_F(RemoteAttemptsTest, ALogThatThePlatformDoesNotEndToGiveIsGivenUp) {
+  jobs_->kept_log_ends = false;
+  submit(1);
+  end(1, failed(EndedBy::task, 3, "Task ended with exit status 3."));
+  EXPECT_TRUE(events_.verdicts.empty());
+  wait(RemoteAttempts::kKeptLog);
+  EXPECT_EQ(cause(1), "Task ended with exit status 3.");
+}
+
 TEST_F(RemoteAttemptsTest, AStoreThatCannotBeReadIsTheCause) {
   run(1);
   storage_->is_away = true;

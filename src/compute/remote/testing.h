@@ -56,7 +56,7 @@ class ScriptedJobs : public RemoteJobs {
   }
   void read_kept_log(AttemptId attempt, std::function<void(const std::string&)> done) override {
     for (const std::string& line : kept_log) events.on_log(attempt, store::Stream::err, line);
-    done(kept_log_failure);
+    if (kept_log_ends) done(kept_log_failure);
   }
   void end(std::function<void()> done) override {
     asked.push_back("end");
@@ -74,6 +74,7 @@ class ScriptedJobs : public RemoteJobs {
   bool has_logs = true;
   std::vector<std::string> kept_log;
   std::string kept_log_failure;
+  bool kept_log_ends = true;
   bool ends = true;
   std::function<void()> on_end;
 };

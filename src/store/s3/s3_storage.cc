@@ -20,7 +20,6 @@ namespace {
 constexpr std::uint64_t kBehindUpTo = 1U << 20U;   // a blob of this size at most is written behind,
 constexpr std::uint64_t kMostBehind = 32U << 20U;  // and so much of them in all
 constexpr std::uint64_t kListAtOnce = 1'000;
-constexpr std::size_t kMostEmptyPages = 1'000;  // deleted objects may fill some
 
 /// How a blob says that it is not packed.
 net::Header blob_attributes() {
@@ -106,10 +105,8 @@ std::vector<S3Storage::Listed> S3Storage::list_objects(const std::string& path, 
   const std::string below = path.empty() ? transfers_.unchecked_key_of(path) : transfers_.key_of(path);
   const std::string prefix = below.empty() ? "" : below + "/";
   const std::size_t root = transfers_.location().prefix.empty() ? 0 : transfers_.location().prefix.size() + 1;
-  // A server that repeats itself, or gives nothing, must not keep us for ever.
   std::string token;
   net::PageTokens tokens;
-  std::size_t empty_pages = 0;  // one after the other
   auto fail = [&](const char* why) {
     S3Response response;
     response.failure = net::Failure{.text = why};
@@ -145,9 +142,7 @@ std::vector<S3Storage::Listed> S3Storage::list_objects(const std::string& path, 
     if (xml->text_of("IsTruncated") != "true") break;
     token = xml->text_of("NextContinuationToken");
     if (token.empty()) fail("the server says that there is more, but not how to ask for it");
-    if (!tokens.add(token)) fail("the server sends the same page again and again");
-    empty_pages = found.size() > before ? 0 : empty_pages + 1;
-    if (empty_pages > kMostEmptyPages) fail("the server sends page after page with nothing");
+    if (!tokens.add(token, /*is_empty=*/found.size() == before)) fail("the server's pages do not end");
   }
   return found;
 }

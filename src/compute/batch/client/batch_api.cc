@@ -231,7 +231,8 @@ void BatchApi::next_page(const std::shared_ptr<Listing>& listing) {
       if (auto told = job_of(job)) listing->on_job(std::move(*told));
     }
     const std::string token = answer["nextToken"].text();
-    if (token.empty() || !listing->tokens.add(token)) return listing->done(std::nullopt);
+    if (token.empty() || !listing->tokens.add(token, answer["jobSummaryList"].items().empty()))
+      return listing->done(std::nullopt);
     listing->token = token;
     next_page(listing);
   });

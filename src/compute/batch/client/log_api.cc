@@ -43,6 +43,7 @@ void LogApi::next_page(const std::shared_ptr<Reading>& reading) {
                      return reading->done({.found = false});
                    if (answer.failure) return reading->done({.failure = std::move(answer.failure)});
                    const Json page = Json::parse(answer.body).value_or(Json());
+                   const bool is_empty = page["events"].items().empty();
                    for (const Json& event : page["events"].items()) {
                      if (!event.is_object()) continue;
                      const std::string& line = event["message"].text();
@@ -52,7 +53,7 @@ void LogApi::next_page(const std::shared_ptr<Reading>& reading) {
                    }
                    // A page may be empty before the end: only the token tells.
                    const std::string& token = page["nextForwardToken"].text();
-                   if (token.empty() || !reading->tokens.add(token)) return reading->done({});
+                   if (token.empty() || !reading->tokens.add(token, is_empty)) return reading->done({});
                    reading->token = token;
                    next_page(reading);
                  });

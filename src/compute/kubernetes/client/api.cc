@@ -1,6 +1,5 @@
 #include "compute/kubernetes/client/api.h"
 
-#include <exception>
 #include <utility>
 
 #include "base/format.h"
@@ -334,8 +333,10 @@ void KubernetesApi::take_page(Id id, const std::shared_ptr<Listing>& listing, Ca
     return;
   }
   std::optional<PageEnd> end;
+  bool is_empty = true;
   try {
     end = parse_page(answer.body, [&](Json&& object) {
+      is_empty = false;
       if (operations_.contains(id) && listing->handler.on_object) listing->handler.on_object(std::move(object));
     });
   } catch (...) {
@@ -343,8 +344,8 @@ void KubernetesApi::take_page(Id id, const std::shared_ptr<Listing>& listing, Ca
     throw;
   }
   if (!operations_.contains(id)) return;  // cancelled by what got an object
-  if (!end || (!end->continue_token.empty() && !listing->tokens.add(end->continue_token))) {
-    const char* why = end ? "the same page came again" : "the answer is no list of objects";
+  if (!end || (!end->continue_token.empty() && !listing->tokens.add(end->continue_token, is_empty))) {
+    const char* why = end ? "its pages do not end" : "the answer is no list of objects";
     end_list(id, listing, {.failure = no_answer(call_of("list", "GET", listing->resource, {}), why)});
     return;
   }
@@ -359,41 +360,6 @@ void KubernetesApi::take_page(Id id, const std::shared_ptr<Listing>& listing, Ca
 void KubernetesApi::end_list(Id id, const std::shared_ptr<Listing>& listing, ListEnd&& end) {
   operations_.erase(id);
   if (listing->handler.done) listing->handler.done(std::move(end));
-}
-
-KubernetesApi::Id KubernetesApi::read_log(const LogQuery& query, std::function<void(std::string_view)> on_piece,
-                                          Done done) {
-  const Id id = next_id_++;
-  net::Query words;
-  if (!query.container.empty()) words.emplace_back("container", query.container);
-  if (query.follow) words.emplace_back("follow", "true");
-  if (query.previous) words.emplace_back("previous", "true");
-  if (query.tail_lines) words.emplace_back("tailLines", std::to_string(*query.tail_lines));
-  if (query.limit_bytes) words.emplace_back("limitBytes", std::to_string(*query.limit_bytes));
-  if (query.timestamps) words.emplace_back("timestamps", "true");
-  if (!query.since_time.empty()) words.emplace_back("sinceTime", query.since_time);
-  Call call = call_of("get", "GET", Resource::pods, query.pod);
-  call.resource = "pods/log";
-  call.object = "the log of " + call.object;
-  call.path = path_of(Resource::pods, query.pod + "/log", {}, std::move(words));
-  // Whoever follows hears nothing for as long as the container says nothing.
-  if (query.follow) call.idle_timeout = std::chrono::milliseconds(0);
-  // What is thrown may not fly through libcurl: it waits for the end of the call.
-  auto thrown = std::make_shared<std::exception_ptr>();
-  call.sink = [on_piece = std::move(on_piece), thrown](std::span<const std::byte> bytes) {
-    try {
-      on_piece(base::as_text(bytes));
-    } catch (...) {
-      *thrown = std::current_exception();
-      throw;
-    }
-  };
-  go_on(id, std::move(call), [this, id, thrown, done = std::move(done)](CallAnswer&& answer) {
-    operations_.erase(id);
-    if (*thrown) std::rethrow_exception(*thrown);
-    if (done) done({.failure = std::move(answer.failure)});
-  });
-  return id;
 }
 
 }  // namespace metaflow::kube

@@ -73,7 +73,7 @@ TEST_F(KubernetesApiTest, APageThatComesAgainIsAFailure) {
   std::vector<std::string> names;
   const ListEnd end = list(names);
   ASSERT_TRUE(end.failure);
-  EXPECT_THAT(end.failure->text, HasSubstr("the same page came again"));
+  EXPECT_THAT(end.failure->text, HasSubstr("its pages do not end"));
   EXPECT_THAT(names, ElementsAre("a", "b", "c"));
 }
 

@@ -136,8 +136,10 @@ class Transport::Running : public net::Calling {
     net::Request request{.method = call_.method,
                          .url = transport_.server_ + call_.path,
                          .headers = identity.headers,
+                         .max_body = call_.max_body,
                          .idle_timeout = call_.idle_timeout,
                          .slowest = call_.sink ? 1U : net::kSlowest,
+                         .answer_timeout = call_.answer_timeout,
                          .tls = identity.tls,
                          .proxy = identity.proxy};
     request.headers.emplace_back("Accept", call_.sink ? "*/*" : "application/json");

@@ -52,6 +52,8 @@ struct Call {
   bool repeat_conflict = false;  // 409 Conflict is another try's business: somebody else was quicker
   int tries = 0;                 // 0: as the options say
   std::chrono::milliseconds idle_timeout{60'000};
+  std::chrono::milliseconds answer_timeout = net::Request().answer_timeout;
+  std::uint64_t max_body = net::Request().max_body;
 };
 
 struct CallAnswer {

@@ -1,5 +1,6 @@
 #include "compute/kubernetes/client/watch.h"
 
+#include <algorithm>
 #include <exception>
 #include <limits>
 #include <optional>
@@ -17,7 +18,10 @@ namespace {
 
 // An object has at most 1.5 MB in a cluster's store.
 constexpr std::size_t kLongestLine = 16U << 20U;
+constexpr std::size_t kMostObjects = 500'000;  // more than a cluster can hold
+constexpr std::size_t kLongestName = 253;      // Kubernetes' limit
 constexpr std::int64_t kShortest = 1'000'000;
+constexpr int kLate = 60;  // seconds after which a server that was to end a watch is not waited for
 constexpr int kTriesBeforeList = 3;
 
 std::string name_in(const Json& object) { return text_at(object, {"metadata", "name"}); }
@@ -50,6 +54,7 @@ struct Watch::State : std::enable_shared_from_this<Watch::State> {
   void start_watch();
   void take(std::span<const std::byte> bytes);
   bool take_line(std::string_view line);
+  bool has_room(const std::string& name, const Json& object) const;
   void take_event(const std::string& type, Json&& object);
   void watch_ended(CallAnswer&& answer);
   void take_up_again(const CallFailure& failure, bool from_list);
@@ -116,8 +121,15 @@ void Watch::State::start_list() {
                    .done = [self](ListEnd&& end) { self->list_ended(std::move(end)); }});
 }
 
+/// Whatever a server tells, what is kept of it has a bound. What is beyond it is not told.
+bool Watch::State::has_room(const std::string& name, const Json& object) const {
+  if (std::max({name.size(), uid_of(object).size(), version_of(object).size()}) > kLongestName) return false;
+  return known.size() < kMostObjects || known.contains(name);
+}
+
 void Watch::State::listed(Json&& object) {
   const std::string name = name_in(object);
+  if (!has_room(name, object)) return;
   const auto [found, is_new] = known.try_emplace(name);
   Known& entry = found->second;
   Known old = std::exchange(entry, {uid_of(object), version_of(object), lists});
@@ -171,7 +183,9 @@ void Watch::State::start_watch() {
                                     {"resourceVersion", version},
                                     {"timeoutSeconds", std::to_string(seconds)}}),
                .tries = 1,
-               .idle_timeout = options.idle_timeout};
+               .idle_timeout = options.idle_timeout,
+               .answer_timeout = std::chrono::seconds(seconds + kLate),
+               .max_body = net::kEndless};
   began = api.transport().clock().monotonic_microseconds();
   const auto self = shared_from_this();
   request.sink = [self](std::span<const std::byte> bytes) { self->take(bytes); };
@@ -228,6 +242,7 @@ void Watch::State::take_event(const std::string& type, Json&& object) {
     if (known.erase(name) > 0) tell(Change::deleted, std::move(object));
     return;
   }
+  if (!has_room(name, object)) return;
   const auto [found, is_new] = known.try_emplace(name);
   Known old = std::exchange(found->second, {uid_of(object), version_of(object), lists});
   if (!is_new && old.uid != found->second.uid) {
