@@ -6,6 +6,7 @@
 #include <metaflow/error.h>
 
 #include "base/process.h"
+#include "base/testing.h"
 
 namespace metaflow::base {
 namespace {
@@ -23,6 +24,11 @@ TEST(Capture, OutputAndExitCode) {
   EXPECT_EQ(captured.exit_code, 3);
   EXPECT_EQ(run("kill -9 $$").exit_code, 137);
   EXPECT_EQ(run("head -c 300000 /dev/zero").out.size(), 300'000U);
+}
+
+TEST(Capture, AProgramThatAsksForAPasswordFindsNoTerminal) {
+  EXPECT_EQ(with_terminal([] { return has_terminal() && run("read -r password </dev/tty").exit_code != 0 ? 0 : 1; }), 0)
+      << "it would be stopped in the background, until its time is up";
 }
 
 TEST(Capture, ProgramsAreFoundByPath) {

@@ -28,6 +28,10 @@ namespace metaflow::base {
 
 namespace {
 
+constexpr std::string_view kStoreElsewhere = ", or put the store elsewhere with METAFLOW_DATASTORE_SYSROOT_LOCAL.";
+
+std::string or_elsewhere(std::string_view advice) { return fmt::format("{}{}", advice, kStoreElsewhere); }
+
 std::string temporary_name(const std::string& directory) {
   static std::atomic<unsigned> counter{0};
   return fmt::format("{}/.mf-{}-{}.tmp", directory, ::getpid(), counter.fetch_add(1));
@@ -74,12 +78,12 @@ void throw_errno(std::string_view operation, std::string_view path, int error) {
   std::string hint;
   switch (error) {
     case ENOSPC:
-    case EDQUOT: hint = "Free some space, or put the store elsewhere with METAFLOW_DATASTORE_SYSROOT_LOCAL."; break;
+    case EDQUOT: hint = or_elsewhere("Free some space"); break;
     case EROFS:
     case EACCES:
-    case EPERM:
-      hint = "Check the permissions, or put the store elsewhere with METAFLOW_DATASTORE_SYSROOT_LOCAL.";
-      break;
+    case EPERM: hint = or_elsewhere("Check the permissions"); break;
+    case EFBIG: hint = or_elsewhere("Raise the limit of a file's size (ulimit -f)"); break;
+    case ESTALE: hint = or_elsewhere("Its file server has lost it: mount it again"); break;
     case EMFILE:
     case ENFILE: hint = "Raise the limit of open files (ulimit -n) or lower --max-workers."; break;
     case EAGAIN:
@@ -230,7 +234,9 @@ void replace_file(const std::string& path, std::string_view text, mode_t mode) {
   replace_file(path, Parts(&part, 1), mode);
 }
 
-void write_output_file(const std::string& path, Parts parts) {
+namespace {
+
+void write_output(const std::string& path, Parts parts) {
   if (!exists(directory_of(path))) throw_errno("write", path, ENOENT);
   struct stat status {};
   if (::lstat(path.c_str(), &status) != 0) return replace_file(path, parts);
@@ -240,6 +246,19 @@ void write_output_file(const std::string& path, Parts parts) {
       system_call("create", [&] { return ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666); }));
   if (!fd) throw_errno("open", path, errno);
   write_parts(fd.get(), parts, path);
+}
+
+}  // namespace
+
+void write_output_file(const std::string& path, Parts parts) {
+  try {
+    write_output(path, parts);
+  } catch (const Error& error) {  // where the store is does not matter to it
+    const std::string_view hint = error.hint();
+    if (!hint.ends_with(kStoreElsewhere)) throw;
+    const std::string_view advice = hint.substr(0, hint.size() - kStoreElsewhere.size());
+    throw Error(error.code(), error.message(), fmt::format("{}.", advice));
+  }
 }
 
 void write_output_file(const std::string& path, std::string_view text) {
@@ -323,7 +342,11 @@ std::string directory_of(const std::string& path) {
 
 std::string current_directory() {
   std::array<char, PATH_MAX> buffer;
-  if (::getcwd(buffer.data(), buffer.size()) == nullptr) throw_errno("find", "the current directory", errno);
+  if (::getcwd(buffer.data(), buffer.size()) == nullptr) {
+    if (errno != ENOENT) throw_errno("find", "the current directory", errno);
+    throw Error(ErrorCode::data_store, "Cannot find the current directory: it was deleted",
+                "Go to one that exists: cd");
+  }
   return buffer.data();
 }
 

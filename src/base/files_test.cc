@@ -66,6 +66,29 @@ TEST_F(Files, AnOutputFileKeepsItsMode) {
   EXPECT_EQ(mode_of("f"), 0600U);
 }
 
+TEST_F(Files, WhatIsToldOfAnOutputFileIsNotOfTheStore) {
+  try {
+    write_output_file("/dev/full", "lost");
+    ADD_FAILURE() << "there is room";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.hint(), "Free some space.");
+  }
+}
+
+TEST_F(Files, ACurrentDirectoryThatIsGone) {
+  const std::string before = current_directory();
+  make_directory(path("gone"));
+  ASSERT_EQ(::chdir(path("gone").c_str()), 0);
+  ASSERT_EQ(::rmdir(path("gone").c_str()), 0);
+  try {
+    current_directory();
+    ADD_FAILURE() << "it is there";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.message(), "Cannot find the current directory: it was deleted");
+  }
+  ASSERT_EQ(::chdir(before.c_str()), 0);
+}
+
 TEST_F(Files, AnOutputFileMayBeADeviceOrALink) {
   write_output_file("/dev/null", "gone");
   EXPECT_THROW(write_output_file(path("nosuch/file"), "lost"), Error);

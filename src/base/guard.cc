@@ -1,6 +1,8 @@
 #include "base/guard.h"
 
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -106,6 +108,13 @@ class LastResort {
   }
 }
 
+/// Of this process and those that it will start; what is written to the terminal still gets there. They are in the
+/// background: who asked it for a password would be stopped, and wait for ever without a word.
+void give_up_terminal() {
+  const Fd terminal(::open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC));
+  if (terminal) ::ioctl(terminal.get(), TIOCNOTTY);
+}
+
 }  // namespace
 
 void continue_under_guard(const std::function<void(int signal)>& killed, std::int64_t patience) {
@@ -125,6 +134,7 @@ void continue_under_guard(const std::function<void(int signal)>& killed, std::in
   if (child > 0) guard(child, watched, killed, patience);
   ::setpgid(0, 0);
   ::signal(SIGTTOU, SIG_IGN);  // the terminal's foreground is the guard's, and both write to it
+  give_up_terminal();
   const int farewell = is_ignored(SIGTERM) ? SIGKILL : SIGTERM;
   ::prctl(PR_SET_PDEATHSIG, farewell, 0, 0, 0);
   if (::getppid() != parent) ::raise(farewell);

@@ -6,11 +6,12 @@
 
 namespace metaflow::base {
 
-/// Forks. The child returns and goes on with the program, in a process group of its own. The parent, the guard, stays
-/// behind: it passes signals on (not those that are ignored), stops with the child and lets it go on (SIGTSTP, which
-/// the child gets first and may handle, if it stops itself then), and when the child has ended, however, kills all
-/// descendants that are left (it is their subreaper: also those that have called setsid), and ends as the child did. If
-/// the guard is killed, the child gets a SIGTERM; a SIGKILL if it ignores that.
+/// Forks. The child returns and goes on with the program, in a process group of its own and without a terminal, which
+/// it is in the background of: whatever it starts cannot ask there for a password, and wait for ever. The parent, the
+/// guard, stays behind: it passes signals on (not those that are ignored), stops with the child and lets it go on
+/// (SIGTSTP, which the child gets first and may handle, if it stops itself then), and when the child has ended,
+/// however, kills all descendants that are left (it is their subreaper: also those that have called setsid), and ends
+/// as the child did. If the guard is killed, the child gets a SIGTERM; a SIGKILL if it ignores that.
 ///
 /// A child that is asked to stop a second time (SIGINT, SIGTERM, SIGHUP) and is still there `patience` microseconds
 /// later is killed: it waits for something, and cannot hear.

@@ -13,6 +13,7 @@
 #include <functional>
 
 #include "base/process.h"
+#include "base/testing.h"
 
 namespace metaflow::base {
 namespace {
@@ -225,6 +226,15 @@ TEST(Guard, TheChildIsToldToStopBeforeBothStop) {
   ::kill(program.guard, SIGCONT);
   EXPECT_EQ(program.hear(), 2);
   EXPECT_EQ(program.status(), 0);
+}
+
+TEST(Guard, TheChildHasNoTerminalToWaitFor) {
+  EXPECT_EQ(with_terminal([] {
+              const bool before = has_terminal();
+              continue_under_guard([](int) {});
+              return before && !has_terminal() ? 0 : 1;
+            }),
+            0);
 }
 
 TEST(Guard, TheChildHasAGroupAndItsSignalsAsBefore) {

@@ -28,9 +28,10 @@ struct Child {
 /// itself ignores SIGPIPE, SIGXFSZ and SIGTTOU only.
 bool is_ignored(int signal);
 
-/// Starts a program: standard input is empty, the other two are pipes, the process leads a group of its own. Signals
-/// have their defaults, except those that the parent of this process wants ignored. `command`: the words that start it,
-/// the first being its path; if that is this program's own, the file that this process was started from is executed,
+/// Starts a program: standard input is empty, the other two are pipes, the process leads a session of its own, so that
+/// there is no terminal which it could ask for a password: that would wait for ever, in the background. Signals have
+/// their defaults, except those that the parent of this process wants ignored. `command`: the words that start it, the
+/// first being its path; if that is this program's own, the file that this process was started from is executed,
 /// whatever has that path now. `environment`: all of it. Throws Error{data_store} if it cannot be started.
 Child start_process(const std::vector<std::string>& command, const std::vector<std::string>& arguments,
                     const std::vector<std::string>& environment);
@@ -40,7 +41,8 @@ Child start_process(const std::vector<std::string>& command, const std::vector<s
 struct NoRoom {
   Error error;
 };
-/// The same; but where it may succeed later, that is no error: NoRoom.
+/// The same; but where it may succeed later, that is no error: NoRoom. The process leads a group of this one's session:
+/// what is sent to it can stop it (SIGTSTP), and its terminal is this one's, of which a scheduler has none (guard.h).
 std::variant<Child, NoRoom> try_start_process(const std::vector<std::string>& command,
                                               const std::vector<std::string>& arguments,
                                               const std::vector<std::string>& environment);

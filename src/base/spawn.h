@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <array>
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
@@ -29,10 +30,13 @@ std::optional<OutputPipes> make_output_pipes();
 /// What argv and environ consist of: pointers to these texts, and the null at the end.
 std::vector<char*> c_strings(const std::vector<std::string>& texts, const std::vector<std::string>& more = {});
 
+/// What a process leads.
+enum class Leads : std::uint8_t { group, session };
+
 /// The system call for start_process(): 0, or why not, as errno. `streams`: what descriptors 0, 1 and 2 become, -1 for
 /// none (/dev/null).
 int spawn(pid_t& pid, const std::string& program, std::span<char* const> argv, std::span<char* const> envp,
-          const std::array<int, 3>& streams);
+          const std::array<int, 3>& streams, Leads leads = Leads::group);
 
 /// The child that a process is. It is killed if it cannot be watched.
 std::variant<Child, NoRoom> watch_child(pid_t pid, OutputPipes pipes, const std::string& program);

@@ -120,8 +120,9 @@ std::vector<char*> c_strings(const std::vector<std::string>& texts, const std::v
 }
 
 int spawn(pid_t& pid, const std::string& program, std::span<char* const> argv, std::span<char* const> envp,
-          const std::array<int, 3>& streams) {
-  const SpawnAttributes attributes(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
+          const std::array<int, 3>& streams, Leads leads) {
+  const SpawnAttributes attributes(POSIX_SPAWN_SETSIGMASK |
+                                   (leads == Leads::group ? POSIX_SPAWN_SETPGROUP : POSIX_SPAWN_SETSID));
   posix_spawn_file_actions_t actions;
   ::posix_spawn_file_actions_init(&actions);
   for (int number = 0; number < 3; ++number) {
@@ -154,16 +155,18 @@ std::variant<Child, NoRoom> watch_child(pid_t pid, OutputPipes pipes, const std:
   return child;
 }
 
-std::variant<Child, NoRoom> try_start_process(const std::vector<std::string>& command,
-                                              const std::vector<std::string>& arguments,
-                                              const std::vector<std::string>& environment) {
+namespace {
+
+std::variant<Child, NoRoom> start_leader(Leads leads, const std::vector<std::string>& command,
+                                         const std::vector<std::string>& arguments,
+                                         const std::vector<std::string>& environment) {
   auto pipes = make_output_pipes();
   if (!pipes) return no_room_or_throw("create", "a pipe", errno);
   const std::string& program = command[0];
   const auto argv = c_strings(command, arguments);
   const auto envp = c_strings(environment);
   pid_t pid = 0;
-  const int error = spawn(pid, program, argv, envp, {-1, pipes->child_out.get(), pipes->child_err.get()});
+  const int error = spawn(pid, program, argv, envp, {-1, pipes->child_out.get(), pipes->child_err.get()}, leads);
   if (error == E2BIG) {
     std::vector<const char*> texts(argv.begin(), argv.end());
     texts.insert(texts.end(), envp.begin(), envp.end());
@@ -173,9 +176,17 @@ std::variant<Child, NoRoom> try_start_process(const std::vector<std::string>& co
   return watch_child(pid, std::move(*pipes), program);
 }
 
+}  // namespace
+
+std::variant<Child, NoRoom> try_start_process(const std::vector<std::string>& command,
+                                              const std::vector<std::string>& arguments,
+                                              const std::vector<std::string>& environment) {
+  return start_leader(Leads::group, command, arguments, environment);
+}
+
 Child start_process(const std::vector<std::string>& command, const std::vector<std::string>& arguments,
                     const std::vector<std::string>& environment) {
-  auto started = try_start_process(command, arguments, environment);
+  auto started = start_leader(Leads::session, command, arguments, environment);
   if (const auto* lacking = std::get_if<NoRoom>(&started)) throw lacking->error;
   return std::get<Child>(std::move(started));
 }

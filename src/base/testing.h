@@ -1,12 +1,17 @@
-// What tests share: a clock that is set by hand, and a pipe whose reader is the test.
+// What tests share: a clock that is set by hand, a pipe whose reader is the test, a terminal.
 #pragma once
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "base/clock.h"
@@ -38,6 +43,28 @@ struct ReadPipe {
   Fd in;
   void (*before)(int) = ::signal(SIGPIPE, SIG_IGN);
 };
+
+/// Calls it in a child process that has a terminal of its own, in the foreground: what it returns.
+inline int with_terminal(const std::function<int()>& call) {
+  const Fd master(::posix_openpt(O_RDWR | O_NOCTTY));
+  EXPECT_TRUE(master);
+  EXPECT_EQ(::grantpt(master.get()), 0);
+  EXPECT_EQ(::unlockpt(master.get()), 0);
+  const std::string name = ::ptsname(master.get());
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::setsid();
+    const Fd terminal(::open(name.c_str(), O_RDWR));  // which becomes that of the session
+    ::_exit(call());
+  }
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+/// Whether this process has a terminal.
+inline bool has_terminal() { return static_cast<bool>(Fd(::open("/dev/tty", O_RDWR | O_NOCTTY))); }
 
 /// Reads so many bytes, blocking; fewer at the end of the file.
 inline std::string read_bytes(int fd, std::size_t size) {
