@@ -1,4 +1,6 @@
 // The part of KubernetesJobs that finds out what is wrong: why a job has no pod, and why a pod does not start.
+#include <utility>
+
 #include "base/format.h"
 #include "compute/kubernetes/kubernetes_jobs.h"
 #include "compute/kubernetes/run_jobs.h"
@@ -11,6 +13,7 @@ constexpr std::int64_t kSweepEvery = 15'000'000;     // microseconds
 constexpr std::int64_t kPodDue = 10'000'000;         // after its job, a pod is there, and after that ready
 constexpr std::int64_t kWarningHolds = 300'000'000;  // a node tries again, and warns again, sooner
 constexpr std::size_t kAskedForEach = 8;             // objects; of more, a list
+constexpr const char* kSuspended = "The job is suspended: a queue of the cluster, such as Kueue, holds it back.";
 constexpr const char* kJobIsGone = "The job is gone: somebody deleted it before it had a pod.";
 
 }  // namespace
@@ -76,47 +79,95 @@ void KubernetesJobs::look_for_job(Place& place, Id id) {
       [this, &place](const Json& event) { explain(place, event); }, [] {}, [](bool) {});
   ++place.asking;
   place.own->api().get(Resource::jobs, job, [this, &place, id, job](Answer&& answer) {
-    const Record* record = find(id);
+    Record* record = find(id);
     const bool is_gone = answer.failure && answer.failure->status == 404;
-    if (is_gone && record != nullptr && record->name == job && is_without_pod(*record, place))
-      events_.on_no_job(id, kJobIsGone, false);
+    if (record != nullptr && record->name == job && is_without_pod(*record, place)) {
+      if (is_gone) events_.on_no_job(id, kJobIsGone, false);
+      if (!answer.failure) note_suspension(*record, is_suspended(answer.object));
+    }
     answered(place);
   });
 }
 
 /// Those that are not there any more, though they should be.
 void KubernetesJobs::look_for_jobs(Place& place) {
-  auto there = std::make_shared<std::unordered_set<std::string>>();
+  auto there = std::make_shared<std::unordered_map<std::string, bool>>();  // whether they are suspended, by name
   ++place.asking;
-  place.own->api().list(
-      Resource::jobs, unfinished_or_failed(run_key_),
-      {.on_object =
-           [there](Json&& job) {
-             there->insert(text_at(job, {"metadata", "name"}));
-           },
-       .on_restart = [there] { there->clear(); },
-       .done =
-           [this, &place, there, asked = clock_.monotonic_microseconds()](ListEnd&& end) {
-             std::vector<Id> gone;
-             for (const auto& [id, record] : records_) {
-               const bool old = asked - record->created > kPodDue;
-               if (!end.failure && old && is_without_pod(*record, place) && !there->contains(record->name))
-                 gone.push_back(id);
-             }
-             for (const Id id : gone) events_.on_no_job(id, kJobIsGone, false);
-             answered(place);
-           }});
+  place.own->api().list(Resource::jobs, unfinished_or_failed(run_key_),
+                        {.on_object =
+                             [there](Json&& job) {
+                               there->insert_or_assign(text_at(job, {"metadata", "name"}), is_suspended(job));
+                             },
+                         .on_restart = [there] { there->clear(); },
+                         .done =
+                             [this, &place, there, asked = clock_.monotonic_microseconds()](ListEnd&& end) {
+                               std::vector<Id> gone;
+                               for (const auto& [id, record] : records_) {
+                                 const bool old = asked - record->created > kPodDue;
+                                 if (end.failure || !old || !is_without_pod(*record, place)) continue;
+                                 const auto found = there->find(record->name);
+                                 if (found == there->end()) {
+                                   gone.push_back(id);
+                                 } else {
+                                   note_suspension(*record, found->second);
+                                 }
+                               }
+                               for (const Id id : gone) events_.on_no_job(id, kJobIsGone, false);
+                               answered(place);
+                             }});
 }
 
 void KubernetesJobs::explain(Place& place, const Json& event) {
   Record* record = find_job(text_at(event, {"involvedObject", "name"}));
   if (record == nullptr || record->place != &place || record->uid != text_at(event, {"involvedObject", "uid"}) ||
-      !record->pod.empty() || record->unwanted)
+      !record->pod.empty() || record->unwanted || record->suspended)
     return;
   const NoPod no_pod = why_no_pod(event);
   record->trouble = no_pod.cause;
   record->hopeless = record->hopeless || no_pod.hopeless;
   tell_waiting(*record, record->trouble, record->trouble, record->hopeless);
+}
+
+/// Of a job without a pod.
+void KubernetesJobs::note_suspension(Record& record, bool suspended) {
+  if (std::exchange(record.suspended, suspended) == suspended) return;
+  record.no_trouble();
+  if (suspended) record.trouble = kSuspended;
+  tell_waiting(record, record.trouble, record.trouble, false);
+}
+
+/// A pod goes without a word when somebody deletes it, and when its job is suspended: only the job knows which.
+void KubernetesJobs::ask_why_deleted(Record& record, PodState&& state, const Json& pod) {
+  record.asking_why = true;
+  record.place->own->api().get(Resource::jobs, record.name,
+                               [this, id = record.order.id(), job = record.name, state = std::move(state),
+                                since = text_at(pod, {"metadata", "creationTimestamp"})](Answer&& answer) mutable {
+                                 Record* asked = find(id);
+                                 if (asked == nullptr || asked->name != job) return;
+                                 asked->asking_why = false;
+                                 const bool suspended = !answer.failure && was_suspended(answer.object, since);
+                                 on_deleted(*asked, std::move(state), suspended);
+                                 asked = find(id);
+                                 if (asked != nullptr && !asked->ended && asked->pod.empty())
+                                   note_suspension(*asked, is_suspended(answer.object));
+                               });
+}
+
+/// One whose task had not begun waits in its queue again: the job gets another pod when that lets it.
+void KubernetesJobs::on_deleted(Record& record, PodState&& state, bool suspended) {
+  if (!suspended || record.unwanted) return on_ended(record, state);
+  if (record.running || state.ran) {
+    end_by_suspension(state);
+    return on_ended(record, state);
+  }
+  record.former_pod = std::exchange(record.pod, {});
+  record.node.clear();
+  record.waiting.clear();
+  record.starting.clear();
+  record.created = clock_.monotonic_microseconds();
+  record.no_trouble();
+  tell_waiting(record, {}, {}, false);
+  sweep_later(*record.place);
 }
 
 bool KubernetesJobs::is_slow_to_start(const Record& record, const Place& place) const {

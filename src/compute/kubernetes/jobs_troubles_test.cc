@@ -93,5 +93,70 @@ TEST_F(KubernetesJobsTest, ASweepWaitsForTheOneBefore) {
   EXPECT_EQ(cluster_.count("GET jobs/"), 1U) << "the first sweep is not over";
 }
 
+// --- suspended jobs
+
+TEST_F(KubernetesJobsTest, AJobThatIsSuspendedBeforeItHasAPodSaysSo) {
+  const std::string job = submit(1);
+  cluster_.suspend(job);
+  clock_.leap(20 * kSecond);
+  wait_for("1 waiting: The job is suspended: ");
+  EXPECT_FALSE(told_.states[1].hopeless);
+  cluster_.suspend(job, false);
+  clock_.leap(20 * kSecond);
+  run_until([&] { return told_.states[1].trouble.empty(); });
+}
+
+TEST_F(KubernetesJobsTest, ManyJobsThatAreSuspended) {
+  std::vector<std::string> made;
+  for (compute::AttemptId id = 1; id <= 20; ++id) made.push_back(submit(id));
+  for (const std::string& job : made) cluster_.suspend(job);
+  clock_.leap(20 * kSecond);
+  wait_for(" waiting: The job is suspended: ", made.size());
+  EXPECT_EQ(cluster_.count("GET jobs/"), 0U);
+}
+
+TEST_F(KubernetesJobsTest, AJobThatIsSuspendedWhileItsTaskRunsSaysWhyThatEnded) {
+  const std::string job = submit(1);
+  cluster_.tell("ADDED", job, "Running", running());
+  wait_for("1 running: ");
+  cluster_.suspend(job);
+  cluster_.tell("DELETED", job, "Running", running());
+  wait_for("1 ended: ");
+  EXPECT_EQ(told_.lines.back(),
+            "1 ended: The pod was ended by the cluster, on node n1: its job was suspended, by a queue of the cluster, "
+            "such as Kueue, or by hand.");
+  EXPECT_TRUE(told_.states[1].end.lost);
+  wait_for_call("DELETE jobs/" + job);
+}
+
+TEST_F(KubernetesJobsTest, AJobThatIsSuspendedBeforeItsTaskBeganWaitsForAnotherPod) {
+  const std::string job = submit(1);
+  cluster_.tell("ADDED", job, "Pending", waiting("ContainerCreating"), "first");
+  wait_for("1 waiting: ");
+  cluster_.suspend(job);
+  cluster_.tell("DELETED", job, "Pending", waiting("ContainerCreating"), "first");
+  wait_for("1 waiting: The job is suspended: ");
+  cluster_.suspend(job, false);
+  cluster_.tell("DELETED", job, "Failed", terminated(143), "first");  // the last of it
+  cluster_.tell("ADDED", job, "Running", running(), "second");
+  wait_for("1 running: ");
+  EXPECT_EQ(told_.states[1].trouble, "");
+  EXPECT_EQ(told_.count("1 ended"), 0U);
+  EXPECT_EQ(cluster_.count("DELETE"), 0U);
+}
+
+TEST_F(KubernetesJobsTest, AJobThatIsStoppedWhileItIsAskedWhyItsPodWasDeleted) {
+  const std::string job = submit(1);
+  cluster_.tell("ADDED", job, "Pending");
+  wait_for("1 waiting: ");
+  cluster_.suspend(job);
+  cluster_.fail("GET jobs/", status_reply(503, "ServiceUnavailable", "away"), 1);
+  cluster_.tell("DELETED", job, "Pending");
+  wait_for_call("GET jobs/" + job);
+  remove(1);
+  wait_for("1 ended: ");
+  EXPECT_EQ(cluster_.count("DELETE jobs/"), 1U);
+}
+
 }  // namespace
 }  // namespace metaflow::kube

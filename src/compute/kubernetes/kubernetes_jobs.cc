@@ -19,11 +19,10 @@ constexpr std::size_t kCreatedAtATime = 64;
 // Of the log of an init container that failed.
 constexpr int kLinesOfOthers = 20;
 constexpr std::uint64_t kBytesOfOthers = 1U << 20U;
-constexpr const char* kSuspended = "The job is suspended: a queue of the cluster, such as Kueue, holds it back.";
 
 /// An image that cannot be pulled is tried, and then not tried for a while, in turn: that is no news.
 bool is_pull(std::string_view trouble) {
-  return trouble.starts_with("ErrImagePull") || trouble.starts_with("ImagePullBackOff");
+  return trouble.find("ErrImagePull") != trouble.npos || trouble.find("ImagePullBackOff") != trouble.npos;
 }
 
 std::string label(const Json& object, const char* name) { return text_at(object, {"metadata", "labels", name}); }
@@ -163,10 +162,7 @@ void KubernetesJobs::on_created(Id id, Place& place, const std::string& job, Ans
   record->created = clock_.monotonic_microseconds();
   announce(*record);
   if (record->unwanted) return remove_job(*record);
-  if (answer.object["spec"]["suspend"].boolean().value_or(false)) {
-    record->trouble = kSuspended;
-    tell_waiting(*record, kSuspended, kSuspended, false);
-  }
+  note_suspension(*record, is_suspended(answer.object));
   sweep_later(place);
 }
 
@@ -181,13 +177,15 @@ void KubernetesJobs::on_pod(Change change, const Json& pod) {
   if (job.empty()) job = name.substr(0, name.rfind('-'));  // of one that went while nobody looked, no more is known
   Record* record = find_job(job);
   if (record == nullptr && change == Change::added) return remove_surplus(job, pod);
-  if (record == nullptr || (!record->pod.empty() && record->pod != name)) return;
+  if (record == nullptr || (!record->pod.empty() && record->pod != name) || record->former_pod == name) return;
+  if (record->asking_why) return;
   if (record->ended) {
     record->outlived = change != Change::deleted && state_of_pod(pod).others_run;
     return;
   }
   announce(*record);
   if (record->pod.empty()) record->no_trouble();
+  record->suspended = false;
   record->pod = name;
   PodState state = state_of_pod(pod);
   if (!state.node.empty()) record->node = state.node;
@@ -196,9 +194,9 @@ void KubernetesJobs::on_pod(Change change, const Json& pod) {
     state.by = EndedBy::cluster;
     state.succeeded = false;
     state.cause = cause_of_vanished_pod(record->node);
-    // The job would make another pod, of which nobody knows.
-    remove_job(*record);
+    state.deleted = true;
   }
+  if (state.deleted && !record->unwanted) return ask_why_deleted(*record, std::move(state), pod);
   switch (state.phase) {
     case PodPhase::pending: return on_waiting(*record, state);
     case PodPhase::running: return on_running(*record, state);
@@ -248,6 +246,8 @@ void KubernetesJobs::on_running(Record& record, const PodState& state) {
 }
 
 void KubernetesJobs::on_ended(Record& record, const PodState& state) {
+  // The job would make another pod, of which nobody knows.
+  if (state.deleted) remove_job(record);
   record.ended = true;
   record.succeeded = state.succeeded;
   record.outlived = state.others_run;

@@ -78,7 +78,10 @@ class KubernetesJobs : public compute::RemoteJobs {
     bool creating = false;     // its creation was not answered
     bool unwanted = false;     // it is to be removed
     bool removing = false;     // its deletion was sent
+    bool suspended = false;    // as far as is known: it gets no pod
     std::string pod{};
+    std::string former_pod{};  // that was deleted before its task began
+    bool asking_why = false;   // the pod was deleted, and the job is asked about it
     std::string node{};
     std::string trouble{};    // what events tell: why the job has no pod, or why that is not made ready
     std::string waiting{};    // what the pod waits for
@@ -112,6 +115,9 @@ class KubernetesJobs : public compute::RemoteJobs {
   void tell_waiting(const Record& record, const std::string& trouble, const std::string& notice, bool hopeless);
   void on_running(Record& record, const PodState& state);
   void on_ended(Record& record, const PodState& state);
+  void ask_why_deleted(Record& record, PodState&& state, const Json& pod);
+  void on_deleted(Record& record, PodState&& state, bool suspended);
+  void note_suspension(Record& record, bool suspended);
   void fail_all(Place& place, const std::string& words);
   std::vector<Id> ids_in(const Place& place) const;
 

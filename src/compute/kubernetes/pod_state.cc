@@ -132,6 +132,7 @@ void end_by_cluster(PodState& state, const std::string& what) {
 void end_by_deletion(PodState& state) {
   end_by_cluster(state, "somebody deleted it");
   state.lost = false;
+  state.deleted = true;
 }
 
 /// An init container that failed and is none of ours; null: none.
@@ -157,10 +158,27 @@ void end_by_init_container(PodState& state, const Json& container) {
 }
 
 bool others_run(const Json& status) {
+  const std::string& phase = status["phase"].text();
+  if (phase == "Succeeded" || phase == "Failed") return false;
   for (const Json& each : status["containerStatuses"].items()) {
-    if (each["name"].text() != kContainer && each["state"]["running"].is_object()) return true;
+    if (each["name"].text() != kContainer && !each["state"]["terminated"].is_object()) return true;
   }
   return false;
+}
+
+/// What a container of others waits for, while the task waits for it.
+void wait_for_others(PodState& state, const Json& status) {
+  for (const char* list : {"initContainerStatuses", "containerStatuses"}) {
+    for (const Json& each : status[list].items()) {
+      const std::string& name = each["name"].text();
+      if (!state.waiting.empty() || name == kFetcher || name == kContainer) continue;
+      PodState other;
+      wait(other, each["state"]["waiting"]);
+      if (other.waiting.empty()) continue;
+      state.waiting = fmt::format("its container {}, which is none of the flow's: {}", name, other.waiting);
+      state.hopeless = other.hopeless;
+    }
+  }
 }
 
 /// How the container of the task ended.
@@ -222,7 +240,10 @@ PodState state_of_pod(const Json& pod) {
     state.phase = PodPhase::ended;
     end_of_task(state, terminated);
     const bool was_killed = state.by == EndedBy::task && state.exit_code > kBySignal && state.exit_code != 255;
-    if (was_killed && is_deleted) end_by_deletion(state);
+    if (was_killed && is_deleted) {
+      end_by_deletion(state);
+      state.ran = true;
+    }
   } else if (is_deleted && number(fetched, "exitCode", 0) > kBySignal) {
     end_by_deletion(state);
   } else if (fetched.is_object() && number(fetched, "exitCode", 0) != 0) {
@@ -253,12 +274,23 @@ PodState state_of_pod(const Json& pod) {
     if (scheduled["status"].text() == "False") state.waiting = reason_and_message(scheduled);
     wait(state, fetcher["waiting"]);
     wait(state, task["waiting"]);
+    wait_for_others(state, status);
     if (!state.starting.empty() && fetcher["running"].is_object())
       state.starting += ": the flow's package is being fetched";
     if (!state.waiting.empty()) state.starting.clear();
   }
   state.others_run = state.phase == PodPhase::ended && others_run(status);
   return state;
+}
+
+bool is_suspended(const Json& job) { return job["spec"]["suspend"].boolean().value_or(false); }
+
+bool was_suspended(const Json& job, std::string_view since) {
+  return is_suspended(job) || condition(job["status"], "Suspended")["lastTransitionTime"].text() > since;
+}
+
+void end_by_suspension(PodState& state) {
+  end_by_cluster(state, "its job was suspended, by a queue of the cluster, such as Kueue, or by hand");
 }
 
 PodWarning warning_of(const Json& event) {

@@ -24,8 +24,10 @@ struct PodState : compute::JobEnd {
   std::string waiting{};
   /// "ContainerCreating": its node makes it ready, and tells of trouble by events alone.
   std::string starting{};
-  /// The task has ended, and other containers of its pod run on: what a webhook has added.
+  /// The task has ended, and other containers of its pod have not: what a webhook has added.
   bool others_run = false;
+  /// It was deleted, and nothing in it says why: its job may.
+  bool deleted = false;
   /// Of a pod that an init container of others has ended: its name.
   std::string failed_container{};
   /// Waiting does not help: a bad image, a missing secret. What an autoscaler or a quota may cure is not that.
@@ -43,6 +45,15 @@ struct NoPod {
 
 /// `event`: core/v1 Event, a warning about the job.
 NoPod why_no_pod(const base::Json& event);
+
+/// Whether a job is suspended: by a queue, or by hand. It has no pod then.
+bool is_suspended(const base::Json& job);
+
+/// Whether it is, or was after this time (as the cluster writes it; empty: any).
+bool was_suspended(const base::Json& job, std::string_view since);
+
+/// A pod that has ended because of that.
+void end_by_suspension(PodState& state);
 
 /// What keeps a node from making a pod ready.
 struct PodWarning {

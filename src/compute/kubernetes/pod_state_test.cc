@@ -48,6 +48,24 @@ Json with_init_containers(Json pod, Json statuses) {
   return pod;
 }
 
+TEST(PodState, WhatContainersOfOthersWaitForIsTold) {
+  auto state = [](Json state_of_proxy) {
+    const Json proxy{{"name", "istio-proxy"}, {"state", std::move(state_of_proxy)}};
+    const Json fetcher{{"name", kFetcher}, {"state", waiting("PodInitializing", "")}};
+    return state_of_pod(
+        with_init_containers(pod("Pending", waiting("PodInitializing", "")), Json::list({proxy, fetcher})));
+  };
+  const PodState no_image = state(waiting("ImagePullBackOff", "Back-off pulling image \"mesh\""));
+  EXPECT_EQ(no_image.waiting,
+            "its container istio-proxy, which is none of the flow's: ImagePullBackOff: Back-off pulling image "
+            "\"mesh\"");
+  EXPECT_TRUE(no_image.hopeless);
+  const PodState restarting = state(waiting("CrashLoopBackOff", "back-off 40s restarting failed container"));
+  EXPECT_THAT(restarting.waiting, HasSubstr("istio-proxy, which is none of the flow's: CrashLoopBackOff: back-off"));
+  EXPECT_FALSE(restarting.hopeless) << "it is tried again";
+  EXPECT_EQ(state(waiting("PodInitializing", "")).waiting, "");
+}
+
 TEST(PodState, AnInitContainerOfOthersThatFailedIsNamed) {
   const Json proxy{{"name", "istio-init"}, {"state", terminated(126, "Error", "a\nb\niptables: denied\n")}};
   const PodState state =
@@ -75,6 +93,7 @@ TEST(PodState, OtherContainersMayOutliveTheTask) {
   EXPECT_TRUE(with_sidecar("Running", terminated(0, "Completed"), running).succeeded);
   EXPECT_TRUE(with_sidecar("Running", terminated(3, "Error"), running).others_run);
   EXPECT_FALSE(with_sidecar("Running", running, running).others_run);
+  EXPECT_TRUE(with_sidecar("Running", terminated(0, "Completed"), waiting("ImagePullBackOff", "")).others_run);
   EXPECT_FALSE(with_sidecar("Failed", terminated(3, "Error"), terminated(0, "Completed")).others_run);
 }
 

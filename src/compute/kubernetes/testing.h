@@ -84,6 +84,11 @@ class SmallCluster {
     const std::scoped_lock lock(mutex_);
     suspends_ = true;
   }
+  /// A queue takes a job back, or lets it go on.
+  void suspend(const std::string& job, bool suspended = true) {
+    const std::scoped_lock lock(mutex_);
+    jobs_.at(job).find("spec")->set("suspend", suspended);
+  }
   /// Somebody else deletes a job.
   void lose(const std::string& job) {
     const std::scoped_lock lock(mutex_);

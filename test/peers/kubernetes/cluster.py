@@ -6,7 +6,7 @@ import yaml
 
 from ..containers.images import Images
 from ..containers.runtime import Permissions, Runtime
-from . import access, defaults, quota, resources
+from . import access, defaults, quota, resources, webhooks
 from .errors import ApiError, forbidden
 from .events import Recorder
 from .faults import Faults
@@ -37,7 +37,7 @@ class Cluster:
         for rule in scenario.get("rules", ()):
             self.faults.add(rule)
         self.events = Recorder(self.store)
-        self.verbs = Verbs(self.store, self.schema, self._propagate, self._admit_pod)
+        self.verbs = Verbs(self.store, self.schema, self._propagate, self._admit)
         self.jobs = JobController(self.store, self.verbs, self.events, pace)
         nodes = [Node(**node) for node in scenario.get("nodes", [_DEFAULT_NODE])]
         self.scheduler = Scheduler(self.store, self.events, self.faults, nodes, pace)
@@ -59,8 +59,13 @@ class Cluster:
     def _propagate(self, job, policy):
         return self.jobs.propagate(job, policy)
 
+    def _admit(self, obj):
+        """Admission: webhooks have their say; of a pod, the service account must be there, and the quota must allow it."""
+        webhooks.admit(self.faults, obj)
+        if obj["kind"] == "Pod":
+            self._admit_pod(obj)
+
     def _admit_pod(self, pod):
-        """Admission: the service account must be there, and the quota must allow it."""
         metadata = pod["metadata"]
         namespace, account = metadata["namespace"], pod["spec"].get("serviceAccountName", "default")
         if self.store.get(SERVICE_ACCOUNTS, namespace, account) is None:

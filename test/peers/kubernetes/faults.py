@@ -1,4 +1,4 @@
-"""Misbehaviour: rules say which requests and which pods have an accident."""
+"""Misbehaviour: rules say which requests and which pods have an accident, and what webhooks do to what is created."""
 
 import re
 
@@ -7,9 +7,11 @@ from . import selectors
 
 _REQUEST_FIELDS = {"verb", "resource", "name", "namespace", "user", "action", "code", "reason", "message", "retryAfter", "seconds", "bytes", "events"}
 _POD_FIELDS = {"pods", "action", "after", "message", "exitCode", "evictAfter"}
+_ADMISSION_FIELDS = {"admission", "name", "action", "code", "message", "webhook", "containers", "initContainers"}
 REQUEST_ACTIONS = ("status", "drop", "lose", "slow", "reset", "expire", "cut", "garbage", "stall")
 ACTIONS_BEFORE_START = ("unschedulable", "image-pull", "invalid-image", "create-container-error", "never-start", "no-sandbox", "failed-mount")
 ACTIONS_WHILE_RUNNING = ("oom", "exit", "evict", "preempt", "node-pressure", "vanish", "node-lost", "node-rebooted")
+ADMISSION_ACTIONS = {"jobs": ("deny", "suspend"), "pods": ("deny", "inject")}
 POD_ACTIONS = ACTIONS_BEFORE_START + ACTIONS_WHILE_RUNNING
 
 
@@ -17,19 +19,20 @@ class Rule(rules.Rule):
     """A kind of accident, and whom it happens to."""
 
     def __init__(self, number, text):
-        unknown = set(text) - (_POD_FIELDS if "pods" in text else _REQUEST_FIELDS) - rules.TURNS
+        unknown = set(text) - (_POD_FIELDS if "pods" in text else _ADMISSION_FIELDS if "admission" in text else _REQUEST_FIELDS) - rules.TURNS
         if unknown:
             raise ValueError(f"a rule has no field {sorted(unknown)[0]!r}: {text}")
-        actions = POD_ACTIONS if "pods" in text else REQUEST_ACTIONS
+        actions = POD_ACTIONS if "pods" in text else ADMISSION_ACTIONS[text["admission"]] if "admission" in text else REQUEST_ACTIONS
         if text.get("action") not in actions:
-            raise ValueError(f"{text.get('action')!r} is no action of {'pods' if 'pods' in text else 'requests'}: {', '.join(actions)}")
+            whose = "pods" if "pods" in text else "webhooks" if "admission" in text else "requests"
+            raise ValueError(f"{text.get('action')!r} is no action of {whose}: {', '.join(actions)}")
         super().__init__(number, text)
         if "pods" in text:
             self._labels = selectors.parse_labels(text["pods"].get("labels", ""))
 
     def hits_request(self, request, user):
         text = self.text
-        if "pods" in text:
+        if "pods" in text or "admission" in text:
             return False
         for key, value in (
             ("verb", request.verb),
@@ -53,6 +56,13 @@ class Rule(rules.Rule):
             return False
         return self._labels(metadata.get("labels") or {}) and self.is_due()
 
+    def hits_admission(self, resource, obj):
+        text = self.text
+        if text.get("admission") != resource:
+            return False
+        metadata = obj["metadata"]
+        return re.fullmatch(text.get("name", ".*"), metadata.get("name", metadata.get("generateName", ""))) and self.is_due()
+
 
 class Faults(rules.Rules):
     """The rules that hold now."""
@@ -66,3 +76,7 @@ class Faults(rules.Rules):
 
     def of_pod(self, pod):
         return next((rule for rule in self.rules if rule.hits_pod(pod)), None)
+
+    def of_admission(self, resource, obj):
+        """What webhooks do to an object that is created: all rules that hit it."""
+        return [rule for rule in self.rules if rule.hits_admission(resource, obj)]

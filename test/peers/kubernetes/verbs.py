@@ -5,7 +5,7 @@ import json
 import uuid
 
 from . import defaults, errors, fields, patches, schema, validation
-from .resources import NAMESPACES, PODS, RESOURCE_QUOTAS, SERVICE_ACCOUNTS
+from .resources import JOBS, NAMESPACES, PODS, RESOURCE_QUOTAS, SERVICE_ACCOUNTS
 from .selectors import selector
 from .store import key_of, now, suffix
 
@@ -69,11 +69,11 @@ def parse_body(resource, content_type, data):
 class Verbs:
     """The verbs, on a store."""
 
-    def __init__(self, store, checks, propagate, admit_pod):
+    def __init__(self, store, checks, propagate, admit):
         self.store = store
         self.schema = checks
         self._propagate = propagate
-        self._admit_pod = admit_pod
+        self._admit = admit
 
     # Reading.
 
@@ -151,8 +151,8 @@ class Verbs:
             raise errors.ApiError(500, "", "etcdserver: request is too large")
         if self.store.get(resource, given.get("namespace", ""), given["name"]) is not None:
             raise errors.already_exists(resource, given["name"])
-        if resource is PODS:
-            self._admit_pod(obj)
+        if resource in (JOBS, PODS):
+            self._admit(obj)
         obj["metadata"]["managedFields"] = fields.created(obj, manager)
         if query.get("dryRun"):
             return {**obj, "metadata": {**obj["metadata"], "creationTimestamp": now()}}
@@ -186,7 +186,7 @@ class Verbs:
         """A pod that a controller makes: complete but for its name."""
         if "name" not in obj["metadata"]:
             obj["metadata"]["name"] = obj["metadata"]["generateName"] + suffix()
-        self._admit_pod(obj)
+        self._admit(obj)
         obj["metadata"]["managedFields"] = fields.created(obj, "kube-controller-manager")
         return self.store.create(PODS, obj)
 
