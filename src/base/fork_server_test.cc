@@ -100,7 +100,8 @@ TEST_F(ForkServerTest, ItsCopiesBeginAsIfExecuted) {
   const auto first_line_off = [](const std::string& text) { return text.substr(text.find('\n') + 1); };
   std::string number;
   for (const char* value : {"one", "two", ""}) {
-    const std::string executed = read_until_ended(start_process({own_executable()}, kArguments, with(value)));
+    const std::string executed =
+        read_until_ended(std::get<Child>(try_start_process({own_executable()}, kArguments, with(value))));
     const auto child = start(server, with(value));
     ASSERT_TRUE(child);
     const std::string copied = read_until_ended(*child);
