@@ -140,7 +140,7 @@ int resume(Context& context, ResumeCommandOptions& options) {
   if (options.take_over) warn_of_holder(watch, before);
   kill_leftovers(watch, before);
   settle_jobs(context, origin_run);
-  if (const auto loss = keeper.loss()) {
+  if (const auto loss = keeper.await_certainty()) {  // the machine was suspended, perhaps
     const Error lost = lost_lease(context, *loss);
     Context::echo_always(fmt::format("{}\n", lost.what()));
     throw Error(lost);

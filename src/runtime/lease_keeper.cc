@@ -164,6 +164,18 @@ bool LeaseKeeper::holds() const {
   return true;
 }
 
+std::optional<LeaseLoss> LeaseKeeper::await_certainty() {
+  constexpr int kLookEvery = 1000;
+  while (!holds()) {
+    notice();
+    if (auto lost = loss()) return lost;
+    pollfd changed{event(), POLLIN, 0};
+    ::poll(&changed, 1, kLookEvery);
+    clear_event();
+  }
+  return std::nullopt;
+}
+
 std::optional<LeaseLoss> LeaseKeeper::loss() const {
   for (const auto& lease : shared_->all()) {
     if (auto loss = lease->loss()) return loss;

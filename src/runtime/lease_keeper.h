@@ -39,6 +39,8 @@ class LeaseKeeper {
 
   /// Whether all of them are held, now.
   bool holds() const;
+  /// While that is in doubt, waits. Nothing: they are held; else the loss.
+  std::optional<LeaseLoss> await_certainty();
   /// Of the first that was lost.
   std::optional<LeaseLoss> loss() const;
 

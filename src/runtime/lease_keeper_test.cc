@@ -83,6 +83,18 @@ TEST_F(LeaseKeeperTest, WhatALeaseHasNewToSayIsWrittenSoon) {
   while (lease_holder({*storage_, clock_}, name_)->run != "23") std::this_thread::yield();
 }
 
+TEST_F(LeaseKeeperTest, DoubtIsWaitedOut) {
+  LeaseKeeper keeper(*storage_, [this] { return open(); });
+  keeper.add(take());
+  EXPECT_FALSE(keeper.await_certainty());
+  clock_.ahead = 2 * LeaseTimes::kTerm;
+  EXPECT_FALSE(keeper.await_certainty()) << "nobody wanted it";
+  LeaseWatch watch({*storage_, clock_}, name_);
+  const auto other = Lease::take(watch, "other", "23", Lease::Taking::at_once);
+  clock_.ahead = 4 * LeaseTimes::kTerm;
+  EXPECT_EQ(keeper.await_certainty()->to->user, "other");
+}
+
 TEST_F(LeaseKeeperTest, AtTheEndTheyAreGivenBack) {
   {
     LeaseKeeper keeper(*storage_, [this] { return open(); });
