@@ -30,6 +30,9 @@ Cloner::Cloner(const RunServices& services, const RunOptions& options, Frontier&
 
 void Cloner::clone(const std::function<bool()>& stopping) {
   while (!frontier_.empty() && !stopping()) {
+    // A slow reader gets everything, here too: millions of clones are more than is kept for it.
+    while (services_.reporter.congested() && !stopping()) services_.loop.run_once();
+    if (stopping()) break;
     std::vector<Adopted> tasks = take_finished();
     for (Adopted& task : tasks) {
       if (!report_.progress(task.work.step).started) origin_.check_types(task.work.step, *task.finished, task.data);

@@ -55,6 +55,22 @@ TEST(RunClone, ARunThatWasDoneIsTakenOverWhole) {
   EXPECT_THAT(world.committed("inner", "18"), SizeIs(9));
 }
 
+TEST(RunClone, WaitsForAReaderThatIsBehind) {
+  RunWorld world(*nested_graph());
+  world.expect_done();
+  world.reporter.is_congested = true;
+  int waited = 0;
+  world.on_turn = [&](int) {
+    if (++waited < 5) {
+      EXPECT_THAT(world.committed("start", "18"), IsEmpty());
+    } else {
+      world.reporter.is_congested = false;
+    }
+  };
+  world.expect_done("18", "17");
+  EXPECT_GE(waited, 5);
+}
+
 TEST(RunClone, OfAForeachTheItemsThatAreMissing) {
   RunWorld world(*fan_out_graph());
   world.items["start"] = 200;  // more than are read together

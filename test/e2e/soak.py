@@ -108,6 +108,7 @@ class Soak:
         self.store = self.directory / ".metaflow/Wide"
         self.figures = collections.Counter()
         self.grown = []
+        self.ends = []
         self.begin = time.monotonic()
         self.disturbed_until = self.begin + seconds
         self.pace_of_ends = max(seconds / ENDS, 5)
@@ -124,7 +125,7 @@ class Soak:
         return True
 
     def _make_room(self, size):
-        subprocess.run(["mount", "-o", f"remount,size={size},nr_inodes=0", self.directory], check=True)
+        subprocess.run(["mount", "-o", f"remount,size={size},nr_inodes=0", self.directory], check=True, capture_output=True)
 
     def is_over(self):
         return time.monotonic() > self.disturbed_until
@@ -236,7 +237,10 @@ class Soak:
 
     def end_it(self):
         guard = self.process.pid
-        what = self.random.choice(["scheduler", "guard", "all", "task", "SIGTERM", "SIGINT", "SIGHUP", "full disk"])
+        if not self.ends:  # each of them, in some order
+            self.ends = ["scheduler", "guard", "all", "task", "SIGTERM", "SIGINT", "SIGHUP", "full disk"]
+            self.random.shuffle(self.ends)
+        what = self.ends.pop()
         self.figures["ends: " + what] += 1
         scheduler = scheduler_of(guard)
         if what == "scheduler" and scheduler:
@@ -252,10 +256,19 @@ class Soak:
         elif what.startswith("SIG"):
             send(guard, getattr(signal, what))
         elif what == "full disk" and self.has_disk:
-            now = os.statvfs(self.directory)
-            self._make_room((now.f_blocks - now.f_bfree) * now.f_frsize)
-            time.sleep(self.random.uniform(0.1, 3))
+            self._fill_the_disk()
+            time.sleep(self.random.uniform(0.5, 4))
             self._make_room(ROOM)
+
+    def _fill_the_disk(self):
+        """Up to what little is needed between a look and the order."""
+        for left in (1 << 20, 1 << 22, 1 << 24):
+            now = os.statvfs(self.directory)
+            try:
+                return self._make_room((now.f_blocks - now.f_bfree) * now.f_frsize + left)
+            except subprocess.CalledProcessError:
+                pass
+        raise AssertionError("the disk cannot be filled")
 
     # --- what it survives
 
