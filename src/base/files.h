@@ -43,7 +43,8 @@ class Fd {
 
 using Parts = std::span<const std::span<const std::byte>>;
 
-/// The whole file; nothing if it does not exist. Files from 64 KiB on are mapped.
+/// The whole file; nothing if it does not exist. Files from 64 KiB on are mapped; if others can make the file shorter,
+/// a copy is: of a file from 64 MiB on, in the temporary directory.
 std::optional<SharedBytes> read_file(const std::string& path);
 
 /// The same of an open file; nothing if what it is about has gone (in /proc).

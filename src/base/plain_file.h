@@ -3,6 +3,7 @@
 // thrown.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -11,8 +12,13 @@
 
 namespace metaflow::base {
 
-/// As read_file.
-std::optional<SharedBytes> read_plain_file(const std::string& path);
+/// Bytes: of a record of one thing, and of one that grows with a run. A file may say that it has any size, and take no
+/// block of the disk for it.
+inline constexpr std::uint64_t kMostOfRecord = std::uint64_t{64} << 20U;
+inline constexpr std::uint64_t kMostOfLog = std::uint64_t{4} << 30U;
+
+/// As read_file. More than `most` bytes are an error.
+std::optional<SharedBytes> read_plain_file(const std::string& path, std::uint64_t most = ~std::uint64_t{0});
 
 /// `flags`: of open(2); what they make has the mode that the umask leaves.
 Fd open_plain_file(const std::string& path, int flags);

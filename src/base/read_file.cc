@@ -4,39 +4,85 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <memory>
 
 #include <metaflow/error.h>
 
 #include "base/format.h"
 #include "base/plain_file.h"
 #include "base/system_call.h"
+#include "base/temporary.h"
 #include "base/text.h"
+#include "base/trusted_file.h"
 
 namespace metaflow::base {
 
 namespace {
 
 constexpr std::size_t kMapFrom = 64 * 1024;
-constexpr std::size_t kCopyUpTo = 256 * 1024 * 1024;  // bytes, of a file of somebody else
+constexpr std::size_t kCopyFrom = 64 * 1024 * 1024;  // on the disk rather than in memory
 
-/// Who can make a mapped file shorter can end its reader, by SIGBUS. So what belongs to others is copied, up to a size
-/// at which a copy would cost more than that risk.
-bool is_mapped(const struct stat& status) {
-  if (static_cast<std::size_t>(status.st_size) < kMapFrom) return false;
-  const bool is_ours = status.st_uid == ::geteuid() || status.st_uid == 0;
-  return is_ours || static_cast<std::size_t>(status.st_size) > kCopyUpTo;
+/// Whether others can make the file shorter. That of a mapped file ends its reader, by SIGBUS.
+bool can_be_cut_by_others(const struct stat& status) {
+  if (status.st_uid != ::geteuid() && status.st_uid != 0) return true;
+  if ((status.st_mode & S_IWOTH) != 0) return true;
+  return (status.st_mode & S_IWGRP) != 0 && is_shared_group(status.st_gid, status.st_uid);
 }
 
 SharedBytes map_file(const Fd& fd, std::size_t size, const std::string& path) {
   // A fault on a page that is not in memory reads all around it, megabytes if the disk is set so; reading brings in
   // little, and the begin is what is looked at first. An error would come again with the fault.
+  if (size == 0) return {};
   char first = 0;
   [[maybe_unused]] const ssize_t n = ::pread(fd.get(), &first, 1, 0);
   void* mapped = fails_at("map") ? MAP_FAILED : ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd.get(), 0);
   if (mapped == MAP_FAILED) throw_errno("map", path, errno);
   std::shared_ptr<const void> owner(mapped, [size](const void* p) { ::munmap(const_cast<void*>(p), size); });
   return SharedBytes({static_cast<const std::byte*>(mapped), size}, std::move(owner));
+}
+
+/// Copies what stands between two offsets. The offset that was reached: less than `end` if the file ends before.
+off_t copy_range(const Fd& fd, SpoolFile& copy, off_t begin, off_t end, const std::string& path) {
+  constexpr off_t kPiece = 1 << 20;
+  std::unique_ptr<std::byte[]> buffer;
+  while (begin < end) {
+    loff_t from = begin;
+    loff_t to = begin;
+    ssize_t n = -1;
+    if (!buffer) {
+      n = system_call("read", [&] {
+        return ::copy_file_range(fd.get(), &from, copy.fd(), &to, static_cast<std::size_t>(end - begin), 0);
+      });
+    }
+    if (n < 0) {  // of another file system, or one that cannot do this
+      if (!buffer) buffer = std::make_unique_for_overwrite<std::byte[]>(kPiece);
+      const auto most = static_cast<std::size_t>(std::min(end - begin, kPiece));
+      n = system_call("read", [&] { return ::pread(fd.get(), buffer.get(), most, begin); });
+      if (n < 0) throw_errno("read", path, errno);
+      if (n > 0) copy.write({buffer.get(), static_cast<std::size_t>(n)}, static_cast<std::uint64_t>(begin));
+    }
+    if (n == 0) break;
+    begin += n;
+  }
+  return begin;
+}
+
+/// A copy that nobody else can open, mapped: it may be larger than the memory. Where the file system can, it shares its
+/// blocks. Holes stay holes: a file of many terabytes may have no block on the disk.
+SharedBytes copy_file(const Fd& fd, off_t size, const std::string& path) {
+  SpoolFile copy = make_temporary_file();
+  for (off_t end = 0; end < size;) {
+    off_t begin = ::lseek(fd.get(), end, SEEK_DATA);
+    if (begin < 0 && errno == ENXIO) break;  // a hole until the end
+    if (begin < 0) begin = end;
+    const off_t hole = ::lseek(fd.get(), begin, SEEK_HOLE);
+    end = hole < 0 ? size : std::min(hole, size);
+    if (const off_t reached = copy_range(fd, copy, begin, end, path); reached < end) size = end = reached;
+  }
+  if (::ftruncate(copy.fd(), size) != 0) throw_errno("write a copy of", path, errno);
+  return map_file(Fd(copy.release()), static_cast<std::size_t>(size), path);
 }
 
 struct stat examine(const Fd& fd, const std::string& path) {
@@ -48,7 +94,9 @@ struct stat examine(const Fd& fd, const std::string& path) {
 std::optional<SharedBytes> read_examined(const Fd& fd, const struct stat& status, const std::string& path) {
   if (S_ISDIR(status.st_mode)) throw_errno("read", path, EISDIR);
   const auto size = static_cast<std::size_t>(status.st_size);
-  if (is_mapped(status)) return map_file(fd, size, path);
+  const bool is_copied = can_be_cut_by_others(status);
+  if (is_copied && size >= kCopyFrom) return copy_file(fd, status.st_size, path);
+  if (!is_copied && size >= kMapFrom) return map_file(fd, size, path);
   // Special files say size 0; read until the end. That of others is where their size says, if no byte more comes with
   // it.
   std::string text(size == 0 ? 4096 : size + 1, '\0');
@@ -90,8 +138,9 @@ std::optional<SharedBytes> try_read_file(const std::string& path) {
 
 namespace {
 
-[[noreturn]] void refuse_plain(const std::string& path, std::string_view what) {
-  throw Error(ErrorCode::data_store, fmt::format("Cannot open '{}': it is {}, not a file", path, what),
+[[noreturn]] void refuse_plain(const std::string& path, std::string_view what,
+                               std::string_view verdict = "not a file") {
+  throw Error(ErrorCode::data_store, fmt::format("Cannot open '{}': it is {}, {}", path, what, verdict),
               fmt::format("Look who made it: ls -l {}", shell_quoted(path)));
 }
 
@@ -117,8 +166,10 @@ PlainFile open_plain(const std::string& path, int flags, const char* point) {
 
 }  // namespace
 
-std::optional<SharedBytes> read_plain_file(const std::string& path) {
+std::optional<SharedBytes> read_plain_file(const std::string& path, std::uint64_t most) {
   const PlainFile file = open_plain(path, O_RDONLY, "open");
+  if (file.fd && static_cast<std::uint64_t>(file.status.st_size) > most)
+    refuse_plain(path, fmt::format("of {}", human_bytes(static_cast<std::uint64_t>(file.status.st_size))), "too large");
   if (file.fd) return read_examined(file.fd, file.status, path);
   if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
   throw_errno("open", path, errno);

@@ -71,6 +71,19 @@ std::optional<std::string> judge(const struct stat& status, uid_t user, const ch
 
 }  // namespace
 
+bool is_shared_group(gid_t group, uid_t owner) {
+  // Asked for every file of a store, and mostly about the same group. Who knows it may be a server.
+  struct Answer {
+    gid_t group;
+    uid_t owner;
+    bool is_shared;
+  };
+  thread_local std::optional<Answer> last;
+  if (!last || last->group != group || last->owner != owner)
+    last = Answer{group, owner, shared_group(group, owner).has_value()};
+  return last->is_shared;
+}
+
 std::optional<JudgedFile> read_judged_file(const std::string& path, uid_t user) {
   // What is judged is what was opened: the path may lead elsewhere a moment later.
   const std::string place = directory_of(path);

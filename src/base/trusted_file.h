@@ -25,4 +25,8 @@ struct JudgedFile {
 /// called sudo is the user. A group that has only the owner in it is nobody else.
 std::optional<JudgedFile> read_judged_file(const std::string& path, uid_t user = ::geteuid());
 
+/// Whether a group has others in it than a user, whose own it may be: many systems make one with each user, which files
+/// then can be written by.
+bool is_shared_group(gid_t group, uid_t owner);
+
 }  // namespace metaflow::base

@@ -1,6 +1,10 @@
 #include "store/local/local_storage.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <exception>
 #include <thread>
@@ -38,12 +42,21 @@ class LastFailure {
   std::exception_ptr what_ MF_GUARDED_BY(mutex_);
 };
 
+/// "Flow/data/ab/abc...": as large as a value may be.
+bool is_blob(std::string_view path) {
+  const std::size_t flow = path.find('/');
+  return flow != std::string_view::npos && path.substr(flow + 1).starts_with("data/");
+}
+
 }  // namespace
 
 std::vector<std::optional<base::SharedBytes>> LocalStorage::get(std::span<const std::string> paths) {
   std::vector<std::optional<base::SharedBytes>> contents;
   contents.reserve(paths.size());
-  for (const std::string& path : paths) contents.push_back(base::read_plain_file(full(path)));
+  for (const std::string& path : paths) {
+    contents.push_back(is_blob(path) ? base::read_plain_file(full(path))
+                                     : base::read_plain_file(full(path), base::kMostOfLog));
+  }
   return contents;
 }
 
@@ -75,7 +88,7 @@ std::vector<bool> LocalStorage::copy(std::span<const Copy> copies) {
 
 bool LocalStorage::copy_one(const Copy& copy) {
   if (base::link_file(full(copy.from), full(copy.to))) return true;
-  const auto content = base::read_plain_file(full(copy.from));
+  const auto content = base::read_plain_file(full(copy.from), base::kMostOfLog);
   if (content) store::put(*this, OwnedObject{copy.to, *content});
   return content.has_value();
 }
@@ -96,8 +109,10 @@ bool LocalStorage::has_blob(const std::string& path, std::uint64_t size) const {
   const auto found = base::file_size(path);
   if (!found) return false;
   if (*found == size) return true;
-  const auto content = base::read_plain_file(path);
-  return content && value::is_gzip(content->bytes());
+  const base::Fd file = base::open_plain_file(path, O_RDONLY);
+  std::array<std::byte, 16> begin{};
+  const ssize_t count = ::pread(file.get(), begin.data(), begin.size(), 0);
+  return count > 0 && value::is_gzip(std::span(begin).first(static_cast<std::size_t>(count)));
 }
 
 void LocalStorage::create_side_file(const std::string& path) {
