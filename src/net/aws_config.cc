@@ -3,10 +3,12 @@
 #include <pwd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 #include <metaflow/error.h>
 
+#include "base/ascii.h"
 #include "base/files.h"
 #include "base/format.h"
 #include "base/text.h"
@@ -37,6 +39,13 @@ Variables own_variables() {
     if (value == nullptr || *value == '\0') return std::nullopt;
     return value;
   };
+}
+
+bool is_region(std::string_view name) {
+  constexpr std::size_t kLongest = 63;  // of a label of a host's name
+  return !name.empty() && name.size() <= kLongest && std::all_of(name.begin(), name.end(), [](char c) {
+    return base::is_lower(c) || base::is_digit(c) || c == '-';
+  });
 }
 
 Ini parse_ini(std::string_view text) {
@@ -115,10 +124,13 @@ std::optional<std::string> AwsConfig::setting(const std::string& profile, const 
 }
 
 std::optional<std::string> AwsConfig::region() const {
-  for (const char* name : {"AWS_REGION", "AWS_DEFAULT_REGION"}) {
-    if (auto region = variables_(name)) return region;
-  }
-  return setting(profile_, "region");
+  auto region = variables_("AWS_REGION");
+  if (!region) region = variables_("AWS_DEFAULT_REGION");
+  if (!region) region = setting(profile_, "region");
+  if (region && !is_region(*region))
+    throw Error(ErrorCode::invalid_command, fmt::format("'{}' is not an AWS region", *region),
+                "Set AWS_REGION to one, us-east-1 for instance.");
+  return region;
 }
 
 std::optional<std::string> AwsConfig::endpoint(const std::string& service) const {

@@ -18,6 +18,9 @@ using IniSection = std::map<std::string, std::string>;
 using Ini = std::map<std::string, IniSection>;
 Ini parse_ini(std::string_view text);
 
+/// Whether a region can be called so. It becomes a part of the names of hosts, to which keys are sent.
+bool is_region(std::string_view name);
+
 class AwsConfig {
  public:
   /// Reads the files. Throws Error{invalid_command} if a profile that was asked for does not exist.
@@ -37,7 +40,7 @@ class AwsConfig {
   /// A section such as "sso-session x".
   const IniSection* section(const std::string& name) const;
 
-  /// AWS_REGION, AWS_DEFAULT_REGION, the profile's; nothing if none says.
+  /// AWS_REGION, AWS_DEFAULT_REGION, the profile's; nothing if none says. Throws Error{invalid_command} if it is none.
   std::optional<std::string> region() const;
   /// What was configured in the place of AWS's own endpoint of a service ("s3", "sts", "sso_oidc"); nothing if nothing
   /// was.

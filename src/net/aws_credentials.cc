@@ -142,7 +142,7 @@ std::optional<std::string> AwsCredentialProvider::region() {
   if (auto region = config_.region()) return region;
   if (!machines_) return std::nullopt;
   if (!machine_region_) machine_region_ = machine_metadata("/latest/meta-data/placement/region").value_or("");
-  return machine_region_->empty() ? std::nullopt : machine_region_;
+  return is_region(*machine_region_) ? machine_region_ : std::nullopt;
 }
 
 AwsCredentials AwsCredentialProvider::find() {

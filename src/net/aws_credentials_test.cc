@@ -247,11 +247,12 @@ TEST_F(AwsCredentialsTest, TheContainersTokenGoesNowhereElse) {
 }
 
 TEST_F(AwsCredentialsTest, TheMachine) {
+  std::string region = "us-west-2";
   TestServer imds([&](const Received& request) {
     if (request.method == "PUT") return Reply{.body = "imds-token"};
     if (request.headers.at("x-aws-ec2-metadata-token") != "imds-token") return Reply{.status = 401};
     if (request.target.ends_with("/security-credentials/")) return Reply{.body = "my-role"};
-    if (request.target.ends_with("/region")) return Reply{.body = "us-west-2"};
+    if (request.target.ends_with("/region")) return Reply{.body = region};
     EXPECT_THAT(request.target, EndsWith("/my-role"));
     return Reply{
         .body =
@@ -261,6 +262,11 @@ TEST_F(AwsCredentialsTest, TheMachine) {
   variables_["AWS_EC2_METADATA_SERVICE_ENDPOINT"] = imds.url("/");
   EXPECT_EQ(access_key(), "EC2");
   EXPECT_EQ(provider().region(), "us-west-2");
+  // It is a part of the names of the hosts that keys are sent to.
+  provider_.reset();
+  region = "evil.com/";
+  EXPECT_EQ(access_key(), "EC2");
+  EXPECT_EQ(provider().region(), std::nullopt);
 }
 
 TEST_F(AwsCredentialsTest, SingleSignOn) {
@@ -280,6 +286,12 @@ TEST_F(AwsCredentialsTest, SingleSignOn) {
        "[default]\nsso_session = corp\nsso_account_id = 123\nsso_role_name = Dev Role\n"
        "[sso-session corp]\nsso_region = eu-x-1\nsso_start_url = https://corp/start\n");
   EXPECT_THAT(failure(), HasSubstr("aws sso login --profile default"));
+  provider_.reset();
+  variables_["AWS_CONFIG_FILE"] = home_ + "/elsewhere";
+  file("elsewhere", "[default]\nsso_account_id = 123\nsso_region = evil.com/\nsso_start_url = https://corp/start\n");
+  EXPECT_THAT(failure(), HasSubstr("'evil.com/' is not an AWS region"));
+  variables_.erase("AWS_CONFIG_FILE");
+  provider_.reset();
   const std::string path = home_ + "/.aws/sso/cache/ee0bfd2552fbd840c02cc48b6e823320543c450f.json";  // SHA-1 of "corp"
   base::replace_file(path, R"({"accessToken": "old-token", "expiresAt": "2026-09-21T14:00:00Z"})");
   EXPECT_THAT(failure(), HasSubstr("has expired"));

@@ -61,6 +61,9 @@ TEST_F(AwsSessionTest, KeysAreNotSentWhereTheyCanBeReadOnTheWay) {
 TEST_F(AwsSessionTest, NoRegion) {
   variables_.erase("AWS_REGION");
   EXPECT_THAT(message_of([&] { session().region(); }), HasSubstr("No AWS region is configured"));
+  session_.reset();
+  variables_["AWS_REGION"] = "evil.com/#";
+  EXPECT_THAT(message_of([&] { session().region(); }), HasSubstr("'evil.com/#' is not an AWS region"));
 }
 
 TEST_F(AwsSessionTest, KeysThatWereRefusedAreReadAgain) {

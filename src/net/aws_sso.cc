@@ -72,6 +72,7 @@ AwsCredentials sso_credentials(HttpClient& http, const AwsConfig& config, const 
   const std::string start_url = setting("sso_start_url");
   const std::string region = setting("sso_region");
   if (start_url.empty() || region.empty()) throw fail("sso_start_url or sso_region is missing");
+  if (!is_region(region)) throw fail(fmt::format("sso_region '{}' is not an AWS region", region));
 
   const std::string cache_key = session ? *session : start_url;
   const std::string path = fmt::format("{}/.aws/sso/cache/{}.json", config.home(), base::sha1_hex(cache_key));

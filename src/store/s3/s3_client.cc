@@ -6,7 +6,6 @@
 #include <utility>
 #include <vector>
 
-#include "base/ascii.h"
 #include "base/format.h"
 #include "base/hash.h"
 #include "base/text.h"
@@ -285,10 +284,7 @@ bool S3Client::learn_region(const std::string& bucket, const S3Response& respons
   if (region.empty()) {
     if (const auto xml = net::parse_xml(response.body)) region = xml->text_of("Region");
   }
-  if (region.empty() || region == region_of(bucket)) return false;
-  const bool plain = std::all_of(region.begin(), region.end(),
-                                 [](char c) { return base::is_lower(c) || base::is_digit(c) || c == '-'; });
-  if (!plain) return false;  // it becomes part of a host's name
+  if (!net::is_region(region) || region == region_of(bucket)) return false;
   regions_[bucket] = region;
   return true;
 }
