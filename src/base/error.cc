@@ -8,18 +8,20 @@ namespace metaflow {
 
 namespace {
 
-/// Some of it may come from a server, a store or a step.
-std::string without_controls(std::string text) {
-  text = base::visible_lines(text);
-  return text;
+constexpr std::size_t kMostWords = 16 * 1024;  // bytes, of a message or a hint
+
+/// Some of it may come from a server, a store or a step, which may have sent megabytes.
+std::string for_people(std::string text) {
+  if (text.size() > kMostWords) text.replace(kMostWords, std::string::npos, "...");
+  return base::visible_lines(text);
 }
 
 }  // namespace
 
 Error::Error(ErrorCode code, std::string message, std::string hint)
     : code_(code),
-      message_(without_controls(std::move(message))),
-      hint_(without_controls(std::move(hint))),
+      message_(for_people(std::move(message))),
+      hint_(for_people(std::move(hint))),
       text_(hint_.empty() ? message_ : message_ + "\n" + hint_) {}
 
 Error Error::of_platform(std::string_view platform, std::string message, std::string hint) {

@@ -67,6 +67,8 @@ TEST(Text, WhatATerminalWouldObeyIsMadeVisible) {
   EXPECT_EQ(visible("a\x1b]52;c;x\x07\n\r\t\x7f"), R"(a\x1b]52;c;x\x07\n\r\t\u007f)");
   EXPECT_EQ(visible(std::string_view("a\0b", 3)), R"(a\x00b)");
   EXPECT_EQ(visible("a\xc2\x9b\xe2\x80\xae\xe2\x80\x8b\xef\xbb\xbf"), R"(a\u009b\u202e\u200b\ufeff)");
+  // A soft hyphen, a filler, a variation selector, a letter of the tags.
+  EXPECT_EQ(visible("a\xc2\xad\xe3\x85\xa4\xef\xb8\x8f\xf3\xa0\x81\xa1"), R"(a\u00ad\u3164\ufe0f\udb40\udc61)");
   EXPECT_EQ(visible("a\xff\xe2\x82"), R"(a\xff\xe2\x82)");
   EXPECT_EQ(visible(visible("\x1b[2J\\")), visible("\x1b[2J\\")) << "doing it twice changes nothing";
 }
@@ -82,6 +84,9 @@ TEST(Text, LinesOfOthersStayLines) {
 TEST(Text, AnErrorDoesNotSteerTheTerminal) {
   const Error error = Error(ErrorCode::data_store, "a\x1b[2J", "b\x07").prefixed("c\x9b");
   EXPECT_STREQ(error.what(), "c\\x9ba\\x1b[2J\nb\\x07");
+  const std::string book(1 << 20, 'x');
+  EXPECT_LT(Error(ErrorCode::data_store, book, book).message().size(), 20'000U);
+  EXPECT_LT(Error(ErrorCode::data_store, book, book).hint().size(), 20'000U);
 }
 
 TEST(Text, OutputKeepsItsColours) {

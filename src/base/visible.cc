@@ -1,6 +1,7 @@
 // What text from elsewhere may put on a terminal.
 #include <algorithm>
 #include <cstdint>
+#include <iterator>
 
 #include "base/format.h"
 #include "base/text.h"
@@ -17,11 +18,31 @@ enum class Passes : std::uint8_t {
   output  // tabs, colours, and characters that join or separate others, which some languages need
 };
 
+struct Range {
+  std::uint32_t first;
+  std::uint32_t last;
+};
+
+/// What Unicode calls Default_Ignorable_Code_Point, and the marks around annotations: two names that differ in these
+/// alone look the same.
+constexpr Range kNotShown[] = {
+    {0xAD, 0xAD},     {0x034F, 0x034F}, {0x061C, 0x061C},   {0x115F, 0x1160},   {0x17B4, 0x17B5},  {0x180B, 0x180F},
+    {0x200B, 0x200F}, {0x202A, 0x202E}, {0x2060, 0x206F},   {0x3164, 0x3164},   {0xFE00, 0xFE0F},  {0xFEFF, 0xFEFF},
+    {0xFFA0, 0xFFA0}, {0xFFF0, 0xFFFB}, {0x1BCA0, 0x1BCA3}, {0x1D173, 0x1D17A}, {0xE0000, 0xE0FFF}};
+
 /// Of a code point beyond ASCII: obeyed, not shown, or shown in another order.
 bool is_invisible(std::uint32_t c, Passes passes) {
   if (c < 0xA0 || (c >= 0x2028 && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069)) return true;
   if (passes == Passes::output) return false;
-  return c == 0x061C || (c >= 0x200B && c <= 0x200F) || (c >= 0x2060 && c <= 0x206F) || c == 0xFEFF;
+  return std::any_of(std::begin(kNotShown), std::end(kNotShown),
+                     [c](const Range& range) { return c >= range.first && c <= range.last; });
+}
+
+/// As in JSON.
+std::string escape_code_point(std::uint32_t code) {
+  if (code <= 0xFFFF) return fmt::format("\\u{:04x}", code);
+  code -= 0x10000;
+  return fmt::format("\\u{:04x}\\u{:04x}", 0xD800 + (code >> 10U), 0xDC00 + (code & 0x3FFU));
 }
 
 constexpr std::size_t kLongestColour = 64;  // bytes
@@ -67,7 +88,7 @@ std::string shown(std::string_view text, Passes passes) {
       const std::string_view sequence = text.substr(at, length);
       const std::uint32_t code = code_point(sequence);
       if (is_invisible(code, passes)) {
-        result += fmt::format("\\u{:04x}", code);
+        result += escape_code_point(code);
       } else {
         result += sequence;
       }

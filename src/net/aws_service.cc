@@ -43,7 +43,7 @@ std::string code_of(const Response& response, const base::Json& body) {
   if (code.empty()) code = body["__type"].text();
   if (code.empty()) code = body["code"].text();
   code = code.substr(0, code.find(':'));
-  return code.substr(code.find('#') + 1);  // npos + 1 is 0
+  return code.substr(code.find('#') + 1, kMostWords);  // npos + 1 is 0
 }
 
 /// On one line.
