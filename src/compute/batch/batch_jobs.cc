@@ -16,7 +16,13 @@ namespace {
 
 constexpr std::uint64_t kKeptLog = 1U << 20U;  // bytes that are shown of CloudWatch's log
 constexpr AttemptId kNone = 0;
+constexpr const char* kNoMachine =
+    "no machine has come for it yet, and AWS Batch says no reason (its console may: the quota of vCPUs, the compute "
+    "environment, its subnets)";
 constexpr const char* kStopped = "Stopped by Metaflow";
+
+/// Without a word of what keeps it.
+bool awaits_machine(const Job& job) { return job.status == JobStatus::runnable && job.reason.empty(); }
 
 JobState waiting_state(const Job& job) {
   const std::string waiting = waiting_of(job);
@@ -130,6 +136,12 @@ void BatchJobs::on_told(Job&& job) {
   if (record->job.status == JobStatus::running)
     return events_.on_state(attempt, {.phase = JobState::Phase::running, .where = "Job is running."});
   events_.on_state(attempt, waiting_state(record->job));
+  if (!awaits_machine(record->job)) return;
+  timers_.after(options_.machine_due, [this, attempt, job = record->id] {
+    const Record* waiting = find(attempt);
+    if (waiting == nullptr || waiting->id != job || waiting->unwanted || !awaits_machine(waiting->job)) return;
+    events_.on_state(attempt, {.trouble = kNoMachine, .notice = fmt::format("Job is RUNNABLE: {}", kNoMachine)});
+  });
 }
 
 void BatchJobs::tell_end(Id attempt, Record& record, compute::JobEnd&& end) {

@@ -30,6 +30,7 @@ struct BatchOptions {
   SubmissionOptions jobs{};
   std::map<std::string, PlacedRequest> requests{};  // by step
   std::int64_t poll_every = 1'000'000;              // microseconds, at the most often
+  std::int64_t machine_due = 180'000'000;  // microseconds that a machine takes to come, usually; then that is told
 };
 
 /// Not thread-safe; lives in the scheduler's event loop.

@@ -152,7 +152,11 @@ class BatchJobsTest : public net::AwsTest {
 // --- from attempt to job
 
 TEST_F(BatchJobsTest, WhatBecomesOfAJobIsToldWhenItChanges) {
+  options_.machine_due = 1000;
   submit(1);
+  set("j1", {{"status", "RUNNABLE"}});
+  wait_for("1 waiting: Job is RUNNABLE: no machine has come for it yet, and AWS Batch says no reason");
+  EXPECT_FALSE(told_.states[1].hopeless);
   set("j1", {{"status", "RUNNABLE"}, {"statusReason", "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY"}});
   wait_for("1 waiting: Job is RUNNABLE: CAPACITY");
   set("j1", {{"status", "RUNNING"}, {"startedAt", 5}});
