@@ -153,6 +153,15 @@ std::string human_seconds(double seconds) {
   return fmt::format("{} h {} min", whole / 3600, whole % 3600 / 60);
 }
 
+std::string shown_value(std::string_view text) {
+  constexpr std::size_t kMost = 100;
+  if (trim(text).empty()) return fmt::format("'{}'", text.substr(0, kMost));
+  if (text.size() <= kMost) return std::string(text);
+  std::size_t end = kMost;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) --end;  // characters are whole
+  return fmt::format("{}... ({} bytes)", text.substr(0, end), text.size());
+}
+
 std::string python_float(double value) {
   if (std::isnan(value)) return "nan";
   if (std::isinf(value)) return value < 0 ? "-inf" : "inf";

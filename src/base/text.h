@@ -59,6 +59,9 @@ std::string grouped(std::uint64_t number);
 /// 1.5 -> "1.5 s"; 75 -> "1 min 15 s"
 std::string human_seconds(double seconds);
 
+/// A value that a user gave, as a message shows it: cut when it is long, and '' where there is nothing to be seen.
+std::string shown_value(std::string_view text);
+
 /// Python's repr() of a float: the shortest text that reads back, "1.0", "1e+16".
 std::string python_float(double value);
 

@@ -137,5 +137,13 @@ TEST(Text, EditDistance) {
   EXPECT_EQ(edit_distance("rnu", "run"), 1U);
 }
 
+TEST(Text, AValueThatAUserGaveIsSeen) {
+  EXPECT_EQ(shown_value("many"), "many");
+  EXPECT_EQ(shown_value(""), "''");
+  EXPECT_EQ(shown_value(" "), "' '");
+  EXPECT_EQ(shown_value(std::string(99, 'x') + "\u00e9" + std::string(99, 'x')),
+            std::string(99, 'x') + "... (200 bytes)");
+}
+
 }  // namespace
 }  // namespace metaflow::base

@@ -341,7 +341,8 @@ std::function<void(const std::string&)> store_number(const std::string& option, 
     std::size_t number = 0;
     const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), number);
     if (parsed.ec != std::errc() || parsed.ptr != digits.data() + digits.size()) {
-      throw Error(ErrorCode::usage, fmt::format("Invalid value for '{}': {} is not a valid integer", option, value));
+      throw Error(ErrorCode::usage,
+                  fmt::format("Invalid value for '{}': {} is not a valid integer", option, base::shown_value(value)));
     }
     if (number < smallest || (negative && number > 0))
       throw Error(ErrorCode::usage,

@@ -15,6 +15,7 @@
 #include "base/format.h"
 #include "base/percent.h"
 #include "base/process.h"
+#include "base/text.h"
 #include "compute/package/package.h"
 #include "compute/remote/step_array.h"
 #include "runtime/supervisor/supervisor.h"
@@ -32,7 +33,8 @@ std::int64_t whole(std::string_view option, std::string_view text) {
   const auto parsed = std::from_chars(text.data(), text.data() + text.size(), number);
   constexpr std::int64_t kMost = 1'000'000'000;
   if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size() || number < 0 || number > kMost)
-    throw Error(ErrorCode::usage, fmt::format("Invalid value for '{}': {} is not a valid integer", option, text));
+    throw Error(ErrorCode::usage,
+                fmt::format("Invalid value for '{}': {} is not a valid integer", option, base::shown_value(text)));
   return number;
 }
 

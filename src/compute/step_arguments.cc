@@ -19,7 +19,8 @@ T number(std::string_view option, std::string_view text) {
   T value{};
   const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
   if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size()) {
-    throw Error(ErrorCode::usage, fmt::format("Invalid value for '{}': {} is not a valid integer", option, text));
+    throw Error(ErrorCode::usage,
+                fmt::format("Invalid value for '{}': {} is not a valid integer", option, base::shown_value(text)));
   }
   return value;
 }

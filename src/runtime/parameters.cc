@@ -33,8 +33,11 @@ std::string_view type_word(ParameterType type) {
   return "text";
 }
 
-[[noreturn]] void not_valid(const std::string& option, const std::string& text, std::string_view word) {
-  throw Error(ErrorCode::usage, fmt::format("Invalid value for '--{}': {} is not a valid {}", option, text, word));
+/// `why`: empty: there is no more to say.
+[[noreturn]] void not_valid(const std::string& option, const std::string& text, std::string_view word,
+                            std::string_view why = {}) {
+  throw Error(ErrorCode::usage, fmt::format("Invalid value for '--{}': {} is not a valid {}{}{}", option,
+                                            base::shown_value(text), word, why.empty() ? "" : ": ", why));
 }
 
 Json scalar(const ParameterDescription& parameter, ParameterType type, const std::string& text) {
@@ -70,9 +73,11 @@ Json scalar(const ParameterDescription& parameter, ParameterType type, const std
       not_valid(parameter.option, text, type_word(type));
     }
     case ParameterType::json: {
-      auto json = Json::parse(text);
-      if (!json) not_valid(parameter.option, text, type_word(type));
-      return std::move(*json);
+      try {
+        return Json::parse_or_throw(text);
+      } catch (const base::JsonMismatch& mismatch) {
+        not_valid(parameter.option, text, type_word(type), mismatch.what());
+      }
     }
     case ParameterType::text:
     case ParameterType::list: break;
