@@ -2,8 +2,6 @@
 
 #include <unistd.h>
 
-#include <algorithm>
-#include <array>
 #include <tuple>
 
 #include <metaflow/error.h>
@@ -15,7 +13,6 @@
 #include "base/text.h"
 #include "base/utf8.h"
 #include "graph/project.h"
-#include "store/local/latest_run.h"
 #include "store/open.h"
 
 namespace metaflow::cli {
@@ -169,66 +166,6 @@ std::string Context::root_hint() {
                        root.substr(0, root.size() - 2 * kName.size()));
   }
   return {};
-}
-
-namespace {
-
-/// The parts of RUN/STEP or RUN/STEP/TASK; the flow's name in front is left out, and `latest` is replaced by the run.
-std::vector<std::string> parts_of_path(Context& context, const std::string& path) {
-  auto parts = base::split(path, '/');
-  auto is_run = [&](const std::string& name) { return context.store().has_run(name); };
-  if (parts.size() > 2 && parts[0] == context.flow.name && !is_run(parts[0])) parts.erase(parts.begin());
-  if (parts[0] == "latest" && !is_run(parts[0])) {
-    const auto latest = store::latest_run(context.local_root(), context.flow.name);
-    if (!latest) {
-      throw Error(ErrorCode::not_found,
-                  fmt::format("There is no latest run of {} in {}", context.flow.name, context.local_root()),
-                  context.root_hint());
-    }
-    parts[0] = *latest;
-  }
-  return parts;
-}
-
-}  // namespace
-
-std::vector<store::TaskRef> tasks_of_path(Context& context, const std::string& path) {
-  auto& store = context.store();
-  const auto parts = parts_of_path(context, path);
-  if (parts.size() != 2 && parts.size() != 3) {
-    throw Error(ErrorCode::invalid_command, "input_path should either be run_id/step_name or run_id/step_name/task_id");
-  }
-  constexpr std::array kKinds{store::NameKind::run, store::NameKind::step, store::NameKind::task};
-  for (std::size_t i = 0; i < parts.size(); ++i) {
-    if (!is_name(kKinds[i], parts[i]))
-      throw Error(ErrorCode::invalid_command, fmt::format("'{}' is no run_id/step_name/task_id", path));
-  }
-  auto contains = [](const std::vector<std::string>& names, const std::string& name) {
-    return std::find(names.begin(), names.end(), name) != names.end();
-  };
-  if (!store.has_run(parts[0])) {
-    throw Error(ErrorCode::not_found,
-                fmt::format("No run {}/{} found in {}", context.flow.name, parts[0], context.datastore_root()),
-                context.root_hint());
-  }
-  if (!contains(store.steps(parts[0]), parts[1])) {
-    throw Error(ErrorCode::not_found, fmt::format("Run {}/{} has no step {}: it does not exist or has not started yet",
-                                                  context.flow.name, parts[0], parts[1]));
-  }
-  const auto tasks = store.tasks(parts[0], parts[1]);
-  std::vector<store::TaskRef> refs;
-  for (const std::string& task : tasks) {
-    if (parts.size() == 2 || parts[2] == task) refs.push_back({parts[0], parts[1], task});
-  }
-  if (refs.empty() && parts.size() == 3) {
-    throw Error(ErrorCode::not_found,
-                fmt::format("Step {}/{}/{} has no task {}", context.flow.name, parts[0], parts[1], parts[2]));
-  }
-  if (refs.empty()) {
-    throw Error(ErrorCode::invalid_command,
-                "No Tasks found at the given path -- either none exist or none have started yet");
-  }
-  return refs;
 }
 
 std::string error_block(const std::string& headline, const std::string& message) {

@@ -94,10 +94,6 @@ class Context {
   std::unique_ptr<store::Metadata> metadata_;
 };
 
-/// RUN/STEP or RUN/STEP/TASK, as `dump` and `logs` take it, maybe behind the flow's name, with `latest` for the run
-/// that was started last: the tasks it names, one at least, oldest first. Throws Error{invalid_command, not_found}.
-std::vector<store::TaskRef> tasks_of_path(Context& context, const std::string& path);
-
 /// "Invalid command:" and the message, indented: Metaflow's error block.
 std::string error_block(const std::string& headline, const std::string& message);
 

@@ -15,6 +15,7 @@
 #include "base/text.h"
 #include "base/trusted_file.h"
 #include "cli/commands.h"
+#include "cli/paths.h"
 #include "compute/step_arguments.h"
 #include "runtime/task/memory.h"
 #include "store/journal.h"
@@ -53,6 +54,11 @@ Found find_attempt(Context& context, store::TaskRef task, const DebugOptions& op
     }
     const std::string path = store::journal_path(context.local_root(), context.flow.name, task.run);
     auto journal = base::read_judged_file(path);
+    if (!journal && !context.store().has_run(task.run)) {
+      throw Error(ErrorCode::not_found,
+                  fmt::format("No run {}/{} found in {}", context.flow.name, task.run, context.datastore_root()),
+                  context.root_hint());
+    }
     if (!journal) {
       throw Error(ErrorCode::invalid_command,
                   fmt::format("Run {}/{} has no journal, so how {} was executed is not known", context.flow.name,
@@ -188,11 +194,7 @@ void print_artifacts(Context& context, const store::TaskRef& task, int attempt, 
 }
 
 int debug(Context& context, const DebugOptions& options) {
-  const auto task = store::parse_task_ref(options.path);
-  if (!task)
-    throw Error(ErrorCode::invalid_command, fmt::format("'{}' is no run_id/step_name/task_id", options.path),
-                "A run that failed tells the one to give: ... debug RUN/STEP/TASK");
-  Found found = find_attempt(context, *task, options);
+  Found found = find_attempt(context, task_of_path(context, options.path), options);
 
   std::string scratch = options.keep;
   if (scratch.empty()) {

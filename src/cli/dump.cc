@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "cli/commands.h"
+#include "cli/paths.h"
 #include "store/stored_artifact.h"
 #include "value/encode_value.h"
 #include "value/json_value.h"

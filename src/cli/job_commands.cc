@@ -10,6 +10,7 @@
 #include "base/format.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "cli/paths.h"
 #include "compute/remote/job_identity.h"
 #include "compute/remote/run_jobs.h"
 #include "runtime/lease.h"
@@ -35,7 +36,8 @@ struct JobOptions {
 ChosenRuns chosen(Context& context, const JobOptions& options) {
   if (options.my_runs && (!options.user.empty() || !options.run.empty()))
     throw Error(ErrorCode::invalid_command, "--my-runs excludes --user and --run-id: they are mutually exclusive");
-  ChosenRuns which{.flow = context.flow.name, .run = options.run, .user = options.user};
+  const std::string run = options.run.empty() ? options.run : run_of_name(context, options.run);
+  ChosenRuns which{.flow = context.flow.name, .run = run, .user = options.user};
   if (options.my_runs) which.user = context.user();
   if (!which.run.empty() && !is_name(store::NameKind::run, which.run))
     throw Error(ErrorCode::invalid_command, not_a_name(store::NameKind::run, which.run));

@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "base/utf8.h"
 #include "cli/commands.h"
+#include "cli/paths.h"
 #include "store/mflog.h"
 #include "value/json_value.h"
 

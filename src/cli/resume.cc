@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/job_commands.h"
+#include "cli/paths.h"
 #include "cli/run_session.h"
 #include "runtime/parameters.h"
 #include "store/local/latest_run.h"
@@ -31,7 +32,7 @@ struct ResumeCommandOptions {
 
 /// The run to continue: the one that was named, else the newest.
 std::string find_origin(Context& context, const std::string& named) {
-  std::string run = named;
+  std::string run = named.empty() ? named : run_of_name(context, named);
   if (run.empty()) {
     run = store::latest_run(context.local_root(), context.flow.name).value_or("");
     if (run.empty())

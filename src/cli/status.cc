@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/history.h"
+#include "cli/paths.h"
 #include "store/local/latest_run.h"
 
 namespace metaflow::cli {
@@ -28,7 +29,7 @@ std::string latest_run(Context& context) {
 
 WatchedRun watch_run(Context& context, const std::string& wanted) {
   WatchedRun run;
-  run.id = wanted.empty() ? latest_run(context) : wanted;
+  run.id = wanted.empty() ? latest_run(context) : run_of_name(context, wanted);
   // Of a run of the service there is the journal alone, if it was executed here.
   auto is_known = [&] {
     if (!context.uses_service()) return context.metadata().run(context.flow.name, run.id).has_value();

@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "cli/commands.h"
+#include "cli/paths.h"
 #include "value/json_value.h"
 
 namespace metaflow::cli {
@@ -66,16 +67,16 @@ RunInfo find_run(Context& context, const TagOptions& options) {
                 fmt::format("No run found for {} in namespace {}. You can switch the namespace using --namespace",
                             context.flow.name, name_space));
   }
-  auto run = is_name(store::NameKind::run, options.run_id) ? context.metadata().run(context.flow.name, options.run_id)
-                                                           : std::nullopt;
+  const std::string id = run_of_name(context, options.run_id);
+  auto run = is_name(store::NameKind::run, id) ? context.metadata().run(context.flow.name, id) : std::nullopt;
   if (!run)
     throw Error(ErrorCode::invalid_command,
-                fmt::format("No run {}/{} found for flow {}", context.flow.name, options.run_id, context.flow.name),
+                fmt::format("No run {}/{} found for flow {}", context.flow.name, id, context.flow.name),
                 context.root_hint());
   if (!in_namespace(*run, name_space)) {
     throw Error(ErrorCode::invalid_command,
                 fmt::format("No run {}/{} found in namespace {}. You can switch the namespace using --namespace",
-                            context.flow.name, options.run_id, name_space));
+                            context.flow.name, id, name_space));
   }
   return *run;
 }

@@ -36,6 +36,12 @@ def test_task_of_a_foreach_gets_its_item(cli):
     assert "  value = 1   (as in the run)\n" in result.out  # later items come first
     join = cli("wide", "debug", f"{run_id}/join/5")
     assert "  values = [2, 1, 0]   (as in the run)\n" in join.out
+    # Runs and tasks have the same names everywhere.
+    assert "  value = 1   (as in the run)\n" in cli("wide", "debug", "latest/work[1]").out
+    assert "  values = [2, 1, 0]   (as in the run)\n" in cli("wide", "debug", "Wide/latest/join").out
+    assert "task_id=3\n" in cli("wide", "dump", "latest/work[1]").err
+    assert cli("wide", "status", "latest").out.startswith(f"Wide/{run_id}: done") and cli("wide", "tag", "add", "--run-id", "latest", "x").status == 0
+    assert f"Cloning Wide/{run_id}\n" in cli("wide", "resume", "--origin-run-id", "latest").out
 
 
 def test_join_of_many_inputs(cli):
@@ -89,7 +95,9 @@ def test_keeps_what_was_written(cli):
     [
         (["debug"], "Missing argument"),
         (["debug", "17"], "'17' is no run_id/step_name/task_id"),
-        (["debug", "17/work/3"], "has no journal"),
+        (["debug", "17/work/3"], "No run Wide/17 found in "),
+        (["debug", "RUN/work"], "Name one by its id or its index, such as RUN/work/2 or RUN/work[0]."),
+        (["debug", "RUN/work[99]"], "has executed no task work[99]"),
         (["debug", "RUN/work/99"], "has no attempt"),
         (["debug", "RUN/work/3", "--attempt", "4"], "has no attempt 4"),
         (["debug", "RUN/work/3", "--gdb", "--perf"], "Only one of"),
@@ -98,4 +106,4 @@ def test_keeps_what_was_written(cli):
 def test_bad_calls(cli, words, message):
     run_id = cli.run("wide")
     result = cli("wide", *[word.replace("RUN", run_id) for word in words])
-    assert result.status in (1, 2) and message in result.err
+    assert result.status in (1, 2) and message.replace("RUN", run_id) in result.err
