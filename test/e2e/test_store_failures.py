@@ -12,8 +12,8 @@ import subprocess
 import time
 
 import pytest
-from chaos import scratch
 from conftest import SANITIZED, Cli
+from disturbances import scratch
 from snapshots import difference, look_at, snapshot, use_store
 
 POINTS = ["create", "write", "publish", "replace", "link", "append", "mkdir", "open", "read", "examine", "list", "sync", "start"]
@@ -28,7 +28,7 @@ FLOW = ("sweep", "Sweep", "--n", 2)
 
 @pytest.fixture
 def place():
-    directory = scratch()
+    directory = scratch("failures")
     yield directory
     shutil.rmtree(directory)
 
