@@ -15,6 +15,7 @@ SPEED = 30
 TERM = 90 / SPEED
 HOST = "second-machine"
 ARRIVE = 'hostname "$1" && mount --bind "$2" /proc/sys/kernel/random/boot_id && shift 2 && exec "$@"'
+REFUSALS = "is being executed by", "is being resumed by", "was resumed by"
 # Only what was on its way to the store when its scheduler was stopped may arrive later: docs/decisions/leases.md.
 MOST_ON_THEIR_WAY = 4
 
@@ -109,15 +110,16 @@ class Rival:
     def check(self):
         """After it has ended."""
         first, chain = self.first, self.chain
+        told = "".join(first.lines) + first.err
+        # Or it was stopped before it had begun.
+        lost = any(words in told for words in ("was taken over by", *REFUSALS))
         if self.killed:
-            lost = "was taken over by" in "".join(first.lines) + first.err
             assert first.status == 0 or lost or first.hit, first
             chain.figures["second machines that were killed"] += 1
             return
         if self.status != 0:
             assert not self.takes_over, self
-            refusals = "is being executed by", "is being resumed by", "was resumed by"
-            assert self.state != "killed" and any(words in self.said for words in refusals), self
+            assert self.state != "killed" and any(words in self.said for words in REFUSALS), self
             chain.figures["second machines that were refused"] += 1
             return
         if not self.takes_over and first.status == 0:
@@ -125,7 +127,6 @@ class Rival:
         if first.status == 0:
             chain.figures["second machines that came too late"] += 1
             return
-        lost = "was taken over by" in "".join(first.lines) + first.err
         assert lost or first.hit, first
         chain.figures["schedulers that were told of their loss"] += lost
         self.check_origin()
