@@ -59,8 +59,8 @@ void write_parts(int fd, Parts parts, const std::string& path) {
   }
 }
 
-int open_nameless(const std::string& directory) {
-  return system_call("create", [&] { return ::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0666); });
+int open_nameless(const std::string& directory, mode_t mode) {
+  return system_call("create", [&] { return ::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, mode); });
 }
 
 bool nameless_unsupported(int error) {
@@ -111,15 +111,17 @@ bool link_open_file(int fd, const std::string& path) {
 }
 
 SpoolFile::SpoolFile(const std::string& directory, Missing missing) : directory_(directory) {
-  fd_.reset(open_nameless(directory));
+  // Only in a store, whose directories are made, it is for others as well. Where it has a name, they could open it.
+  const mode_t mode = missing == Missing::is_made ? 0666 : kPrivate;
+  fd_.reset(open_nameless(directory, mode));
   if (!fd_ && errno == ENOENT && missing == Missing::is_made) {
     make_directories(directory);
-    fd_.reset(open_nameless(directory));
+    fd_.reset(open_nameless(directory, mode));
   }
   if (!fd_ && (nameless_unsupported(errno) || ::access("/proc/self/fd", F_OK) != 0)) {
     temporary_ = temporary_name(directory);
     fd_.reset(
-        system_call("create", [&] { return ::open(temporary_.c_str(), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0666); }));
+        system_call("create", [&] { return ::open(temporary_.c_str(), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, mode); }));
   }
   if (!fd_) throw_errno("create a file in", directory, errno);
 }

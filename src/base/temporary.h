@@ -9,8 +9,8 @@
 
 namespace metaflow::base {
 
-/// A file without a name. `size`: bytes of the disk that it takes at once, so that writing them cannot fail later.
-/// Throws Error{data_store} if it can be had nowhere.
+/// A file without a name, of this user alone. `size`: bytes of the disk that it takes at once, so that writing them
+/// cannot fail later. Throws Error{data_store} if it can be had nowhere.
 SpoolFile make_temporary_file(std::uint64_t size = 0);
 
 /// A new directory, of this user alone, whose name begins so. Throws the same.

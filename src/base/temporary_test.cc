@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -47,6 +48,16 @@ TEST_F(Temporary, AFileInThePlaceOfTheDirectory) {
   ::setenv("TMPDIR", "/dev/null", 1);
   make_temporary_file();
   std::filesystem::remove(make_temporary_directory("temporary-"));
+}
+
+TEST_F(Temporary, AFileIsOfThisUserAlone) {
+  for (const char* point : {"", "create:EOPNOTSUPP"}) {  // the file system has no files without a name
+    set_failure_point(point);
+    const SpoolFile file = make_temporary_file();
+    struct stat status {};
+    ASSERT_EQ(::fstat(file.fd(), &status), 0);
+    EXPECT_EQ(status.st_mode & 0777U, 0600U) << point;
+  }
 }
 
 TEST_F(Temporary, WhereItCanBeHadNowhereTheChosenPlaceIsNamed) {
