@@ -8,11 +8,11 @@ namespace metaflow {
 
 namespace {
 
-constexpr std::size_t kMostWords = 16 * 1024;  // bytes, of a message or a hint
+constexpr std::size_t kMostOfMessage = 16 * 1024;  // bytes, of a message or a hint
 
 /// Some of it may come from a server, a store or a step, which may have sent megabytes.
 std::string for_people(std::string text) {
-  if (text.size() > kMostWords) text.replace(kMostWords, std::string::npos, "...");
+  if (text.size() > kMostOfMessage) text.replace(kMostOfMessage, std::string::npos, "...");
   return base::visible_lines(text);
 }
 

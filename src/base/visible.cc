@@ -18,14 +18,14 @@ enum class Passes : std::uint8_t {
   output  // tabs, colours, and characters that join or separate others, which some languages need
 };
 
-struct Range {
+struct CodeRange {
   std::uint32_t first;
   std::uint32_t last;
 };
 
 /// What Unicode calls Default_Ignorable_Code_Point, and the marks around annotations: two names that differ in these
 /// alone look the same.
-constexpr Range kNotShown[] = {
+constexpr CodeRange kNotShown[] = {
     {0xAD, 0xAD},     {0x034F, 0x034F}, {0x061C, 0x061C},   {0x115F, 0x1160},   {0x17B4, 0x17B5},  {0x180B, 0x180F},
     {0x200B, 0x200F}, {0x202A, 0x202E}, {0x2060, 0x206F},   {0x3164, 0x3164},   {0xFE00, 0xFE0F},  {0xFEFF, 0xFEFF},
     {0xFFA0, 0xFFA0}, {0xFFF0, 0xFFFB}, {0x1BCA0, 0x1BCA3}, {0x1D173, 0x1D17A}, {0xE0000, 0xE0FFF}};
@@ -35,7 +35,7 @@ bool is_invisible(std::uint32_t c, Passes passes) {
   if (c < 0xA0 || (c >= 0x2028 && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069)) return true;
   if (passes == Passes::output) return false;
   return std::any_of(std::begin(kNotShown), std::end(kNotShown),
-                     [c](const Range& range) { return c >= range.first && c <= range.last; });
+                     [c](const CodeRange& range) { return c >= range.first && c <= range.last; });
 }
 
 /// As in JSON.
