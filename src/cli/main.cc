@@ -175,8 +175,8 @@ int run_commands(const Program& program, const compute::Platforms& platforms, in
 
 int run_to_status(const Program& program, const compute::Platforms& platforms, int argc, char** argv) {
   try {
-    ::signal(SIGXFSZ, SIG_IGN);  // a file that grows beyond its limit is an error, not a death
-    ::signal(SIGCHLD, SIG_DFL);  // while it is ignored, the kernel discards exit statuses
+    ::signal(SIGXFSZ, SIG_IGN);                      // a file that grows beyond its limit is an error, not a death
+    ::signal(SIGCHLD, SIG_DFL);                      // while it is ignored, the kernel discards exit statuses
     if (base::is_fork_server(argc, argv)) return 1;  // it cannot be one here (fork_protocol.h)
     if (is_step(argc, argv)) return run_step_command(program, platforms, argc, argv);
     if (argc > 1 && std::strcmp(argv[1], "symbolize") == 0) return runtime::symbolize(argc, argv);
