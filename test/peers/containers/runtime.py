@@ -102,10 +102,19 @@ class Process:
         self.ended = asyncio.get_running_loop().create_future()
         self.drained = []
         self._killed = False
+        self._wanted = []
+
+    def begins(self, pid):
+        """What it got while it was started, it gets now."""
+        self.pid = pid
+        for number in self._wanted:
+            self.kill(number)
 
     def kill(self, number):
         self._killed = self._killed or number == signal.SIGKILL
-        if not self.ended.done():
+        if self.pid is None:
+            self._wanted.append(number)
+        elif not self.ended.done():
             try:
                 os.kill(self.pid, number)
             except ProcessLookupError:
@@ -233,7 +242,7 @@ class Runtime:
         socket.send_fds(self._channel, [str(description).encode()], [pipes[0][1], pipes[1][1]])
         for _, write in pipes:
             os.close(write)
-        process = Process(self, number, 0, directory, group, log)
+        process = Process(self, number, None, directory, group, log)
         self._running[number] = process
         process.drained = [asyncio.ensure_future(self._drain(read, stream, log)) for (read, _), stream in zip(pipes, ("stdout", "stderr"))]
         answer = await answered
@@ -244,7 +253,7 @@ class Runtime:
             self.forget(process)
             process.clean()
             raise StartError(answer["error"])
-        process.pid = answer["pid"]
+        process.begins(answer["pid"])
         return process
 
     def _describe(self, number, tree, container, directory, group):
