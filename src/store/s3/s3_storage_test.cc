@@ -284,9 +284,9 @@ TEST_F(S3Test, KeysAreNotSentWhereTheyCanBeReadOnTheWay) {
 }
 
 TEST_F(S3Test, AmazonsOwnHosts) {
-  net::AwsConfig config([this](const std::string& name) -> std::optional<std::string> {
-    const auto found = variables_.find(name);
-    return found == variables_.end() ? std::nullopt : std::optional(found->second);
+  net::AwsConfig config([variables = variables_](const std::string& name) {
+    const auto found = variables.find(name);
+    return found == variables.end() ? std::nullopt : std::optional(found->second);
   });
   base::SystemClock clock;
   S3Client client({.region = "eu-x-1"}, clock, config);

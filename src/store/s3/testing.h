@@ -31,9 +31,10 @@ class S3Test : public testing::Test {
 
   S3Storage& storage() {
     if (!storage_) {
-      net::AwsConfig config([this](const std::string& name) -> std::optional<std::string> {
-        const auto found = variables_.find(name);
-        return found == variables_.end() ? std::nullopt : std::optional(found->second);
+      // The threads that look for keys may outlive the test.
+      net::AwsConfig config([variables = variables_](const std::string& name) {
+        const auto found = variables.find(name);
+        return found == variables.end() ? std::nullopt : std::optional(found->second);
       });
       S3Options options{.endpoint = server_.url()};
       options.retry = {.tries = 4, .first_pause = 1'000, .longest_pause = 2'000, .longest_wait = 1'000'000};
