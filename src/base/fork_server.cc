@@ -26,6 +26,7 @@ extern "C" {
 [[gnu::weak]] void __tsan_init();
 [[gnu::weak]] void __msan_init();
 [[gnu::weak]] void __hwasan_init();
+[[gnu::weak]] void metaflow_fork_server_entry();  // of fork_server_entry.cc, if this program has it
 }
 
 namespace metaflow::base {
@@ -81,8 +82,13 @@ std::optional<ForkReply> receive(int socket, int patience) {
 
 }  // namespace
 
+bool is_fork_server(int argc, const char* const* argv) {
+  return argc > 1 && std::strcmp(argv[1], kForkServerWord) == 0;
+}
+
 bool ForkServer::is_possible() {
-  return &__asan_init == nullptr && &__tsan_init == nullptr && &__msan_init == nullptr && &__hwasan_init == nullptr;
+  return &metaflow_fork_server_entry != nullptr && &__asan_init == nullptr && &__tsan_init == nullptr &&
+         &__msan_init == nullptr && &__hwasan_init == nullptr;
 }
 
 ForkServer::ForkServer(std::size_t argument_count, std::string filler, const std::vector<std::string>& environment,

@@ -18,7 +18,7 @@ namespace metaflow::base {
 /// (cli/main.h). Not thread-safe.
 class ForkServer {
  public:
-  /// Whether there can be one: not under sanitizers.
+  /// Whether there can be one: not under sanitizers, and not where the flow is in a shared object.
   static bool is_possible();
 
   static constexpr int kPatience = 1000;

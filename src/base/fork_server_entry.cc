@@ -22,10 +22,6 @@
 
 namespace metaflow::base {
 
-bool is_fork_server(int argc, const char* const* argv) {
-  return argc > 1 && std::strcmp(argv[1], kForkServerWord) == 0;
-}
-
 namespace {
 
 /// A message, in the server and in its copies, whose words and variables stay here.
@@ -160,3 +156,7 @@ __attribute__((section(".preinit_array"), used)) void (*const at_the_very_beginn
 
 }  // namespace
 }  // namespace metaflow::base
+
+// By this name programs are linked with this file (CMakeLists.txt). Shared objects are not: they cannot have such a
+// section.
+extern "C" void metaflow_fork_server_entry() {}
