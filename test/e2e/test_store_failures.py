@@ -20,7 +20,7 @@ POINTS = ["create", "write", "publish", "replace", "link", "append", "mkdir", "o
 # In turn, from call to call: what is done does not depend on which of them it is.
 ERRORS = ["ENOSPC", "EIO", "EMFILE", "EROFS"]
 # Where the operation is one that need not succeed.
-HARMLESS = {"link", "sync"}
+HARMLESS = {"start", "link", "sync"}
 LOOKS = {"open", "read", "examine", "list"}  # at the limits of the machine, at descendants: the scheduler can do without
 SAMPLES = 4 if SANITIZED else 7  # of the calls of one point, in the scheduler; of a step's tasks there are few
 FLOW = ("sweep", "Sweep", "--n", 2)
