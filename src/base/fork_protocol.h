@@ -3,6 +3,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
+
+#include "base/spawn.h"
 
 namespace metaflow::base {
 
@@ -21,6 +24,9 @@ inline constexpr std::size_t kMostOfForkRequest = 64 * 1024;
 /// The answer: the new process's id, from itself; or, negative, the error that fork ended with. A process that cannot
 /// give its answer, since nobody takes it, does not begin.
 using ForkReply = std::int32_t;
+
+/// Sends a request with the ends of the pipes that the process gets. False: nobody takes it.
+bool send_fork_request(int socket, std::span<char> request, const OutputPipes& pipes);
 
 /// Whether this process was to be a fork server. Who sees it in main is one whose C library does not begin a program as
 /// fork_server_entry.cc relies on.

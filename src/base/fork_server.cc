@@ -51,23 +51,6 @@ void append(std::vector<char>& message, const std::string& text) {
   message.insert(message.end(), text.c_str(), text.c_str() + text.size() + 1);
 }
 
-bool send(int socket, std::vector<char>& message, const OutputPipes& pipes) {
-  const std::array<int, 2> streams{pipes.child_out.get(), pipes.child_err.get()};
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof streams)> control{};
-  iovec part{message.data(), message.size()};
-  msghdr header{};
-  header.msg_iov = &part;
-  header.msg_iovlen = 1;
-  header.msg_control = control.data();
-  header.msg_controllen = control.size();
-  cmsghdr* const descriptors = CMSG_FIRSTHDR(&header);
-  descriptors->cmsg_level = SOL_SOCKET;
-  descriptors->cmsg_type = SCM_RIGHTS;
-  descriptors->cmsg_len = CMSG_LEN(sizeof streams);
-  std::memcpy(CMSG_DATA(descriptors), streams.data(), sizeof streams);
-  return ::sendmsg(socket, &header, MSG_NOSIGNAL | MSG_DONTWAIT) == static_cast<ssize_t>(message.size());
-}
-
 /// Nothing: there is none, and perhaps will be none.
 std::optional<ForkReply> receive(int socket, int patience) {
   pollfd readable{socket, POLLIN, 0};
@@ -81,6 +64,23 @@ std::optional<ForkReply> receive(int socket, int patience) {
 }
 
 }  // namespace
+
+bool send_fork_request(int socket, std::span<char> request, const OutputPipes& pipes) {
+  const std::array<int, 2> streams{pipes.child_out.get(), pipes.child_err.get()};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof streams)> control{};
+  iovec part{request.data(), request.size()};
+  msghdr header{};
+  header.msg_iov = &part;
+  header.msg_iovlen = 1;
+  header.msg_control = control.data();
+  header.msg_controllen = control.size();
+  cmsghdr* const descriptors = CMSG_FIRSTHDR(&header);
+  descriptors->cmsg_level = SOL_SOCKET;
+  descriptors->cmsg_type = SCM_RIGHTS;
+  descriptors->cmsg_len = CMSG_LEN(sizeof streams);
+  std::memcpy(CMSG_DATA(descriptors), streams.data(), sizeof streams);
+  return ::sendmsg(socket, &header, MSG_NOSIGNAL | MSG_DONTWAIT) == static_cast<ssize_t>(request.size());
+}
 
 bool is_fork_server(int argc, const char* const* argv) {
   return argc > 1 && std::strcmp(argv[1], kForkServerWord) == 0;
@@ -149,7 +149,7 @@ std::optional<std::variant<Child, NoRoom>> ForkServer::try_start(const std::vect
 
   auto pipes = make_output_pipes();
   if (!pipes) return no_room_or_throw("create", "a pipe", errno);
-  auto reply = send(socket_.get(), message, *pipes) ? receive(socket_.get(), patience_) : std::nullopt;
+  auto reply = send_fork_request(socket_.get(), message, *pipes) ? receive(socket_.get(), patience_) : std::nullopt;
   if (!reply) {
     // Once the server has ended, either a copy that it has made answers, or there is none and the socket is closed. A
     // copy whose answer is not taken does not begin: so there is one answer that counts, the last that is there.

@@ -95,6 +95,14 @@ class ForkServerTest : public testing::Test {
   std::vector<std::string> environment_ = own_environment();
 };
 
+TEST(ForkServer, IsThereInEveryProgramWithoutASanitizer) {
+#ifdef METAFLOW_SANITIZED
+  EXPECT_FALSE(ForkServer::is_possible());
+#else
+  EXPECT_TRUE(ForkServer::is_possible());
+#endif
+}
+
 TEST_F(ForkServerTest, ItsCopiesBeginAsIfExecuted) {
   ForkServer server(kArguments.size() + 2, kFiller, environment_);
   const auto first_line_off = [](const std::string& text) { return text.substr(text.find('\n') + 1); };
@@ -170,18 +178,7 @@ TEST_F(ForkServerTest, ACopyWhoseAnswerNobodyTakesDoesNotBegin) {
   const ForkRequest request{.words = static_cast<std::uint32_t>(words.size()), .variables = 1};
   std::string message(reinterpret_cast<const char*>(&request), sizeof request);
   for (const std::string& text : {own_executable(), kArguments[0], kArguments[1], variable}) message += text + '\0';
-  const std::array<int, 2> streams{pipes->child_out.get(), pipes->child_err.get()};
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof streams)> control{};
-  iovec part{message.data(), message.size()};
-  msghdr header{};
-  header.msg_iov = &part;
-  header.msg_iovlen = 1;
-  header.msg_control = control.data();
-  header.msg_controllen = control.size();
-  cmsghdr* const descriptors = CMSG_FIRSTHDR(&header);
-  *descriptors = {.cmsg_len = CMSG_LEN(sizeof streams), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
-  std::memcpy(CMSG_DATA(descriptors), streams.data(), sizeof streams);
-  ASSERT_EQ(::sendmsg(ours.get(), &header, 0), static_cast<ssize_t>(message.size()));
+  ASSERT_TRUE(send_fork_request(ours.get(), message, *pipes));
   ::shutdown(ours.get(), SHUT_RDWR);
 
   pipes->child_out.reset();

@@ -36,13 +36,6 @@ def client(peer):
     return client
 
 
-@pytest.fixture
-def rule(peer):
-    """Adds a rule for one test."""
-    yield lambda **text: peer.tell("POST", "/rules", text)["ids"][0]
-    peer.tell("DELETE", "/rules")
-
-
 def refusal(call):
     with pytest.raises(ClientError) as caught:
         call()

@@ -24,13 +24,6 @@ def client(peer):
     return client
 
 
-@pytest.fixture
-def rule(peer):
-    """Adds a rule for one test."""
-    yield lambda **text: peer.tell("POST", "/rules", text)["ids"][0]
-    peer.tell("DELETE", "/rules")
-
-
 def test_a_job_from_its_submission_to_its_end(client):
     job_id = client.submit("whole", ["sh", "-c", "echo hello; exit 3"])
     job = client.end(job_id)

@@ -22,11 +22,6 @@ def peer(tmp_path_factory):
         assert peer.errors() == ""
 
 
-@pytest.fixture(scope="module")
-def cluster(peer):
-    return Client(peer.kubeconfig)
-
-
 @pytest.fixture
 def call(peer):
     """Raw requests of the administrator."""

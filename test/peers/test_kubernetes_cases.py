@@ -28,11 +28,6 @@ def peer(tmp_path_factory):
         assert peer.errors() == ""
 
 
-@pytest.fixture(scope="module")
-def cluster(peer):
-    return Client(peer.kubeconfig)
-
-
 def ended_conditions(why):
     initialized = (INITIALIZED, "True", "PodCompleted" if why == "PodCompleted" else None)
     return [(READY_TO_START, "False", None), initialized, (READY, "False", why), (CONTAINERS_READY, "False", why), (SCHEDULED, "True", None)]

@@ -31,18 +31,6 @@ def peer(tmp_path_factory):
 
 
 @pytest.fixture
-def rule(peer):
-    """Adds a rule for one test."""
-    yield lambda **text: peer.tell("POST", "/rules", text)["ids"][0]
-    peer.tell("DELETE", "/rules")
-
-
-@pytest.fixture(scope="module")
-def cluster(peer):
-    return Client(peer.kubeconfig)
-
-
-@pytest.fixture
 def call(peer):
     token = peer.tell("POST", "/tokens", {"user": "root", "groups": ["system:masters"]})["token"]
     return lambda method, path, body=None: peer.request(method, path, body, {"Authorization": f"Bearer {token}", "Content-Type": "application/json"})

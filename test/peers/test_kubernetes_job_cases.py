@@ -1,7 +1,7 @@
 """Jobs that fail, repeat, are stopped: the Kubernetes peer does what a real Kubernetes 1.32 did."""
 
 from .kubernetes_client import conditions, terminated
-from .test_kubernetes_cases import LIMIT, TICKS, cluster, failed_with, peer  # noqa: F401
+from .test_kubernetes_cases import LIMIT, TICKS, failed_with, peer  # noqa: F401
 
 
 def test_deadline(cluster):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from .kubernetes_client import Client, Peer, job_body, terminated
+from .kubernetes_client import Peer, job_body, terminated
 
 JOBS = "/apis/batch/v1/namespaces/default/jobs"
 QUICK = {"terminationGracePeriodSeconds": 1}
@@ -13,17 +13,6 @@ def peer(tmp_path_factory):
     with Peer(tmp_path_factory.mktemp("kubernetes")) as peer:
         yield peer
         assert peer.errors() == ""
-
-
-@pytest.fixture
-def rule(peer):
-    yield lambda **text: peer.tell("POST", "/rules", text)["ids"][0]
-    peer.tell("DELETE", "/rules")
-
-
-@pytest.fixture(scope="module")
-def cluster(peer):
-    return Client(peer.kubeconfig)
 
 
 def test_a_job_that_is_denied(peer, cluster, rule):

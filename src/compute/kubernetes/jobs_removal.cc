@@ -47,6 +47,10 @@ void KubernetesJobs::remove_jobs(std::span<Record* const> records) {
       for (Record* record : due) remove_job(*record);
       continue;
     }
+    // One whose creation nobody has answered yet may be there, and goes with them.
+    for (const auto& [id, record] : records_) {
+      if (record->place == where && record->unwanted && record->creating) record->removing = true;
+    }
     std::vector<std::pair<Id, std::string>> jobs;
     for (Record* record : due) {
       record->removing = true;

@@ -161,7 +161,10 @@ void KubernetesJobs::on_created(Id id, Place& place, const std::string& job, Ans
   record->uid = text_at(answer.object, {"metadata", "uid"});
   record->created = clock_.monotonic_microseconds();
   announce(*record);
-  if (record->unwanted) return remove_job(*record);
+  if (record->unwanted) {
+    record->removing = false;  // it may have been made after all were deleted
+    return remove_job(*record);
+  }
   note_suspension(*record, is_suspended(answer.object));
   sweep_later(place);
 }
