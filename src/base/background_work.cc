@@ -67,34 +67,52 @@ void end_process_within(std::int64_t microseconds, int status, std::string words
   });
 }
 
+/// A thread's reference goes back through the mutex: who destroys this has locked it after everyone else. Counts of
+/// references order that, too, but a flow that is built with ThreadSanitizer does not see them in this library.
 struct BackgroundWork::Shared {
+  struct Finished {
+    std::uint64_t work;
+    std::shared_ptr<Shared> reference;
+  };
+
   Shared() : wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
     if (!wake) throw_errno("create", "an eventfd", errno);
   }
-  void add(std::uint64_t work) {
-    const MutexLock lock(mutex);
-    over.push_back(work);
-    ::eventfd_write(wake.get(), 1);
+  static void add(std::uint64_t work, std::shared_ptr<Shared> reference) {
+    Shared& shared = *reference;
+    const MutexLock lock(shared.mutex);
+    if (shared.closed) return;  // the reference goes after the lock
+    ::eventfd_write(shared.wake.get(), 1);
+    shared.finished.push_back({work, std::move(reference)});
   }
   std::optional<std::uint64_t> take() {
     const MutexLock lock(mutex);
-    if (over.empty()) return std::nullopt;
-    const std::uint64_t work = over.front();
-    over.pop_front();
-    if (!over.empty()) ::eventfd_write(wake.get(), 1);  // if this one throws, the others come later
+    if (finished.empty()) return std::nullopt;
+    const std::uint64_t work = finished.front().work;
+    finished.pop_front();
+    if (!finished.empty()) ::eventfd_write(wake.get(), 1);  // if this one throws, the others come later
     return work;
+  }
+  void close() {
+    const MutexLock lock(mutex);
+    closed = true;
+    finished.clear();
   }
 
   Fd wake;
   Mutex mutex;
-  std::deque<std::uint64_t> over MF_GUARDED_BY(mutex);
+  bool closed MF_GUARDED_BY(mutex) = false;
+  std::deque<Finished> finished MF_GUARDED_BY(mutex);
 };
 
 BackgroundWork::BackgroundWork(EventLoop& loop) : loop_(loop), shared_(std::make_shared<Shared>()) {
   loop_.watch(shared_->wake.get(), [this] { deliver(); });
 }
 
-BackgroundWork::~BackgroundWork() { loop_.unwatch(shared_->wake.get()); }
+BackgroundWork::~BackgroundWork() {
+  loop_.unwatch(shared_->wake.get());
+  shared_->close();
+}
 
 void BackgroundWork::start(std::function<void()> work, std::function<void()> done) {
   const std::uint64_t id = next_++;
@@ -102,7 +120,7 @@ void BackgroundWork::start(std::function<void()> work, std::function<void()> don
   auto with_end = [work = std::move(work), shared = shared_, id]() mutable {
     work();
     work = nullptr;
-    shared->add(id);
+    Shared::add(id, std::move(shared));
   };
   if (!start_detached(with_end)) with_end();
 }
