@@ -36,6 +36,8 @@ long waits_begun() {
   return usage.ru_nvcsw;
 }
 
+thread_local std::int64_t allowed_waits = 0;  // of this thread, in nanoseconds
+
 /// How long this thread was ready to run, and others did.
 std::int64_t kept_off_processor() {
   std::array<char, 128> text{};
@@ -54,18 +56,21 @@ struct EventLoop::Watchdog {
   std::int64_t wall = 0;  // all in nanoseconds
   std::int64_t worked = 0;
   std::int64_t kept_off = 0;
+  std::int64_t allowed = 0;
   long waits = 0;
 
   void begin() {
     wall = nanoseconds_of(CLOCK_MONOTONIC);
     worked = nanoseconds_of(CLOCK_THREAD_CPUTIME_ID);
     kept_off = kept_off_processor();
+    allowed = allowed_waits;
     waits = waits_begun();
   }
   void look(const Place* place) {
     const std::int64_t passed = nanoseconds_of(CLOCK_MONOTONIC) - wall;
     if (wall == 0 || passed <= limit) return;
-    const std::int64_t waited = passed - (nanoseconds_of(CLOCK_THREAD_CPUTIME_ID) - worked);
+    const std::int64_t worked_since = nanoseconds_of(CLOCK_THREAD_CPUTIME_ID) - worked;
+    const std::int64_t waited = passed - worked_since - (allowed_waits - allowed);
     // The machine itself may have been stopped by another one.
     if (waited <= limit || waits_begun() == waits || waited - (kept_off_processor() - kept_off) <= limit) return;
     const std::string who = place == nullptr ? std::string("who drives it, between two turns")
@@ -93,6 +98,9 @@ EventLoop::NoWaiting::NoWaiting(EventLoop& loop) : loop_(loop) {
 }
 
 EventLoop::NoWaiting::~NoWaiting() { loop_.watchdog_.reset(); }
+
+EventLoop::AllowedWait::AllowedWait() : begin_(nanoseconds_of(CLOCK_MONOTONIC)) {}
+EventLoop::AllowedWait::~AllowedWait() { allowed_waits += nanoseconds_of(CLOCK_MONOTONIC) - begin_; }
 
 EventLoop::EventLoop(Clock& clock) : clock_(clock), epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
   if (!epoll_) throw_errno("create", "an epoll instance", errno);

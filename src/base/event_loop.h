@@ -46,7 +46,8 @@ class EventLoop {
   /// While it lives, waiting is a fault: of callbacks, and of who drives the loop, between two turns.
   ///
   /// METAFLOW_LOOP_WATCHDOG=MILLISECONDS, for tests: this process aborts when a callback, or the time between two
-  /// turns, has waited for longer. Being kept off the processor by others does not count as waiting.
+  /// turns, has waited for longer. Being kept off the processor by others does not count as waiting, nor does an
+  /// AllowedWait.
   class NoWaiting {
    public:
     explicit NoWaiting(EventLoop& loop);
@@ -58,6 +59,19 @@ class EventLoop {
 
    private:
     EventLoop& loop_;
+  };
+
+  /// While it lives, this thread may wait in spite of NoWaiting. For the start of a process alone: the kernel suspends
+  /// the caller until the new program begins, and on a busy host that program waits for a processor.
+  class AllowedWait {
+   public:
+    AllowedWait();
+    ~AllowedWait();
+    AllowedWait(const AllowedWait&) = delete;
+    AllowedWait& operator=(const AllowedWait&) = delete;
+
+   private:
+    std::int64_t begin_;
   };
 
  private:

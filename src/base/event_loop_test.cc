@@ -114,6 +114,19 @@ TEST(EventLoop, ACallbackThatWorksDoesNotWait) {
               testing::IsEmpty());
 }
 
+TEST(EventLoop, AnAllowedWaitIsNotCounted) {
+  EXPECT_THAT(complaints_of([] {
+                const EventLoop::AllowedWait start_of_a_process;
+                ::usleep(30'000);
+              }),
+              testing::IsEmpty());
+  EXPECT_THAT(complaints_of([] {
+                { const EventLoop::AllowedWait none; }
+                ::usleep(30'000);
+              }),
+              testing::SizeIs(1));
+}
+
 TEST(EventLoop, WhoDrivesItMustNotWaitEither) {
   SystemClock clock;
   EventLoop loop(clock);

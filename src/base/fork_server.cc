@@ -16,6 +16,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/event_loop.h"
 #include "base/failure_points.h"
 #include "base/fork_protocol.h"
 #include "base/spawn.h"
@@ -149,6 +150,7 @@ std::optional<std::variant<Child, NoRoom>> ForkServer::try_start(const std::vect
 
   auto pipes = make_output_pipes();
   if (!pipes) return no_room_or_throw("create", "a pipe", errno);
+  const EventLoop::AllowedWait for_the_copy;
   auto reply = send_fork_request(socket_.get(), message, *pipes) ? receive(socket_.get(), patience_) : std::nullopt;
   if (!reply) {
     // Once the server has ended, either a copy that it has made answers, or there is none and the socket is closed. A

@@ -14,6 +14,7 @@
 
 #include <metaflow/error.h>
 
+#include "base/event_loop.h"
 #include "base/failure_points.h"
 #include "base/format.h"
 #include "base/process.h"
@@ -133,6 +134,7 @@ int spawn(pid_t& pid, const std::string& program, std::span<char* const> argv, s
       ::posix_spawn_file_actions_addopen(&actions, number, "/dev/null", number == 0 ? O_RDONLY : O_WRONLY, 0);
     }
   }
+  const EventLoop::AllowedWait for_the_program;
   const int error =
       ::posix_spawn(&pid, file_of(program).c_str(), &actions, &attributes.attributes, argv.data(), envp.data());
   ::posix_spawn_file_actions_destroy(&actions);

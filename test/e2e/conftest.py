@@ -18,10 +18,10 @@ for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
         signal.signal(number, signal.SIG_DFL)
 
 BUILD = pathlib.Path(os.environ["METAFLOW_BUILD"]).resolve()
-# Milliseconds: a scheduler whose loop waits longer for anything ends with SIGABRT, and says what waited. The start of a process is waited for, which
-# on a machine that is busy takes a while, of instrumented programs above all; and disks may take their time.
+# Milliseconds: a scheduler whose loop waits longer for anything ends with SIGABRT, and says what waited. Disks may take their time, and
+# instrumented programs.
 SANITIZED = os.environ.get("METAFLOW_SANITIZED") == "1"
-WATCHDOG = "500" if os.environ.get("PYTEST_DEBUG_TEMPROOT", "").startswith("/dev/shm") and not SANITIZED else "2000"
+WATCHDOG = "100" if os.environ.get("PYTEST_DEBUG_TEMPROOT", "").startswith("/dev/shm") and not SANITIZED else "2000"
 PYTHON_FLOWS = pathlib.Path(__file__).parent / "python"
 
 

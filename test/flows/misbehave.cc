@@ -81,6 +81,24 @@ struct Misbehave : mf::FlowSpec<Misbehave> {
       std::vector<std::string> hoard;
       while (true) hoard.emplace_back(50'000'000, 'x');
     }
+    if (what == "oom_of_a_child") {
+      const pid_t child = ::fork();
+      if (child == 0) {
+        std::vector<std::string> hoard;
+        while (true) hoard.emplace_back(5'000'000, 'x');
+      }
+      int status = 0;
+      ::waitpid(child, &status, 0);
+      throw std::runtime_error("the helper has died");
+    }
+    if (what == "long_line") {
+      for (int piece = 0; piece < 20; ++piece) {
+        std::printf("%s", std::string(10'000, 'x').c_str());
+        std::fflush(stdout);
+        std::fprintf(stderr, "beside it %d\n", piece);
+      }
+      std::printf(" end\n");
+    }
     if (what == "huge") text.resize(std::size_t{1} << 45);
     if (what == "thread") std::thread([] { throw std::logic_error("in a thread"); }).join();
     if (what == "noexcept") []() noexcept { throw_from_below("out of noexcept"); }();

@@ -28,6 +28,27 @@ def test_how_a_task_died_is_told_once(flow):
     flow.nothing_is_left()
 
 
+def misbehave(flow, how):
+    process = flow.start("misbehave", "run", "--how", how, "--with", SMALL)
+    out, _ = process.communicate(timeout=PATIENCE)
+    return process.returncode, out
+
+
+def test_a_process_of_a_task_is_killed_for_memory(flow):
+    status, out = misbehave(flow, "oom_of_a_child")
+    assert status == 1 and "the helper has died" in out, out
+    assert "kernel killed a process" in out, out
+    flow.nothing_is_left()
+
+
+def test_a_long_line_is_whole_beside_the_other_stream(flow):
+    status, out = misbehave(flow, "long_line")
+    assert status == 0, out
+    (line,) = [line for line in out.splitlines() if "xxxx" in line]
+    assert line.endswith("] about to do: long_line" + "x" * 200_000 + " end") or line.endswith("] " + "x" * 200_000 + " end"), line[:100] + line[-100:]
+    assert out.count("] beside it ") == 20, out.replace("x" * 1000, "")
+
+
 def test_retry(flow):
     out = flow.run("run", "--n", "2", "--fail", "crash", "--until", "1", *RETRY)
     assert out.count("Task is starting (retry).") == 2 and "2 squares" in out, out
