@@ -13,8 +13,11 @@
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <filesystem>
 #include <iterator>
+#include <map>
 #include <string>
+#include <system_error>
 
 #include "base/format.h"
 #include "base/process.h"
@@ -38,13 +41,30 @@ long waits_begun() {
 
 thread_local std::int64_t allowed_waits = 0;  // of this thread, in nanoseconds
 
-/// How long this thread was ready to run, and others did.
-std::int64_t kept_off_processor() {
-  std::array<char, 128> text{};
-  const Fd file(::open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC));
-  if (!file || ::read(file.get(), text.data(), text.size() - 1) <= 0) return 0;
-  const char* const second = std::strchr(text.data(), ' ');
-  return second == nullptr ? 0 : std::strtoll(second, nullptr, 10);
+/// Of each thread of this process, by its id, the nanoseconds in which it was ready to run and others ran.
+using KeptOff = std::map<std::string, std::int64_t>;
+
+KeptOff kept_off_processor() {
+  KeptOff found;
+  std::error_code ignored;  // a thread may end
+  for (const auto& thread : std::filesystem::directory_iterator("/proc/self/task", ignored)) {
+    std::array<char, 128> text{};
+    const Fd file(::open((thread.path() / "schedstat").c_str(), O_RDONLY | O_CLOEXEC));
+    if (!file || ::read(file.get(), text.data(), text.size() - 1) <= 0) continue;
+    const char* const second = std::strchr(text.data(), ' ');
+    if (second != nullptr) found[thread.path().filename()] = std::strtoll(second, nullptr, 10);
+  }
+  return found;
+}
+
+/// Of all threads together: a thread that waits for a lock waits until the one that holds it is given a processor.
+std::int64_t kept_off_since(const KeptOff& before) {
+  std::int64_t sum = 0;
+  for (const auto& [thread, now] : kept_off_processor()) {
+    const auto was = before.find(thread);
+    sum += now - (was == before.end() ? 0 : was->second);
+  }
+  return sum;
 }
 
 }  // namespace
@@ -55,7 +75,7 @@ struct EventLoop::Watchdog {
   std::function<void(const std::string&)> told;
   std::int64_t wall = 0;  // all in nanoseconds
   std::int64_t worked = 0;
-  std::int64_t kept_off = 0;
+  KeptOff kept_off{};
   std::int64_t allowed = 0;
   long waits = 0;
 
@@ -72,7 +92,7 @@ struct EventLoop::Watchdog {
     const std::int64_t worked_since = nanoseconds_of(CLOCK_THREAD_CPUTIME_ID) - worked;
     const std::int64_t waited = passed - worked_since - (allowed_waits - allowed);
     // The machine itself may have been stopped by another one.
-    if (waited <= limit || waits_begun() == waits || waited - (kept_off_processor() - kept_off) <= limit) return;
+    if (waited <= limit || waits_begun() == waits || waited - kept_off_since(kept_off) <= limit) return;
     const std::string who = place == nullptr ? std::string("who drives it, between two turns")
                                              : fmt::format("the callback of {}:{}, {}", place->file_name(),
                                                            place->line(), place->function_name());

@@ -46,8 +46,8 @@ class EventLoop {
   /// While it lives, waiting is a fault: of callbacks, and of who drives the loop, between two turns.
   ///
   /// METAFLOW_LOOP_WATCHDOG=MILLISECONDS, for tests: this process aborts when a callback, or the time between two
-  /// turns, has waited for longer. Being kept off the processor by others does not count as waiting, nor does an
-  /// AllowedWait.
+  /// turns, has waited for longer. Time in which a thread of this process was kept off the processor by others does not
+  /// count as waiting, nor does an AllowedWait.
   class NoWaiting {
    public:
     explicit NoWaiting(EventLoop& loop);
