@@ -28,7 +28,7 @@ struct DumpOptions {
   bool json = false;
 };
 
-/// The artifacts of a task that are asked for.
+/// The selected artifacts of a task.
 std::vector<store::ArtifactRecord> chosen(const store::TaskData& data, const DumpOptions& options,
                                           const std::vector<std::string>& names) {
   std::vector<store::ArtifactRecord> records;
@@ -42,7 +42,7 @@ std::vector<store::ArtifactRecord> chosen(const store::TaskData& data, const Dum
 
 using Tasks = std::vector<std::pair<store::TaskRef, std::vector<store::ArtifactRecord>>>;
 
-/// The tasks that have a finished attempt; the others are named. Throws Error{data_store} if none has.
+/// The tasks that have a finished attempt. A message names the others. Throws Error{data_store} if there are none.
 Tasks finished_tasks(Context& context, const DumpOptions& options, const std::vector<std::string>& names) {
   const auto refs = tasks_of_path(context, options.path);
   Tasks tasks;
@@ -57,10 +57,11 @@ Tasks finished_tasks(Context& context, const DumpOptions& options, const std::ve
   throw Error(
       ErrorCode::data_store,
       fmt::format("No completed attempts of the task was found for task '{}/{}'", context.flow.name, refs[0].path()),
-      "It is still running, or its process was killed; its output may say more: use logs.");
+      fmt::format("The task is still running, or its process was killed. Its output: {} logs {}", context.command(),
+                  refs[0].path()));
 }
 
-/// Names the artifacts that were asked for and are nowhere. Throws Error{not_found} if that is all of them.
+/// Prints the names of requested artifacts that no task has. Throws Error{not_found} if no requested artifact exists.
 void check_found(Context& context, const DumpOptions& options, const std::vector<std::string>& names,
                  const Tasks& tasks) {
   auto missing = [&](const std::string& name) {
@@ -97,7 +98,7 @@ void print_task(Context& context, const DumpOptions& options, const store::TaskR
   }
 }
 
-/// {"17/start/1": {"x": 1}} as JSON, or as a pickle in a file, which is what Metaflow's dump --file writes.
+/// Writes {"17/start/1": {"x": 1}} as JSON, or as a pickle to a file, like Metaflow's dump --file.
 void write_all_tasks(Context& context, const DumpOptions& options, const Tasks& tasks) {
   const auto store = std::make_shared<store::FlowStore>(context.store());
   if (options.json) {
@@ -112,7 +113,7 @@ void write_all_tasks(Context& context, const DumpOptions& options, const Tasks& 
     options.file.empty() ? Context::print(text) : base::write_output_file(options.file, text);
     return;
   }
-  std::vector<Document> documents;  // keep what the pickle refers to
+  std::vector<Document> documents;  // own the values that the pickle refers to
   detail::Pickler pickler{detail::ValuesOutlive{}};
   pickler.begin_dict();
   for (const auto& [task, artifacts] : tasks) {

@@ -54,7 +54,7 @@ ChosenRuns chosen(Context& context, const JobOptions& options) {
 std::string as_text(const std::vector<RunJob>& jobs, const compute::RunJobsWords& words) {
   std::string instance = words.instance;
   if (!instance.empty()) instance[0] = base::upper(instance)[0];
-  const std::string no_status = words.instance.empty() ? "Not known" : fmt::format("No {} yet", words.instance);
+  const std::string no_status = words.instance.empty() ? "Unknown" : fmt::format("No {} yet", words.instance);
   std::string text;
   for (const RunJob& job : jobs) {
     const std::string line =
@@ -125,7 +125,7 @@ int kill(Context& context, const Platform& platform, const JobOptions& options) 
     Context::print(fmt::format("Killed {}/{}/{} (job {})\n", job.run, job.step, job.task, job.job));
     runs.emplace(job.run_key, job.run);
   }
-  // A scheduler that lives may submit more; it ends what the run has itself.
+  // A live scheduler may submit more jobs. It deletes the resources of the run itself.
   for (const auto& [key, run] : runs) {
     if (is_name(store::NameKind::run, run) &&
         !runtime::lease_holder({context.store().storage(), context.clock}, {context.flow.name, run}))
@@ -145,8 +145,8 @@ void settle_jobs(Context& context, const std::string& run) {
     const auto jobs = jobs_of(context, *platform, site, run);
     compute::settle(*jobs, context.clock, {.flow = context.flow.name, .run = run}, key, [&](std::size_t left) {
       Context::echo_always(
-          fmt::format("{} task{} of run {} {} still executed {}; waiting, since what they finish is not done "
-                      "again. To end them: {} {} kill --run-id {}\n",
+          fmt::format("{} task{} of run {} {} still running {}. Waiting, to reuse their results. To kill them: "
+                      "{} {} kill --run-id {}\n",
                       left, left == 1 ? "" : "s", run, left == 1 ? "is" : "are", jobs->words().where, context.command(),
                       platform->name(), run));
     });

@@ -17,7 +17,7 @@ class ProcessRunJobs : public compute::RunJobs {
     for (const std::string& directory : directories) spools_.emplace_back(directory);
   }
 
-  compute::RunJobsWords words() const override { return {"processes", "Started", "by the runner", ""}; }
+  compute::RunJobsWords words() const override { return {"processes", "Started", "in the runner", ""}; }
   std::vector<compute::RunJob> unfinished(const compute::ChosenRuns& which) override;
   /// What waits may yet begin before it is told to end.
   bool end(std::span<const compute::RunJob> jobs, const std::string& reason) override;
