@@ -17,9 +17,9 @@
 
 namespace metaflow::cli {
 
-Context::Context(const detail::FlowDescription& description, const runtime::Language& spoken,
-                 const compute::Platforms& known, std::string called_as)
-    : flow(description), language(spoken), platforms(known), program(std::move(called_as)) {}
+Context::Context(const detail::FlowDescription& described_flow, const runtime::Language& step_language,
+                 const compute::Platforms& known_platforms, std::string called_as)
+    : flow(described_flow), language(step_language), platforms(known_platforms), program(std::move(called_as)) {}
 
 std::string Context::command() const { return base::shell_quoted(program); }
 

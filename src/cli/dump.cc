@@ -21,7 +21,7 @@ namespace {
 
 struct DumpOptions {
   std::string path;
-  bool private_too = false;
+  bool include_private = false;
   std::size_t max_value_size = 1000;
   std::string include;
   std::string file;
@@ -29,11 +29,11 @@ struct DumpOptions {
 };
 
 /// The selected artifacts of a task.
-std::vector<store::ArtifactRecord> chosen(const store::TaskData& data, const DumpOptions& options,
-                                          const std::vector<std::string>& names) {
+std::vector<store::ArtifactRecord> select_artifacts(const store::TaskData& data, const DumpOptions& options,
+                                                    const std::vector<std::string>& names) {
   std::vector<store::ArtifactRecord> records;
   for (const auto& artifact : data.artifacts) {
-    if (artifact.name.starts_with('_') && !options.private_too) continue;
+    if (artifact.name.starts_with('_') && !options.include_private) continue;
     if (!names.empty() && std::find(names.begin(), names.end(), artifact.name) == names.end()) continue;
     records.push_back(artifact);
   }
@@ -48,7 +48,7 @@ Tasks finished_tasks(Context& context, const DumpOptions& options, const std::ve
   Tasks tasks;
   for (const store::TaskRef& task : refs) {
     if (const auto data = context.store().read_done(task)) {
-      tasks.emplace_back(task, chosen(*data, options, names));
+      tasks.emplace_back(task, select_artifacts(*data, options, names));
     } else if (refs.size() > 1) {
       Context::echo_always(fmt::format("Task {} has no finished attempt: nothing to dump.\n", task.path()));
     }
@@ -64,20 +64,20 @@ Tasks finished_tasks(Context& context, const DumpOptions& options, const std::ve
 /// Prints the names of requested artifacts that no task has. Throws Error{not_found} if no requested artifact exists.
 void check_found(Context& context, const DumpOptions& options, const std::vector<std::string>& names,
                  const Tasks& tasks) {
-  auto missing = [&](const std::string& name) {
+  auto is_missing = [&](const std::string& name) {
     return std::none_of(tasks.begin(), tasks.end(), [&](const auto& task) {
       return std::any_of(task.second.begin(), task.second.end(), [&](const auto& a) { return a.name == name; });
     });
   };
-  const auto lacking = static_cast<std::size_t>(std::count_if(names.begin(), names.end(), missing));
-  if (!names.empty() && lacking == names.size()) {
-    const bool hidden = !options.private_too && names[0].starts_with('_');
+  const auto missing = static_cast<std::size_t>(std::count_if(names.begin(), names.end(), is_missing));
+  if (!names.empty() && missing == names.size()) {
+    const bool hidden = !options.include_private && names[0].starts_with('_');
     throw Error(ErrorCode::not_found,
                 fmt::format("There is no artifact {} in {}", base::join(names, ", "), options.path),
                 hidden ? "Names that begin with an underscore need --private." : "");
   }
   for (const std::string& name : names) {
-    if (missing(name)) context.echo(fmt::format("There is no artifact {} in {}\n", name, options.path));
+    if (is_missing(name)) context.echo(fmt::format("There is no artifact {} in {}\n", name, options.path));
   }
 }
 
@@ -161,7 +161,7 @@ Command dump_command(Context& context) {
               "<run_id>/<step_name>/<task_id>; latest is the run that was started last.",
           .options = {{.name = "--private",
                        .help = "Show also private attributes.",
-                       .set = store_flag(options->private_too)},
+                       .set = store_flag(options->include_private)},
                       {.name = "--max-value-size",
                        .metavar = "INTEGER",
                        .help = "Show only values that are smaller than this number.",

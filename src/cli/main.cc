@@ -172,7 +172,7 @@ int run_commands(const Program& program, const compute::Platforms& platforms, in
   return execute(top_command(context), context.file_name(), words, context.settings);
 }
 
-int run_to_status(const Program& program, const compute::Platforms& platforms, int argc, char** argv) {
+int run_and_report(const Program& program, const compute::Platforms& platforms, int argc, char** argv) {
   try {
     ::signal(SIGXFSZ, SIG_IGN);                      // exceeding the file size limit becomes an error of write(2)
     ::signal(SIGCHLD, SIG_DFL);                      // while it is ignored, the kernel discards exit codes
@@ -207,7 +207,7 @@ int run_to_status(const Program& program, const compute::Platforms& platforms, i
 }  // namespace
 
 int run_program(const Program& program, const compute::Platforms& platforms, int argc, char** argv) {
-  return base::end_process(run_to_status(program, platforms, argc, argv));
+  return base::end_process(run_and_report(program, platforms, argc, argv));
 }
 
 }  // namespace metaflow::cli

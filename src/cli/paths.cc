@@ -129,7 +129,7 @@ store::TaskRef task_of_path(Context& context, const std::string& text) {
   const auto path = parse_task_path(context, text);
   if (!path) {
     throw Error(ErrorCode::invalid_command, fmt::format("'{}' is not a run_id/step_name/task_id", text),
-                "A failed run prints the command to use: ... debug RUN/STEP/TASK");
+                fmt::format("A failed run prints the command to use: {} debug RUN/STEP/TASK", context.command()));
   }
   check_path_names(*path, text);
   if (!path->task.empty()) return {path->run, path->step, path->task};

@@ -134,7 +134,7 @@ int resume(Context& context, ResumeCommandOptions& options) {
   const auto info = context.metadata().run(flow, origin_run);
 
   continue_guarded(context);
-  runtime::LeaseKeeper keeper(storage, open_storage_again(context));
+  runtime::LeaseKeeper keeper(storage, storage_opener(context));
   const auto how = options.take_over ? runtime::Lease::Taking::at_once : runtime::Lease::Taking::if_free;
   const std::shared_ptr<runtime::Lease> lease = runtime::Lease::take(watch, context.user(), "", how);
   keeper.add(lease);

@@ -61,7 +61,7 @@ std::vector<Option> parameter_list(Context& context, const std::shared_ptr<RunCo
 int run(Context& context, RunCommandOptions& options) {
   ExecutionPlan plan(context, options.execution);
   continue_guarded(context);
-  runtime::LeaseKeeper keeper(context.store().storage(), open_storage_again(context));
+  runtime::LeaseKeeper keeper(context.store().storage(), storage_opener(context));
   RunSession session(plan, {.command = "run"}, keeper);
   const store::TaskRef parameters = session.store_parameters(runtime::save_parameters(
       plan.graph(), context.language, context.store(), options.parameters, options.given, context.file_name()));

@@ -43,7 +43,7 @@ ExecutionPlan::ExecutionPlan(Context& context, const ExecutionOptions& options)
       options_(checked(options)),
       graph_(context.make_graph(options.with)),
       site_(context.run_site()),
-      places_(context.platforms, site_, graph_) {
+      run_plan_(context.platforms, site_, graph_) {
   context.echo("Validating your flow...\n    The graph looks good!\n");
 }
 
@@ -86,7 +86,7 @@ runtime::LeaseSite lease_site(Context& context) {
   return {context.store().storage(), clock};
 }
 
-runtime::LeaseKeeper::Open open_storage_again(Context& context) {
+runtime::LeaseKeeper::Open storage_opener(Context& context) {
   return [type = context.top.datastore, root = context.store().storage().root()] {
     return store::open_impatient_storage(type, root);
   };
@@ -329,9 +329,9 @@ void RunSession::execute(const store::TaskRef& parameters, const Cloning* clonin
                                    : fmt::format("Workflow interrupted by {}.", base::signal_name(signal)));
   });
   const LeaseEvents events(loop_, keeper_, context_, run);
-  compute::RunPlan& places = plan_.places();
-  const std::unique_ptr<compute::Router> backend = places.make_backends(backend_site(run));
-  if (!places.remote_steps().empty()) run.mark_remote(places.remote_steps(), places.store_code(context_.store()));
+  compute::RunPlan& plan = plan_.run_plan();
+  const std::unique_ptr<compute::Router> backend = plan.make_backends(backend_site(run));
+  if (!plan.remote_steps().empty()) run.mark_remote(plan.remote_steps(), plan.store_code(context_.store()));
   if (cloning != nullptr) {
     run.clone(cloning->origin);
     if (!run.stopping()) {

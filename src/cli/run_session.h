@@ -34,14 +34,14 @@ class ExecutionPlan {
   Context& context() const { return context_; }
   const ExecutionOptions& options() const { return options_; }
   const graph::Graph& graph() const { return graph_; }
-  compute::RunPlan& places() { return places_; }
+  compute::RunPlan& run_plan() { return run_plan_; }
 
  private:
   Context& context_;
   const ExecutionOptions& options_;
   graph::Graph graph_;
   compute::RunSite site_;
-  compute::RunPlan places_;
+  compute::RunPlan run_plan_;
 };
 
 /// The output of a run, and the signals that stop it. The destructor waits until a slow reader has everything, unless
@@ -84,8 +84,8 @@ void continue_guarded(Context& context);
 /// The store and the clock for the leases of this process.
 runtime::LeaseSite lease_site(Context& context);
 
-/// Opens the store of the context for another thread.
-runtime::LeaseKeeper::Open open_storage_again(Context& context);
+/// Returns a function that opens the store of the context, for another thread.
+runtime::LeaseKeeper::Open storage_opener(Context& context);
 
 /// The error for a lost lease. It names the new holder and the next command.
 Error lost_lease(const Context& context, const runtime::LeaseLoss& loss);
