@@ -13,7 +13,7 @@ sys.path.insert(0, str(ROOT / "test"))
 from peers.kubernetes.launch import Peer  # noqa: E402
 
 NAMESPACE = "metaflow"
-SECRET = "s3-access"  # what gives pods access to S3, as somebody who sets a cluster up makes it
+SECRET = "s3-access"  # the secret with the S3 keys of pods, as in the setup of a cluster
 
 
 def missing():

@@ -216,7 +216,7 @@ def test_quiet(cli):
         "Done!",
     ]
     _, result = cli.fail("misbehave", "--quiet", "--how", "throw")
-    assert "[middle/2] Task failed." in result.lines  # a failure is told
+    assert "[middle/2] Task failed." in result.lines  # a failure is printed
 
 
 def test_ctrl_c_on_a_terminal_reaches_the_run(cli):

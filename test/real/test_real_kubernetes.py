@@ -38,7 +38,7 @@ WAITING = {
                  r"Pod is pending: ErrImagePull: failed to pull and unpack image .*: not found"),
     "bad name": ({"METAFLOW_KUBERNETES_CONTAINER_IMAGE": "Debian"}, r"Pod is pending: InvalidImageName: "),
     "no secret": ({"METAFLOW_KUBERNETES_SECRETS": "s3-access,none"}, r'Pod is pending: CreateContainerConfigError: secret "none" not found'),
-    "no account": ({"METAFLOW_KUBERNETES_SERVICE_ACCOUNT": "nobody"}, r'FailedCreate: error looking up service account \S+/nobody: serviceaccount "nobody" not found'),
+    "no account": ({"METAFLOW_KUBERNETES_SERVICE_ACCOUNT": "absent"}, r'FailedCreate: error looking up service account \S+/absent: serviceaccount "absent" not found'),
 }  # fmt: skip
 
 

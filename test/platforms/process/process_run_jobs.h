@@ -19,7 +19,7 @@ class ProcessRunJobs : public compute::RunJobs {
 
   compute::RunJobsWords words() const override { return {"processes", "Started", "in the runner", ""}; }
   std::vector<compute::RunJob> unfinished(const compute::ChosenRuns& which) override;
-  /// What waits may yet begin before it is told to end.
+  /// A pending job may still begin before it gets the request to end.
   bool end(std::span<const compute::RunJob> jobs, const std::string& reason) override;
   void end_run(const std::string& run_key) override;
 
