@@ -29,7 +29,7 @@ def missing():
 
 @contextlib.contextmanager
 def cluster(directory, server, scenario=None, **more):
-    """A cluster as docs/kubernetes.md sets it up: role, service account, namespace, and a secret for S3."""
+    """A cluster as docs/kubernetes-setup.md sets it up: role, service account, namespace, and a secret for S3."""
     directory.mkdir(parents=True, exist_ok=True)
     keys = directory / "keys.yaml"
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": SECRET, "namespace": NAMESPACE}}
