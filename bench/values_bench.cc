@@ -1,5 +1,5 @@
-// Measures encoding values into a payload and decoding them, compared with JSON, and with memcpy if possible. The column
-// "item" is the time per item.
+// Measures the encoding of values into a payload and their decoding, compared with JSON, and with memcpy if possible.
+// The column "item" is the time per item.
 //
 // usage: values_bench [--benchmark_filter=decode/...] [--benchmark_repetitions=5]
 #include <metaflow/metaflow.h>
