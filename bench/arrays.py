@@ -39,13 +39,13 @@ def flow(context, room):
     at = stamps(measured.out)
     blob = max((os.path.join(d, f) for d, _, files in os.walk(where) for f in files), key=os.path.getsize)
     times = spans(measured.out, FLOW_SPANS)
-    # What the bodies of the steps did not use: saving, and a few milliseconds of everything else.
+    # CPU outside the bodies of the steps: saving, and a few milliseconds of other work.
     times["CPU of save"] = measured.cpu - at["made"][1] - at["warm_total"][1] - at["cold_total"][1]
     return times, blob
 
 
 def copies(blob):
-    """The same bytes by cp. Its source is in the page cache, or not."""
+    """The same bytes, copied by cp with a warm and a cold page cache."""
     times = {}
     for name, options in (("cp", []), ("cp --reflink=never", ["--reflink=never"])):
         for cold in (False, True):
@@ -63,7 +63,7 @@ def copies(blob):
 def array(context, table):
     rounds = []
     for _ in range(3):
-        with context.room() as room:  # nothing is left for the next round but free blocks
+        with context.room() as room:  # removed before the next round
             ours, blob = flow(context, room)
             os.sync()
             times = {("ours", name): value for name, value in ours.items()}

@@ -1,7 +1,7 @@
-"""The benchmarks, as one table. Called by dev/bench, which builds what they need.
+"""Runs the benchmarks and prints a table. Called by dev/bench, which builds the programs.
 
-Processor time is user and system time of a command and of all that it started. Peers take turns with us in the same run; of processor times the
-least counts, of wall times the median, unless a row says otherwise.
+Processor time is the user and system time of a command and of all its descendants. Peers take turns with us in the same run. The minimum of
+processor times and the median of wall times count, unless a row names another measure.
 """
 import argparse
 import os
@@ -56,13 +56,13 @@ def main():
     parser = argparse.ArgumentParser(prog="dev/bench", description="Measures us and our peers, prints a table.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"which ones: {', '.join(BENCHMARKS)}; default: all")
     parser.add_argument("--long", action="store_true", help="also a foreach of 100,000, and its resume: some minutes more")
-    parser.add_argument("--room", metavar="DIR", help="where flows store what they are measured with; default: in the build directory")
+    parser.add_argument("--room", metavar="DIR", help="directory for the stores of the measured flows; default: in the build directory")
     parser.add_argument("--build", required=True, help=argparse.SUPPRESS)
     parser.add_argument("--python", required=True, help=argparse.SUPPRESS)
     options = parser.parse_args()
     for name in options.names:
         if name not in BENCHMARKS:
-            parser.error(f"there is no benchmark {name}; there are: {', '.join(BENCHMARKS)}")
+            parser.error(f"there is no benchmark {name}. The benchmarks are: {', '.join(BENCHMARKS)}")
 
     context = Context(options.build, options.python, options.room, options.long)
     print(machine())

@@ -1,4 +1,4 @@
-"""Work elsewhere: many attempts in flight from one scheduler; S3 beside other clients."""
+"""Remote work: many attempts in flight from one scheduler; S3 compared with other clients."""
 import json
 import os
 import signal
@@ -43,7 +43,7 @@ def status_of(pid):
 
 
 def remote(context, table):
-    """Pods that only pretend to work, for an hour each: what the scheduler has with all of them in flight. Then it is interrupted."""
+    """Measures the scheduler with many simulated pods in flight, which last an hour each. Then the run is interrupted."""
     with context.room() as room:
         where = room.fresh()
         with Servers(context, "kubernetes", where) as servers:
@@ -83,11 +83,11 @@ def rclone(environment, *words):
 
 
 def s3(context, table):
-    """Against a Ceph on this machine, which takes most of the processors itself. Each client moves the same objects, in turns."""
+    """Uses a Ceph on this machine, which takes most of the processor time itself. The clients move the same objects in turns."""
     with context.room() as room:
         where = room.fresh()
         with Servers(context, "radosgw", os.path.join(where, "ceph")) as servers:
-            # A bundle of certificates is of no use here, and rclone cannot take one.
+            # Not needed here, and rclone does not support it.
             environment = {name: value for name, value in servers.environment.items() if name != "AWS_CA_BUNDLE"}
             for count, bytes_each, what in ((4, 64 << 20, "4 objects of 64 MiB"), (2000, 1024, "2,000 objects of 1 KiB")):
                 source, target = os.path.join(where, f"source{count}"), os.path.join(where, f"target{count}")

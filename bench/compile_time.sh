@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# What a flow costs the compiler: processor time at -O0, the least of several rounds that take turns, so that other work
-# on the machine hits all alike. Beside it what else a program includes. (User and system time together: how the kernel
-# divides them is a guess from its ticks, too rough for half a second.)
+# Measures the compile time of a flow and of other headers: processor time at -O0, the minimum of several rounds that
+# take turns, so that other work on the machine affects all equally. (User and system time are added, since the kernel
+# divides them by ticks, too roughly for half a second.)
 #
 #   bench/compile_time.sh [ROUNDS]        CXXS="g++ clang++-16" are the compilers
 #
@@ -140,4 +140,4 @@ for compiler in "${compilers[@]}"; do
   echo
   unset least
 done
-echo 'ratio: to the five standard headers. over it: seconds more than <metaflow/metaflow.h> alone.'
+echo 'ratio: relative to the five standard headers. over it: seconds in addition to <metaflow/metaflow.h> alone.'

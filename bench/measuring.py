@@ -1,4 +1,4 @@
-"""Runs commands and says what they cost; prints the table."""
+"""Runs commands, measures their cost, and prints the table."""
 import os
 import shutil
 import statistics
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 class Measured:
     wall: float  # seconds
     cpu: float   # user and system time of the process and of all its descendants
-    peak: int    # the largest resident set that the process itself had, in bytes; 0 if nobody looked
+    peak: int    # the largest resident set of the process itself, in bytes; 0 if not measured
     out: str
 
 
@@ -71,7 +71,7 @@ def measure(command, env=None, memory=False):
 
 
 def in_turns(repetitions, commands):
-    """Measures functions that take turns, so that a change of the machine's mood hits all: {name: [Measured, ...]}."""
+    """Measures functions in turns, so that other work on the machine affects all: {name: [Measured, ...]}."""
     measured = {name: [] for name in commands}
     for _ in range(repetitions):
         for name, command in commands.items():
@@ -88,7 +88,7 @@ def middle(measured, of="wall"):
 
 
 class Room:
-    """A directory for what a benchmark writes, on the disk of the build. Every store is a directory that never was before."""
+    """A directory for the files of a benchmark, on the disk of the build. Every store is a new directory."""
 
     def __init__(self, directory):
         self._directory = directory
@@ -110,15 +110,15 @@ class Room:
 
 
 def store(path):
-    """The environment in which flows, ours and official ones, store below `path`."""
+    """The environment that makes flows, ours and official ones, store below `path`."""
     return {"METAFLOW_DATASTORE_SYSROOT_LOCAL": path, "METAFLOW_USER": "bench", "METAFLOW_HOME": path, "HOME": path,
             "METAFLOW_DEFAULT_METADATA": "local", "METAFLOW_DEFAULT_DATASTORE": "local"}
 
 
 @dataclass
 class Files:
-    files: int   # entries of directories that are no directories, without those of blobs
-    blobs: int   # and those of blobs
+    files: int   # directory entries that are files, without blobs
+    blobs: int   # directory entries that are blobs
     inodes: int  # directories and files, hard links counted once
     disk: int    # bytes allocated
 
@@ -158,7 +158,7 @@ def size(value):
 
 
 class Budget:
-    """What a row must keep: a bound of our number, or of its ratio to the peer's."""
+    """The limit of a row: of our number, or of its ratio to the peer's."""
 
     def __init__(self, text, ours=None, ratio=None):
         self.text, self.ours, self.ratio = text, ours, ratio

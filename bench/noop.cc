@@ -1,4 +1,4 @@
-// Does nothing, as a program of C++ does it: what starting a process costs. Built static and dynamic.
+// A C++ program that does nothing, to measure the cost of starting a process. Built static and dynamic.
 #include <iostream>
 
 int main() { return std::cout.good() ? 0 : 1; }

@@ -1,4 +1,4 @@
-"""Many cores in one task, the start of a flow binary, values as bytes, compile times."""
+"""Benchmarks of parallel_map, the start of a flow binary, values as bytes, and compile times."""
 import json
 import os
 import subprocess
@@ -64,7 +64,7 @@ def values(context, table):
 
 
 def compile_time(context, table):
-    """Prints a table of its own."""
+    """Prints a separate table."""
     script = os.path.join(context.here, "compile_time.sh")
     if os.path.exists(script):
         subprocess.run(["bash", script], check=True)

@@ -1,9 +1,9 @@
-// parallel_map beside OpenMP, the parallel algorithms of the standard library (TBB) and a plain loop.
+// Compares parallel_map with OpenMP, the parallel algorithms of the standard library (TBB) and a plain loop.
 //
 // Prints "CASE METHOD WALL CPU ITEMS" lines: the best wall time and the best processor time of all repetitions, in
-// seconds. The methods take turns, so that what else the machine does hits all of them.
+// seconds. The methods take turns, so that other work on the machine affects all of them.
 //
-// usage: parallel_bench [REPETITIONS]             of the long cases; the short ones have more
+// usage: parallel_bench [REPETITIONS]             repetitions of the long cases; the short cases have more
 #include <metaflow/metaflow.h>
 
 #include <omp.h>
@@ -44,7 +44,7 @@ double cpu_now() { return cpu_of(RUSAGE_SELF) + cpu_of(RUSAGE_CHILDREN); }
 
 struct Method {
   std::string name;
-  std::function<double()> run;  // gives a number that depends on all results
+  std::function<double()> run;  // returns a number that depends on all results
   Times best{};
 };
 
@@ -71,7 +71,7 @@ void compare(const char* what, std::size_t items, int repetitions, std::vector<M
 
 double sum(const std::vector<double>& values) { return std::accumulate(values.begin(), values.end(), 0.0); }
 
-/// All ways to call f(0), f(1), ... and to add up what they give.
+/// All methods that call f(0), f(1), ... and add up the results.
 template <class F>
 std::vector<Method> methods_for(std::size_t items, F f, bool with_processes = true) {
   std::vector<Method> methods;

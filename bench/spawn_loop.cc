@@ -1,4 +1,4 @@
-// The floor under every runner of processes: posix_spawn, wait, again. Nothing is read, written or remembered.
+// The lower bound for every runner of processes: a loop of posix_spawn and wait that reads and writes nothing.
 //
 // usage: spawn_loop COUNT PARALLEL PROGRAM [ARGUMENT...]
 #include <spawn.h>

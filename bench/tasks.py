@@ -1,4 +1,4 @@
-"""What a task costs: trivial ones, many of them, their join, a chain of them."""
+"""The cost of tasks: trivial ones, many of them, their join, a chain of them."""
 import os
 import re
 
@@ -139,11 +139,11 @@ def join(context, table):
 
 
 def resume(context, table):
-    """`resume` of a run in which all but the last step has finished: it clones. `cp -al` does the least that a copy can be."""
+    """`resume` clones a run in which all but the last step has finished. `cp -al` is the lower bound for a copy."""
     with context.room() as room:
         counts = [1000, 10_000] + ([100_000] if context.long else [])
         times, copies = {n: [] for n in counts}, {n: [] for n in counts}
-        for n in [*counts, 1000, 1000]:  # the first one may meet a file system that was just emptied
+        for n in [*counts, 1000, 1000]:  # repeated, since a file system is slow after many files were removed
             where = room.fresh()
             program, limit = context.program("trivial_bench"), ("--max-num-splits", n)
             measure([program, "run", "--n", n, *limit, "--max-workers", 2], env=store(where))

@@ -1,5 +1,5 @@
-// How long values take to become a payload, and a payload to become values; the same for JSON, and for memcpy where it
-// would do. The column "item" is the time per item.
+// Measures the encoding of values into a payload and their decoding, compared with JSON, and with memcpy if possible.
+// The column "item" is the time per item.
 //
 // usage: values_bench [--benchmark_filter=decode/...] [--benchmark_repetitions=5]
 #include <metaflow/metaflow.h>
@@ -31,7 +31,7 @@ constexpr std::size_t kSome = 500'000;
 
 std::string word(std::size_t i) { return "symbol-" + std::to_string(i); }
 
-// Deterministic and of all sizes, as real numbers are.
+// Deterministic, with all sizes, like real data.
 std::uint64_t scrambled(std::size_t i) { return i * 0x9E3779B97F4A7C15ULL; }
 
 template <class T>
@@ -133,7 +133,7 @@ void json_decode(benchmark::State& state) {
   count(state, size);
 }
 
-/// The bytes as they are, into memory that is new.
+/// Copies the bytes into new memory.
 void copy(benchmark::State& state) {
   const auto values = sample<std::vector<double>>();
   for (auto _ : state) {

@@ -1,11 +1,11 @@
-# Shared by the dev commands: where things are, and how what is missing gets installed. Sourced, not run.
+# Shared by the dev commands: paths, and functions that install missing packages. Sourced, not executed.
 set -euo pipefail
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build=${METAFLOW_BUILD_DIR:-$top/build}
 jobs=$(nproc)
-# What ccache has to be told of precompiled headers: https://ccache.dev/manual/4.7.5.html#_precompiled_headers
+# ccache needs these settings for precompiled headers: https://ccache.dev/manual/4.7.5.html#_precompiled_headers
 export CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
-# Clones and work trees share what was compiled.
+# Clones and work trees share the cache.
 export CCACHE_BASEDIR=$top CCACHE_NOHASHDIR=1
 
 as_root() {
@@ -13,7 +13,7 @@ as_root() {
     echo "Please install these Debian packages as root, then start again: $*" >&2; exit 1; fi
 }
 
-# Installs the Debian packages that are not there.
+# Installs missing Debian packages.
 need_packages() {
   local missing=()
   for package in "$@"; do
@@ -29,13 +29,13 @@ build_packages=(g++ cmake ninja-build nlohmann-json3-dev libfmt-dev nettle-dev l
 test_packages=(ccache clang-16 libclang-rt-16-dev lld-16 libgtest-dev libgmock-dev pkg-config git python3 python3-venv binutils procps gdb chromium
                openssl radosgw ceph-mon ceph-osd ceph-common libcurl4 ca-certificates busybox-static musl curl wget docker.io)
 # For the Kubernetes peer (test/peers/kubernetes): the server, the schema of Kubernetes, and the official client to test it with. Clients
-# from 33 on need a newer python-dateutil than what metaflow needs allows.
+# from 33 on need a newer python-dateutil than metaflow allows.
 kubernetes_peer=('aiohttp>=3.9' pyyaml kubernetes-validate==1.37.0 'kubernetes~=32.0')
 test_python=(metaflow 'numpy>=2' pytest pytest-xdist 'moto[server,s3,sts,batch,logs,iam,ec2]' boto3 "${kubernetes_peer[@]}")
 check_packages=(git clang-16 clang-format-16 python3 python3-venv)
 bench_packages=(radosgw ceph-mon ceph-osd ceph-common rclone openssl busybox-static libbenchmark-dev libtbb-dev make parallel python3 python3-venv)
 
-# A Python environment with these packages: need_python NAME PACKAGE...; its interpreter is $build/python/NAME/bin/python.
+# need_python NAME PACKAGE...: creates a Python environment with these packages. Its interpreter is $build/python/NAME/bin/python.
 need_python() {
   local directory="$build/python/$1" stamp
   shift
@@ -50,11 +50,11 @@ need_python() {
   fi
 }
 
-# The tests' release, as distributions build it: of sources that are compiled together, which is sooner done from nothing, or of each alone.
+# The release for the tests, with the options of distributions. A unity build is faster from scratch; the other compiles each source alone.
 each_alone=(-DCMAKE_BUILD_TYPE=Release '-DCMAKE_CXX_FLAGS_RELEASE=-O2 -DNDEBUG')
 release=("${each_alone[@]}" -DMETAFLOW_UNITY=ON)
 
-# configure NAME [CMAKE ARGUMENT...]: the build tree $build/NAME.
+# configure NAME [CMAKE ARGUMENT...]: configures the build tree $build/NAME.
 configure() {
   local name=$1
   shift

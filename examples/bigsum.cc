@@ -1,8 +1,8 @@
 // The sum of a big random matrix.
 //
-//   bigsum run                      a matrix that any laptop holds
+//   bigsum run                      a small matrix
 //   bigsum run --size 80000         51.2 GB: needs a large machine
-//   bigsum run --blocks 8           sums blocks of rows side by side
+//   bigsum run --blocks 8           sums blocks of rows in parallel
 #include <metaflow/metaflow.h>
 
 #include <chrono>
@@ -15,7 +15,7 @@ namespace mf = metaflow;
 
 namespace {
 
-/// Random numbers in [0, 1), made by all cores: row r from a seed of its own (xorshift64*, Vigna 2014).
+/// Random numbers in [0, 1), made on all cores. Each row has its own seed (xorshift64*, Vigna 2014).
 std::vector<double> random_matrix(std::size_t rows, std::size_t columns) {
   std::vector<double> matrix(rows * columns);
   mf::parallel_map(mf::range(rows), [&](std::size_t row) {
@@ -36,7 +36,7 @@ struct BigSum : mf::FlowSpec<BigSum> {
   static constexpr auto doc = "Sums a big random matrix.";
 
   mf::Parameter<std::size_t> size{{.value = 2000, .help = "Rows and columns of the matrix; 80000 needs 51.2 GB."}};
-  mf::Parameter<std::size_t> blocks{{.value = 1, .help = "Blocks of rows to sum side by side."}};
+  mf::Parameter<std::size_t> blocks{{.value = 1, .help = "Blocks of rows to sum in parallel."}};
   double sum = 0;
   double took = 0;
 

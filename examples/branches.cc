@@ -1,4 +1,4 @@
-// Two steps side by side, then a join that looks at both.
+// Two parallel steps, then a join that reads both.
 #include <metaflow/metaflow.h>
 
 #include <cstdio>
@@ -8,7 +8,7 @@
 namespace mf = metaflow;
 
 struct Branches : mf::FlowSpec<Branches> {
-  static constexpr auto doc = "Counts the vowels and the words of a text side by side.";
+  static constexpr auto doc = "Counts the vowels and the words of a text in parallel.";
 
   mf::Parameter<std::string> text{{.value = "the quick brown fox jumps over the lazy dog", .help = "What to count."}};
   std::map<std::string, int> vowels;
@@ -31,7 +31,7 @@ struct Branches : mf::FlowSpec<Branches> {
     }
   }
 
-  // Each branch changed its own artifact, so both have been carried over: nothing to merge by hand.
+  // Each branch changed another artifact, so both are carried over without a manual merge.
   void join(const mf::Inputs<Branches>& inputs) {
     inputs.merge(*this);
     summary = std::to_string(words) + " words, " + std::to_string(vowels["o"]) + " times o";

@@ -25,7 +25,7 @@ struct Nested : mf::FlowSpec<Nested> {
 
   void train(const std::string& name) {
     model = name;
-    // The item of the outer foreach is still at hand, as the artifact that load() made of it and as itself.
+    // The item of the outer foreach is available as an artifact that load() set, and through current().
     score = static_cast<double>(data_set.size() * name.size()) /
             static_cast<double>(mf::current().input(&Nested::data_sets).size());
   }

@@ -1,4 +1,4 @@
-// The value of an artifact picks the next step; a step that picks itself is repeated.
+// The value of an artifact chooses the next step. A step that chooses itself is repeated.
 #include <metaflow/metaflow.h>
 
 #include <cmath>

@@ -15,5 +15,5 @@ def precompile(compiler, flags, include, directory):
     header.write_text(f'#include "{pathlib.Path(include).resolve()}/metaflow/metaflow.h"\n')
     made = header.with_suffix(".h.pch" if is_clang(compiler) else ".h.gch")
     subprocess.run([compiler, *flags, f"-I{include}", "-x", "c++-header", header, "-o", made], check=True)
-    # g++ finds the precompiled header beside where it looks for the header, clang is told.
+    # g++ finds the precompiled header beside the header, clang needs an option.
     return ["-include-pch", made] if is_clang(compiler) else [f"-I{header.parent.parent}", "-Winvalid-pch"]

@@ -23,7 +23,7 @@ struct Array : mf::FlowSpec<Array> {
 
   void start() {
     data = mf::Array<double>::zeros({*mib * 1024 * 1024 / sizeof(double)});
-    std::uint64_t state = 1;  // no two runs of digits alike: nothing to compress, nothing to share
+    std::uint64_t state = 1;  // random: not compressible, no equal chunks
     for (double& x : data.edit()) {
       state = state * 6364136223846793005ULL + 1442695040888963407ULL;
       x = static_cast<double>(state >> 11) * 0x1p-53;

@@ -1,4 +1,4 @@
-// The flow of trivial.cc, but its list is a plain member, which every task reads whole.
+// The flow of trivial.cc with a list that is a plain member, so that every task reads all of it.
 #include <metaflow/metaflow.h>
 
 #include <numeric>

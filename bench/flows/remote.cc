@@ -1,4 +1,4 @@
-// A foreach of which each task is a pod, between steps that are not.
+// A foreach whose tasks are pods, between local steps.
 #include <metaflow/metaflow.h>
 
 #include <numeric>

@@ -1,6 +1,6 @@
-// What a flow tells the benchmark about itself: "@name wall cpu peak" on a line of its output, the clock and the
-// processor time of this process in microseconds, its peak memory in KB. The clock is that of the machine: stamps of
-// different tasks can be subtracted.
+// Measurements that a flow prints for the benchmark, as a line "@name wall cpu peak": the clock and the processor time
+// of this process in microseconds, its peak memory in KB. The clock is that of the machine, so stamps of different
+// tasks can be subtracted.
 #pragma once
 
 #include <sys/resource.h>

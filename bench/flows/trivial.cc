@@ -1,4 +1,4 @@
-// As many tasks that do nothing as you like, and a join that reads one artifact of each.
+// A foreach of N tasks that do nothing, and a join that reads one artifact of each.
 #include <metaflow/metaflow.h>
 
 #include <cstdio>

@@ -1,5 +1,5 @@
-"""Servers for the benchmarks: cluster_server.py kubernetes|radosgw DIRECTORY. Prints, as one line of JSON, the environment that reaches them, then
-answers each line of its standard input with the requests counted so far; ends with it."""
+"""Servers for the benchmarks: cluster_server.py kubernetes|radosgw DIRECTORY. Prints the environment for clients as one line of JSON. Then it
+answers each line of its standard input with the requests counted so far, and ends with its input."""
 import json
 import pathlib
 import sys

@@ -1,4 +1,4 @@
-"""What flows/stamp.h is, in Python."""
+"""The stamps of flows/stamp.h, in Python."""
 import resource
 import time
 

@@ -26,7 +26,7 @@ std::string usage_line(const Command& command, const std::string& path) {
   return line;
 }
 
-/// The names that the user may have meant: those that begin like the word, else those that differ by a typing error.
+/// Suggestions for a misspelt name: the names that begin with the word, else those within a small edit distance.
 std::vector<std::string> similar_names(const std::vector<std::string>& names, std::string_view given) {
   std::vector<std::string> similar;
   for (const std::string& name : names) {
@@ -38,7 +38,7 @@ std::vector<std::string> similar_names(const std::vector<std::string>& names, st
   return similar;
 }
 
-/// Words of one command, taken apart.
+/// Parses the words of one command.
 class Parser {
  public:
   Parser(const Command& command, std::string path, const std::vector<std::string>& words, std::size_t begin,
@@ -55,7 +55,7 @@ class Parser {
       } else if (!only_arguments && (word == "--help" || word == "-h")) {
         base::write_all(1, help_text(command_, path_));
         return 0;
-      } else if (command_.forwards && !names_own(word)) {
+      } else if (command_.forwards && !is_own_name(word)) {
         return run_command(command_.default_command, false);
       } else if (!only_arguments && word.size() > 1 && word[0] == '-') {
         read_option(word);
@@ -82,8 +82,8 @@ class Parser {
                 fmt::format("{}\nTry '{} --help' for help.\n\nError: {}", usage_line(command_, path_), path_, what));
   }
 
-  /// Whether a word is an option or a command of this group; if not, it is for the default command.
-  bool names_own(const std::string& word) const {
+  /// Whether a word is an option or a command of this group. Other words belong to the default command.
+  bool is_own_name(const std::string& word) const {
     const std::string name = word.substr(0, word.find('='));
     const auto& options = command_.options;
     const auto& commands = command_.commands;
@@ -123,15 +123,15 @@ class Parser {
       if (!option.off_name.empty()) names.push_back(option.off_name);
     }
     const auto similar = similar_names(names, name);
-    std::string hint = place_of(name);
+    std::string hint = position_hint(name);
     if (!hint.empty()) fail(fmt::format("no such option: {}{}", name, hint));
     if (similar.size() == 1) hint = fmt::format("  Did you mean {}?", similar[0]);
     if (similar.size() > 1) hint = fmt::format("  (Possible options: {})", base::join(similar, ", "));
     fail(fmt::format("no such option: {}{}", name, hint));
   }
 
-  /// Of an option that is one of a group around the command, or of a command of the group: where it goes.
-  std::string place_of(const std::string& name) const {
+  /// The right position of an option that belongs to an outer group or to a subcommand; else empty.
+  std::string position_hint(const std::string& name) const {
     auto shown = [](const Option& option) {
       return option.name + (option.metavar.empty() ? "" : " ") + option.metavar;
     };
@@ -167,7 +167,8 @@ class Parser {
                      similar.empty() ? "" : " Did you mean " + base::join(similar, " or ") + "?"));
   }
 
-  /// Environment variables and configuration files for what the command line left open; what is missing.
+  /// Sets the options that are not on the command line from the environment and the configuration files. Fails if a
+  /// required option or argument is missing.
   void complete() {
     for (const Option& option : command_.options) {
       if (seen_options_.contains(option.name)) continue;
@@ -205,8 +206,8 @@ class Parser {
   const std::vector<std::string>& words_;
   std::size_t at_;
   const base::Settings& settings_;
-  const Parser* outer_;  // of the group that the command is in
-  std::string source_;   // of the value that is being set, if it is not the command line
+  const Parser* outer_;  // the parser of the enclosing group
+  std::string source_;   // where the current value comes from; empty: the command line
   std::set<std::string> seen_options_;
   std::set<std::size_t> seen_arguments_;
 };
@@ -225,11 +226,11 @@ std::vector<std::string> wrap(const std::string& text, std::size_t width) {
 struct Definition {
   std::string term;
   std::string text;
-  std::string note;  // behind the text: "[default: 16]"
+  std::string note;  // follows the text: "[default: 16]"
 };
 
-/// Two columns, click's way: a first column that is too wide has its text on the next line; an entry of several lines
-/// is followed by an empty one.
+/// Two columns, formatted like click: the text of a term that is too wide begins on the next line, and an entry of
+/// several lines is followed by an empty line.
 std::string definitions(const std::vector<Definition>& rows) {
   std::size_t first = 0;
   for (const Definition& row : rows) first = std::max(first, std::min<std::size_t>(row.term.size(), 30));

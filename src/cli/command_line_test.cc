@@ -13,7 +13,7 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-/// program [--loud] [run] [--size N] [--tag T]... [--[no-]sync] WORDS..., and what it was told.
+/// The command line: program [--loud] [run] [--size N] [--tag T]... [--[no-]sync] WORDS...
 class CommandLine : public testing::Test {
  protected:
   CommandLine() {
@@ -32,10 +32,10 @@ class CommandLine : public testing::Test {
     root.commands = {run};
   }
 
-  int told(const std::vector<std::string>& line) { return execute(root, "program", line, settings); }
-  std::string refused(const std::vector<std::string>& line) {
+  int run_line(const std::vector<std::string>& line) { return execute(root, "program", line, settings); }
+  std::string error_of(const std::vector<std::string>& line) {
     try {
-      told(line);
+      run_line(line);
     } catch (const Error& error) {
       EXPECT_EQ(error.code(), ErrorCode::usage);
       return error.what();
@@ -53,8 +53,8 @@ class CommandLine : public testing::Test {
   std::string mode;
 };
 
-TEST_F(CommandLine, OptionsAndArguments) {
-  EXPECT_EQ(told({"--loud", "run", "--size", "5", "one", "--tag=x", "--tag", "--y", "--sync", "--", "--two"}), 7);
+TEST_F(CommandLine, OptionsAndArgumentsAreParsed) {
+  EXPECT_EQ(run_line({"--loud", "run", "--size", "5", "one", "--tag=x", "--tag", "--y", "--sync", "--", "--two"}), 7);
   EXPECT_TRUE(loud);
   EXPECT_EQ(size, 5U);
   EXPECT_THAT(tags, ElementsAre("x", "--y"));
@@ -62,39 +62,39 @@ TEST_F(CommandLine, OptionsAndArguments) {
   EXPECT_TRUE(sync);
 }
 
-TEST_F(CommandLine, TheEnvironmentFillsInWhatTheLineLeavesOpen) {
+TEST_F(CommandLine, EnvironmentSetsOptionsThatAreNotOnTheLine) {
   ::setenv("TEST_SIZE", "3", 1);
   ::setenv("TEST_TAG", "a  b", 1);
   ::setenv("TEST_SYNC", "true", 1);
-  told({"run", "--no-sync"});
+  run_line({"run", "--no-sync"});
   EXPECT_EQ(size, 3U);
   EXPECT_THAT(tags, ElementsAre("a", "b"));
   EXPECT_FALSE(sync);
   ::setenv("TEST_SIZE", "x", 1);
-  EXPECT_THAT(refused({"run"}), HasSubstr("(from TEST_SIZE)"));
-  told({"run", "--size", "4"});
+  EXPECT_THAT(error_of({"run"}), HasSubstr("(from TEST_SIZE)"));
+  run_line({"run", "--size", "4"});
   EXPECT_EQ(size, 4U);
   for (const char* name : {"TEST_SIZE", "TEST_TAG", "TEST_SYNC"}) ::unsetenv(name);
 }
 
-TEST_F(CommandLine, WhatIsWrongIsSaidWithTheUsage) {
-  EXPECT_EQ(refused({"run", "--sizes", "3"}),
+TEST_F(CommandLine, ErrorsBeginWithTheUsageLine) {
+  EXPECT_EQ(error_of({"run", "--sizes", "3"}),
             "Usage: program run [OPTIONS] [WORDS]...\nTry 'program run --help' for help.\n\n"
             "Error: no such option: --sizes  Did you mean --size?");
-  EXPECT_THAT(refused({"rum"}), HasSubstr("No such command 'rum'. Did you mean run?"));
-  EXPECT_THAT(refused({"rnu"}), HasSubstr("No such command 'rnu'. Did you mean run?"));
-  EXPECT_THAT(refused({}), HasSubstr("Missing command."));
-  EXPECT_THAT(refused({"run", "--size"}), HasSubstr("--size option requires an argument"));
-  EXPECT_THAT(refused({"run", "--size", "0"}), HasSubstr("--size"));
-  EXPECT_THAT(refused({"run", "--size", "-1"}), HasSubstr("-1 is smaller than the minimum of 1"));
-  EXPECT_THAT(refused({"run", "--size", "5x"}), HasSubstr("5x"));
-  EXPECT_THAT(refused({"run", "--mode", "c"}), HasSubstr("c"));
-  EXPECT_THAT(refused({"run", "--sync=1"}), HasSubstr("does not take a value"));
-  EXPECT_THAT(refused({"run", "--loud"}), HasSubstr("It goes before the command: program --loud run"));
-  EXPECT_THAT(refused({"--size", "5", "run"}), HasSubstr("It goes after the command: program run --size INTEGER"));
+  EXPECT_THAT(error_of({"rum"}), HasSubstr("No such command 'rum'. Did you mean run?"));
+  EXPECT_THAT(error_of({"rnu"}), HasSubstr("No such command 'rnu'. Did you mean run?"));
+  EXPECT_THAT(error_of({}), HasSubstr("Missing command."));
+  EXPECT_THAT(error_of({"run", "--size"}), HasSubstr("--size option requires an argument"));
+  EXPECT_THAT(error_of({"run", "--size", "0"}), HasSubstr("--size"));
+  EXPECT_THAT(error_of({"run", "--size", "-1"}), HasSubstr("-1 is smaller than the minimum of 1"));
+  EXPECT_THAT(error_of({"run", "--size", "5x"}), HasSubstr("5x"));
+  EXPECT_THAT(error_of({"run", "--mode", "c"}), HasSubstr("c"));
+  EXPECT_THAT(error_of({"run", "--sync=1"}), HasSubstr("does not take a value"));
+  EXPECT_THAT(error_of({"run", "--loud"}), HasSubstr("It goes before the command: program --loud run"));
+  EXPECT_THAT(error_of({"--size", "5", "run"}), HasSubstr("It goes after the command: program run --size INTEGER"));
 }
 
-TEST_F(CommandLine, HelpListsWhatThereIs) {
+TEST_F(CommandLine, HelpListsCommandsAndOptions) {
   const std::string text = help_text(root, "program");
   EXPECT_THAT(text, HasSubstr("Usage: program [OPTIONS] COMMAND [ARGS]..."));
   EXPECT_THAT(text, HasSubstr("--loud"));

@@ -17,9 +17,9 @@
 
 namespace metaflow::cli {
 
-Context::Context(const detail::FlowDescription& description, const runtime::Language& spoken,
-                 const compute::Platforms& known, std::string called_as)
-    : flow(description), language(spoken), platforms(known), program(std::move(called_as)) {}
+Context::Context(const detail::FlowDescription& described_flow, const runtime::Language& step_language,
+                 const compute::Platforms& known_platforms, std::string called_as)
+    : flow(described_flow), language(step_language), platforms(known_platforms), program(std::move(called_as)) {}
 
 std::string Context::command() const { return base::shell_quoted(program); }
 
@@ -28,7 +28,7 @@ void Context::print(std::string_view text) { base::write_all(STDOUT_FILENO, base
 void Context::echo_always(std::string_view text) {
   try {
     base::write_all(STDERR_FILENO, base::visible_lines(text));
-  } catch (const Error&) {  // nobody listens
+  } catch (const Error&) {  // standard error is closed
   }
 }
 
@@ -50,20 +50,20 @@ std::string Context::project_branch() {
 }
 
 void Context::begin() {
-  // An option has been checked; a setting, which may be meant for flows in Python, has not.
+  // The parser has checked the options. The settings may be meant for flows in Python, so they are checked here.
   for (const auto& [option, setting, value, other] :
        {std::tuple("--metadata", "DEFAULT_METADATA", &top.metadata, "service"),
         std::tuple("--datastore", "DEFAULT_DATASTORE", &top.datastore, "s3")}) {
     if (*value == "local" || *value == other) continue;
     throw Error(ErrorCode::invalid_command,
                 fmt::format("METAFLOW_{} is '{}', which flows in C++ do not support yet", setting, *value),
-                fmt::format("Say {0} local or {0} {1}, or set METAFLOW_{2} to one of them.", option, other, setting));
+                fmt::format("Pass {0} local or {0} {1}, or set METAFLOW_{2} to one of them.", option, other, setting));
   }
   echo(fmt::format("Metaflow {} executing {} for user:{}\n", kVersionText, flow.name, user()));
   for (const std::string& note : settings.notes()) echo(note + "\n");
   if (!top.without_effect.empty()) {
     const std::vector<std::string> names(top.without_effect.begin(), top.without_effect.end());
-    echo(fmt::format("Without effect on flows in C++: {}\n", base::join(names, ", ")));
+    echo(fmt::format("Ignored, since they only affect flows in Python: {}\n", base::join(names, ", ")));
   }
   if (!flow.project.empty()) echo(fmt::format("Project: {}, Branch: {}\n", flow.project, project_branch()));
 }
@@ -106,13 +106,13 @@ const std::string& Context::local_root(bool for_writing) {
     if (odd != std::string::npos) {
       throw Error(
           ErrorCode::invalid_command,
-          fmt::format("The datastore root '{}' contains '{}', which Metaflow's Python client takes for a pattern",
+          fmt::format("The datastore root '{}' contains '{}', which Metaflow's Python client treats as a pattern",
                       *local_root_, (*local_root_)[odd]),
           "Work in a directory with a plain name, or set METAFLOW_DATASTORE_SYSROOT_LOCAL to one.");
     }
     if (base::find_invalid_utf8(*local_root_) != std::string::npos) {
       throw Error(ErrorCode::invalid_command,
-                  fmt::format("The datastore root '{}' is not UTF-8, which the store's JSON files need",
+                  fmt::format("The datastore root '{}' is not UTF-8, which the store's JSON files require",
                               base::replace_invalid_utf8(*local_root_)),
                   "Work in a directory with a plain name, or set METAFLOW_DATASTORE_SYSROOT_LOCAL to one.");
     }
@@ -127,12 +127,13 @@ const std::string& Context::local_root(bool for_writing) {
 }
 
 std::string Context::datastore_root(bool for_writing) {
-  const std::string& local = local_root(for_writing);  // where the metadata is, in any case
+  const std::string& local = local_root(for_writing);  // also with S3, for the metadata
   if (top.datastore == "local") return local;
   const std::string root = top.datastore_root.empty() ? settings.get("DATASTORE_SYSROOT_S3", "") : top.datastore_root;
   if (root.empty()) {
-    throw Error(ErrorCode::invalid_command, "It is not known where in S3 runs are to be kept",
-                "Set METAFLOW_DATASTORE_SYSROOT_S3 to s3://bucket/prefix, or say --datastore-root s3://bucket/prefix.");
+    throw Error(
+        ErrorCode::invalid_command, "No datastore root in S3 is set",
+        "Set METAFLOW_DATASTORE_SYSROOT_S3 to s3://bucket/prefix, or pass --datastore-root s3://bucket/prefix.");
   }
   return root;
 }
@@ -159,10 +160,10 @@ std::string Context::root_hint() {
   const std::string& root = local_root();
   if (top.datastore != "local" || uses_service()) return {};
   if (!top.datastore_root.empty() && base::exists(root + "/.metaflow"))
-    return fmt::format("--datastore-root is the directory .metaflow itself: say --datastore-root {}/.metaflow", root);
+    return fmt::format("--datastore-root must be the directory .metaflow itself: --datastore-root {}/.metaflow", root);
   const bool twice = root.ends_with("/.metaflow/.metaflow") && !base::exists(root);
   if (top.datastore_root.empty() && twice) {
-    return fmt::format("METAFLOW_DATASTORE_SYSROOT_LOCAL is the directory that holds .metaflow: set it to {}",
+    return fmt::format("METAFLOW_DATASTORE_SYSROOT_LOCAL must be the directory that contains .metaflow: set it to {}",
                        root.substr(0, root.size() - 2 * kName.size()));
   }
   return {};

@@ -1,4 +1,4 @@
-// What the commands share: the flow, the top-level options, the store.
+// The state that all commands share: the flow, the top-level options, the store.
 #pragma once
 
 #include <memory>
@@ -28,7 +28,7 @@ struct TopOptions {
   std::vector<std::string> with;
   std::string branch;                    // of a flow with a project
   bool production = false;               // of a flow with a project
-  std::set<std::string> without_effect;  // options of Metaflow for Python that were given
+  std::set<std::string> without_effect;  // accepted options that only flows in Python use
 };
 
 class Context {
@@ -40,51 +40,50 @@ class Context {
   const detail::FlowDescription& flow;
   const runtime::Language& language;
   const compute::Platforms& platforms;
-  const std::string program;  // as it was called
-  /// The same as a word for a shell: for commands to paste.
+  const std::string program;  // argv[0]
+  /// The program, quoted for a shell, for commands that users paste.
   std::string command() const;
   std::string file_name() const { return program.substr(program.rfind('/') + 1); }
   base::Settings settings;
   base::SystemClock clock;
   TopOptions top;
 
-  /// After the top-level options are known: checks them, prints the banner.
+  /// Checks the top-level options and prints the banner.
   void begin();
 
   const std::string& user();
-  /// The branch of the project that runs of now belong to: "user.me"; empty for a flow without a project. Throws
+  /// The branch of the project for new runs: "user.me"; empty for a flow without a project. Throws
   /// Error{invalid_command}.
   std::string project_branch();
   /// The graph with the decorators of --with (`more`: those of the command) and of METAFLOW_DEFAULT_DECOSPECS.
   graph::Graph make_graph(const std::vector<std::string>& more = {});
-  /// For platforms.
   compute::RunSite run_site();
-  /// All --with in the order in which they count.
+  /// All decorators of --with, those with the highest precedence first.
   std::vector<std::string> all_with(const std::vector<std::string>& more);
 
   /// Where the objects of runs are: the local .metaflow directory, or s3://bucket/prefix.
   std::string datastore_root(bool for_writing = false);
-  /// The local .metaflow directory, which has the metadata wherever the objects are. `for_writing`: says so when it
-  /// will be made.
+  /// The local .metaflow directory, which holds the metadata also if the objects are in S3. `for_writing`: a missing
+  /// one is created, with a message.
   const std::string& local_root(bool for_writing = false);
-  /// For a run that is not found: what may be wrong with where it was looked for; empty if nothing is known.
+  /// A hint for a run that is not found: why the datastore root may be wrong. May be empty.
   std::string root_hint();
   store::FlowStore& store(bool for_writing = false);
-  /// What is known of runs, as --metadata says.
+  /// The metadata provider that --metadata names.
   store::MetadataReader& metadata();
   store::TagEditor& tag_editor();
   bool uses_service() const { return top.metadata == "service"; }
 
-  // Everything that commands print goes through one of these: what a terminal would obey in it is made visible.
+  // Everything that commands print goes through one of these. They escape control characters (base::visible_lines).
 
-  /// To the standard output; also JSON. Throws as base::write_all.
+  /// To the standard output, JSON included. Throws like base::write_all.
   static void print(std::string_view text);
   /// To the standard error stream, unless --quiet.
   void echo(std::string_view text) const;
   /// To the standard error stream, also with --quiet.
   static void echo_always(std::string_view text);
-  /// The same at the end of a process: waits at most `patience` microseconds for a reader that reads nothing
-  /// (base/background_writer.h).
+  /// Like echo_always, for the last message of a process: waits at most `patience` microseconds for a reader that does
+  /// not read (base/background_writer.h).
   static void echo_last(std::string_view text, std::int64_t patience);
 
  private:
@@ -94,7 +93,7 @@ class Context {
   std::unique_ptr<store::Metadata> metadata_;
 };
 
-/// "Invalid command:" and the message, indented: Metaflow's error block.
+/// Metaflow's error block: the headline ("Invalid command:") and the message, indented.
 std::string error_block(const std::string& headline, const std::string& message);
 
 }  // namespace metaflow::cli

@@ -1,4 +1,4 @@
-// debug: executes one task of a run again, by itself, on its inputs.
+// debug: executes one task of a run again, alone, on its inputs.
 
 #include <algorithm>
 #include <csignal>
@@ -38,14 +38,14 @@ struct DebugOptions {
   std::string keep;
 };
 
-struct Found {
+struct FoundAttempt {
   store::RunHistory run;
   store::AttemptHistory attempt;
-  std::optional<std::string> distrust;  // why somebody else may have written the journal
+  std::optional<std::string> distrust;  // why another user may have written the journal
 };
 
-/// How the attempt was executed; for a clone, how what it is a clone of was.
-Found find_attempt(Context& context, store::TaskRef task, const DebugOptions& options) {
+/// Finds how the attempt was executed. A clone is followed to its origin.
+FoundAttempt find_attempt(Context& context, store::TaskRef task, const DebugOptions& options) {
   std::set<std::string> seen;
   while (true) {
     if (!seen.insert(task.path()).second) {
@@ -61,9 +61,9 @@ Found find_attempt(Context& context, store::TaskRef task, const DebugOptions& op
     }
     if (!journal) {
       throw Error(ErrorCode::invalid_command,
-                  fmt::format("Run {}/{} has no journal, so how {} was executed is not known", context.flow.name,
+                  fmt::format("Run {}/{} has no journal, which is required to execute {} again", context.flow.name,
                               task.run, task.path()),
-                  "It was executed by Python, or by an older version of this library.");
+                  "The run was executed by Python or by an older version of this library.");
     }
     if (!journal->content) base::throw_errno("read", path, EACCES);
     store::RunHistory history = store::parse_journal(journal->content->text(), task.run);
@@ -87,35 +87,35 @@ Found find_attempt(Context& context, store::TaskRef task, const DebugOptions& op
   }
 }
 
-struct Recorded {
+struct RecordedDecorators {
   std::vector<std::string> with;
-  std::optional<std::string> distrust;  // why somebody else may have written them
+  std::optional<std::string> distrust;  // why another user may have written them
 };
 
-/// The options --with of the run: in full where its user asks; else the journal's, less those whose values are not
-/// known.
-Recorded recorded_decorators(Context& context, const Found& found) {
+/// The options --with of the run. The run's own user gets them in full. Other users get those of the journal, without
+/// the ones whose values the journal does not have.
+RecordedDecorators recorded_decorators(Context& context, const FoundAttempt& found) {
   const std::string& run = found.attempt.task.run;
   try {
     const auto file = base::read_judged_file(store::private_with_path(context.local_root(), context.flow.name, run));
     if (file && file->content) {
       if (auto with = store::parse_private_with(file->content->text())) return {std::move(*with), file->distrust};
     }
-  } catch (const Error&) {  // root's, for instance
+  } catch (const Error&) {  // the file of another user
   }
   const graph::DecoratorTable& table = context.platforms.decorators();
-  Recorded recorded{table.for_tasks(found.run.begin.with), found.distrust};
+  RecordedDecorators recorded{table.for_tasks(found.run.begin.with), found.distrust};
   if (recorded.with.size() < found.run.begin.with.size()) {
-    Context::echo_always(
-        fmt::format("Only the user of run {} knows the values of its decorator environment: it is not used.\n", run));
+    Context::echo_always(fmt::format(
+        "Ignoring the decorator environment of run {}: only the user of the run can read its values.\n", run));
   }
   return recorded;
 }
 
-/// The decorators that the run was started with. They can set variables such as LD_PRELOAD, so they are left out, and
-/// shown, where somebody else may have written them.
-std::vector<std::string> trusted_decorators(Context& context, const Found& found) {
-  const Recorded recorded = recorded_decorators(context, found);
+/// The decorators that the run was started with. They can set variables such as LD_PRELOAD. If another user may have
+/// written them, they are ignored, and a message shows the options that add them again.
+std::vector<std::string> trusted_decorators(Context& context, const FoundAttempt& found) {
+  const RecordedDecorators recorded = recorded_decorators(context, found);
   if (!recorded.distrust) return recorded.with;
   std::string options;
   for (const std::string& spec : recorded.with) {
@@ -125,7 +125,7 @@ std::vector<std::string> trusted_decorators(Context& context, const Found& found
   }
   if (!options.empty()) {
     Context::echo_always(
-        fmt::format("The decorators of run {} are not used. Somebody else may have written them down: {}.\n"
+        fmt::format("Ignoring the decorators of run {}: another user may have written them ({}).\n"
                     "To use them, put this before 'debug':{}\n",
                     found.attempt.task.run, *recorded.distrust, options));
   }
@@ -133,7 +133,7 @@ std::vector<std::string> trusted_decorators(Context& context, const Found& found
 }
 
 /// `with`: the decorators of the run.
-compute::StepArguments arguments_of(Context& context, const Found& found, const std::vector<std::string>& with,
+compute::StepArguments arguments_of(Context& context, const FoundAttempt& found, const std::vector<std::string>& with,
                                     const std::string& scratch) {
   const store::AttemptHistory& attempt = found.attempt;
   compute::StepArguments arguments;
@@ -146,7 +146,7 @@ compute::StepArguments arguments_of(Context& context, const Found& found, const 
   arguments.split = attempt.split;
   arguments.split_index = attempt.index;
   arguments.retry_count = attempt.attempt;
-  arguments.max_user_code_retries = attempt.attempt + 1;  // what is thrown is to be seen, not to be caught
+  arguments.max_user_code_retries = attempt.attempt + 1;  // so that catch_ does not hide the exception
   arguments.scratch = scratch;
   arguments.name_space = found.run.begin.name_space;
   arguments.branch = found.run.begin.branch;
@@ -157,7 +157,7 @@ compute::StepArguments arguments_of(Context& context, const Found& found, const 
   return arguments;
 }
 
-std::vector<std::string> wrapper(const DebugOptions& options, const std::string& scratch) {
+std::vector<std::string> wrapper_command(const DebugOptions& options, const std::string& scratch) {
   const int chosen =
       int{options.gdb} + int{options.lldb} + int{options.perf} + int{options.valgrind} + int{!options.wrap.empty()};
   if (chosen > 1)
@@ -169,7 +169,7 @@ std::vector<std::string> wrapper(const DebugOptions& options, const std::string&
   return base::split_words(options.wrap);
 }
 
-/// What the step made of its artifacts, beside what they were in the run.
+/// Prints the artifacts that the step has set, each with its value in the run.
 void print_artifacts(Context& context, const store::TaskRef& task, int attempt, const std::string& scratch) {
   const auto fresh = std::make_shared<store::FlowStore>(
       store::open_storage(context.top.datastore, context.datastore_root(), scratch), context.flow.name);
@@ -182,7 +182,7 @@ void print_artifacts(Context& context, const store::TaskRef& task, int attempt, 
     if (artifact.size > kLargest) return fmt::format("< {} >", base::human_bytes(artifact.size));
     return repr(store::StoredArtifact(fresh, artifact).read().root(), 200);
   };
-  Context::print("The step finished. Its artifacts, which are no part of the run:\n");
+  Context::print("The step finished. Its artifacts (not stored in the run):\n");
   for (const store::ArtifactRecord& artifact : data->artifacts) {
     if (artifact.name.starts_with('_') || artifact.name == "name") continue;
     const store::ArtifactRecord* before = recorded && recorded->ok ? recorded->find(artifact.name) : nullptr;
@@ -194,7 +194,7 @@ void print_artifacts(Context& context, const store::TaskRef& task, int attempt, 
 }
 
 int debug(Context& context, const DebugOptions& options) {
-  Found found = find_attempt(context, task_of_path(context, options.path), options);
+  const FoundAttempt found = find_attempt(context, task_of_path(context, options.path), options);
 
   std::string scratch = options.keep;
   if (scratch.empty()) {
@@ -204,7 +204,7 @@ int debug(Context& context, const DebugOptions& options) {
     base::make_directories(scratch);
   }
 
-  std::vector<std::string> command = wrapper(options, scratch);
+  std::vector<std::string> command = wrapper_command(options, scratch);
   const bool wrapped = !command.empty();
   const std::vector<std::string> own = base::own_command();
   command.insert(command.end(), own.begin(), own.end());
@@ -221,7 +221,7 @@ int debug(Context& context, const DebugOptions& options) {
       for (const auto& [name, value] : variables->vars) base::set_variable(environment, name + "=" + value);
     }
   }
-  context.echo(fmt::format("Executing {} (attempt {}) again, on its inputs. What it writes goes to {}.\n",
+  context.echo(fmt::format("Executing {} (attempt {}) again on its inputs. It writes to {}.\n",
                            found.attempt.task.path(), found.attempt.attempt, scratch));
   runtime::cap_memory();
   const int status = base::run_in_foreground(command, environment);
@@ -243,28 +243,28 @@ Command debug_command(Context& context) {
   auto options = std::make_shared<DebugOptions>();
   Command command{.name = "debug",
                   .help =
-                      "Execute one task of a run again, by itself, on its inputs. The run is left as it is. With a "
-                      "program that was changed since, this tries the change."};
+                      "Execute one task of a run again, alone, on its inputs. The run is not changed. With a program "
+                      "that was rebuilt since, this tests the change."};
   command.options = {
       {.name = "--attempt",
        .metavar = "INTEGER",
-       .help = "Which attempt. By default, the last one that called the step.",
+       .help = "Number of the attempt. Default: the last one that called the step.",
        .set =
            [options](const std::string& value) {
              store_number("--attempt", options->attempt_number, 0)(value);
              options->attempt = options->attempt_number;
            }},
-      {.name = "--gdb", .help = "Under gdb: type run.", .set = store_flag(options->gdb)},
-      {.name = "--lldb", .help = "Under lldb: type run.", .set = store_flag(options->lldb)},
-      {.name = "--perf", .help = "Under perf record.", .set = store_flag(options->perf)},
-      {.name = "--valgrind", .help = "Under valgrind.", .set = store_flag(options->valgrind)},
+      {.name = "--gdb", .help = "Execute under gdb; type run to start.", .set = store_flag(options->gdb)},
+      {.name = "--lldb", .help = "Execute under lldb; type run to start.", .set = store_flag(options->lldb)},
+      {.name = "--perf", .help = "Execute under perf record.", .set = store_flag(options->perf)},
+      {.name = "--valgrind", .help = "Execute under valgrind.", .set = store_flag(options->valgrind)},
       {.name = "--wrap",
        .metavar = "TEXT",
-       .help = "Under any other program: --wrap 'strace -f'.",
+       .help = "Execute under any other program: --wrap 'strace -f'.",
        .set = store_text(options->wrap)},
       {.name = "--keep",
        .metavar = "DIRECTORY",
-       .help = "Keep what the task writes in this directory.",
+       .help = "Directory for the files that the task writes; it is kept.",
        .set = store_text(options->keep)},
   };
   command.arguments = {{.name = "RUN_ID/STEP_NAME/TASK_ID", .set = store_text(options->path)}};

@@ -21,19 +21,19 @@ namespace {
 
 struct DumpOptions {
   std::string path;
-  bool private_too = false;
+  bool include_private = false;
   std::size_t max_value_size = 1000;
   std::string include;
   std::string file;
   bool json = false;
 };
 
-/// The artifacts of a task that are asked for.
-std::vector<store::ArtifactRecord> chosen(const store::TaskData& data, const DumpOptions& options,
-                                          const std::vector<std::string>& names) {
+/// The selected artifacts of a task.
+std::vector<store::ArtifactRecord> select_artifacts(const store::TaskData& data, const DumpOptions& options,
+                                                    const std::vector<std::string>& names) {
   std::vector<store::ArtifactRecord> records;
   for (const auto& artifact : data.artifacts) {
-    if (artifact.name.starts_with('_') && !options.private_too) continue;
+    if (artifact.name.starts_with('_') && !options.include_private) continue;
     if (!names.empty() && std::find(names.begin(), names.end(), artifact.name) == names.end()) continue;
     records.push_back(artifact);
   }
@@ -42,13 +42,13 @@ std::vector<store::ArtifactRecord> chosen(const store::TaskData& data, const Dum
 
 using Tasks = std::vector<std::pair<store::TaskRef, std::vector<store::ArtifactRecord>>>;
 
-/// The tasks that have a finished attempt; the others are named. Throws Error{data_store} if none has.
+/// The tasks that have a finished attempt. A message names the others. Throws Error{data_store} if there are none.
 Tasks finished_tasks(Context& context, const DumpOptions& options, const std::vector<std::string>& names) {
   const auto refs = tasks_of_path(context, options.path);
   Tasks tasks;
   for (const store::TaskRef& task : refs) {
     if (const auto data = context.store().read_done(task)) {
-      tasks.emplace_back(task, chosen(*data, options, names));
+      tasks.emplace_back(task, select_artifacts(*data, options, names));
     } else if (refs.size() > 1) {
       Context::echo_always(fmt::format("Task {} has no finished attempt: nothing to dump.\n", task.path()));
     }
@@ -57,26 +57,27 @@ Tasks finished_tasks(Context& context, const DumpOptions& options, const std::ve
   throw Error(
       ErrorCode::data_store,
       fmt::format("No completed attempts of the task was found for task '{}/{}'", context.flow.name, refs[0].path()),
-      "It is still running, or its process was killed; its output may say more: use logs.");
+      fmt::format("The task is still running, or its process was killed. Its output: {} logs {}", context.command(),
+                  refs[0].path()));
 }
 
-/// Names the artifacts that were asked for and are nowhere. Throws Error{not_found} if that is all of them.
+/// Prints the names of requested artifacts that no task has. Throws Error{not_found} if no requested artifact exists.
 void check_found(Context& context, const DumpOptions& options, const std::vector<std::string>& names,
                  const Tasks& tasks) {
-  auto missing = [&](const std::string& name) {
+  auto is_missing = [&](const std::string& name) {
     return std::none_of(tasks.begin(), tasks.end(), [&](const auto& task) {
       return std::any_of(task.second.begin(), task.second.end(), [&](const auto& a) { return a.name == name; });
     });
   };
-  const auto lacking = static_cast<std::size_t>(std::count_if(names.begin(), names.end(), missing));
-  if (!names.empty() && lacking == names.size()) {
-    const bool hidden = !options.private_too && names[0].starts_with('_');
+  const auto missing = static_cast<std::size_t>(std::count_if(names.begin(), names.end(), is_missing));
+  if (!names.empty() && missing == names.size()) {
+    const bool hidden = !options.include_private && names[0].starts_with('_');
     throw Error(ErrorCode::not_found,
                 fmt::format("There is no artifact {} in {}", base::join(names, ", "), options.path),
                 hidden ? "Names that begin with an underscore need --private." : "");
   }
   for (const std::string& name : names) {
-    if (missing(name)) context.echo(fmt::format("There is no artifact {} in {}\n", name, options.path));
+    if (is_missing(name)) context.echo(fmt::format("There is no artifact {} in {}\n", name, options.path));
   }
 }
 
@@ -97,7 +98,7 @@ void print_task(Context& context, const DumpOptions& options, const store::TaskR
   }
 }
 
-/// {"17/start/1": {"x": 1}} as JSON, or as a pickle in a file, which is what Metaflow's dump --file writes.
+/// Writes {"17/start/1": {"x": 1}} as JSON, or as a pickle to a file, like Metaflow's dump --file.
 void write_all_tasks(Context& context, const DumpOptions& options, const Tasks& tasks) {
   const auto store = std::make_shared<store::FlowStore>(context.store());
   if (options.json) {
@@ -112,7 +113,7 @@ void write_all_tasks(Context& context, const DumpOptions& options, const Tasks& 
     options.file.empty() ? Context::print(text) : base::write_output_file(options.file, text);
     return;
   }
-  std::vector<Document> documents;  // keep what the pickle refers to
+  std::vector<Document> documents;  // own the values that the pickle refers to
   detail::Pickler pickler{detail::ValuesOutlive{}};
   pickler.begin_dict();
   for (const auto& [task, artifacts] : tasks) {
@@ -160,7 +161,7 @@ Command dump_command(Context& context) {
               "<run_id>/<step_name>/<task_id>; latest is the run that was started last.",
           .options = {{.name = "--private",
                        .help = "Show also private attributes.",
-                       .set = store_flag(options->private_too)},
+                       .set = store_flag(options->include_private)},
                       {.name = "--max-value-size",
                        .metavar = "INTEGER",
                        .help = "Show only values that are smaller than this number.",

@@ -56,7 +56,7 @@ void append_execution_options(std::vector<Option>& list, ExecutionOptions& optio
        .environment = prefix + "USER_NAMESPACE",
        .set = [&options](const std::string& value) { options.name_space = value; }},
       {.name = "--quiet",
-       .help = "Print what tasks print and what fails, and not when tasks start and finish.",
+       .help = "Print only the output of tasks and failures, not when tasks start and finish.",
        .set = store_flag(options.quiet)},
       {.name = "--json", .help = "Print the run as JSON, one object per line.", .set = store_flag(options.json)},
   };

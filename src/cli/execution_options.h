@@ -23,7 +23,7 @@ struct ExecutionOptions {
   bool quiet = false;
 };
 
-/// `command`: as in METAFLOW_RUN_MAX_WORKERS.
+/// `command` is a part of the environment variables' names: RUN in METAFLOW_RUN_MAX_WORKERS.
 void append_execution_options(std::vector<Option>& list, ExecutionOptions& options, const std::string& command);
 
 }  // namespace metaflow::cli

@@ -1,4 +1,4 @@
-// What the commands that look at a whole run share.
+// The history of a run, for `status` and `timeline`.
 #pragma once
 
 #include <optional>
@@ -12,24 +12,24 @@
 
 namespace metaflow::cli {
 
-/// A run as its journal tells it.
-struct WatchedRun {
+/// The state of a run, read from its journal.
+struct RunView {
   std::string id;
   store::RunHistory history;
   std::vector<runtime::StepSummary> steps;        // in the order of the graph
-  std::optional<runtime::LeaseHolder> scheduler;  // that executes it now
+  std::optional<runtime::LeaseHolder> scheduler;  // the one that executes the run now
 
   /// "running", "done", "failed", "interrupted", "scheduler died"
   std::string state() const;
   std::int64_t duration(std::int64_t now) const;
-  /// The last attempts of tasks that failed, oldest first.
+  /// The last attempts of the failed tasks, oldest first.
   std::vector<const store::AttemptHistory*> failures() const;
 };
 
-/// `run`: empty: the newest. Throws Error{not_found, invalid_command}.
-WatchedRun watch_run(Context& context, const std::string& run);
+/// Reads a run; an empty `run` means the newest one. Throws Error{not_found, invalid_command}.
+RunView read_run(Context& context, const std::string& run);
 
-/// The newest run of this flow that was begun or resumed here. Throws Error{not_found} if there is none.
+/// The newest run of this flow that was started or resumed in this store. Throws Error{not_found} if there are none.
 std::string latest_run(Context& context);
 
 }  // namespace metaflow::cli

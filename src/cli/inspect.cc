@@ -1,4 +1,4 @@
-// check, show, output-dot, output-raw, version: the flow without running it.
+// check, show, output-dot, output-raw, version: commands that do not execute the flow.
 
 #include <metaflow/version.h>
 
@@ -30,7 +30,7 @@ Command check_command(Context& context) {
   return {.name = "check",
           .help = "Check that the flow is valid (default).",
           .options = {{.name = "--warnings",
-                       .help = "Show warnings; the compiler has shown them already.",
+                       .help = "Has no effect: the compiler has already shown all warnings.",
                        .set = store_flag(options->warnings)},
                       {.name = "--json", .help = "Print the result as JSON.", .set = store_flag(options->json)}},
           .run = [&context, options] {

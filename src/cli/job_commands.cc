@@ -33,9 +33,10 @@ struct JobOptions {
   bool json = false;
 };
 
-ChosenRuns chosen(Context& context, const JobOptions& options) {
+ChosenRuns select_runs(Context& context, const JobOptions& options) {
   if (options.my_runs && (!options.user.empty() || !options.run.empty()))
-    throw Error(ErrorCode::invalid_command, "--my-runs excludes --user and --run-id: they are mutually exclusive");
+    throw Error(ErrorCode::invalid_command,
+                "--my-runs cannot be combined with --user or --run-id: they are mutually exclusive");
   const std::string run = options.run.empty() ? options.run : run_of_name(context, options.run);
   ChosenRuns which{.flow = context.flow.name, .run = run, .user = options.user};
   if (options.my_runs) which.user = context.user();
@@ -54,7 +55,7 @@ ChosenRuns chosen(Context& context, const JobOptions& options) {
 std::string as_text(const std::vector<RunJob>& jobs, const compute::RunJobsWords& words) {
   std::string instance = words.instance;
   if (!instance.empty()) instance[0] = base::upper(instance)[0];
-  const std::string no_status = words.instance.empty() ? "Not known" : fmt::format("No {} yet", words.instance);
+  const std::string no_status = words.instance.empty() ? "Unknown" : fmt::format("No {} yet", words.instance);
   std::string text;
   for (const RunJob& job : jobs) {
     const std::string line =
@@ -95,7 +96,7 @@ std::unique_ptr<RunJobs> jobs_of(Context& context, const Platform& platform, con
 }
 
 int list(Context& context, const Platform& platform, const JobOptions& options) {
-  const ChosenRuns which = chosen(context, options);
+  const ChosenRuns which = select_runs(context, options);
   const compute::RunSite site = context.run_site();
   const auto jobs = jobs_of(context, platform, site, which.run);
   const std::vector<RunJob> unfinished = jobs->unfinished(which);
@@ -111,7 +112,7 @@ int list(Context& context, const Platform& platform, const JobOptions& options) 
 }
 
 int kill(Context& context, const Platform& platform, const JobOptions& options) {
-  const ChosenRuns which = chosen(context, options);
+  const ChosenRuns which = select_runs(context, options);
   const compute::RunSite site = context.run_site();
   const auto jobs = jobs_of(context, platform, site, which.run);
   const std::vector<RunJob> unfinished = jobs->unfinished(which);
@@ -125,7 +126,7 @@ int kill(Context& context, const Platform& platform, const JobOptions& options) 
     Context::print(fmt::format("Killed {}/{}/{} (job {})\n", job.run, job.step, job.task, job.job));
     runs.emplace(job.run_key, job.run);
   }
-  // A scheduler that lives may submit more; it ends what the run has itself.
+  // A live scheduler may submit more jobs. It deletes the resources of the run itself.
   for (const auto& [key, run] : runs) {
     if (is_name(store::NameKind::run, run) &&
         !runtime::lease_holder({context.store().storage(), context.clock}, {context.flow.name, run}))
@@ -145,8 +146,8 @@ void settle_jobs(Context& context, const std::string& run) {
     const auto jobs = jobs_of(context, *platform, site, run);
     compute::settle(*jobs, context.clock, {.flow = context.flow.name, .run = run}, key, [&](std::size_t left) {
       Context::echo_always(
-          fmt::format("{} task{} of run {} {} still executed {}; waiting, since what they finish is not done "
-                      "again. To end them: {} {} kill --run-id {}\n",
+          fmt::format("{} task{} of run {} {} still running {}. Waiting, to reuse their results. To kill them: "
+                      "{} {} kill --run-id {}\n",
                       left, left == 1 ? "" : "s", run, left == 1 ? "is" : "are", jobs->words().where, context.command(),
                       platform->name(), run));
     });
@@ -155,7 +156,7 @@ void settle_jobs(Context& context, const std::string& run) {
 
 Command job_commands(Context& context, const Platform& platform) {
   auto options = std::make_shared<JobOptions>();
-  const std::vector<Option> which{
+  const std::vector<Option> run_options{
       {.name = "--my-runs", .help = "All my unfinished tasks.", .set = store_flag(options->my_runs)},
       {.name = "--user",
        .metavar = "TEXT",
@@ -165,16 +166,16 @@ Command job_commands(Context& context, const Platform& platform) {
        .metavar = "TEXT",
        .help = "Unfinished tasks of this run. Default: the last run executed here.",
        .set = store_text(options->run)}};
-  std::vector<Option> how = which;
-  how.push_back({.name = "--json", .help = "Print the list as JSON.", .set = store_flag(options->json)});
+  std::vector<Option> list_options = run_options;
+  list_options.push_back({.name = "--json", .help = "Print the list as JSON.", .set = store_flag(options->json)});
   Command group{.name = platform.name(), .help = fmt::format("Commands related to {}.", platform.title())};
   group.commands = {{.name = "list",
                      .help = fmt::format("List unfinished {} tasks of this flow.", platform.title()),
-                     .options = std::move(how),
+                     .options = std::move(list_options),
                      .run = [&context, &platform, options] { return list(context, platform, *options); }},
                     {.name = "kill",
                      .help = fmt::format("Terminate unfinished {} tasks of this flow.", platform.title()),
-                     .options = which,
+                     .options = run_options,
                      .run = [&context, &platform, options] { return kill(context, platform, *options); }}};
   return group;
 }

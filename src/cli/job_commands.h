@@ -1,4 +1,4 @@
-// The jobs that runs have on platforms: list, kill, and what `resume` has to know of them.
+// The jobs that runs have on platforms: the commands list and kill, and the wait of `resume` for them.
 #pragma once
 
 #include <string>
@@ -8,10 +8,11 @@
 
 namespace metaflow::cli {
 
-/// The group of commands of a platform with jobs, with the reference's options.
+/// The group of commands of a platform with jobs. The options are Metaflow's.
 Command job_commands(Context& context, const compute::Platform& platform);
 
-/// Before `resume`: jobs of the run that have begun, on any platform, are waited for, the others deleted. Says so.
+/// Called before `resume`: waits for the jobs of the run that have begun, on any platform, and deletes the others.
+/// Prints what it waits for.
 void settle_jobs(Context& context, const std::string& run);
 
 }  // namespace metaflow::cli

@@ -17,7 +17,7 @@ std::vector<std::pair<std::string, std::string>> library_versions() {
       {"zlib", ::zlibVersion()}};
   try {
     versions.emplace_back("libcurl", net::curl_version());  // "libcurl/7.88.1 OpenSSL/3.0.17 zlib/1.2.13 ..."
-  } catch (const Error&) {                                  // a program that needs it says so
+  } catch (const Error&) {                                  // not installed: an error only where it is needed
   }
   return versions;
 }

@@ -1,4 +1,4 @@
-// Which versions of other libraries a program carries: what to look up after a security advisory.
+// The versions of the libraries in a program, to check after a security advisory.
 #pragma once
 
 #include <string>
@@ -7,8 +7,8 @@
 
 namespace metaflow::cli {
 
-/// Names and versions: of nettle, yaml-cpp and zlib, which are linked in, and of libcurl with what it was built with,
-/// if it can be loaded here.
+/// Names and versions of nettle, yaml-cpp and zlib, which are linked in; also of libcurl and the libraries that it was
+/// built with, if it can be loaded here.
 std::vector<std::pair<std::string, std::string>> library_versions();
 
 }  // namespace metaflow::cli

@@ -10,7 +10,7 @@ using testing::ElementsAre;
 using testing::MatchesRegex;
 using testing::Pair;
 
-TEST(LibraryVersions, AreKnown) {
+TEST(LibraryVersions, AllLibrariesHaveAVersion) {
   EXPECT_THAT(
       library_versions(),
       ElementsAre(Pair("nettle", MatchesRegex("[0-9]+\\.[0-9]+")), Pair("yaml-cpp", MatchesRegex("[0-9.]+|unknown")),

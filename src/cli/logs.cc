@@ -47,7 +47,7 @@ int attempt_of(Context& context, const LogsOptions& options, const store::TaskRe
   return context.store().latest_attempt(task).value_or(0);
 }
 
-/// The tasks of the path; with --attempt those that have this attempt. Throws Error{not_found} if there are none.
+/// The tasks of the path; with --attempt only those that have this attempt. Throws Error{not_found} if there are none.
 std::vector<store::TaskRef> tasks_of(Context& context, const LogsOptions& options) {
   auto tasks = tasks_of_path(context, options.path);
   if (!options.attempt) return tasks;
@@ -63,9 +63,9 @@ std::vector<store::TaskRef> tasks_of(Context& context, const LogsOptions& option
               latest ? fmt::format("Its latest attempt is {}.", *latest) : "It has not started yet.");
 }
 
-/// The lines of one stream, from the scheduler and from the task's own supervisor.
+/// The lines of one stream, from the logs of the scheduler and of the task's supervisor.
 struct Lines {
-  std::vector<base::SharedBytes> memory;
+  std::vector<base::SharedBytes> memory;  // owns the text of `lines`
   std::vector<store::LogLine> lines;
 };
 
@@ -81,7 +81,7 @@ Lines read_lines(Context& context, const store::TaskRef& task, int attempt, Stre
 }
 
 int show(Context& context, const LogsOptions& options) {
-  const bool is_terminal = ::isatty(STDOUT_FILENO) == 1;  // else whoever reads wants every character
+  const bool is_terminal = ::isatty(STDOUT_FILENO) == 1;  // a file or pipe gets every character
   for (const store::TaskRef& task : tasks_of(context, options)) {
     const int attempt = attempt_of(context, options, task);
     context.echo(fmt::format("Dumping logs of run_id={} step={} task_id={}\n", task.run, task.step, task.task));
@@ -182,7 +182,7 @@ Command logs_command(Context& context) {
 
   Command scrub_logs{
       .name = "scrub",
-      .help = "Scrub stdout/stderr produced by a task or all tasks in a step: the text is replaced in the store."};
+      .help = "Scrub stdout/stderr produced by a task or all tasks in a step. The text is replaced in the store."};
   scrub_logs.options = stream_options(options, "Scrub");
   scrub_logs.options.push_back({.name = "--all",
                                 .off_name = "--latest",

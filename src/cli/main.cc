@@ -1,4 +1,4 @@
-// The command line of a flow: finds out which command, runs it, prints its errors.
+// The command line of a flow: selects the command, runs it and prints its errors.
 #include "cli/main.h"
 
 #include <sys/prctl.h>
@@ -32,7 +32,7 @@ namespace metaflow::cli {
 
 namespace {
 
-/// Options that scripts pass to every flow in Python: taken and without effect here, which is said once.
+/// Options that scripts pass to flows in Python. They are accepted and ignored; Context::begin() prints which.
 void append_options_without_effect(std::vector<Option>& options, TopOptions& top) {
   for (const char* name : {"--package-suffixes", "--event-logger", "--monitor", "--local-config-file"}) {
     options.push_back({.name = name, .metavar = "TEXT", .hidden = true, .set = [&top, name](const std::string&) {
@@ -118,14 +118,14 @@ Command top_command(Context& context) {
     if (!platform->job_places().empty()) root.commands.push_back(job_commands(context, *platform));
   }
   root.commands.push_back(init_command(context));
-  // `help` prints what --help prints of the whole, `help run` what `run --help` prints.
+  // `help` is `--help`, `help run` is `run --help`.
   auto words = std::make_shared<std::vector<std::string>>();
   root.commands[2] = {
       .name = "help",
       .help = "Show all available commands.",
       .arguments = {{.name = "COMMAND", .required = false, .multiple = true, .set = append_text(*words)}}};
   auto whole = std::make_shared<Command>(root);
-  whole->run = nullptr;  // there is a banner already
+  whole->run = nullptr;  // the banner is printed already
   root.commands[2].run = [&context, whole, words] {
     words->push_back("--help");
     return execute(*whole, context.file_name(), *words, context.settings);
@@ -133,8 +133,7 @@ Command top_command(Context& context) {
   return root;
 }
 
-/// Whether the command is `step`. It has a path of its own: a task starts a thousand times more often than anything
-/// else.
+/// Whether the command is `step`. It bypasses the parser: it starts far more often than all other commands.
 bool is_step(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     const char* word = argv[i];
@@ -155,7 +154,7 @@ int run_step_command(const Program& program, const compute::Platforms& platforms
   if (const char* scheduler = std::getenv("METAFLOW_SCHEDULER_PID")) base::die_with_parent(std::atoi(scheduler));
   runtime::obey_memory_limit();
   const std::vector<std::string> command = base::own_command();
-  // Else tools show the name of the file that was executed: that of a loader, or "exe" (base::own_image).
+  // Without this, tools show the name of the executed file: the loader's, or "exe" (base::own_image).
   ::prctl(PR_SET_NAME, command.size() > 1 ? program.flow.name.c_str() : command[0].c_str() + command[0].rfind('/') + 1);
   return program.language.execute_task(program.flow, platforms.decorators(), compute::parse_step_arguments(argc, argv),
                                        command);
@@ -169,15 +168,15 @@ int run_commands(const Program& program, const compute::Platforms& platforms, in
     if (word == "--version") word = "version";
   }
   Context context(program.flow, program.language, platforms, called_as);
-  // Usage lines name the file, as click does.
+  // Like click, usage lines show the file name without its directory.
   return execute(top_command(context), context.file_name(), words, context.settings);
 }
 
-int run_to_status(const Program& program, const compute::Platforms& platforms, int argc, char** argv) {
+int run_and_report(const Program& program, const compute::Platforms& platforms, int argc, char** argv) {
   try {
-    ::signal(SIGXFSZ, SIG_IGN);                      // a file that grows beyond its limit is an error, not a death
-    ::signal(SIGCHLD, SIG_DFL);                      // while it is ignored, the kernel discards exit statuses
-    if (base::is_fork_server(argc, argv)) return 1;  // it cannot be one here (fork_protocol.h)
+    ::signal(SIGXFSZ, SIG_IGN);                      // exceeding the file size limit becomes an error of write(2)
+    ::signal(SIGCHLD, SIG_DFL);                      // while it is ignored, the kernel discards exit codes
+    if (base::is_fork_server(argc, argv)) return 1;  // too late to become one (fork_protocol.h)
     if (is_step(argc, argv)) return run_step_command(program, platforms, argc, argv);
     if (argc > 1 && std::strcmp(argv[1], "symbolize") == 0) return runtime::symbolize(argc, argv);
     ::signal(SIGPIPE, SIG_IGN);
@@ -185,7 +184,7 @@ int run_to_status(const Program& program, const compute::Platforms& platforms, i
       return run_supervise_command(program.flow, platforms, argc, argv);
     return run_commands(program, platforms, argc, argv);
   } catch (const base::OutputClosed&) {
-    return 128 + SIGPIPE;  // what the shell says of a program that SIGPIPE has ended
+    return 128 + SIGPIPE;  // the exit code that a shell shows for a program killed by SIGPIPE
   } catch (const Error& error) {
     const std::string what = error.what();
     if (error.code() == ErrorCode::usage) {
@@ -208,7 +207,7 @@ int run_to_status(const Program& program, const compute::Platforms& platforms, i
 }  // namespace
 
 int run_program(const Program& program, const compute::Platforms& platforms, int argc, char** argv) {
-  return base::end_process(run_to_status(program, platforms, argc, argv));
+  return base::end_process(run_and_report(program, platforms, argc, argv));
 }
 
 }  // namespace metaflow::cli

@@ -1,4 +1,4 @@
-// The command line of a flow in any language, with the platforms that it is to know.
+// The command line of a flow in any language, with a given set of platforms.
 #pragma once
 
 #include <metaflow/detail/description.h>
@@ -14,7 +14,7 @@ struct Program {
   const runtime::Language& language;
 };
 
-/// Finds out which command is meant, runs it, prints its errors. Returns the exit status.
+/// Parses the command line, runs the command and prints its errors. Returns the exit code.
 int run_program(const Program& program, const compute::Platforms& platforms, int argc, char** argv);
 
 }  // namespace metaflow::cli

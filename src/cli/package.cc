@@ -1,4 +1,4 @@
-// package list, package save: what goes to other machines.
+// package list, package save: the package that is sent to other hosts.
 
 #include "compute/package/package.h"
 
@@ -46,12 +46,12 @@ int list(const PackageOptions& options) {
     text += fmt::format("{:>10}  {:{}}  {}\n", base::human_bytes(file.size), file.name, width, file.source);
   text += fmt::format("{:>10}  in {} files for {}, before compression\n", base::human_bytes(package.size()),
                       package.files.size(), machine);
-  if (package.is_static)
-    text += "The program is static: it opens no libraries, so it cannot use what is opened when it is needed.\n";
+  if (package.is_static) text += "The program is static: it cannot load libraries at run time.\n";
   if (!package.of_host.empty())
-    text += fmt::format("Not in it, expected on the machine that executes: {}\n", base::join(package.of_host, ", "));
+    text += fmt::format("Not included, expected on the host that executes it: {}\n", base::join(package.of_host, ", "));
   if (!package.has_roots)
-    text += "No certificate authorities were found here (on Debian: ca-certificates), so none are in it.\n";
+    text +=
+        "No certificate authorities included: none were found on this host (Debian: apt install ca-certificates).\n";
   Context::print(text);
   return 0;
 }
@@ -76,13 +76,11 @@ Command package_command(Context& context) {
   auto options = std::make_shared<PackageOptions>();
   const Option library{.name = "--library",
                        .metavar = "TEXT",
-                       .help =
-                           "A shared library that the flow opens itself (dlopen), by its name or path. May be "
-                           "repeated.",
+                       .help = "Name or path of a shared library that the flow loads itself (dlopen). May be repeated.",
                        .environment = "METAFLOW_PACKAGE_LIBRARIES",
                        .multiple = true,
                        .set = append_text(options->libraries)};
-  Command group{.name = "package", .help = "Commands related to the package for other machines."};
+  Command group{.name = "package", .help = "Commands related to the package that is sent to other hosts."};
   group.commands = {
       {.name = "list",
        .help = "List the files in the package.",
@@ -92,7 +90,7 @@ Command package_command(Context& context) {
        .help = "Write the package to a file; print its SHA-256.",
        .options = {library,
                    {.name = "--code",
-                    .help = "Instead, the small archive that Metaflow's Python client shows as Task.code.",
+                    .help = "Write instead the small archive that Metaflow's Python client shows as Task.code.",
                     .set = store_flag(options->code)}},
        .arguments = {{.name = "FILE", .set = store_file("FILE", options->file)}},
        .run = [&context, options] { return save(context, *options); }}};

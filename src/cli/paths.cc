@@ -20,11 +20,11 @@ namespace {
 struct TaskPath {
   std::string run;
   std::string step;
-  std::string task{};  // empty: not said
+  std::string task{};  // empty: all tasks
   std::optional<std::size_t> index{};
 };
 
-/// "work[17]": the step and the index.
+/// Removes the index from "work[17]" and returns it.
 std::optional<std::size_t> take_index(std::string& step) {
   const std::size_t open = step.find('[');
   if (open == std::string::npos || !step.ends_with(']')) return std::nullopt;
@@ -36,7 +36,7 @@ std::optional<std::size_t> take_index(std::string& step) {
   return index;
 }
 
-/// Nothing: it is no path.
+/// Returns nullopt if the text is not a path of a step or task.
 std::optional<TaskPath> parse_task_path(Context& context, const std::string& text) {
   auto parts = base::split(text, '/');
   if (parts.size() > 2 && parts[0] == context.flow.name && !context.store().has_run(parts[0]))
@@ -54,10 +54,10 @@ std::optional<TaskPath> parse_task_path(Context& context, const std::string& tex
 void check_path_names(const TaskPath& path, const std::string& text) {
   if (!is_name(store::NameKind::run, path.run) || !is_name(store::NameKind::step, path.step) ||
       (!path.task.empty() && !is_name(store::NameKind::task, path.task)))
-    throw Error(ErrorCode::invalid_command, fmt::format("'{}' is no run_id/step_name/task_id", text));
+    throw Error(ErrorCode::invalid_command, fmt::format("'{}' is not a run_id/step_name/task_id", text));
 }
 
-/// Those that were executed with this index. Foreachs that are nested have several.
+/// The executed tasks with this index. Nested foreachs may have several.
 std::vector<std::string> tasks_with_index(Context& context, const TaskPath& path) {
   const auto history =
       store::read_journal(store::journal_path(context.local_root(), context.flow.name, path.run), path.run);
@@ -90,8 +90,8 @@ std::vector<store::TaskRef> find_path_tasks(Context& context, const TaskPath& pa
     if (!refs.empty()) return refs;
     throw Error(
         ErrorCode::not_found,
-        fmt::format("Run {}/{} has executed no task {}[{}]", context.flow.name, path.run, path.step, *path.index),
-        "Tasks that were cloned, or executed by Python, are named by their ids.");
+        fmt::format("Run {}/{} has not executed a task {}[{}]", context.flow.name, path.run, path.step, *path.index),
+        "Name a task that was cloned, or executed by Python, by its id.");
   }
   for (const std::string& task : store.tasks(path.run, path.step)) {
     if (path.task.empty() || path.task == task) refs.push_back({path.run, path.step, task});
@@ -113,7 +113,7 @@ std::string run_of_name(Context& context, const std::string& name) {
   if (run != "latest" || context.store().has_run(run)) return run;
   if (auto latest = store::latest_run(context.local_root(), context.flow.name)) return std::move(*latest);
   throw Error(ErrorCode::not_found,
-              fmt::format("There is no latest run of {} in {}", context.flow.name, context.local_root()),
+              fmt::format("No latest run of {} found in {}", context.flow.name, context.local_root()),
               context.root_hint());
 }
 
@@ -128,14 +128,14 @@ std::vector<store::TaskRef> tasks_of_path(Context& context, const std::string& t
 store::TaskRef task_of_path(Context& context, const std::string& text) {
   const auto path = parse_task_path(context, text);
   if (!path) {
-    throw Error(ErrorCode::invalid_command, fmt::format("'{}' is no run_id/step_name/task_id", text),
-                "A run that failed tells the one to give: ... debug RUN/STEP/TASK");
+    throw Error(ErrorCode::invalid_command, fmt::format("'{}' is not a run_id/step_name/task_id", text),
+                fmt::format("A failed run prints the command to use: {} debug RUN/STEP/TASK", context.command()));
   }
   check_path_names(*path, text);
   if (!path->task.empty()) return {path->run, path->step, path->task};
   auto tasks = find_path_tasks(context, *path);
   if (tasks.size() == 1) return std::move(tasks[0]);
-  throw Error(ErrorCode::invalid_command, fmt::format("'{}' are {} tasks", text, tasks.size()),
+  throw Error(ErrorCode::invalid_command, fmt::format("'{}' matches {} tasks", text, tasks.size()),
               path->index ? fmt::format("Name one by its id, such as {}.", tasks[0].path())
                           : fmt::format("Name one by its id or its index, such as {} or {}/{}[0].", tasks[0].path(),
                                         path->run, path->step));

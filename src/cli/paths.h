@@ -1,4 +1,4 @@
-// How users name runs, steps and tasks: one way, for all commands.
+// How users name runs, steps and tasks. All commands use the same names.
 #pragma once
 
 #include <string>
@@ -9,15 +9,15 @@
 
 namespace metaflow::cli {
 
-/// A run: its id, maybe behind the flow's name, or `latest`, the one that was begun or resumed last here. It need not
-/// be there. Throws Error{not_found} for `latest` if there is none.
+/// The id of a run. `name` is the id, with or without the flow's name before it, or `latest`: the run that was started
+/// or resumed last in this store. The run need not exist. Throws Error{not_found} if `latest` names no run.
 std::string run_of_name(Context& context, const std::string& name);
 
-/// RUN/STEP or RUN/STEP/TASK; instead of the task, the step may have its index in the foreach: RUN/STEP[INDEX]. The
-/// tasks it names, one at least, oldest first. Throws Error{invalid_command, not_found}.
+/// The tasks that a path names, at least one, oldest first. The path is RUN/STEP, RUN/STEP/TASK or RUN/STEP[INDEX] with
+/// an index in the foreach. Throws Error{invalid_command, not_found}.
 std::vector<store::TaskRef> tasks_of_path(Context& context, const std::string& path);
 
-/// The same for one task, which need not be there if it is named by its id.
+/// Like tasks_of_path, for exactly one task. A task that is named by its id need not exist.
 store::TaskRef task_of_path(Context& context, const std::string& path);
 
 }  // namespace metaflow::cli

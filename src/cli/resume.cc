@@ -1,4 +1,4 @@
-// resume: continues a run that has failed or was stopped.
+// resume: continues a run that failed or was stopped.
 
 #include <algorithm>
 #include <chrono>
@@ -30,7 +30,7 @@ struct ResumeCommandOptions {
   bool take_over = false;
 };
 
-/// The run to continue: the one that was named, else the newest.
+/// The run to continue: the named one, else the newest.
 std::string find_origin(Context& context, const std::string& named) {
   std::string run = named.empty() ? named : run_of_name(context, named);
   if (run.empty()) {
@@ -40,7 +40,7 @@ std::string find_origin(Context& context, const std::string& named) {
   }
   if (!context.store().has_run(run)) {
     throw Error(ErrorCode::not_found, fmt::format("Resume could not find run id {}", run),
-                fmt::format("The runs of {} are in {}.", context.flow.name, context.local_root()));
+                fmt::format("The runs of {} are in {}", context.flow.name, context.local_root()));
   }
   return run;
 }
@@ -56,12 +56,12 @@ void check_step(const graph::Graph& graph, const std::string& step) {
                           step, base::join(names, ",")));
 }
 
-/// Below a run that `resume` made: whether all that could be cloned has been.
+/// The file that records whether `resume` has cloned all tasks into the run that it made.
 std::string cloning_path(const std::string& flow, const std::string& run) {
   return fmt::format("{}/{}/_meta/cloning.json", flow, run);
 }
 
-/// A run that died while it cloned has less than its origin has.
+/// Refuses a run that was stopped while it cloned its origin: it has fewer tasks than the origin.
 void refuse_half_cloned(Context& context, const std::string& run) {
   const auto text = store::get(context.store().storage(), cloning_path(context.flow.name, run));
   if (!text) return;
@@ -70,11 +70,11 @@ void refuse_half_cloned(Context& context, const std::string& run) {
   const std::string& origin = json["origin"].text();
   store::check_name(store::NameKind::run, origin, fmt::format("'{}'", cloning_path(context.flow.name, run)));
   throw Error(ErrorCode::invalid_command,
-              fmt::format("Run {} was stopped while it cloned run {}, and executed nothing", run, origin),
-              fmt::format("Resume that one: --origin-run-id {}", origin));
+              fmt::format("Run {} was stopped while it cloned run {}. It has executed nothing", run, origin),
+              fmt::format("Resume run {1}: {0} resume --origin-run-id {1}", context.command(), origin));
 }
 
-/// The parameters of the origin. The graph is that of the program as it is now.
+/// The parameters of the origin, with the graph of the current program.
 store::TaskData origin_parameters(Context& context, const graph::Graph& graph, const std::string& origin) {
   store::FlowStore& store = context.store();
   for (const std::string& task : store.tasks(origin, "_parameters")) {
@@ -85,33 +85,33 @@ store::TaskData origin_parameters(Context& context, const graph::Graph& graph, c
     return std::move(*data);
   }
   throw Error(ErrorCode::data_missing, fmt::format("Run {} was stopped before its parameters were stored", origin),
-              "There is nothing to continue. Use run.");
+              fmt::format("There is nothing to resume. Start again: {} run", context.command()));
 }
 
 void pause(std::int64_t microseconds) { std::this_thread::sleep_for(std::chrono::microseconds(microseconds)); }
 
-/// Until nobody executes or continues the run. Throws Error{invalid_command} if somebody does.
+/// Waits until the run has no live scheduler. Throws Error{invalid_command} if it has one.
 void wait_for_lease(runtime::LeaseWatch& watch, const Context& context, const std::string& run) {
   runtime::await_lease(watch, pause, [&](const runtime::LeaseWatch::View& view) {
     Context::echo_always(
-        fmt::format("Run {} was executed by {}, which cannot be seen from here. Waiting up to {} seconds for a sign of "
-                    "life; Ctrl-C gives up. `{} resume --origin-run-id {} --take-over` does not wait: if that process "
-                    "lives, both execute the same tasks until it notices.\n",
+        fmt::format("Run {} was executed by {}, which is not visible from this host. Waiting up to {} seconds to see "
+                    "whether its lease is renewed; Ctrl-C cancels. `{} resume --origin-run-id {} --take-over` does not "
+                    "wait. If that process is still alive, both execute the same tasks until it notices.\n",
                     run, view.holder->name(), view.left / 1'000'000, context.command(), run));
   });
 }
 
-/// After the lease was taken from whoever held it.
+/// Warns that the previous holder of the lease may still be alive.
 void warn_of_holder(runtime::LeaseWatch& watch, const std::optional<runtime::LeaseHolder>& before) {
   if (!before || before->released || watch.site().processes.state_of(*before) == base::ProcessState::ended) return;
   Context::echo_always(
-      fmt::format("Taken over from {}. If that process lives, it stops within {} seconds, and until "
-                  "then both execute the same tasks.\n",
+      fmt::format("Taken over from {}. If that process is still alive, it stops within {} seconds. Until then both "
+                  "execute the same tasks.\n",
                   before->name(), runtime::LeaseTimes::kRenewEvery / 1'000'000));
 }
 
-/// What tasks of a scheduler that was killed have left behind must not disturb.
-void kill_leftovers(runtime::LeaseWatch& watch, const std::optional<runtime::LeaseHolder>& before) {
+/// Kills the processes that tasks of a killed scheduler have left on this host.
+void kill_orphans(runtime::LeaseWatch& watch, const std::optional<runtime::LeaseHolder>& before) {
   if (!before || before->released || watch.site().processes.state_of(*before) != base::ProcessState::ended) return;
   constexpr std::int64_t kBrief = 10'000;
   constexpr int kMostTries = 500;
@@ -134,14 +134,14 @@ int resume(Context& context, ResumeCommandOptions& options) {
   const auto info = context.metadata().run(flow, origin_run);
 
   continue_guarded(context);
-  runtime::LeaseKeeper keeper(storage, open_storage_again(context));
+  runtime::LeaseKeeper keeper(storage, storage_opener(context));
   const auto how = options.take_over ? runtime::Lease::Taking::at_once : runtime::Lease::Taking::if_free;
   const std::shared_ptr<runtime::Lease> lease = runtime::Lease::take(watch, context.user(), "", how);
   keeper.add(lease);
   if (options.take_over) warn_of_holder(watch, before);
-  kill_leftovers(watch, before);
+  kill_orphans(watch, before);
   settle_jobs(context, origin_run);
-  if (const auto loss = keeper.await_certainty()) {  // the machine was suspended, perhaps
+  if (const auto loss = keeper.await_certainty()) {  // for example after the host was suspended
     const Error lost = lost_lease(context, *loss);
     Context::echo_always(fmt::format("{}\n", lost.what()));
     throw Error(lost);
@@ -151,19 +151,19 @@ int resume(Context& context, ResumeCommandOptions& options) {
       plan, {.command = "resume", .run = origin_run, .tags = info ? info->tags : std::vector<std::string>()}, keeper);
   lease->set_run(session.run());
   keeper.renew_soon();
-  auto note = [&](bool complete) {
+  auto record_cloning = [&](bool complete) {
     store::put(storage, cloning_path(flow, session.run()),
                base::Json{{"origin", origin_run}, {"from_step", options.step}, {"complete", complete}}.dump());
   };
-  note(false);
+  record_cloning(false);
   if (!info) {
-    session.say(fmt::format("Run {} is not known to the metadata provider '{}': what is cloned does not refer to it.",
-                            origin_run, context.top.metadata));
+    session.print(fmt::format("The metadata provider '{1}' does not know run {0}. Cloned tasks will not refer to it.",
+                              origin_run, context.top.metadata));
   }
-  session.say(fmt::format("Cloning {}/{}", flow, origin_run));
+  session.print(fmt::format("Cloning {}/{}", flow, origin_run));
   const store::TaskRef parameters = session.store_parameters(origin_parameters(context, plan.graph(), origin_run));
   runtime::Origin origin(plan.graph(), context.language, context.store(), origin_run, options.step);
-  const RunSession::Cloning cloning{origin, info.has_value(), [&] { note(true); }};
+  const RunSession::Cloning cloning{origin, info.has_value(), [&] { record_cloning(true); }};
   session.execute(parameters, &cloning);
   return 0;
 }
@@ -179,8 +179,8 @@ Command resume_command(Context& context) {
                       .environment = "METAFLOW_RESUME_ORIGIN_RUN_ID",
                       .set = store_text(options->origin_run_id)}};
   command.options.push_back({.name = "--take-over",
-                             .help = "Do not wait until a scheduler that cannot be seen is known to be dead. If it "
-                                     "lives, both execute the same tasks until it notices.",
+                             .help = "Do not wait until a scheduler on another host is known to be dead. If it is "
+                                     "alive, both execute the same tasks until it notices.",
                              .set = store_flag(options->take_over)});
   append_execution_options(command.options, options->execution, "RESUME");
   command.arguments = {{.name = "STEP_TO_RERUN", .required = false, .set = store_text(options->step)}};

@@ -1,4 +1,4 @@
-// run, init: executing the flow.
+// run: executes the flow. init: registers a run without executing it.
 #include <algorithm>
 #include <memory>
 
@@ -16,8 +16,8 @@ namespace {
 struct RunCommandOptions {
   ExecutionOptions execution;
   std::vector<detail::ParameterDescription> parameters;
-  std::vector<std::optional<std::string>> given;  // per parameter
-  std::vector<std::string> tags;                  // of init
+  std::vector<std::optional<std::string>> given;  // per parameter; nullopt: its default
+  std::vector<std::string> tags;                  // init only
   std::string run_id;
   std::string task_id;
 };
@@ -50,7 +50,7 @@ std::vector<Option> parameter_list(Context& context, const std::shared_ptr<RunCo
                     .environment = variable,
                     .required = parameter.required,
                     .set = [&context, options, p](const std::string& value) {
-                      // Says now what is wrong with the value.
+                      // An invalid value is an error of the command line, before anything starts.
                       runtime::check_parameter(options->parameters[p], value, context.language.value_check());
                       options->given[p] = value;
                     }});
@@ -61,7 +61,7 @@ std::vector<Option> parameter_list(Context& context, const std::shared_ptr<RunCo
 int run(Context& context, RunCommandOptions& options) {
   ExecutionPlan plan(context, options.execution);
   continue_guarded(context);
-  runtime::LeaseKeeper keeper(context.store().storage(), open_storage_again(context));
+  runtime::LeaseKeeper keeper(context.store().storage(), storage_opener(context));
   RunSession session(plan, {.command = "run"}, keeper);
   const store::TaskRef parameters = session.store_parameters(runtime::save_parameters(
       plan.graph(), context.language, context.store(), options.parameters, options.given, context.file_name()));
@@ -72,7 +72,7 @@ int run(Context& context, RunCommandOptions& options) {
 int init(Context& context, RunCommandOptions& options) {
   store::check_tags(options.tags);
   if (!is_name(store::NameKind::run, options.run_id) || !is_name(store::NameKind::task, options.task_id)) {
-    throw Error(ErrorCode::usage, "--run-id and --task-id are names of letters, digits, '-', '_' and '.'");
+    throw Error(ErrorCode::usage, "--run-id and --task-id may only have letters, digits, '-', '_' and '.'");
   }
   const graph::Graph graph = context.make_graph();
   store::FlowStore& store = context.store(true);

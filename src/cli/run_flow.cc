@@ -1,5 +1,5 @@
-// What a flow's main function calls. A file of its own, which a program leaves out that brings a run_flow with other
-// platforms: tests do (test/platforms/run_flow.cc).
+// run_flow, which the main function of a flow calls. It is in a separate file, so that a program can define another
+// run_flow with other platforms, as the tests do (test/platforms/run_flow.cc).
 #include "cli/main.h"
 #include "runtime/cpp/cpp_language.h"
 

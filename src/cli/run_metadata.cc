@@ -25,7 +25,7 @@ std::vector<std::string> system_tags(Context& context) {
   return tags;
 }
 
-RunMetadata::RunMetadata(Context& context, base::EventLoop& loop, std::function<void(const std::string&)> tell) {
+RunMetadata::RunMetadata(Context& context, base::EventLoop& loop, std::function<void(const std::string&)> report) {
   const store::Storage& storage = context.store().storage();
   const std::string type(storage.type());
   if (!context.uses_service()) {
@@ -35,7 +35,7 @@ RunMetadata::RunMetadata(Context& context, base::EventLoop& loop, std::function<
     return;
   }
   client_ = std::make_unique<store::ServiceClient>(store::service_options(context.settings), loop, context.clock);
-  client_->on_trouble(std::move(tell));
+  client_->on_trouble(std::move(report));
   writer_ = std::make_unique<store::ServiceMetadataWriter>(
       *client_, loop, context.clock,
       store::ServiceMetadataWriter::Options{context.flow.name, context.user(), type, storage.root()});

@@ -1,4 +1,4 @@
-// What is written of a run besides its objects.
+// The metadata of a run.
 #pragma once
 
 #include <functional>
@@ -19,14 +19,15 @@ namespace metaflow::cli {
 
 std::vector<std::string> system_tags(Context& context);
 
-/// Writes metadata where --metadata says; has the connection to the service if that is it. Not thread-safe.
+/// Writes metadata to the provider that --metadata names. Owns the connection to the metadata service, if there is one.
+/// Not thread-safe.
 class RunMetadata {
  public:
-  /// `tell`: of trouble with the service. The loop outlives it.
-  RunMetadata(Context& context, base::EventLoop& loop, std::function<void(const std::string&)> tell);
+  /// `report` gets messages about problems with the service. The loop outlives this object.
+  RunMetadata(Context& context, base::EventLoop& loop, std::function<void(const std::string&)> report);
   ~RunMetadata();
   store::MetadataWriter& writer() { return *writer_; }
-  /// Metaflow's name of the provider and place: "local@/x", "service@https://host".
+  /// Metaflow's name of the provider and its location: "local@/x", "service@https://host".
   const std::string& name() const { return name_; }
 
  private:
@@ -35,7 +36,7 @@ class RunMetadata {
   std::string name_;
 };
 
-/// Stores the pseudo task `_parameters`, and makes it visible. `data`: what it is to hold.
+/// Stores and commits the pseudo task `_parameters`. `data` has its artifacts.
 void write_parameters_task(Context& context, const graph::Graph& graph, store::MetadataWriter& metadata,
                            const store::TaskRef& task, store::TaskData data);
 

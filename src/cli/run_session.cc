@@ -27,8 +27,9 @@ using runtime::ReportLine;
 
 namespace {
 
-constexpr std::int64_t kEnd = 1'000'000;           // microseconds, from the user's second word,
-constexpr std::int64_t kStoreIsAway = 10'000'000;  // and from an error of the store
+// The longest time that the process may still take to end, in microseconds.
+constexpr std::int64_t kAfterSecondSignal = 1'000'000;
+constexpr std::int64_t kAfterStoreError = 10'000'000;
 
 const ExecutionOptions& checked(const ExecutionOptions& options) {
   store::check_tags(options.tags);
@@ -42,7 +43,7 @@ ExecutionPlan::ExecutionPlan(Context& context, const ExecutionOptions& options)
       options_(checked(options)),
       graph_(context.make_graph(options.with)),
       site_(context.run_site()),
-      places_(context.platforms, site_, graph_) {
+      run_plan_(context.platforms, site_, graph_) {
   context.echo("Validating your flow...\n    The graph looks good!\n");
 }
 
@@ -55,24 +56,23 @@ RunOutput::RunOutput(base::EventLoop& loop, base::Clock& clock, const ExecutionO
 
 RunOutput::~RunOutput() {
   const int stop = signals_ ? signals_->fd() : -1;
-  const bool all = reporter_->finish(stop_was_asked_for_ ? base::kLastMoment : base::kReaderPatience, stop);
-  if (!all && !stop_was_asked_for_ && signals_ && signals_->next() == 0) {
-    Context::echo_last("The output was not read to its end. `logs` shows what tasks printed.\n", base::kLastMoment);
+  const bool all = reporter_->finish(is_stopping_ ? base::kLastMoment : base::kReaderPatience, stop);
+  if (!all && !is_stopping_ && signals_ && signals_->next() == 0) {
+    Context::echo_last("Some output was not read. `logs` shows the output of the tasks.\n", base::kLastMoment);
   }
 }
 
-void RunOutput::say(std::string_view text) {
+void RunOutput::print(std::string_view text) {
   reporter_->print({ReportLine::Kind::run, clock_.wall_microseconds(), {}, {}, text});
   reporter_->flush();
 }
 
 void continue_guarded(Context& context) {
   base::continue_under_guard([&context](int signal) {
-    // These are handled while a run is executed: it was not yet.
+    // The scheduler handles these while it executes a run. Here it had not started one.
     if (signal == SIGINT || signal == SIGTERM || signal == SIGHUP) return;
-    Context::echo_last(fmt::format("The scheduler of this run was killed by {}. Its tasks were stopped; what had "
-                                   "finished is stored. To carry on: "
-                                   "{} resume\n",
+    Context::echo_last(fmt::format("The scheduler of this run was killed by {}. Its tasks were stopped; finished tasks "
+                                   "are stored. To continue: {} resume\n",
                                    base::signal_name(signal), context.command()),
                        base::kLastMoment);
   });
@@ -82,11 +82,11 @@ void continue_guarded(Context& context) {
 }
 
 runtime::LeaseSite lease_site(Context& context) {
-  static base::SystemClock clock;  // also for a thread that is left behind at the end
+  static base::SystemClock clock;  // static: a thread that is abandoned at the end may still use it
   return {context.store().storage(), clock};
 }
 
-runtime::LeaseKeeper::Open open_storage_again(Context& context) {
+runtime::LeaseKeeper::Open storage_opener(Context& context) {
   return [type = context.top.datastore, root = context.store().storage().root()] {
     return store::open_impatient_storage(type, root);
   };
@@ -97,46 +97,46 @@ Error lost_lease(const Context& context, const runtime::LeaseLoss& loss) {
   if (!loss.to) {
     return Error(
         ErrorCode::interrupted,
-        fmt::format("The store could not be reached for {} seconds, so another scheduler may take run {} over: "
-                    "this one stops.",
+        fmt::format("The store could not be reached for {} seconds. This scheduler stops, since another one may take "
+                    "over run {}.",
                     (runtime::LeaseTimes::kHolderLimit + runtime::LeaseTimes::kRegain) / 1'000'000, run),
-        fmt::format("When it can be reached: {} resume --origin-run-id {}", context.command(), loss.name.run));
+        fmt::format("When the store can be reached: {} resume --origin-run-id {}", context.command(), loss.name.run));
   }
   const std::string& by = loss.to->run;
   const bool is_continued = !by.empty() && by != loss.name.run;
   return Error(ErrorCode::interrupted,
-               fmt::format("Run {} was taken over by {}{}: this scheduler stops.", run, loss.to->name(),
+               fmt::format("Run {} was taken over by {}{}. This scheduler stops.", run, loss.to->name(),
                            is_continued ? ", as run " + by : ""),
-               is_continued ? fmt::format("What becomes of it: {} status {}", context.command(), by)
-                            : "That process goes on with it.");
+               is_continued ? fmt::format("To follow it: {} status {}", context.command(), by)
+                            : "That process continues the run.");
 }
 
-void RunOutput::on_stop(std::function<void(int signal)> told) {
+void RunOutput::on_stop(std::function<void(int signal)> callback) {
   signals_.emplace(std::vector{SIGINT, SIGTERM, SIGHUP});
-  loop_.watch(signals_->fd(), [this, told = std::move(told)] {
+  loop_.watch(signals_->fd(), [this, callback = std::move(callback)] {
     while (const int signal = signals_->next()) {
-      stop_was_asked_for_ = true;
-      told(signal);
+      is_stopping_ = true;
+      callback(signal);
     }
   });
 }
 
-void RunOutput::on_suspend(std::function<void()> stopping, std::function<void()> going_on) {
+void RunOutput::on_suspend(std::function<void()> before, std::function<void()> after) {
   suspensions_.emplace(std::vector{SIGTSTP});
-  loop_.watch(suspensions_->fd(), [this, stopping = std::move(stopping), going_on = std::move(going_on)] {
+  loop_.watch(suspensions_->fd(), [this, before = std::move(before), after = std::move(after)] {
     if (suspensions_->next() == 0) return;
-    stopping();
+    before();
     ::raise(SIGSTOP);
-    going_on();
+    after();
   });
 }
 
 namespace {
 
-/// The tags of a run: of the one that it continues, and the user's.
+/// The tags of a run: the valid ones of its origin, and those of --tag.
 std::vector<std::string> tags_of(const RunOrigin& origin, const ExecutionOptions& options) {
   std::vector<std::string> tags;
-  for (const std::string& tag : origin.tags) {  // which somebody else may have written
+  for (const std::string& tag : origin.tags) {  // another user may have written them
     try {
       tags.push_back(tag);
       store::check_tags(tags);
@@ -155,23 +155,23 @@ std::shared_ptr<runtime::Lease> take_lease(Context& context, const std::string& 
   return runtime::Lease::take(watch, context.user(), run);
 }
 
-/// While a run is executed: tells it what becomes of the leases.
+/// Reports changes of the leases to a run while it is executed.
 class LeaseEvents {
  public:
   LeaseEvents(base::EventLoop& loop, runtime::LeaseKeeper& keeper, const Context& context, runtime::Run& run)
       : loop_(loop), keeper_(keeper), context_(context), run_(run), timers_(loop) {
     loop_.watch(keeper_.event(), [this] {
       keeper_.clear_event();
-      look();
+      check();
     });
-    look_again();
+    check_periodically();
   }
   ~LeaseEvents() { loop_.unwatch(keeper_.event()); }
   LeaseEvents(const LeaseEvents&) = delete;
   LeaseEvents& operator=(const LeaseEvents&) = delete;
 
  private:
-  void look() {
+  void check() {
     keeper_.notice();
     if (const auto loss = keeper_.loss()) {
       run_.lose(lost_lease(context_, *loss));
@@ -179,10 +179,10 @@ class LeaseEvents {
       run_.go_on();
     }
   }
-  /// For when the store does not answer, and no renewal tells.
-  void look_again() {
-    look();
-    timers_.after(runtime::LeaseTimes::kRetryEvery, [this] { look_again(); });
+  /// While the store does not answer, there are no events of renewals.
+  void check_periodically() {
+    check();
+    timers_.after(runtime::LeaseTimes::kRetryEvery, [this] { check_periodically(); });
   }
 
   base::EventLoop& loop_;
@@ -197,9 +197,9 @@ std::string make_run(Context& context, RunMetadata& metadata, const std::vector<
   store::FlowStore& store = context.store();
   if (context.uses_service() && store.has_run(run)) {
     throw Error(ErrorCode::data_store,
-                fmt::format("Run {}/{} of the metadata service is new, but there is one of this number in {}",
+                fmt::format("The metadata service has created run {}/{}, but a run with this id is already in {}",
                             context.flow.name, run, store.storage().root()),
-                "It is of another service, perhaps. Give each service a datastore root of its own.");
+                "Two metadata services may share this datastore root. Use one datastore root per service.");
   }
   return run;
 }
@@ -218,9 +218,9 @@ RunSession::RunSession(ExecutionPlan& plan, const RunOrigin& origin, runtime::Le
       origin_(origin.run),
       loop_(context_.clock),
       output_(loop_, context_.clock, plan.options()),
-      metadata_(context_, loop_, [this](const std::string& text) { say(text); }),
+      metadata_(context_, loop_, [this](const std::string& text) { print(text); }),
       run_([&] {
-        if (!origin.run.empty()) say("Gathering required information to resume run (this may take a bit of time)...");
+        if (!origin.run.empty()) print("Gathering required information to resume run (this may take a bit of time)...");
         return make_run(context_, metadata_, tags_of(origin, plan.options()));
       }()),
       keeper_(keeper),
@@ -229,7 +229,7 @@ RunSession::RunSession(ExecutionPlan& plan, const RunOrigin& origin, runtime::Le
   keeper_.add(lease_);
   begin_journal(origin, tags_of(origin, plan.options()));
   if (!plan.options().run_id_file.empty()) base::write_output_file(plan.options().run_id_file, run_);
-  say(fmt::format("Workflow starting (run-id {}):", run_));
+  print(fmt::format("Workflow starting (run-id {}):", run_));
 }
 
 void RunSession::begin_journal(const RunOrigin& origin, const std::vector<std::string>& tags) {
@@ -264,10 +264,11 @@ store::TaskRef RunSession::store_parameters(store::TaskData data) {
   return task;
 }
 
-/// From now on `resume` continues this run.
+/// Makes this run the one that `resume` continues by default.
 void RunSession::make_latest() { store::set_latest_run(context_.local_root(), context_.flow.name, run_); }
 
-/// What tasks get besides what this process has. METAFLOW_SCHEDULER_PID: a task dies with its scheduler.
+/// The environment of this process with the variables for tasks. METAFLOW_SCHEDULER_PID makes a task die with its
+/// scheduler.
 std::vector<std::string> RunSession::task_environment() {
   std::vector<std::string> variables = base::own_environment();
   base::set_variable(variables, "METAFLOW_USER=" + context_.user());
@@ -319,28 +320,27 @@ void RunSession::execute(const store::TaskRef& parameters, const Cloning* clonin
                    run_options(cloning == nullptr || cloning->origin_is_known), parameters);
   output_.on_stop([this, &run, signals = 0](int signal) mutable {
     if (++signals == 2) {
-      // Whatever is destroyed at the end, and writes to a store that is away.
+      // Bounds the time of destructors that write to a store that does not answer.
       base::end_process_within(
-          kEnd, 1,
-          fmt::format("\nAborted! It did not wait for what does not answer. To carry on: {} resume\n",
-                      context_.command()));
+          kAfterSecondSignal, 1,
+          fmt::format("\nAborted! Pending operations were abandoned. To continue: {} resume\n", context_.command()));
     }
     run.interrupt(signal == SIGINT ? "Workflow interrupted. Its tasks are asked to stop; Ctrl-C again kills them."
                                    : fmt::format("Workflow interrupted by {}.", base::signal_name(signal)));
   });
   const LeaseEvents events(loop_, keeper_, context_, run);
-  compute::RunPlan& places = plan_.places();
-  const std::unique_ptr<compute::Router> backend = places.make_backends(backend_site(run));
-  if (!places.remote_steps().empty()) run.mark_remote(places.remote_steps(), places.store_code(context_.store()));
+  compute::RunPlan& plan = plan_.run_plan();
+  const std::unique_ptr<compute::Router> backend = plan.make_backends(backend_site(run));
+  if (!plan.remote_steps().empty()) run.mark_remote(plan.remote_steps(), plan.store_code(context_.store()));
   if (cloning != nullptr) {
     run.clone(cloning->origin);
     if (!run.stopping()) {
-      say(fmt::format("{}/{} cloned!", context_.flow.name, cloning->origin.run()));
+      print(fmt::format("{}/{} cloned!", context_.flow.name, cloning->origin.run()));
       cloning->done();
-      // One that was suspended meanwhile, and lost the run, would lead `resume` away from where it is continued.
+      // If another scheduler has taken over the run while this one was suspended, `resume` must continue that run.
       if (run.await_hold()) {
         make_latest();
-        say(run.outlook());
+        print(run.outlook());
       }
     }
   }
@@ -348,9 +348,9 @@ void RunSession::execute(const store::TaskRef& parameters, const Cloning* clonin
   try {
     run.execute(*backend);
   } catch (const Error& error) {
-    // A store that was waited for in vain is not waited for again by whatever is destroyed now.
+    // Destructors must not wait again for a store that does not answer.
     if (error.code() == ErrorCode::data_store)
-      base::end_process_within(kStoreIsAway, 1, fmt::format("{}:\n{}\n", error.headline(), error.what()));
+      base::end_process_within(kAfterStoreError, 1, fmt::format("{}:\n{}\n", error.headline(), error.what()));
     throw;
   }
 }

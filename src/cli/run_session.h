@@ -1,5 +1,5 @@
-// What `run` and `resume` share: everything around a run that this process executes. First an ExecutionPlan, which
-// writes nothing; then a RunSession, which is the run.
+// The parts that `run` and `resume` share. An ExecutionPlan checks a run and writes nothing; a RunSession creates and
+// executes it in this process.
 #pragma once
 
 #include <functional>
@@ -23,10 +23,10 @@
 
 namespace metaflow::cli {
 
-/// What is to be executed, and where. Not thread-safe.
+/// The graph to execute and the platforms of its steps. Not thread-safe.
 class ExecutionPlan {
  public:
-  /// Checks the options, the flow, and with its platforms each step. Throws Error. The references outlive it.
+  /// Checks the options, the flow, and each step with its platform. Throws Error. The references outlive this object.
   ExecutionPlan(Context& context, const ExecutionOptions& options);
   ExecutionPlan(const ExecutionPlan&) = delete;
   ExecutionPlan& operator=(const ExecutionPlan&) = delete;
@@ -34,18 +34,18 @@ class ExecutionPlan {
   Context& context() const { return context_; }
   const ExecutionOptions& options() const { return options_; }
   const graph::Graph& graph() const { return graph_; }
-  compute::RunPlan& places() { return places_; }
+  compute::RunPlan& run_plan() { return run_plan_; }
 
  private:
   Context& context_;
   const ExecutionOptions& options_;
   graph::Graph graph_;
   compute::RunSite site_;
-  compute::RunPlan places_;
+  compute::RunPlan run_plan_;
 };
 
-/// What a run prints, and the signals that stop it. The end waits for a slow reader: it gets everything, unless the
-/// user asks to stop. Not thread-safe.
+/// The output of a run, and the signals that stop it. The destructor waits until a slow reader has everything, unless
+/// the user stops the run. Not thread-safe.
 class RunOutput {
  public:
   RunOutput(base::EventLoop& loop, base::Clock& clock, const ExecutionOptions& options);
@@ -54,11 +54,12 @@ class RunOutput {
   RunOutput& operator=(const RunOutput&) = delete;
 
   runtime::Reporter& reporter() { return *reporter_; }
-  void say(std::string_view text);
-  /// From now on SIGINT, SIGTERM and SIGHUP do not end this process: the loop tells of them.
-  void on_stop(std::function<void(int signal)> told);
-  /// From now on this process stops (SIGTSTP, of Ctrl-Z) after `stopping`, and then goes on with `going_on`.
-  void on_suspend(std::function<void()> stopping, std::function<void()> going_on);
+  /// Prints a line about the run.
+  void print(std::string_view text);
+  /// SIGINT, SIGTERM and SIGHUP no longer end this process. The loop calls `callback` instead.
+  void on_stop(std::function<void(int signal)> callback);
+  /// On SIGTSTP (Ctrl-Z) the loop calls `before`, stops this process, and calls `after` when it continues.
+  void on_suspend(std::function<void()> before, std::function<void()> after);
 
  private:
   base::EventLoop& loop_;
@@ -66,51 +67,53 @@ class RunOutput {
   std::unique_ptr<runtime::Reporter> reporter_;
   std::optional<base::SignalReader> signals_;
   std::optional<base::SignalReader> suspensions_;
-  bool stop_was_asked_for_ = false;  // by one of them
+  bool is_stopping_ = false;  // a signal has asked the run to stop
 };
 
-/// How a run begins, for its journal and its metadata.
+/// How a run was started, for its journal and its metadata.
 struct RunOrigin {
   std::string command{};            // "run", "resume"
   std::string run{};                // the run that it continues; empty: none
-  std::vector<std::string> tags{};  // of that one
+  std::vector<std::string> tags{};  // the tags of that run
 };
 
-/// Continues in a process of its own (base::continue_under_guard), for what executes a run, with the places made that
-/// it writes to. While this process has one thread.
+/// Continues in a child process that executes the run (base::continue_under_guard), and creates the directories that
+/// the run writes to. Must be called while this process has one thread.
 void continue_guarded(Context& context);
 
-/// Where the leases of this process are.
+/// The store and the clock for the leases of this process.
 runtime::LeaseSite lease_site(Context& context);
 
-/// Opens the store of the context for another thread.
-runtime::LeaseKeeper::Open open_storage_again(Context& context);
+/// Returns a function that opens the store of the context, for another thread.
+runtime::LeaseKeeper::Open storage_opener(Context& context);
 
-/// For when a lease was lost: who has it, and what to do.
+/// The error for a lost lease. It names the new holder and the next command.
 Error lost_lease(const Context& context, const runtime::LeaseLoss& loss);
 
-/// A run that this process executes: it has a number, and the lease is held. Not thread-safe.
+/// A run that this process executes. It has an id, and this process holds its lease. Not thread-safe.
 class RunSession {
  public:
-  /// After continue_guarded(): makes the run. `keeper`: renews its lease, and what else this process holds; all must be
-  /// held while it executes the run. The plan and the keeper outlive it.
+  /// Creates the run. Must be called after continue_guarded(). `keeper` renews the lease of the run together with all
+  /// others of this process; the run is executed only while all of them are held. The plan and the keeper outlive this
+  /// object.
   RunSession(ExecutionPlan& plan, const RunOrigin& origin, runtime::LeaseKeeper& keeper);
 
   const std::string& run() const { return run_; }
-  void say(std::string_view text) { output_.say(text); }
+  void print(std::string_view text) { output_.print(text); }
 
   /// Stores the task `_parameters`.
   store::TaskRef store_parameters(store::TaskData data);
 
-  /// What is to be cloned before anything is executed.
+  /// The tasks to clone before anything is executed.
   struct Cloning {
     runtime::Origin& origin;
-    /// False: the provider of the metadata does not know the origin, which another one has kept.
+    /// False if the metadata of the origin is with another provider.
     bool origin_is_known = true;
-    /// Called when all was cloned.
+    /// Called when all tasks are cloned.
     std::function<void()> done;
   };
-  /// Executes the flow; `cloning` (or null): what is left of it. Throws Error{step_failure, interrupted}.
+  /// Executes the flow. With `cloning`, clones first and executes the remaining tasks. Throws Error{step_failure,
+  /// interrupted}.
   void execute(const store::TaskRef& parameters, const Cloning* cloning);
 
  private:

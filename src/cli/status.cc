@@ -1,4 +1,4 @@
-// status: how a run is getting on, from another terminal or after it has ended.
+// status: the progress of a run, or how it ended.
 
 #include <algorithm>
 #include <memory>
@@ -27,10 +27,10 @@ std::string latest_run(Context& context) {
   throw Error(ErrorCode::not_found, fmt::format("Flow {} has no run in {}", context.flow.name, context.local_root()));
 }
 
-WatchedRun watch_run(Context& context, const std::string& wanted) {
-  WatchedRun run;
+RunView read_run(Context& context, const std::string& wanted) {
+  RunView run;
   run.id = wanted.empty() ? latest_run(context) : run_of_name(context, wanted);
-  // Of a run of the service there is the journal alone, if it was executed here.
+  // With the metadata service, a run is known only by its journal, if it was executed on this host.
   auto is_known = [&] {
     if (!context.uses_service()) return context.metadata().run(context.flow.name, run.id).has_value();
     return base::exists(store::journal_path(context.local_root(), context.flow.name, run.id));
@@ -41,14 +41,15 @@ WatchedRun watch_run(Context& context, const std::string& wanted) {
   auto history = store::read_journal(store::journal_path(context.local_root(), context.flow.name, run.id), run.id);
   if (!history) {
     throw Error(ErrorCode::invalid_command,
-                fmt::format("Run {}/{} has no journal, from which this is told", context.flow.name, run.id),
-                "It was executed by Python, or by an older version of this library. The clients can read it.");
+                fmt::format("Run {}/{} has no journal, which status and timeline require", context.flow.name, run.id),
+                "The run was executed by Python or by an older version of this library. The clients can read it.");
   }
   if (history->began == 0) {
     throw Error(ErrorCode::data_missing,
-                fmt::format("The journal of run {}/{} does not say how it began, perhaps after a power loss",
+                fmt::format("The journal of run {}/{} has no first entry. A power loss may have cut it off",
                             context.flow.name, run.id),
-                "The clients can read the run, and resume can carry on.");
+                fmt::format("The clients can read the run. To continue it: {} resume --origin-run-id {}",
+                            context.command(), run.id));
   }
   run.history = std::move(*history);
   const graph::Graph graph = context.make_graph();
@@ -56,11 +57,11 @@ WatchedRun watch_run(Context& context, const std::string& wanted) {
   for (int step : graph.order()) order.push_back(graph.step(step).name);
   run.steps = runtime::summarise(run.history, order);
   run.scheduler = runtime::lease_holder({context.store().storage(), context.clock}, {context.flow.name, run.id});
-  if (run.scheduler && run.scheduler->run != run.id) run.scheduler.reset();  // who continues it
+  if (run.scheduler && run.scheduler->run != run.id) run.scheduler.reset();  // it continues this run as another one
   return run;
 }
 
-std::string WatchedRun::state() const {
+std::string RunView::state() const {
   switch (history.how) {
     case store::RunEnd::done: return "done";
     case store::RunEnd::failed: return "failed";
@@ -70,7 +71,7 @@ std::string WatchedRun::state() const {
   return scheduler ? "running" : "scheduler died";
 }
 
-std::int64_t WatchedRun::duration(std::int64_t now) const {
+std::int64_t RunView::duration(std::int64_t now) const {
   if (history.ended > 0) return history.ended - history.began;
   if (scheduler) return now - history.began;
   std::int64_t last = history.began;
@@ -78,7 +79,7 @@ std::int64_t WatchedRun::duration(std::int64_t now) const {
   return last - history.began;
 }
 
-std::vector<const AttemptHistory*> WatchedRun::failures() const {
+std::vector<const AttemptHistory*> RunView::failures() const {
   std::unordered_map<std::string, const AttemptHistory*> last;
   for (const AttemptHistory& attempt : history.attempts) last[attempt.task.path()] = &attempt;
   std::vector<const AttemptHistory*> failed;
@@ -99,7 +100,7 @@ constexpr std::size_t kShown = 5;  // tasks of a list
 
 std::string or_dash(std::uint64_t number) { return number == 0 ? "-" : base::grouped(number); }
 
-std::string table(const WatchedRun& run, std::int64_t now) {
+std::string table(const RunView& run, std::int64_t now) {
   std::vector<std::vector<std::string>> rows{
       {"step", "tasks", "done", "cloned", "running", "failed", "retried", "peak memory", "cpu", "time left"}};
   const bool runs = run.state() == "running";
@@ -131,21 +132,21 @@ std::string table(const WatchedRun& run, std::int64_t now) {
 
 std::string and_more(std::size_t all) { return all > kShown ? fmt::format("  and {} more\n", all - kShown) : ""; }
 
-bool cannot_be_seen(const runtime::LeaseHolder& scheduler) {
+bool is_on_another_host(const runtime::LeaseHolder& scheduler) {
   return runtime::process_table().state_of(scheduler) == base::ProcessState::unknown;
 }
 
-std::string as_text(Context& context, const WatchedRun& run) {
+std::string as_text(Context& context, const RunView& run) {
   const std::int64_t now = context.clock.wall_microseconds();
   const auto& begin = run.history.begin;
   std::string text = fmt::format("{}/{}: {}, {}{}", context.flow.name, run.id, run.state(),
                                  run.state() == "running" ? "for " : "after ", clock_time(run.duration(now)));
-  text += fmt::format(" (begun {} on {}, pid {}", base::local_time(run.history.began).substr(0, 19),
+  text += fmt::format(" (started {} on {}, pid {}", base::local_time(run.history.began).substr(0, 19),
                       base::visible(begin.host), begin.pid);
   if (!begin.origin.empty()) text += ", resumes " + begin.origin;
   text += ")\n";
-  if (run.state() == "running" && cannot_be_seen(*run.scheduler)) {
-    text += fmt::format("Its scheduler is not on this machine. It was last heard of at {}, by its clock.\n",
+  if (run.state() == "running" && is_on_another_host(*run.scheduler)) {
+    text += fmt::format("Its scheduler is on another host. Last renewal of its lease: {} (by its clock).\n",
                         base::local_time(run.scheduler->renewed).substr(0, 19));
   }
   text += table(run, now);
@@ -169,16 +170,16 @@ std::string as_text(Context& context, const WatchedRun& run) {
     text += fmt::format("  {}: {}\n", failures[i]->task.path(), base::visible(failures[i]->cause));
   text += and_more(failures.size());
   if (!failures.empty()) {
-    text += fmt::format("What one printed: {0} logs {1}   To execute it again: {0} debug {1}\n", context.command(),
+    text += fmt::format("Output of the first: {0} logs {1}   To execute it again: {0} debug {1}\n", context.command(),
                         failures[0]->task.path());
   }
   const std::string state = run.state();
   if (state != "running" && state != "done")
-    text += fmt::format("To carry on: {} resume --origin-run-id {}\n", context.command(), run.id);
+    text += fmt::format("To continue: {} resume --origin-run-id {}\n", context.command(), run.id);
   return text;
 }
 
-std::string as_json(Context& context, const WatchedRun& run) {
+std::string as_json(Context& context, const RunView& run) {
   const std::int64_t now = context.clock.wall_microseconds();
   base::Json steps = base::Json::list();
   for (const StepSummary& step : run.steps) {
@@ -214,11 +215,11 @@ std::string as_json(Context& context, const WatchedRun& run) {
 Command status_command(Context& context) {
   auto options = std::make_shared<StatusOptions>();
   return {.name = "status",
-          .help = "Show how a run is getting on, or how it ended. By default, the newest run of this flow.",
-          .options = {{.name = "--json", .help = "Print it as JSON.", .set = store_flag(options->json)}},
+          .help = "Show the progress of a run, or how it ended. Default: the newest run of this flow.",
+          .options = {{.name = "--json", .help = "Print the status as JSON.", .set = store_flag(options->json)}},
           .arguments = {{.name = "RUN_ID", .required = false, .set = store_text(options->run)}},
           .run = [&context, options] {
-            const WatchedRun run = watch_run(context, options->run);
+            const RunView run = read_run(context, options->run);
             Context::print(options->json ? as_json(context, run) : as_text(context, run));
             return 0;
           }};

@@ -28,7 +28,7 @@ namespace {
 constexpr std::int64_t kSecond = 1'000'000;
 constexpr std::int64_t kMegabyte = 1'000'000;
 
-std::int64_t whole(std::string_view option, std::string_view text) {
+std::int64_t parse_whole(std::string_view option, std::string_view text) {
   std::int64_t number = 0;
   const auto parsed = std::from_chars(text.data(), text.data() + text.size(), number);
   constexpr std::int64_t kMost = 1'000'000'000;
@@ -38,17 +38,17 @@ std::int64_t whole(std::string_view option, std::string_view text) {
   return number;
 }
 
-/// Which of an array's tasks this one is.
+/// The index of this job in its array.
 std::uint64_t place_in_array(const compute::Platforms& platforms) {
   for (const compute::Platform* platform : platforms.all()) {
     if (const auto place = platform->place_in_array()) return *place;
   }
   throw Error(ErrorCode::usage,
-              "supervise --tasks is for jobs of an array, and the platform does not say which this is");
+              "supervise --tasks requires a job of an array, but the platform has set no index of the job");
 }
 
-/// An image without certificate authorities gets those of the machine that the flow comes from.
-void trust_as_packaged() {
+/// Uses the certificate authorities of the package if the image has none.
+void use_packaged_certificates() {
   constexpr const char* kVariable = "SSL_CERT_FILE";
   if (std::getenv(kVariable) != nullptr || base::exists("/etc/ssl/certs/ca-certificates.crt")) return;
   const std::string roots = compute::packaged_certificate_authorities();
@@ -59,7 +59,7 @@ void trust_as_packaged() {
 
 int run_supervise_command(const detail::FlowDescription& flow, const compute::Platforms& platforms, int argc,
                           char** argv) {
-  runtime::Supervision what;
+  runtime::Supervision supervision;
   compute::ArrayNumbers array;
   bool percent_encoded = false;
   int at = 2;
@@ -68,11 +68,11 @@ int run_supervise_command(const detail::FlowDescription& flow, const compute::Pl
     if (at + 1 == argc) throw Error(ErrorCode::usage, fmt::format("{} option requires an argument", option));
     const char* value = argv[at + 1];
     if (option == "--time-limit") {
-      what.time_limit = whole(option, value) * kSecond;
+      supervision.time_limit = parse_whole(option, value) * kSecond;
     } else if (option == "--grace") {
-      what.grace = whole(option, value) * kSecond;
+      supervision.grace = parse_whole(option, value) * kSecond;
     } else if (option == "--max-log-size") {
-      what.max_log_size = static_cast<std::uint64_t>(whole(option, value) * kMegabyte);
+      supervision.max_log_size = static_cast<std::uint64_t>(parse_whole(option, value) * kMegabyte);
     } else if (option == "--percent-encoded") {
       percent_encoded = std::strcmp(value, "yes") == 0;
     } else if (option == "--tasks") {
@@ -85,34 +85,36 @@ int run_supervise_command(const detail::FlowDescription& flow, const compute::Pl
       throw Error(ErrorCode::usage, fmt::format("no such option: {}", option));
     }
   }
-  if (at >= argc) throw Error(ErrorCode::usage, "supervise: the step's arguments are missing; they stand behind --");
-  what.command = base::own_command();
-  if (what.command.size() > 1) ::prctl(PR_SET_NAME, flow.name.c_str());  // else tools show the loader's name
-  what.step.assign(argv + at + 1, argv + argc);
-  if (percent_encoded) std::transform(what.step.begin(), what.step.end(), what.step.begin(), base::percent_decode);
+  if (at >= argc) throw Error(ErrorCode::usage, "supervise: the arguments of the step are missing after --");
+  supervision.command = base::own_command();
+  if (supervision.command.size() > 1) ::prctl(PR_SET_NAME, flow.name.c_str());  // instead of the loader's name
+  supervision.step.assign(argv + at + 1, argv + argc);
+  if (percent_encoded)
+    std::transform(supervision.step.begin(), supervision.step.end(), supervision.step.begin(), base::percent_decode);
   std::vector<char*> words{argv[0]};
-  for (std::string& word : what.step) words.push_back(word.data());
-  what.arguments = compute::parse_step_arguments(static_cast<int>(words.size()), words.data());
+  for (std::string& word : supervision.step) words.push_back(word.data());
+  supervision.arguments = compute::parse_step_arguments(static_cast<int>(words.size()), words.data());
   if (!array.tasks.empty()) {
-    what.arguments = compute::task_of_array(std::move(what.arguments), array, place_in_array(platforms));
-    what.step = compute::to_command_line(what.arguments);
+    supervision.arguments = compute::task_of_array(std::move(supervision.arguments), array, place_in_array(platforms));
+    supervision.step = compute::to_command_line(supervision.arguments);
   }
-  trust_as_packaged();
-  what.environment = base::own_environment();
-  base::set_variable(what.environment, "METAFLOW_RUN_ID=" + what.arguments.run);
-  base::set_variable(what.environment, fmt::format("METAFLOW_SCHEDULER_PID={}", ::getpid()));
-  // For all that makes temporary files in the task; the flow's own choice wins.
+  use_packaged_certificates();
+  supervision.environment = base::own_environment();
+  base::set_variable(supervision.environment, "METAFLOW_RUN_ID=" + supervision.arguments.run);
+  base::set_variable(supervision.environment, fmt::format("METAFLOW_SCHEDULER_PID={}", ::getpid()));
+  // Temporary files of the task go there, unless the flow has set TMPDIR.
   const char* const room = std::getenv("METAFLOW_TEMPDIR");
   if (room != nullptr && *room != '\0' && std::getenv("TMPDIR") == nullptr)
-    base::set_variable(what.environment, std::string("TMPDIR=") + room);
-  what.memory = base::own_memory_group();
-  what.open = [&] {
+    base::set_variable(supervision.environment, std::string("TMPDIR=") + room);
+  supervision.memory = base::own_memory_group();
+  supervision.open = [&] {
     return std::make_unique<store::FlowStore>(
-        store::open_storage(what.arguments.datastore, what.arguments.datastore_root, what.arguments.scratch),
+        store::open_storage(supervision.arguments.datastore, supervision.arguments.datastore_root,
+                            supervision.arguments.scratch),
         flow.name);
   };
   base::SystemClock clock;
-  return runtime::supervise(what, clock);
+  return runtime::supervise(supervision, clock);
 }
 
 }  // namespace metaflow::cli

@@ -48,7 +48,7 @@ std::string namespace_of(Context& context, const TagOptions& options) {
   return options.name_space.value_or("user:" + context.user());
 }
 
-/// The run that is meant; Metaflow's words when it is not said or not there.
+/// The run of --run-id. Throws Metaflow's messages if the option is missing or the run is not found.
 RunInfo find_run(Context& context, const TagOptions& options) {
   const std::string name_space = namespace_of(context, options);
   if (options.run_id.empty()) {
@@ -81,7 +81,8 @@ RunInfo find_run(Context& context, const TagOptions& options) {
   return *run;
 }
 
-/// Column by column, as wide as the longest, 124 characters in all.
+/// Formats tags in columns, filled from top to bottom. A column is as wide as the longest tag; a line has at most 124
+/// characters.
 std::string columns(std::vector<std::string> tags) {
   for (std::string& tag : tags) tag = base::visible(tag);
   std::sort(tags.begin(), tags.end());
@@ -115,8 +116,7 @@ std::set<std::string> as_set(const Tags& tags) { return {tags.begin(), tags.end(
 constexpr std::string_view kTitle =
     "\nSystem tags and tags; only tags can be modified\n--------------------------------------------------------\n\n";
 
-/// Runs and their tags on one line, for scripts: "Sweep/17 ; runtime:dev,user:me ; mine". Metaflow's words with
-/// --quiet.
+/// Runs and their tags on one line, as Metaflow prints them with --quiet: "Sweep/17 ; runtime:dev,user:me ; mine".
 std::string line_of(const std::vector<std::string>& runs, const std::set<std::string>& system_tags,
                     const std::set<std::string>& tags) {
   return base::visible(
@@ -149,7 +149,7 @@ int replace(Context& context, const TagOptions& options) {
   return edit(context, options, options.add, options.remove);
 }
 
-/// The runs that `list` is about.
+/// The runs whose tags `list` shows.
 std::vector<RunInfo> runs_to_list(Context& context, const TagOptions& options) {
   if (!options.run_id.empty()) {
     TagOptions any = options;

@@ -1,4 +1,4 @@
-// timeline: a run as one page for a browser.
+// timeline: shows a run as a page for a browser.
 
 #include <memory>
 
@@ -21,9 +21,9 @@ struct TimelineOptions {
   std::string output;
 };
 
-/// What the page shows. Times are in milliseconds since the run began. An attempt is a list, since there may be a
-/// hundred thousand: step, task, attempt, begin, end (-1: running), how, peak memory, cpu seconds, cause.
-base::Json data_of(Context& context, const WatchedRun& run) {
+/// The data of the page. Times are in milliseconds since the run began. An attempt is a list, not an object, to save
+/// space: step, task, attempt, begin, end (-1: running), result, peak memory, cpu seconds, cause.
+base::Json data_of(Context& context, const RunView& run) {
   const std::int64_t now = context.clock.wall_microseconds();
   const graph::Graph graph = context.make_graph();
   base::Json steps = base::Json::list();
@@ -66,14 +66,14 @@ base::Json data_of(Context& context, const WatchedRun& run) {
 }
 
 int timeline(Context& context, const TimelineOptions& options) {
-  const WatchedRun run = watch_run(context, options.run);
+  const RunView run = read_run(context, options.run);
   const std::string page = timeline_page(data_of(context, run).dump());
   if (options.output.empty() || options.output == "-") {
     Context::print(page);
     return 0;
   }
   base::write_output_file(options.output, page);
-  context.echo(fmt::format("Written to {}: open it in a browser.\n", options.output));
+  context.echo(fmt::format("Timeline written to {}. Open it in a browser.\n", options.output));
   return 0;
 }
 
@@ -83,12 +83,12 @@ Command timeline_command(Context& context) {
   auto options = std::make_shared<TimelineOptions>();
   return {.name = "timeline",
           .help =
-              "Write a run as one page of HTML: its graph, when which task was executed, what failed, what was slow. "
-              "By default, the newest run of this flow.",
+              "Write an HTML page about a run: its graph, the timeline of its tasks, failed and slow tasks. Default: "
+              "the newest run of this flow.",
           .options = {{.name = "--output",
                        .short_name = "-o",
                        .metavar = "FILE",
-                       .help = "Where to write it; by default, to the standard output.",
+                       .help = "File to write. Default: the standard output.",
                        .set = store_text(options->output)}},
           .arguments = {{.name = "RUN_ID", .required = false, .set = store_text(options->run)}},
           .run = [&context, options] { return timeline(context, *options); }};

@@ -4,7 +4,7 @@ namespace metaflow::cli {
 
 namespace {
 
-// Complete but for the data, which replaces /*DATA*/null.
+// The page. The data replaces /*DATA*/null.
 constexpr std::string_view kPage = R"html(<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -39,9 +39,9 @@ th, td { padding: 3px 18px 3px 0; border-bottom: 1px solid var(--line); vertical
 <h2>Steps</h2>
 <div class="scroll" id="graph"></div>
 <div class="scroll"><table id="steps"></table></div>
-<h2>When what was executed</h2>
+<h2>Timeline</h2>
 <div class="legend dim" id="legend"></div>
-<p class="dim" style="margin:2px 0 6px">Wheel: zoom. Drag: move. Double click: all of it.</p>
+<p class="dim" style="margin:2px 0 6px">Wheel: zoom. Drag: move. Double click: reset.</p>
 <div id="gantt"><canvas></canvas></div>
 <div id="tip"></div>
 <h2 id="failed-title">Failed attempts</h2>
@@ -56,7 +56,7 @@ const run = /*DATA*/null;
 const css = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const colour = how => css("--" + ({done: "done", failed: "failed", stopped: "stopped", running: "running"}[how] || "stopped"));
 const attempts = run.attempts.map(a => ({step: a[0], task: a[1], n: a[2], begin: a[3], how: a[5], memory: a[6], cpu: a[7], cause: a[8],
-  // One without an end runs, or its scheduler died; it is drawn until the end that is known.
+  // An attempt without an end is running, or its scheduler died. It is drawn until the last known time.
   open: a[4] < 0, end: a[4] < 0 ? run.duration : a[4]}));
 const time = ms => {
   if (ms < 1000) return Math.round(ms) + " ms";
@@ -80,11 +80,11 @@ document.title = run.flow + "/" + run.run;
 byId("title").textContent = run.flow + "/" + run.run + " ";
 const badge = add(byId("title"), "span", run.state, {class: "state", style: "font-size:13px"});
 badge.style.background = {done: css("--done"), running: css("--running")}[run.state] || css("--failed");
-byId("about").textContent = "Begun " + new Date(run.began).toLocaleString() + " on " + run.host + ", took " + time(run.duration) +
+byId("about").textContent = "Started " + new Date(run.began).toLocaleString() + " on " + run.host + ", took " + time(run.duration) +
   ", " + attempts.length.toLocaleString() + " attempts" + (run.origin ? ", resumes run " + run.origin : "");
 byId("why").textContent = run.why;
 
-// --- graph: a column per height, straight arrows
+// --- graph: a column per distance from the start
 (() => {
   const index = new Map(run.steps.map((s, i) => [s.name, i]));
   const height = run.steps.map(() => 0);
@@ -127,7 +127,7 @@ byId("why").textContent = run.why;
     svg.append(make("text", {x: x + 10, y: y + 17, "font-weight": 600}, s.name.length > 16 ? s.name.slice(0, 15) + "…" : s.name));
     const over = s.done + s.cloned;
     svg.append(make("text", {x: x + 10, y: y + 33, style: "fill:" + css("--dim")},
-      s.tasks ? over.toLocaleString() + " of " + s.tasks.toLocaleString() + (s.failed ? ", " + s.failed + " failed" : "") : "not begun"));
+      s.tasks ? over.toLocaleString() + " of " + s.tasks.toLocaleString() + (s.failed ? ", " + s.failed + " failed" : "") : "not started"));
   });
   byId("graph").append(svg);
 })();
@@ -148,7 +148,7 @@ for (const a of attempts) {
   s.sum += a.end - a.begin; ++s.count;
   spans.set(a.step, s);
 }
-fill("steps", [["step"], ["tasks", 1], ["done", 1], ["cloned", 1], ["failed", 1], ["from first to last", 1], ["attempt, mean", 1], ["attempt, longest", 1],
+fill("steps", [["step"], ["tasks", 1], ["done", 1], ["cloned", 1], ["failed", 1], ["first start to last end", 1], ["attempt, mean", 1], ["attempt, longest", 1],
                ["peak memory", 1], ["processor time", 1]],
   run.steps.map(s => { const span = spans.get(s.name);
     return [s.name, number(s.tasks), number(s.done), number(s.cloned), number(s.failed), span ? time(span.end - span.begin) : "-",
@@ -156,20 +156,20 @@ fill("steps", [["step"], ["tasks", 1], ["done", 1], ["cloned", 1], ["failed", 1]
 const name = a => a.step + "/" + a.task + (a.n ? " (attempt " + a.n + ")" : "");
 const failed = attempts.filter(a => a.how === "failed");
 if (!failed.length) byId("failed-title").textContent = "No attempt failed";
-else fill("failed", [["task"], ["after", 1], ["took", 1], ["peak memory", 1], ["why"]],
+else fill("failed", [["task"], ["after", 1], ["took", 1], ["peak memory", 1], ["cause"]],
   failed.slice(0, 100).map(a => [name(a), time(a.begin), time(a.end - a.begin), bytes(a.memory), a.cause]));
 const top10 = key => [...attempts].sort((a, b) => key(b) - key(a)).slice(0, 10);
-fill("slowest", [["task"], ["took", 1], ["processor time", 1], ["how"]],
-  top10(a => a.end - a.begin).map(a => [name(a), time(a.end - a.begin), time(a.cpu * 1000), a.open ? "not ended" : a.how]));
-fill("largest", [["task"], ["peak memory", 1], ["took", 1], ["how"]],
-  top10(a => a.memory).map(a => [name(a), bytes(a.memory), time(a.end - a.begin), a.open ? "not ended" : a.how]));
+fill("slowest", [["task"], ["took", 1], ["processor time", 1], ["result"]],
+  top10(a => a.end - a.begin).map(a => [name(a), time(a.end - a.begin), time(a.cpu * 1000), a.open ? "unfinished" : a.how]));
+fill("largest", [["task"], ["peak memory", 1], ["took", 1], ["result"]],
+  top10(a => a.memory).map(a => [name(a), bytes(a.memory), time(a.end - a.begin), a.open ? "unfinished" : a.how]));
 
-// --- Gantt: per step as many lanes as it had attempts at a time
+// --- Gantt chart: each step has as many lanes as it had concurrent attempts
 (() => {
   for (const how of ["done", "failed", "stopped", "running"]) {
     const span = add(byId("legend"), "span");
     add(span, "i", "", {style: "background:" + colour(how)});
-    span.append({done: "done", failed: "failed", stopped: "stopped because of another, or by the user", running: "not ended"}[how]);
+    span.append({done: "done", failed: "failed", stopped: "stopped (another task failed, or interrupted)", running: "unfinished"}[how]);
   }
   const groups = [];
   let lanes = 0;
@@ -241,7 +241,7 @@ fill("largest", [["task"], ["peak memory", 1], ["took", 1], ["how"]],
     const a = at(event);
     tip.style.display = a ? "block" : "none";
     if (!a) return;
-    tip.textContent = name(a) + "\n" + (a.open ? "not ended" : a.how) + ", " + time(a.end - a.begin) + ", from " + time(a.begin) +
+    tip.textContent = name(a) + "\n" + (a.open ? "unfinished" : a.how) + ", " + time(a.end - a.begin) + ", from " + time(a.begin) +
       "\npeak memory " + bytes(a.memory) + ", processor " + time(a.cpu * 1000) + (a.cause ? "\n" + a.cause : "");
     tip.style.left = Math.min(event.clientX + 14, window.innerWidth - 300) + "px";
     tip.style.top = event.clientY + 14 + "px";
@@ -271,7 +271,7 @@ std::string timeline_page(std::string_view json) {
   constexpr std::string_view kMark = "/*DATA*/null";
   const std::size_t at = kPage.find(kMark);
   std::string page(kPage.substr(0, at));
-  // Whatever "</script>" or "<!--" stands in, the browser would take it for its own. JSON has "<" in texts alone.
+  // The browser would interpret "</script>" or "<!--" in the data. "<" occurs in JSON only inside strings.
   for (const char c : json) c == '<' ? page += "\\u003c" : page += c;
   return page.append(kPage.substr(at + kMark.size()));
 }

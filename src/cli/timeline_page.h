@@ -6,7 +6,7 @@
 
 namespace metaflow::cli {
 
-/// The page that shows `json`. Nothing in the data ends its script or begins a comment in it.
+/// Returns the page that shows `json`. The data is escaped: it cannot end the script or begin a comment in it.
 std::string timeline_page(std::string_view json);
 
 }  // namespace metaflow::cli

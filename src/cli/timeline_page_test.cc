@@ -9,7 +9,7 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 
-TEST(TimelinePage, DataCannotEndOrConfuseItsScript) {
+TEST(TimelinePage, DataCannotEndTheScript) {
   const std::string page = timeline_page(R"({"cause":"<!--<script></script>"})");
   EXPECT_THAT(page, HasSubstr(R"({"cause":"\u003c!--\u003cscript>\u003c/script>"})"));
   EXPECT_THAT(page, Not(HasSubstr("/*DATA*/")));

@@ -213,7 +213,7 @@ class Chain:
             assert rival.state == "killed", f"left by what stopped: {disturbed}"
             kill(pid)  # what tasks of another machine have left behind, resume cannot kill
         if rival.killed:
-            self.finished = self.finished_now(self.newest())  # what the other one has finished, nobody may know of
+            self.finished = self.finished_now(self.newest())  # the other scheduler may have finished tasks without reporting them
             return
         if rival.status == 0 and disturbed.status != 0:
             assert self.newest() == rival.run, f"resume would not continue the run of who has it: {disturbed}"

@@ -13,7 +13,7 @@ sys.path.insert(0, str(ROOT / "test"))
 from peers.kubernetes.launch import Peer  # noqa: E402
 
 NAMESPACE = "metaflow"
-SECRET = "s3-access"  # what gives pods access to S3, as somebody who sets a cluster up makes it
+SECRET = "s3-access"  # the secret with the S3 keys of pods, as in the setup of a cluster
 
 
 def missing():
@@ -29,7 +29,7 @@ def missing():
 
 @contextlib.contextmanager
 def cluster(directory, server, scenario=None, **more):
-    """A cluster as docs/kubernetes.md sets it up: role, service account, namespace, and a secret for S3."""
+    """A cluster as docs/kubernetes-setup.md sets it up: role, service account, namespace, and a secret for S3."""
     directory.mkdir(parents=True, exist_ok=True)
     keys = directory / "keys.yaml"
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": SECRET, "namespace": NAMESPACE}}

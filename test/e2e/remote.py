@@ -75,7 +75,7 @@ class User:
         lines = []
         for line in process.stdout:
             lines.append(line)
-            if "still executed" in line:
+            if "still running" in line:
                 break
         assert f"of run {origin} " in lines[-1], lines
         gate.release()

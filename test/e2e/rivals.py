@@ -128,7 +128,7 @@ class Rival:
             chain.figures["second machines that came too late"] += 1
             return
         assert lost or first.hit, first
-        chain.figures["schedulers that were told of their loss"] += lost
+        chain.figures["schedulers that noticed their loss"] += lost
         self.check_origin()
 
     def check_origin(self):

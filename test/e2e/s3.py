@@ -177,7 +177,7 @@ def radosgw(directory):
             processes.append(subprocess.Popen(words, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log))
 
     def launch_mon(osd):
-        """Gives back the port of the gateway to come. Fails where somebody else has taken one of the ports meanwhile."""
+        """Releases the reserved port of the gateway. Fails if another process has taken one of the ports meanwhile."""
         port, mon, old_mon = free_port(), free_port(), free_port()
         conf.write_text(CEPH.format(fsid=uuid.uuid4(), directory=directory, port=port, mon=mon, old_mon=old_mon))
         shutil.rmtree(directory / "mon", ignore_errors=True)

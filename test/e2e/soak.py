@@ -1,7 +1,7 @@
 """A run of very many tasks that is disturbed all the time, until it has succeeded: dev/soak. soak.py [TASKS [SECONDS [SEED]]]
 
 For SECONDS, at random instants: signals to the scheduler, its guard, its fork server and its tasks; operations on files that fail; a
-disk that is full for a while; a terminal or pipe that nobody reads for a while. What ends the run is followed by a resume. Then the run
+disk that is full for a while; a terminal or pipe that is not read for a while. What ends the run is followed by a resume. Then the run
 is left in peace, and must end with the undisturbed result. Memory and descriptors of each scheduler and fork server are watched, and
 must not grow."""
 
@@ -55,7 +55,7 @@ class Output:
                 continue
             try:
                 data = os.read(self.fd, 65536)
-            except OSError:  # a terminal that nobody has open any more
+            except OSError:  # a terminal that no process has open any more
                 data = b""
             if not data:
                 break

@@ -183,7 +183,7 @@ def test_out_of_memory_and_spot_reclaim_are_tried_again(user):
         assert result.status == 0 and words in result.out + result.err, result
         user.peer.tell("DELETE", "/rules")
         seen = user.read("Failing")
-        assert seen["ok"] and seen["tasks"]["start"][0]["attempts"] == "1", "it had begun, though nobody saw it run"
+        assert seen["ok"] and seen["tasks"]["start"][0]["attempts"] == "1", "it had begun, though no poll saw it run"
 
 
 def test_a_spot_reclaim_is_no_retry(user):

@@ -75,7 +75,7 @@ def test_what_it_said_before_its_supervisor_lived(user):
 @pytest.mark.parametrize("how", ["Ctrl-C", "batch kill"])
 def test_nothing_is_left(user, how):
     running = user.start("misbehave", "--how", "sleep")
-    # moto forgets what it is told of a job that is RUNNING, but has no container yet.
+    # moto ignores requests for a job that is RUNNING but has no container yet.
     assert any("sleeping" in line for line in running.stdout)
     if how == "Ctrl-C":
         running.send_signal(signal.SIGINT)

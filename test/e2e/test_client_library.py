@@ -1,4 +1,4 @@
-"""client.h tells of a run what Metaflow's own client tells, whoever wrote the run."""
+"""client.h and Metaflow's own client read the same from a run, in C++ and in Python."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Stores that are damaged, full or not to be written: each is told, and nothing wrong is taken for a result."""
+"""Stores that are damaged, full or read-only: each is reported, and no wrong result is used."""
 
 import gzip
 import json
@@ -26,7 +26,7 @@ def blob_of(cli, run, task, artifact):
 
 
 def flip(path):
-    """The bits of the first byte that says what follows: not of a number, of which nobody could say that it is another."""
+    """Flips the bits of the first opcode. A changed number could not be detected."""
     content = bytearray(path.read_bytes())
     content[2] ^= 0xFF
     path.write_bytes(content)

@@ -94,10 +94,10 @@ def test_keeps_what_was_written(cli):
     "words, message",
     [
         (["debug"], "Missing argument"),
-        (["debug", "17"], "'17' is no run_id/step_name/task_id"),
+        (["debug", "17"], "'17' is not a run_id/step_name/task_id"),
         (["debug", "17/work/3"], "No run Wide/17 found in "),
         (["debug", "RUN/work"], "Name one by its id or its index, such as RUN/work/2 or RUN/work[0]."),
-        (["debug", "RUN/work[99]"], "has executed no task work[99]"),
+        (["debug", "RUN/work[99]"], "has not executed a task work[99]"),
         (["debug", "RUN/work/99"], "has no attempt"),
         (["debug", "RUN/work/3", "--attempt", "4"], "has no attempt 4"),
         (["debug", "RUN/work/3", "--gdb", "--perf"], "Only one of"),

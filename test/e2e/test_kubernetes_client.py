@@ -192,7 +192,7 @@ def test_log_as_it_is_written(client):
     lines = lines_since("")
     assert [text for _, text in lines] == ["line 1", "line 2", "line 3"]
     assert lines_since(lines[1][0]) == lines[1:], "a log goes on from its last timestamp"
-    assert client.call("log", name="nobody")["failure"]["text"].startswith("Cannot get the log of pod nobody in namespace default: ")
+    assert client.call("log", name="absent")["failure"]["text"].startswith("Cannot get the log of pod absent in namespace default: ")
 
 
 def test_refused_and_broken_calls_are_repeated(client, rule):
@@ -290,7 +290,7 @@ ACCIDENTS = [
 
 @pytest.mark.parametrize("accident", ACCIDENTS, ids=lambda accident: "-".join(map(str, accident.values())))
 def test_watch_that_breaks(client, peer, rule, accident):
-    """Whatever happens to it, what is told is what happened: each job comes and goes once."""
+    """Whatever happens to the watch, it reports each job as created once and deleted once."""
     name = "watch" + re.sub(r"\W", "", "".join(map(str, accident.values())))
     rule(verb="watch", resource="jobs", times=3, **accident)
     watch = client.begin("watch", resource="jobs", labels=f"set={name}")
@@ -298,7 +298,7 @@ def test_watch_that_breaks(client, peer, rule, accident):
     names = [f"{name}-{i}" for i in range(6)]
     for each in names:
         client.call("create", object=job(each))
-    for each in names:  # what comes and goes while nobody looks is not told
+    for each in names:  # a job that is created and deleted between two lists is not reported
         client.until(lambda line, each=each: line.get("change") == "ADDED" and line["object"]["metadata"]["name"] == each)
     for each in names[:3]:
         client.call("delete", name=each)

@@ -92,7 +92,7 @@ def test_resume_does_not_do_twice_what_still_runs(make, gate, cli):
         assert job == {**job, "run": origin, "step": "work", "attempt": 0, "user": cli.environment["USER"], "status": "Running", "reason": None}
         assert job["pod"].startswith(job["job"] + "-") and f"Pod: {job['pod']} Started At: {job['started']} " in listed.out, told
     out = cluster.resume_beside("placed", origin, gate)
-    assert f"2 tasks of run {origin} are still executed in the cluster" in out, out
+    assert f"2 tasks of run {origin} are still running in the cluster" in out, out
     assert sorted(item for item, _ in gate.waiting) == [0, 1, 2], "each was executed once"
     assert cluster.read("Placed")["tasks"]["join"][0]["data"]["squares"] == [0, 1, 4]
     cluster.nothing_is_left()
@@ -134,7 +134,7 @@ def test_resume_spares_what_runs_when_it_deletes_many(make, gate, cli):
     origin = cluster.run_id
     kill_scheduler(process)
     out = cluster.resume_beside("placed", origin, gate)
-    assert f"2 tasks of run {origin} are still executed in the cluster" in out, out
+    assert f"2 tasks of run {origin} are still running in the cluster" in out, out
     assert cluster.peer.counts()["deletecollection jobs"] == 1
     assert sorted(item for item, _ in gate.waiting) == list(range(12)) and len(running) == 2, "each was executed once"
     cluster.nothing_is_left()

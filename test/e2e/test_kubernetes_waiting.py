@@ -1,4 +1,4 @@
-"""Pods that do not start: what is waited for, what is told, what is given up."""
+"""Pods that do not start: waiting for them, messages about them, abandoning them."""
 
 import re
 import signal

@@ -65,10 +65,10 @@ def test_max_log_size_cuts_what_is_kept_not_what_is_shown(cli, client):
 def test_lines_that_carry_their_own_time(cli, client):
     result = cli("talk", "run", "--run-id-file", "run-id")
     shown = [line for line in result.out.splitlines() if "/structured/" in line and "Task " not in line]
-    assert re.sub(r"\[.*?\] ", "", "\n".join(shown)).split("\n")[0].endswith("saved by somebody else")
+    assert re.sub(r"\[.*?\] ", "", "\n".join(shown)).split("\n")[0].endswith("saved by another process")
     assert re.match(r"20(19-12-31|20-01-01) \d\d:\d\d:00\.000 ", shown[0])
     task = client.Run("Talk/" + (cli.directory / "run-id").read_text())["structured"].task
-    # The first was saved by whoever wrote it; what is no such line after all is kept as it is.
+    # The first line has the form of a saved log line, so it is not saved again. Other lines are kept unchanged.
     assert task.stdout.splitlines() == ["to be saved here", "[MFLOG|0|not a time|task|x]an ordinary line"]
 
 

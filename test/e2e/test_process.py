@@ -192,7 +192,7 @@ def test_jobs_outlive_a_scheduler_that_was_killed(runner, gate):
     kill_scheduler(process)
     assert sorted(status for *_, status, _ in runner.list(origin)) == ["RUNNING"] * 3 + ["WAITING"] * 3
     out = runner.resume_beside("process_crew", origin, gate)
-    assert f"3 tasks of run {origin} are still executed by the runner" in out, out
+    assert f"3 tasks of run {origin} are still running in the runner" in out, out
     assert sorted(item for item, _ in gate.waiting) == list(range(6)), "each was executed once"
     run = runner.read("Crew")
     assert run["ok"] and run["tasks"]["join"][0]["data"]["squares"] == [0, 1, 4, 9, 16, 25]
@@ -209,7 +209,7 @@ def test_jobs_of_a_scheduler_that_was_killed_can_be_killed(runner, gate):
     assert runner.list(origin) == []
     gate.release()
     resumed = runner.cli("process_crew", "resume", "--origin-run-id", origin, "--run-id-file", runner.cli.directory / "id")
-    assert resumed.status == 0 and "still executed" not in resumed.out, resumed
+    assert resumed.status == 0 and "still running" not in resumed.out, resumed
     assert runner.read("Crew")["ok"]
 
 

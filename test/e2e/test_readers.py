@@ -15,7 +15,7 @@ FLOOD = 200_000  # lines; as they are shown, more than what is kept for a reader
 
 
 def start(cli, *words, **more):
-    """A run whose output nobody reads yet."""
+    """Starts a run whose output is not read yet."""
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **more}
     command = [*map(str, [cli.path("misbehave"), *words])]
     return subprocess.Popen(command, cwd=cli.directory, env=cli.environment, stdin=subprocess.DEVNULL, text=True, **streams)
@@ -60,7 +60,7 @@ def test_neither_stream_stops_a_run(cli):
 
 
 def test_a_guard_is_not_kept_by_its_last_words(cli):
-    """The scheduler is killed, which the guard says to nobody."""
+    """The scheduler is killed, and the guard's message has no reader."""
     process = flood(cli, FLOOD, stderr=subprocess.STDOUT)
     wait_until(lambda: is_full(process.stdout))
     (scheduler,) = (pid for pid in processes_of(cli.directory) if f"PPid:\t{process.pid}\n" in open(f"/proc/{pid}/status").read())

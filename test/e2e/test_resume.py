@@ -368,7 +368,7 @@ def test_killed_while_it_cloned(cli, client):
     resumed_id, result = cli.resume("small_foreach", "--max-num-splits", 300)
     if f"Cloning SmallForeach/{origin_id}" in result.out:
         refused = cli("small_foreach", "resume", "--origin-run-id", half)
-        assert refused.status == 1 and f"Run {half} was stopped while it cloned run {origin_id}, and executed nothing" in refused.err
+        assert refused.status == 1 and f"Run {half} was stopped while it cloned run {origin_id}. It has executed nothing" in refused.err
         assert f"--origin-run-id {origin_id}" in refused.err
     resumed = client.Run(f"SmallForeach/{resumed_id}")
     assert resumed.successful and resumed.data.joined == list(range(300))

@@ -11,7 +11,7 @@ TIMED_OUT = "metaflow.plugins.timeout_decorator.TimeoutException"
 
 
 def attempts(task, ours=True):
-    """The attempts that the metadata of a task tells of. One of ours that was the only one is not told of."""
+    """The attempts in the metadata of a task. A first attempt of ours that succeeded has no metadata."""
     told = sorted(int(entry.value) for entry in task.metadata if entry.type == "attempt")
     assert told == list(range(len(told))) and (len(told) != 1 or not ours)
     for attempt in told if ours else ():
@@ -137,7 +137,7 @@ def test_no_attempt_succeeds(cli, client):
 
 
 def test_others_go_on_while_a_task_is_retried(cli):
-    """A failure that is retried stops nobody."""
+    """A failure that is retried stops no other task."""
     rules = plan("foreach_inner:0:[012] throw x", "foreach_inner:[12] out fine")
     result = cli("small_foreach", "run", "--with", f"retry:times=3,{NO_PAUSE}", env=rules)
     assert result.status == 0 and "Workflow failed." not in result.lines

@@ -225,7 +225,7 @@ def test_resume_of_a_wide_run(with_service, service):
 
 
 def test_resume_with_another_provider(with_service):
-    """The origin is read from the store, whoever kept its metadata."""
+    """The origin is read from the store, whichever provider has its metadata."""
     failed, _ = with_service.fail("linear", env=plan("end throw x"))
     local, _ = with_service.resume("linear", env={"METAFLOW_DEFAULT_METADATA": "local"})
     assert len(local) == 16
@@ -292,7 +292,7 @@ def test_heartbeats(with_service, service):
 
 
 def test_a_service_that_is_away_for_a_while(with_service):
-    """Tasks go on; what the service has missed it is told later."""
+    """Tasks continue; requests that the service missed are sent later."""
     with MetadataService() as first:
         port, tables = first.port, first.tables
         with_service.environment.update(first.environment)

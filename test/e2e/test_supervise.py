@@ -110,7 +110,7 @@ def test_a_step_that_fails(cli, how, status, committed, cause):
     assert (report["exit_code"] if report["exited"] else 128 + report["signal"]) in (status, 0)
     assert f"about to do: {how}" in attempt.log("stdout")
     if not committed:
-        assert cause in result.err, "whoever looks at the container's output sees it, too"
+        assert cause in result.err, "the container's output shows it, too"
 
 
 @pytest.mark.parametrize("how", ["grandchild", "daemon"])

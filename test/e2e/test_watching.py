@@ -82,7 +82,7 @@ def test_status_of_a_run_in_another_terminal(cli):
     result = cli("misbehave", "status")
     assert ": scheduler died, after 0:00:0" in result.out
     assert "Running longest" not in result.out
-    assert "To carry on:" in result.out
+    assert "To continue:" in result.out
     assert processes_of(cli.directory) == []
 
 
@@ -168,7 +168,7 @@ def test_a_journal_that_was_cut_off(cli, name):
         if result.status == 0:
             assert size >= first and run_id in result.out, (size, result)
         else:
-            assert size < first and f"The journal of run Sweep/{run_id} does not say" in result.err, (size, result)
+            assert size < first and f"The journal of run Sweep/{run_id} has no first entry" in result.err, (size, result)
 
 
 # --- a terminal
@@ -216,7 +216,7 @@ def test_quiet(cli):
         "Done!",
     ]
     _, result = cli.fail("misbehave", "--quiet", "--how", "throw")
-    assert "[middle/2] Task failed." in result.lines  # a failure is told
+    assert "[middle/2] Task failed." in result.lines  # a failure is printed
 
 
 def test_ctrl_c_on_a_terminal_reaches_the_run(cli):

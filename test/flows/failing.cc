@@ -1,4 +1,4 @@
-// Fails where and how it is told to; an artifact tells how far it came.
+// Fails in the step and in the way that its parameters name. An artifact records how far it came.
 #include <metaflow/metaflow.h>
 
 #include <signal.h>

@@ -18,9 +18,9 @@ inline int connect_to_gate(int port, int number, const std::string& host = "127.
   address.sin_port = htons(static_cast<std::uint16_t>(port));
   if (::inet_pton(AF_INET, host.c_str(), &address.sin_addr) != 1) throw std::runtime_error("no address: " + host);
   if (::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
-    throw std::runtime_error("nobody listens");
+    throw std::runtime_error("the gate does not listen");
   const std::string hello = std::to_string(number) + "\n";
-  if (::write(fd, hello.data(), hello.size()) < 0) throw std::runtime_error("nobody answers");
+  if (::write(fd, hello.data(), hello.size()) < 0) throw std::runtime_error("cannot write to the gate");
   return fd;
 }
 
@@ -28,6 +28,6 @@ inline int connect_to_gate(int port, int number, const std::string& host = "127.
 inline void wait_at_gate(int port, int number, const std::string& host = "127.0.0.1") {
   const int fd = connect_to_gate(port, number, host);
   char answer = 0;
-  if (::read(fd, &answer, 1) != 1) throw std::runtime_error("nobody answers");
+  if (::read(fd, &answer, 1) != 1) throw std::runtime_error("the gate does not answer");
   ::close(fd);
 }

@@ -37,7 +37,7 @@ struct Talk : mf::FlowSpec<Talk> {
     std::printf("%s\n", text.c_str());
   }
   void structured() {
-    std::puts("[MFLOG|0|2020-01-01T00:00:00.000000Z|task|x]saved by somebody else");
+    std::puts("[MFLOG|0|2020-01-01T00:00:00.000000Z|task|x]saved by another process");
     std::puts("[!MFLOG|0|2020-01-01T00:00:01.000000Z|task|x]to be saved here");
     std::puts("[MFLOG|0|not a time|task|x]an ordinary line");
   }

@@ -46,7 +46,7 @@ void take_refusal(std::string_view body) {
     require(failure.text.starts_with("Cannot create job x"), "a refusal says what was refused");
     require(status != 500 || failure.transient, "a server that breaks down may recover");
     const auto pause = kube::asked_pause(response);
-    require(!pause || *pause > 0, "nobody waits for the past");
+    require(!pause || *pause > 0, "a delay is not negative");
   }
 }
 

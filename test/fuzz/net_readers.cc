@@ -32,7 +32,7 @@ void take_header(std::string_view input) {
   const std::string text(input);
   const net::Response response{.headers = {{"retry-after", text}}};
   const auto wait = net::retry_after(response, 0);
-  require(!wait || *wait >= 0, "nobody waits for the past");
+  require(!wait || *wait >= 0, "a delay is not negative");
   (void)base::parse_iso_time(input);
   (void)net::printable_url(input);
   require(base::percent_decode(base::percent_encode(input)) == input, "text is decoded as encoded");

@@ -1,4 +1,4 @@
-// Payloads of artifacts: whatever Python, or anybody, pickled.
+// Payloads of artifacts: arbitrary pickles, from Python or an attacker.
 #include <chrono>
 #include <complex>
 #include <deque>

@@ -17,7 +17,7 @@ PACKAGING = SOURCE / "test" / "packaging"
 VERSION = re.search(r'METAFLOW_CPP_VERSION "(.*)"', (SOURCE / "include/metaflow/version.h").read_text())[1]
 
 WARNINGS = "-Wall -Wextra -Werror"
-# For headers that the compiler is told to take as a system's, any warning may be on.
+# The library's headers are included as system headers, so projects may switch on any warning.
 MORE_WARNINGS = WARNINGS + " -Wpedantic -Wconversion -Wshadow -Wold-style-cast"
 
 

@@ -7,8 +7,7 @@ import pytest
 
 from conftest import MORE_WARNINGS, SOURCE, VERSION
 
-# The library is compiled as users do by whoever runs these tests. Here it is a matter of how it is made part of a project: sources together
-# take a third of the time.
+# These tests check how the library becomes part of a project, not its compilation. A unity build takes a third of the time.
 UNITY = "-DMETAFLOW_UNITY=ON "
 LONG = os.environ.get("METAFLOW_LONG_TESTS") == "1"
 RESULT = "The sum of the squares is 14.\n"

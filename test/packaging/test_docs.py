@@ -1,5 +1,5 @@
-"""What the documentation shows is what there is: docs/install.md shows the files that these tests build, and the packages that the dev commands
-install; every whole program in README and docs/ compiles and runs."""
+"""The documentation is correct: docs/install.md shows the files that these tests build and the packages that the dev commands install, every
+whole program in README and docs/ compiles and runs, and links lead to existing files and headings."""
 
 import re
 import sys
@@ -30,6 +30,25 @@ def test_version():
     for name in ("find_package", "shared_object"):
         assert f"find_package(metaflow-cpp {VERSION.rpartition('.')[0]} REQUIRED)" in (PACKAGING / name / "CMakeLists.txt").read_text()
     assert f"GIT_TAG v{VERSION}\n" in (PACKAGING / "fetch_content" / "CMakeLists.txt").read_text()
+
+
+def anchors(path):
+    """The anchors of a page's headings, by GitHub's rule."""
+    text = re.sub(r"^```.*?^```$", "", path.read_text(), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading)).lower().replace(" ", "-") for heading in headings}
+
+
+def test_links():
+    for path in (*sorted(SOURCE.glob("*.md")), *sorted((SOURCE / "docs").rglob("*.md")), SOURCE / "bench" / "README.md"):
+        text = re.sub(r"^```.*?^```$|`[^`\n]*`", "", path.read_text(), flags=re.MULTILINE | re.DOTALL)
+        for link in re.findall(r"\]\(([^)\s]+)\)", text):
+            if link.startswith("http"):
+                continue
+            name, _, anchor = link.partition("#")
+            target = (path.parent / name).resolve() if name else path
+            assert target.exists(), f"{path.name}: {link}"
+            assert not anchor or anchor in anchors(target), f"{path.name}: {link}"
 
 
 def whole_programs():

@@ -43,7 +43,7 @@ class Client:
         return self.batch.describe_jobs(jobs=[job_id])["jobs"][0]
 
     def until(self, job_id, condition, seconds=30):
-        """Asks until something is told of the job."""
+        """Polls until the job has a description."""
         end = time.monotonic() + seconds
         while True:
             job = self.job(job_id)

@@ -15,7 +15,7 @@ def listen(port):
 
 
 async def until_told():
-    """Until a signal, or the end of whoever started this."""
+    """Waits for a signal, or the end of the parent process."""
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

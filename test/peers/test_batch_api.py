@@ -93,7 +93,7 @@ def test_permissions(peer):
         ({"arrayProperties": {"size": 10001}}, "Array size must be between 2 and 10000"),
         ({"timeout": {"attemptDurationSeconds": 59}}, "must be at least 60"),
         ({"retryStrategy": {"attempts": 11}}, "attempts has to be from 1 to 10"),
-        ({"dependsOn": [{"jobId": "nobody"}]}, "Job not found: nobody"),
+        ({"dependsOn": [{"jobId": "absent"}]}, "Job not found: absent"),
         ({"containerOverrides": {"environment": [{"name": "AWS_BATCH_X", "value": "1"}]}}, "can't start with AWS_BATCH"),
         ({"containerOverrides": {"command": ["x" * 8192]}}, "Container Overrides length must be at most 8192"),
         ({"containerOverrides": {"resourceRequirements": [{"type": "CPU", "value": "1"}]}}, "has to be one of"),

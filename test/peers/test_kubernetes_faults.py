@@ -60,7 +60,7 @@ def test_refusals(call, rule, code, reason):
 
 
 def test_lost_answer(call, rule):
-    """The job is there, though nobody said so."""
+    """The job exists although its creation was not answered."""
     rule(verb="create", resource="jobs", action="lose", nth=1)
     with pytest.raises(BROKEN):
         call("POST", JOBS, job_body("lost", ["true"], suspend=True))

@@ -59,7 +59,7 @@ WAITING = {
                  r"Pod is pending: ErrImagePull: failed to pull and unpack image .*: not found"),
     "bad name": ({"METAFLOW_KUBERNETES_CONTAINER_IMAGE": "Debian"}, r"Pod is pending: InvalidImageName: "),
     "no secret": ({"METAFLOW_KUBERNETES_SECRETS": "s3-access,none"}, r'Pod is pending: CreateContainerConfigError: secret "none" not found'),
-    "no account": ({"METAFLOW_KUBERNETES_SERVICE_ACCOUNT": "nobody"}, r'FailedCreate: error looking up service account \S+/nobody: serviceaccount "nobody" not found'),
+    "no account": ({"METAFLOW_KUBERNETES_SERVICE_ACCOUNT": "absent"}, r'FailedCreate: error looking up service account \S+/absent: serviceaccount "absent" not found'),
 }  # fmt: skip
 
 
@@ -170,7 +170,7 @@ def test_resume_of_a_killed_scheduler(flow, gate):
     listed = lambda: flow.start("placed", "kubernetes", "list", "--run-id", origin).communicate(timeout=PATIENCE)[0]  # noqa: E731
     kubernetes_cluster.wait_for("both run", lambda: listed().count("Status: Running") == 2, PATIENCE)
     process = flow.start("placed", "resume", "--origin-run-id", origin)
-    lines = until(process, f"2 tasks of run {origin} are still executed in the cluster")
+    lines = until(process, f"2 tasks of run {origin} are still running in the cluster")
     gate.release()
     out = "".join(lines) + process.communicate(timeout=PATIENCE)[0]
     assert process.returncode == 0 and "work (2 tasks). To execute next: work." in out, out

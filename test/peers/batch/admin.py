@@ -70,7 +70,7 @@ class Admin:
         return {}
 
     def delete_jobs(self, _body, query):
-        """As if it had ended days ago: nobody knows it any more."""
+        """Removes a job, as if it had ended days ago."""
         self._world.jobs.forget(query["id"])
         return {}
 

@@ -169,7 +169,7 @@ class Job:
             own["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = self._world.role_url
         return own
 
-    # What is told of it.
+    # --- the descriptions of a job
 
     def _container_detail(self):
         last = self.attempts[-1]["container"] if self.attempts else {}

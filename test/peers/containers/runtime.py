@@ -85,7 +85,7 @@ def _sweep(base):
                 try:
                     group.rmdir()
                 except OSError:
-                    pass  # somebody else was faster, or something still runs there
+                    pass  # another process was faster, or a container still runs there
 
 
 class Process:

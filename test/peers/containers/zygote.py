@@ -173,7 +173,7 @@ def _become(box, stdout, stderr, report):
             os.makedirs(box["workingDirectory"])
     os.chdir(box["workingDirectory"])
     os.umask(0o022)
-    # In a user namespace of one user there is nobody else to be.
+    # A user namespace with one user has no other user to switch to.
     if box["newUsers"] is None and os.getuid() == 0:
         if box["group"] is not None:
             os.setgroups([])

@@ -1,4 +1,4 @@
-"""What happens to pods that nobody planned: evictions, lost nodes, volumes that do not come."""
+"""Accidents of pods: evictions, lost nodes, volumes that cannot be attached."""
 
 import math
 import signal
@@ -45,7 +45,7 @@ class Accidents:
         self._stop(0)
 
     def freeze(self):
-        """The node is lost: nobody tells how the pod is."""
+        """The node is lost: the state of the pod is no longer reported."""
         self.frozen = True
         self._thawed.clear()
 

@@ -1,4 +1,4 @@
-"""Events: what controllers, the scheduler and kubelets tell about an object. What is told again is counted."""
+"""Events: reports of controllers, the scheduler and kubelets about an object. Repeated events are counted."""
 
 import time
 

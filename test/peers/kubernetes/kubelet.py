@@ -110,7 +110,7 @@ class Kubelet:
         self.store.replace(NODES, {**node.object(), "metadata": obj["metadata"]})
 
     def lose_node(self, name, evict_after=None):
-        """The node does not answer any more. After some time its pods are given up, though nobody can end them."""
+        """The node does not answer any more. After some time its pods are marked for deletion, although they cannot be stopped."""
         node = self.scheduler.nodes[name]
         node.ready = False
         self._show_node(node)

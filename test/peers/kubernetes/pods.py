@@ -171,7 +171,7 @@ class PodWorker(Accidents):
         return all((self._kubelet.images.find(state.spec["image"]) or {}).get("kind") == "simulated" for state in self.init + self.main)
 
     async def _run_to_end(self, state, init):
-        """Runs a container, again as its restart policy says: whether it ended well."""
+        """Runs a container, and restarts it according to its restart policy. Returns whether it succeeded."""
         policy = self.pod["spec"]["restartPolicy"] if self.pod else "Never"
         while True:
             await self._run_once(state, init)

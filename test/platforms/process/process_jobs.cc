@@ -220,7 +220,7 @@ void ProcessJobs::end(std::function<void()> done) {
   end_if_idle();
 }
 
-/// Not at once: whoever calls may have more to ask for.
+/// Runs from the loop, since the caller may submit more jobs.
 void ProcessJobs::end_if_idle() {
   if (!done_) return;
   timers_.after(0, [this] {

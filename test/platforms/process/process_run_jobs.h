@@ -17,9 +17,9 @@ class ProcessRunJobs : public compute::RunJobs {
     for (const std::string& directory : directories) spools_.emplace_back(directory);
   }
 
-  compute::RunJobsWords words() const override { return {"processes", "Started", "by the runner", ""}; }
+  compute::RunJobsWords words() const override { return {"processes", "Started", "in the runner", ""}; }
   std::vector<compute::RunJob> unfinished(const compute::ChosenRuns& which) override;
-  /// What waits may yet begin before it is told to end.
+  /// A pending job may still begin before it gets the request to end.
   bool end(std::span<const compute::RunJob> jobs, const std::string& reason) override;
   void end_run(const std::string& run_key) override;
 

@@ -1,4 +1,4 @@
-// The spool: a directory by which whoever has jobs to execute and the runner that executes them talk to each other.
+// The spool: a directory by which the clients that submit jobs and the runner that executes them communicate.
 //
 //   NAME.order          a job, or an array of jobs: what is to be executed
 //   ID.state            what a job is at; ID is NAME, or NAME:0, NAME:1, ... of an array
@@ -6,7 +6,7 @@
 //   ID.log              what it wrote
 //   runner              locked while a runner is there
 //
-// Files appear whole, so that both sides read what they are told of at once.
+// Files are created atomically, so that both sides can read them as soon as they see them.
 #pragma once
 
 #include <cstdint>
