@@ -58,7 +58,7 @@ concept VariantLike = requires(T& v) {
   v.template emplace<0>();
 };
 
-/// A variant whose alternatives can be stored, but that Python could not read back into the right one.
+/// A variant whose alternatives can be stored, but that could not be read back unambiguously from Python.
 template <class T>
 inline constexpr bool kHasTwinAlternatives = false;
 template <template <class...> class Variant, class... Ts>

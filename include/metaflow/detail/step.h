@@ -1,4 +1,4 @@
-// The types that mf::step and mf::graph are made of.
+// The types behind mf::step and mf::graph.
 #pragma once
 
 #include <initializer_list>
@@ -46,8 +46,8 @@ Case(T) -> Case<T>;
 template <std::size_t N>
 Case(const char (&)[N]) -> Case<FixedString<N>>;
 
-/// What tells a step from others: overloads have the same name. It is not the address of something (under g++'s
-/// -fsanitize=undefined it is no constant whether two addresses are equal), but the text of method and type.
+/// Identifies a step: overloads have the same name. Not an address (with g++'s -fsanitize=undefined the comparison of
+/// two addresses is not a constant), but the text of method and type.
 struct StepKey {
   std::string_view name;
   std::string_view text;
@@ -151,8 +151,7 @@ inline constexpr bool kIsInputs = false;
 template <class F>
 inline constexpr bool kIsInputs<Inputs<F>> = true;
 
-/// What a step's method takes besides the flow: nothing, the item of a foreach, or the inputs of a join. As it is
-/// declared ("const T&").
+/// The parameter of a step's method, as declared ("const T&"): none, the item of a foreach, or the inputs of a join.
 template <class List>
 struct ParameterOf {
   using type = void;
@@ -184,7 +183,7 @@ class StepSayings {
   std::vector<Decorator> decorators_;
 };
 
-inline void add_part(StepSayings&, const AnyTransition&) {}  // in the type
+inline void add_part(StepSayings&, const AnyTransition&) {}  // it is part of the type
 void add_part(StepSayings& said, doc& part);
 template <DecoratorStruct D>
 void add_part(StepSayings& said, const D& decorator) {
@@ -208,7 +207,7 @@ struct Step {
   StepSayings said;
 };
 
-/// Something wrong that a static_assert has already complained about.
+/// The result of a mistake for which a static_assert has failed.
 struct NotAStep {};
 struct NotAGraph {};
 
@@ -230,7 +229,7 @@ struct StepMaker {
   }
 };
 
-/// The Step that an argument of mf::graph is: made by a call, or without one if it has nothing to say.
+/// The Step that an argument of mf::graph stands for: the result of a call, or mf::step<&F::name> without one.
 template <class T>
 struct StepOf {
   using type = void;
@@ -281,7 +280,7 @@ struct Graph : GraphSayings {
 template <class Flow>
 using GraphOf = std::remove_cvref_t<decltype(Flow::graph())>;
 
-/// Writes the i-th step of a graph into its shape: where it leads to is looked up among the steps.
+/// Writes the i-th step of a graph into its shape; finds its targets among the steps.
 struct ShapeWriter {
   ShapeStep* step;
   int* target;
