@@ -7,13 +7,13 @@
 namespace metaflow::base {
 namespace {
 
-TEST(ProjectSettings, WhatAProjectMaySet) {
+TEST(ProjectSettings, HarmlessVariablesAreAllowed) {
   for (const char* name : {"USER", "QUIET", "DEFAULT_DATASTORE", "DATASTORE_SYSROOT_LOCAL", "RUN_MAX_WORKERS", "RUN_N",
                            "RUN_TAGS", "RESUME_MAX_WORKERS", "KUBERNETES_CPU"})
     EXPECT_TRUE(may_stand_in_project(std::string("METAFLOW_") + name)) << name;
 }
 
-TEST(ProjectSettings, WhatIsForTheUserAlone) {
+TEST(ProjectSettings, OtherVariablesAreReservedForTheUser) {
   for (const char* name : {"DECOSPECS",
                            "RUN_DECOSPECS",
                            "RESUME_DECOSPECS",
@@ -30,7 +30,7 @@ TEST(ProjectSettings, WhatIsForTheUserAlone) {
                            "S3_ENDPOINT_URL",
                            "DATASTORE_SYSROOT_S3",
                            "DATASTORE_ROOT",
-                           "KUBERNETES_NAMESPACE",  // places
+                           "KUBERNETES_NAMESPACE",  // destinations
                            "KUBERNETES_CONTEXT",
                            "BATCH_JOB_QUEUE",
                            "RUN_RUN_ID_FILE",

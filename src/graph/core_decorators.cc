@@ -31,7 +31,7 @@ namespace {
 constexpr int kMaxRetries = 4;  // Metaflow's: 6 attempts at most, one of them the last resort of catch
 // Of Linux: bytes of all NAME=value together, however large the stack may be.
 constexpr std::size_t kMostVariables = 6 * 1024 * 1024;
-constexpr const char* kTooLong = "Put it into a file, or into an artifact.";
+constexpr const char* kTooLong = "Put the value into a file or an artifact.";
 constexpr double kMaxMinutes = 60 * 24 * 365;
 
 double seconds_of(const timeout& limit) { return limit.seconds + limit.minutes * 60 + limit.hours * 3600; }

@@ -47,7 +47,7 @@ DAMAGED_BLOBS = {
     "flipped": (flip, "opcode 0x.. is not supported"),
     "not a pickle": (lambda blob: blob.write_bytes(b"x" * len(blob.read_bytes())), "Cannot read a pickled value"),
     "not gzip": (lambda blob: blob.write_bytes(b"\x1f\x8b" + b"x" * 20), "A gzip blob is damaged"),
-    "gzip, cut off": (lambda blob: blob.write_bytes(gzip.compress(b"x" * 8)[:-9]), "A gzip blob is damaged: it is cut off"),
+    "gzip, cut off": (lambda blob: blob.write_bytes(gzip.compress(b"x" * 8)[:-9]), "A gzip blob is damaged: the file is truncated"),
 }
 
 DAMAGED_DATA = {
