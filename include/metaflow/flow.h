@@ -69,7 +69,7 @@ auto graph(Steps... steps) {
   constexpr bool kStepsOnly = !(std::is_void_v<typename detail::StepOf<Steps>::type> || ...);
   static_assert(kStepsOnly, "metaflow: graph takes steps: mf::graph(mf::step<&F::start>(...), ...)");
   if constexpr (kStepsOnly && !(std::is_same_v<Steps, detail::NotAStep> || ...)) {
-    return detail::Graph<typename detail::StepOf<Steps>::type...>({detail::said_of(steps)...});
+    return detail::Graph<typename detail::StepOf<Steps>::type...>({detail::step_annotations(steps)...});
   } else {
     return detail::NotAGraph{};
   }

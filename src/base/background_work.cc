@@ -62,7 +62,7 @@ void end_process_within(std::int64_t microseconds, int status, std::string words
   if (is_set.exchange(true)) return;
   start_thread_without_signals([=, words = std::move(words)] {
     std::this_thread::sleep_for(std::chrono::microseconds(microseconds));
-    write_patiently(STDERR_FILENO, words, kTimeout);
+    write_with_timeout(STDERR_FILENO, words, kTimeout);
     ::_exit(status);
   });
 }

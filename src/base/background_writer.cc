@@ -198,7 +198,7 @@ bool BackgroundWriter::finish(std::int64_t timeout, int stop) {
   return pending() == 0;
 }
 
-void write_patiently(int fd, std::string_view text, std::int64_t timeout) {
+void write_with_timeout(int fd, std::string_view text, std::int64_t timeout) {
   try {
     BackgroundWriter writer(fd);
     writer.write(text);

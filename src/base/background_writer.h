@@ -9,9 +9,9 @@ namespace metaflow::base {
 
 /// At the end of a process: how long to wait for a reader that reads nothing, in microseconds. It may be a person using
 /// a pager.
-inline constexpr std::int64_t kReaderPatience = 300'000'000;
+inline constexpr std::int64_t kReaderTimeout = 300'000'000;
 /// The same after the user has asked the process to stop.
-inline constexpr std::int64_t kLastMoment = 1'000'000;
+inline constexpr std::int64_t kInterruptedTimeout = 1'000'000;
 
 /// Writes to a file descriptor without blocking on its reader (a pipe into `less`, a terminal stopped with Ctrl-S). A
 /// thread writes whatever cannot be written at once; it is started on demand. Files have no reader: the caller's thread
@@ -59,6 +59,6 @@ class BackgroundWriter {
 };
 
 /// Writes a text; gives up if the reader reads nothing for `timeout` microseconds.
-void write_patiently(int fd, std::string_view text, std::int64_t timeout);
+void write_with_timeout(int fd, std::string_view text, std::int64_t timeout);
 
 }  // namespace metaflow::base

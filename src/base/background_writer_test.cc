@@ -148,8 +148,8 @@ TEST(BackgroundWriter, DoesNotChangeTheOpenFile) {
 
 TEST(BackgroundWriter, WriteWithTimeoutGivesUp) {
   ReadPipe pipe;
-  write_patiently(pipe.in.get(), std::string(1 << 20, 'x'), 1000);
-  write_patiently(-1, "dropped", 1000);
+  write_with_timeout(pipe.in.get(), std::string(1 << 20, 'x'), 1000);
+  write_with_timeout(-1, "dropped", 1000);
 }
 
 }  // namespace

@@ -10,7 +10,7 @@
 namespace metaflow::base {
 
 /// The first argument of a fork server. The other arguments only reserve room for those of its copies.
-inline constexpr const char* kForkServerWord = "fork-server";
+inline constexpr const char* kForkServerArgument = "fork-server";
 
 /// A request to start a process: this header, its arguments and its variables, each terminated by a zero byte. The
 /// message carries the descriptors of its output and its error output.
@@ -19,7 +19,7 @@ struct ForkRequest {
   std::uint32_t variables = 0;
 };
 /// Maximal size of a message, in bytes. Larger requests are started with exec.
-inline constexpr std::size_t kMostOfForkRequest = 64 * 1024;
+inline constexpr std::size_t kMaxForkRequest = 64 * 1024;
 
 /// The answer: the id of the new process, sent by itself; or a negative errno of fork. A process whose answer cannot be
 /// delivered exits.

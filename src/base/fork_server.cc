@@ -83,7 +83,7 @@ bool send_fork_request(int socket, std::span<char> request, const OutputPipes& p
 }
 
 bool is_fork_server(int argc, const char* const* argv) {
-  return argc > 1 && std::strcmp(argv[1], kForkServerWord) == 0;
+  return argc > 1 && std::strcmp(argv[1], kForkServerArgument) == 0;
 }
 
 bool ForkServer::is_possible() {
@@ -103,7 +103,7 @@ ForkServer::ForkServer(std::size_t argument_count, std::string filler, const std
   Fd ours(ends[0]);
   const Fd theirs(ends[1]);
   const std::string program = own_executable();
-  std::vector<std::string> command{program, kForkServerWord, std::string(kShown, '-')};
+  std::vector<std::string> command{program, kForkServerArgument, std::string(kShown, '-')};
   command.resize(std::max(command.size(), argument_count + 1));
   argument_count_ = command.size() - 1;
   std::vector<std::string> variables = environment;
@@ -145,7 +145,7 @@ std::optional<std::variant<Child, NoRoom>> ForkServer::try_start(const std::vect
   for (std::size_t i = arguments.size(); i < argument_count_; ++i) append(message, filler_);
   for (const std::string& argument : arguments) append(message, argument);
   for (const std::string& variable : environment) append(message, variable);
-  if (message.size() > kMostOfForkRequest) return std::nullopt;
+  if (message.size() > kMaxForkRequest) return std::nullopt;
 
   auto pipes = make_output_pipes();
   if (!pipes) return no_room_or_throw("create", "a pipe", errno);

@@ -24,7 +24,7 @@ namespace metaflow::base {
 namespace {
 
 /// The request, in the server and in its copies; the arguments and variables of a copy stay here.
-alignas(ForkRequest) std::array<char, kMostOfForkRequest> message;  // NOLINT: there are no constructors yet
+alignas(ForkRequest) std::array<char, kMaxForkRequest> message;  // NOLINT: there are no constructors yet
 
 struct Received {
   ForkRequest request;

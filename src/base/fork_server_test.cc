@@ -166,7 +166,7 @@ TEST_F(ForkServerTest, ACopyWhoseAnswerIsNotReceivedExits) {
   ASSERT_EQ(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()), 0);
   const Fd ours(ends[0]);
   Fd theirs(ends[1]);
-  std::vector<std::string> words{own_executable(), kForkServerWord};
+  std::vector<std::string> words{own_executable(), kForkServerArgument};
   words.resize(kArguments.size() + 1);
   const std::string variable = "METAFLOW_TEST_VARIABLE=";
   pid_t pid = 0;
@@ -205,8 +205,8 @@ TEST_F(ForkServerTest, AFailureOfForkIsReported) {
 }
 
 TEST(ForkServer, IsRecognisedByItsFirstArgument) {
-  const char* server[] = {"flow", kForkServerWord, nullptr};
-  const char* step[] = {"flow", "step", kForkServerWord, nullptr};
+  const char* server[] = {"flow", kForkServerArgument, nullptr};
+  const char* step[] = {"flow", "step", kForkServerArgument, nullptr};
   EXPECT_TRUE(is_fork_server(2, server));
   EXPECT_FALSE(is_fork_server(3, step));
   EXPECT_FALSE(is_fork_server(1, step));

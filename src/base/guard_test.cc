@@ -110,7 +110,7 @@ TEST(Guard, NoDescendantIsLeft) {
     }
     program.status();
     EXPECT_EQ(program.receive(), 0);
-    EXPECT_EQ(start_of_process(daemon), 0U);
+    EXPECT_EQ(process_start_time(daemon), 0U);
   }
 }
 
@@ -147,7 +147,7 @@ TEST(Guard, ABlockedChildIsKilledAfterTheSecondRequest) {
   ::kill(program.guard, SIGTERM);
   EXPECT_EQ(program.receive(), -SIGKILL);
   EXPECT_EQ(program.receive(), 0);
-  EXPECT_EQ(start_of_process(daemon), 0U);
+  EXPECT_EQ(process_start_time(daemon), 0U);
   EXPECT_EQ(WTERMSIG(program.status()), SIGKILL);
 }
 

@@ -13,8 +13,8 @@ namespace metaflow::base {
 
 /// Limits in bytes: of a record of one object, and of a file that grows with a run. A sparse file may have any size
 /// without using disk blocks.
-inline constexpr std::uint64_t kMostOfRecord = std::uint64_t{64} << 20U;
-inline constexpr std::uint64_t kMostOfLog = std::uint64_t{4} << 30U;
+inline constexpr std::uint64_t kMaxRecordSize = std::uint64_t{64} << 20U;
+inline constexpr std::uint64_t kMaxLogSize = std::uint64_t{4} << 30U;
 
 /// As read_file. A file of more than `most` bytes is an error.
 std::optional<SharedBytes> read_plain_file(const std::string& path, std::uint64_t most = ~std::uint64_t{0});

@@ -85,7 +85,7 @@ TEST_F(PlainFile, AFileOfAnotherUserMayBeTruncatedWhileItIsRead) {
 TEST_F(PlainFile, ASparseFileOfAnySizeIsRejected) {
   create_file(path("f"), "content");
   ASSERT_EQ(::truncate(path("f").c_str(), off_t{1} << 36U), 0);
-  EXPECT_THAT(error_of([&] { read_plain_file(path("f"), kMostOfLog); }), HasSubstr("too large"));
+  EXPECT_THAT(error_of([&] { read_plain_file(path("f"), kMaxLogSize); }), HasSubstr("too large"));
   if (::geteuid() != 0) GTEST_SKIP() << "only root can give a file away";
   ASSERT_EQ(::chown(path("f").c_str(), 54321, 54321), 0);
   const auto seen = read_plain_file(path("f"));

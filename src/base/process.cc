@@ -164,7 +164,7 @@ void die_with_parent(pid_t parent) {
   if (parent > 0 && ::getppid() != parent) ::raise(SIGKILL);
 }
 
-std::uint64_t start_of_process(pid_t pid) {
+std::uint64_t process_start_time(pid_t pid) {
   const auto fields = stat_fields(std::to_string(pid));
   constexpr std::size_t kStart = 19;  // field 22 of proc(5)
   if (fields.size() <= kStart || fields[0] == "Z" || fields[0] == "X") return 0;

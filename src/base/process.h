@@ -52,7 +52,7 @@ std::variant<Child, NoRoom> try_start_process(const std::vector<std::string>& co
 int run_in_foreground(const std::vector<std::string>& command, const std::vector<std::string>& environment);
 
 /// MAX_ARG_STRLEN of Linux: maximal bytes of an argument, or of NAME=value, with the terminating zero.
-inline constexpr std::size_t kLongestString = 128 * 1024;
+inline constexpr std::size_t kMaxArgumentSize = 128 * 1024;
 
 /// The exit status and resource usage of a process.
 struct ProcessEnd {
@@ -91,10 +91,10 @@ void die_with_parent(pid_t parent);
 
 /// The start time of a process, in clock ticks since boot. Together with the process id it identifies a process. 0 if
 /// the process does not exist, or is a zombie.
-std::uint64_t start_of_process(pid_t pid);
+std::uint64_t process_start_time(pid_t pid);
 
-/// The state of a process that was started at `began` (start_of_process). `unknown`: /proc does not show it (hidepid),
-/// and nothing proves that it has ended. `ending`: the kernel is about to end it. `proc`: for tests.
+/// The state of a process that was started at `began` (process_start_time). `unknown`: /proc does not show it
+/// (hidepid), and nothing proves that it has ended. `ending`: the kernel is about to end it. `proc`: for tests.
 enum class ProcessState : std::uint8_t { lives, ending, ended, unknown };
 ProcessState state_of_process(pid_t pid, std::uint64_t began, const std::string& proc = "/proc");
 

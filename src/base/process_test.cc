@@ -32,20 +32,20 @@ TEST(Process, AVariableIsSetOnce) {
 }
 
 TEST(Process, AProcessIsIdentifiedByItsIdAndStartTime) {
-  const std::uint64_t own = start_of_process(::getpid());
+  const std::uint64_t own = process_start_time(::getpid());
   EXPECT_GT(own, 0U);
-  EXPECT_EQ(start_of_process(::getpid()), own);
+  EXPECT_EQ(process_start_time(::getpid()), own);
   const pid_t child = ::fork();
   if (child == 0) ::_exit(0);
   siginfo_t info{};
   ::waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOWAIT);
-  EXPECT_EQ(start_of_process(child), 0U) << "a zombie";
+  EXPECT_EQ(process_start_time(child), 0U) << "a zombie";
   ::waitpid(child, nullptr, 0);
-  EXPECT_EQ(start_of_process(child), 0U);
+  EXPECT_EQ(process_start_time(child), 0U);
 }
 
 TEST(Process, AnInvisibleProcessIsUnknown) {
-  const std::uint64_t own = start_of_process(::getpid());
+  const std::uint64_t own = process_start_time(::getpid());
   EXPECT_EQ(state_of_process(::getpid(), own), ProcessState::lives);
   EXPECT_EQ(state_of_process(::getpid(), own + 1), ProcessState::ended) << "another process with the same id";
   EXPECT_EQ(state_of_process(::getpid(), own, "/nonexistent"), ProcessState::unknown) << "as with hidepid=2";
@@ -54,7 +54,7 @@ TEST(Process, AnInvisibleProcessIsUnknown) {
   EXPECT_EQ(state_of_process(-1, own), ProcessState::unknown);
   const pid_t child = ::fork();
   if (child == 0) ::pause();
-  const std::uint64_t began = start_of_process(child);
+  const std::uint64_t began = process_start_time(child);
   ::kill(child, SIGKILL);
   siginfo_t info{};
   ::waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOWAIT);

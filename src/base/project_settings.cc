@@ -5,7 +5,7 @@
 
 namespace metaflow::base {
 
-bool may_stand_in_project(std::string_view variable) {
+bool is_allowed_in_project(std::string_view variable) {
   constexpr std::string_view kPrefix = "METAFLOW_";
   if (!variable.starts_with(kPrefix)) return false;
   variable.remove_prefix(kPrefix.size());

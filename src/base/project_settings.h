@@ -9,6 +9,6 @@ namespace metaflow::base {
 /// Whether .metaflow/config.json may set a variable. All other variables are reserved for the files and the environment
 /// of the user: they determine which code is executed (decorators, images, libraries), where data and keys go
 /// (addresses, buckets, namespaces, output files), how connections are secured, and the keys themselves.
-bool may_stand_in_project(std::string_view variable);
+bool is_allowed_in_project(std::string_view variable);
 
 }  // namespace metaflow::base

@@ -10,7 +10,7 @@ namespace {
 TEST(ProjectSettings, HarmlessVariablesAreAllowed) {
   for (const char* name : {"USER", "QUIET", "DEFAULT_DATASTORE", "DATASTORE_SYSROOT_LOCAL", "RUN_MAX_WORKERS", "RUN_N",
                            "RUN_TAGS", "RESUME_MAX_WORKERS", "KUBERNETES_CPU"})
-    EXPECT_TRUE(may_stand_in_project(std::string("METAFLOW_") + name)) << name;
+    EXPECT_TRUE(is_allowed_in_project(std::string("METAFLOW_") + name)) << name;
 }
 
 TEST(ProjectSettings, OtherVariablesAreReservedForTheUser) {
@@ -43,9 +43,9 @@ TEST(ProjectSettings, OtherVariablesAreReservedForTheUser) {
                            "KUBERNETES_SECRETS",
                            "ECS_S3_ACCESS_IAM_ROLE",  // keys
                            "OF_A_VERSION_TO_COME"})
-    EXPECT_FALSE(may_stand_in_project(std::string("METAFLOW_") + name)) << name;
-  EXPECT_FALSE(may_stand_in_project("PATH"));
-  EXPECT_FALSE(may_stand_in_project("LD_PRELOAD"));
+    EXPECT_FALSE(is_allowed_in_project(std::string("METAFLOW_") + name)) << name;
+  EXPECT_FALSE(is_allowed_in_project("PATH"));
+  EXPECT_FALSE(is_allowed_in_project("LD_PRELOAD"));
 }
 
 }  // namespace

@@ -34,9 +34,9 @@ std::string nearest_with(const std::string& name) {
   }
 }
 
-std::optional<JudgedFile> read_configuration(const std::string& path, const char* more_advice) {
+std::optional<CheckedFile> read_configuration(const std::string& path, const char* more_advice) {
   try {
-    return read_judged_file(path);
+    return read_checked_file(path);
   } catch (const Error& error) {
     throw Error(ErrorCode::invalid_command, "The configuration cannot be read: " + error.message(),
                 fmt::format("Make the file readable, or remove it{}.", more_advice));
@@ -71,7 +71,7 @@ void Settings::read_project() {
     if (file && file->distrust) {
       notes_.push_back(fmt::format("The configuration file '{}' is not used: {}.", path, *file->distrust));
     } else if (file) {
-      const std::vector<std::string> refused = take(path, file->content->text(), &may_stand_in_project);
+      const std::vector<std::string> refused = take(path, file->content->text(), &is_allowed_in_project);
       notes_.push_back(fmt::format("The configuration file '{}' is used.", path));
       if (!refused.empty())
         notes_.push_back(fmt::format("It cannot set {}: set them in the environment or in your own configuration file.",

@@ -80,12 +80,12 @@ namespace {
     if (texts[i] == nullptr) continue;
     const std::string_view text = texts[i];
     total += text.size() + 1;
-    if (text.size() < kLongestString) continue;
+    if (text.size() < kMaxArgumentSize) continue;
     const std::string what = i < arguments ? std::string("an argument")
                                            : fmt::format("the environment variable {}", text.substr(0, text.find('=')));
     throw Error(ErrorCode::data_store,
                 fmt::format("Cannot start '{}': {} has {} bytes; the kernel's limit is {}", program, what, text.size(),
-                            kLongestString - 1),
+                            kMaxArgumentSize - 1),
                 "Put the value into a file or an artifact.");
   }
   throw Error(

@@ -84,7 +84,7 @@ bool is_shared_group(gid_t group, uid_t owner) {
   return last->is_shared;
 }
 
-std::optional<JudgedFile> read_judged_file(const std::string& path, uid_t user) {
+std::optional<CheckedFile> read_checked_file(const std::string& path, uid_t user) {
   // Checks the opened file itself: the path may lead elsewhere a moment later.
   const std::string place = directory_of(path);
   const Fd directory(::open(place.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
@@ -92,7 +92,7 @@ std::optional<JudgedFile> read_judged_file(const std::string& path, uid_t user) 
   if (!directory) throw_errno("open", path, errno);
   struct stat status {};
   if (::fstat(directory.get(), &status) != 0) throw_errno("examine", place, errno);
-  JudgedFile checked;
+  CheckedFile checked;
   checked.distrust = find_distrust(status, user, "its directory");
 
   const std::string name = path.substr(path.rfind('/') + 1);  // npos + 1 is 0

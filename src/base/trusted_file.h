@@ -12,7 +12,7 @@
 namespace metaflow::base {
 
 /// A file, and whether it can be trusted.
-struct JudgedFile {
+struct CheckedFile {
   /// Why the file is not trusted: a user other than the caller or root may have written it: "it belongs to mallory",
   /// "the group dev can write its directory".
   std::optional<std::string> distrust;
@@ -23,7 +23,7 @@ struct JudgedFile {
 ///
 /// A file is trusted if it and its directory belong to the user or root, and no other user can write them. For root,
 /// the user who called sudo counts as the user. A group whose only member is the owner does not count as other users.
-std::optional<JudgedFile> read_judged_file(const std::string& path, uid_t user = ::geteuid());
+std::optional<CheckedFile> read_checked_file(const std::string& path, uid_t user = ::geteuid());
 
 /// Whether a group has members other than `owner`. Many systems create a private group for each user, whose files are
 /// then group-writable.

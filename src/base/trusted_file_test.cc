@@ -42,7 +42,7 @@ class TrustedFile : public testing::Test {
     EXPECT_EQ(::chown(path.c_str(), kOtherUser, ::getegid()), 0);
     return ::geteuid();
   }
-  std::string distrust(uid_t user = ::geteuid()) { return read_judged_file(path_, user)->distrust.value_or("none"); }
+  std::string distrust(uid_t user = ::geteuid()) { return read_checked_file(path_, user)->distrust.value_or("none"); }
 
   std::string root_;
   std::string directory_;
@@ -52,19 +52,19 @@ class TrustedFile : public testing::Test {
 
 TEST_F(TrustedFile, AFileOfTheUserIsTrusted) {
   EXPECT_EQ(distrust(), "none");
-  EXPECT_EQ(read_judged_file(path_)->content->text(), "content");
+  EXPECT_EQ(read_checked_file(path_)->content->text(), "content");
 }
 
 TEST_F(TrustedFile, AMissingFile) {
-  EXPECT_FALSE(read_judged_file(root_ + "/d/nothing"));
-  EXPECT_FALSE(read_judged_file(root_ + "/nothing/file"));
-  EXPECT_FALSE(read_judged_file(path_ + "/file"));
+  EXPECT_FALSE(read_checked_file(root_ + "/d/nothing"));
+  EXPECT_FALSE(read_checked_file(root_ + "/nothing/file"));
+  EXPECT_FALSE(read_checked_file(path_ + "/file"));
 }
 
 TEST_F(TrustedFile, AFileOfAnotherUserIsNotTrusted) {
   const uid_t user = give_away(path_);
   EXPECT_THAT(distrust(user), HasSubstr("belongs to "));
-  EXPECT_EQ(read_judged_file(path_, user)->content->text(), "content") << "an untrusted file can still be read";
+  EXPECT_EQ(read_checked_file(path_, user)->content->text(), "content") << "an untrusted file can still be read";
 }
 
 TEST_F(TrustedFile, AFileInAnotherUsersDirectoryIsNotTrusted) {
@@ -91,9 +91,9 @@ TEST_F(TrustedFile, AFileWritableByASharedGroupIsNotTrusted) {
 TEST_F(TrustedFile, ALinkIsCheckedAsItsTarget) {
   const std::string link = directory_ + "/link";
   ASSERT_EQ(::symlink("file", link.c_str()), 0);
-  EXPECT_EQ(read_judged_file(link)->distrust, std::nullopt);
+  EXPECT_EQ(read_checked_file(link)->distrust, std::nullopt);
   ASSERT_EQ(::chmod(path_.c_str(), 0666), 0);
-  EXPECT_EQ(read_judged_file(link)->distrust, "all users can write it");
+  EXPECT_EQ(read_checked_file(link)->distrust, "all users can write it");
 }
 
 TEST_F(TrustedFile, ForRootTheCallerOfSudoIsTheUser) {
@@ -107,9 +107,9 @@ TEST_F(TrustedFile, ForRootTheCallerOfSudoIsTheUser) {
 }
 
 TEST_F(TrustedFile, ADirectoryIsNotRead) {
-  EXPECT_THROW(read_judged_file(directory_), Error);
+  EXPECT_THROW(read_checked_file(directory_), Error);
   ASSERT_EQ(::mkfifo((directory_ + "/fifo").c_str(), 0600), 0);
-  EXPECT_THROW(read_judged_file(directory_ + "/fifo"), Error);
+  EXPECT_THROW(read_checked_file(directory_ + "/fifo"), Error);
 }
 
 }  // namespace

@@ -55,9 +55,10 @@ RunOutput::RunOutput(base::EventLoop& loop, base::Clock& clock, const ExecutionO
 
 RunOutput::~RunOutput() {
   const int stop = signals_ ? signals_->fd() : -1;
-  const bool all = reporter_->finish(stop_was_asked_for_ ? base::kLastMoment : base::kReaderPatience, stop);
+  const bool all = reporter_->finish(stop_was_asked_for_ ? base::kInterruptedTimeout : base::kReaderTimeout, stop);
   if (!all && !stop_was_asked_for_ && signals_ && signals_->next() == 0) {
-    Context::echo_last("The output was not read to its end. `logs` shows what tasks printed.\n", base::kLastMoment);
+    Context::echo_last("The output was not read to its end. `logs` shows what tasks printed.\n",
+                       base::kInterruptedTimeout);
   }
 }
 
@@ -74,7 +75,7 @@ void continue_guarded(Context& context) {
                                    "finished is stored. To carry on: "
                                    "{} resume\n",
                                    base::signal_name(signal), context.command()),
-                       base::kLastMoment);
+                       base::kInterruptedTimeout);
   });
   runtime::cap_memory();
   context.store(true);

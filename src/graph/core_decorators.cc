@@ -44,10 +44,10 @@ void check_environment(const environment& decorator) {
     if (value.find('\0') != std::string::npos)
       throw Error(ErrorCode::invalid_value, fmt::format("the value of '{}' has a zero byte", name));
     const std::size_t size = name.size() + value.size() + 2;
-    if (size > base::kLongestString)
+    if (size > base::kMaxArgumentSize)
       throw Error(ErrorCode::invalid_value,
                   fmt::format("the value of '{}' has {} bytes: with its name Linux passes at most {} to a process",
-                              name, base::grouped(value.size()), base::grouped(base::kLongestString - 2)),
+                              name, base::grouped(value.size()), base::grouped(base::kMaxArgumentSize - 2)),
                   kTooLong);
     total += size;
   }

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include <metaflow/detail/sentences.h>
+#include <metaflow/detail/diagnostics.h>
 #include <metaflow/error.h>
 
 #include "base/format.h"

@@ -1,5 +1,5 @@
 // Compile-time checks of a flow, from the outside in: the class, its members, its steps, the graph, the items of its
-// foreachs. The first mistake is reported (sentences.h) and ends the search, since later ones may follow from it.
+// foreachs. The first mistake is reported (diagnostics.h) and ends the search, since later ones may follow from it.
 #pragma once
 
 #include <limits>

@@ -6,8 +6,8 @@
 #include <metaflow/array.h>
 #include <metaflow/artifact.h>
 #include <metaflow/codec.h>
+#include <metaflow/detail/diagnostics.h>
 #include <metaflow/detail/recursion.h>
-#include <metaflow/detail/sentences.h>
 #include <metaflow/detail/step.h>
 #include <metaflow/parameter.h>
 

@@ -75,6 +75,6 @@ struct FlowTable {
 };
 
 /// Executes the command line of a flow. Returns the exit code.
-int run_flow(const FlowTable& flow, const GraphSayings& said, int argc, char** argv);
+int run_flow(const FlowTable& flow, const GraphAnnotations& annotations, int argc, char** argv);
 
 }  // namespace metaflow::detail
