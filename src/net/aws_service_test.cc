@@ -81,7 +81,7 @@ TEST_F(AwsServiceTest, NoRegion) {
   EXPECT_THAT(requests(), SizeIs(0));
 }
 
-TEST_F(AwsServiceTest, ThrottledUntilItIsNot) {
+TEST_F(AwsServiceTest, ThrottledCallsAreRetried) {
   answers({refusal(429, "TooManyRequestsException", "Too Many Requests"),
            refusal(400, "ThrottlingException", "Rate exceeded"),
            refusal(503, "x", "x"),
@@ -94,7 +94,7 @@ TEST_F(AwsServiceTest, ThrottledUntilItIsNot) {
                                     HasSubstr("Rate exceeded (400 ThrottlingException)"), HasSubstr("503")));
 }
 
-TEST_F(AwsServiceTest, RefusedForGood) {
+TEST_F(AwsServiceTest, OtherRejectionsAreFinal) {
   answers({refusal(400, "ClientException", "Job queue q not found.")});
   const AwsAnswer answer = call();
   ASSERT_TRUE(answer.failure);
@@ -105,7 +105,7 @@ TEST_F(AwsServiceTest, RefusedForGood) {
   EXPECT_THAT(requests(), SizeIs(1));
 }
 
-TEST_F(AwsServiceTest, PermissionsAreNamed) {
+TEST_F(AwsServiceTest, MissingPermissionsAreNamed) {
   answers({{.status = 403,
             .body = R"({"__type":"com.amazon.coral.service#AccessDeniedException","Message":"no\nnever"})"}});
   const AwsAnswer answer = call();
@@ -115,7 +115,7 @@ TEST_F(AwsServiceTest, PermissionsAreNamed) {
   EXPECT_EQ(answer.failure->hint, "The AWS keys from profile 'default' need the permission jobs:ListJobs.");
 }
 
-TEST_F(AwsServiceTest, WhatMustNotBeDoneTwiceIsTriedOnce) {
+TEST_F(AwsServiceTest, NonIdempotentCallsHaveOneAttempt) {
   answers({refusal(500, "ServerException", "lost"), {.body = "{}"}});
   const AwsAnswer answer = call(false);
   ASSERT_TRUE(answer.failure);
@@ -124,7 +124,7 @@ TEST_F(AwsServiceTest, WhatMustNotBeDoneTwiceIsTriedOnce) {
   EXPECT_THAT(requests(), SizeIs(1));
 }
 
-TEST_F(AwsServiceTest, WhatWasRefusedForNowWasNotDone) {
+TEST_F(AwsServiceTest, ThrottledNonIdempotentCallsAreRetried) {
   answers({refusal(429, "TooManyRequestsException", "x"), {.body = "{}"}});
   const AwsAnswer answer = call(false);
   EXPECT_FALSE(answer.failure);
@@ -142,7 +142,7 @@ TEST_F(AwsServiceTest, AServerThatDoesNotAnswer) {
   EXPECT_THAT(requests(), SizeIs(4));
 }
 
-TEST_F(AwsServiceTest, KeysThatEndedAreLookedForAgain) {
+TEST_F(AwsServiceTest, ExpiredKeysAreReadAgain) {
   service();
   session().keys();
   keys("NEW");
@@ -151,7 +151,7 @@ TEST_F(AwsServiceTest, KeysThatEndedAreLookedForAgain) {
   EXPECT_THAT(server_.received().back().headers.at("authorization"), HasSubstr("Credential=NEW/"));
 }
 
-TEST_F(AwsServiceTest, KeysThatEnded) {
+TEST_F(AwsServiceTest, ExpiredKeysAreReported) {
   answers({refusal(403, "ExpiredTokenException", "expired")});
   EXPECT_THAT(call().failure->hint, HasSubstr("log in again"));
 }
@@ -174,7 +174,7 @@ TEST_F(AwsServiceTest, KeysOfTheContainerAreRenewed) {
   EXPECT_EQ(server_.received().back().headers.at("x-amz-security-token"), "t");
 }
 
-TEST_F(AwsServiceTest, AClockThatIsWrong) {
+TEST_F(AwsServiceTest, AWrongClockIsCorrected) {
   answers({refusal(403, "InvalidSignatureException", "Signature not yet current",
                    {{"Date", "Sun, 06 Nov 2094 08:49:37 GMT"}}),
            {.body = "{}"}});

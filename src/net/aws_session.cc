@@ -14,8 +14,8 @@ namespace metaflow::net {
 
 namespace {
 
-constexpr std::int64_t kBetweenLooks = 10;   // seconds, for others than the same keys
-constexpr std::int64_t kTolerance = 4 * 60;  // seconds that a clock may be wrong; AWS accepts 5 minutes
+constexpr std::int64_t kBetweenLooks = 10;   // seconds between searches that find the same keys
+constexpr std::int64_t kTolerance = 4 * 60;  // seconds of tolerated clock error; AWS accepts 5 minutes
 
 bool differ(const AwsKeys& one, const AwsKeys& other) {
   return one.access_key != other.access_key || one.session_token != other.session_token;
@@ -42,7 +42,7 @@ void AwsSession::attach(base::EventLoop& loop) {
   if (attached_++ == 0) work_ = std::make_unique<base::BackgroundWork>(loop);
 }
 
-/// Whoever waited is gone, or about to go.
+/// Callers that waited no longer exist, or are about to end.
 void AwsSession::detach() {
   if (--attached_ > 0) return;
   work_.reset();
@@ -67,7 +67,7 @@ void AwsSession::get_keys(GotKeys done) {
   waiting_.push_back(std::move(done));
 }
 
-/// Services may be slow, and programs ask people.
+/// On another thread: services may be slow, and programs may prompt the user.
 void AwsSession::look() {
   if (std::exchange(looking_, true)) return;
   const auto found = std::make_shared<FoundAwsCredentials>(FoundAwsCredentials{.config = config_});
@@ -95,7 +95,7 @@ const std::string& AwsSession::region() {
   if (region_.empty()) {
     auto found = config_.region();
     if (!found) {
-      keys();  // only with the keys of a machine is its region asked for
+      keys();  // the machine's region is requested only with its keys
       found = provider().region();
     }
     if (!found)
@@ -142,7 +142,7 @@ bool AwsSession::renew(const AwsKeys& refused) {
   if (now < refused_until_ && !differ(refused_, refused)) return false;
   refused_ = refused;
   refused_until_ = now + kBetweenLooks;
-  provider().forget();  // the next call looks for others
+  provider().forget();  // the next call searches other keys
   return true;
 }
 
@@ -161,9 +161,9 @@ std::string AwsSession::endpoint(const std::string& service, const std::string& 
     while (configured->ends_with('/')) configured->pop_back();
     if (!configured->starts_with("http://") && !configured->starts_with("https://"))
       throw Error(ErrorCode::invalid_command,
-                  fmt::format("The endpoint '{}' of AWS's service {} is no URL", *configured, service),
-                  "Set AWS_ENDPOINT_URL to one that begins with https:// or http://.");
-    check_keys_may_go_to(*configured, fmt::format("The endpoint of AWS's service {}", service), config_.variables());
+                  fmt::format("The endpoint '{}' of the AWS service {} is not a URL", *configured, service),
+                  "Set AWS_ENDPOINT_URL to a URL that begins with https:// or http://.");
+    check_keys_may_go_to(*configured, fmt::format("The endpoint of the AWS service {}", service), config_.variables());
     return *configured;
   }
   return fmt::format("https://{}.{}.amazonaws.com{}", service, region(), region().starts_with("cn-") ? ".cn" : "");

@@ -47,7 +47,7 @@ void CallQueue::cancel_all() {
   while (!entries_.empty()) cancel(entries_.begin()->first);
 }
 
-/// What waits is looked at when the loop is back: prepare() may throw, and may drive the transport.
+/// Waiting calls start from the loop: prepare() may throw, and may drive the transport.
 void CallQueue::wake(std::int64_t wait) {
   if (pump_timer_ || (waiting_.empty() && background_.empty())) return;
   pump_timer_ = loop_.after(wait, [this] {
@@ -56,7 +56,7 @@ void CallQueue::wake(std::int64_t wait) {
   });
 }
 
-/// Where the call waits whose turn it is; null if there is no place for it.
+/// The queue of the next call; null if no call may start.
 std::deque<CallQueue::Id>* CallQueue::next_line() {
   const bool is_full = running_ >= limits_.calls_at_a_time;
   if (!waiting_.empty())
@@ -65,7 +65,7 @@ std::deque<CallQueue::Id>* CallQueue::next_line() {
   return !background_.empty() && has_place ? &background_ : nullptr;
 }
 
-/// Begins what waits, as far as there are tokens and places.
+/// Starts waiting calls while there are tokens and free slots.
 void CallQueue::pump() {
   while (std::deque<Id>* line = next_line()) {
     const Id id = line->front();
@@ -81,7 +81,7 @@ void CallQueue::pump() {
 }
 
 void CallQueue::begin(Id id) {
-  const std::shared_ptr<Entry> entry = entries_.at(id);  // kept: it may be cancelled meanwhile
+  const std::shared_ptr<Entry> entry = entries_.at(id);  // shared: it may be cancelled meanwhile
   if (entry->order.lane != Lane::stream) {
     entry->running = true;
     ++running_;
@@ -97,7 +97,7 @@ void CallQueue::begin(Id id) {
   }
 }
 
-/// Before those that were not begun: what is half done keeps others waiting.
+/// Retries go before new calls: an unfinished call may block others.
 void CallQueue::begin_again(Id id) {
   (entries_.at(id)->order.lane == Lane::background ? background_ : waiting_).push_front(id);
   wake();
@@ -113,7 +113,7 @@ void CallQueue::leave_place(Entry& entry) {
 void CallQueue::prepared(Id id, Calling::Prepared&& what) {
   Entry& entry = *entries_.at(id);
   if (!what.request) {
-    // Not from within prepare().
+    // Not from prepare() itself.
     entry.timer = loop_.after(0, [this, id, transient = what.transient] {
       entries_.at(id)->timer.reset();
       failed(id, transient, std::nullopt);
@@ -132,9 +132,9 @@ void CallQueue::answered(Id id, Response&& response) {
   leave_place(*entry);
   wake();
   const bool ok = response.ok();
-  const bool is_well = !is_transient(response);  // the server is, whatever it thinks of the call
+  const bool is_well = !is_transient(response);  // about the server, not the call
   if (response.status == 429) ++counters_.refused;
-  // A server that answers so may have done it before it lost its head.
+  // A server that answers with 5xx may have executed the request before it failed.
   const bool arrived = response.failure ? response.failure->may_have_arrived : response.status >= 500;
   const auto asked = retry_after(response, clock_.wall_microseconds());
   Calling::Decision decision;
@@ -157,7 +157,7 @@ void CallQueue::answered(Id id, Response&& response) {
   }
 }
 
-/// Another try, or the end.
+/// Retries or finishes the call.
 void CallQueue::failed(Id id, bool may_try_again, std::optional<std::int64_t> server_pause) {
   const std::shared_ptr<Entry> entry = entries_.at(id);
   leave_place(*entry);

@@ -21,8 +21,8 @@ namespace metaflow::net {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-// libcurl tells which sockets to watch, and when it wants to be called at the latest. The sockets are in an epoll
-// instance of our own, which is itself something to wait for: for us, or for the loop.
+// libcurl reports the sockets to watch and the latest time of the next call. The sockets are in an epoll instance of
+// the client, whose descriptor is watched by the client itself or by the loop.
 struct HttpClient::Impl {
   explicit Impl(const HttpOptions& options);
   ~Impl();
@@ -36,7 +36,7 @@ struct HttpClient::Impl {
   struct Entry {
     std::unique_ptr<Transfer> transfer;
     Done done;
-    bool added = false;  // to the multi handle
+    bool added = false;  // was added to the multi handle
   };
   struct Over {
     Id id;
@@ -62,11 +62,11 @@ struct HttpClient::Impl {
   CURLM* multi_ = nullptr;
   std::vector<CURL*> spare_;
   std::unordered_map<Id, Entry> transfers_;
-  std::vector<Id> new_;        // begun inside libcurl, which cannot take them there
-  std::vector<Id> cancelled_;  // likewise
-  std::deque<Over> over_;      // not delivered yet
+  std::vector<Id> new_;        // started inside a libcurl callback, which cannot add them
+  std::vector<Id> cancelled_;  // cancelled inside a libcurl callback
+  std::deque<Over> over_;      // finished, not delivered yet
   Id next_id_ = 1;
-  bool inside_ = false;  // of libcurl
+  bool inside_ = false;  // a libcurl function is running
   std::optional<steady_clock::time_point> deadline_;
   base::EventLoop* loop_ = nullptr;
   std::optional<base::EventLoop::Timer> timer_;
@@ -77,7 +77,7 @@ struct HttpClient::Impl {
 HttpClient::Impl::Impl(const HttpOptions& options)
     : curl_(curl()), options_(options), epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
   if (!epoll_) base::throw_errno("create", "an epoll instance", errno);
-  // The variable of OpenSSL, which libcurl overrides by a path of its own.
+  // OpenSSL's variable; libcurl overrides OpenSSL's path by its own.
   if (const char* file = std::getenv("SSL_CERT_FILE"); file != nullptr) ca_file_ = file;
   multi_ = curl_.multi_init();
   if (multi_ == nullptr) throw Error(ErrorCode::out_of_memory, "Cannot create a libcurl handle");
@@ -95,11 +95,11 @@ HttpClient::Impl::~Impl() {
   if (loop_ != nullptr) {
     loop_->unwatch(epoll_.get());
     if (timer_) loop_->cancel(*timer_);
-    timer_.reset();  // what is cleaned up below may still ask for another one
+    timer_.reset();  // the cleanup below may request another timer
     loop_ = nullptr;
   }
-  // What it watches is not told any more: libcurl may speak of a socket when it has closed it, whose number is somebody
-  // else's by then.
+  // Stop socket callbacks: libcurl may report a socket after it has closed it, when the descriptor belongs to another
+  // file.
   curl_.multi_setopt(multi_, CURLMOPT_SOCKETFUNCTION, static_cast<curl_socket_callback>(nullptr));
   for (auto& [id, entry] : transfers_) {
     if (entry.added) curl_.multi_remove_handle(multi_, entry.transfer->easy());
@@ -141,7 +141,7 @@ void HttpClient::Impl::wake_after(milliseconds wait) {
   if (timer_) loop_->cancel(*timer_);
   timer_ = loop_->after(std::chrono::microseconds(wait).count(), [this] {
     timer_.reset();
-    deadline_ = steady_clock::time_point::min();  // due, whatever the clocks' last digits say
+    deadline_ = steady_clock::time_point::min();  // due, regardless of rounding
     drive(milliseconds(0));
   });
 }
@@ -157,7 +157,8 @@ CURL* HttpClient::Impl::take_handle() {
   return easy;
 }
 
-/// For the next transfer. Only after a transfer that went well: others may leave a handle whose buffers cannot be set.
+/// Keeps a handle for the next transfer, but only after a success: others may leave a handle whose buffers cannot be
+/// set.
 void HttpClient::Impl::keep_handle(CURL* easy, bool fine) {
   if (!fine || spare_.size() >= 64) {
     curl_.easy_cleanup(easy);
@@ -181,7 +182,7 @@ HttpClient::Id HttpClient::Impl::start(Request request, Done done) {
 }
 
 void HttpClient::Impl::add(Entry& entry) {
-  // What was wrong with the request is told in the place where everything else is.
+  // Errors of the request are reported in the same way as all others.
   CURLcode code = entry.transfer->setup();
   if (code == CURLE_OK) {
     entry.added = curl_.multi_add_handle(multi_, entry.transfer->easy()) == CURLM_OK;
@@ -222,7 +223,7 @@ void HttpClient::Impl::attach(base::EventLoop& loop) {
   loop.watch(epoll_.get(), [this] { drive(milliseconds(0)); });
 }
 
-/// What callbacks asked for while libcurl was running.
+/// Executes the starts and cancellations that callbacks requested while libcurl was running.
 void HttpClient::Impl::catch_up() {
   for (const Id id : std::exchange(cancelled_, {})) {
     if (transfers_.contains(id)) remove(id);
@@ -233,7 +234,7 @@ void HttpClient::Impl::catch_up() {
 }
 
 void HttpClient::Impl::drive(milliseconds wait) {
-  if (inside_) throw Error(ErrorCode::internal, "An HTTP client is driven by what gets a transfer's body");
+  if (inside_) throw Error(ErrorCode::internal, "An HTTP client is driven from within a body callback");
   if (!over_.empty()) {
     deliver();
     return;
@@ -289,7 +290,7 @@ void HttpClient::Impl::deliver() {
   while (!over_.empty()) {
     Over over = std::move(over_.front());
     over_.pop_front();
-    // If it throws, the others have their turn later.
+    // If a callback throws, the others are delivered later.
     if (!over_.empty()) wake_after(milliseconds(0));
     if (over.done) over.done(std::move(over.response));
   }
@@ -315,7 +316,7 @@ Response HttpClient::fetch(Request request) {
   const Id id = start(std::move(request), [&](Response&& response) { answer = std::move(response); });
   try {
     finish([&] { return answer.has_value(); });
-  } catch (...) {  // thrown by what another one was for
+  } catch (...) {  // thrown by the callback of another transfer
     cancel(id);
     throw;
   }

@@ -7,7 +7,7 @@
 namespace metaflow::net {
 namespace {
 
-TEST(PageTokens, PagesThatDoNotEndAreNotFollowed) {
+TEST(PageTokens, EndlessPagesAreNotFollowed) {
   PageTokens repeated;
   EXPECT_TRUE(repeated.add("a"));
   EXPECT_TRUE(repeated.add("b"));

@@ -16,7 +16,7 @@ namespace {
 
 constexpr const char* kAllowed = "METAFLOW_ALLOW_PLAIN_HTTP";
 
-/// 127.0.0.0/8, written as four numbers.
+/// 127.0.0.0/8 in dotted-decimal form.
 bool is_loopback_v4(std::string_view host) {
   const auto parts = base::split(host, '.');
   return parts.size() == 4 && parts[0] == "127" && std::all_of(parts.begin(), parts.end(), [](const std::string& part) {
@@ -51,10 +51,10 @@ void check_keys_may_go_to(std::string_view url, std::string_view what, const Var
   if (!is_readable_on_the_way(url)) return;
   const std::string allowed = base::lower(variables(kAllowed).value_or(""));
   if (allowed == "1" || allowed == "true" || allowed == "yes" || allowed == "on") return;
-  throw Error(ErrorCode::invalid_command,
-              fmt::format("{} is {}, which is not https: keys that are sent there can be read on the way", what,
-                          printable_url(url)),
-              fmt::format("Use https. If you trust the network between, set {}=1.", kAllowed));
+  throw Error(
+      ErrorCode::invalid_command,
+      fmt::format("{} is {}, which is not https: keys would be sent there unencrypted", what, printable_url(url)),
+      fmt::format("Use https. If you trust the network, set {}=1.", kAllowed));
 }
 
 }  // namespace metaflow::net

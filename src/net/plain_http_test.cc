@@ -14,7 +14,7 @@ using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 
-TEST(PlainHttp, WhatCanBeReadOnTheWay) {
+TEST(PlainHttp, UnencryptedUrls) {
   for (const char* url :
        {"http://minio:9000", "http://10.0.0.1", "http://169.254.1.1/x", "http://127.0.0.1.example.com", "http://127.1",
         "http://localhost.example.com", "http://localhost@minio/", "http://[::2]:80", "http://127.0.0.1\\@minio/",
@@ -26,7 +26,7 @@ TEST(PlainHttp, WhatCanBeReadOnTheWay) {
     EXPECT_FALSE(is_readable_on_the_way(url)) << url;
 }
 
-TEST(PlainHttp, KeysGoThereIfTheUserSaysSo) {
+TEST(PlainHttp, TheUserCanAllowPlainHttp) {
   std::map<std::string, std::string> set;
   const Variables variables = [&](const std::string& name) {
     return set.contains(name) ? std::optional(set[name]) : std::nullopt;

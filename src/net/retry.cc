@@ -17,8 +17,8 @@ bool is_transient(const Response& response) {
       case Cause::timeout:
       case Cause::reset:
       case Cause::truncated: return true;
-      case Cause::other: return response.failure->may_have_arrived;  // else the request itself is wrong
-      case Cause::tls:                                               // a certificate does not get better
+      case Cause::other: return response.failure->may_have_arrived;  // else the request itself is invalid
+      case Cause::tls:                                               // a certificate stays invalid
       case Cause::sink:
       case Cause::body: return false;
     }
@@ -61,7 +61,7 @@ std::optional<std::int64_t> Retry::next_pause(std::optional<std::int64_t> server
                                 static_cast<double>(options_.first_pause) * std::ldexp(1.0, std::min(tries_ - 1, 40)));
   const auto pause = static_cast<std::int64_t>(limit * random_());
   if (!server) return pause;
-  // What the server asked for, and a little more, so that not all come back at the same instant.
+  // The server's value plus a random delay, so that clients do not return all at once.
   return std::min(*server, options_.longest_wait) + pause;
 }
 
