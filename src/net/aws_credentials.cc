@@ -105,7 +105,7 @@ bool AwsCredentialProvider::take(FoundAwsCredentials&& found) {
   config_ = std::move(found.config);
   if (found.credentials) {
     keep(std::move(*found.credentials));
-    machines_ = found.machine_region.has_value();
+    are_machine_keys_ = found.machine_region.has_value();
     machine_region_ = std::move(found.machine_region);
     return true;
   }
@@ -128,7 +128,7 @@ FoundAwsCredentials find_aws_credentials(AwsConfig config, std::int64_t now) {
     HttpClient http;
     AwsCredentialProvider provider(http, clock, found.config);
     found.credentials = provider.find();
-    if (provider.machines_) found.machine_region = provider.region().value_or("");
+    if (provider.are_machine_keys_) found.machine_region = provider.region().value_or("");
   } catch (const Error& error) {
     found.error = error;
   } catch (const std::exception& error) {
@@ -140,13 +140,13 @@ FoundAwsCredentials find_aws_credentials(AwsConfig config, std::int64_t now) {
 
 std::optional<std::string> AwsCredentialProvider::region() {
   if (auto region = config_.region()) return region;
-  if (!machines_) return std::nullopt;
+  if (!are_machine_keys_) return std::nullopt;
   if (!machine_region_) machine_region_ = machine_metadata("/latest/meta-data/placement/region").value_or("");
   return is_region(*machine_region_) ? machine_region_ : std::nullopt;
 }
 
 AwsCredentials AwsCredentialProvider::find() {
-  machines_ = false;
+  are_machine_keys_ = false;
   if (auto found = from_environment()) return std::move(*found);
   if (config_.setting(config_.profile(), "role_arn")) {
     if (auto found = from_profile(config_.profile(), 0)) return std::move(*found);
@@ -203,7 +203,7 @@ std::optional<AwsCredentials> AwsCredentialProvider::from_profile(const std::str
 
 std::string AwsCredentialProvider::sts_endpoint() const {
   if (auto url = config_.endpoint("sts")) {
-    check_keys_may_go_to(*url, "The endpoint of the AWS service sts", config_.variables());
+    check_keys_are_encrypted(*url, "The endpoint of the AWS service sts", config_.variables());
     return *url;
   }
   const auto region = config_.region();
@@ -365,7 +365,7 @@ std::optional<AwsCredentials> AwsCredentialProvider::from_machine() {
   const auto keys = machine_metadata(path + base::split(*role, '\n').front());
   const std::string source = "the machine's metadata service";
   if (!keys) throw no_keys(source, fmt::format("role {} has no credentials", *role));
-  machines_ = true;
+  are_machine_keys_ = true;
   return parse_json_keys(*keys, "Token", source);
 }
 

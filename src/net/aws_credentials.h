@@ -84,8 +84,8 @@ class AwsCredentialProvider {
   base::Clock& clock_;
   AwsConfig& config_;
   std::optional<AwsCredentials> current_;
-  std::int64_t next_try_ = 0;  // seconds since 1970, after a failed renewal
-  bool machines_ = false;      // the keys are those of the machine
+  std::int64_t next_try_ = 0;      // seconds since 1970, after a failed renewal
+  bool are_machine_keys_ = false;  // the keys are those of the machine
   std::optional<std::string> machine_region_;
 };
 

@@ -50,7 +50,7 @@ std::string code_of(const Response& response, const base::Json& body) {
 std::string message_of(const std::string& text, const base::Json& body) {
   std::string message = body["message"].text();
   if (message.empty()) message = body["Message"].text();
-  if (message.empty() && !body.is_object()) return plain_words(text);
+  if (message.empty() && !body.is_object()) return plain_text(text);
   return on_one_line(base::replace_invalid_utf8(message.substr(0, kMostWords)));
 }
 
@@ -77,18 +77,18 @@ class AwsService::Running : public Calling {
     }
     answer_ = {.failure = service_.failure_of(call_, response)};
     const CallFailure& failure = *answer_.failure;
-    if (may_cure(failure, response)) return {.next = Next::at_once};
+    if (can_fix(failure, response)) return {.next = Next::retry_now};
     const bool arrived = response.failure ? response.failure->may_have_arrived : response.status >= 500;
     if (!failure.transient || (arrived && !call_.may_repeat)) return {};
-    return {.next = Next::try_again};
+    return {.next = Next::retry};
   }
 
-  void will_try_again(std::int64_t pause) override {
-    if (service_.options_.on_retry) service_.options_.on_retry(*answer_.failure, pause);
+  void on_retry(std::int64_t delay) override {
+    if (service_.options_.on_retry) service_.options_.on_retry(*answer_.failure, delay);
   }
 
-  void finish(bool may_have_been_done) override {
-    answer_.may_have_been_done = may_have_been_done;
+  void finish(bool may_have_executed) override {
+    answer_.may_have_executed = may_have_executed;
     if (done_) done_(std::move(answer_));
   }
 
@@ -132,7 +132,7 @@ class AwsService::Running : public Calling {
   }
 
   /// Whether other keys or a corrected clock would help; obtains them at once.
-  bool may_cure(const CallFailure& failure, const Response& response) {
+  bool can_fix(const CallFailure& failure, const Response& response) {
     if (response.failure || std::exchange(cured_, true)) return false;
     try {
       if (is_stale_key(failure.code)) return service_.session_.renew(keys_);

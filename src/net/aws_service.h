@@ -16,8 +16,8 @@ struct AwsServiceOptions {
   std::string configured_as{};  // "cloudwatch_logs": in AWS_ENDPOINT_URL_...; empty: as `name`
   std::string permissions{};    // "logs": prefix of permissions; empty: as `name`
   CallLimits limits{};
-  /// Called for each failed attempt that will be repeated after `pause` microseconds.
-  std::function<void(const CallFailure&, std::int64_t pause)> on_retry{};
+  /// Called for each failed attempt that will be repeated after `delay` microseconds.
+  std::function<void(const CallFailure&, std::int64_t delay)> on_retry{};
 };
 
 struct AwsCall {
@@ -35,7 +35,7 @@ struct AwsAnswer {
   std::optional<CallFailure> failure{};
   std::string body{};
   /// The call failed or had several attempts, and an attempt without an answer may have been executed.
-  bool may_have_been_done = false;
+  bool may_have_executed = false;
 };
 
 /// Driven by the loop. Not thread-safe. Callbacks come from the loop, never from start() or cancel(); they may start

@@ -88,7 +88,7 @@ TEST_F(AwsServiceTest, ThrottledCallsAreRetried) {
            {.body = "{}"}});
   const AwsAnswer answer = call();
   EXPECT_FALSE(answer.failure);
-  EXPECT_TRUE(answer.may_have_been_done);  // by the try that was answered with 503
+  EXPECT_TRUE(answer.may_have_executed);  // by the try that was answered with 503
   EXPECT_THAT(requests(), SizeIs(4));
   EXPECT_THAT(retried_, ElementsAre(HasSubstr("Too Many Requests (429 TooManyRequestsException)"),
                                     HasSubstr("Rate exceeded (400 ThrottlingException)"), HasSubstr("503")));
@@ -101,7 +101,7 @@ TEST_F(AwsServiceTest, OtherRejectionsAreFinal) {
   EXPECT_EQ(answer.failure->text, "Cannot list jobs: Job queue q not found. (400 ClientException)");
   EXPECT_EQ(answer.failure->code, "ClientException");
   EXPECT_FALSE(answer.failure->transient);
-  EXPECT_FALSE(answer.may_have_been_done);
+  EXPECT_FALSE(answer.may_have_executed);
   EXPECT_THAT(requests(), SizeIs(1));
 }
 
@@ -120,7 +120,7 @@ TEST_F(AwsServiceTest, NonIdempotentCallsHaveOneAttempt) {
   const AwsAnswer answer = call(false);
   ASSERT_TRUE(answer.failure);
   EXPECT_TRUE(answer.failure->transient);
-  EXPECT_TRUE(answer.may_have_been_done);
+  EXPECT_TRUE(answer.may_have_executed);
   EXPECT_THAT(requests(), SizeIs(1));
 }
 
@@ -128,7 +128,7 @@ TEST_F(AwsServiceTest, ThrottledNonIdempotentCallsAreRetried) {
   answers({refusal(429, "TooManyRequestsException", "x"), {.body = "{}"}});
   const AwsAnswer answer = call(false);
   EXPECT_FALSE(answer.failure);
-  EXPECT_FALSE(answer.may_have_been_done);
+  EXPECT_FALSE(answer.may_have_executed);
 }
 
 TEST_F(AwsServiceTest, AServerThatDoesNotAnswer) {
@@ -136,7 +136,7 @@ TEST_F(AwsServiceTest, AServerThatDoesNotAnswer) {
   const AwsAnswer answer = call();
   ASSERT_TRUE(answer.failure);
   EXPECT_EQ(answer.failure->status, 0);
-  EXPECT_TRUE(answer.may_have_been_done);
+  EXPECT_TRUE(answer.may_have_executed);
   EXPECT_THAT(answer.failure->hint, HasSubstr("AWS_REGION"));
   EXPECT_THAT(answer.failure->text, Not(HasSubstr("very-secret")));
   EXPECT_THAT(requests(), SizeIs(4));
@@ -183,7 +183,7 @@ TEST_F(AwsServiceTest, AWrongClockIsCorrected) {
 }
 
 TEST_F(AwsServiceTest, CancelledCallsDoNotCallBack) {
-  limits_.retry.first_pause = limits_.retry.longest_pause = 1'000'000'000;
+  limits_.retry.first_delay = limits_.retry.max_delay = 1'000'000'000;
   answers({refusal(503, "x", "x")});
   const auto never = [](AwsAnswer&&) { FAIL(); };
   const auto paused = service().start({.operation = "X", .words = "x"}, never);

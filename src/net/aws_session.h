@@ -40,10 +40,10 @@ class AwsSession {
     std::optional<Error> error{};   // the reason
     bool may_recover = false;       // there were keys before
   };
-  using GotKeys = std::function<void(const Keys&)>;
+  using KeysCallback = std::function<void(const Keys&)>;
   /// For code that runs in the loop: calls back at once if valid keys are known, else from the loop. Only while
   /// attached. With keys, region() and known_region() do not block.
-  void get_keys(GotKeys done);
+  void get_keys(KeysCallback done);
   /// For other code: blocks until keys are found.
   Keys wait_for_keys();
 
@@ -74,8 +74,8 @@ class AwsSession {
 
  private:
   AwsCredentialProvider& provider();
-  void look();
-  void looked(FoundAwsCredentials&& found);
+  void start_search();
+  void search_done(FoundAwsCredentials&& found);
 
   base::Clock& clock_;
   AwsConfig config_;
@@ -86,9 +86,9 @@ class AwsSession {
   std::unique_ptr<AwsCredentialProvider> provider_;
   std::unique_ptr<base::BackgroundWork> work_;  // attached
   int attached_ = 0;
-  bool looking_ = false;
-  bool had_some_ = false;
-  std::vector<GotKeys> waiting_;
+  bool searching_ = false;
+  bool had_keys_ = false;
+  std::vector<KeysCallback> waiting_;
   AwsKeys refused_;                 // rejected keys that a search found again;
   std::int64_t refused_until_ = 0;  // no other search before this time; seconds since 1970
 };

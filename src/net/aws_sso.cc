@@ -45,7 +45,7 @@ void replace_private_file(const std::string& path, const std::string& text) {
 std::string endpoint_of(const AwsConfig& config, const std::string& service, const char* host,
                         const std::string& region) {
   if (auto url = config.endpoint(service)) {
-    check_keys_may_go_to(*url, "The endpoint of AWS's single sign-on", config.variables());
+    check_keys_are_encrypted(*url, "The endpoint of AWS's single sign-on", config.variables());
     return *url;
   }
   return fmt::format("https://{}.{}.amazonaws.com", host, region);

@@ -68,7 +68,7 @@ class AwsTest : public testing::Test {
   static CallLimits quick(int tries = 4) {
     return {.calls_per_second = 1000,
             .burst = 1000,
-            .retry = {.tries = tries, .first_pause = 1000, .longest_pause = 5000, .longest_wait = 20'000}};
+            .retry = {.tries = tries, .first_delay = 1000, .max_delay = 5000, .max_retry_after = 20'000}};
   }
   void run_until(const std::function<bool()>& done) {
     while (!done()) loop_.run_once();

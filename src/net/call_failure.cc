@@ -19,7 +19,7 @@ std::string advised(std::string_view text, std::string_view hint) {
   return fmt::format("{}{} {}", text, text.ends_with('.') ? "" : ".", hint);
 }
 
-std::string plain_words(std::string_view body) {
+std::string plain_text(std::string_view body) {
   const std::string_view words = base::trim(body.substr(0, kMostPlainWords));
   return words.starts_with('<') ? std::string() : on_one_line(base::replace_invalid_utf8(words));
 }

@@ -26,7 +26,7 @@ struct CallFailure {
 
 /// The text of a body that is not in the service's own format, such as "Too many requests", on one line; empty for
 /// HTML.
-std::string plain_words(std::string_view body);
+std::string plain_text(std::string_view body);
 
 /// Replaces line breaks by blanks.
 std::string on_one_line(std::string text);

@@ -146,10 +146,10 @@ void CallQueue::answered(Id id, Response&& response) {
   }
   if (!entries_.contains(id)) return;
   switch (decision.next) {
-    case Calling::Next::at_once: return begin_again(id);
-    case Calling::Next::try_again:
+    case Calling::Next::retry_now: return begin_again(id);
+    case Calling::Next::retry:
       entry->arrived = entry->arrived || arrived;
-      return failed(id, true, asked ? asked : decision.pause);
+      return failed(id, true, asked ? asked : decision.delay);
     case Calling::Next::finish:
       if (is_well) entry->retry.succeeded();
       entry->arrived = entry->arrived || (!ok && arrived);
@@ -158,17 +158,17 @@ void CallQueue::answered(Id id, Response&& response) {
 }
 
 /// Retries or finishes the call.
-void CallQueue::failed(Id id, bool may_try_again, std::optional<std::int64_t> server_pause) {
+void CallQueue::failed(Id id, bool may_try_again, std::optional<std::int64_t> server_delay) {
   const std::shared_ptr<Entry> entry = entries_.at(id);
   leave_place(*entry);
   wake();
-  const auto pause = may_try_again ? entry->retry.next_pause(server_pause) : std::nullopt;
-  if (!pause) return finish(id);
-  entry->timer = loop_.after(*pause, [this, id] {
+  const auto delay = may_try_again ? entry->retry.next_delay(server_delay) : std::nullopt;
+  if (!delay) return finish(id);
+  entry->timer = loop_.after(*delay, [this, id] {
     entries_.at(id)->timer.reset();
     begin_again(id);
   });
-  entry->order.call->will_try_again(*pause);
+  entry->order.call->on_retry(*delay);
 }
 
 void CallQueue::finish(Id id) {

@@ -53,20 +53,20 @@ class Calling {
 
   enum class Next : std::uint8_t {
     finish,     // success, or a failure that a retry cannot fix
-    try_again,  // retry after a delay
-    at_once,    // retry now with other credentials; does not count as an attempt
+    retry,      // retry after a delay
+    retry_now,  // retry now with other credentials; does not count as an attempt
   };
   struct Decision {
     Next next = Next::finish;
-    std::optional<std::int64_t> pause{};  // microseconds requested by the server, apart from Retry-After
+    std::optional<std::int64_t> delay{};  // microseconds requested by the server, apart from Retry-After
   };
   /// Evaluates the response of an attempt. Keeps the parts of it that the call needs.
   virtual Decision judge(Response&& response) = 0;
 
-  /// Called before the attempt evaluated last is retried after `pause` microseconds.
-  virtual void will_try_again(std::int64_t /*pause*/) {}
-  /// The end of the call. `may_have_been_done`: an earlier attempt got no (clear) answer, but may have been executed.
-  virtual void finish(bool may_have_been_done) = 0;
+  /// Called before the attempt evaluated last is retried after `delay` microseconds.
+  virtual void on_retry(std::int64_t /*delay*/) {}
+  /// The end of the call. `may_have_executed`: an earlier attempt got no (clear) answer, but may have been executed.
+  virtual void finish(bool may_have_executed) = 0;
 };
 
 /// Order of execution: retries, then new calls in the order of start(), then background calls.
@@ -129,7 +129,7 @@ class CallQueue {
   void begin_again(Id id);
   void prepared(Id id, Calling::Prepared&& what);
   void answered(Id id, Response&& response);
-  void failed(Id id, bool may_try_again, std::optional<std::int64_t> server_pause);
+  void failed(Id id, bool may_try_again, std::optional<std::int64_t> server_delay);
   void finish(Id id);
   void leave_place(Entry& entry);
 

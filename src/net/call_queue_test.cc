@@ -52,9 +52,9 @@ class FakeTransport : public HttpTransport {
 /// The course of a call.
 struct Story {
   std::vector<int> statuses;
-  std::vector<std::int64_t> pauses;
+  std::vector<std::int64_t> delays;
   bool over = false;
-  bool may_have_been_done = false;
+  bool may_have_executed = false;
 };
 
 class Ask : public Calling {
@@ -62,7 +62,7 @@ class Ask : public Calling {
   Ask(Story& story, std::string name) : story_(story), name_(std::move(name)) {}
 
   std::function<Decision(int status)> decide = [](int status) {
-    return Decision{.next = status == 200 ? Next::finish : Next::try_again};
+    return Decision{.next = status == 200 ? Next::finish : Next::retry};
   };
   std::function<bool()> has_credentials = [] { return true; };
 
@@ -74,10 +74,10 @@ class Ask : public Calling {
     story_.statuses.push_back(response.status);
     return decide(response.status);
   }
-  void will_try_again(std::int64_t pause) override { story_.pauses.push_back(pause); }
-  void finish(bool may_have_been_done) override {
+  void on_retry(std::int64_t delay) override { story_.delays.push_back(delay); }
+  void finish(bool may_have_executed) override {
     story_.over = true;
-    story_.may_have_been_done = may_have_been_done;
+    story_.may_have_executed = may_have_executed;
   }
 
  private:
@@ -90,7 +90,7 @@ class CallQueueTest : public testing::Test {
   using Lane = CallQueue::Lane;
 
   /// Delays are half of 1000, 2000, 4000, ...: "random" is 0.5.
-  CallQueueTest() { limits_.retry = {.tries = 4, .first_pause = 1000, .longest_pause = 3000}; }
+  CallQueueTest() { limits_.retry = {.tries = 4, .first_delay = 1000, .max_delay = 3000}; }
 
   CallQueue& queue() {
     if (!queue_) queue_.emplace(loop_, clock_, http_, limits_, [] { return 0.5; });
@@ -141,7 +141,7 @@ TEST_F(CallQueueTest, RetriesAndReportsWhatMayHaveExecuted) {
   answer(200);
   EXPECT_THAT(refused.statuses, ElementsAre(429, 200));
   EXPECT_TRUE(refused.over);
-  EXPECT_FALSE(refused.may_have_been_done);
+  EXPECT_FALSE(refused.may_have_executed);
 
   Story broken;
   start(broken);
@@ -149,7 +149,7 @@ TEST_F(CallQueueTest, RetriesAndReportsWhatMayHaveExecuted) {
   pass(500);
   answer(200);
   EXPECT_TRUE(broken.over);
-  EXPECT_TRUE(broken.may_have_been_done) << "before the server failed";
+  EXPECT_TRUE(broken.may_have_executed) << "before the server failed";
   EXPECT_EQ(queue().counters().calls, 4u);
   EXPECT_EQ(queue().counters().retries, 2u);
   EXPECT_EQ(queue().counters().refused, 1u);
@@ -160,16 +160,16 @@ TEST_F(CallQueueTest, RetriesAndReportsWhatMayHaveExecuted) {
 TEST_F(CallQueueTest, DelaysGrowUntilItGivesUp) {
   Story story;
   start(story);
-  for (const std::int64_t pause : {500, 1000, 1500}) {
+  for (const std::int64_t delay : {500, 1000, 1500}) {
     answer(503);
-    pass(pause - 1);
+    pass(delay - 1);
     EXPECT_THAT(http_.open, IsEmpty());
     pass(1);
   }
   answer(503);
   EXPECT_TRUE(story.over);
   EXPECT_THAT(story.statuses, ElementsAre(503, 503, 503, 503));
-  EXPECT_THAT(story.pauses, ElementsAre(500, 1000, 1500));
+  EXPECT_THAT(story.delays, ElementsAre(500, 1000, 1500));
 }
 
 TEST_F(CallQueueTest, ACallMayHaveItsOwnRetryOptions) {
@@ -212,23 +212,23 @@ TEST_F(CallQueueTest, HonoursRetryAfter) {
   EXPECT_THAT(http_.open, IsEmpty());
   pass(1);
   EXPECT_EQ(http_.open.size(), 1u);
-  EXPECT_THAT(story.pauses, ElementsAre(2'000'500));
+  EXPECT_THAT(story.delays, ElementsAre(2'000'500));
 }
 
 TEST_F(CallQueueTest, HonoursADelayInTheBody) {
   Story story;
   auto ask = std::make_unique<Ask>(story, "x");
-  ask->decide = [](int) { return Calling::Decision{.next = Calling::Next::try_again, .pause = 7000}; };
+  ask->decide = [](int) { return Calling::Decision{.next = Calling::Next::retry, .delay = 7000}; };
   start(std::move(ask));
   answer(429);
-  EXPECT_THAT(story.pauses, ElementsAre(7500));
+  EXPECT_THAT(story.delays, ElementsAre(7500));
 }
 
 TEST_F(CallQueueTest, ARetryWithOtherCredentialsDoesNotCount) {
   Story story;
   auto ask = std::make_unique<Ask>(story, "x");
   ask->decide = [](int status) {
-    return Calling::Decision{.next = status == 403 ? Calling::Next::at_once : Calling::Next::finish};
+    return Calling::Decision{.next = status == 403 ? Calling::Next::retry_now : Calling::Next::finish};
   };
   queue().start({.call = std::move(ask), .retry = RetryOptions{.tries = 1}});
   loop_.poll();
@@ -236,7 +236,7 @@ TEST_F(CallQueueTest, ARetryWithOtherCredentialsDoesNotCount) {
   answer(200);
   EXPECT_TRUE(story.over);
   EXPECT_THAT(story.statuses, ElementsAre(403, 200));
-  EXPECT_THAT(story.pauses, IsEmpty());
+  EXPECT_THAT(story.delays, IsEmpty());
 }
 
 TEST_F(CallQueueTest, CredentialsMayComeLater) {
@@ -338,7 +338,7 @@ TEST_F(CallQueueTest, ACallMayBeCancelledByItsCallbacks) {
   auto judged = std::make_unique<Ask>(story, "x");
   judged->decide = [&](int) {
     queue().cancel(id);
-    return Calling::Decision{.next = Calling::Next::try_again};
+    return Calling::Decision{.next = Calling::Next::retry};
   };
   id = start(std::move(judged));
   answer(503);

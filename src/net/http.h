@@ -75,7 +75,7 @@ using Sink = std::variant<std::monostate, MemorySink, FileSink, PieceSink>;
 struct Response;
 
 /// Bytes per second: a server that stays slower for `idle_timeout` is considered stuck.
-inline constexpr std::uint32_t kSlowest = 512;
+inline constexpr std::uint32_t kMinSpeed = 512;
 
 /// A limit for bodies without a limit of their own.
 inline constexpr std::uint64_t kEndless = ~std::uint64_t{0};
@@ -100,7 +100,7 @@ struct Request {
 
   std::chrono::milliseconds connect_timeout{10'000};  // until the connection is established, including TLS
   std::chrono::milliseconds idle_timeout{60'000};     // with less than `slowest`, rounded to seconds; 0: none
-  std::uint32_t slowest = kSlowest;                   // bytes per second; 1: for long periods without data
+  std::uint32_t slowest = kMinSpeed;                  // bytes per second; 1: for long periods without data
   std::chrono::milliseconds total_timeout{0};         // 0: none
   /// Between the first and the last byte of an answer that is collected or goes to a PieceSink: at the slowest speed
   /// that the other limits allow it would take hours. 0: none.

@@ -12,14 +12,13 @@ namespace metaflow::net {
 /// of each token, so its memory is bounded.
 class PageTokens {
  public:
-  static constexpr std::size_t kMostPages = 200'000;
-  static constexpr std::size_t kMostEmptyPages = 1'000;  // in succession
+  static constexpr std::size_t kMaxPages = 200'000;
+  static constexpr std::size_t kMaxEmptyPages = 1'000;  // in succession
 
   /// `token`: the token for the next page. `is_empty`: the current page was empty. False: do not request the next page.
   bool add(const std::string& token, bool is_empty = false) {
     empty_ = is_empty ? empty_ + 1 : 0;
-    return empty_ <= kMostEmptyPages && seen_.size() < kMostPages &&
-           seen_.insert(std::hash<std::string>{}(token)).second;
+    return empty_ <= kMaxEmptyPages && seen_.size() < kMaxPages && seen_.insert(std::hash<std::string>{}(token)).second;
   }
 
  private:

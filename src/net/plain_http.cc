@@ -42,13 +42,13 @@ Variables variables_of(const base::Settings& settings) {
   };
 }
 
-bool is_readable_on_the_way(std::string_view text) {
+bool is_unencrypted(std::string_view text) {
   const Url url = parse_url(text);
   return base::lower(url.scheme) != "https" && !is_this_machine(url.host);
 }
 
-void check_keys_may_go_to(std::string_view url, std::string_view what, const Variables& variables) {
-  if (!is_readable_on_the_way(url)) return;
+void check_keys_are_encrypted(std::string_view url, std::string_view what, const Variables& variables) {
+  if (!is_unencrypted(url)) return;
   const std::string allowed = base::lower(variables(kAllowed).value_or(""));
   if (allowed == "1" || allowed == "true" || allowed == "yes" || allowed == "on") return;
   throw Error(

@@ -12,10 +12,10 @@ namespace metaflow::net {
 Variables variables_of(const base::Settings& settings);
 
 /// Whether requests to this URL are unencrypted and leave this machine.
-bool is_readable_on_the_way(std::string_view url);
+bool is_unencrypted(std::string_view url);
 
 /// Throws Error{invalid_command} if keys would be sent unencrypted over a network, unless METAFLOW_ALLOW_PLAIN_HTTP
 /// allows it. `what`: "The S3 endpoint".
-void check_keys_may_go_to(std::string_view url, std::string_view what, const Variables& variables);
+void check_keys_are_encrypted(std::string_view url, std::string_view what, const Variables& variables);
 
 }  // namespace metaflow::net

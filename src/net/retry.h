@@ -18,11 +18,11 @@ bool is_transient(const Response& response);
 std::optional<std::int64_t> retry_after(const Response& response, std::int64_t now);
 
 struct RetryOptions {
-  int tries = 8;                            // attempts in all
-  std::int64_t first_pause = 100'000;       // microseconds; doubles with each retry
-  std::int64_t longest_pause = 20'000'000;  // microseconds
-  std::int64_t longest_wait = 120'000'000;  // microseconds; limit of Retry-After
-  double budget = 500;                      // tokens of RetryBudget
+  int tries = 8;                               // attempts in all
+  std::int64_t first_delay = 100'000;          // microseconds; doubles with each retry
+  std::int64_t max_delay = 20'000'000;         // microseconds
+  std::int64_t max_retry_after = 120'000'000;  // microseconds; limit of Retry-After
+  double budget = 500;                         // tokens of RetryBudget
 };
 
 /// Shared by the requests of a client: each retry takes a token, each success returns a tenth of one. So a server that
@@ -47,7 +47,7 @@ class Retry {
 
   /// After a failed attempt that may be retried: the delay in microseconds, or nothing to give up. The delay is random
   /// below a limit that doubles ("full jitter"); `server`: the value of Retry-After.
-  std::optional<std::int64_t> next_pause(std::optional<std::int64_t> server = std::nullopt);
+  std::optional<std::int64_t> next_delay(std::optional<std::int64_t> server = std::nullopt);
   void succeeded() { budget_.give_back(); }
   int tries() const { return tries_; }  // failed attempts
 
