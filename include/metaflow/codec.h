@@ -72,7 +72,7 @@ concept Fannable = requires { typename ForeachItems<T>::Item; };
 
 /// Stands for a value after a failed static_assert. Converts to everything, so that the compiler reports that one
 /// failure only.
-struct Misfit {
+struct AnyConvertible {
   template <class T>
   operator T() const;
 };

@@ -81,7 +81,7 @@ struct Current {
       detail::decode(read_item(name).root(), detail::Place{nullptr, name, 0}, item);
       return item;
     } else {
-      return detail::Misfit{};
+      return detail::AnyConvertible{};
     }
   }
 

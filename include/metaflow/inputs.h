@@ -115,7 +115,7 @@ class Inputs {
     if constexpr (detail::names_artifact<Base, T, kMember>()) {
       return Each<std::remove_const_t<T>>{core_, detail::position_of<Flow>(static_cast<T Flow::*>(member))};
     } else {
-      return Each<detail::Misfit>{core_, 0};
+      return Each<detail::AnyConvertible>{core_, 0};
     }
   }
 

@@ -80,15 +80,15 @@ void AwsSession::search_done(FoundAwsCredentials&& found) {
   searching_ = false;
   const std::optional<Error> error = found.error;
   const bool good = provider().take(std::move(found));
-  Keys told{.keys = provider().known(), .may_recover = had_keys_};
-  if (!good || told.keys == nullptr) {
-    told.keys = nullptr;
-    told.error = error ? *error
-                       : Error(ErrorCode::invalid_command,
-                               fmt::format("The AWS keys from {} have expired already", provider().source()));
+  Keys result{.keys = provider().known(), .may_recover = had_keys_};
+  if (!good || result.keys == nullptr) {
+    result.keys = nullptr;
+    result.error = error ? *error
+                         : Error(ErrorCode::invalid_command,
+                                 fmt::format("The AWS keys from {} have expired already", provider().source()));
   }
-  had_keys_ = had_keys_ || told.keys != nullptr;
-  for (const KeysCallback& done : std::exchange(waiting_, {})) done(told);
+  had_keys_ = had_keys_ || result.keys != nullptr;
+  for (const KeysCallback& done : std::exchange(waiting_, {})) done(result);
 }
 
 const std::string& AwsSession::region() {

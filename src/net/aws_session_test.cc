@@ -121,13 +121,13 @@ class AttachedAwsSessionTest : public AwsSessionTest {
   }
   /// The key that is reported, or the reason why there is none.
   std::string get() {
-    std::optional<std::string> told;
+    std::optional<std::string> found_key;
     other_->get_keys([&](const AwsSession::Keys& found) {
-      told = found.keys != nullptr ? found.keys->access_key : found.error->what();
+      found_key = found.keys != nullptr ? found.keys->access_key : found.error->what();
       may_recover_ = found.may_recover;
     });
-    run_until([&] { return told.has_value(); });
-    return *told;
+    run_until([&] { return found_key.has_value(); });
+    return *found_key;
   }
   void wait_for(const std::string& key) {
     while (get() != key) {  // the timer limits run_once() if no search is running

@@ -30,7 +30,7 @@ struct Place {
   std::size_t index = 0;
 };
 
-[[noreturn]] void throw_misfit(const Value& value, const Place& place, std::string_view wanted);
+[[noreturn]] void throw_mismatch(const Value& value, const Place& place, std::string_view wanted);
 [[noreturn]] void throw_wrong_size(const Value& value, const Place& place, std::size_t wanted);
 bool boolean_from(const Value& value, const Place& place);
 std::int64_t integer_from(const Value& value, const Place& place, std::int64_t low, std::int64_t high);

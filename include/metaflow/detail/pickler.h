@@ -122,7 +122,7 @@ class Pickler {
   void put(std::string_view bytes);
   void put_text(std::string_view utf8);
   void put_bytes(std::span<const std::byte> bytes, std::size_t alignment);
-  void put_foreign(std::span<const std::byte> bytes);
+  void put_reference(std::span<const std::byte> bytes);
   void finish_piece();
   void global(std::string_view module, std::string_view name);
   void close_item();
