@@ -7,14 +7,12 @@
 namespace metaflow::base {
 
 /// Forks. The child returns and continues the program in its own process group, without a terminal: its children cannot
-/// ask for a password there and wait for ever. The parent is the guard:
-/// - It forwards signals, except ignored ones.
-/// - It stops and continues with the child (SIGTSTP, which the child gets first and may handle if it then stops
-/// itself).
-/// - When the child has ended, for any reason, it kills all remaining descendants (it is their subreaper: also those
-/// that
-///   have called setsid), and ends with the child's status.
-/// - If the guard itself is killed, the child gets a SIGTERM; a SIGKILL if it ignores that.
+/// ask for a password there and wait for ever. The parent is the guard.
+///
+/// The guard forwards signals, except ignored ones. On SIGTSTP, which the child gets first and may handle if it then
+/// stops itself, both stop and later continue. When the child has ended, for any reason, the guard kills all remaining
+/// descendants, including those that have called setsid (it is their subreaper), and ends with the child's status. If
+/// the guard itself is killed, the child gets a SIGTERM; a SIGKILL if it ignores that.
 ///
 /// A child that gets a second request to stop (SIGINT, SIGTERM, SIGHUP) and is still running `timeout` microseconds
 /// later is killed: it blocks and cannot react.
