@@ -19,7 +19,7 @@ namespace metaflow::base {
 
 namespace {
 
-constexpr std::size_t kMostOutput = 16U << 20U;
+constexpr std::size_t kMaxOutput = 16U << 20U;
 
 /// Reads the available data; closes the descriptor at its end.
 void read_more(Fd& fd, std::string& text) {
@@ -69,7 +69,7 @@ Captured run_captured(const std::vector<std::string>& command, const std::vector
     wait(fds, deadline);
     if (fds[0].revents != 0) read_more(child.out, captured.out);
     if (fds[1].revents != 0) read_more(child.err, captured.err);
-    if (captured.out.size() + captured.err.size() > kMostOutput) give_up("printed more than 16 MiB");
+    if (captured.out.size() + captured.err.size() > kMaxOutput) give_up("printed more than 16 MiB");
   }
   std::optional<ProcessEnd> ending;
   pollfd ended{child.pidfd.get(), POLLIN, 0};

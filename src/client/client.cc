@@ -39,7 +39,7 @@ std::string Connection::place(const store::ArtifactInfo& artifact) const {
   return place(artifact.datastore, artifact.location.substr(kRoot.size()));
 }
 
-bool Connection::sees(const store::RunInfo& run) const {
+bool Connection::is_visible(const store::RunInfo& run) const {
   auto has = [&](const std::vector<std::string>& tags) {
     return std::find(tags.begin(), tags.end(), name_space_) != tags.end();
   };
@@ -129,7 +129,7 @@ Client Client::in_namespace(const std::string& name_space) const {
 std::vector<Run> Flow::runs(const std::vector<std::string>& tags) const {
   std::vector<Run> runs;
   for (store::RunInfo& info : connection_->metadata().runs(id_)) {
-    if (!connection_->sees(info)) continue;
+    if (!connection_->is_visible(info)) continue;
     Run run;
     run.connection_ = connection_;
     run.flow_ = id_;
@@ -149,7 +149,7 @@ std::vector<Run> Flow::runs(const std::vector<std::string>& tags) const {
 
 Run Flow::run(const std::string& id) const {
   const auto info = is_name(store::NameKind::run, id) ? connection_->metadata().run(id_, id) : std::nullopt;
-  if (!info || !connection_->sees(*info)) throw_not_found(fmt::format("run {}/{}", id_, id), *connection_);
+  if (!info || !connection_->is_visible(*info)) throw_not_found(fmt::format("run {}/{}", id_, id), *connection_);
   Run run;
   run.connection_ = connection_;
   run.flow_ = id_;

@@ -30,7 +30,7 @@ class Connection {
   std::string place(const store::ArtifactInfo& artifact) const;
   /// The objects of a flow. `place`: "s3://bucket/prefix" or a directory; empty: beside the metadata.
   const store::FlowStore& flow(const std::string& name, const std::string& place = {});
-  bool sees(const store::RunInfo& run) const;
+  bool is_visible(const store::RunInfo& run) const;
 
  private:
   std::string provider_;

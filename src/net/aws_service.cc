@@ -14,7 +14,7 @@ namespace metaflow::net {
 
 namespace {
 
-constexpr std::size_t kMostWords = 2000;
+constexpr std::size_t kMaxWords = 2000;
 
 bool is_one_of(std::string_view code, std::initializer_list<std::string_view> codes) {
   return std::find(codes.begin(), codes.end(), code) != codes.end();
@@ -43,7 +43,7 @@ std::string code_of(const Response& response, const base::Json& body) {
   if (code.empty()) code = body["__type"].text();
   if (code.empty()) code = body["code"].text();
   code = code.substr(0, code.find(':'));
-  return code.substr(code.find('#') + 1, kMostWords);  // npos + 1 is 0
+  return code.substr(code.find('#') + 1, kMaxWords);  // npos + 1 is 0
 }
 
 /// The error message on one line.
@@ -51,12 +51,12 @@ std::string message_of(const std::string& text, const base::Json& body) {
   std::string message = body["message"].text();
   if (message.empty()) message = body["Message"].text();
   if (message.empty() && !body.is_object()) return plain_text(text);
-  return on_one_line(base::replace_invalid_utf8(message.substr(0, kMostWords)));
+  return on_one_line(base::replace_invalid_utf8(message.substr(0, kMaxWords)));
 }
 
 }  // namespace
 
-class AwsService::Running : public Calling {
+class AwsService::Running : public ServiceCall {
  public:
   Running(AwsService& service, AwsCall call, Done done)
       : service_(service),
@@ -70,7 +70,7 @@ class AwsService::Running : public Calling {
     });
   }
 
-  Decision judge(Response&& response) override {
+  Decision evaluate(Response&& response) override {
     if (response.ok()) {
       answer_ = {.body = std::move(response.body)};
       return {};

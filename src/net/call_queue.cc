@@ -35,7 +35,7 @@ void CallQueue::cancel(Id id) {
   Entry& entry = *found->second;
   if (entry.timer) loop_.cancel(*entry.timer);
   if (entry.transfer != 0) http_.cancel(entry.transfer);
-  leave_place(entry);
+  release_slot(entry);
   std::erase(entry.order.lane == Lane::background ? background_ : waiting_, id);
   entries_.erase(found);
   wake();
@@ -57,7 +57,7 @@ void CallQueue::wake(std::int64_t wait) {
 }
 
 /// The queue of the next call; null if no call may start.
-std::deque<CallQueue::Id>* CallQueue::next_line() {
+std::deque<CallQueue::Id>* CallQueue::next_queue() {
   const bool is_full = running_ >= limits_.calls_at_a_time;
   if (!waiting_.empty())
     return !is_full || entries_.at(waiting_.front())->order.lane == Lane::stream ? &waiting_ : nullptr;
@@ -67,7 +67,7 @@ std::deque<CallQueue::Id>* CallQueue::next_line() {
 
 /// Starts waiting calls while there are tokens and free slots.
 void CallQueue::pump() {
-  while (std::deque<Id>* line = next_line()) {
+  while (std::deque<Id>* line = next_queue()) {
     const Id id = line->front();
     if (limits_.calls_per_second > 0) {
       if (const std::int64_t wait = bucket_.take(clock_.monotonic_microseconds()); wait > 0) {
@@ -88,7 +88,7 @@ void CallQueue::begin(Id id) {
     if (entry->order.lane == Lane::background) ++running_background_;
   }
   try {
-    entry->order.call->prepare([this, id](Calling::Prepared&& what) {
+    entry->order.call->prepare([this, id](ServiceCall::Prepared&& what) {
       if (entries_.contains(id)) prepared(id, std::move(what));
     });
   } catch (...) {
@@ -98,19 +98,19 @@ void CallQueue::begin(Id id) {
 }
 
 /// Retries go before new calls: an unfinished call may block others.
-void CallQueue::begin_again(Id id) {
+void CallQueue::restart(Id id) {
   (entries_.at(id)->order.lane == Lane::background ? background_ : waiting_).push_front(id);
   wake();
 }
 
-void CallQueue::leave_place(Entry& entry) {
+void CallQueue::release_slot(Entry& entry) {
   entry.transfer = 0;
   if (!std::exchange(entry.running, false)) return;
   --running_;
   if (entry.order.lane == Lane::background) --running_background_;
 }
 
-void CallQueue::prepared(Id id, Calling::Prepared&& what) {
+void CallQueue::prepared(Id id, ServiceCall::Prepared&& what) {
   Entry& entry = *entries_.at(id);
   if (!what.request) {
     // Not from prepare() itself.
@@ -129,30 +129,30 @@ void CallQueue::prepared(Id id, Calling::Prepared&& what) {
 
 void CallQueue::answered(Id id, Response&& response) {
   const std::shared_ptr<Entry> entry = entries_.at(id);
-  leave_place(*entry);
+  release_slot(*entry);
   wake();
   const bool ok = response.ok();
-  const bool is_well = !is_transient(response);  // about the server, not the call
+  const bool is_server_healthy = !is_transient(response);  // about the server, not the call
   if (response.status == 429) ++counters_.refused;
   // A server that answers with 5xx may have executed the request before it failed.
-  const bool arrived = response.failure ? response.failure->may_have_arrived : response.status >= 500;
+  const bool reached_server = response.failure ? response.failure->may_have_arrived : response.status >= 500;
   const auto asked = retry_after(response, clock_.wall_microseconds());
-  Calling::Decision decision;
+  ServiceCall::Decision decision;
   try {
-    decision = entry->order.call->judge(std::move(response));
+    decision = entry->order.call->evaluate(std::move(response));
   } catch (...) {
     cancel(id);
     throw;
   }
   if (!entries_.contains(id)) return;
   switch (decision.next) {
-    case Calling::Next::retry_now: return begin_again(id);
-    case Calling::Next::retry:
-      entry->arrived = entry->arrived || arrived;
+    case ServiceCall::Next::retry_now: return restart(id);
+    case ServiceCall::Next::retry:
+      entry->may_have_executed = entry->may_have_executed || reached_server;
       return failed(id, true, asked ? asked : decision.delay);
-    case Calling::Next::finish:
-      if (is_well) entry->retry.succeeded();
-      entry->arrived = entry->arrived || (!ok && arrived);
+    case ServiceCall::Next::finish:
+      if (is_server_healthy) entry->retry.succeeded();
+      entry->may_have_executed = entry->may_have_executed || (!ok && reached_server);
       return finish(id);
   }
 }
@@ -160,13 +160,13 @@ void CallQueue::answered(Id id, Response&& response) {
 /// Retries or finishes the call.
 void CallQueue::failed(Id id, bool may_try_again, std::optional<std::int64_t> server_delay) {
   const std::shared_ptr<Entry> entry = entries_.at(id);
-  leave_place(*entry);
+  release_slot(*entry);
   wake();
   const auto delay = may_try_again ? entry->retry.next_delay(server_delay) : std::nullopt;
   if (!delay) return finish(id);
   entry->timer = loop_.after(*delay, [this, id] {
     entries_.at(id)->timer.reset();
-    begin_again(id);
+    restart(id);
   });
   entry->order.call->on_retry(*delay);
 }
@@ -174,7 +174,7 @@ void CallQueue::failed(Id id, bool may_try_again, std::optional<std::int64_t> se
 void CallQueue::finish(Id id) {
   const std::shared_ptr<Entry> entry = std::move(entries_.at(id));
   entries_.erase(id);
-  entry->order.call->finish(entry->arrived);
+  entry->order.call->finish(entry->may_have_executed);
 }
 
 }  // namespace metaflow::net

@@ -36,11 +36,11 @@ struct CallCounters {
 };
 
 /// One call, implemented by its service. All functions are called from the loop, never from start() or cancel(). An
-/// exception of prepare(), judge() or finish() leaves the loop and ends the call, without finish() unless finish()
+/// exception of prepare(), evaluate() or finish() leaves the loop and ends the call, without finish() unless finish()
 /// threw.
-class Calling {
+class ServiceCall {
  public:
-  virtual ~Calling() = default;
+  virtual ~ServiceCall() = default;
 
   /// The request of an attempt.
   struct Prepared {
@@ -61,7 +61,7 @@ class Calling {
     std::optional<std::int64_t> delay{};  // microseconds requested by the server, apart from Retry-After
   };
   /// Evaluates the response of an attempt. Keeps the parts of it that the call needs.
-  virtual Decision judge(Response&& response) = 0;
+  virtual Decision evaluate(Response&& response) = 0;
 
   /// Called before the attempt evaluated last is retried after `delay` microseconds.
   virtual void on_retry(std::int64_t /*delay*/) {}
@@ -90,7 +90,7 @@ class CallQueue {
     stream,      // not counted in calls_at_a_time
   };
   struct Order {
-    std::unique_ptr<Calling> call{};
+    std::unique_ptr<ServiceCall> call{};
     std::string kind{};  // for the counters; empty: not counted by kind
     Lane lane = Lane::normal;
     std::optional<RetryOptions> retry{};  // nothing: those of the limits; the budget is always the queue's
@@ -116,22 +116,22 @@ class CallQueue {
     Retry retry;
     HttpTransport::Id transfer = 0;
     std::optional<base::EventLoop::Timer> timer{};
-    bool sent = false;     // at least once
-    bool running = false;  // counted in running_
-    bool arrived = false;  // a failed attempt may have been executed
-    bool delayed = false;  // waited for a token
+    bool sent = false;               // at least once
+    bool running = false;            // counted in running_
+    bool may_have_executed = false;  // a failed attempt may have been executed
+    bool delayed = false;            // waited for a token
   };
 
   void wake(std::int64_t wait = 0);
   void pump();
-  std::deque<Id>* next_line();
+  std::deque<Id>* next_queue();
   void begin(Id id);
-  void begin_again(Id id);
-  void prepared(Id id, Calling::Prepared&& what);
+  void restart(Id id);
+  void prepared(Id id, ServiceCall::Prepared&& what);
   void answered(Id id, Response&& response);
   void failed(Id id, bool may_try_again, std::optional<std::int64_t> server_delay);
   void finish(Id id);
-  void leave_place(Entry& entry);
+  void release_slot(Entry& entry);
 
   base::EventLoop& loop_;
   base::Clock& clock_;

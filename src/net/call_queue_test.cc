@@ -57,7 +57,7 @@ struct Story {
   bool may_have_executed = false;
 };
 
-class Ask : public Calling {
+class Ask : public ServiceCall {
  public:
   Ask(Story& story, std::string name) : story_(story), name_(std::move(name)) {}
 
@@ -70,7 +70,7 @@ class Ask : public Calling {
     if (!has_credentials()) return ready({.transient = true});
     ready({.request = Request{.url = name_}});
   }
-  Decision judge(Response&& response) override {
+  Decision evaluate(Response&& response) override {
     story_.statuses.push_back(response.status);
     return decide(response.status);
   }
@@ -197,7 +197,7 @@ TEST_F(CallQueueTest, AnyAnswerRefillsTheBudget) {
   Story story;
   for (int i = 0; i < 11; ++i) {
     auto ask = std::make_unique<Ask>(story, "x");
-    ask->decide = [](int) { return Calling::Decision{}; };
+    ask->decide = [](int) { return ServiceCall::Decision{}; };
     start(std::move(ask));
     answer(404);
   }
@@ -218,7 +218,7 @@ TEST_F(CallQueueTest, HonoursRetryAfter) {
 TEST_F(CallQueueTest, HonoursADelayInTheBody) {
   Story story;
   auto ask = std::make_unique<Ask>(story, "x");
-  ask->decide = [](int) { return Calling::Decision{.next = Calling::Next::retry, .delay = 7000}; };
+  ask->decide = [](int) { return ServiceCall::Decision{.next = ServiceCall::Next::retry, .delay = 7000}; };
   start(std::move(ask));
   answer(429);
   EXPECT_THAT(story.delays, ElementsAre(7500));
@@ -228,7 +228,7 @@ TEST_F(CallQueueTest, ARetryWithOtherCredentialsDoesNotCount) {
   Story story;
   auto ask = std::make_unique<Ask>(story, "x");
   ask->decide = [](int status) {
-    return Calling::Decision{.next = status == 403 ? Calling::Next::retry_now : Calling::Next::finish};
+    return ServiceCall::Decision{.next = status == 403 ? ServiceCall::Next::retry_now : ServiceCall::Next::finish};
   };
   queue().start({.call = std::move(ask), .retry = RetryOptions{.tries = 1}});
   loop_.poll();
@@ -338,7 +338,7 @@ TEST_F(CallQueueTest, ACallMayBeCancelledByItsCallbacks) {
   auto judged = std::make_unique<Ask>(story, "x");
   judged->decide = [&](int) {
     queue().cancel(id);
-    return Calling::Decision{.next = Calling::Next::retry};
+    return ServiceCall::Decision{.next = ServiceCall::Next::retry};
   };
   id = start(std::move(judged));
   answer(503);
@@ -363,7 +363,7 @@ TEST_F(CallQueueTest, ExceptionsLeaveTheLoopAndOtherCallsContinue) {
   no_keys->has_credentials = []() -> bool { throw std::runtime_error("no keys"); };
   queue().start({.call = std::move(no_keys)});
   auto bad_answer = std::make_unique<Ask>(lost, "bad");
-  bad_answer->decide = [](int) -> Calling::Decision { throw std::runtime_error("bad answer"); };
+  bad_answer->decide = [](int) -> ServiceCall::Decision { throw std::runtime_error("bad answer"); };
   queue().start({.call = std::move(bad_answer)});
   queue().start({.call = std::make_unique<Ask>(other, "other")});
   EXPECT_THROW(loop_.poll(), std::runtime_error);

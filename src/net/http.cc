@@ -38,7 +38,7 @@ struct HttpClient::Impl {
     Done done;
     bool added = false;  // was added to the multi handle
   };
-  struct Over {
+  struct Finished {
     Id id;
     Done done;
     Response response;
@@ -48,12 +48,12 @@ struct HttpClient::Impl {
   static int on_timer(CURLM*, long wait, void* self);
   void wake_after(milliseconds wait);
   void add(Entry& entry);
-  void remove(Id id, bool fine = false);
-  void catch_up();
+  void remove(Id id, bool succeeded = false);
+  void run_deferred();
   void collect();
   void deliver();
   CURL* take_handle();
-  void keep_handle(CURL* easy, bool fine);
+  void keep_handle(CURL* easy, bool succeeded);
 
   const Curl& curl_;
   HttpOptions options_;
@@ -62,9 +62,9 @@ struct HttpClient::Impl {
   CURLM* multi_ = nullptr;
   std::vector<CURL*> spare_;
   std::unordered_map<Id, Entry> transfers_;
-  std::vector<Id> new_;        // started inside a libcurl callback, which cannot add them
-  std::vector<Id> cancelled_;  // cancelled inside a libcurl callback
-  std::deque<Over> over_;      // finished, not delivered yet
+  std::vector<Id> new_;            // started inside a libcurl callback, which cannot add them
+  std::vector<Id> cancelled_;      // cancelled inside a libcurl callback
+  std::deque<Finished> finished_;  // finished, not delivered yet
   Id next_id_ = 1;
   bool inside_ = false;  // a libcurl function is running
   std::optional<steady_clock::time_point> deadline_;
@@ -159,8 +159,8 @@ CURL* HttpClient::Impl::take_handle() {
 
 /// Keeps a handle for the next transfer, but only after a success: others may leave a handle whose buffers cannot be
 /// set.
-void HttpClient::Impl::keep_handle(CURL* easy, bool fine) {
-  if (!fine || spare_.size() >= 64) {
+void HttpClient::Impl::keep_handle(CURL* easy, bool succeeded) {
+  if (!succeeded || spare_.size() >= 64) {
     curl_.easy_cleanup(easy);
     return;
   }
@@ -190,12 +190,12 @@ void HttpClient::Impl::add(Entry& entry) {
     code = CURLE_OUT_OF_MEMORY;
   }
   const Id id = entry.transfer->id();
-  over_.push_back({id, std::move(entry.done), entry.transfer->result(code)});
+  finished_.push_back({id, std::move(entry.done), entry.transfer->result(code)});
   remove(id);
   wake_after(milliseconds(0));
 }
 
-void HttpClient::Impl::remove(Id id, bool fine) {
+void HttpClient::Impl::remove(Id id, bool succeeded) {
   const auto found = transfers_.find(id);
   CURL* easy = found->second.transfer->easy();
   if (found->second.added) {
@@ -203,11 +203,11 @@ void HttpClient::Impl::remove(Id id, bool fine) {
     curl_.multi_remove_handle(multi_, easy);
   }
   transfers_.erase(found);
-  keep_handle(easy, fine);
+  keep_handle(easy, succeeded);
 }
 
 void HttpClient::Impl::cancel(Id id) {
-  std::erase_if(over_, [&](const Over& over) { return over.id == id; });
+  std::erase_if(finished_, [&](const Finished& over) { return over.id == id; });
   const auto found = transfers_.find(id);
   if (found == transfers_.end()) return;
   if (inside_) {
@@ -224,7 +224,7 @@ void HttpClient::Impl::attach(base::EventLoop& loop) {
 }
 
 /// Executes the starts and cancellations that callbacks requested while libcurl was running.
-void HttpClient::Impl::catch_up() {
+void HttpClient::Impl::run_deferred() {
   for (const Id id : std::exchange(cancelled_, {})) {
     if (transfers_.contains(id)) remove(id);
   }
@@ -235,7 +235,7 @@ void HttpClient::Impl::catch_up() {
 
 void HttpClient::Impl::drive(milliseconds wait) {
   if (inside_) throw Error(ErrorCode::internal, "An HTTP client is driven from within a body callback");
-  if (!over_.empty()) {
+  if (!finished_.empty()) {
     deliver();
     return;
   }
@@ -266,7 +266,7 @@ void HttpClient::Impl::drive(milliseconds wait) {
     }
     inside_ = false;
   }
-  catch_up();
+  run_deferred();
   collect();
   deliver();
 }
@@ -277,21 +277,21 @@ void HttpClient::Impl::collect() {
     if (message->msg != CURLMSG_DONE) continue;
     Transfer& transfer = Transfer::of(curl_, message->easy_handle);
     const Id id = transfer.id();
-    const bool fine = message->data.result == CURLE_OK;
+    const bool succeeded = message->data.result == CURLE_OK;
     if (!transfer.cancelled()) {
       Response response = transfer.result(message->data.result);
-      over_.push_back({id, std::move(transfers_.at(id).done), std::move(response)});
+      finished_.push_back({id, std::move(transfers_.at(id).done), std::move(response)});
     }
-    remove(id, fine);
+    remove(id, succeeded);
   }
 }
 
 void HttpClient::Impl::deliver() {
-  while (!over_.empty()) {
-    Over over = std::move(over_.front());
-    over_.pop_front();
+  while (!finished_.empty()) {
+    Finished over = std::move(finished_.front());
+    finished_.pop_front();
     // If a callback throws, the others are delivered later.
-    if (!over_.empty()) wake_after(milliseconds(0));
+    if (!finished_.empty()) wake_after(milliseconds(0));
     if (over.done) over.done(std::move(over.response));
   }
 }
@@ -303,7 +303,7 @@ HttpClient::Id HttpClient::start(Request request, Done done) {
   return impl_->start(std::move(request), std::move(done));
 }
 void HttpClient::cancel(Id id) { impl_->cancel(id); }
-std::size_t HttpClient::in_flight() const { return impl_->transfers_.size() + impl_->over_.size(); }
+std::size_t HttpClient::in_flight() const { return impl_->transfers_.size() + impl_->finished_.size(); }
 void HttpClient::attach(base::EventLoop& loop) { impl_->attach(loop); }
 void HttpClient::run_once(milliseconds wait) { impl_->drive(wait); }
 

@@ -78,7 +78,7 @@ struct Response;
 inline constexpr std::uint32_t kMinSpeed = 512;
 
 /// A limit for bodies without a limit of their own.
-inline constexpr std::uint64_t kEndless = ~std::uint64_t{0};
+inline constexpr std::uint64_t kUnlimited = ~std::uint64_t{0};
 
 struct Request {
   std::string method = "GET";
@@ -99,10 +99,10 @@ struct Request {
   std::uint64_t max_body = 64U << 20U;
 
   std::chrono::milliseconds connect_timeout{10'000};  // until the connection is established, including TLS
-  std::chrono::milliseconds idle_timeout{60'000};     // with less than `slowest`, rounded to seconds; 0: none
-  std::uint32_t slowest = kMinSpeed;                  // bytes per second; 1: for long periods without data
+  std::chrono::milliseconds idle_timeout{60'000};     // with less than `min_speed`, rounded to seconds; 0: none
+  std::uint32_t min_speed = kMinSpeed;                // bytes per second; 1: for long periods without data
   std::chrono::milliseconds total_timeout{0};         // 0: none
-  /// Between the first and the last byte of an answer that is collected or goes to a PieceSink: at the slowest speed
+  /// Between the first and the last byte of an answer that is collected or goes to a PieceSink: at the min_speed speed
   /// that the other limits allow it would take hours. 0: none.
   std::chrono::milliseconds answer_timeout{15 * 60'000};
 

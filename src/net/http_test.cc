@@ -197,7 +197,7 @@ TEST(Http, AnAnswerOfUnknownSizeIsLimited) {
   const Sink to_nowhere = PieceSink([](std::span<const std::byte>) {});
   for (const Sink& sink : {Sink(), to_nowhere}) {
     Response answer =
-        http.fetch({.url = server.url("/"), .sink = sink, .max_body = kEndless, .answer_timeout = milliseconds(20)});
+        http.fetch({.url = server.url("/"), .sink = sink, .max_body = kUnlimited, .answer_timeout = milliseconds(20)});
     ASSERT_TRUE(answer.failure);
     EXPECT_EQ(answer.failure->cause, Cause::timeout);
     EXPECT_THAT(answer.failure->text, HasSubstr("did not end within"));

@@ -20,7 +20,7 @@ namespace {
 
 // For both directions; a smaller buffer doubles the CPU time, a larger one gains nothing.
 constexpr long kBufferSize = 256 * 1024;
-constexpr std::size_t kMostHeaders = 256 * 1024;  // bytes of all headers of a response
+constexpr std::size_t kMaxHeaders = 256 * 1024;  // bytes of all headers of a response
 
 constexpr auto kQuickExit = static_cast<CURLoption>(CURLOPTTYPE_LONG + 322);  // CURLOPT_QUICK_EXIT
 
@@ -107,7 +107,7 @@ Transfer::Transfer(const Curl& curl, CURL* easy, HttpClient::Id id, Request requ
   set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(request_.connect_timeout.count()));
   set(CURLOPT_TIMEOUT_MS, static_cast<long>(request_.total_timeout.count()));
   if (request_.idle_timeout.count() > 0) {
-    set(CURLOPT_LOW_SPEED_LIMIT, static_cast<long>(request_.slowest));
+    set(CURLOPT_LOW_SPEED_LIMIT, static_cast<long>(request_.min_speed));
     set(CURLOPT_LOW_SPEED_TIME, static_cast<long>((request_.idle_timeout.count() + 999) / 1000));
   }
   set(CURLOPT_HEADERFUNCTION, &Transfer::on_header);
@@ -237,8 +237,8 @@ std::size_t Transfer::on_header(char* data, std::size_t, std::size_t size, void*
 void Transfer::header_line(std::string_view line) {
   header_bytes_ += line.size();
   if (!answer_began_) answer_began_ = std::chrono::steady_clock::now();
-  check_pace();
-  if (header_bytes_ > kMostHeaders) throw std::runtime_error("its headers exceed 256 KiB");
+  check_duration();
+  if (header_bytes_ > kMaxHeaders) throw std::runtime_error("its headers exceed 256 KiB");
   if (line.starts_with("HTTP/")) {  // perhaps after a "100 Continue"
     response_.headers.clear();
     const std::size_t blank = std::min(line.find(' '), line.size());
@@ -273,18 +273,18 @@ std::size_t Transfer::on_body(char* data, std::size_t, std::size_t size, void* s
   return transfer.cancelled_ ? size + 1 : size;
 }
 
-void Transfer::check_pace() {
+void Transfer::check_duration() {
   const auto limit = request_.answer_timeout;
   const bool has_room = std::holds_alternative<MemorySink>(sink_) || std::holds_alternative<FileSink>(sink_);
   if (limit.count() == 0 || has_room || std::chrono::steady_clock::now() - *answer_began_ <= limit) return;
-  took_too_long_ = true;
+  timed_out_ = true;
   throw std::runtime_error(fmt::format("the answer did not end within {} seconds", limit.count() / 1000));
 }
 
 void Transfer::take(std::span<const std::byte> bytes) {
   const std::uint64_t at = response_.received;
   response_.received += bytes.size();
-  check_pace();
+  check_duration();
   if (auto* pieces = std::get_if<PieceSink>(&sink_)) {
     if (response_.received > request_.max_body)
       throw std::runtime_error(fmt::format("the body exceeds {} bytes", request_.max_body));
@@ -353,9 +353,9 @@ int Transfer::on_seek(void* self, curl_off_t offset, int origin) {
 Response Transfer::result(CURLcode code) {
   if (setup_ != CURLE_OK) code = setup_;
   if (code == CURLE_OK) return std::move(response_);
-  Failure failure{.cause = took_too_long_ ? Cause::timeout : cause_of(code, response_.status >= 200)};
+  Failure failure{.cause = timed_out_ ? Cause::timeout : cause_of(code, response_.status >= 200)};
   std::string_view why = error_.data();
-  if ((failure.cause == Cause::sink || took_too_long_) && !sink_error_.empty()) why = sink_error_;
+  if ((failure.cause == Cause::sink || timed_out_) && !sink_error_.empty()) why = sink_error_;
   if (failure.cause == Cause::body && !body_error_.empty()) why = body_error_;
   if (why.empty()) why = curl_.easy_strerror(code);
   failure.text = fmt::format("{} {}: {}", request_.method, printable_url(request_.url), why);

@@ -45,7 +45,7 @@ class Transfer {
   static int on_seek(void* self, curl_off_t offset, int origin);
   void header_line(std::string_view line);
   void take(std::span<const std::byte> bytes);
-  void check_pace();
+  void check_duration();
   std::size_t read(std::span<std::byte> into);
 
   const Curl& curl_;
@@ -60,7 +60,7 @@ class Transfer {
   std::uint64_t sent_ = 0;
   std::size_t header_bytes_ = 0;  // received
   std::optional<std::chrono::steady_clock::time_point> answer_began_;
-  bool took_too_long_ = false;
+  bool timed_out_ = false;
   curl_slist* headers_ = nullptr;
   curl_slist* connect_to_ = nullptr;
   CURLcode setup_ = CURLE_OK;

@@ -87,7 +87,7 @@ struct S3Client::Engine {
   net::CallQueue queue;  // gone first: with it all that calls back
 };
 
-class S3Client::Running : public net::Calling {
+class S3Client::Running : public net::ServiceCall {
  public:
   Running(S3Client& client, S3Request request, std::function<void(S3Response&&)> done)
       : client_(client), request_(std::move(request)), done_(std::move(done)) {}
@@ -99,7 +99,7 @@ class S3Client::Running : public net::Calling {
     });
   }
 
-  Decision judge(net::Response&& plain) override {
+  Decision evaluate(net::Response&& plain) override {
     response_ = S3Response{std::move(plain)};
     if (!response_.failure && !response_.body.empty() && (!response_.ok() || request_.method != "GET"))
       read_error(response_);
@@ -152,7 +152,7 @@ class S3Client::Running : public net::Calling {
                                    .choose_sink = request_.choose_sink,
                                    .idle_timeout = milliseconds(30'000),
                                    // What a POST begins or ends may take the server its time.
-                                   .slowest = request_.method == "POST" ? 1U : net::kMinSpeed,
+                                   .min_speed = request_.method == "POST" ? 1U : net::kMinSpeed,
                                    .tls = client_.options_.tls}});
   }
 

@@ -126,7 +126,7 @@ ServiceOptions service_options(const base::Settings& settings) {
   return options;
 }
 
-class ServiceClient::Running : public net::Calling {
+class ServiceClient::Running : public net::ServiceCall {
  public:
   Running(ServiceClient& client, ServiceRequest request, Done done)
       : client_(client), request_(std::move(request)), done_(std::move(done)) {}
@@ -140,7 +140,7 @@ class ServiceClient::Running : public net::Calling {
     ready({.request = std::move(request)});
   }
 
-  Decision judge(net::Response&& plain) override {
+  Decision evaluate(net::Response&& plain) override {
     answer_ = ServiceAnswer{std::move(plain)};
     if (!answer_.failure) answer_.json = parse_answer(answer_.body);
     answer_.tries = tries_;

@@ -81,7 +81,7 @@ std::optional<std::int64_t> asked_pause(const net::Response& response) {
   return seconds * 1'000'000;
 }
 
-class Transport::Running : public net::Calling {
+class Transport::Running : public net::ServiceCall {
  public:
   Running(Transport& transport, Call call, Done done)
       : transport_(transport), call_(std::move(call)), done_(std::move(done)) {
@@ -100,7 +100,7 @@ class Transport::Running : public net::Calling {
     });
   }
 
-  Decision judge(net::Response&& response) override {
+  Decision evaluate(net::Response&& response) override {
     if (response.ok()) {
       answer_ = {.body = std::move(response.body)};
       return {};
@@ -138,7 +138,7 @@ class Transport::Running : public net::Calling {
                          .headers = identity.headers,
                          .max_body = call_.max_body,
                          .idle_timeout = call_.idle_timeout,
-                         .slowest = call_.sink ? 1U : net::kMinSpeed,
+                         .min_speed = call_.sink ? 1U : net::kMinSpeed,
                          .answer_timeout = call_.answer_timeout,
                          .tls = identity.tls,
                          .proxy = identity.proxy};

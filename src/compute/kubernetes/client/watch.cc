@@ -185,7 +185,7 @@ void Watch::State::start_watch() {
                .tries = 1,
                .idle_timeout = options.idle_timeout,
                .answer_timeout = std::chrono::seconds(seconds + kLate),
-               .max_body = net::kEndless};
+               .max_body = net::kUnlimited};
   began = api.transport().clock().monotonic_microseconds();
   const auto self = shared_from_this();
   request.sink = [self](std::span<const std::byte> bytes) { self->take(bytes); };
