@@ -290,15 +290,15 @@ bool make_directory(const std::string& path) {
     make_directories(directory_of(path));
     return make_directory(path);
   }
-  throw_errno("make the directory", path, errno);
+  throw_errno("create the directory", path, errno);
 }
 
 void make_directories(const std::string& path) {
   if ((!fails_at("mkdir") && ::mkdir(path.c_str(), 0777) == 0) || errno == EEXIST) return;
   const std::string parent = directory_of(path);
-  if (errno != ENOENT || parent == path) throw_errno("make the directory", path, errno);
+  if (errno != ENOENT || parent == path) throw_errno("create the directory", path, errno);
   make_directories(parent);
-  if (::mkdir(path.c_str(), 0777) != 0 && errno != EEXIST) throw_errno("make the directory", path, errno);
+  if (::mkdir(path.c_str(), 0777) != 0 && errno != EEXIST) throw_errno("create the directory", path, errno);
 }
 
 bool exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }

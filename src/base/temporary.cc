@@ -47,7 +47,7 @@ SpoolFile make_temporary_file(std::uint64_t size) {
 std::string make_temporary_directory(const std::string& prefix) {
   return make_somewhere([&prefix](const std::string& place) {
     std::string name = place + "/" + prefix + "XXXXXX";
-    if (::mkdtemp(name.data()) == nullptr) throw_errno("make a directory like", name, errno);
+    if (::mkdtemp(name.data()) == nullptr) throw_errno("create a directory like", name, errno);
     return name;
   });
 }

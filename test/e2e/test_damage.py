@@ -136,7 +136,7 @@ def test_read_only_directory(cli):
         cli.directory.chmod(0o500)
         result = cli("sweep", "run")
     assert result.status == 1
-    assert re.search(r"Data store error:\n    Cannot make the directory '.*':", result.err), result
+    assert re.search(r"Data store error:\n    Cannot create the directory '.*':", result.err), result
 
 
 def test_full_disk(cli):
