@@ -136,12 +136,12 @@ TEST_F(SettingsTest, Profiles) {
   create_file(root_ + "/home/.metaflowconfig/config_team.json", R"({"METAFLOW_A": "team"})");
   set("METAFLOW_PROFILE", "team");
   EXPECT_EQ(Settings().get("A"), "team");
-  set("METAFLOW_PROFILE", "nobody");
+  set("METAFLOW_PROFILE", "missing");
   try {
     Settings settings;
     FAIL();
   } catch (const Error& error) {
-    EXPECT_THAT(error.what(), HasSubstr("METAFLOW_PROFILE 'nobody'"));
+    EXPECT_THAT(error.what(), HasSubstr("METAFLOW_PROFILE 'missing'"));
   }
 }
 

@@ -29,7 +29,7 @@ std::shared_future<void>& lookup_may_end() {
 /// The system's function, except for one name. The program exports it (test/CMakeLists.txt), so that libcurl calls it.
 extern "C" int getaddrinfo(const char* node, const char* service, const addrinfo* hints, addrinfo** result) {
   static const auto system = reinterpret_cast<decltype(&::getaddrinfo)>(::dlsym(RTLD_NEXT, "getaddrinfo"));
-  if (node != nullptr && std::string_view(node) == "nobody-answers.invalid") {
+  if (node != nullptr && std::string_view(node) == "no-answer.invalid") {
     ++lookups;
     lookup_may_end().wait();
     return EAI_AGAIN;
@@ -59,7 +59,7 @@ TEST(Resolver, AnEndedTransferDoesNotWaitForTheResolver) {
     HttpClient http;
     http.attach(loop);
     std::optional<Response> late;
-    const Request request{.url = "http://nobody-answers.invalid/", .proxy = ""};
+    const Request request{.url = "http://no-answer.invalid/", .proxy = ""};
     Request hasty = request;
     hasty.connect_timeout = std::chrono::milliseconds(1);
     const HttpClient::Id cancelled = http.start(request, [](Response&&) { FAIL() << "cancelled"; });
