@@ -221,7 +221,7 @@ def test_timeout_of_a_task_that_blocks_all_signals(cli, client):
     [
         ("linear", "retry:times=5", "Decorator 'retry': The maximum number of retries is @retry(times=4)."),
         ("linear", "retry:times=-1", "Decorator 'retry': times must be at least 0"),
-        ("linear", "retry:minutes_between_retries=-1", "Decorator 'retry': minutes_between_retries is from 0"),
+        ("linear", "retry:minutes_between_retries=-1", "Decorator 'retry': minutes_between_retries must be from 0"),
         ("linear", "timeout", "Decorator 'timeout': Specify a duration for @timeout."),
         ("linear", "timeout:", "Decorator 'timeout': Specify a duration for @timeout."),
         ("linear", "timeout:seconds=0", "Decorator 'timeout': Specify a duration for @timeout."),
