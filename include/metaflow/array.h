@@ -17,7 +17,7 @@ namespace metaflow {
 
 namespace detail {
 
-/// numpy's letter for the type of an element, 0 for what is none.
+/// numpy's letter for the type of an element; 0 for a type that is not an element type.
 template <class T>
 inline constexpr char kElementType = kNumberType<T>;
 template <>
@@ -31,22 +31,22 @@ concept Element = std::is_trivially_copyable_v<T> && kElementType<T> != '\0' && 
 /// The untyped part of an Array. Reading is safe from several threads.
 class ArrayData {
  public:
-  // These make one in the library: std::make_shared costs a flow 50 ms of compilation each time.
+  // Out-of-line factories: instantiating std::make_shared costs a flow 50 ms of compilation each time.
   static std::shared_ptr<ArrayData> refer_to(std::shared_ptr<const StoredValue> stored);
   static std::shared_ptr<ArrayData> read(const Value& value, const Place& place, char type, std::size_t item_size);
   static std::shared_ptr<ArrayData> zeros(std::vector<std::size_t> shape, std::size_t item_size);
   static std::shared_ptr<ArrayData> sharing(std::vector<std::size_t> shape, std::size_t item_size, std::byte* data,
                                             std::shared_ptr<void> owner);
 
-  /// Not read yet.
+  /// Refers to a stored value, which is not read yet.
   explicit ArrayData(std::shared_ptr<const StoredValue> stored);
   /// Zeros in memory, 64-byte aligned. Throws Error{out_of_memory}.
   ArrayData(std::vector<std::size_t> shape, std::size_t item_size);
-  /// Memory that `owner` keeps.
+  /// Elements in memory that `owner` keeps alive.
   ArrayData(std::vector<std::size_t> shape, std::size_t item_size, std::byte* data, std::shared_ptr<void> owner);
-  /// The elements of `base`, which is loaded, in another shape.
+  /// The elements of `base`, which must be loaded, in another shape.
   ArrayData(std::vector<std::size_t> shape, std::shared_ptr<ArrayData> base);
-  /// Zeros in a file beside the store of the running task (outside of a task: in the temporary directory), mapped.
+  /// Zeros in a mapped file, beside the store of the running task. Outside a task: in the temporary directory.
   static std::shared_ptr<ArrayData> on_disk(char type, std::vector<std::size_t> shape, std::size_t item_size);
   ~ArrayData();
   ArrayData(const ArrayData&) = delete;
@@ -61,10 +61,10 @@ class ArrayData {
   const StoredValue* stored() const { return stored_.get(); }
   const std::shared_ptr<void>& owner() const { return owner_; }
 
-  /// Memory that may be written: this, if it is ours alone and writable, else a copy.
+  /// Writable memory: this object's if it is unshared and writable, else a copy.
   static std::byte* writable(std::shared_ptr<ArrayData>& data);
 
-  /// The file an on_disk array lives in, as a whole payload; -1 for others.
+  /// Descriptor of the file of an on_disk array, which is a complete payload; -1 for other arrays.
   int spool_file() const { return spool_file_; }
 
   void assign(const Value& value, const Place& place, char type, std::size_t item_size,
@@ -79,12 +79,12 @@ class ArrayData {
   std::byte* data_ = nullptr;
   std::size_t bytes_ = 0;
   std::shared_ptr<void> owner_;
-  std::shared_ptr<ArrayData> base_;  // whose memory this is, if it is another shape of that
+  std::shared_ptr<ArrayData> base_;  // owner of the memory, if this is a reshaped view
   bool read_only_ = false;
   int spool_file_ = -1;
 };
 
-/// What an Array is that was moved from: one dimension, no elements.
+/// The state of an Array after a move: one dimension, no elements.
 std::shared_ptr<ArrayData> no_array_data() noexcept;
 
 std::size_t element_count(std::span<const std::size_t> shape);
@@ -95,9 +95,9 @@ std::size_t element_count(std::span<const std::size_t> shape);
 
 /// An n-dimensional array of numbers in row-major order, 64-byte aligned when it comes from the store.
 ///
-/// As an artifact it costs nothing until it is touched: the step that reads it maps the file, a step that does not
-/// passes the reference on. Copies share the elements. Reading goes through data(), span(), [] and (); writing goes
-/// through edit(), which copies first if the elements are shared. Reading is safe from several threads, edit() is not.
+/// An artifact of this type costs nothing until it is used: a step that reads it maps the file, a step that does not
+/// read it passes the reference on. Copies share the elements. Read with data(), span(), [] and (); write with edit(),
+/// which copies first if the elements are shared. Reading is safe from several threads, edit() is not.
 ///
 ///   auto grid = mf::Array<double>::zeros({rows, columns});
 ///   auto cells = grid.edit();                         // std::span<double>
@@ -123,12 +123,12 @@ class Array {
     vector_ = std::exchange(other.vector_, nullptr);
     return *this;
   }
-  /// The elements themselves, in one dimension: Array<double>{1, 2, 3}.
+  /// The given elements, in one dimension: Array<double>{1, 2, 3}.
   Array(std::initializer_list<T> values) : Array(Zeros{}, Shape{values.size()}) {
     T* into = edit().data();
     for (const T& value : values) *into++ = value;
   }
-  /// Takes the memory of the vector over; nothing is copied.
+  /// Takes ownership of the vector's memory; nothing is copied.
   Array(std::vector<T>&& values)
     requires(!std::same_as<T, bool>)
       : Array(std::move(values), Shape{}) {}
@@ -153,7 +153,7 @@ class Array {
     if (!values.empty()) std::memcpy(array.edit().data(), values.data(), values.size_bytes());
     return array;
   }
-  /// Shares memory that somebody else allocated; `owner` is released when the last copy is gone.
+  /// Shares memory allocated elsewhere; `owner` is released when the last copy is destroyed.
   static Array sharing(std::span<T> values, Shape shape, std::shared_ptr<void> owner) {
     if (detail::element_count(shape) != values.size()) detail::throw_bad_shape(shape, values.size());
     Array array;
@@ -161,7 +161,7 @@ class Array {
                                              std::move(owner));
     return array;
   }
-  /// Zeros in a mapped file: for arrays larger than memory. Saving such an array writes nothing again.
+  /// Zeros in a mapped file: for arrays larger than memory. Saving such an array does not write it again.
   static Array on_disk(const Shape& shape) {
     Array array;
     array.data_ = detail::ArrayData::on_disk(detail::kElementType<T>, shape, sizeof(T));
@@ -185,7 +185,7 @@ class Array {
     return data()[offset(std::array<std::size_t, sizeof...(Index)>{static_cast<std::size_t>(index)...})];
   }
 
-  /// The elements of row r: everything below index r of the first dimension.
+  /// The elements of row r: all elements whose first index is r.
   std::span<const T> row(std::size_t r) const {
     const auto dims = shape();
     if (dims.empty() || r >= dims[0]) detail::throw_out_of_range(dims, std::span(&r, 1));
@@ -193,7 +193,7 @@ class Array {
     return span().subspan(r * width, width);
   }
 
-  /// The elements, to be written. Valid until the array is copied, assigned or edited again.
+  /// The elements for writing. Valid until the array is copied, assigned or edited again.
   std::span<T> edit() {
     loaded();
     auto* bytes = detail::ArrayData::writable(data_);
@@ -210,7 +210,7 @@ class Array {
     return array;
   }
 
-  /// The elements as a vector: moved out where this array was made from one and is its only owner, else copied.
+  /// The elements as a vector: moved out if the array was made from a vector and is its only owner, else copied.
   std::vector<T> to_vector() && {
     loaded();
     if (vector_ != nullptr && data_.use_count() == 1 && data_->owner() == vector_ && vector_.use_count() == 2) {
@@ -248,10 +248,10 @@ class Array {
   }
 
   std::shared_ptr<detail::ArrayData> data_;
-  std::shared_ptr<std::vector<T>> vector_;  // what data_ points into, if it was made from a vector
+  std::shared_ptr<std::vector<T>> vector_;  // the vector that data_ points into, if there is one
 };
 
-/// Library access to what an Array refers to.
+/// Library access to the storage of an Array.
 template <class T>
 struct ArrayAccess {
   static void attach(Array<T>& array, std::shared_ptr<const detail::StoredValue> stored) {

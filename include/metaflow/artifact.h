@@ -1,4 +1,4 @@
-// Data members of a flow that are not simply values: read only when touched, or never stored.
+// Data members of a flow that are read only when used, or never stored.
 #pragma once
 
 #include <memory>
@@ -10,7 +10,7 @@
 
 namespace metaflow {
 
-/// A member that is not an artifact: it starts anew in every task. For handles, caches, file descriptors, GPU contexts.
+/// A member that is not an artifact: every task gets a fresh one. For handles, caches, file descriptors, GPU contexts.
 template <class T>
 class Transient {
  public:
@@ -26,20 +26,20 @@ class Transient {
   T value_{};
 };
 
-/// An artifact that is read from the store when it is first touched, and passed on by reference when it is not. Reading
-/// is safe from several threads. Copies share the value.
+/// An artifact that is read from the store on first use, and passed on by reference if it is not used. Reading is safe
+/// from several threads. Copies share the value.
 template <class T>
 class Lazy {
  public:
-  // Whether a T can be stored is asked where the whole flow is known (detail/check.h), and not here: a struct that is
-  // declared inside the flow is complete only there.
+  // detail/check.h checks that a T can be stored, not this class: a struct declared inside the flow is complete only
+  // there.
   Lazy() : state_(std::make_shared<State>()) { state_->loaded.set_done(); }
   Lazy(T value) : state_(std::make_shared<State>()) {
     state_->value = std::move(value);
     state_->loaded.set_done();
   }
 
-  /// Replaces the value: `report = {1, 2, 3}`. What was stored is not read.
+  /// Replaces the value: `report = {1, 2, 3}`. The stored value is not read.
   template <class U = T>
     requires(!std::is_same_v<std::remove_cvref_t<U>, Lazy> && std::is_convertible_v<U, T>)
   Lazy& operator=(U&& value) {
@@ -49,7 +49,7 @@ class Lazy {
   const T& operator*() const { return load(); }
   const T* operator->() const { return &load(); }
 
-  /// The value, to be changed: it will be saved anew. Not thread-safe.
+  /// The value for writing: it will be saved anew. Not thread-safe.
   T& edit() {
     load();
     if (state_.use_count() > 1) {
@@ -86,7 +86,7 @@ class Lazy {
   std::shared_ptr<State> state_;
 };
 
-/// Library access to what a Lazy refers to.
+/// Library access to the storage of a Lazy.
 template <class T>
 struct LazyAccess {
   static void attach(Lazy<T>& lazy, const std::shared_ptr<const detail::StoredValue>& stored) {

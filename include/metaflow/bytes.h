@@ -1,4 +1,4 @@
-// Text that is no text: bytes in Python.
+// Binary data: bytes in Python.
 #pragma once
 
 #include <string>
@@ -6,7 +6,7 @@
 
 namespace metaflow {
 
-/// Text that need not be UTF-8; bytes in Python.
+/// A string that need not be UTF-8; bytes in Python.
 struct Bytes : std::string {
   using std::string::string;
   Bytes(std::string text) : std::string(std::move(text)) {}

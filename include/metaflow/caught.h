@@ -7,16 +7,16 @@
 
 namespace metaflow {
 
-/// Why a task failed whose failure was caught. In Python: a MetaflowExceptionWrapper, with the attributes exception,
-/// type and stacktrace.
+/// Why a task failed whose failure was caught by catch_. In Python: a MetaflowExceptionWrapper, with the attributes
+/// exception, type and stacktrace.
 struct CaughtException {
   std::string type;        // "std::out_of_range", or one of those below
   std::string exception;   // the message, what()
   std::string stacktrace;  // lines
 
-  /// CaughtException::type when the process of a task died.
+  /// CaughtException::type if the process of the task died.
   static constexpr const char* kProcessDied = "metaflow.plugins.catch_decorator.FailureHandledByCatch";
-  /// CaughtException::type when the time was up.
+  /// CaughtException::type if the attempt timed out.
   static constexpr const char* kTimedOut = "metaflow.plugins.timeout_decorator.TimeoutException";
 };
 

@@ -1,13 +1,13 @@
-// Reading runs: what ran, what came out, what was printed. Works on runs of C++ and of Python flows alike.
+// Reading runs: their steps, tasks, artifacts and logs. Works on runs of C++ and of Python flows alike.
 //
 //   mf::client::Client client;                                    // the store and the namespace of this user
 //   auto run = client.flow("BigSum").latest_successful_run();
 //   double sum = run->artifact("sum").as<double>();
 //   for (const auto& task : run->step("start").tasks()) std::cout << task.out();
 //
-// Objects are small handles on a store: cheap to copy, nothing is kept in memory, every question reads the store as it
-// is then. What does not exist is an Error{not_found}; a store that cannot be read an Error{data_store}. Not
-// thread-safe; give every thread a Client of its own.
+// Objects are small handles on a store and cheap to copy. They cache nothing: every call reads the current state of the
+// store. An object that does not exist is an Error{not_found}; a store that cannot be read is an Error{data_store}. Not
+// thread-safe; give every thread its own Client.
 #pragma once
 
 #include <chrono>
@@ -24,15 +24,15 @@
 
 namespace metaflow::client {
 
-class Connection;  // the store, shared by the objects
+class Connection;  // the store, shared by all objects
 
 using Time = std::chrono::system_clock::time_point;
 
 struct ClientOptions {
   std::string root{};  // the .metaflow directory; empty: found as the command line finds it, or the metadata service if
-                       // METAFLOW_DEFAULT_METADATA says so
+                       // METAFLOW_DEFAULT_METADATA selects it
   std::optional<std::string>
-      name_space{};  // runs without this tag are not seen; empty text: all are; default: "user:" and the user
+      name_space{};  // only runs with this tag are visible; empty: all runs; default: "user:" and the user
 };
 
 class Flow;
@@ -44,11 +44,11 @@ class Task;
 class Artifact {
  public:
   const std::string& name() const { return name_; }
-  /// What addresses the bytes: equal keys, equal values.
+  /// The content address of the bytes: equal keys mean equal values.
   const std::string& key() const { return key_; }
   Time created_at() const { return created_at_; }
 
-  /// The value as it is, and as a C++ type; see Value::as.
+  /// The value as stored, and as a C++ type; see Value::as.
   Document value() const;
   template <class T>
   T as() const {
@@ -70,11 +70,11 @@ class Artifact {
   std::string flow_;
   std::string name_;
   std::string key_;
-  std::string place_;  // of the blob, "s3://bucket/prefix"; empty: the local store
+  std::string place_;  // where the blob is: "s3://bucket/prefix"; empty: the local store
   Time created_at_;
 };
 
-/// Something that the system noted about a task.
+/// A metadata field that Metaflow recorded about a task.
 struct Metadatum {
   std::string name;
   std::string value;
@@ -83,7 +83,7 @@ struct Metadatum {
   Time created_at;
 };
 
-/// What ended a task that failed.
+/// The exception that ended a failed task.
 struct Exception {
   std::string type;
   std::string message;
@@ -102,17 +102,17 @@ class Task {
   const std::string& step() const { return step_; }
   std::string pathspec() const { return flow_ + "/" + run_ + "/" + step_ + "/" + id_; }
   Time created_at() const { return created_at_; }
-  /// When the last attempt ended, also if by an exception; not if its process was killed.
+  /// End of the last attempt, including one that threw; nothing if its process was killed.
   std::optional<Time> finished_at() const;
-  /// Its step has run to its end.
+  /// True if the step ran to its end.
   bool finished() const;
   bool successful() const;
-  /// The attempt that artifacts and logs are those of: the last one, or the one that attempt(n) chose.
+  /// The attempt whose artifacts and logs this object shows: the last one, or the one selected by attempt(n).
   int current_attempt() const;
-  /// The same task with the eyes on one attempt.
+  /// The same task, showing one attempt.
   Task attempt(int attempt) const;
 
-  /// In the order of names, without those whose name begins with '_' unless `all`.
+  /// Sorted by name; artifacts whose name begins with '_' only if `all`.
   std::vector<Artifact> artifacts(bool all = false) const;
   bool has(const std::string& artifact) const;
   Artifact artifact(const std::string& name) const;
@@ -152,10 +152,10 @@ class Step {
   const std::string& id() const { return id_; }
   std::string pathspec() const { return flow_ + "/" + run_ + "/" + id_; }
   Time created_at() const { return created_at_; }
-  /// In the order in which they were begun.
+  /// In the order of their start.
   std::vector<Task> tasks() const;
   Task task(const std::string& id) const;
-  /// The only one, or the one that was begun last.
+  /// The only task, or the one that started last.
   Task task() const;
 
  private:
@@ -178,17 +178,17 @@ class Run {
   bool finished() const;
   bool successful() const;
 
-  /// All tags, those of users, those of the system. Sorted.
+  /// All tags, both user and system tags. Sorted.
   std::vector<std::string> tags() const;
   const std::vector<std::string>& user_tags() const { return user_tags_; }
   const std::vector<std::string>& system_tags() const { return system_tags_; }
 
-  /// In the order in which they were begun.
+  /// In the order of their start.
   std::vector<Step> steps() const;
   Step step(const std::string& name) const;
-  /// The task of the last step, if the run has come so far.
+  /// The task of the last step, if the run has reached it.
   std::optional<Task> end_task() const;
-  /// An artifact of the last step. Throws Error{not_found} if the run has not come so far.
+  /// An artifact of the last step. Throws Error{not_found} if the run has not reached it.
   Artifact artifact(const std::string& name) const;
   /// The parameters by name.
   std::map<std::string, Artifact> parameters() const;
@@ -209,7 +209,7 @@ class Run {
 class Flow {
  public:
   const std::string& id() const { return id_; }
-  /// The newest first. `tags`: only runs that have all of these.
+  /// The newest first. `tags`: only runs that have all of these tags.
   std::vector<Run> runs(const std::vector<std::string>& tags = {}) const;
   Run run(const std::string& id) const;
   std::optional<Run> latest_run() const;
@@ -221,7 +221,7 @@ class Flow {
   std::string id_;
 };
 
-/// The way in.
+/// The entry point.
 class Client {
  public:
   explicit Client(const ClientOptions& options = {});

@@ -4,7 +4,7 @@
 //   std::complex<float or double>                     complex
 //   std::string (UTF-8), std::filesystem::path        str
 //   mf::Bytes, std::vector<std::byte>                 bytes
-//   vector, array, deque, list                        list (a numpy.ndarray is read, too)
+//   vector, array, deque, list                        list (a numpy.ndarray can be read, too)
 //   map, unordered_map / set, unordered_set           dict / set
 //   pair, tuple                                       tuple
 //   optional, variant                                 None or the value, the value held
@@ -12,10 +12,10 @@
 //   mf::Array<T>                                      numpy.ndarray
 //   aggregates of these                               dict by member name
 //
-// and every type with a Codec. Reading never narrows silently: a value that does not fit is an Error that says where
-// and why. (A Python float read as a C++ float is rounded to the nearest one; beyond its range is an error.)
+// and every type with a Codec. Reading never narrows silently: a value that does not fit is an Error that states which
+// value and why. (A Python float read as a C++ float is rounded to the nearest; beyond its range it is an error.)
 //
-// Standard types are recognised by their shape, so that this header includes few of them.
+// Standard types are recognised by their shape, so that this header includes few headers.
 #pragma once
 
 #include <map>
@@ -46,7 +46,7 @@ struct Codec;
 
 namespace detail {
 
-/// Whether a stored value can be read as a T. If not, this says so.
+/// Whether a stored value can be read as a T. If not, a static_assert fails.
 template <class T, bool fine = Storable<T>>
 consteval bool readable() {
   static_assert(fine, "metaflow: no stored value can be read as this type");
@@ -70,14 +70,14 @@ struct ForeachItems<T> {
 template <class T>
 concept Fannable = requires { typename ForeachItems<T>::Item; };
 
-/// Stands for a value where a static_assert has said that there is none; fits everywhere, so that it is all that is
-/// said.
-struct Misfit {
+/// Stands for a value after a failed static_assert. Converts to everything, so that the compiler reports that one
+/// failure only.
+struct AnyConvertible {
   template <class T>
   operator T() const;
 };
 
-// What the library has compiled already.
+// Instantiated in the library.
 extern template struct Coder<bool>;
 extern template struct Coder<char>;
 extern template struct Coder<short>;

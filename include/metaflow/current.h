@@ -1,4 +1,4 @@
-// What a step can know of the task that it runs in.
+// The running task, as its step sees it.
 #pragma once
 
 #include <map>
@@ -13,7 +13,7 @@ namespace metaflow {
 
 namespace detail {
 
-/// Whether a data member of this type is a range. If not, this says so.
+/// Whether a data member of this type is a range. If not, a static_assert fails.
 template <class V, bool fine = Fannable<V>>
 consteval bool names_range() {
   static_assert(fine, "metaflow: current().input names the range of a foreach: current().input(&Flow::items)");
@@ -38,31 +38,32 @@ struct Current {
   std::string step_name;
   std::string task_id;
   int retry_count = 0;        // the attempt: 0 for the first
-  std::string origin_run_id;  // of a resumed run; else empty
+  std::string origin_run_id;  // the resumed run; empty in a run that was not resumed
   std::string namespace_;     // "user:me"
   std::string username;
   std::vector<std::string> tags;
   std::vector<std::string> parameter_names;
   std::vector<ForeachFrame> foreach_stack;  // outermost first
 
-  // Of a flow that belongs to a project (FlowSpec); else empty and false.
+  // Set if the flow belongs to a project (FlowSpec); else empty and false.
   std::string project_name;
   std::string branch_name;        // "user.me", with --branch "test.B", with --production "prod", with both "prod.B"
   std::string project_flow_name;  // "risk.user.me.BigSum"
   bool is_user_branch = false;    // neither --branch nor --production was given
   bool is_production = false;
 
-  /// The cores that parallel_map uses: what the step asked for with `resources`, at most what affinity and control
-  /// groups give.
+  /// The cores that parallel_map uses: the cpus that the step requests with `resources`, limited by CPU affinity and
+  /// control groups.
   unsigned cpus() const;
 
   /// "BigSum/17/start/1"
   std::string pathspec() const;
 
-  /// The position in the innermost foreach around the step; nothing outside of any.
+  /// The position in the innermost foreach around the step; nothing outside a foreach.
   std::optional<std::size_t> index() const;
 
-  /// The item of the innermost foreach around the step; `T` as in the range. Throws Error{not_found} outside of any.
+  /// The item of the innermost foreach around the step; `T` is its type in the range. Throws Error{not_found} outside a
+  /// foreach.
   template <class T>
   T input() const {
     T item{};
@@ -80,16 +81,16 @@ struct Current {
       detail::decode(read_item(name).root(), detail::Place{nullptr, name, 0}, item);
       return item;
     } else {
-      return detail::Misfit{};
+      return detail::AnyConvertible{};
     }
   }
 
  private:
-  /// Of the foreach over this artifact; the innermost if empty.
+  /// The item of the foreach over this artifact; of the innermost foreach if empty.
   Document read_item(std::string_view variable) const;
 };
 
-/// The task that this process executes. Throws Error{invalid_command} outside of a step.
+/// The task that this process executes. Throws Error{invalid_command} outside a step.
 const Current& current();
 
 }  // namespace metaflow

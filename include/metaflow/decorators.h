@@ -1,4 +1,4 @@
-// Decorators: what a step asks of the system that executes it. Plain structs, given to mf::step or, by name, to --with.
+// Decorators: requests of a step to the system that runs it. Plain structs, given to mf::step or, by name, to --with.
 #pragma once
 
 #include <map>
@@ -25,7 +25,7 @@ std::string name_of_member(T Flow::*member);
 
 }  // namespace detail
 
-/// What a task needs: a hint, which takes effect through a decorator that names a platform (`--with
+/// What a task needs. A hint only: a decorator that selects a platform applies it (`--with
 /// resources:cpu=4,memory=8000`).
 struct resources {
   double cpu = 1;                      // cores
@@ -40,27 +40,27 @@ struct environment {
   std::map<std::string, std::string> vars{};
 };
 
-/// Tries a task again that failed, for whatever reason: an exception, a signal, a timeout.
+/// Retries a failed task, whatever the reason: an exception, a signal, a timeout.
 struct retry {
-  int times = 3;  // besides the first try; at most 4
-  /// No worker waits for it. Nothing: none on this machine, 2 minutes on others.
+  int times = 3;  // besides the first attempt; at most 4
+  /// Delay before a retry; occupies no worker. Default: none for local tasks, 2 minutes for remote ones.
   std::optional<double> minutes_between_retries{};
 };
 
-/// Stops a try that takes longer than the sum of these. Counts as a failure: retry and catch_ apply.
+/// Stops an attempt that takes longer than the sum of these. Counts as a failure: retry and catch_ apply.
 struct timeout {
   double seconds = 0;
   double minutes = 0;
   double hours = 0;
 };
 
-/// An artifact that no member of the flow holds, by its name: readers in Python see it, the steps do not.
+/// An artifact that is not a member of the flow: readers in Python see it, the steps do not.
 struct for_python {
   std::string name;
 };
 
-/// Which artifact holds what catch_ has caught: a member of the flow, `&Sweep::problem`; `mf::for_python{"problem"}`;
-/// or none.
+/// The artifact that holds the exception that catch_ caught: a member of the flow, `&Sweep::problem`;
+/// `mf::for_python{"problem"}`; or none.
 class caught_artifact {
  public:
   caught_artifact() = default;
@@ -94,14 +94,14 @@ struct Codec<caught_artifact> {
   static caught_artifact load(std::string name) { return for_python{std::move(name)}; }
 };
 
-/// Lets the run go on when the last try of a task has failed. The task keeps what the step had set before it threw, or
-/// its time was up; if its process died, what it began with.
+/// Lets the run continue after the last attempt of a task failed. The task keeps what the step had set before it threw
+/// or timed out; if its process died, it keeps the values that it started with.
 struct catch_ {
-  caught_artifact var{};        // holds a CaughtException, or nothing if the step succeeded
+  caught_artifact var{};        // set to a CaughtException; nothing if the step succeeded
   bool print_exception = true;  // in the log of the task
 };
 
-/// Executes on this machine, and honours `resources` here: a task starts when its cores, memory and GPUs are free.
+/// Runs the step on this machine and applies `resources`: a task starts when its cores, memory and GPUs are free.
 struct local {
   bool enforce = false;  // the memory of `resources` is a hard limit
 };

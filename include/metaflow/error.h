@@ -7,19 +7,19 @@
 
 namespace metaflow {
 
-/// What went wrong, for code that wants to react. Each code has a headline, the first line of what a user sees, and an
-/// exit status: 2 for `usage`, 1 for the others.
+/// The kind of an error, for code that reacts to it. Each code has a headline, the first line of what a user sees, and
+/// an exit code: 2 for `usage`, 1 for the others.
 enum class ErrorCode {
-  usage,              // the command line itself is wrong: unknown option, missing argument
-  invalid_command,    // well-formed, but cannot be done as asked
+  usage,              // the command line is invalid: unknown option, missing argument
+  invalid_command,    // a valid command line whose command cannot be executed
   invalid_flow,       // the graph, a decorator or a parameter of the flow breaks a rule
   unknown_decorator,  // --with names a decorator that does not exist
   unknown_attribute,  // a decorator has no such attribute
-  invalid_value,      // a value does not fit the type that it is read into, or cannot be stored
+  invalid_value,      // a value does not fit the type it is read into, or cannot be stored
   not_found,          // no such flow, run, step, task or artifact
   data_store,         // the store could not be read or written
-  data_missing,       // the store lacks something it should have
-  metadata_service,   // the metadata service refused, or could not be reached
+  data_missing,       // the store lacks an object that it must have
+  metadata_service,   // the metadata service refused a request, or could not be reached
   merge_conflict,     // Inputs::merge: branches disagree
   merge_missing,      // Inputs::merge: an included artifact is in no branch
   tagging,            // a tag breaks a rule
@@ -27,17 +27,17 @@ enum class ErrorCode {
   out_of_memory,      // an allocation failed
   step_failure,       // a task of the run failed
   item_failure,       // an item of parallel_map failed
-  platform,           // a request to a platform (a cluster, a cloud) cannot be made, or was refused
+  platform,           // a request to a platform (a cluster, a cloud) failed or was refused
   interrupted,        // Ctrl-C or SIGTERM
   internal,           // a defect of this library
 };
 
-/// Thrown for everything that ends a command or a step. The message names the operation and the object, the hint what
-/// to try. What a terminal would obey in them is made visible: "\x1b[2J". Thread-safe like any exception object.
+/// Thrown for every error that ends a command or a step. The message names the operation and the object; the hint says
+/// what to do next. Control characters in them are escaped: "\x1b[2J". Thread-safe like any exception object.
 class Error : public std::exception {
  public:
   Error(ErrorCode code, std::string message, std::string hint = {});
-  /// Of ErrorCode::platform. `platform`: its name, "Kubernetes".
+  /// An error with ErrorCode::platform. `platform`: the name, "Kubernetes".
   static Error of_platform(std::string_view platform, std::string message, std::string hint = {});
 
   ErrorCode code() const noexcept { return code_; }
@@ -49,7 +49,7 @@ class Error : public std::exception {
   /// The message and, on a line of its own, the hint.
   const char* what() const noexcept override { return text_.c_str(); }
 
-  /// The same error with words put before its message: how a caller adds what it knows.
+  /// The same error with `words` before its message: callers add context with it.
   Error prefixed(std::string_view words) const;
 
  private:

@@ -7,7 +7,7 @@
 //                      mf::step<&Sweep::end>());
 //   }
 //
-// The shape is in types, so that a wrong flow does not compile; decorators are values, made when the program starts.
+// The shape is in types, so that an invalid flow does not compile; decorators are values, made when the program starts.
 #pragma once
 
 #include <string>
@@ -27,15 +27,15 @@ namespace metaflow {
 /// The base of every flow: `struct BigSum : mf::FlowSpec<BigSum> { ... };`. Empty. The data members of the flow are its
 /// artifacts.
 ///
-/// A flow may say more about itself:
+/// Optional members:
 ///   static constexpr auto doc = "...";         // for `show` and the clients
-///   static constexpr auto project = "...";     // flows and runs that belong together: current().project_name
-///   static constexpr auto flow_name = "...";   // if it should not be the name of the struct; a template needs it
+///   static constexpr auto project = "...";     // groups flows and runs: current().project_name
+///   static constexpr auto flow_name = "...";   // default: the name of the struct; a template requires it
 ///   static auto artifacts() { return mf::members<&F::a, &F::b>; }   // if it is not an aggregate
 template <class Flow>
 struct FlowSpec {};
 
-/// The step that follows; several: all of them follow, side by side, until a join.
+/// The next step. Several steps are a split: all of them run, in parallel, until a join.
 template <auto... Steps>
 inline constexpr detail::Next<Steps...> next{};
 
@@ -49,17 +49,17 @@ using when = detail::When<Value, Step>;
 
 /// The step that follows depends on the artifact `Variable`:
 ///   mf::choose<&F::kind, mf::when<Kind::fast, &F::quick>, mf::when<Kind::slow, &F::thorough>>
-/// A step that chooses itself is repeated.
+/// A step that chooses itself is a loop.
 template <auto Variable, class... Whens>
 inline constexpr detail::Choose<Variable, Whens...> choose{};
 
-/// Words about a step, for `show` and the clients.
+/// Description of a step, for `show` and the clients.
 struct doc {
   std::string text;
 };
 
-/// One step of a graph: its member function; then, in any order, where it leads to (one of next, foreach, choose;
-/// nothing for the last step), decorators and doc. A step that has nothing to say needs no parentheses.
+/// One step of a graph: its member function; then, in any order, its transition (one of next, foreach, choose; none for
+/// the last step), decorators and doc. A step without any of these needs no parentheses.
 template <auto Method>
 inline constexpr detail::StepMaker<Method> step{};
 
@@ -69,13 +69,13 @@ auto graph(Steps... steps) {
   constexpr bool kStepsOnly = !(std::is_void_v<typename detail::StepOf<Steps>::type> || ...);
   static_assert(kStepsOnly, "metaflow: graph takes steps: mf::graph(mf::step<&F::start>(...), ...)");
   if constexpr (kStepsOnly && !(std::is_same_v<Steps, detail::NotAStep> || ...)) {
-    return detail::Graph<typename detail::StepOf<Steps>::type...>({detail::said_of(steps)...});
+    return detail::Graph<typename detail::StepOf<Steps>::type...>({detail::step_annotations(steps)...});
   } else {
     return detail::NotAGraph{};
   }
 }
 
-/// The main program of a flow: reads the command line, does what it says, returns the exit status.
+/// The main program of a flow: executes the command line and returns the exit code.
 ///   int main(int argc, char** argv) { return mf::run<BigSum>(argc, argv); }
 template <class Flow>
 int run(int argc, char** argv) {

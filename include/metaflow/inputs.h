@@ -1,4 +1,4 @@
-// The tasks that lead to a join.
+// The inputs of a join.
 #pragma once
 
 #include <cstddef>
@@ -16,7 +16,7 @@ namespace metaflow {
 
 namespace detail {
 
-/// Which artifacts a merge is about.
+/// The artifacts that a merge applies to.
 struct MergeChoice {
   enum class Mode : std::uint8_t { all, include, exclude } mode = Mode::all;
   std::vector<std::size_t> members;
@@ -27,20 +27,20 @@ class InputsCore {
  public:
   virtual ~InputsCore() = default;
   virtual std::size_t size() const = 0;
-  /// The input that comes from this step; throws Error{not_found} if there is none or more than one.
+  /// The input that comes from this step. Throws Error{not_found} if no input or more than one does.
   virtual std::size_t index_of(std::string_view step) const = 0;
   virtual void load(std::size_t input, void* flow) = 0;
   virtual void load_member(std::size_t input, std::size_t member, void* into) = 0;
   virtual void merge(void* flow, const MergeChoice& choice) = 0;
 };
 
-/// The index of an address among others. Throws Error{invalid_command} if it is not there.
+/// The index of an address in an array. Throws Error{invalid_command} if it is not in the array.
 std::size_t position_in(void* const* members, std::size_t count, const void* wanted);
 
-/// The position of a member among those of its flow, from a pointer to it.
+/// The index of a member among those of its flow, from a pointer to it.
 template <class Flow, class T>
 std::size_t position_of(T Flow::*pointer) {
-  // Addresses are compared, nothing is read: as offsetof does.
+  // Compares addresses and reads nothing, as offsetof does.
   alignas(Flow) static std::byte memory[sizeof(Flow)];
   auto* flow = reinterpret_cast<Flow*>(memory);
   const void* wanted = &(flow->*pointer);
@@ -61,7 +61,7 @@ consteval std::string_view step_name() {
   return name_of_constant<Method>();
 }
 
-/// Whether `each` can read a member of type T of a class. If not, this says so.
+/// Whether `each` can read a member of type T of a class. If not, a static_assert fails.
 template <class Class, class T, bool member, bool stored = !kIsTransient<T>>
 consteval bool names_artifact() {
   static_assert(member, "metaflow: each names a data member of the flow: inputs.each(&Flow::result)");
@@ -71,7 +71,7 @@ consteval bool names_artifact() {
 
 }  // namespace detail
 
-/// For Inputs::merge: only these artifacts; all artifacts but these.
+/// For Inputs::merge: only these artifacts, or all artifacts but these.
 template <class Flow, class... Ts>
 detail::MergeChoice include(Ts Flow::*... members) {
   return {detail::MergeChoice::Mode::include, {detail::position_of(members)...}};
@@ -81,10 +81,10 @@ detail::MergeChoice exclude(Ts Flow::*... members) {
   return {detail::MergeChoice::Mode::exclude, {detail::position_of(members)...}};
 }
 
-/// What a join is given: the tasks that lead to it, as flow objects with their artifacts. Items of a foreach come in
-/// the order of the items, branches in the order in which the split names them.
+/// The inputs of a join: the tasks that lead to it, as flow objects with their artifacts. The inputs of a foreach are
+/// in the order of its items, those of a split in the order of its branches.
 ///
-/// Lazy: an input is read when it is touched. Walking (for, each) reuses one object, so that a join over 100,000 tasks
+/// Lazy: an input is read on first use. Iteration (for, each) reuses one object, so that a join over 100,000 tasks
 /// stays small; inputs[i] stays valid as long as the inputs. Not thread-safe.
 template <class Flow>
 class Inputs {
@@ -94,7 +94,7 @@ class Inputs {
   std::size_t size() const { return core_->size(); }
   bool empty() const { return size() == 0; }
 
-  /// Input i; throws Error{not_found} if there are fewer.
+  /// Input i. Throws Error{not_found} if i is out of range.
   const Flow& operator[](std::size_t i) const {
     if (i >= size()) detail::throw_no_input(i, size());
     if (kept_.size() < size()) kept_.resize(size());
@@ -108,22 +108,22 @@ class Inputs {
     return (*this)[core_->index_of(detail::step_name<Step>())];
   }
 
-  /// One artifact of every input: for (double r : inputs.each(&Flow::result)). Nothing else is read.
+  /// One artifact of every input: for (double r : inputs.each(&Flow::result)). Other artifacts are not read.
   template <class T, class Base>
   auto each(T Base::*member) const {
     constexpr bool kMember = std::is_base_of_v<Base, Flow> && !std::is_function_v<T>;
     if constexpr (detail::names_artifact<Base, T, kMember>()) {
       return Each<std::remove_const_t<T>>{core_, detail::position_of<Flow>(static_cast<T Flow::*>(member))};
     } else {
-      return Each<detail::Misfit>{core_, 0};
+      return Each<detail::AnyConvertible>{core_, 0};
     }
   }
 
-  /// Makes what the branches disagree on an error. Before a join starts, every artifact on which its inputs agree, or
-  /// that only one value was given to since the split, has been carried over; the others have their initial values.
-  /// merge() checks that the join has given a value to each of those, and throws Error{merge_conflict} if not. With
-  /// include(...) only the named artifacts are carried over and checked, with exclude(...) all but those; what is left
-  /// out has its initial value.
+  /// Turns every conflict between the branches into an error. Before a join starts, an artifact is carried over if its
+  /// inputs agree on it, or if it received only one value since the split; the others have their initial values.
+  /// merge() checks that the join has set each of those others, and throws Error{merge_conflict} if not. With
+  /// include(...) only the named artifacts are carried over and checked, with exclude(...) all but those. An artifact
+  /// that is left out has its initial value.
   void merge(Flow& flow, const detail::MergeChoice& choice = {}) const { core_->merge(&flow, choice); }
 
   class Iterator {

@@ -1,12 +1,12 @@
-// Many cores inside one task.
+// Parallel loops inside one task.
 //
 //   auto sums = mf::parallel_map(mf::range(0, rows, 1000), [&](std::size_t r) { return sum_of_rows(matrix, r, r +
 //   1000); });
 //
-// By default on threads of this process: items see each other's memory, results are moved. With mode = processes each
-// item runs in a child process that was forked from this one: it sees the memory as it was, what it changes stays its
-// own, and a crash ends the call with an error instead of the task. The results come back through shared memory; their
-// type must be one that can be stored.
+// By default the items run on threads of this process: they share its memory, and results are moved. With mode =
+// processes each item runs in a child process, forked from this one. The child sees a copy of the memory, its changes
+// are private, and a crash ends the call with an error instead of the task. Results come back through shared memory;
+// their type must be one that can be stored.
 #pragma once
 
 #include <cstddef>
@@ -28,16 +28,16 @@ enum class parallel_mode : std::uint8_t { threads, processes };
 
 struct parallel_options {
   unsigned max_parallel =
-      0;  // items at a time; 0: current().cpus() in a step, elsewhere the cores this process may use
+      0;  // items at a time; 0: current().cpus() in a step, else the cores that this process may use
   parallel_mode mode = parallel_mode::threads;
 };
 
-/// An item of parallel_map failed. The message says which one and why.
+/// Thrown if an item of parallel_map failed. The message states the item and the reason.
 class ItemError : public Error {
  public:
   ItemError(std::size_t item, const std::string& why, std::exception_ptr cause = nullptr);
   std::size_t item() const noexcept { return item_; }
-  /// What the item threw; null in mode processes and for a crash.
+  /// The exception that the item threw; null in mode processes and for a crash.
   const std::exception_ptr& cause() const noexcept { return cause_; }
 
  private:
@@ -45,7 +45,7 @@ class ItemError : public Error {
   std::exception_ptr cause_;
 };
 
-/// The numbers begin, begin + step, ... below end: Python's range.
+/// The numbers begin, begin + step, ... below end, as Python's range.
 class range {
  public:
   explicit range(std::size_t end) : range(0, end) {}
@@ -95,16 +95,16 @@ namespace detail {
 
 /// One call of the function for one item. Throws what the function throws.
 using CallItem = void (*)(void* context, std::size_t item);
-/// The result of one item as a payload (in the child), and from it (in the parent).
+/// Writes the result of one item as a payload (in the child), and reads it (in the parent).
 using SendResult = void (*)(void* context, std::size_t item, Pickler& out);
 using ReceiveResult = void (*)(void* context, std::size_t item, const Document& document);
 
-/// The items of one call, worked on by several threads or processes.
+/// The items of one call, processed by several threads or processes.
 class ParallelRun {
  public:
   virtual ~ParallelRun() = default;
-  /// Waits for an item that is done and not yet told; nothing when all are. Throws ItemError; then no thread or process
-  /// of the run is left.
+  /// Waits for the next finished item and returns it; nothing when all have been returned. Throws ItemError; then no
+  /// thread or process of the run is left.
   virtual std::optional<std::size_t> next() = 0;
 };
 
@@ -112,10 +112,10 @@ std::unique_ptr<ParallelRun> run_on_threads(std::size_t count, const parallel_op
                                             CallItem call);
 std::unique_ptr<ParallelRun> run_in_processes(std::size_t count, const parallel_options& options, void* context,
                                               SendResult send, ReceiveResult receive);
-/// All items, on threads, without telling them one by one.
+/// Runs all items on threads, without reporting them one by one.
 void do_on_threads(std::size_t count, const parallel_options& options, void* context, CallItem call);
 
-/// Items by index, whatever the range is: random access as it is, others by iterators or copies.
+/// Access to the items by index for every range: random access directly, other ranges through iterators or copies.
 template <class Range>
 class IndexedItems {
  public:
@@ -125,7 +125,7 @@ class IndexedItems {
     i[std::ptrdiff_t{0}];
     i - i;
   };
-  // An item that is made when the iterator is dereferenced, or lives no longer than that, is kept.
+  // Items are kept if dereferencing the iterator makes them, or if they live no longer than the iterator.
   static constexpr bool kKeep =
       !kRandomAccess &&
       !std::is_base_of_v<std::forward_iterator_tag, typename std::iterator_traits<Iterator>::iterator_category>;
@@ -135,7 +135,7 @@ class IndexedItems {
     if constexpr (kRandomAccess) {
       size_ = static_cast<std::size_t>(std::end(range) - begin_);
     } else {
-      for (; begin_ != std::end(range); ++begin_) {  // once: the range may be one that is used up by reading
+      for (; begin_ != std::end(range); ++begin_) {  // a single pass: the range may be an input range
         if constexpr (kKeep) {
           kept_.push_back(*begin_);
         } else {
@@ -165,7 +165,7 @@ class IndexedItems {
 
 struct Nothing {};
 
-/// What a call works on: items, function, results.
+/// The operands of a call: items, function, results.
 template <class Range, class F>
 struct ParallelCall {
   using Items = IndexedItems<Range>;
@@ -224,11 +224,11 @@ struct ParallelCall {
 
 }  // namespace detail
 
-/// Calls function(item) for every item, several at a time, and gives back the results in the order of the items: a
-/// std::vector, or nothing if the function returns nothing. Any range and any callable; results may be move-only. May
-/// be nested.
+/// Calls function(item) for every item, several at a time, and returns the results in the order of the items: a
+/// std::vector, or nothing if the function returns nothing. Accepts any range and any callable; results may be
+/// move-only. Calls may be nested.
 ///
-/// When an item fails, no new ones are begun, the ones under way are waited for (mode processes: killed), and ItemError
+/// When an item fails, no more items are started, running ones are waited for (mode processes: killed), and ItemError
 /// is thrown for the failed item with the lowest index.
 template <class Range, class F>
 auto parallel_map(Range&& items, F&& function, const parallel_options& options = {}) {
@@ -256,8 +256,8 @@ struct indexed {
   R value;
 };
 
-/// What parallel_map_unordered gives back: a range to be walked once, whose end is reached when all items are done.
-/// Destroying it earlier stops the rest.
+/// The result of parallel_map_unordered: a single-pass range that ends when all items are done. Destroying it earlier
+/// cancels the remaining items.
 template <class Range, class F>
 class ParallelResults {
  public:
@@ -306,10 +306,10 @@ class ParallelResults {
   Range items_;  // a reference if an lvalue was given
   F function_;
   Call call_;
-  std::unique_ptr<detail::ParallelRun> run_;  // ends before what it works on
+  std::unique_ptr<detail::ParallelRun> run_;  // last, so that it is destroyed before the data it uses
 };
 
-/// Like parallel_map, but gives the results as they arrive:
+/// Like parallel_map, but yields the results as they arrive:
 ///   for (auto& [index, score] : mf::parallel_map_unordered(models, train)) ...
 template <class Range, class F>
 auto parallel_map_unordered(Range&& items, F&& function, const parallel_options& options = {}) {

@@ -47,8 +47,8 @@ template <class T>
   requires(OptionalLike<T>)
 struct ParameterTypeOf<T> : ParameterTypeOf<typename T::value_type> {};
 
-/// Whether `run`, or the `resume` to come, has an option or a setting of this name itself: no parameter can have it.
-/// Letter case does not count, and '_' is as '-'.
+/// Whether `run`, or a later `resume` of the run, has an option or setting of this name: a parameter cannot have it.
+/// Letter case does not count, and '_' equals '-'.
 constexpr bool reserved_option_name(std::string_view name) {
   auto plain = [](char c) { return c == '_' ? '-' : c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
   for (std::string_view reserved : {"params",
@@ -85,7 +85,7 @@ constexpr bool reserved_option_name(std::string_view name) {
 /// The untyped part of a Parameter.
 struct ParameterBase {
   std::string help;
-  std::string name;       // of the option; empty: the member's name
+  std::string name;       // option name; empty: the member's name
   std::string separator;  // between the items of a list
   bool required = false;
 };
@@ -100,14 +100,14 @@ struct ParameterBase {
 ///   mf::Parameter<std::vector<int>> sizes{{.value = {{1, 2, 3}}}};       // --sizes 1,2,3
 ///   mf::Parameter<std::map<std::string, int>> limits;                    // --limits '{"a": 1}'
 ///
-/// Numbers, bool, text and paths are written as they are, lists with separators or as JSON, everything else as JSON.
+/// Numbers, bool, text and paths are written literally, lists with separators or as JSON, all other types as JSON.
 template <class T>
 class Parameter : private detail::ParameterBase {
  public:
   struct Options {
-    std::optional<T> value{};     // the default; without one the option is required (unless T is an optional)
+    std::optional<T> value{};     // the default; without it the option is required (unless T is an optional)
     std::string help{};           // for --help
-    std::string name{};           // of the option, if it should not be the member's
+    std::string name{};           // option name; empty: the member's name
     std::string separator = ",";  // between the items of a list
   };
 

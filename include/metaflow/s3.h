@@ -1,14 +1,14 @@
-// Objects in S3, for what a step reads and writes besides its artifacts. Many at once, with as many connections as that
-// takes:
+// Reads and writes objects in S3: data of a step besides its artifacts. Transfers many objects at once, over as many
+// connections as needed:
 //
 //   mf::S3 s3("s3://my-bucket/prices");
 //   s3.put("2026/01.csv", text);
 //   for (const mf::S3Object& object : s3.get_many(s3.names("2026"))) parse(object.text());
 //   auto header = s3.get_range("2026/all.bin", 0, 64);
 //
-// Keys, region and server are found as docs/s3.md says; nothing needs to be configured in the flow. Every function
-// throws Error{data_store} if S3 cannot be reached or refuses, and tries again before it does. Not thread-safe; give
-// every thread one of its own.
+// Keys, region and server are found as docs/s3.md describes; the flow needs no configuration. Every function throws
+// Error{data_store} if S3 cannot be reached or refuses, after retries. Not thread-safe; give every thread its own
+// object.
 #pragma once
 
 #include <cstddef>
@@ -25,7 +25,7 @@
 
 namespace metaflow {
 
-/// What was read. Cheap to copy; the bytes live as long as a copy does. Large ones are mapped from a file.
+/// An object that was read. Cheap to copy; the bytes live as long as a copy does. Large ones are mapped from a file.
 class S3Object {
  public:
   const std::string& name() const { return name_; }
@@ -40,17 +40,17 @@ class S3Object {
   std::shared_ptr<const void> owner_;
 };
 
-/// What list() finds.
+/// One result of list().
 struct S3Entry {
-  std::string name;  // as get() takes it
+  std::string name;  // the name to pass to get()
   bool is_prefix = false;
   std::uint64_t size = 0;  // of an object
 };
 
 class S3 {
  public:
-  /// All names are relative to this: "s3://bucket" or "s3://bucket/prefix". Nothing is asked for yet. Throws
-  /// Error{invalid_command} if it is none.
+  /// All names are relative to `root`: "s3://bucket" or "s3://bucket/prefix". Sends no request. Throws
+  /// Error{invalid_command} if `root` is not such a URL.
   explicit S3(const std::string& root);
   ~S3();
   S3(S3&&) noexcept;
@@ -58,16 +58,16 @@ class S3 {
 
   /// Throws Error{not_found} if it does not exist.
   S3Object get(const std::string& name);
-  /// At most `size` bytes from `offset` on; fewer, or none, if the object ends before. Throws Error{not_found}.
+  /// At most `size` bytes from `offset` on; fewer, or none, if the object ends earlier. Throws Error{not_found}.
   S3Object get_range(const std::string& name, std::uint64_t offset, std::uint64_t size);
-  /// All at once, in this order. Throws Error{not_found} if one does not exist.
+  /// All objects, in this order. Throws Error{not_found} if one does not exist.
   std::vector<S3Object> get_many(const std::vector<std::string>& names);
-  /// Nothing for those that do not exist.
+  /// As get_many, but nothing for an object that does not exist.
   std::vector<std::optional<S3Object>> try_get_many(const std::vector<std::string>& names);
-  /// Into a file, which is made or replaced.
+  /// Writes the object to a file, which is created or replaced.
   void get_file(const std::string& name, const std::string& path);
 
-  /// The size; nothing if it does not exist.
+  /// The size; nothing if the object does not exist.
   std::optional<std::uint64_t> size(const std::string& name);
   std::vector<std::optional<std::uint64_t>> sizes(const std::vector<std::string>& names);
 
@@ -77,11 +77,11 @@ class S3 {
   void put_many(const std::vector<std::pair<std::string, std::string_view>>& objects);
   void put_file(const std::string& name, const std::string& path);
 
-  /// What is directly below a prefix ("" for all), objects and prefixes, sorted.
+  /// The objects and prefixes directly below a prefix ("" for the root), sorted.
   std::vector<S3Entry> list(const std::string& prefix = {});
-  /// The objects below a prefix, however deep, sorted.
+  /// All objects below a prefix, at any depth, sorted.
   std::vector<S3Entry> list_all(const std::string& prefix = {});
-  /// Their names.
+  /// The names of list_all().
   std::vector<std::string> names(const std::string& prefix = {});
 
  private:

@@ -1,4 +1,4 @@
-// Values as they are in a store, before they have a C++ type: what the client library reads, and what Codec converts.
+// Stored values, before they have a C++ type: what the client library reads, and what Codec converts.
 #pragma once
 
 #include <cstddef>
@@ -24,12 +24,12 @@ struct ObjectNode;
 struct ValueBuilder;
 }  // namespace detail
 
-/// What Python would call the type of a value.
+/// The Python type of a value.
 enum class Kind : std::uint8_t {
   none,
   boolean,
   integer,      // fits int64
-  big_integer,  // does not: see Value::magnitude
+  big_integer,  // does not fit: see Value::magnitude
   real,
   text,
   bytes,
@@ -39,7 +39,7 @@ enum class Kind : std::uint8_t {
   dict,
   array,  // numpy.ndarray
   complex,
-  datetime,   // microseconds since 1970, UTC (a naive datetime is taken for UTC)
+  datetime,   // microseconds since 1970, UTC (a naive datetime is read as UTC)
   timedelta,  // microseconds
   object,     // an instance of a class: its name, arguments and state
 };
@@ -48,7 +48,7 @@ enum class Kind : std::uint8_t {
 struct ArrayView {
   /// numpy's kind: b(ool) i(nt) u(nsigned) f(loat) c(omplex) S(bytes) U(nicode) M(datetime64) m(timedelta64)
   char type = 'f';
-  std::string_view unit = {};  // of the integers that M and m are: "[ns]"
+  std::string_view unit = {};  // unit of the integers of M and m: "[ns]"
   std::size_t item_size = 8;   // bytes per element
   bool big_endian = false;
   bool column_major = false;
@@ -57,11 +57,11 @@ struct ArrayView {
 };
 
 /// One value inside a Document: a number, a text, a list of values... A light reference (24 bytes), valid as long as
-/// the Document that it came from. Reading it from several threads is safe. Accessors throw Error{invalid_value} when
-/// the kind does not fit.
+/// the Document. Safe to read from several threads. Accessors throw Error{invalid_value} if the value is of another
+/// kind.
 ///
-/// A container may hold another one several times, or itself, as in Python. What would have to be written out a million
-/// times over is not: as() throws, repr() and to_json() say "...".
+/// A container may hold another one several times, or itself, as in Python. Such references are not expanded a million
+/// times: as() throws, repr() and to_json() write "...".
 class Value {
  public:
   Value() = default;
@@ -75,15 +75,15 @@ class Value {
   double imaginary() const;
   std::string_view text() const;  // UTF-8
   std::span<const std::byte> bytes() const;
-  ArrayView array() const;                     // not for the rows of a column-major array: they are not contiguous
-  std::span<const std::size_t> shape() const;  // of an array, and of the rows of any
+  ArrayView array() const;                     // not for rows of a column-major array, which are not contiguous
+  std::span<const std::size_t> shape() const;  // of an array, or of a row of one
 
-  /// An integer that fits uint64; nothing for others.
+  /// An integer that fits uint64; else nothing.
   std::optional<std::uint64_t> unsigned_integer() const;
-  /// Little-endian two's complement of an integer beyond that.
+  /// Little-endian two's complement of an integer that does not fit.
   std::span<const std::byte> magnitude() const;
 
-  /// Of datetime and timedelta; the nanoseconds are what a C++ duration had below the microsecond.
+  /// Of datetime and timedelta; the nanoseconds are the part of a C++ duration below one microsecond.
   std::int64_t microseconds() const;
   std::int64_t nanoseconds_below() const;
 
@@ -92,21 +92,21 @@ class Value {
   std::size_t size() const;
   Value operator[](std::size_t index) const;
 
-  /// All elements of a list at once, if it holds nothing but floats (integers of 64 bits); empty otherwise.
+  /// All elements of a list, if it holds only floats (64-bit integers); else empty.
   std::span<const double> packed_reals() const;
   std::span<const std::int64_t> packed_integers() const;
 
-  /// The value of the index-th item of a dict, whose key is [index].
+  /// The value of the index-th item of a dict; its key is [index].
   Value mapped(std::size_t index) const;
   /// The value under a text key of a dict, or of an object's state.
   std::optional<Value> find(std::string_view key) const;
 
   /// "collections.OrderedDict" of an object; empty for other kinds.
   std::string_view class_name() const;
-  /// What an object's __setstate__ would get; none if nothing.
+  /// The argument of an object's __setstate__; none if there is none.
   Value state() const;
 
-  /// The value as a C++ type; declared by <metaflow/codec.h>. Never narrows: an error says what does not fit.
+  /// The value as a C++ type; declared by <metaflow/codec.h>. Never narrows: a value that does not fit is an error.
   template <class T>
   T as() const;
 
@@ -131,16 +131,16 @@ class Value {
   Kind kind_ = Kind::none;
 };
 
-/// Python's repr() of the value; cut with "..." after `limit` bytes or so. Never throws.
+/// Python's repr() of the value; cut with "..." after about `limit` bytes. Never throws.
 std::string repr(const Value& value, std::size_t limit = SIZE_MAX);
-/// Python's str(): a text as it is, all else as repr.
+/// Python's str(): a text unquoted, other values as repr.
 std::string text_of(const Value& value, std::size_t limit = SIZE_MAX);
 /// "<class 'int'>"
 std::string python_type(const Value& value);
-/// As JSON; bytes as base64 text, arrays as nested lists, what JSON lacks as text_of. Never throws.
+/// As JSON; bytes as base64 text, arrays as nested lists, values without a JSON form as text_of. Never throws.
 std::string to_json(const Value& value);
 
-/// A value read from a store, with the memory it needs (often a mapped file). Cheap to copy; copies share the memory.
+/// A value read from a store, with its memory (often a mapped file). Cheap to copy; copies share the memory.
 class Document {
  public:
   Document() = default;

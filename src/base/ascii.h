@@ -1,4 +1,4 @@
-// Kinds of characters, in ASCII and whatever the locale.
+// Classes of ASCII characters, independent of the locale.
 #pragma once
 
 #include <algorithm>
@@ -12,7 +12,7 @@ constexpr bool is_upper(char c) { return c >= 'A' && c <= 'Z'; }
 constexpr bool is_letter(char c) { return is_lower(c) || is_upper(c); }
 constexpr bool is_alphanumeric(char c) { return is_letter(c) || is_digit(c); }
 
-/// The value of a hexadecimal digit; -1 if it is none.
+/// The value of a hexadecimal digit; -1 for other characters.
 constexpr int hex_value(char c) {
   if (is_digit(c)) return c - '0';
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;

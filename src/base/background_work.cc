@@ -24,7 +24,7 @@ namespace {
 
 std::atomic<std::size_t> detached{0};
 
-/// Starts it with all signals blocked: the main thread handles them.
+/// Starts the thread with all signals blocked: the main thread handles them.
 bool start_thread_without_signals(const std::function<void()>& work) {
   const SignalsBlocked blocked;
   try {
@@ -41,7 +41,7 @@ bool start_detached(std::function<void()> work) {
   ++detached;
   const bool started = start_thread_without_signals([work = std::move(work)]() mutable {
     work();
-    work = nullptr;  // what it owned goes before it counts as ended
+    work = nullptr;  // destroys what it owns before the thread counts as ended
     --detached;
   });
   if (!started) --detached;
@@ -57,18 +57,18 @@ int end_process(int status) {
 }
 
 void end_process_within(std::int64_t microseconds, int status, std::string words) {
-  constexpr std::int64_t kForWords = 100'000;  // microseconds that a reader of them has
+  constexpr std::int64_t kTimeout = 100'000;  // microseconds, for a reader of the words
   static std::atomic<bool> is_set{false};
   if (is_set.exchange(true)) return;
   start_thread_without_signals([=, words = std::move(words)] {
     std::this_thread::sleep_for(std::chrono::microseconds(microseconds));
-    write_patiently(STDERR_FILENO, words, kForWords);
+    write_with_timeout(STDERR_FILENO, words, kTimeout);
     ::_exit(status);
   });
 }
 
-/// A thread's reference goes back through the mutex: who destroys this has locked it after everyone else. Counts of
-/// references order that, too, but a flow that is built with ThreadSanitizer does not see them in this library.
+/// A thread releases its reference with the mutex locked, and the destructor locks the mutex afterwards. The reference
+/// count provides the same order, but a flow built with ThreadSanitizer does not see it in this library.
 struct BackgroundWork::Shared {
   struct Finished {
     std::uint64_t work;
@@ -81,7 +81,7 @@ struct BackgroundWork::Shared {
   static void add(std::uint64_t work, std::shared_ptr<Shared> reference) {
     Shared& shared = *reference;
     const MutexLock lock(shared.mutex);
-    if (shared.closed) return;  // the reference goes after the lock
+    if (shared.closed) return;  // the reference is released after the lock
     ::eventfd_write(shared.wake.get(), 1);
     shared.finished.push_back({work, std::move(reference)});
   }
@@ -90,7 +90,7 @@ struct BackgroundWork::Shared {
     if (finished.empty()) return std::nullopt;
     const std::uint64_t work = finished.front().work;
     finished.pop_front();
-    if (!finished.empty()) ::eventfd_write(wake.get(), 1);  // if this one throws, the others come later
+    if (!finished.empty()) ::eventfd_write(wake.get(), 1);  // if this one throws, the others are delivered later
     return work;
   }
   void close() {
@@ -125,7 +125,7 @@ void BackgroundWork::start(std::function<void()> work, std::function<void()> don
   if (!start_detached(with_end)) with_end();
 }
 
-/// One of them: it may destroy this.
+/// Delivers one of them; `done` may destroy this object.
 void BackgroundWork::deliver() {
   eventfd_t count = 0;
   ::eventfd_read(shared_->wake.get(), &count);

@@ -1,4 +1,4 @@
-// Work that takes too long for an event loop. Threads do it; nobody joins them.
+// Work that takes too long for an event loop: it runs on detached threads.
 #pragma once
 
 #include <cstddef>
@@ -12,33 +12,33 @@
 
 namespace metaflow::base {
 
-/// Starts a thread that is never joined; signals are for other threads. `work` owns what it uses, and throws nothing.
-/// False: no thread could be started.
+/// Starts a thread that is never joined, with signals blocked. `work` owns the data it uses, and must not throw. False:
+/// no thread could be started.
 bool start_detached(std::function<void()> work);
-/// How many of those have not ended. A process that ends meanwhile uses end_process().
+/// Number of detached threads that are still running. While there are any, a process must exit with end_process().
 std::size_t detached_threads();
 
-/// From the end of main: returns the status, unless detached threads are at work, who would meet a process that is half
-/// gone: then it ends here, without destroying what is static.
+/// For the end of main: returns `status`. If detached threads are still running, it ends the process at once instead,
+/// without destroying static objects that they may use.
 int end_process(int status);
-/// The process ends after so many microseconds at the latest, with this status and these words on standard error,
-/// whatever it waits for then. Once.
+/// Ends the process after at most `microseconds`, even if it blocks then: writes `words` to standard error and exits
+/// with `status`. Call once.
 void end_process_within(std::int64_t microseconds, int status, std::string words);
 
-/// Calls of one event loop. Not thread-safe itself.
+/// Background calls of one event loop. Not thread-safe itself.
 class BackgroundWork {
  public:
-  /// The loop outlives this.
+  /// The loop must outlive this object.
   explicit BackgroundWork(EventLoop& loop);
-  /// Threads that are at work are left to themselves; their `done` is not called any more.
+  /// Running threads are abandoned; their `done` is not called.
   ~BackgroundWork();
   BackgroundWork(const BackgroundWork&) = delete;
   BackgroundWork& operator=(const BackgroundWork&) = delete;
 
-  /// Does the work on a thread of its own (in this one if there is none to be had), then calls `done` from the loop.
-  /// `work` owns what it uses, and throws nothing. What `done` throws comes out of the loop.
+  /// Runs `work` on its own thread (on this one if none can be started), then calls `done` from the loop. `work` owns
+  /// the data it uses, and must not throw. An exception of `done` leaves the loop.
   void start(std::function<void()> work, std::function<void()> done);
-  /// How many have not been told as done.
+  /// Number of calls whose `done` has not been called yet.
   std::size_t running() const { return done_.size(); }
 
  private:
@@ -46,7 +46,7 @@ class BackgroundWork {
   void deliver();
 
   EventLoop& loop_;
-  std::shared_ptr<Shared> shared_;  // with the threads
+  std::shared_ptr<Shared> shared_;  // shared with the threads
   std::map<std::uint64_t, std::function<void()>> done_;
   std::uint64_t next_ = 0;
 };

@@ -23,25 +23,25 @@ void wait_for_detached(std::size_t left) {
   while (detached_threads() > left) std::this_thread::yield();
 }
 
-TEST(BackgroundWork, IsDoneByAnotherThreadAndToldInTheLoop) {
+TEST(BackgroundWork, RunsOnAnotherThreadAndReportsInTheLoop) {
   SystemClock clock;
   EventLoop loop(clock);
   BackgroundWork work(loop);
   const auto here = std::this_thread::get_id();
   auto there = std::make_shared<std::thread::id>();
-  bool told = false;
+  bool reported = false;
   work.start([there] { *there = std::this_thread::get_id(); },
              [&] {
                EXPECT_EQ(std::this_thread::get_id(), here);
-               told = true;
+               reported = true;
              });
   EXPECT_EQ(work.running(), 1U);
-  while (!told) loop.run_once();
+  while (!reported) loop.run_once();
   EXPECT_NE(*there, here);
   EXPECT_EQ(work.running(), 0U);
 }
 
-TEST(BackgroundWork, TheLoopGoesOnMeanwhile) {
+TEST(BackgroundWork, TheLoopContinuesMeanwhile) {
   SystemClock clock;
   EventLoop loop(clock);
   BackgroundWork work(loop);
@@ -56,36 +56,36 @@ TEST(BackgroundWork, TheLoopGoesOnMeanwhile) {
   EXPECT_THAT(order, ElementsAre(1, 2));
 }
 
-TEST(BackgroundWork, WhatHangsIsNotWaitedFor) {
+TEST(BackgroundWork, BlockedWorkIsAbandonedWithTheLoop) {
   SystemClock clock;
   EventLoop loop(clock);
   const auto gate = std::make_shared<std::promise<void>>();
   const std::size_t before = detached_threads();
   {
     BackgroundWork work(loop);
-    work.start([gate] { gate->get_future().wait(); }, [] { FAIL() << "nobody waits for it any more"; });
+    work.start([gate] { gate->get_future().wait(); }, [] { FAIL() << "abandoned with its loop"; });
   }
-  EXPECT_GE(detached_threads(), 1U);  // those of other tests come to an end meanwhile
+  EXPECT_GE(detached_threads(), 1U);  // threads of other tests may end meanwhile
   gate->set_value();
   wait_for_detached(before);
   loop.poll();
 }
 
-TEST(BackgroundWork, WhatIsThrownComesOutOfTheLoopAndTheOthersAreTold) {
+TEST(BackgroundWork, AnExceptionLeavesTheLoopAndOtherResultsAreDelivered) {
   SystemClock clock;
   EventLoop loop(clock);
   BackgroundWork work(loop);
-  int told = 0;
+  int reported = 0;
   for (int i = 0; i < 3; ++i)
     work.start([] {},
                [&] {
-                 if (++told == 1) throw std::runtime_error("no");
+                 if (++reported == 1) throw std::runtime_error("no");
                });
-  EXPECT_THROW(while (told < 3) loop.run_once(), std::runtime_error);
-  while (told < 3) loop.run_once();
+  EXPECT_THROW(while (reported < 3) loop.run_once(), std::runtime_error);
+  while (reported < 3) loop.run_once();
 }
 
-TEST(BackgroundWork, SignalsAreNotForItsThreads) {
+TEST(BackgroundWork, ItsThreadsBlockSignals) {
   const auto blocked = std::make_shared<std::promise<bool>>();
   ASSERT_TRUE(start_detached([blocked] {
     sigset_t set;
@@ -95,22 +95,22 @@ TEST(BackgroundWork, SignalsAreNotForItsThreads) {
   EXPECT_TRUE(blocked->get_future().get());
 }
 
-// In processes of their own, started anew: one that is forked off other threads may start none under ThreadSanitizer.
+// In new processes: under ThreadSanitizer a process forked from one with threads may start no threads.
 class EndProcess : public testing::Test {
  protected:
   EndProcess() { GTEST_FLAG_SET(death_test_style, "threadsafe"); }
 };
 
-TEST_F(EndProcess, EndsWhateverIsWaitedFor) {
+TEST_F(EndProcess, EndsABlockedProcess) {
   EXPECT_EXIT(
       {
-        end_process_within(1000, 7, "The store is away.\n");
+        end_process_within(1000, 7, "The store is unreachable.\n");
         while (true) ::pause();
       },
-      testing::ExitedWithCode(7), "^The store is away.\n$");
+      testing::ExitedWithCode(7), "^The store is unreachable.\n$");
 }
 
-TEST_F(EndProcess, LeavesThreadsAlone) {
+TEST_F(EndProcess, EndsWithoutWaitingForThreads) {
   EXPECT_EXIT(std::exit(end_process(3)), testing::ExitedWithCode(3), "");
   EXPECT_EXIT(
       {

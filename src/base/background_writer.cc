@@ -26,9 +26,9 @@ namespace metaflow::base {
 
 namespace {
 
-constexpr std::size_t kPiece = 4096;  // PIPE_BUF: progress of the reader is seen in steps of it
+constexpr std::size_t kPiece = 4096;  // PIPE_BUF: the reader's progress is visible in steps of this size
 
-/// A write to a pipe, a socket or a terminal waits for its reader.
+/// Whether a write waits for a reader: true for a pipe, a socket or a terminal.
 bool may_block(int fd) {
   struct stat status {};
   return ::fstat(fd, &status) == 0 && (S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode) || ::isatty(fd) == 1);
@@ -48,7 +48,7 @@ struct BackgroundWriter::Shared {
   std::optional<std::size_t> notify_at MF_GUARDED_BY(mutex);
   bool writing MF_GUARDED_BY(mutex) = false;
   bool ending MF_GUARDED_BY(mutex) = false;
-  std::thread thread;  // the writer's alone
+  std::thread thread;  // used by the writer only
 
   void advance(std::size_t bytes) MF_REQUIRES(mutex) {
     pending -= bytes;
@@ -60,7 +60,7 @@ struct BackgroundWriter::Shared {
     ::eventfd_write(event.get(), 1);
   }
 
-  /// One write(2), without the mutex. False if it failed: the text is to be dropped.
+  /// One write(2), without the mutex. False if it failed: the text must be dropped.
   bool write_piece(std::string_view& text) MF_REQUIRES(mutex) {
     writing = true;
     mutex.unlock();
@@ -133,7 +133,7 @@ void BackgroundWriter::clear_event() {
   ::eventfd_read(event(), &ignored);
 }
 
-/// Removes from the text what was written or has to be dropped.
+/// Removes the text that was written or must be dropped.
 void BackgroundWriter::write_at_once(std::string_view& text) {
   while (!text.empty() && can_try_) {
     iovec part{const_cast<char*>(text.data()), text.size()};
@@ -174,7 +174,7 @@ void BackgroundWriter::start_thread() {
   try {
     shared_->thread = std::thread([shared = shared_] { shared->work(); });
     has_thread_ = true;
-  } catch (const std::system_error&) {  // no more threads: write here, and block
+  } catch (const std::system_error&) {  // no thread available: write here, and block
     Shared& shared = *shared_;
     const MutexLock lock(shared.mutex);
     std::string_view left = shared.queue;
@@ -184,12 +184,12 @@ void BackgroundWriter::start_thread() {
   }
 }
 
-bool BackgroundWriter::finish(std::int64_t patience, int stop) {
+bool BackgroundWriter::finish(std::int64_t timeout, int stop) {
   std::uint64_t before = written();
   while (pending() > 0) {
     notify_at(0);
     std::array<pollfd, 2> waiting{pollfd{event(), POLLIN, 0}, pollfd{stop, POLLIN, 0}};
-    const int ready = ::poll(waiting.data(), waiting.size(), static_cast<int>((patience + 999) / 1000));
+    const int ready = ::poll(waiting.data(), waiting.size(), static_cast<int>((timeout + 999) / 1000));
     clear_event();
     if (waiting[1].revents != 0) break;
     if (ready == 0 && written() == before) break;
@@ -198,12 +198,12 @@ bool BackgroundWriter::finish(std::int64_t patience, int stop) {
   return pending() == 0;
 }
 
-void write_patiently(int fd, std::string_view text, std::int64_t patience) {
+void write_with_timeout(int fd, std::string_view text, std::int64_t timeout) {
   try {
     BackgroundWriter writer(fd);
     writer.write(text);
-    writer.finish(patience);
-  } catch (const Error&) {  // no file descriptors left: nothing can be said
+    writer.finish(timeout);
+  } catch (const Error&) {  // no file descriptors left: the text cannot be written
   }
 }
 

@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::int64_t kMinute = 60'000'000;
 
-/// What can be read at one end and written at the other: of each kind whose reader can keep a writer waiting.
+/// The two ends of a channel whose reader can block its writer, one test per kind of channel.
 class Channels : public testing::TestWithParam<const char*> {
  protected:
   Channels() {
@@ -51,7 +51,7 @@ std::string numbers(int count) {
   return text;
 }
 
-TEST_P(Channels, NobodyWaitsForAReader) {
+TEST_P(Channels, AWriteDoesNotBlock) {
   BackgroundWriter writer(in_.get());
   writer.write(std::string(2 << 20, 'x'));
   EXPECT_GT(writer.pending(), 0U);
@@ -59,7 +59,7 @@ TEST_P(Channels, NobodyWaitsForAReader) {
   EXPECT_FALSE(writer.closed());
 }
 
-TEST_P(Channels, ASlowReaderGetsEverythingInOrder) {
+TEST_P(Channels, ASlowReaderReceivesEverythingInOrder) {
   const std::string text = numbers(200'000);
   BackgroundWriter writer(in_.get());
   for (std::size_t at = 0; at < text.size(); at += 100'000) writer.write(std::string_view(text).substr(at, 100'000));
@@ -72,7 +72,7 @@ TEST_P(Channels, ASlowReaderGetsEverythingInOrder) {
   EXPECT_EQ(got, text);
 }
 
-TEST_P(Channels, AReaderThatGoesAwayEndsIt) {
+TEST_P(Channels, AReaderThatClosesItsEndStopsTheWriter) {
   BackgroundWriter writer(in_.get());
   writer.write(std::string(2 << 20, 'x'));
   out_.reset();
@@ -81,7 +81,7 @@ TEST_P(Channels, AReaderThatGoesAwayEndsIt) {
   EXPECT_TRUE(writer.finish(kMinute));
 }
 
-TEST_P(Channels, TellsWhenLittleIsPending) {
+TEST_P(Channels, NotifiesWhenLittleIsPending) {
   BackgroundWriter writer(in_.get());
   writer.write(std::string(2 << 20, 'x'));
   constexpr std::size_t kLittle = 500'000;
@@ -95,7 +95,7 @@ TEST_P(Channels, TellsWhenLittleIsPending) {
   EXPECT_EQ(::poll(&waiting, 1, 0), 0);
 }
 
-TEST_P(Channels, WaitingForTheEndCanBeStopped) {
+TEST_P(Channels, FinishCanBeStopped) {
   ReadPipe stop;
   EXPECT_EQ(::write(stop.in.get(), "x", 1), 1);
   BackgroundWriter writer(in_.get());
@@ -105,7 +105,7 @@ TEST_P(Channels, WaitingForTheEndCanBeStopped) {
 
 INSTANTIATE_TEST_SUITE_P(BackgroundWriter, Channels, testing::Values("pipe", "socket", "terminal"));
 
-TEST(BackgroundWriter, AClosedPipeIsClosed) {
+TEST(BackgroundWriter, AClosedPipeIsReported) {
   ReadPipe pipe;
   pipe.out.reset();
   BackgroundWriter writer(pipe.in.get());
@@ -114,7 +114,7 @@ TEST(BackgroundWriter, AClosedPipeIsClosed) {
   EXPECT_EQ(writer.pending(), 0U);
 }
 
-TEST(BackgroundWriter, AStoppedTerminalGoesOnLater) {
+TEST(BackgroundWriter, AStoppedTerminalCanBeResumed) {
   int master = -1;
   int slave = -1;
   ASSERT_EQ(::openpty(&master, &slave, nullptr, nullptr, nullptr), 0);
@@ -139,17 +139,17 @@ TEST(BackgroundWriter, AFileIsWrittenAtOnce) {
   EXPECT_EQ(read_bytes(file.get(), text.size() + 1), text);
 }
 
-TEST(BackgroundWriter, LeavesTheOpenFileAsItIs) {
+TEST(BackgroundWriter, DoesNotChangeTheOpenFile) {
   ReadPipe pipe;
   BackgroundWriter writer(pipe.in.get());
   writer.write(std::string(1 << 20, 'x'));
   EXPECT_EQ(::fcntl(pipe.in.get(), F_GETFL) & O_NONBLOCK, 0);
 }
 
-TEST(BackgroundWriter, LastWordsAreNotWaitedForLong) {
+TEST(BackgroundWriter, WriteWithTimeoutGivesUp) {
   ReadPipe pipe;
-  write_patiently(pipe.in.get(), std::string(1 << 20, 'x'), 1000);
-  write_patiently(-1, "to nobody", 1000);
+  write_with_timeout(pipe.in.get(), std::string(1 << 20, 'x'), 1000);
+  write_with_timeout(-1, "dropped", 1000);
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// Bytes that are shared and never change: a buffer or a mapped file.
+// Immutable shared bytes: a buffer or a mapped file.
 #pragma once
 
 #include <cstddef>
@@ -9,7 +9,7 @@
 
 namespace metaflow::base {
 
-/// A view of bytes with what keeps them alive. Cheap to copy.
+/// A view of bytes, and the owner of their memory. Cheap to copy.
 class SharedBytes {
  public:
   SharedBytes() = default;

@@ -19,9 +19,9 @@ namespace metaflow::base {
 
 namespace {
 
-constexpr std::size_t kMostOutput = 16U << 20U;
+constexpr std::size_t kMaxOutput = 16U << 20U;
 
-/// Reads what is there; closes at the end.
+/// Reads the available data; closes the descriptor at its end.
 void read_more(Fd& fd, std::string& text) {
   std::array<char, 65536> buffer;
   const ssize_t count = ::read(fd.get(), buffer.data(), buffer.size());
@@ -69,13 +69,13 @@ Captured run_captured(const std::vector<std::string>& command, const std::vector
     wait(fds, deadline);
     if (fds[0].revents != 0) read_more(child.out, captured.out);
     if (fds[1].revents != 0) read_more(child.err, captured.err);
-    if (captured.out.size() + captured.err.size() > kMostOutput) give_up("prints too much");
+    if (captured.out.size() + captured.err.size() > kMaxOutput) give_up("printed more than 16 MiB");
   }
   std::optional<ProcessEnd> ending;
   pollfd ended{child.pidfd.get(), POLLIN, 0};
   wait(std::span(&ended, 1), deadline);
   ending = reap(child.pid);
-  if (!ending) throw Error(ErrorCode::data_store, fmt::format("{} was killed", command[0]));  // and reaped by others
+  if (!ending) throw Error(ErrorCode::data_store, fmt::format("{} was killed", command[0]));  // reaped elsewhere
   captured.exit_code = ending->signal != 0 ? 128 + ending->signal : ending->exit_code;
   return captured;
 }

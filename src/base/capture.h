@@ -1,4 +1,4 @@
-// Programs that are run for what they print.
+// Runs programs and captures their output.
 #pragma once
 
 #include <chrono>
@@ -9,19 +9,20 @@
 namespace metaflow::base {
 
 struct Captured {
-  int exit_code = 0;  // 128 and the signal's number for one that a signal ended
+  int exit_code = 0;  // 128 + the signal number if a signal ended it
   std::string out;
   std::string err;
 };
 
-/// Where PATH has a program; nothing if it has none of this name.
+/// The path of a program found by PATH; nothing if PATH has no such program.
 std::optional<std::string> search_path(const std::string& name);
 
-/// The path of a program: as it is if it has a '/', else found by PATH. Throws Error{data_store} if there is none.
+/// The path of a program: `name` itself if it contains a '/', else found by PATH. Throws Error{data_store} if not
+/// found.
 std::string find_program(const std::string& name);
 
-/// Runs a program, found by PATH if its name has no '/', with an empty standard input, until it has ended and closed
-/// its output. Throws Error{data_store} if it cannot be started, takes longer than this, or prints more than 16 MiB.
+/// Runs a program, found by PATH if its name has no '/', with empty standard input, until it has ended and closed its
+/// output. Throws Error{data_store} if it cannot be started, exceeds `limit`, or prints more than 16 MiB.
 Captured run_captured(const std::vector<std::string>& command, const std::vector<std::string>& environment,
                       std::chrono::milliseconds limit);
 

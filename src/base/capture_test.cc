@@ -26,9 +26,9 @@ TEST(Capture, OutputAndExitCode) {
   EXPECT_EQ(run("head -c 300000 /dev/zero").out.size(), 300'000U);
 }
 
-TEST(Capture, AProgramThatAsksForAPasswordFindsNoTerminal) {
+TEST(Capture, AProgramHasNoTerminalForAPassword) {
   EXPECT_EQ(with_terminal([] { return has_terminal() && run("read -r password </dev/tty").exit_code != 0 ? 0 : 1; }), 0)
-      << "it would be stopped in the background, until its time is up";
+      << "on a terminal it would be stopped in the background until the timeout";
 }
 
 TEST(Capture, ProgramsAreFoundByPath) {
@@ -38,7 +38,7 @@ TEST(Capture, ProgramsAreFoundByPath) {
   EXPECT_EQ(find_program("./no-such-program"), "./no-such-program") << "a path is not looked for";
 }
 
-TEST(Capture, WhatDoesNotWork) {
+TEST(Capture, FailuresAreErrors) {
   EXPECT_THROW(run_captured({"no-such-program"}, {}, milliseconds(1000)), Error);
   EXPECT_THROW(run_captured({"/no/such/program"}, {}, milliseconds(1000)), Error);
   EXPECT_THROW(run("sleep 100", milliseconds(50)), Error);

@@ -36,7 +36,7 @@ std::int64_t Stamps::next() {
 
 std::string local_time(std::int64_t microseconds) {
   const time_t seconds = microseconds / 1'000'000;
-  // localtime_r looks at the time zone file each time; within a minute only the seconds change.
+  // localtime_r checks the time zone file each time; within a minute only the seconds change.
   static thread_local time_t minute = -1;
   static thread_local tm cached{};
   if (minute != seconds / 60) {

@@ -1,4 +1,4 @@
-// Time, and stamps that order what happens at the same time.
+// Clocks, and unique time stamps.
 #pragma once
 
 #include <cstdint>
@@ -6,13 +6,13 @@
 
 namespace metaflow::base {
 
-/// Where time comes from; tests give their own.
+/// The source of time; tests replace it.
 class Clock {
  public:
   virtual ~Clock() = default;
   virtual std::int64_t wall_microseconds() = 0;       // since 1970; may jump
-  virtual std::int64_t monotonic_microseconds() = 0;  // since some point; never goes back
-  /// The same, which also counts the time that the machine was suspended: for what holds between machines.
+  virtual std::int64_t monotonic_microseconds() = 0;  // since an arbitrary point; never decreases
+  /// As monotonic_microseconds, but includes the time that the machine was suspended: for timeouts shared with others.
   virtual std::int64_t boot_microseconds() = 0;
 };
 
@@ -24,8 +24,8 @@ class SystemClock : public Clock {
   std::int64_t boot_microseconds() override;
 };
 
-/// Wall-clock microseconds that strictly increase: no two objects or log lines get the same one, whatever the clock
-/// does.
+/// Wall-clock microseconds that strictly increase: no two objects or log lines get the same stamp, even if the clock
+/// jumps.
 class Stamps {
  public:
   explicit Stamps(Clock& clock) : clock_(clock) {}

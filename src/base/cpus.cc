@@ -14,7 +14,7 @@ namespace metaflow::base {
 
 namespace {
 
-/// quota / period of a control group; 0 if it has none.
+/// quota / period of a control group; 0 if it has no quota.
 double quota_of(const std::string& group, bool unified) {
   if (unified) {
     const auto text = try_read_file(group + "/cpu.max");  // "200000 100000" or "max 100000"

@@ -17,7 +17,7 @@ namespace metaflow::base {
 
 namespace {
 
-static_assert(std::endian::native == std::endian::little, "files are read as they lie in memory");
+static_assert(std::endian::native == std::endian::little, "the code reads structures in the byte order of the file");
 
 struct Architecture {
   std::uint16_t number;
@@ -44,7 +44,7 @@ bool is_elf(std::span<const std::byte> file) {
 
 unsigned identity(std::span<const std::byte> file, std::size_t index) { return std::to_integer<unsigned>(file[index]); }
 
-/// The tables of a file: whatever numbers it has, nothing outside of it is read.
+/// The tables of a file. Checks every offset and size: nothing outside the file is read.
 class ElfTables {
  public:
   explicit ElfTables(std::span<const std::byte> file) : file_(file) {}
@@ -57,7 +57,7 @@ class ElfTables {
     return value;
   }
 
-  /// The text at `offset`, which ends before `end`; null if it does not, or is not in the file.
+  /// The text at `offset`, which must end before `end`; null if it does not, or is outside the file.
   const char* text(std::uint64_t offset, std::uint64_t end) const {
     end = std::min<std::uint64_t>(end, file_.size());
     if (offset >= end) return nullptr;
@@ -71,7 +71,7 @@ class ElfTables {
   std::span<const std::byte> file_;
 };
 
-/// What a program is loaded with.
+/// Reads the dependencies of a program.
 class DependencyReader {
  public:
   DependencyReader(std::span<const std::byte> file, const std::string& path)
@@ -80,7 +80,7 @@ class DependencyReader {
   Elf read() {
     if (!is_elf(file_)) {
       const bool script = as_text(file_).starts_with("#!");
-      throw refusal(script ? "is a script, no executable" : "is no ELF file, so no executable for Linux");
+      throw refusal(script ? "is a script, not an executable" : "is not an ELF file, so not an executable for Linux");
     }
     if (identity(file_, EI_DATA) != ELFDATA2LSB) throw refusal("is for a big-endian machine");
     if (identity(file_, EI_CLASS) != ELFCLASS64) throw refusal("is for a machine of 32 bits");
@@ -102,18 +102,18 @@ class DependencyReader {
   template <class T>
   T at(std::uint64_t offset) const {
     const auto found = tables_.at<T>(offset);
-    if (!found) throw refusal("is damaged: it is cut off");
+    if (!found) throw refusal("is damaged: the file is truncated");
     return *found;
   }
 
   std::string text(std::uint64_t offset) const {
-    if (offset >= tables_.size()) throw refusal("is damaged: a name lies outside of it");
+    if (offset >= tables_.size()) throw refusal("is damaged: a name lies outside the file");
     const char* const found = tables_.text(offset, tables_.size());
-    if (found == nullptr) throw refusal("is damaged: a name has no end");
+    if (found == nullptr) throw refusal("is damaged: a name is not terminated");
     return found;
   }
 
-  /// Where in the file an address of memory comes from.
+  /// The position in the file of an address in memory.
   std::uint64_t offset_of(std::uint64_t address) const {
     for (const Elf64_Phdr& segment : segments_) {
       if (segment.p_type == PT_LOAD && address >= segment.p_vaddr && address - segment.p_vaddr < segment.p_filesz)
@@ -136,7 +136,7 @@ class DependencyReader {
                                         : entry.d_tag == DT_RUNPATH ? &elf_.runpath
                                                                     : nullptr;
       if (paths == nullptr && entry.d_tag != DT_NEEDED && entry.d_tag != DT_SONAME) continue;
-      if (!names) throw refusal("is damaged: it has no table of names");
+      if (!names) throw refusal("is damaged: it has no string table");
       const std::string name = text(offset_of(*names) + entry.d_un.d_val);
       if (entry.d_tag == DT_NEEDED) elf_.needed.push_back(name);
       if (entry.d_tag == DT_SONAME) elf_.soname = name;
@@ -152,7 +152,7 @@ class DependencyReader {
   Elf elf_;
 };
 
-/// What its functions are called.
+/// Reads the names of functions.
 class SymbolReader {
  public:
   explicit SymbolReader(std::span<const std::byte> file) : file_(file), tables_(file) {}

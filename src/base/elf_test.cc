@@ -31,7 +31,7 @@ std::string refusal(std::string_view file) {
   return {};
 }
 
-TEST(Elf, SaysWhatThisProgramNeeds) {
+TEST(Elf, ReadsTheDependenciesOfThisProgram) {
   const std::string path = own_executable();
   const Elf elf = read_elf(read_file(path)->bytes(), path);
   EXPECT_THAT(elf.interpreter, HasSubstr("ld-"));
@@ -39,13 +39,14 @@ TEST(Elf, SaysWhatThisProgramNeeds) {
   EXPECT_FALSE(uname_machine(elf.machine).empty());
 }
 
-TEST(Elf, RefusesWhatIsNone) {
+TEST(Elf, RejectsOtherFiles) {
   EXPECT_THAT(refusal("#!/bin/sh\nexit 0 # and some more text\n"), HasSubstr("is a script"));
-  EXPECT_THAT(refusal(""), HasSubstr("no ELF file"));
-  EXPECT_THAT(refusal(std::string("\xcf\xfa\xed\xfe") + std::string(100, '\0')), HasSubstr("no ELF file"));  // of macOS
+  EXPECT_THAT(refusal(""), HasSubstr("not an ELF file"));
+  EXPECT_THAT(refusal(std::string("\xcf\xfa\xed\xfe") + std::string(100, '\0')),
+              HasSubstr("not an ELF file"));  // of macOS
 }
 
-TEST(Elf, RefusesOtherKindsOfMachine) {
+TEST(Elf, RejectsOtherMachines) {
   std::string file(read_file(own_executable())->text().substr(0, 64));
   file[EI_CLASS] = ELFCLASS32;
   EXPECT_THAT(refusal(file), HasSubstr("32 bits"));
@@ -53,7 +54,7 @@ TEST(Elf, RefusesOtherKindsOfMachine) {
   EXPECT_THAT(refusal(file), HasSubstr("big-endian"));
 }
 
-TEST(Elf, RefusesEveryDamage) {
+TEST(Elf, DamageNeverReadsOutsideTheFile) {
   const auto whole = read_file("/proc/self/exe");
   const std::string_view text = whole->text();
   for (std::size_t size = 1; size < std::min<std::size_t>(text.size(), 4096); size += 7)
@@ -65,7 +66,7 @@ TEST(Elf, RefusesEveryDamage) {
     const std::size_t at = (random >> 8) % 1024;  // the headers
     const char before = file[at];
     file[at] = static_cast<char>(random >> 3);
-    refusal(file);  // throws Error or nothing; the sanitizers look
+    refusal(file);  // throws Error or nothing; the sanitizers check the accesses
     file[at] = before;
   }
 }
@@ -76,7 +77,7 @@ const ElfFunction* find(const ElfSymbols& symbols, std::string_view name) {
   return found == symbols.functions.end() ? nullptr : &*found;
 }
 
-TEST(ElfSymbols, TellsTheFunctionsOfAProgramByAddress) {
+TEST(ElfSymbols, ReadsTheFunctionsOfAProgramByAddress) {
   const auto file = read_file(own_executable());
   const ElfSymbols symbols = read_elf_symbols(file->bytes());
   EXPECT_NE(find(symbols, "main"), nullptr);
@@ -84,7 +85,7 @@ TEST(ElfSymbols, TellsTheFunctionsOfAProgramByAddress) {
                              [](const ElfFunction& a, const ElfFunction& b) { return a.address < b.address; }));
 }
 
-TEST(ElfSymbols, TellsWhatALibraryExports) {
+TEST(ElfSymbols, ReadsTheExportsOfALibrary) {
   Dl_info info{};
   ASSERT_NE(::dladdr(reinterpret_cast<const void*>(&::getenv), &info), 0);
   const auto file = read_file(info.dli_fname);

@@ -1,4 +1,4 @@
-// Characters, digests, and texts and times as other programs write them.
+// Character classes, digests, and the encodings of other programs.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -14,7 +14,7 @@ namespace {
 
 using testing::Optional;
 
-TEST(Ascii, EveryByteIsOfOneKind) {
+TEST(Ascii, EveryByteHasOneClass) {
   int digits = 0;
   int letters = 0;
   for (int byte = 0; byte < 256; ++byte) {
@@ -60,13 +60,13 @@ TEST(Hash, KnownDigests) {
             "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
 }
 
-TEST(Hash, PiecesAreOneText) {
+TEST(Hash, PiecesAreConcatenated) {
   Sha256 hash;
   for (const std::string_view piece : {"a", "", "bc"}) hash.update(as_bytes(piece));
   EXPECT_EQ(hash.digest(), sha256("abc"));
 }
 
-TEST(Percent, ThereAndBack) {
+TEST(Percent, RoundTrip) {
   EXPECT_EQ(percent_encode("a b/+~\xC3\xBC"), "a%20b%2F%2B~%C3%BC");
   EXPECT_EQ(percent_encode("a b/../c", true), "a%20b/../c");
   EXPECT_EQ(percent_decode("a%20b%2f%2B~%C3%BC%4"), "a b/+~\xC3\xBC%4");

@@ -8,11 +8,11 @@ namespace metaflow {
 
 namespace {
 
-constexpr std::size_t kMostOfMessage = 16 * 1024;  // bytes, of a message or a hint
+constexpr std::size_t kMaxMessageSize = 16 * 1024;  // bytes of a message or a hint
 
-/// Some of it may come from a server, a store or a step, which may have sent megabytes.
-std::string for_people(std::string text) {
-  if (text.size() > kMostOfMessage) text.replace(kMostOfMessage, std::string::npos, "...");
+/// Escapes and limits text that may come from a server, a store or a step: it may have megabytes.
+std::string limited_and_visible(std::string text) {
+  if (text.size() > kMaxMessageSize) text.replace(kMaxMessageSize, std::string::npos, "...");
   return base::visible_lines(text);
 }
 
@@ -20,8 +20,8 @@ std::string for_people(std::string text) {
 
 Error::Error(ErrorCode code, std::string message, std::string hint)
     : code_(code),
-      message_(for_people(std::move(message))),
-      hint_(for_people(std::move(hint))),
+      message_(limited_and_visible(std::move(message))),
+      hint_(limited_and_visible(std::move(hint))),
       text_(hint_.empty() ? message_ : message_ + "\n" + hint_) {}
 
 Error Error::of_platform(std::string_view platform, std::string message, std::string hint) {

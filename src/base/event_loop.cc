@@ -32,8 +32,8 @@ std::int64_t nanoseconds_of(clockid_t clock) {
   return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
 }
 
-/// How often this thread has given up the processor by itself, to wait.
-long waits_begun() {
+/// Number of voluntary context switches of this thread: those for waiting.
+long voluntary_switches() {
   rusage usage{};
   ::getrusage(RUSAGE_THREAD, &usage);
   return usage.ru_nvcsw;
@@ -41,11 +41,11 @@ long waits_begun() {
 
 thread_local std::int64_t allowed_waits = 0;  // of this thread, in nanoseconds
 
-/// Of each thread of this process, by its id, the nanoseconds in which it was ready to run and others ran.
-using KeptOff = std::map<std::string, std::int64_t>;
+/// For each thread of this process, by id: the nanoseconds for which it was ready to run but had no processor.
+using RunDelays = std::map<std::string, std::int64_t>;
 
-KeptOff kept_off_processor() {
-  KeptOff found;
+RunDelays run_delays() {
+  RunDelays found;
   std::error_code ignored;  // a thread may end
   for (const auto& thread : std::filesystem::directory_iterator("/proc/self/task", ignored)) {
     std::array<char, 128> text{};
@@ -57,10 +57,10 @@ KeptOff kept_off_processor() {
   return found;
 }
 
-/// Of all threads together: a thread that waits for a lock waits until the one that holds it is given a processor.
-std::int64_t kept_off_since(const KeptOff& before) {
+/// The sum over all threads: a thread that needs a lock waits until the lock's holder gets a processor.
+std::int64_t run_delay_since(const RunDelays& before) {
   std::int64_t sum = 0;
-  for (const auto& [thread, now] : kept_off_processor()) {
+  for (const auto& [thread, now] : run_delays()) {
     const auto was = before.find(thread);
     sum += now - (was == before.end() ? 0 : was->second);
   }
@@ -69,41 +69,41 @@ std::int64_t kept_off_since(const KeptOff& before) {
 
 }  // namespace
 
-/// Reads the clocks of the machine, whatever clock the loop has.
+/// Uses the machine's clocks, not the loop's.
 struct EventLoop::Watchdog {
   std::int64_t limit;  // nanoseconds
-  std::function<void(const std::string&)> told;
+  std::function<void(const std::string&)> report;
   std::int64_t wall = 0;  // all in nanoseconds
   std::int64_t worked = 0;
-  KeptOff kept_off{};
+  RunDelays delays{};
   std::int64_t allowed = 0;
   long waits = 0;
 
   void begin() {
     wall = nanoseconds_of(CLOCK_MONOTONIC);
     worked = nanoseconds_of(CLOCK_THREAD_CPUTIME_ID);
-    kept_off = kept_off_processor();
+    delays = run_delays();
     allowed = allowed_waits;
-    waits = waits_begun();
+    waits = voluntary_switches();
   }
-  void look(const Place* place) {
+  void check(const Place* place) {
     const std::int64_t passed = nanoseconds_of(CLOCK_MONOTONIC) - wall;
     if (wall == 0 || passed <= limit) return;
     const std::int64_t worked_since = nanoseconds_of(CLOCK_THREAD_CPUTIME_ID) - worked;
     const std::int64_t waited = passed - worked_since - (allowed_waits - allowed);
-    // The machine itself may have been stopped by another one.
-    if (waited <= limit || waits_begun() == waits || waited - kept_off_since(kept_off) <= limit) return;
-    const std::string who = place == nullptr ? std::string("who drives it, between two turns")
-                                             : fmt::format("the callback of {}:{}, {}", place->file_name(),
-                                                           place->line(), place->function_name());
-    told(fmt::format("The event loop was kept waiting for {} ms by {}", waited / 1'000'000, who));
+    // A hypervisor may have stopped the machine itself.
+    if (waited <= limit || voluntary_switches() == waits || waited - run_delay_since(delays) <= limit) return;
+    const std::string where = place == nullptr ? std::string("its caller, between two turns")
+                                               : fmt::format("the callback of {}:{}, {}", place->file_name(),
+                                                             place->line(), place->function_name());
+    report(fmt::format("The event loop was blocked for {} ms by {}", waited / 1'000'000, where));
   }
 };
 
 EventLoop::NoWaiting::NoWaiting(EventLoop& loop, std::int64_t milliseconds,
-                                std::function<void(const std::string&)> told)
+                                std::function<void(const std::string&)> report)
     : loop_(loop) {
-  loop.watchdog_ = std::make_shared<Watchdog>(Watchdog{milliseconds * 1'000'000, std::move(told)});
+  loop.watchdog_ = std::make_shared<Watchdog>(Watchdog{milliseconds * 1'000'000, std::move(report)});
 }
 
 EventLoop::NoWaiting::NoWaiting(EventLoop& loop) : loop_(loop) {
@@ -162,11 +162,11 @@ void EventLoop::call(const Callback& callback) {
   const std::shared_ptr<Watchdog> watchdog = watchdog_;
   if (watchdog) watchdog->begin();
   callback.function();
-  if (watchdog) watchdog->look(&callback.place);
+  if (watchdog) watchdog->check(&callback.place);
 }
 
 void EventLoop::run(bool wait) {
-  if (watchdog_) watchdog_->look(nullptr);
+  if (watchdog_) watchdog_->check(nullptr);
   int timeout = wait ? -1 : 0;
   if (const auto deadline = next_deadline(); wait && deadline) {
     const std::int64_t wait = *deadline - clock_.monotonic_microseconds();
@@ -200,7 +200,7 @@ SignalReader::SignalReader(const std::vector<int>& signals) {
   if (!fd_) throw_errno("create", "a signalfd", errno);
 }
 
-/// Those that nobody has read were meant for what is over: they must not end what comes after it.
+/// Drops signals that were not read: they were meant for the finished operation, and must not end the next one.
 SignalReader::~SignalReader() {
   while (next() != 0) continue;
   sigset_t set;

@@ -1,4 +1,4 @@
-// The loop that a scheduler lives in: file descriptors, timers, signals.
+// The event loop of a scheduler: file descriptors, timers, signals.
 #pragma once
 
 #include <cstdint>
@@ -16,43 +16,43 @@
 
 namespace metaflow::base {
 
-/// epoll, and a list of timers. Callbacks run in run_once(), one after the other; they may watch, unwatch, start and
-/// cancel anything. Not thread-safe.
+/// Based on epoll, with a list of timers. Callbacks run in run_once(), one at a time; they may watch, unwatch, start
+/// and cancel anything. Not thread-safe.
 ///
-/// No callback may wait for anything: meanwhile signals, time limits and leases are not looked after. What takes its
-/// time is BackgroundWork, or asks the loop to call back. Tests find what does wait: see NoWaiting.
+/// A callback must not block: signals, timeouts and leases are not handled meanwhile. Long operations use
+/// BackgroundWork or timers. Tests detect blocking callbacks: see NoWaiting.
 class EventLoop {
  public:
   explicit EventLoop(Clock& clock);
 
-  using Place = std::source_location;  // that names a callback where one is complained of
+  using Place = std::source_location;  // identifies a callback in error messages
 
-  /// Calls back when the descriptor can be read (or is at its end). It stays the caller's, who unwatches it before
-  /// closing it.
+  /// Calls `readable` when the descriptor is readable or at its end. The caller keeps ownership of the descriptor, and
+  /// calls unwatch before closing it.
   void watch(int fd, std::function<void()> readable, const Place& place = Place::current());
   void unwatch(int fd);
 
   using Timer = std::uint64_t;
   Timer after(std::int64_t microseconds, std::function<void()> callback, const Place& place = Place::current());
   void cancel(Timer timer);
-  /// When the next timer is due, by the monotonic clock; nothing: none is set.
+  /// The deadline of the next timer, by the monotonic clock; nothing if no timer is set.
   std::optional<std::int64_t> next_deadline() const;
 
-  /// Waits until something happens, then does what is due.
+  /// Waits for the next event, then runs all callbacks that are due.
   void run_once() { run(true); }
-  /// Does what is due now, without waiting.
+  /// Runs the callbacks that are due, without waiting.
   void poll() { run(false); }
 
-  /// While it lives, waiting is a fault: of callbacks, and of who drives the loop, between two turns.
+  /// While it lives, blocking is an error: in callbacks, and in the loop's caller between two turns.
   ///
-  /// METAFLOW_LOOP_WATCHDOG=MILLISECONDS, for tests: this process aborts when a callback, or the time between two
-  /// turns, has waited for longer. Time in which a thread of this process was kept off the processor by others does not
-  /// count as waiting, nor does an AllowedWait.
+  /// METAFLOW_LOOP_WATCHDOG=MILLISECONDS, for tests: the process aborts when a callback, or the time between two turns,
+  /// blocks for longer. Time in which a thread of the process waits for a processor does not count, nor does an
+  /// AllowedWait.
   class NoWaiting {
    public:
     explicit NoWaiting(EventLoop& loop);
-    /// Tells `told` what waited, instead of aborting. For tests of it.
-    NoWaiting(EventLoop& loop, std::int64_t milliseconds, std::function<void(const std::string&)> told);
+    /// Reports the blocking callback to `report` instead of aborting. For its own tests.
+    NoWaiting(EventLoop& loop, std::int64_t milliseconds, std::function<void(const std::string&)> report);
     ~NoWaiting();
     NoWaiting(const NoWaiting&) = delete;
     NoWaiting& operator=(const NoWaiting&) = delete;
@@ -61,7 +61,7 @@ class EventLoop {
     EventLoop& loop_;
   };
 
-  /// While it lives, this thread may wait in spite of NoWaiting. For the start of a process alone: the kernel suspends
+  /// While it lives, this thread may block in spite of NoWaiting. Only for the start of a process: the kernel suspends
   /// the caller until the new program begins, and on a busy host that program waits for a processor.
   class AllowedWait {
    public:
@@ -90,17 +90,17 @@ class EventLoop {
   std::map<std::pair<std::int64_t, Timer>, Callback> timers_;  // by deadline
   std::unordered_map<Timer, std::int64_t> deadlines_;
   Timer next_timer_ = 1;
-  std::shared_ptr<Watchdog> watchdog_;  // while there is a NoWaiting, and it is wanted
+  std::shared_ptr<Watchdog> watchdog_;  // set while a NoWaiting is active
 };
 
-/// Signals as something that can be read: blocked for the process (children of ours get them unblocked), until this is
-/// gone. Signals that are ignored stay ignored.
+/// Turns signals into a readable descriptor: they are blocked in this process (its children get them unblocked) during
+/// the lifetime of this object. Ignored signals stay ignored.
 class SignalReader {
  public:
   explicit SignalReader(const std::vector<int>& signals);
   ~SignalReader();
   int fd() const { return fd_.get(); }
-  /// The next one that came; 0 if there is none.
+  /// The next pending signal; 0 if there is none.
   int next();
 
  private:

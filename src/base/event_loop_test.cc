@@ -27,7 +27,7 @@ struct Pipe {
   Fd in;
 };
 
-TEST(EventLoop, TimersComeInTheOrderOfTheirDeadlines) {
+TEST(EventLoop, TimersFireInTheOrderOfTheirDeadlines) {
   SystemClock clock;
   EventLoop loop(clock);
   std::vector<int> fired;
@@ -52,7 +52,7 @@ TEST(EventLoop, ATimerMayStartAndCancelTimers) {
   while (!done) loop.run_once();
 }
 
-TEST(EventLoop, TellsWhatCanBeRead) {
+TEST(EventLoop, ReportsReadableDescriptors) {
   SystemClock clock;
   EventLoop loop(clock);
   Pipe pipe;
@@ -83,7 +83,7 @@ TEST(EventLoop, ACallbackMayUnwatchAnotherThatIsReady) {
   EXPECT_EQ(calls, 1);
 }
 
-/// What the watchdog says of a loop whose callback does this.
+/// The watchdog's complaints about a loop with this callback.
 std::vector<std::string> complaints_of(const std::function<void()>& what) {
   SystemClock clock;
   EventLoop loop(clock);
@@ -96,25 +96,25 @@ std::vector<std::string> complaints_of(const std::function<void()>& what) {
   });
   while (!done) loop.run_once();
   loop.after(30'000, [] {});
-  loop.run_once();  // it waits for what is to come, as it should
+  loop.run_once();  // waiting for the next event is allowed
   return complaints;
 }
 
-TEST(EventLoop, ACallbackThatWaitsIsNamed) {
+TEST(EventLoop, ABlockingCallbackIsReported) {
   const auto complaints = complaints_of([] { ::usleep(30'000); });
   ASSERT_THAT(complaints, testing::SizeIs(1));
   EXPECT_THAT(complaints[0], testing::HasSubstr("event_loop_test.cc:"));
 }
 
-TEST(EventLoop, ACallbackThatWorksDoesNotWait) {
+TEST(EventLoop, ABusyCallbackIsNotReported) {
   EXPECT_THAT(complaints_of([] {
-                const std::clock_t begin = std::clock();  // of the processor
+                const std::clock_t begin = std::clock();  // CPU time
                 while (std::clock() - begin < CLOCKS_PER_SEC / 30) continue;
               }),
               testing::IsEmpty());
 }
 
-TEST(EventLoop, AnAllowedWaitIsNotCounted) {
+TEST(EventLoop, AnAllowedWaitIsNotReported) {
   EXPECT_THAT(complaints_of([] {
                 const EventLoop::AllowedWait start_of_a_process;
                 ::usleep(30'000);
@@ -127,7 +127,7 @@ TEST(EventLoop, AnAllowedWaitIsNotCounted) {
               testing::SizeIs(1));
 }
 
-TEST(EventLoop, WhoDrivesItMustNotWaitEither) {
+TEST(EventLoop, ABlockingCallerIsReported) {
   SystemClock clock;
   EventLoop loop(clock);
   std::vector<std::string> complaints;
@@ -139,7 +139,7 @@ TEST(EventLoop, WhoDrivesItMustNotWaitEither) {
   EXPECT_THAT(complaints[0], testing::HasSubstr("between two turns"));
 }
 
-TEST(SignalReader, WhatNobodyReadIsForgotten) {
+TEST(SignalReader, UnreadSignalsAreDropped) {
   {
     const SignalReader reader({SIGUSR1});
     ::kill(::getpid(), SIGUSR1);  // its default is to end the process
@@ -192,7 +192,7 @@ ProcessEnd wait_for(const Child& child) {
   return *ending;
 }
 
-TEST(Process, HasItsArgumentsItsEnvironmentAndAnEmptyInput) {
+TEST(Process, HasArgumentsEnvironmentAndEmptyInput) {
   const Child child = start_process({"/bin/sh"}, {"-c", "cat; echo \"$1 $NAME\"; echo bad >&2; exit 3", "sh", "a b"},
                                     {"PATH=/usr/bin:/bin", "NAME=value"});
   const ProcessEnd ending = wait_for(child);
@@ -226,13 +226,13 @@ TEST(Process, SignalsThatAreIgnoredStayIgnoredInChildren) {
   for (int signal : {SIGHUP, SIGINT, SIGQUIT}) ::signal(signal, SIG_DFL);
 }
 
-TEST(Process, ASchedulerCanAlwaysAskItsTasksToStop) {
+TEST(Process, SIGTERMIsNeverIgnoredInChildren) {
   ::signal(SIGTERM, SIG_IGN);
   EXPECT_EQ(deadly_signals("TERM"), "TERM\n");
   ::signal(SIGTERM, SIG_DFL);
 }
 
-TEST(Process, AProgramInTheForegroundInheritsWhatIsIgnored) {
+TEST(Process, AProgramInTheForegroundInheritsIgnoredSignals) {
   ::signal(SIGINT, SIG_DFL);
   ::signal(SIGQUIT, SIG_IGN);
   const std::vector<std::string> command{"/bin/sh", "-c", "kill -QUIT $$; kill -INT $$"};

@@ -53,17 +53,17 @@ struct Setting {
 struct State {
   std::vector<Setting> settings;
   std::string step;  // empty: the scheduler
-  Mutex mutex;       // of the calls
+  Mutex mutex;       // guards the counts of calls
 };
 
 State& state() {
-  static State* const the_state = new State;  // also while other static objects are destroyed
+  static State* const the_state = new State;  // never destroyed: used by destructors of static objects
   return *the_state;
 }
 
 Setting parse(std::string_view text) {
   const auto refuse = [&] {
-    return Error(ErrorCode::usage, fmt::format("METAFLOW_FAIL_AT: '{}' is no setting", text));
+    return Error(ErrorCode::usage, fmt::format("METAFLOW_FAIL_AT: '{}' is not a valid setting", text));
   };
   const auto parts = split(text, ':');
   if (parts.size() < 2 || parts.size() > 4) throw refuse();
@@ -82,7 +82,7 @@ Setting parse(std::string_view text) {
     if (parsed.ec != std::errc() || parsed.ptr != end || setting.number == 0) throw refuse();
   }
   setting.sticky = parts.size() > 3;
-  if (setting.sticky && (parts[3] != "sticky" || setting.error == EINTR)) throw refuse();  // would be tried for ever
+  if (setting.sticky && (parts[3] != "sticky" || setting.error == EINTR)) throw refuse();  // would be retried for ever
   return setting;
 }
 
@@ -96,7 +96,7 @@ void note(std::string_view where, std::string_view point) {
   ::close(fd);
 }
 
-/// Before main: a process has one setting, whatever it does first.
+/// Before main, so that the setting is the same for the whole process.
 const bool kFromEnvironment = [] {
   const char* const text = std::getenv("METAFLOW_FAIL_AT");
   if (text == nullptr || *text == '\0') return false;
@@ -105,7 +105,7 @@ const bool kFromEnvironment = [] {
   } catch (const Error& error) {
     const std::string line = fmt::format("{}\n", error.what());
     [[maybe_unused]] const ssize_t written = ::write(2, line.data(), line.size());
-    ::_exit(2);  // a test that tests nothing would pass
+    ::_exit(2);  // else a test without a failure point would pass
   }
   return true;
 }();
@@ -114,7 +114,7 @@ const bool kFromEnvironment = [] {
 
 namespace {
 
-/// Whether it does; then errno is set.
+/// Whether the setting applies to this call; then errno is set.
 bool hits(State& at, Setting& setting, std::string_view point) {
   if (setting.point != point && (setting.point != "*" || point == "output")) return false;
   const std::string_view where = at.step.empty() ? std::string_view("scheduler") : at.step;

@@ -23,7 +23,7 @@ class FailurePoints : public testing::Test {
     set_failure_point("");
     std::filesystem::remove_all(directory_);
   }
-  /// What an operation says; empty if it succeeds.
+  /// The error text of an operation; empty if it succeeds.
   template <class F>
   std::string error_of(F operation) {
     try {
@@ -56,7 +56,7 @@ TEST_F(FailurePoints, Sticky) {
 
 TEST_F(FailurePoints, Places) {
   set_failure_point("task.open:EIO:1:sticky");
-  EXPECT_FALSE(fails_at("open")) << "this is no task";
+  EXPECT_FALSE(fails_at("open")) << "this process is not a task";
   failure_points_in_task("work");
   EXPECT_TRUE(fails_at("open"));
   set_failure_point("work.open:EIO:1:sticky");
@@ -66,14 +66,14 @@ TEST_F(FailurePoints, Places) {
   EXPECT_TRUE(fails_at("open"));
 }
 
-TEST_F(FailurePoints, WhatIsNoSettingIsRefused) {
+TEST_F(FailurePoints, InvalidSettingsAreRejected) {
   for (const char* setting : {"open", "nothing:EIO", "open:EFOO", "open:EIO:0", "open:EIO:x", "open:EIO:1:often",
                               "open:EINTR:1:sticky", "open:EIO:1:sticky:", ":EIO"})
     EXPECT_THROW(set_failure_point(setting), Error) << setting;
   EXPECT_FALSE(fails_at("open"));
 }
 
-TEST_F(FailurePoints, AnInterruptedCallIsMadeAgain) {
+TEST_F(FailurePoints, AnInterruptedCallIsRepeated) {
   for (const char* point : {"create", "write", "open", "read", "append"}) {
     set_failure_point(std::string(point) + ":EINTR");
     replace_file(directory_ + "/f", "text");
@@ -82,7 +82,7 @@ TEST_F(FailurePoints, AnInterruptedCallIsMadeAgain) {
   }
 }
 
-TEST_F(FailurePoints, AFailedWriteSaysWhatAndLeavesNothing) {
+TEST_F(FailurePoints, AFailedWriteIsReportedAndLeavesNoFile) {
   const std::string path = directory_ + "/file";
   for (const char* point : {"create", "write", "publish"}) {
     set_failure_point(std::string(point) + ":ENOSPC");
@@ -101,7 +101,7 @@ TEST_F(FailurePoints, AFailedWriteSaysWhatAndLeavesNothing) {
   }
 }
 
-TEST_F(FailurePoints, AFailedReadIsNoMissingFile) {
+TEST_F(FailurePoints, AFailedReadIsNotAMissingFile) {
   create_file(directory_ + "/file", "text");
   for (const char* point : {"open", "read", "examine"}) {
     set_failure_point(std::string(point) + ":EMFILE");

@@ -1,4 +1,4 @@
-// Files with a mode of their own, where the umask's is not right.
+// Writes files with an explicit mode instead of the umask's.
 #pragma once
 
 #include <sys/types.h>
@@ -10,9 +10,9 @@
 
 namespace metaflow::base {
 
-inline constexpr mode_t kPrivate = 0600;  // for what may hold secrets
+inline constexpr mode_t kPrivate = 0600;  // for files that may hold secrets
 
-/// As replace_file of base/files.h; the file has this mode from its first byte on.
+/// As replace_file of base/files.h; the file has this mode from its creation on.
 void replace_file(const std::string& path, Parts parts, mode_t mode);
 void replace_file(const std::string& path, std::string_view text, mode_t mode);
 

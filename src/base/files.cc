@@ -40,7 +40,7 @@ std::string temporary_name(const std::string& directory) {
 void write_parts(int fd, Parts parts, const std::string& path) {
   std::array<iovec, 64> chunk;
   std::size_t next = 0;
-  std::size_t skip = 0;  // bytes of parts[next] that are written already
+  std::size_t skip = 0;  // bytes of parts[next] already written
   while (next < parts.size()) {
     std::size_t count = 0;
     for (std::size_t i = next; i < parts.size() && count < chunk.size(); ++i, ++count) {
@@ -82,8 +82,8 @@ void throw_errno(std::string_view operation, std::string_view path, int error) {
     case EROFS:
     case EACCES:
     case EPERM: hint = or_elsewhere("Check the permissions"); break;
-    case EFBIG: hint = or_elsewhere("Raise the limit of a file's size (ulimit -f)"); break;
-    case ESTALE: hint = or_elsewhere("Its file server has lost it: mount it again"); break;
+    case EFBIG: hint = or_elsewhere("Raise the file size limit (ulimit -f)"); break;
+    case ESTALE: hint = or_elsewhere("The file server no longer has it: remount the file system"); break;
     case EMFILE:
     case ENFILE: hint = "Raise the limit of open files (ulimit -n) or lower --max-workers."; break;
     case EAGAIN:
@@ -111,7 +111,8 @@ bool link_open_file(int fd, const std::string& path) {
 }
 
 SpoolFile::SpoolFile(const std::string& directory, Missing missing) : directory_(directory) {
-  // Only in a store, whose directories are made, it is for others as well. Where it has a name, they could open it.
+  // A file in a store, whose directories are created, is also for others. Any other file is private, since it may have
+  // a name by which others could open it.
   const mode_t mode = missing == Missing::is_made ? 0666 : kPrivate;
   fd_.reset(open_nameless(directory, mode));
   if (!fd_ && errno == ENOENT && missing == Missing::is_made) {
@@ -161,7 +162,7 @@ bool SpoolFile::publish_by_rename(const std::string& path) {
   if (!renamed) {
     if (errno == EEXIST) return false;
     if (errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP) throw_errno("create", path, errno);
-    // An empty file takes the name first. A crash may leave it there, as a power loss does.
+    // An empty file reserves the name first. A crash may leave it there, as a power loss does.
     const Fd empty(
         system_call("create", [&] { return ::open(path.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666); }));
     if (!empty && errno == EEXIST) return false;
@@ -195,7 +196,7 @@ bool create_file(const std::string& path, std::string_view text) {
 
 namespace {
 
-/// `mode`: nothing: what the umask leaves.
+/// `mode`: nothing: the mode that the umask allows.
 void put_in_place(const std::string& path, Parts parts, std::optional<mode_t> mode) {
   const std::string directory = directory_of(path);
   const std::string temporary = temporary_name(directory);
@@ -242,7 +243,7 @@ void write_output(const std::string& path, Parts parts) {
   if (!exists(directory_of(path))) throw_errno("write", path, ENOENT);
   struct stat status {};
   if (::lstat(path.c_str(), &status) != 0) return replace_file(path, parts);
-  // Its mode stays: who has made a file that others cannot read had a reason.
+  // Keeps the mode: a file that others cannot read must stay unreadable for them.
   if (S_ISREG(status.st_mode)) return replace_file(path, parts, status.st_mode & 0777U);
   const Fd fd(
       system_call("create", [&] { return ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666); }));
@@ -255,7 +256,7 @@ void write_output(const std::string& path, Parts parts) {
 void write_output_file(const std::string& path, Parts parts) {
   try {
     write_output(path, parts);
-  } catch (const Error& error) {  // where the store is does not matter to it
+  } catch (const Error& error) {  // advice about the store does not apply here
     const std::string_view hint = error.hint();
     if (!hint.ends_with(kStoreElsewhere)) throw;
     const std::string_view advice = hint.substr(0, hint.size() - kStoreElsewhere.size());
@@ -289,15 +290,15 @@ bool make_directory(const std::string& path) {
     make_directories(directory_of(path));
     return make_directory(path);
   }
-  throw_errno("make the directory", path, errno);
+  throw_errno("create the directory", path, errno);
 }
 
 void make_directories(const std::string& path) {
   if ((!fails_at("mkdir") && ::mkdir(path.c_str(), 0777) == 0) || errno == EEXIST) return;
   const std::string parent = directory_of(path);
-  if (errno != ENOENT || parent == path) throw_errno("make the directory", path, errno);
+  if (errno != ENOENT || parent == path) throw_errno("create the directory", path, errno);
   make_directories(parent);
-  if (::mkdir(path.c_str(), 0777) != 0 && errno != EEXIST) throw_errno("make the directory", path, errno);
+  if (::mkdir(path.c_str(), 0777) != 0 && errno != EEXIST) throw_errno("create the directory", path, errno);
 }
 
 bool exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
@@ -331,7 +332,7 @@ std::vector<std::string> list_directory(const std::string& path) {
     const std::string_view name = entry->d_name;
     if (name != "." && name != "..") names.emplace_back(name);
   }
-  // Half a list would be taken for all of it. (ENOENT: it was removed meanwhile.)
+  // A partial list would be taken for the whole directory. (ENOENT: it was removed meanwhile.)
   if (errno != 0 && errno != ENOENT) throw_errno("list", path, errno);
   return names;
 }
@@ -347,7 +348,7 @@ std::string current_directory() {
   if (::getcwd(buffer.data(), buffer.size()) == nullptr) {
     if (errno != ENOENT) throw_errno("find", "the current directory", errno);
     throw Error(ErrorCode::data_store, "Cannot find the current directory: it was deleted",
-                "Go to one that exists: cd");
+                "Change to an existing directory: cd");
   }
   return buffer.data();
 }

@@ -32,13 +32,13 @@ class Files : public testing::Test {
   std::string directory_;
 };
 
-TEST_F(Files, CreateMakesDirectoriesAndNeverReplaces) {
+TEST_F(Files, CreateMakesDirectoriesAndNeverReplacesFiles) {
   EXPECT_TRUE(create_file(path("a/b/c"), "first"));
   EXPECT_FALSE(create_file(path("a/b/c"), "second"));
   EXPECT_EQ(read_file(path("a/b/c"))->text(), "first");
 }
 
-TEST_F(Files, ReplaceLeavesReadersWhatTheyHave) {
+TEST_F(Files, ReplaceDoesNotAffectOpenReaders) {
   const std::string old(1U << 20U, 'o');  // large enough to be mapped
   replace_file(path("f"), old);
   const auto mapped = read_file(path("f"));
@@ -66,23 +66,23 @@ TEST_F(Files, AnOutputFileKeepsItsMode) {
   EXPECT_EQ(mode_of("f"), 0600U);
 }
 
-TEST_F(Files, WhatIsToldOfAnOutputFileIsNotOfTheStore) {
+TEST_F(Files, HintsForAnOutputFileDoNotMentionTheStore) {
   try {
     write_output_file("/dev/full", "lost");
-    ADD_FAILURE() << "there is room";
+    ADD_FAILURE() << "must fail: no space";
   } catch (const Error& error) {
     EXPECT_EQ(error.hint(), "Free some space.");
   }
 }
 
-TEST_F(Files, ACurrentDirectoryThatIsGone) {
+TEST_F(Files, ADeletedCurrentDirectoryIsAnError) {
   const std::string before = current_directory();
   make_directory(path("gone"));
   ASSERT_EQ(::chdir(path("gone").c_str()), 0);
   ASSERT_EQ(::rmdir(path("gone").c_str()), 0);
   try {
     current_directory();
-    ADD_FAILURE() << "it is there";
+    ADD_FAILURE() << "must fail: deleted";
   } catch (const Error& error) {
     EXPECT_EQ(error.message(), "Cannot find the current directory: it was deleted");
   }
@@ -104,7 +104,7 @@ TEST_F(Files, AnOutputFileMayBeADeviceOrALink) {
   EXPECT_TRUE(S_ISLNK(status.st_mode));
 }
 
-TEST_F(Files, WhatIsMissing) {
+TEST_F(Files, MissingFiles) {
   EXPECT_FALSE(read_file(path("x")).has_value());
   EXPECT_FALSE(file_size(path("x")).has_value());
   EXPECT_FALSE(exists(path("x")));
@@ -121,10 +121,10 @@ TEST_F(Files, ErrorsNameOperationPathAndReason) {
     EXPECT_THAT(error.what(), HasSubstr(path("file")));
     EXPECT_THAT(error.what(), HasSubstr("Not a directory"));
   }
-  EXPECT_THROW(read_file(directory_), Error) << "a directory is no file";
+  EXPECT_THROW(read_file(directory_), Error) << "a directory is not a file";
 }
 
-TEST_F(Files, SpoolsAreFilledInAnyOrderAndNamedOnce) {
+TEST_F(Files, SpoolFilesAreWrittenInAnyOrderAndPublishedOnce) {
   SpoolFile spool(path("d"));
   spool.write(as_bytes("world"), 5);
   spool.write(as_bytes("hello"), 0);
@@ -137,7 +137,7 @@ TEST_F(Files, SpoolsAreFilledInAnyOrderAndNamedOnce) {
   EXPECT_EQ(read_file(path("d/x"))->text(), "helloworld");
 }
 
-TEST_F(Files, ADroppedSpoolLeavesNothing) {
+TEST_F(Files, AnUnpublishedSpoolFileLeavesNothing) {
   { SpoolFile(path("d")).write(as_bytes("x"), 0); }
   EXPECT_TRUE(list_directory(path("d")).empty());
 }
@@ -162,7 +162,7 @@ TEST_F(Files, CreatingIsExclusiveOnEveryFileSystem) {
   }
 }
 
-TEST_F(Files, CreatingIsExclusiveAlsoInADirectoryThatVanished) {
+TEST_F(Files, CreatingIsExclusiveInADeletedDirectory) {
   make_directories(path("spool"));
   set_failure_point("create:EOPNOTSUPP");
   SpoolFile file(path("spool"));
@@ -177,7 +177,7 @@ TEST_F(Files, CreatingIsExclusiveAlsoInADirectoryThatVanished) {
   EXPECT_EQ(read_file(path("gone/x"))->text(), "late");
 }
 
-TEST_F(Files, WhatCannotBeCreatedLeavesNothing) {
+TEST_F(Files, AFailedCreationLeavesNothing) {
   set_failure_point("create:EOPNOTSUPP,publish:EPERM,rename:EINVAL,replace:EIO");
   EXPECT_THROW(create_file(path("x"), "text"), Error);
   set_failure_point("");

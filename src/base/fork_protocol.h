@@ -1,4 +1,4 @@
-// What a fork server and who asks it say to each other, in messages of a SOCK_SEQPACKET socket.
+// The protocol between a fork server and its client: messages on a SOCK_SEQPACKET socket.
 #pragma once
 
 #include <cstddef>
@@ -9,27 +9,27 @@
 
 namespace metaflow::base {
 
-/// The first argument of a fork server. The others are only room, for the words of its copies.
-inline constexpr const char* kForkServerWord = "fork-server";
+/// The first argument of a fork server. The other arguments only reserve room for those of its copies.
+inline constexpr const char* kForkServerArgument = "fork-server";
 
-/// A process to start: this, its words and its variables, each with a zero behind it; with the message come the
-/// descriptors of its output and of its error output.
+/// A request to start a process: this header, its arguments and its variables, each terminated by a zero byte. The
+/// message carries the descriptors of its output and its error output.
 struct ForkRequest {
   std::uint32_t words = 0;
   std::uint32_t variables = 0;
 };
-/// Of a message, in bytes. More is started by exec.
-inline constexpr std::size_t kMostOfForkRequest = 64 * 1024;
+/// Maximal size of a message, in bytes. Larger requests are started with exec.
+inline constexpr std::size_t kMaxForkRequest = 64 * 1024;
 
-/// The answer: the new process's id, from itself; or, negative, the error that fork ended with. A process that cannot
-/// give its answer, since nobody takes it, does not begin.
+/// The answer: the id of the new process, sent by itself; or a negative errno of fork. A process whose answer cannot be
+/// delivered exits.
 using ForkReply = std::int32_t;
 
-/// Sends a request with the ends of the pipes that the process gets. False: nobody takes it.
+/// Sends a request with the process's ends of the pipes. False: the server does not receive it.
 bool send_fork_request(int socket, std::span<char> request, const OutputPipes& pipes);
 
-/// Whether this process was to be a fork server. Who sees it in main is one whose C library does not begin a program as
-/// fork_server_entry.cc relies on.
+/// Whether this process was started as a fork server. If main sees true, the C library does not start programs in the
+/// way that fork_server_entry.cc relies on.
 bool is_fork_server(int argc, const char* const* argv);
 
 }  // namespace metaflow::base

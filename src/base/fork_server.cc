@@ -21,23 +21,23 @@
 #include "base/fork_protocol.h"
 #include "base/spawn.h"
 
-// Sanitizers begin before everything else, some with threads: a process cannot be stopped before that.
+// Sanitizers initialise before all other code, some with threads: a process cannot be stopped before that.
 extern "C" {
 [[gnu::weak]] void __asan_init();
 [[gnu::weak]] void __tsan_init();
 [[gnu::weak]] void __msan_init();
 [[gnu::weak]] void __hwasan_init();
-[[gnu::weak]] void metaflow_fork_server_entry();  // of fork_server_entry.cc, if this program has it
+[[gnu::weak]] void metaflow_fork_server_entry();  // in fork_server_entry.cc, if it is linked
 }
 
 namespace metaflow::base {
 
 namespace {
 
-constexpr std::size_t kMoreVariables = 32;  // than what is common to all
+constexpr std::size_t kMoreVariables = 32;  // more than those common to all processes
 constexpr std::size_t kShown = 2000;        // bytes of a command line, for ps
 
-/// Variables that are read before anything else happens (ld.so(8), glibc's tunables): the server has done so.
+/// Variables that the loader reads (ld.so(8), glibc's tunables): the server's loader has read them already.
 bool is_for_loader(std::string_view variable) {
   return variable.starts_with("LD_") || variable.starts_with("GLIBC_") || variable.starts_with("MALLOC_");
 }
@@ -52,12 +52,12 @@ void append(std::vector<char>& message, const std::string& text) {
   message.insert(message.end(), text.c_str(), text.c_str() + text.size() + 1);
 }
 
-/// Nothing: there is none, and perhaps will be none.
-std::optional<ForkReply> receive(int socket, int patience) {
+/// The reply; nothing if there is none, and perhaps never will be.
+std::optional<ForkReply> receive(int socket, int timeout) {
   pollfd readable{socket, POLLIN, 0};
   int ready = 0;
   do {
-    ready = ::poll(&readable, 1, patience);
+    ready = ::poll(&readable, 1, timeout);
   } while (ready < 0 && errno == EINTR);
   ForkReply reply = 0;
   if (ready <= 0 || ::recv(socket, &reply, sizeof reply, MSG_DONTWAIT) != sizeof reply) return std::nullopt;
@@ -84,7 +84,7 @@ bool send_fork_request(int socket, std::span<char> request, const OutputPipes& p
 }
 
 bool is_fork_server(int argc, const char* const* argv) {
-  return argc > 1 && std::strcmp(argv[1], kForkServerWord) == 0;
+  return argc > 1 && std::strcmp(argv[1], kForkServerArgument) == 0;
 }
 
 bool ForkServer::is_possible() {
@@ -93,8 +93,8 @@ bool ForkServer::is_possible() {
 }
 
 ForkServer::ForkServer(std::size_t argument_count, std::string filler, const std::vector<std::string>& environment,
-                       int patience)
-    : patience_(patience),
+                       int timeout)
+    : timeout_(timeout),
       argument_count_(argument_count),
       filler_(std::move(filler)),
       most_variables_(environment.size() + kMoreVariables),
@@ -104,7 +104,7 @@ ForkServer::ForkServer(std::size_t argument_count, std::string filler, const std
   Fd ours(ends[0]);
   const Fd theirs(ends[1]);
   const std::string program = own_executable();
-  std::vector<std::string> command{program, kForkServerWord, std::string(kShown, '-')};
+  std::vector<std::string> command{program, kForkServerArgument, std::string(kShown, '-')};
   command.resize(std::max(command.size(), argument_count + 1));
   argument_count_ = command.size() - 1;
   std::vector<std::string> variables = environment;
@@ -146,17 +146,17 @@ std::optional<std::variant<Child, NoRoom>> ForkServer::try_start(const std::vect
   for (std::size_t i = arguments.size(); i < argument_count_; ++i) append(message, filler_);
   for (const std::string& argument : arguments) append(message, argument);
   for (const std::string& variable : environment) append(message, variable);
-  if (message.size() > kMostOfForkRequest) return std::nullopt;
+  if (message.size() > kMaxForkRequest) return std::nullopt;
 
   auto pipes = make_output_pipes();
   if (!pipes) return no_room_or_throw("create", "a pipe", errno);
   const EventLoop::AllowedWait for_the_copy;
-  auto reply = send_fork_request(socket_.get(), message, *pipes) ? receive(socket_.get(), patience_) : std::nullopt;
+  auto reply = send_fork_request(socket_.get(), message, *pipes) ? receive(socket_.get(), timeout_) : std::nullopt;
   if (!reply) {
-    // Once the server has ended, either a copy that it has made answers, or there is none and the socket is closed. A
-    // copy whose answer is not taken does not begin: so there is one answer that counts, the last that is there.
+    // When the server has ended, either a copy that it forked answers, or there is no copy and the socket is closed. A
+    // copy whose answer is not received exits, so that only the last answer counts.
     end();
-    reply = receive(socket_.get(), patience_);
+    reply = receive(socket_.get(), timeout_);
     if (!reply) {
       ::shutdown(socket_.get(), SHUT_RDWR);
       reply = receive(socket_.get(), 0);

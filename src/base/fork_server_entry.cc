@@ -1,10 +1,9 @@
-// The process that fork_server.h speaks of. It serves where a program's very first function is called (.preinit_array
-// of the System V ABI): everything is loaded and nothing has run, no constructor, not even those of the libraries. Each
-// copy returns from here and begins as any program does, with the words and the variables that it was asked for: it
-// puts them where the kernel had put those of the server.
+// The server process of fork_server.h. It serves requests in the first function of a program that is called
+// (.preinit_array of the System V ABI): everything is loaded, but no code has run, not even constructors of the
+// libraries. Each copy returns from here and starts like any program, with the requested arguments and variables: they
+// replace those that the kernel had passed to the server.
 //
-// The C library has hardly begun here either. So: system calls and nothing else, no memory from the heap, no
-// exceptions.
+// The C library is hardly initialised here either. So this file uses only system calls: no heap, no exceptions.
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
@@ -24,8 +23,8 @@ namespace metaflow::base {
 
 namespace {
 
-/// A message, in the server and in its copies, whose words and variables stay here.
-alignas(ForkRequest) std::array<char, kMostOfForkRequest> message;  // NOLINT: there are no constructors yet
+/// The request, in the server and in its copies; the arguments and variables of a copy stay here.
+alignas(ForkRequest) std::array<char, kMaxForkRequest> message;  // NOLINT: there are no constructors yet
 
 struct Received {
   ForkRequest request;
@@ -33,7 +32,7 @@ struct Received {
   std::array<int, 2> streams;  // output, error output
 };
 
-/// False: whoever asks is gone, or talks nonsense.
+/// False: the client is gone, or its message is invalid.
 bool receive(int socket, Received& received) {
   iovec part{message.data(), message.size()};
   alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof received.streams)> control{};
@@ -57,19 +56,19 @@ bool receive(int socket, Received& received) {
   return true;
 }
 
-/// False: nobody takes it any more.
+/// False: the client no longer receives it.
 bool reply(int socket, ForkReply value) {
   return ::send(socket, &value, sizeof value, MSG_NOSIGNAL) == static_cast<ssize_t>(sizeof value);
 }
 
-/// What the kernel has put into memory for the program to begin with.
-struct Beginning {
+/// The data that the kernel passes to a new program.
+struct InitialArguments {
   std::span<char*> words;
   std::span<char*> variables;
-  std::span<char> shown;  // the words' text, which ps shows
+  std::span<char> shown;  // the text of the arguments, which ps shows
 };
 
-Beginning find_beginning(int argc, char** argv, char** envp) {
+InitialArguments find_initial_arguments(int argc, char** argv, char** envp) {
   std::size_t variables = 0;
   while (envp[variables] != nullptr) ++variables;
   char* const last = argv[argc - 1];
@@ -78,8 +77,8 @@ Beginning find_beginning(int argc, char** argv, char** envp) {
           .shown = {argv[0], last + std::strlen(last) + 1}};
 }
 
-/// Only pointers are replaced: there were as many words, and more variables (or as many) when the server began.
-void take_over(const Received& received, const Beginning& beginning) {
+/// Replaces only pointers: the server was started with as many arguments, and at least as many variables.
+void replace_arguments(const Received& received, const InitialArguments& initial) {
   char* text = received.texts.data();
   auto next = [&text] {
     char* const found = text;
@@ -87,20 +86,20 @@ void take_over(const Received& received, const Beginning& beginning) {
     return found;
   };
   std::size_t shown = 0;
-  for (char*& word : beginning.words) {
+  for (char*& word : initial.words) {
     word = next();
-    for (const char* c = word; shown + 1 < beginning.shown.size(); ++c) {
-      beginning.shown[shown++] = *c;
+    for (const char* c = word; shown + 1 < initial.shown.size(); ++c) {
+      initial.shown[shown++] = *c;
       if (*c == '\0') break;
     }
   }
-  for (; shown < beginning.shown.size(); ++shown) beginning.shown[shown] = '\0';
-  // Behind the null at their end, some look for what else the kernel has said (getauxval): a zero, they go elsewhere.
-  for (std::size_t i = 0; i < beginning.variables.size(); ++i)
-    beginning.variables[i] = i < received.request.variables ? next() : nullptr;
+  for (; shown < initial.shown.size(); ++shown) initial.shown[shown] = '\0';
+  // Some code looks behind the terminating null for the auxiliary vector (getauxval): remaining entries become zero.
+  for (std::size_t i = 0; i < initial.variables.size(); ++i)
+    initial.variables[i] = i < received.request.variables ? next() : nullptr;
 }
 
-/// fork(2) of the C library, whose copies are children of this process's parent.
+/// fork(2) of the C library, except that the copies are children of this process's parent.
 pid_t fork_sibling(int* thread_id) {
   constexpr unsigned long kFlags = CLONE_PARENT | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
 #ifdef __s390x__
@@ -112,13 +111,13 @@ pid_t fork_sibling(int* thread_id) {
 #endif
 }
 
-/// Returns in the copies alone.
+/// Returns only in the copies.
 void serve(int argc, char** argv, char** envp) {
   if (!is_fork_server(argc, argv)) return;
-  const Beginning beginning = find_beginning(argc, argv, envp);
+  const InitialArguments initial = find_initial_arguments(argc, argv, envp);
   const int socket = ::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
   ::close(STDIN_FILENO);
-  // Where the C library keeps a thread's id, which is another one in each copy.
+  // Where the C library keeps the thread's id, which differs in each copy.
   int* thread_id = nullptr;
   void* robust_list = nullptr;
   std::size_t robust_size = 0;
@@ -130,7 +129,7 @@ void serve(int argc, char** argv, char** envp) {
   Received received{};
   while (receive(socket, received)) {
     const bool fits =
-        received.request.words == beginning.words.size() && received.request.variables <= beginning.variables.size();
+        received.request.words == initial.words.size() && received.request.variables <= initial.variables.size();
     const pid_t copy = fits ? fork_sibling(thread_id) : -1;
     if (copy == 0) {
       ::syscall(SYS_set_robust_list, robust_list, robust_size);
@@ -139,9 +138,8 @@ void serve(int argc, char** argv, char** envp) {
         ::dup2(received.streams[i], STDOUT_FILENO + static_cast<int>(i));
         ::close(received.streams[i]);
       }
-      take_over(received, beginning);
-      // Who has waited in vain (this copy was stopped, or the machine is slow) has the same executed by another
-      // process.
+      replace_arguments(received, initial);
+      // A client that has timed out (this copy was stopped, or the machine is slow) starts another process instead.
       if (!reply(socket, ::getpid())) ::_exit(0);
       ::close(socket);
       return;
@@ -157,6 +155,6 @@ __attribute__((section(".preinit_array"), used)) void (*const at_the_very_beginn
 }  // namespace
 }  // namespace metaflow::base
 
-// By this name programs are linked with this file (CMakeLists.txt). Shared objects are not: they cannot have such a
-// section.
+// Programs refer to this name in order to link this file (CMakeLists.txt). Shared objects do not: they cannot have a
+// .preinit_array.
 extern "C" void metaflow_fork_server_entry() {}

@@ -32,11 +32,11 @@ std::string variable() {
   return value == nullptr ? "none" : value;
 }
 
-// What a process of these tests has seen when it began.
+// What a test process saw in its static constructors.
 const unsigned number_at_first = std::random_device{}();
 const std::string variable_at_first = variable();
 
-/// Not a test, but what the others start.
+/// Not a test, but the process that the tests start.
 TEST(ForkServer, DISABLED_Child) {
   const std::string line(read_file("/proc/self/cmdline")->text());
   const std::string text = line.c_str();
@@ -66,7 +66,7 @@ std::string read_until_ended(const Child& child) {
   return text;
 }
 
-/// Where nothing else was started: its fork servers.
+/// The child processes; in tests that start nothing else: the fork servers.
 std::vector<pid_t> children() {
   std::vector<pid_t> found;
   for (const std::string& word : split(read_file(fmt::format("/proc/self/task/{}/children", ::gettid()))->text(), ' '))
@@ -95,7 +95,7 @@ class ForkServerTest : public testing::Test {
   std::vector<std::string> environment_ = own_environment();
 };
 
-TEST(ForkServer, IsThereInEveryProgramWithoutASanitizer) {
+TEST(ForkServer, IsPossibleInEveryProgramWithoutASanitizer) {
 #ifdef METAFLOW_SANITIZED
   EXPECT_FALSE(ForkServer::is_possible());
 #else
@@ -103,7 +103,7 @@ TEST(ForkServer, IsThereInEveryProgramWithoutASanitizer) {
 #endif
 }
 
-TEST_F(ForkServerTest, ItsCopiesBeginAsIfExecuted) {
+TEST_F(ForkServerTest, CopiesStartAsIfExecuted) {
   ForkServer server(kArguments.size() + 2, kFiller, environment_);
   const auto first_line_off = [](const std::string& text) { return text.substr(text.find('\n') + 1); };
   std::string number;
@@ -116,16 +116,16 @@ TEST_F(ForkServerTest, ItsCopiesBeginAsIfExecuted) {
     EXPECT_EQ(first_line_off(copied), first_line_off(executed));
     EXPECT_THAT(copied, HasSubstr(fmt::format("variable {0} {0} of", value)));
     EXPECT_THAT(copied, HasSubstr(fmt::format("parent {}\n", ::getpid())));
-    EXPECT_NE(copied.substr(0, copied.find('\n')), number) << "what a constructor has drawn is its own";
+    EXPECT_NE(copied.substr(0, copied.find('\n')), number) << "constructors run in each copy";
     number = copied.substr(0, copied.find('\n'));
   }
 }
 
-TEST_F(ForkServerTest, OthersAreLeftToExec) {
+TEST_F(ForkServerTest, UnsuitableProcessesAreLeftToExec) {
   environment_.push_back("LD_BIND_NOT=");
   ForkServer server(kArguments.size(), kFiller, environment_);
   EXPECT_TRUE(server.try_start({"--gtest_list_tests"}, environment_).has_value());
-  EXPECT_FALSE(server.try_start({"1", "2", "3"}, environment_)) << "longer than was said";
+  EXPECT_FALSE(server.try_start({"1", "2", "3"}, environment_)) << "more arguments than announced";
   EXPECT_FALSE(server.try_start(kArguments, with(std::string(100'000, 'x'))));
   std::vector<std::string> many = environment_;
   for (int i = 0; i < 1000; ++i) many.push_back(fmt::format("V{}=", i));
@@ -140,7 +140,7 @@ TEST_F(ForkServerTest, OthersAreLeftToExec) {
   EXPECT_TRUE(server.try_start({"--gtest_list_tests"}, environment_).has_value());
 }
 
-TEST_F(ForkServerTest, OneThatIsGoneServesNoLonger) {
+TEST_F(ForkServerTest, AnEndedServerStartsNothing) {
   ForkServer server(kArguments.size(), kFiller, environment_);
   ASSERT_EQ(children().size(), 1U);
   ::kill(children().front(), SIGKILL);
@@ -149,9 +149,9 @@ TEST_F(ForkServerTest, OneThatIsGoneServesNoLonger) {
   EXPECT_EQ(children().size(), 0U);
 }
 
-TEST_F(ForkServerTest, OneThatDoesNotAnswerIsNotWaitedFor) {
-  constexpr int kPatience = 20;
-  ForkServer server(kArguments.size(), kFiller, environment_, kPatience);
+TEST_F(ForkServerTest, AServerThatDoesNotAnswerTimesOut) {
+  constexpr int kTimeout = 20;
+  ForkServer server(kArguments.size(), kFiller, environment_, kTimeout);
   ASSERT_EQ(children().size(), 1U);
   const pid_t stopped = children().front();
   ::kill(stopped, SIGSTOP);
@@ -160,13 +160,13 @@ TEST_F(ForkServerTest, OneThatDoesNotAnswerIsNotWaitedFor) {
   EXPECT_EQ(children().size(), 0U);
 }
 
-/// As a ForkServer does it, whose patience has ended when a copy is made.
-TEST_F(ForkServerTest, ACopyWhoseAnswerNobodyTakesDoesNotBegin) {
+/// The steps of a ForkServer that times out while a copy is made.
+TEST_F(ForkServerTest, ACopyWhoseAnswerIsNotReceivedExits) {
   std::array<int, 2> ends{};
   ASSERT_EQ(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()), 0);
   const Fd ours(ends[0]);
   Fd theirs(ends[1]);
-  std::vector<std::string> words{own_executable(), kForkServerWord};
+  std::vector<std::string> words{own_executable(), kForkServerArgument};
   words.resize(kArguments.size() + 1);
   const std::string variable = "METAFLOW_TEST_VARIABLE=";
   pid_t pid = 0;
@@ -184,17 +184,17 @@ TEST_F(ForkServerTest, ACopyWhoseAnswerNobodyTakesDoesNotBegin) {
   pipes->child_out.reset();
   pipes->child_err.reset();
   char c = 0;
-  EXPECT_EQ(::read(pipes->err.get(), &c, 1), 0) << "it has begun";
+  EXPECT_EQ(::read(pipes->err.get(), &c, 1), 0) << "the copy has run";
   kill_descendants();
 }
 
-TEST_F(ForkServerTest, ItEndsWithWhoStartedIt) {
+TEST_F(ForkServerTest, ItEndsWithItsClient) {
   { const ForkServer server(kArguments.size(), kFiller, environment_); }
   EXPECT_EQ(children().size(), 0U);
   kill_descendants();
 }
 
-TEST_F(ForkServerTest, ALackIsTold) {
+TEST_F(ForkServerTest, AFailureOfForkIsReported) {
   ForkServer server(kArguments.size(), kFiller, environment_);
   set_failure_point("start:EMFILE");
   const auto started = server.try_start(kArguments, environment_);
@@ -204,9 +204,9 @@ TEST_F(ForkServerTest, ALackIsTold) {
   kill_descendants();
 }
 
-TEST(ForkServer, IsKnownByItsFirstArgument) {
-  const char* server[] = {"flow", kForkServerWord, nullptr};
-  const char* step[] = {"flow", "step", kForkServerWord, nullptr};
+TEST(ForkServer, IsRecognisedByItsFirstArgument) {
+  const char* server[] = {"flow", kForkServerArgument, nullptr};
+  const char* step[] = {"flow", "step", kForkServerArgument, nullptr};
   EXPECT_TRUE(is_fork_server(2, server));
   EXPECT_FALSE(is_fork_server(3, step));
   EXPECT_FALSE(is_fork_server(1, step));

@@ -1,7 +1,7 @@
-// fmt::format and its relatives, at the price of fmt's core: what formats is compiled once, in format.cc. (Compiled
-// anew in each source, as fmt's headers alone would have it, it took a third of the library's time to build.)
+// fmt::format and related functions, at the compile time of fmt's core: the formatting code is compiled once, in
+// format.cc. (Compiled in each source, from fmt's own headers, it took a third of the library's build time.)
 //
-// In a namespace of its own, so that a program that brings its own fmt can be linked with this library.
+// In its own namespace, so that a program with its own fmt can be linked with this library.
 #pragma once
 
 #define FMT_BEGIN_NAMESPACE \

@@ -22,7 +22,7 @@ namespace {
 
 constexpr int kPassedOn[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH};
 
-constexpr std::int64_t kMomentToStop = 2'000'000;  // microseconds; for a child that does not look at signals now
+constexpr std::int64_t kStopTimeout = 2'000'000;  // microseconds; the child may be busy
 
 bool asks_to_stop(int signal) { return signal == SIGINT || signal == SIGTERM || signal == SIGHUP; }
 
@@ -32,21 +32,21 @@ std::int64_t monotonic_nanoseconds() {
   return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
 }
 
-/// Ends a child that was asked to stop twice and did not: it waits for something, and cannot hear.
-class LastResort {
+/// Kills a child that was asked to stop twice and is still running: it blocks and cannot react.
+class KillTimer {
  public:
-  LastResort(pid_t child, std::int64_t patience) : child_(child), patience_(patience * 1000) {}
+  KillTimer(pid_t child, std::int64_t timeout) : child_(child), timeout_(timeout * 1000) {}
 
   void on_signal(int signal) {
-    if (asks_to_stop(signal) && ++asked_ == 2) kill_at_ = monotonic_nanoseconds() + patience_;
+    if (asks_to_stop(signal) && ++asked_ == 2) kill_at_ = monotonic_nanoseconds() + timeout_;
   }
-  /// The next signal; -1: look again.
+  /// The next signal; -1: call again.
   int wait(const sigset_t& watched) {
     siginfo_t info{};
     if (kill_at_ == 0) return ::sigwaitinfo(&watched, &info);
     const std::int64_t left = std::max<std::int64_t>(kill_at_ - monotonic_nanoseconds(), 0);
-    const timespec patience{left / 1'000'000'000, left % 1'000'000'000};
-    const int signal = ::sigtimedwait(&watched, &info, &patience);
+    const timespec timeout{left / 1'000'000'000, left % 1'000'000'000};
+    const int signal = ::sigtimedwait(&watched, &info, &timeout);
     if (signal < 0 && errno == EAGAIN) {
       ::kill(child_, SIGKILL);
       kill_at_ = 0;
@@ -56,21 +56,21 @@ class LastResort {
 
  private:
   pid_t child_;
-  std::int64_t patience_;  // nanoseconds
+  std::int64_t timeout_;  // nanoseconds
   int asked_ = 0;
-  std::int64_t kill_at_ = 0;  // monotonic; 0: not
+  std::int64_t kill_at_ = 0;  // monotonic; 0: never
 };
 
 [[noreturn]] void guard(pid_t child, const sigset_t& watched, const std::function<void(int)>& killed,
-                        std::int64_t patience) {
+                        std::int64_t timeout) {
   ::setpgid(child, child);
-  LastResort last_resort(child, patience);
+  KillTimer kill_timer(child, timeout);
   while (true) {
-    const int signal = last_resort.wait(watched);
+    const int signal = kill_timer.wait(watched);
     if (signal < 0) continue;
     if (signal == SIGTSTP) {  // Ctrl-Z: both stop, and both go on
       ::kill(child, SIGTSTP);
-      await_stop(child, kMomentToStop);  // it stops what it has started, and then itself
+      await_stop(child, kStopTimeout);  // the child stops its own children, then itself
       ::kill(child, SIGSTOP);
       ::kill(::getpid(), SIGSTOP);
       ::kill(child, SIGCONT);
@@ -78,11 +78,11 @@ class LastResort {
     }
     if (signal != SIGCHLD) {
       ::kill(child, signal);
-      last_resort.on_signal(signal);
+      kill_timer.on_signal(signal);
       continue;
     }
     int status = 0;
-    // Orphans of the child come here, too, and are reaped; which is what a parent has to do.
+    // Orphans of the child become children of this process, and are reaped here.
     pid_t ended = 0;
     bool over = false;
     int how = 0;
@@ -95,7 +95,7 @@ class LastResort {
     kill_descendants();
     if (WIFEXITED(how)) ::_exit(WEXITSTATUS(how));
     killed(WTERMSIG(how));
-    // End as the child did, so that a shell sees it; without a second core file.
+    // End with the child's status, so that a shell sees it; without a second core file.
     const rlimit none{0, 0};
     ::setrlimit(RLIMIT_CORE, &none);
     ::signal(WTERMSIG(how), SIG_DFL);
@@ -108,8 +108,8 @@ class LastResort {
   }
 }
 
-/// Of this process and those that it will start; what is written to the terminal still gets there. They are in the
-/// background: who asked it for a password would be stopped, and wait for ever without a word.
+/// For this process and its future children; output to the terminal still works. They are in the background: a process
+/// that reads a password from the terminal would be stopped and wait for ever, without a message.
 void give_up_terminal() {
   const Fd terminal(::open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC));
   if (terminal) ::ioctl(terminal.get(), TIOCNOTTY);
@@ -117,7 +117,7 @@ void give_up_terminal() {
 
 }  // namespace
 
-void continue_under_guard(const std::function<void(int signal)>& killed, std::int64_t patience) {
+void continue_under_guard(const std::function<void(int signal)>& killed, std::int64_t timeout) {
   sigset_t watched;
   sigset_t before;
   sigemptyset(&watched);
@@ -131,9 +131,9 @@ void continue_under_guard(const std::function<void(int signal)>& killed, std::in
   const pid_t parent = ::getpid();
   const pid_t child = ::fork();
   if (child < 0) throw_errno("start", "the scheduler", errno);
-  if (child > 0) guard(child, watched, killed, patience);
+  if (child > 0) guard(child, watched, killed, timeout);
   ::setpgid(0, 0);
-  ::signal(SIGTTOU, SIG_IGN);  // the terminal's foreground is the guard's, and both write to it
+  ::signal(SIGTTOU, SIG_IGN);  // only the guard is in the foreground, but both write to the terminal
   give_up_terminal();
   const int farewell = is_ignored(SIGTERM) ? SIGKILL : SIGTERM;
   ::prctl(PR_SET_PDEATHSIG, farewell, 0, 0, 0);

@@ -1,4 +1,4 @@
-// A parent that outlives its child by a moment: so that whatever kills a scheduler, nothing that it started is left.
+// A parent process that outlives a scheduler: it kills all descendants that are left when the scheduler has ended.
 #pragma once
 
 #include <cstdint>
@@ -6,19 +6,20 @@
 
 namespace metaflow::base {
 
-/// Forks. The child returns and goes on with the program, in a process group of its own and without a terminal, which
-/// it is in the background of: whatever it starts cannot ask there for a password, and wait for ever. The parent, the
-/// guard, stays behind: it passes signals on (not those that are ignored), stops with the child and lets it go on
-/// (SIGTSTP, which the child gets first and may handle, if it stops itself then), and when the child has ended,
-/// however, kills all descendants that are left (it is their subreaper: also those that have called setsid), and ends
-/// as the child did. If the guard is killed, the child gets a SIGTERM; a SIGKILL if it ignores that.
+/// Forks. The child returns and continues the program in its own process group, without a terminal: its children cannot
+/// ask for a password there and wait for ever. The parent is the guard.
 ///
-/// A child that is asked to stop a second time (SIGINT, SIGTERM, SIGHUP) and is still there `patience` microseconds
-/// later is killed: it waits for something, and cannot hear.
+/// The guard forwards signals, except ignored ones. On SIGTSTP, which the child gets first and may handle if it then
+/// stops itself, both stop and later continue. When the child has ended, for any reason, the guard kills all remaining
+/// descendants, including those that have called setsid (it is their subreaper), and ends with the child's status. If
+/// the guard itself is killed, the child gets a SIGTERM; a SIGKILL if it ignores that.
 ///
-/// `killed`: called by the guard if a signal killed the child, to say so.
+/// A child that gets a second request to stop (SIGINT, SIGTERM, SIGHUP) and is still running `timeout` microseconds
+/// later is killed: it blocks and cannot react.
+///
+/// `killed`: called by the guard if a signal killed the child, to report it.
 ///
 /// Only for a process with one thread. Throws Error{data_store} if it cannot fork.
-void continue_under_guard(const std::function<void(int signal)>& killed, std::int64_t patience = 2'000'000);
+void continue_under_guard(const std::function<void(int signal)>& killed, std::int64_t timeout = 2'000'000);
 
 }  // namespace metaflow::base

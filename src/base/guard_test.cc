@@ -18,18 +18,18 @@
 namespace metaflow::base {
 namespace {
 
-/// A program under a guard, as a child of the test. Both can tell numbers through a pipe, which is at its end when
-/// nobody of them is left.
+/// A program under a guard, as a child of the test. Both can send numbers through a pipe, which is at its end when both
+/// have ended.
 class Guarded {
  public:
-  explicit Guarded(const std::function<void(Guarded&)>& program, std::int64_t patience = 60'000'000) {
+  explicit Guarded(const std::function<void(Guarded&)>& program, std::int64_t timeout = 60'000'000) {
     EXPECT_EQ(::pipe(ends_.data()), 0);
     guard = ::fork();
     if (guard == 0) {
       ::close(ends_[0]);
       const rlimit none{0, 0};
       ::setrlimit(RLIMIT_CORE, &none);
-      continue_under_guard([this](int signal) { tell(-signal); }, patience);
+      continue_under_guard([this](int signal) { send(-signal); }, timeout);
       program(*this);
       ::_exit(0);
     }
@@ -37,9 +37,9 @@ class Guarded {
   }
   ~Guarded() { ::close(ends_[0]); }
 
-  void tell(int number) { [[maybe_unused]] const ssize_t n = ::write(ends_[1], &number, sizeof number); }
-  /// The next number; 0 if all processes are gone.
-  int hear() {
+  void send(int number) { [[maybe_unused]] const ssize_t n = ::write(ends_[1], &number, sizeof number); }
+  /// The next number; 0 if all processes have ended.
+  int receive() {
     pollfd waiting{ends_[0], POLLIN, 0};
     if (::poll(&waiting, 1, 60'000) != 1) return -1'000;
     int number = 0;
@@ -62,20 +62,20 @@ class Guarded {
   while (true) ::pause();
 }
 
-/// A process of its own session that holds the pipe, and whose parent is gone.
+/// Starts a process in its own session that holds the pipe and whose parent has ended.
 void leave_a_daemon(Guarded& self) {
   const pid_t child = ::fork();
   if (child == 0) {
     ::setsid();
     const pid_t daemon = ::fork();
     if (daemon == 0) wait_for_ever();
-    self.tell(daemon);
+    self.send(daemon);
     ::_exit(0);
   }
   ::waitpid(child, nullptr, 0);
 }
 
-TEST(Guard, EndsAsItsChildDoes) {
+TEST(Guard, EndsWithTheStatusOfItsChild) {
   for (int code : {0, 1, 42}) {
     Guarded program([&](Guarded&) { ::_exit(code); });
     const int status = program.status();
@@ -84,54 +84,54 @@ TEST(Guard, EndsAsItsChildDoes) {
   }
 }
 
-TEST(Guard, SaysWhichSignalKilledItsChild) {
+TEST(Guard, ReportsTheSignalThatKilledItsChild) {
   for (int signal : {SIGKILL, SIGSEGV, SIGTERM}) {
     Guarded program([&](Guarded&) {
-      ::signal(signal, SIG_DFL);  // a sanitizer has its own
+      ::signal(signal, SIG_DFL);  // a sanitizer may have installed its own handler
       ::raise(signal);
     });
-    EXPECT_EQ(program.hear(), -signal);
+    EXPECT_EQ(program.receive(), -signal);
     const int status = program.status();
     EXPECT_TRUE(WIFSIGNALED(status));
     EXPECT_EQ(WTERMSIG(status), signal);
   }
 }
 
-TEST(Guard, NothingIsLeft) {
+TEST(Guard, NoDescendantIsLeft) {
   for (const bool killed : {false, true}) {
     Guarded program([&](Guarded& self) {
       leave_a_daemon(self);
       if (killed) ::raise(SIGKILL);
     });
-    const int daemon = program.hear();
+    const int daemon = program.receive();
     EXPECT_GT(daemon, 0);
     if (killed) {
-      EXPECT_EQ(program.hear(), -SIGKILL);
+      EXPECT_EQ(program.receive(), -SIGKILL);
     }
     program.status();
-    EXPECT_EQ(program.hear(), 0);
-    EXPECT_EQ(start_of_process(daemon), 0U);
+    EXPECT_EQ(program.receive(), 0);
+    EXPECT_EQ(process_start_time(daemon), 0U);
   }
 }
 
-TEST(Guard, PassesSignalsOn) {
+TEST(Guard, ForwardsSignals) {
   Guarded program([](Guarded& self) {
-    static Guarded* told;
-    told = &self;
+    static Guarded* program_under_test;
+    program_under_test = &self;
     ::signal(SIGTERM, [](int number) {
-      told->tell(number);
+      program_under_test->send(number);
       ::_exit(7);
     });
-    self.tell(1);
+    self.send(1);
     wait_for_ever();
   });
-  EXPECT_EQ(program.hear(), 1);
+  EXPECT_EQ(program.receive(), 1);
   ::kill(program.guard, SIGTERM);
-  EXPECT_EQ(program.hear(), SIGTERM);
+  EXPECT_EQ(program.receive(), SIGTERM);
   EXPECT_EQ(WEXITSTATUS(program.status()), 7);
 }
 
-TEST(Guard, AChildThatDoesNotHearIsKilledAtTheSecondWord) {
+TEST(Guard, ABlockedChildIsKilledAfterTheSecondRequest) {
   Guarded program(
       [](Guarded& self) {
         sigset_t all;
@@ -141,94 +141,94 @@ TEST(Guard, AChildThatDoesNotHearIsKilledAtTheSecondWord) {
         wait_for_ever();
       },
       1000);
-  const int daemon = program.hear();
+  const int daemon = program.receive();
   EXPECT_GT(daemon, 0);
   ::kill(program.guard, SIGINT);
   ::kill(program.guard, SIGTERM);
-  EXPECT_EQ(program.hear(), -SIGKILL);
-  EXPECT_EQ(program.hear(), 0);
-  EXPECT_EQ(start_of_process(daemon), 0U);
+  EXPECT_EQ(program.receive(), -SIGKILL);
+  EXPECT_EQ(program.receive(), 0);
+  EXPECT_EQ(process_start_time(daemon), 0U);
   EXPECT_EQ(WTERMSIG(program.status()), SIGKILL);
 }
 
-TEST(Guard, DoesNotPassOnWhatIsIgnored) {
+TEST(Guard, DoesNotForwardIgnoredSignals) {
   ::signal(SIGHUP, SIG_IGN);
   Guarded program([](Guarded& self) {
     sigset_t signals;
     sigemptyset(&signals);
     for (int signal : {SIGHUP, SIGTERM}) sigaddset(&signals, signal);
     ::sigprocmask(SIG_BLOCK, &signals, nullptr);
-    self.tell(1);
+    self.send(1);
     int signal = 0;
     while (signal != SIGTERM) {
       ::sigwait(&signals, &signal);
-      self.tell(signal);
+      self.send(signal);
     }
   });
   ::signal(SIGHUP, SIG_DFL);
-  EXPECT_EQ(program.hear(), 1);
+  EXPECT_EQ(program.receive(), 1);
   ::kill(program.guard, SIGHUP);
   ::kill(program.guard, SIGTERM);
-  EXPECT_EQ(program.hear(), SIGTERM);
+  EXPECT_EQ(program.receive(), SIGTERM);
   EXPECT_EQ(program.status(), 0);
 }
 
 TEST(Guard, AChildThatIgnoresSIGTERMDiesWithItsGuard) {
   ::signal(SIGTERM, SIG_IGN);
   Guarded program([](Guarded& self) {
-    self.tell(::getpid());
+    self.send(::getpid());
     wait_for_ever();
   });
   ::signal(SIGTERM, SIG_DFL);
-  EXPECT_GT(program.hear(), 0);
+  EXPECT_GT(program.receive(), 0);
   ::kill(program.guard, SIGKILL);
-  EXPECT_EQ(program.hear(), 0);
+  EXPECT_EQ(program.receive(), 0);
   EXPECT_EQ(WTERMSIG(program.status()), SIGKILL);
 }
 
-TEST(Guard, TheChildIsToldWhenItsGuardDies) {
+TEST(Guard, TheChildGetsSIGTERMWhenItsGuardDies) {
   Guarded program([](Guarded& self) {
-    static Guarded* told;
-    told = &self;
+    static Guarded* program_under_test;
+    program_under_test = &self;
     ::signal(SIGTERM, [](int number) {
-      told->tell(number);
+      program_under_test->send(number);
       ::_exit(0);
     });
-    self.tell(::getpid());
+    self.send(::getpid());
     wait_for_ever();
   });
-  EXPECT_GT(program.hear(), 0);
+  EXPECT_GT(program.receive(), 0);
   ::kill(program.guard, SIGKILL);
-  EXPECT_EQ(program.hear(), SIGTERM);
-  EXPECT_EQ(program.hear(), 0);
+  EXPECT_EQ(program.receive(), SIGTERM);
+  EXPECT_EQ(program.receive(), 0);
   EXPECT_EQ(WTERMSIG(program.status()), SIGKILL);
 }
 
-TEST(Guard, TheChildIsToldToStopBeforeBothStop) {
+TEST(Guard, TheChildHandlesSIGTSTPBeforeBothStop) {
   Guarded program([](Guarded& self) {
     sigset_t stop;
     sigemptyset(&stop);
     sigaddset(&stop, SIGTSTP);
     ::sigprocmask(SIG_BLOCK, &stop, nullptr);
-    self.tell(1);
+    self.send(1);
     int signal = 0;
     ::sigwait(&stop, &signal);
-    self.tell(signal);
+    self.send(signal);
     ::raise(SIGSTOP);
-    self.tell(2);
+    self.send(2);
   });
-  EXPECT_EQ(program.hear(), 1);
+  EXPECT_EQ(program.receive(), 1);
   ::kill(program.guard, SIGTSTP);
-  EXPECT_EQ(program.hear(), SIGTSTP);
+  EXPECT_EQ(program.receive(), SIGTSTP);
   siginfo_t info{};
   ::waitid(P_PID, static_cast<id_t>(program.guard), &info, WSTOPPED);
   EXPECT_EQ(info.si_code, CLD_STOPPED);
   ::kill(program.guard, SIGCONT);
-  EXPECT_EQ(program.hear(), 2);
+  EXPECT_EQ(program.receive(), 2);
   EXPECT_EQ(program.status(), 0);
 }
 
-TEST(Guard, TheChildHasNoTerminalToWaitFor) {
+TEST(Guard, TheChildHasNoTerminal) {
   EXPECT_EQ(with_terminal([] {
               const bool before = has_terminal();
               continue_under_guard([](int) {});
@@ -237,15 +237,15 @@ TEST(Guard, TheChildHasNoTerminalToWaitFor) {
             0);
 }
 
-TEST(Guard, TheChildHasAGroupAndItsSignalsAsBefore) {
+TEST(Guard, TheChildLeadsAGroupAndKeepsItsSignals) {
   Guarded program([](Guarded& self) {
     sigset_t blocked;
     ::sigprocmask(SIG_BLOCK, nullptr, &blocked);
-    self.tell(::getpgrp() == ::getpid() ? 1 : 2);
-    self.tell(sigismember(&blocked, SIGTERM) == 0 && sigismember(&blocked, SIGCHLD) == 0 ? 1 : 2);
+    self.send(::getpgrp() == ::getpid() ? 1 : 2);
+    self.send(sigismember(&blocked, SIGTERM) == 0 && sigismember(&blocked, SIGCHLD) == 0 ? 1 : 2);
   });
-  EXPECT_EQ(program.hear(), 1);
-  EXPECT_EQ(program.hear(), 1);
+  EXPECT_EQ(program.receive(), 1);
+  EXPECT_EQ(program.receive(), 1);
   program.status();
 }
 

@@ -1,4 +1,4 @@
-// Digests of bytes. Nettle's.
+// Digests of bytes, computed by Nettle.
 #pragma once
 
 #include <nettle/sha2.h>
@@ -13,12 +13,12 @@ namespace metaflow::base {
 
 using Sha256Digest = std::array<std::byte, 32>;
 
-/// A digest of bytes that come one after the other.
+/// An incremental digest.
 class Sha256 {
  public:
   Sha256();
   void update(std::span<const std::byte> bytes);
-  /// Once, after all of them.
+  /// The digest of all bytes. Call once.
   Sha256Digest digest();
 
  private:
@@ -28,12 +28,12 @@ class Sha256 {
 Sha256Digest sha256(std::string_view text);
 std::string sha256_hex(std::string_view text);  // lowercase
 
-/// RFC 2104, with SHA-256.
+/// HMAC (RFC 2104) with SHA-256.
 Sha256Digest hmac_sha256(std::span<const std::byte> key, std::string_view text);
 
 /// For names of files and content, not for security.
 using Sha1Digest = std::array<std::byte, 20>;
-/// Of pieces of bytes one after the other.
+/// The digest of the concatenated pieces.
 Sha1Digest sha1(std::span<const std::span<const std::byte>> pieces);
 std::string sha1_hex(std::string_view text);  // lowercase
 

@@ -1,4 +1,4 @@
-// Threads that help the caller with work that it could do alone.
+// Helper threads for work that the caller could also do alone.
 #pragma once
 
 #include <system_error>
@@ -9,15 +9,15 @@
 
 namespace metaflow::base {
 
-/// Starts threads that do `work`: `count`, or as many as can be had (of processes and threads there are not any
-/// number). They are joined when the result goes.
+/// Starts threads that run `work`: `count`, or as many as the system's limits allow. They are joined when the result is
+/// destroyed.
 template <class Work>
 std::vector<std::jthread> start_helpers(unsigned count, const Work& work) {
   std::vector<std::jthread> helpers;
   helpers.reserve(count);
   try {
     while (helpers.size() < count && !fails_at("thread")) helpers.emplace_back(work);
-  } catch (const std::system_error&) {  // fewer will do
+  } catch (const std::system_error&) {  // fewer threads are enough
   }
   return helpers;
 }

@@ -35,7 +35,7 @@ std::string basic_iso_time(std::int64_t seconds) {
 std::optional<std::int64_t> parse_http_date(std::string_view text) {
   std::tm time{};
   const std::string zero_ended(text);
-  // The names are English whatever the locale: strptime would follow that.
+  // The names are English in every locale, but strptime depends on the locale.
   char month[4] = {};
   if (std::sscanf(zero_ended.c_str(), "%*3s, %2d %3s %4d %2d:%2d:%2d GMT", &time.tm_mday, month, &time.tm_year,
                   &time.tm_hour, &time.tm_min, &time.tm_sec) != 6)

@@ -1,4 +1,4 @@
-// JSON's text, read and written by nlohmann's library. (The value: json_value.cc.)
+// Parsing and formatting of JSON with nlohmann's library. (The value: json_value.cc.)
 #include "base/json.h"
 
 #include <nlohmann/json.hpp>
@@ -13,10 +13,10 @@ namespace metaflow::base {
 
 namespace {
 
-constexpr std::size_t kMostLevels = 100;  // of what is read: deeper values would overflow the stack
-constexpr std::size_t kManyMembers = 16;  // an object of more gets an index while it is read
+constexpr std::size_t kMaxDepth = 100;    // of parsed values: deeper ones would overflow the stack
+constexpr std::size_t kManyMembers = 16;  // larger objects get an index while they are parsed
 
-/// Makes a value of what the parser finds.
+/// Builds a value from the parser's events.
 class Builder : public nlohmann::json_sax<nlohmann::json> {
  public:
   explicit Builder(const Json::Taker* take) : take_(take) {}
@@ -49,12 +49,12 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
  private:
   struct Level {
     Json value;
-    std::string name;  // of the member that comes next
+    std::string name;  // name of the next member
     std::unordered_map<std::string, std::size_t> index;
   };
 
   bool open(Json&& container) {
-    if (levels_.size() >= kMostLevels) {
+    if (levels_.size() >= kMaxDepth) {
       error_ = "it is nested too deeply";
       return false;
     }
@@ -84,7 +84,7 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
     return true;
   }
 
-  /// The last one of a name counts.
+  /// Of members with the same name the last one counts.
   static void set_member(Level& level, Json&& value) {
     if (level.value.size() < kManyMembers) {
       level.value.set(level.name, std::move(value));
@@ -140,7 +140,7 @@ class Writer {
   std::string&& text() { return std::move(text_); }
 
  private:
-  /// The shortest text that is read back as the same number; there are none for infinities and the like.
+  /// The shortest text that reads back as the same number; null for infinities and NaN.
   void real(double value) {
     if (!std::isfinite(value)) {
       text_ += "null";

@@ -1,5 +1,5 @@
-// JSON as a value. The library that reads and writes its text (nlohmann's) is compiled in json.cc alone: its headers
-// cost each source that includes them seconds (docs/decisions/json.md).
+// JSON values. The library that parses and formats them (nlohmann's) is compiled in json.cc alone: its headers cost
+// each source that includes them seconds (docs/decisions/json.md).
 #pragma once
 
 #include <concepts>
@@ -18,7 +18,7 @@
 
 namespace metaflow::base {
 
-/// A reader expected something else: "'stage' is missing", "'attempt' is not an integer". For those that turn it into
+/// A value is missing or of the wrong kind: "'stage' is missing", "'attempt' is not an integer". Callers turn it into
 /// an Error that names the object.
 class JsonMismatch : public std::exception {
  public:
@@ -29,11 +29,11 @@ class JsonMismatch : public std::exception {
   std::string words_;
 };
 
-/// A value of JSON. Members of objects keep their order. Numbers are what they were written as: integers that fit into
-/// 64 bits, else doubles. Thread-safe like any value.
+/// A JSON value. Members of objects keep their order. Numbers keep their notation: integers that fit 64 bits, else
+/// doubles. Thread-safe like any value.
 ///
-/// Two ways to read: what other programs wrote by operator[] and the functions that say nothing of what is not there,
-/// our own files by at() and the functions that throw JsonMismatch.
+/// There are two ways to read it: files of other programs with operator[] and the functions that return nothing for
+/// missing values; our own files with at() and the functions that throw JsonMismatch.
 class Json {
  public:
   enum class Kind : std::uint8_t { null, boolean, integer, natural, real, text, list, object };
@@ -57,9 +57,9 @@ class Json {
   Json(const std::map<std::string, std::string>& members);
   Json(List list);
   Json(Object object);
-  /// An object if all of these are lists of two of which the first is a text, {{"a", 1}, {"b", 2}}; else a list.
+  /// An object if every part is a list of two whose first is a text, {{"a", 1}, {"b", 2}}; else a list.
   Json(std::initializer_list<Json> parts);
-  /// A pointer is no truth value.
+  /// Prevents the conversion of pointers to bool.
   template <class T>
   Json(T*) = delete;
 
@@ -73,22 +73,22 @@ class Json {
     if (kind_ >= Kind::text) destroy();
   }
 
-  /// Reads a text; nothing if it is not JSON, or has more than 100 levels.
+  /// Parses a text; nothing if it is not JSON, or is nested deeper than 100 levels.
   static std::optional<Json> parse(std::string_view text);
-  /// The same, of an object.
+  /// The same; nothing if it is not an object.
   static std::optional<Json> parse_object(std::string_view text);
-  /// The same; throws JsonMismatch that says where the text is wrong.
+  /// The same; throws a JsonMismatch with the position of the error.
   static Json parse_or_throw(std::string_view text);
-  /// Reads an object, and hands on the items of its lists, with the list's name, one by one: only one of them is in
-  /// memory besides the text. `take` says whether it took it; if not, it stays. What it throws comes out.
+  /// Parses an object and passes the items of its lists, with the list's name, to `take` one by one: only one item is
+  /// in memory besides the text. If `take` returns false, the item stays in the list. Exceptions of `take` propagate.
   using Taker = std::function<bool(std::string_view list, Json& item)>;
   static std::optional<Json> parse_object(std::string_view text, const Taker& take);
 
-  /// On one line, without blanks. What is not UTF-8 becomes U+FFFD.
+  /// On one line, without blanks. Invalid UTF-8 becomes U+FFFD.
   std::string dump() const;
-  /// With line breaks, and so many blanks a level.
+  /// With line breaks, and `indent` blanks per level.
   std::string dump_indented(int indent) const;
-  /// The members of all objects in the order of their names.
+  /// The value with the members of all objects sorted by name.
   Json sorted() const;
 
   Kind kind() const { return kind_; }
@@ -100,7 +100,7 @@ class Json {
   bool is_list() const { return kind_ == Kind::list; }
   bool is_object() const { return kind_ == Kind::object; }
 
-  // --- what is there or not
+  // --- reading optional values
 
   /// A member of an object; null if there is none.
   const Json& operator[](std::string_view name) const;
@@ -111,10 +111,10 @@ class Json {
   const Json* find(std::string_view name) const;
   Json* find(std::string_view name);
   bool contains(std::string_view name) const { return find(name) != nullptr; }
-  /// The items of a list; none of anything else.
+  /// The items of a list; empty for other kinds.
   std::span<const Json> items() const;
   std::span<Json> items();
-  /// The members of an object; none of anything else.
+  /// The members of an object; empty for other kinds.
   std::span<const Member> members() const;
   std::span<Member> members();
   /// Empty if it is not a text.
@@ -126,23 +126,23 @@ class Json {
   std::optional<std::uint64_t> natural() const;
   /// Any number.
   std::optional<double> number() const;
-  /// The texts of a list; what is not a text is left out.
+  /// The texts of a list; other items are skipped.
   std::vector<std::string> texts() const;
   std::size_t size() const { return kind_ == Kind::object ? members().size() : items().size(); }
   bool empty() const { return size() == 0; }
 
-  // --- what has to be there
+  // --- reading required values
 
   /// A member. Throws JsonMismatch if there is none.
   const Json& at(std::string_view name) const;
   const Json& at(std::size_t index) const;
-  /// Of a member: std::string, bool, double, std::vector<std::string> or an integer in whose range it has to be. Throws
-  /// JsonMismatch if it is missing or of another kind.
+  /// The value of a member: std::string, bool, double, std::vector<std::string> or an integer within the range of T.
+  /// Throws JsonMismatch if it is missing or of another kind.
   template <class T>
   T get(std::string_view name) const {
     return at(name).as<T>(name);
   }
-  /// The same; `otherwise` if it is missing.
+  /// The same; `otherwise` if the member is missing.
   template <class T>
   T get(std::string_view name, T otherwise) const {
     const Json* member = find(name);
@@ -150,19 +150,19 @@ class Json {
     return member->as<T>(name);
   }
   std::string get(std::string_view name, const char* otherwise) const { return get<std::string>(name, otherwise); }
-  /// The items of a member; none if it is missing. Throws JsonMismatch if it is not a list.
+  /// The items of a member; empty if it is missing. Throws JsonMismatch if it is not a list.
   std::span<const Json> get_items(std::string_view name) const;
-  /// `name`: for the words of JsonMismatch.
+  /// `name`: for the message of JsonMismatch.
   template <class T>
   T as(std::string_view name) const;
 
   // --- building
 
-  /// Gives a member its value, or adds it: of an object, which null becomes.
+  /// Sets or adds a member. Null becomes an object.
   Json& set(std::string_view name, Json value);
-  /// The same of one that the object has not got yet, without looking.
+  /// Adds a member that the object must not have yet; does not check.
   Json& add(std::string name, Json value);
-  /// Adds an item to a list, which null becomes.
+  /// Appends an item to a list. Null becomes a list.
   void push_back(Json item);
   void erase(std::string_view name);
 

@@ -29,18 +29,18 @@ TEST(Json, ListsOfPairsAreObjects) {
   EXPECT_EQ(Json::list().dump(), "[]");
 }
 
-TEST(Json, OnlyLevelsAreCountedAsDepth) {
+TEST(Json, OnlyOpenBracketsCountAsDepth) {
   auto nested = [](std::size_t levels) { return std::string(levels, '[') + std::string(levels, ']'); };
   EXPECT_TRUE(Json::parse(nested(100)));
   EXPECT_FALSE(Json::parse(nested(101)));
   EXPECT_FALSE(Json::parse(R"({"a\"": )" + nested(100) + "}"));
-  EXPECT_TRUE(Json::parse("[\"" + std::string(1000, '[') + "\\\"[\"]")) << "a text is no level";
+  EXPECT_TRUE(Json::parse("[\"" + std::string(1000, '[') + "\\\"[\"]")) << "brackets in a text do not count";
   std::string wide;
   for (int i = 0; i < 1000; ++i) wide += "[],{},";
   EXPECT_TRUE(Json::parse("[" + wide + "0]"));
 }
 
-TEST(Json, MembersKeepTheirOrderAndTheLastOfANameCounts) {
+TEST(Json, MembersKeepTheirOrderAndTheLastDuplicateCounts) {
   Json json = *Json::parse(R"({"z":1,"a":2,"z":3})");
   EXPECT_EQ(json.dump(), R"({"z":3,"a":2})");
   json.set("b", nullptr);
@@ -49,7 +49,7 @@ TEST(Json, MembersKeepTheirOrderAndTheLastOfANameCounts) {
   EXPECT_EQ(json.sorted().dump(), R"({"a":"x","b":null,"z":3})");
 }
 
-TEST(Json, ManyMembersAreFoundWhileTheyAreRead) {
+TEST(Json, LargeObjectsAreIndexedWhileParsed) {
   std::string text = "{";
   for (int i = 0; i < 100; ++i) text += "\"m" + std::to_string(i % 50) + "\":" + std::to_string(i) + ",";
   text.back() = '}';
@@ -59,7 +59,7 @@ TEST(Json, ManyMembersAreFoundWhileTheyAreRead) {
   EXPECT_EQ(json.members()[0].name, "m0");
 }
 
-TEST(Json, NumbersAreWrittenAsTheyWereRead) {
+TEST(Json, NumbersRoundTrip) {
   for (const char* text : {"0", "-1", "18446744073709551615", "-9223372036854775808", "1.5", "1e+300", "0.1", "1.0"})
     EXPECT_EQ(Json::parse(text)->dump(), text);
   EXPECT_EQ(Json(std::nan("")).dump(), "null");
@@ -71,7 +71,7 @@ TEST(Json, NumbersAreWrittenAsTheyWereRead) {
 
 TEST(Json, TextsAreQuoted) {
   EXPECT_EQ(Json("a\"\\\n\t\b\f\r\x01z").dump(), R"("a\"\\\n\t\b\f\r\u0001z")");
-  EXPECT_EQ(Json("\xffz").dump(), "\"\xEF\xBF\xBDz\"") << "what is not UTF-8";
+  EXPECT_EQ(Json("\xffz").dump(), "\"\xEF\xBF\xBDz\"") << "invalid UTF-8";
   EXPECT_EQ(*Json::parse(R"("\u00e4\ud83d\ude00")"), "\xc3\xa4\xf0\x9f\x98\x80");
 }
 
@@ -80,7 +80,7 @@ TEST(Json, Indentation) {
             "{\n  \"a\": [\n    1,\n    2\n  ],\n  \"b\": {}\n}");
 }
 
-TEST(Json, WhatIsNotJson) {
+TEST(Json, InvalidJsonIsRejected) {
   for (const char* text : {"", "{", "[1,]", "nul", "{\"a\":1} x", "'a'", "\"\xff\"", "01"})
     EXPECT_FALSE(Json::parse(text)) << text;
   EXPECT_FALSE(Json::parse_object("[]"));
@@ -88,11 +88,11 @@ TEST(Json, WhatIsNotJson) {
               HasSubstr("parse error at line 2, column 1: syntax error"));
 }
 
-TEST(Json, DeepValuesAreRefused) {
+TEST(Json, DeepValuesAreRejected) {
   EXPECT_TRUE(Json::parse(std::string(100, '[') + std::string(100, ']')));
   EXPECT_FALSE(Json::parse(std::string(101, '[') + std::string(101, ']')));
   EXPECT_FALSE(Json::parse(R"({"a": )" + std::string(100, '[') + std::string(100, ']') + "}"));
-  // Levels are what is open, not what a text has of brackets.
+  // Only open brackets count as levels, not the number of brackets in a text.
   EXPECT_TRUE(Json::parse("[\"" + std::string(1000, '[') + R"(\"[", "{"])"));
   std::string wide;
   for (int i = 0; i < 1000; ++i) wide += "[],{},";
@@ -100,7 +100,7 @@ TEST(Json, DeepValuesAreRefused) {
   EXPECT_EQ(mismatch_of([] { (void)Json::parse_or_throw(std::string(100'000, '[')); }), "it is nested too deeply");
 }
 
-TEST(Json, WhatIsMissingIsNull) {
+TEST(Json, MissingValuesAreNull) {
   const Json json{{"a", {{"b", Json::list({1, "x", true})}}}};
   EXPECT_TRUE(json["z"]["y"].is_null());
   EXPECT_TRUE(json["a"]["b"]["c"].is_null());
@@ -112,7 +112,7 @@ TEST(Json, WhatIsMissingIsNull) {
   EXPECT_EQ(Json(3).items().size() + Json("x").members().size(), 0U);
 }
 
-TEST(Json, WhatHasToBeThere) {
+TEST(Json, RequiredValues) {
   const Json json = *Json::parse(R"({"n":300,"m":-1,"t":"x","r":1.5,"l":["a"],"f":false})");
   EXPECT_EQ(json.get<int>("n"), 300);
   EXPECT_EQ(json.get("z", 7), 7);
@@ -129,7 +129,7 @@ TEST(Json, WhatHasToBeThere) {
   EXPECT_TRUE(json.get_items("z").empty());
 }
 
-TEST(Json, ItemsAreHandedOnOneByOne) {
+TEST(Json, ItemsArePassedOnOneByOne) {
   std::string taken;
   const auto rest = Json::parse_object(R"({"items":[{"a":[{}]},2,{"b":1}],"other":[{"c":1}]})",
                                        [&](std::string_view list, Json& item) {

@@ -1,4 +1,4 @@
-// JSON as a value: made, compared, looked at and changed. (Its text: json.cc.)
+// JSON values: construction, comparison, access and changes. (Their text: json.cc.)
 #include <algorithm>
 #include <utility>
 
@@ -12,7 +12,7 @@ namespace {
 const Json kNull;
 const std::string kNoText;
 
-/// "'stage'", or what stands for a value without a name.
+/// "'stage'", or a substitute for a value without a name.
 std::string quoted(std::string_view name) { return name.empty() ? "a value" : "'" + std::string(name) + "'"; }
 
 [[noreturn]] void mismatch(std::string_view name, std::string_view words) {
@@ -21,7 +21,7 @@ std::string quoted(std::string_view name) { return name.empty() ? "a value" : "'
 
 }  // namespace
 
-// --- making and unmaking
+// --- construction and destruction
 
 Json::Json(std::string value) : kind_(Kind::text), text_(new std::string(std::move(value))) {}
 Json::Json(List list) : kind_(Kind::list), list_(new List(std::move(list))) {}
@@ -103,7 +103,7 @@ Json Json::sorted() const {
   return object;
 }
 
-// --- what is there or not
+// --- reading optional values
 
 const Json* Json::find(std::string_view name) const {
   for (const Member& member : members()) {
@@ -169,7 +169,7 @@ std::vector<std::string> Json::texts() const {
   return texts;
 }
 
-// --- what has to be there
+// --- reading required values
 
 const Json& Json::at(std::string_view name) const {
   const Json* member = find(name);

@@ -15,7 +15,7 @@ namespace metaflow::base {
 
 namespace {
 
-/// Control files are written in place, by one write.
+/// Control files are written in place, with one write.
 bool write_control(const std::string& path, const std::string& text) {
   const Fd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
   return fd && ::write(fd.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
@@ -39,10 +39,10 @@ std::optional<MemoryGroupPath> own_memory_group() {
     if (parts[1].empty()) {
       if (!found && exists("/sys/fs/cgroup/cgroup.controllers")) found = {"/sys/fs/cgroup" + path, true};
     } else if (("," + parts[1] + ",").find(",memory,") != std::string::npos) {
-      found = {"/sys/fs/cgroup/memory" + path, false};  // version 1, where it is in use, has the controller
+      found = {"/sys/fs/cgroup/memory" + path, false};  // version 1, if in use, has the controller
     }
   }
-  // In a container the file may name a path of the host, while its own group is what is mounted.
+  // In a container the file may contain a path of the host, while the container's own group is mounted.
   if (found && !exists(found->directory))
     found->directory = found->unified ? "/sys/fs/cgroup" : "/sys/fs/cgroup/memory";
   return found;
@@ -53,11 +53,11 @@ std::optional<MemoryGroup> MemoryGroup::make(const std::string& name, std::uint6
   if (!own) return std::nullopt;
   const std::string path = own->directory + "/" + name;
   if (::mkdir(path.c_str(), 0755) != 0) return std::nullopt;
-  MemoryGroup group(path, own->unified);  // removes it if the following fails
+  MemoryGroup group(path, own->unified);  // removes the group if the following fails
   const bool limited =
       write_control(path + (own->unified ? "/memory.max" : "/memory.limit_in_bytes"), std::to_string(limit));
   if (!limited || ::access(group.processes_file().c_str(), W_OK) != 0) return std::nullopt;
-  // Swapping would only put it off. Not every kernel has the switch.
+  // Swapping would only delay the end. Not every kernel has this file.
   if (own->unified) {
     write_control(path + "/memory.swap.max", "0");
   } else {
@@ -92,7 +92,7 @@ std::uint64_t peak_memory(const MemoryGroupPath& group) {
 }
 
 std::uint64_t memory_limit(const MemoryGroupPath& group) {
-  constexpr std::uint64_t kNone = std::uint64_t{1} << 60;  // version 1 says a number near 2^63, version 2 "max"
+  constexpr std::uint64_t kNone = std::uint64_t{1} << 60;  // version 1 has a number near 2^63, version 2 "max"
   const std::uint64_t limit = number_in(group.directory + (group.unified ? "/memory.max" : "/memory.limit_in_bytes"));
   return limit < kNone ? limit : 0;
 }

@@ -1,5 +1,5 @@
-// A limit on the memory of a process and its descendants together: a control group, where the kernel and the
-// permissions give one.
+// Limits the memory of a process and its descendants together: with a control group, if the kernel and the permissions
+// allow it.
 #pragma once
 
 #include <cstdint>
@@ -10,17 +10,17 @@ namespace metaflow::base {
 
 class MemoryGroup {
  public:
-  /// A group below that of this process; nothing where that is not permitted.
+  /// Creates a group below that of this process; nothing if that is not permitted.
   static std::optional<MemoryGroup> make(const std::string& name, std::uint64_t limit);
   MemoryGroup(MemoryGroup&& other) noexcept;
   MemoryGroup& operator=(MemoryGroup&&) = delete;
-  /// Its processes must have ended.
+  /// The processes of the group must have ended.
   ~MemoryGroup();
 
   /// A process joins by writing "0" to this file.
   std::string processes_file() const { return path_ + "/cgroup.procs"; }
-  std::uint64_t peak() const;  // bytes; 0: the kernel does not count
-  /// Whether the kernel has killed one of them for lack of memory.
+  std::uint64_t peak() const;  // bytes; 0: not counted by the kernel
+  /// Whether the kernel has killed a process of the group because memory ran out.
   bool killed() const;
 
  private:
@@ -37,14 +37,14 @@ struct MemoryGroupPath {
 };
 std::optional<MemoryGroupPath> own_memory_group();
 
-/// How many processes of a group the kernel has killed for lack of memory, and the most memory that they had together,
-/// in bytes. 0 where that is not counted.
+/// The number of processes of a group that the kernel has killed because memory ran out, and the peak of their common
+/// memory in bytes. 0 if it is not counted.
 std::uint64_t oom_kills(const MemoryGroupPath& group);
 std::uint64_t peak_memory(const MemoryGroupPath& group);
-/// Its limit in bytes; 0: none.
+/// The limit of the group in bytes; 0: none.
 std::uint64_t memory_limit(const MemoryGroupPath& group);
 
-/// What this machine, or the control groups around this process, have in bytes.
+/// The memory of this machine, or the limit of the enclosing control groups if that is smaller, in bytes.
 std::uint64_t machine_memory();
 
 }  // namespace metaflow::base

@@ -1,5 +1,5 @@
-// Locks whose use clang checks when it compiles (-Wthread-safety): a member says what guards it, a function what must
-// be locked. Other compilers see std::mutex and nothing else.
+// Mutexes that clang checks at compile time (-Wthread-safety): a member declares its mutex, a function the mutex that
+// must be locked. Other compilers see only std::mutex.
 //
 //   base::Mutex mutex_;
 //   int count_ MF_GUARDED_BY(mutex_) = 0;
@@ -16,9 +16,9 @@
 #define MF_THREAD_ATTRIBUTE(x)
 #endif
 
-/// Of a member: read and written with the mutex locked.
+/// For a member: read and written with the mutex locked.
 #define MF_GUARDED_BY(mutex) MF_THREAD_ATTRIBUTE(guarded_by(mutex))
-/// Of a function: called with the mutex locked, and comes back with it locked.
+/// For a function: the mutex is locked when it is called and when it returns.
 #define MF_REQUIRES(...) MF_THREAD_ATTRIBUTE(requires_capability(__VA_ARGS__))
 
 namespace metaflow::base {
@@ -33,7 +33,7 @@ class MF_THREAD_ATTRIBUTE(capability("mutex")) Mutex {
   std::mutex mutex_;
 };
 
-/// Locks while it lives, but between unlock() and lock().
+/// Holds the lock during its lifetime, except between unlock() and lock().
 class MF_THREAD_ATTRIBUTE(scoped_lockable) MutexLock {
  public:
   explicit MutexLock(Mutex& mutex) MF_THREAD_ATTRIBUTE(acquire_capability(mutex)) : mutex_(mutex) { mutex_.lock(); }
@@ -57,8 +57,8 @@ class MF_THREAD_ATTRIBUTE(scoped_lockable) MutexLock {
   bool locked_ = true;
 };
 
-/// Something to wait for, with a mutex. Whoever waits looks again whether it is so, in a loop: what a lambda reads is
-/// not checked.
+/// A condition variable. Callers check their condition again in a loop after wait(); a predicate is not supported,
+/// since clang does not check the members that a lambda reads.
 class Condition {
  public:
   void wait(Mutex& mutex) MF_REQUIRES(mutex) {
@@ -66,7 +66,7 @@ class Condition {
     condition_.wait(lock);
     lock.release();
   }
-  /// False if the time is over.
+  /// False on timeout.
   bool wait_until(Mutex& mutex, std::chrono::steady_clock::time_point end) MF_REQUIRES(mutex) {
     std::unique_lock lock(mutex.mutex_, std::adopt_lock);
     const bool woken = condition_.wait_until(lock, end) == std::cv_status::no_timeout;

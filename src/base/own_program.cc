@@ -1,4 +1,4 @@
-// The file that this process executes, and how to start it again.
+// The executable file of this process, and the command that starts it again.
 #include <link.h>
 #include <sys/auxv.h>
 #include <unistd.h>
@@ -23,14 +23,14 @@ namespace {
 
 constexpr const char* kImage = "/proc/self/exe";
 
-/// Where the kernel says that the program is which this process executes: as it was first asked.
+/// The path of the executable according to the kernel, as read by the first call.
 const std::optional<std::string>& image_path() {
   static const std::optional<std::string> kPath = []() -> std::optional<std::string> {
     std::array<char, PATH_MAX> path;
     const ssize_t length = ::readlink(kImage, path.data(), path.size() - 1);
     if (length < 0) return std::nullopt;
     std::string_view text(path.data(), static_cast<std::size_t>(length));
-    // It has been removed or replaced already: where it was.
+    // The file has already been removed or replaced: use its former path.
     constexpr std::string_view kGone = " (deleted)";
     if (text.ends_with(kGone) && !exists(std::string(text))) text.remove_suffix(kGone.size());
     return std::string(text);
@@ -38,13 +38,14 @@ const std::optional<std::string>& image_path() {
   return kPath;
 }
 
-/// Only a hint, so that the usual program need not look at its memory: whoever is called so may yet be no loader.
+/// Only a heuristic, which saves most programs a look at their memory maps: a program with such a name need not be a
+/// loader.
 bool is_named_like_a_loader(std::string_view path) {
   const std::string_view name = path.substr(path.rfind('/') + 1);
   return name.starts_with("ld-") || name.starts_with("ld.so") || name.starts_with("ld64.so");
 }
 
-/// The file that the main program, the first object that is loaded, was mapped from.
+/// The file from which the main program, the first loaded object, was mapped.
 std::optional<std::string> mapped_program() {
   std::uintptr_t inside = 0;
   ::dl_iterate_phdr(
@@ -66,11 +67,11 @@ std::optional<std::string> mapped_program() {
   return std::nullopt;
 }
 
-/// Without /proc: what the kernel was told to execute; a loader puts its program's name there.
-std::string told_program() {
-  const auto* const told = reinterpret_cast<const char*>(::getauxval(AT_EXECFN));
-  if (told == nullptr || *told == '\0') throw_errno("find", "this executable", ENOENT);
-  return absolute_path(told);
+/// Without /proc: the path that was passed to execve; a loader puts the path of its program there.
+std::string executed_path() {
+  const auto* const path = reinterpret_cast<const char*>(::getauxval(AT_EXECFN));
+  if (path == nullptr || *path == '\0') throw_errno("find", "this executable", ENOENT);
+  return absolute_path(path);
 }
 
 }  // namespace
@@ -78,7 +79,7 @@ std::string told_program() {
 std::string own_executable() {
   static const std::string kPath = [] {
     const auto& image = image_path();
-    if (!image) return told_program();
+    if (!image) return executed_path();
     if (!is_named_like_a_loader(*image)) return *image;
     return mapped_program().value_or(*image);
   }();

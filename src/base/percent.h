@@ -1,4 +1,4 @@
-// Percent-encoding, as URLs have it (RFC 3986).
+// Percent-encoding of URLs (RFC 3986).
 #pragma once
 
 #include <string>
@@ -6,9 +6,9 @@
 
 namespace metaflow::base {
 
-/// All but letters, digits and -._~ as %XX. `keep_slashes`: for paths.
+/// Encodes all characters except letters, digits and -._~ as %XX. `keep_slashes`: for paths.
 std::string percent_encode(std::string_view text, bool keep_slashes = false);
-/// What is not encoded as it should be stays as it is.
+/// Invalid escapes are left as they are.
 std::string percent_decode(std::string_view text);
 
 }  // namespace metaflow::base

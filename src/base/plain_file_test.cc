@@ -37,7 +37,7 @@ class PlainFile : public testing::Test {
   std::string directory_;
 };
 
-TEST_F(PlainFile, IsReadAndMade) {
+TEST_F(PlainFile, IsReadAndCreated) {
   EXPECT_FALSE(read_plain_file(path("nothing")));
   EXPECT_FALSE(read_plain_file(path("nothing/file")));
   create_file(path("f"), "content");
@@ -46,7 +46,7 @@ TEST_F(PlainFile, IsReadAndMade) {
   EXPECT_EQ(read_plain_file(path("g"))->text(), "new");
 }
 
-TEST_F(PlainFile, WhatElseMayStandThereIsAnErrorAndNotWaitedFor) {
+TEST_F(PlainFile, OtherKindsOfFilesAreErrorsAndNeverBlock) {
   create_file(path("elsewhere"), "content");
   ASSERT_EQ(::symlink(path("elsewhere").c_str(), path("link").c_str()), 0);
   ASSERT_EQ(::symlink("/dev/zero", path("device").c_str()), 0);
@@ -61,7 +61,7 @@ TEST_F(PlainFile, WhatElseMayStandThereIsAnErrorAndNotWaitedFor) {
   EXPECT_EQ(read_file(path("elsewhere"))->text(), "content") << "nothing was written through the link";
 }
 
-TEST_F(PlainFile, AFileOfSomebodyElseMayBecomeShorterWhileItIsLookedAt) {
+TEST_F(PlainFile, AFileOfAnotherUserMayBeTruncatedWhileItIsRead) {
   if (::geteuid() != 0) GTEST_SKIP() << "only root can give a file away";
   const auto give_away = [&] { return ::chown(path("f").c_str(), 54321, 54321); };
   const auto open_to_all = [&] { return ::chmod(path("f").c_str(), 0646); };
@@ -76,16 +76,16 @@ TEST_F(PlainFile, AFileOfSomebodyElseMayBecomeShorterWhileItIsLookedAt) {
       const auto seen = read_plain_file(path("f"));
       ASSERT_EQ(::truncate(path("f").c_str(), 0), 0);
       ASSERT_EQ(seen->size(), size);
-      EXPECT_EQ(seen->text().substr(0, 8), std::string_view("content\0", 8)) << "a mapping would be a SIGBUS";
+      EXPECT_EQ(seen->text().substr(0, 8), std::string_view("content\0", 8)) << "reading a mapping would be a SIGBUS";
       EXPECT_EQ(seen->text().back(), '\0');
     }
   }
 }
 
-TEST_F(PlainFile, ASizeThatIsOnlySaidCostsNothing) {
+TEST_F(PlainFile, ASparseFileOfAnySizeIsRejected) {
   create_file(path("f"), "content");
   ASSERT_EQ(::truncate(path("f").c_str(), off_t{1} << 36U), 0);
-  EXPECT_THAT(error_of([&] { read_plain_file(path("f"), kMostOfLog); }), HasSubstr("too large"));
+  EXPECT_THAT(error_of([&] { read_plain_file(path("f"), kMaxLogSize); }), HasSubstr("too large"));
   if (::geteuid() != 0) GTEST_SKIP() << "only root can give a file away";
   ASSERT_EQ(::chown(path("f").c_str(), 54321, 54321), 0);
   const auto seen = read_plain_file(path("f"));

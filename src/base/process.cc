@@ -31,8 +31,8 @@ namespace {
 
 constexpr std::uint64_t kBlock = 512;  // of getrusage(2)
 
-/// The fields of /proc/PID/stat behind the name, which may hold anything: state, parent, ... ; none if there is no such
-/// process.
+/// The fields of /proc/PID/stat after the name, which may contain any characters: state, parent, ...; empty if the
+/// process does not exist.
 std::vector<std::string> stat_fields(const std::string& pid,
                                      std::optional<SharedBytes> (*read)(const std::string&) = read_file,
                                      const std::string& proc = "/proc") {
@@ -93,7 +93,7 @@ void become_subreaper() { ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); }
 
 namespace {
 
-/// What can be listed: who clears up after a run does not fail the run.
+/// An unreadable directory counts as empty: a cleanup must not fail the run.
 std::vector<std::string> list_system_directory(const std::string& path) {
   try {
     return list_directory(path);
@@ -102,8 +102,7 @@ std::vector<std::string> list_system_directory(const std::string& path) {
   }
 }
 
-/// The children of this process. The kernel lists them where it was built so; else every process is asked for its
-/// parent.
+/// The children of this process. Kernels without /proc/.../children require a look at the parent of every process.
 std::vector<pid_t> children() {
   std::vector<pid_t> found;
   bool listed = false;
@@ -148,7 +147,7 @@ std::size_t kill_processes_with(const std::vector<std::string>& variables) {
     try {
       environment = read_file("/proc/" + name + "/environ");
     } catch (const Error&) {
-      continue;  // somebody else's
+      continue;  // a process of another user
     }
     if (!environment) continue;
     const auto theirs = split(environment->text(), '\0');
@@ -165,7 +164,7 @@ void die_with_parent(pid_t parent) {
   if (parent > 0 && ::getppid() != parent) ::raise(SIGKILL);
 }
 
-std::uint64_t start_of_process(pid_t pid) {
+std::uint64_t process_start_time(pid_t pid) {
   const auto fields = stat_fields(std::to_string(pid));
   constexpr std::size_t kStart = 19;  // field 22 of proc(5)
   if (fields.size() <= kStart || fields[0] == "Z" || fields[0] == "X") return 0;

@@ -31,30 +31,30 @@ TEST(Process, AVariableIsSetOnce) {
   EXPECT_THAT(environment, ElementsAre("A=new", "AB=2", "B=x=y", "C="));
 }
 
-TEST(Process, AProcessIsNamedByItsIdAndItsBegin) {
-  const std::uint64_t own = start_of_process(::getpid());
+TEST(Process, AProcessIsIdentifiedByItsIdAndStartTime) {
+  const std::uint64_t own = process_start_time(::getpid());
   EXPECT_GT(own, 0U);
-  EXPECT_EQ(start_of_process(::getpid()), own);
+  EXPECT_EQ(process_start_time(::getpid()), own);
   const pid_t child = ::fork();
   if (child == 0) ::_exit(0);
   siginfo_t info{};
   ::waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOWAIT);
-  EXPECT_EQ(start_of_process(child), 0U) << "a zombie";
+  EXPECT_EQ(process_start_time(child), 0U) << "a zombie";
   ::waitpid(child, nullptr, 0);
-  EXPECT_EQ(start_of_process(child), 0U);
+  EXPECT_EQ(process_start_time(child), 0U);
 }
 
-TEST(Process, WhatCannotBeSeenHasNotEnded) {
-  const std::uint64_t own = start_of_process(::getpid());
+TEST(Process, AnInvisibleProcessIsUnknown) {
+  const std::uint64_t own = process_start_time(::getpid());
   EXPECT_EQ(state_of_process(::getpid(), own), ProcessState::lives);
-  EXPECT_EQ(state_of_process(::getpid(), own + 1), ProcessState::ended) << "another one of the same id";
+  EXPECT_EQ(state_of_process(::getpid(), own + 1), ProcessState::ended) << "another process with the same id";
   EXPECT_EQ(state_of_process(::getpid(), own, "/nonexistent"), ProcessState::unknown) << "as with hidepid=2";
   EXPECT_EQ(state_of_process(::getpid(), 0), ProcessState::unknown);
-  EXPECT_EQ(state_of_process(0, own), ProcessState::unknown) << "no process, but a group of them";
+  EXPECT_EQ(state_of_process(0, own), ProcessState::unknown) << "0 means a process group";
   EXPECT_EQ(state_of_process(-1, own), ProcessState::unknown);
   const pid_t child = ::fork();
   if (child == 0) ::pause();
-  const std::uint64_t began = start_of_process(child);
+  const std::uint64_t began = process_start_time(child);
   ::kill(child, SIGKILL);
   siginfo_t info{};
   ::waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOWAIT);
@@ -72,12 +72,12 @@ TEST(Process, OnlyProcessesWithAllTheVariablesAreKilled) {
   int status = 0;
   ::waitpid(a.pid, &status, 0);
   EXPECT_EQ(WTERMSIG(status), SIGKILL);
-  EXPECT_EQ(::waitpid(b.pid, &status, WNOHANG), 0) << "the other one lives";
+  EXPECT_EQ(::waitpid(b.pid, &status, WNOHANG), 0) << "the other process is alive";
   EXPECT_EQ(kill_processes_with({mark}), 1U);
   ::waitpid(b.pid, &status, 0);
 }
 
-TEST(Process, WhatIsTooLongForTheKernelIsNamed) {
+TEST(Process, TooLongArgumentsAreNamed) {
   const std::string long_text(200'000, 'x');
   try {
     start_process({"/bin/true"}, {}, {"A=1", "LONG=" + long_text});
@@ -95,7 +95,7 @@ TEST(Process, WhatIsTooLongForTheKernelIsNamed) {
   }
 }
 
-TEST(Process, ALackOfWhatOthersGiveBackIsNoError) {
+TEST(Process, ATemporaryShortageIsNoRoom) {
   for (const char* lack : {"start:EAGAIN", "start:EMFILE"}) {
     set_failure_point(lack);
     const auto started = try_start_process({"/bin/true"}, {}, {});
@@ -113,7 +113,7 @@ int exit_code_of(const Child& child) {
   return reap(child.pid)->exit_code;
 }
 
-TEST(Process, AProgramThatWasReplacedStartsItselfAsItWas) {
+TEST(Process, AReplacedProgramStartsItsOriginalFile) {
   constexpr const char* kInCopy = "METAFLOW_TEST_REPLACED";
   if (std::getenv(kInCopy) != nullptr) {
     const std::string path = own_executable();

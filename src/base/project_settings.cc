@@ -5,7 +5,7 @@
 
 namespace metaflow::base {
 
-bool may_stand_in_project(std::string_view variable) {
+bool is_allowed_in_project(std::string_view variable) {
   constexpr std::string_view kPrefix = "METAFLOW_";
   if (!variable.starts_with(kPrefix)) return false;
   variable.remove_prefix(kPrefix.size());
@@ -31,7 +31,7 @@ bool may_stand_in_project(std::string_view variable) {
                                                            "SERVICE_RETRY_COUNT",
                                                            "USER"});
   if (std::find(kNames.begin(), kNames.end(), variable) != kNames.end()) return true;
-  // The options of `run` and `resume`, the parameters of the flow among them.
+  // The options of `run` and `resume`, including the parameters of the flow.
   for (const std::string_view command : {"RUN_", "RESUME_"}) {
     if (!variable.starts_with(command)) continue;
     const std::string_view option = variable.substr(command.size());

@@ -7,13 +7,13 @@
 namespace metaflow::base {
 namespace {
 
-TEST(ProjectSettings, WhatAProjectMaySet) {
+TEST(ProjectSettings, HarmlessVariablesAreAllowed) {
   for (const char* name : {"USER", "QUIET", "DEFAULT_DATASTORE", "DATASTORE_SYSROOT_LOCAL", "RUN_MAX_WORKERS", "RUN_N",
                            "RUN_TAGS", "RESUME_MAX_WORKERS", "KUBERNETES_CPU"})
-    EXPECT_TRUE(may_stand_in_project(std::string("METAFLOW_") + name)) << name;
+    EXPECT_TRUE(is_allowed_in_project(std::string("METAFLOW_") + name)) << name;
 }
 
-TEST(ProjectSettings, WhatIsForTheUserAlone) {
+TEST(ProjectSettings, OtherVariablesAreReservedForTheUser) {
   for (const char* name : {"DECOSPECS",
                            "RUN_DECOSPECS",
                            "RESUME_DECOSPECS",
@@ -30,7 +30,7 @@ TEST(ProjectSettings, WhatIsForTheUserAlone) {
                            "S3_ENDPOINT_URL",
                            "DATASTORE_SYSROOT_S3",
                            "DATASTORE_ROOT",
-                           "KUBERNETES_NAMESPACE",  // places
+                           "KUBERNETES_NAMESPACE",  // destinations
                            "KUBERNETES_CONTEXT",
                            "BATCH_JOB_QUEUE",
                            "RUN_RUN_ID_FILE",
@@ -43,9 +43,9 @@ TEST(ProjectSettings, WhatIsForTheUserAlone) {
                            "KUBERNETES_SECRETS",
                            "ECS_S3_ACCESS_IAM_ROLE",  // keys
                            "OF_A_VERSION_TO_COME"})
-    EXPECT_FALSE(may_stand_in_project(std::string("METAFLOW_") + name)) << name;
-  EXPECT_FALSE(may_stand_in_project("PATH"));
-  EXPECT_FALSE(may_stand_in_project("LD_PRELOAD"));
+    EXPECT_FALSE(is_allowed_in_project(std::string("METAFLOW_") + name)) << name;
+  EXPECT_FALSE(is_allowed_in_project("PATH"));
+  EXPECT_FALSE(is_allowed_in_project("LD_PRELOAD"));
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// Reading files, and who may have made them.
+// Reading files, including files that others can change.
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -22,9 +22,9 @@ namespace metaflow::base {
 namespace {
 
 constexpr std::size_t kMapFrom = 64 * 1024;
-constexpr std::size_t kCopyFrom = 64 * 1024 * 1024;  // on the disk rather than in memory
+constexpr std::size_t kCopyFrom = 64 * 1024 * 1024;  // copies on disk instead of in memory
 
-/// Whether others can make the file shorter. That of a mapped file ends its reader, by SIGBUS.
+/// Whether others can truncate the file. Truncation of a mapped file kills its reader with SIGBUS.
 bool can_be_cut_by_others(const struct stat& status) {
   if (status.st_uid != ::geteuid() && status.st_uid != 0) return true;
   if ((status.st_mode & S_IWOTH) != 0) return true;
@@ -32,8 +32,8 @@ bool can_be_cut_by_others(const struct stat& status) {
 }
 
 SharedBytes map_file(const Fd& fd, std::size_t size, const std::string& path) {
-  // A fault on a page that is not in memory reads all around it, megabytes if the disk is set so; reading brings in
-  // little, and the begin is what is looked at first. An error would come again with the fault.
+  // A page fault reads ahead, megabytes on some disks; this read loads little, namely the beginning, which is used
+  // first. Errors are ignored: they occur again at the fault.
   if (size == 0) return {};
   char first = 0;
   [[maybe_unused]] const ssize_t n = ::pread(fd.get(), &first, 1, 0);
@@ -43,7 +43,7 @@ SharedBytes map_file(const Fd& fd, std::size_t size, const std::string& path) {
   return SharedBytes({static_cast<const std::byte*>(mapped), size}, std::move(owner));
 }
 
-/// Copies what stands between two offsets. The offset that was reached: less than `end` if the file ends before.
+/// Copies the bytes between two offsets. Returns the offset reached: less than `end` if the file ends earlier.
 off_t copy_range(const Fd& fd, SpoolFile& copy, off_t begin, off_t end, const std::string& path) {
   constexpr off_t kPiece = 1 << 20;
   std::unique_ptr<std::byte[]> buffer;
@@ -56,7 +56,7 @@ off_t copy_range(const Fd& fd, SpoolFile& copy, off_t begin, off_t end, const st
         return ::copy_file_range(fd.get(), &from, copy.fd(), &to, static_cast<std::size_t>(end - begin), 0);
       });
     }
-    if (n < 0) {  // of another file system, or one that cannot do this
+    if (n < 0) {  // another file system, or one without copy_file_range
       if (!buffer) buffer = std::make_unique_for_overwrite<std::byte[]>(kPiece);
       const auto most = static_cast<std::size_t>(std::min(end - begin, kPiece));
       n = system_call("read", [&] { return ::pread(fd.get(), buffer.get(), most, begin); });
@@ -69,8 +69,8 @@ off_t copy_range(const Fd& fd, SpoolFile& copy, off_t begin, off_t end, const st
   return begin;
 }
 
-/// A copy that nobody else can open, mapped: it may be larger than the memory. Where the file system can, it shares its
-/// blocks. Holes stay holes: a file of many terabytes may have no block on the disk.
+/// A mapped copy that no other process can open; it may be larger than memory. It shares the file's blocks if the file
+/// system supports that, and keeps holes: a file of many terabytes may use no block.
 SharedBytes copy_file(const Fd& fd, off_t size, const std::string& path) {
   SpoolFile copy = make_temporary_file();
   for (off_t end = 0; end < size;) {
@@ -97,13 +97,13 @@ std::optional<SharedBytes> read_examined(const Fd& fd, const struct stat& status
   const bool is_copied = can_be_cut_by_others(status);
   if (is_copied && size >= kCopyFrom) return copy_file(fd, status.st_size, path);
   if (!is_copied && size >= kMapFrom) return map_file(fd, size, path);
-  // Special files say size 0; read until the end. That of others is where their size says, if no byte more comes with
-  // it.
+  // Special files have size 0: read until the end. Other files end at their size; one more byte is requested to detect
+  // growth.
   std::string text(size == 0 ? 4096 : size + 1, '\0');
   std::size_t got = 0;
   while (got == 0 || got != size) {
     const ssize_t n = system_call("read", [&] { return ::read(fd.get(), text.data() + got, text.size() - got); });
-    if (n < 0 && errno == ESRCH) return std::nullopt;  // in /proc, of a process that has just gone
+    if (n < 0 && errno == ESRCH) return std::nullopt;  // in /proc, of a process that has just ended
     if (n < 0) throw_errno("read", path, errno);
     if (n == 0) break;
     got += static_cast<std::size_t>(n);
@@ -134,33 +134,32 @@ std::optional<SharedBytes> try_read_file(const std::string& path) {
   }
 }
 
-// --- in places that others may write to
+// --- in directories that others may write to
 
 namespace {
 
-[[noreturn]] void refuse_plain(const std::string& path, std::string_view what,
-                               std::string_view verdict = "not a file") {
-  throw Error(ErrorCode::data_store, fmt::format("Cannot open '{}': it is {}, {}", path, what, verdict),
-              fmt::format("Look who made it: ls -l {}", shell_quoted(path)));
+[[noreturn]] void refuse_plain(const std::string& path, std::string_view reason) {
+  throw Error(ErrorCode::data_store, fmt::format("Cannot open '{}': it is {}", path, reason),
+              fmt::format("Check its owner: ls -l {}", shell_quoted(path)));
 }
 
 struct PlainFile {
-  Fd fd;  // not open, with errno: there is nothing, or what there is cannot be opened
+  Fd fd;  // not open, with errno: missing, or cannot be opened
   struct stat status {};
 };
 
 PlainFile open_plain(const std::string& path, int flags, const char* point) {
-  // Not blocking: who opens a pipe would wait for the other end.
+  // Non-blocking: opening a pipe would wait for the other end.
   PlainFile file{.fd = Fd(system_call(point, [&] {
                    return ::open(path.c_str(), flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0666);
                  }))};
-  if (!file.fd && errno == ELOOP) refuse_plain(path, "a link");
-  if (!file.fd && errno == ENXIO) refuse_plain(path, "a pipe or a device");
+  if (!file.fd && errno == ELOOP) refuse_plain(path, "a link, not a file");
+  if (!file.fd && errno == ENXIO) refuse_plain(path, "a pipe or a device, not a file");
   if (!file.fd) return file;
   file.status = examine(file.fd, path);
   const mode_t mode = file.status.st_mode;
-  if (S_ISFIFO(mode) || S_ISSOCK(mode)) refuse_plain(path, "a pipe");
-  if (S_ISCHR(mode) || S_ISBLK(mode)) refuse_plain(path, "a device");
+  if (S_ISFIFO(mode) || S_ISSOCK(mode)) refuse_plain(path, "a pipe, not a file");
+  if (S_ISCHR(mode) || S_ISBLK(mode)) refuse_plain(path, "a device, not a file");
   return file;
 }
 
@@ -169,7 +168,7 @@ PlainFile open_plain(const std::string& path, int flags, const char* point) {
 std::optional<SharedBytes> read_plain_file(const std::string& path, std::uint64_t most) {
   const PlainFile file = open_plain(path, O_RDONLY, "open");
   if (file.fd && static_cast<std::uint64_t>(file.status.st_size) > most)
-    refuse_plain(path, fmt::format("of {}", human_bytes(static_cast<std::uint64_t>(file.status.st_size))), "too large");
+    refuse_plain(path, fmt::format("too large ({})", human_bytes(static_cast<std::uint64_t>(file.status.st_size))));
   if (file.fd) return read_examined(file.fd, file.status, path);
   if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
   throw_errno("open", path, errno);

@@ -24,7 +24,7 @@ std::string environment(const char* name) {
   return value != nullptr ? value : "";
 }
 
-/// The nearest directory upwards that has an entry of this name; empty if there is none.
+/// The nearest directory upwards that has an entry of this name; empty if none has.
 std::string nearest_with(const std::string& name) {
   std::string directory = current_directory();
   while (true) {
@@ -34,9 +34,9 @@ std::string nearest_with(const std::string& name) {
   }
 }
 
-std::optional<JudgedFile> read_configuration(const std::string& path, const char* more_advice) {
+std::optional<CheckedFile> read_configuration(const std::string& path, const char* more_advice) {
   try {
-    return read_judged_file(path);
+    return read_checked_file(path);
   } catch (const Error& error) {
     throw Error(ErrorCode::invalid_command, "The configuration cannot be read: " + error.message(),
                 fmt::format("Make the file readable, or remove it{}.", more_advice));
@@ -58,12 +58,12 @@ Settings::Settings() {
   if (!profile.empty() && !exists(path)) {
     throw Error(ErrorCode::invalid_command,
                 fmt::format("Unable to locate METAFLOW_PROFILE '{}': there is no {}", profile, path),
-                "Unset METAFLOW_PROFILE, or make the file.");
+                "Unset METAFLOW_PROFILE, or create the file.");
   }
   read_of_user(path);
 }
 
-/// The nearest one that nobody else may have written: anybody can put one into a directory above, such as /tmp.
+/// Reads the nearest file that no other user can write: all users can create one in a directory above, such as /tmp.
 void Settings::read_project() {
   for (std::string directory = current_directory();; directory.resize(directory.rfind('/'))) {
     const std::string path = directory + "/.metaflow/config.json";
@@ -71,11 +71,11 @@ void Settings::read_project() {
     if (file && file->distrust) {
       notes_.push_back(fmt::format("The configuration file '{}' is not used: {}.", path, *file->distrust));
     } else if (file) {
-      const std::vector<std::string> refused = take(path, file->content->text(), &may_stand_in_project);
+      const std::vector<std::string> refused = take(path, file->content->text(), &is_allowed_in_project);
       notes_.push_back(fmt::format("The configuration file '{}' is used.", path));
       if (!refused.empty())
-        notes_.push_back(fmt::format(
-            "It cannot set {}: that is for the environment and for your own configuration file.", join(refused, ", ")));
+        notes_.push_back(fmt::format("It cannot set {}: set them in the environment or in your own configuration file.",
+                                     join(refused, ", ")));
       return;
     }
     if (directory.empty() || directory == "/") return;
@@ -88,7 +88,7 @@ void Settings::read_of_user(const std::string& path) {
   if (file->distrust) {
     throw Error(ErrorCode::invalid_command,
                 fmt::format("The configuration file '{}' cannot be trusted: {}", path, *file->distrust),
-                "Make it your own, and let nobody else write it or its directory (chown, chmod go-w), or set "
+                "Make yourself the owner and the only writer of the file and its directory (chown, chmod go-w), or set "
                 "METAFLOW_HOME to another directory.");
   }
   take(path, file->content->text(), [](std::string_view) { return true; });

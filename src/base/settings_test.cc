@@ -20,7 +20,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-/// A directory of its own to stand in, a home, no METAFLOW variables but those of the test.
+/// A test with its own current directory, a home directory, and no METAFLOW variables of the environment.
 class SettingsTest : public testing::Test {
  protected:
   SettingsTest() {
@@ -63,14 +63,14 @@ TEST_F(SettingsTest, EnvironmentThenProjectThenHome) {
   EXPECT_EQ(settings.get("D", "otherwise"), "otherwise");
 }
 
-TEST_F(SettingsTest, TheUseOfAProjectsFileIsNoted) {
+TEST_F(SettingsTest, TheUseOfAProjectFileIsNoted) {
   create_file(root_ + "/home/.metaflowconfig/config.json", "{}");
-  EXPECT_THAT(Settings().notes(), IsEmpty()) << "the user's own goes without saying";
+  EXPECT_THAT(Settings().notes(), IsEmpty()) << "the user's own file needs no note";
   create_file(root_ + "/project/.metaflow/config.json", R"({"METAFLOW_USER": "ada", "comment": ""})");
   EXPECT_THAT(Settings().notes(), ElementsAre(HasSubstr(root_ + "/project/.metaflow/config.json' is used")));
 }
 
-TEST_F(SettingsTest, AProjectSetsNothingThatIsForTheUserAlone) {
+TEST_F(SettingsTest, AProjectCannotSetReservedVariables) {
   create_file(root_ + "/home/.metaflowconfig/config.json", R"({"METAFLOW_SERVICE_URL": "https://own"})");
   create_file(root_ + "/project/.metaflow/config.json",
               R"({"METAFLOW_SERVICE_URL": "https://evil", "METAFLOW_DEFAULT_DECOSPECS": "environment:vars={}",
@@ -85,7 +85,7 @@ TEST_F(SettingsTest, AProjectSetsNothingThatIsForTheUserAlone) {
                                                       "METAFLOW_S3_VERIFY_CERTIFICATE:")));
 }
 
-TEST_F(SettingsTest, AProjectsFileThatOthersMayHaveWrittenIsPassedOver) {
+TEST_F(SettingsTest, AProjectFileWritableByOthersIsIgnored) {
   const std::string near = root_ + "/project/deep/.metaflow/config.json";
   create_file(near, R"({"METAFLOW_USER": "mallory", "METAFLOW_QUIET": true)");  // not even valid
   create_file(root_ + "/project/.metaflow/config.json", R"({"METAFLOW_USER": "ada"})");
@@ -93,11 +93,11 @@ TEST_F(SettingsTest, AProjectsFileThatOthersMayHaveWrittenIsPassedOver) {
   const Settings settings;
   EXPECT_EQ(settings.get("USER"), "ada");
   EXPECT_EQ(settings.get("QUIET"), std::nullopt);
-  EXPECT_THAT(settings.notes(), ElementsAre(HasSubstr(near + "' is not used: everybody can write it"),
+  EXPECT_THAT(settings.notes(), ElementsAre(HasSubstr(near + "' is not used: all users can write it"),
                                             HasSubstr(root_ + "/project/.metaflow/config.json' is used")));
 }
 
-TEST_F(SettingsTest, AConfigurationOfTheUserThatOthersMayHaveWrittenIsRefused) {
+TEST_F(SettingsTest, AUserConfigurationWritableByOthersIsRejected) {
   create_file(root_ + "/home/.metaflowconfig/config.json", R"({"METAFLOW_A": "home"})");
   ASSERT_EQ(::chmod((root_ + "/home/.metaflowconfig").c_str(), 0777), 0);
   try {
@@ -106,12 +106,12 @@ TEST_F(SettingsTest, AConfigurationOfTheUserThatOthersMayHaveWrittenIsRefused) {
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::invalid_command);
     EXPECT_THAT(error.message(),
-                HasSubstr(".metaflowconfig/config.json' cannot be trusted: everybody can write its directory"));
+                HasSubstr(".metaflowconfig/config.json' cannot be trusted: all users can write its directory"));
     EXPECT_THAT(error.hint(), HasSubstr("chmod go-w"));
   }
 }
 
-TEST_F(SettingsTest, TellsWhichFileAValueIsFrom) {
+TEST_F(SettingsTest, ReportsTheFileOfAValue) {
   create_file(root_ + "/home/.metaflowconfig/config.json", R"({"METAFLOW_A": 4})");
   set("METAFLOW_B", "5");
   const Settings settings;
@@ -120,7 +120,7 @@ TEST_F(SettingsTest, TellsWhichFileAValueIsFrom) {
   EXPECT_EQ(settings.find("METAFLOW_B")->file, "");
 }
 
-TEST_F(SettingsTest, AFileThatCannotBeReadIsNamed) {
+TEST_F(SettingsTest, AnUnreadableFileIsNamed) {
   make_directories(root_ + "/home/.metaflowconfig/config.json");
   try {
     Settings settings;
@@ -136,12 +136,12 @@ TEST_F(SettingsTest, Profiles) {
   create_file(root_ + "/home/.metaflowconfig/config_team.json", R"({"METAFLOW_A": "team"})");
   set("METAFLOW_PROFILE", "team");
   EXPECT_EQ(Settings().get("A"), "team");
-  set("METAFLOW_PROFILE", "nobody");
+  set("METAFLOW_PROFILE", "missing");
   try {
     Settings settings;
     FAIL();
   } catch (const Error& error) {
-    EXPECT_THAT(error.what(), HasSubstr("METAFLOW_PROFILE 'nobody'"));
+    EXPECT_THAT(error.what(), HasSubstr("METAFLOW_PROFILE 'missing'"));
   }
 }
 
@@ -155,7 +155,7 @@ TEST_F(SettingsTest, ADamagedFileIsNamed) {
   }
 }
 
-TEST_F(SettingsTest, TheStoreIsTheNearestOneUpwards) {
+TEST_F(SettingsTest, TheNearestStoreUpwardsIsUsed) {
   bool is_new = false;
   EXPECT_EQ(local_root(Settings(), is_new), root_ + "/project/deep/.metaflow");
   EXPECT_TRUE(is_new);
@@ -167,7 +167,7 @@ TEST_F(SettingsTest, TheStoreIsTheNearestOneUpwards) {
   EXPECT_TRUE(is_new);
 }
 
-TEST_F(SettingsTest, WhoRunsThis) {
+TEST_F(SettingsTest, UserName) {
   set("USER", "anna");
   set("METAFLOW_USER", "team");
   EXPECT_EQ(user_name(Settings()), "team");

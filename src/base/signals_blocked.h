@@ -1,12 +1,12 @@
-// Threads that take no signals.
+// Threads that handle no signals.
 #pragma once
 
 #include <signal.h>
 
 namespace metaflow::base {
 
-/// While it lives, the calling thread takes no signals; the threads that it starts meanwhile never do. The main thread
-/// handles them.
+/// Blocks all signals in the calling thread during its lifetime, and for ever in the threads that it starts meanwhile.
+/// The main thread handles signals.
 class SignalsBlocked {
  public:
   SignalsBlocked() {

@@ -30,7 +30,7 @@ _Unwind_Reason_Code add_frame(_Unwind_Context* context, void* argument) {
   if (stack->size == kMaxFrames) return _URC_END_OF_STACK;
   int before_instruction = 0;
   auto address = _Unwind_GetIPInfo(context, &before_instruction);
-  // A return address is behind the call, maybe in the next line; that of a signal frame is exact.
+  // A return address is behind the call, possibly on the next line; the address of a signal frame is exact.
   if (before_instruction == 0 && address > 0) --address;
   stack->frames[stack->size++] = reinterpret_cast<void*>(address);
   return _URC_NO_REASON;
@@ -56,27 +56,27 @@ class SymbolTable {
 
  private:
   SharedBytes image_;
-  ElfSymbols symbols_;  // names are in the image
+  ElfSymbols symbols_;  // names point into the image
 };
 
-constexpr std::chrono::seconds kPatience{20};  // with addr2line, for all of a stack
+constexpr std::chrono::seconds kAddr2lineTimeout{20};  // for addr2line, per stack
 
-/// Function and "file:line" per address, inlined functions included, as addr2line prints them: groups that start with
-/// the address.
+/// Function and "file:line" per address, including inlined functions, in addr2line's format: groups that begin with the
+/// address.
 std::map<std::uint64_t, std::vector<std::string>> lines_of(const std::string& module,
                                                            const std::vector<std::uint64_t>& addresses) {
   std::map<std::uint64_t, std::vector<std::string>> found;
   const auto program = search_path("addr2line");
-  // Not what lies in the current directory, which may be anybody's.
+  // Never a program in the current directory, where others may have put it.
   if (!program || !program->starts_with('/') || addresses.empty()) return found;
-  // /proc/self would be addr2line's own.
+  // In addr2line, /proc/self would be its own entry.
   const std::string file = module == "/proc/self/exe" ? fmt::format("/proc/{}/exe", ::getpid()) : module;
   std::vector<std::string> command{*program, "-a", "-i", "-f", "-e", file};
   for (std::uint64_t address : addresses) command.push_back(fmt::format("{:#x}", address));
   std::string output;
   try {
-    output = run_captured(command, own_environment(), kPatience).out;
-  } catch (const Error&) {  // there are functions without lines
+    output = run_captured(command, own_environment(), kAddr2lineTimeout).out;
+  } catch (const Error&) {  // show functions without lines
     return found;
   }
   std::uint64_t current = 0;
@@ -98,9 +98,9 @@ std::map<std::uint64_t, std::vector<std::string>> lines_of(const std::string& mo
   return found;
 }
 
-/// Parts of the runtime that throw, abort or catch signals: no news to anybody at the inner end of a stack.
+/// Parts of the runtime that throw, abort or catch signals: not informative at the inner end of a stack.
 bool is_machinery(const std::string& function, const std::string& module) {
-  if (function.empty()) {  // a library without names
+  if (function.empty()) {  // a library without symbols
     for (std::string_view library : {"libc.so", "libstdc++.so", "libgcc_s.so"}) {
       if (module.find(library) != std::string::npos) return true;
     }
@@ -118,7 +118,7 @@ bool is_machinery(const std::string& function, const std::string& module) {
   return false;
 }
 
-/// The name of a function as it is printed with its arguments, and if it is a template with what it returns:
+/// The qualified name in a printed function, without arguments and the return type that templates have:
 /// "metaflow::detail::decode" of "void metaflow::detail::decode<int>(...)".
 std::string_view qualified_name(std::string_view function) {
   constexpr std::string_view kAnonymous = "(anonymous namespace)";
@@ -141,13 +141,13 @@ std::string_view qualified_name(std::string_view function) {
   return function;
 }
 
-/// Whether a function is of this library, and not what a user adds to it (Codec).
+/// Whether a function belongs to this library, and not to a user's extension of it (Codec).
 bool is_own(std::string_view function) {
   const std::string_view name = qualified_name(function);
   return name.starts_with("metaflow::") && !name.starts_with("metaflow::Codec<");
 }
 
-/// Runs of equal lines become one.
+/// Collapses runs of equal lines.
 std::vector<std::string> folded(const std::vector<std::string>& lines) {
   constexpr std::size_t kShown = 3;
   std::vector<std::string> result;
@@ -161,7 +161,7 @@ std::vector<std::string> folded(const std::vector<std::string>& lines) {
   return result;
 }
 
-/// The frames of this library that call a step: where the user's part of a stack ends.
+/// Frames of this library that call a step: the user's part of a stack ends there.
 bool calls_steps(const std::string& function) {
   return function.find("metaflow::detail::run_step<") != std::string::npos ||
          function.find("metaflow::detail::run_with_item<") != std::string::npos ||
@@ -209,7 +209,7 @@ std::string demangle(const char* name) {
   remove_arguments(result, ", std::allocator<");
   replace_all(result, "std::__cxx11::", "std::");
   replace_all(result, " >", ">");
-  result.resize(std::min(result.size(), result.find(" [clone ")));  // how the optimizer split the function
+  result.resize(std::min(result.size(), result.find(" [clone ")));  // suffix of functions that the optimizer split
   return result;
 }
 
@@ -254,7 +254,7 @@ std::vector<std::string> describe(std::span<const CodeLocation> locations) {
   for (const auto& [module, addresses] : with_lines) lines[module] = lines_of(module, addresses);
 
   std::vector<std::string> text;
-  std::vector<std::string> own;  // this library's frames at the inner end: not shown if there are others
+  std::vector<std::string> own;  // this library's frames at the inner end: shown only if there are no others
   auto add = [&](std::string line) {
     if (text.empty() && is_own(line)) {
       own.push_back(std::move(line));
@@ -269,7 +269,7 @@ std::vector<std::string> describe(std::span<const CodeLocation> locations) {
     const auto& known = lines[location.module];
     const auto at = known.find(location.address);
     if (at != known.end()) {
-      // A step that the compiler inlined into the frame that calls it has a line of its own here, before that frame's.
+      // A step inlined into the frame that calls it has its own line here, before that frame's line.
       for (const std::string& line : at->second) {
         if (calls_steps(line)) return result();
         add(line);

@@ -1,4 +1,4 @@
-// Starting processes: process.h, spawn.h.
+// Starts processes: process.h, spawn.h.
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
@@ -24,16 +24,16 @@ namespace metaflow::base {
 
 namespace {
 
-/// What is not to be ignored in a program, though this process, or who started it, ignores it. Handlers go with exec
-/// anyway; what else is ignored stays so, as nohup, shells and `trap ''` mean it. SIGTERM asks a task to stop.
+/// Signals that a new program does not ignore even if this process or its parent does. exec resets handlers anyway. All
+/// other ignored signals stay ignored, as nohup, shells and `trap ''` expect. SIGTERM asks a task to stop.
 constexpr int kNotIgnored[] = {SIGTERM, SIGALRM, SIGPIPE, SIGCHLD, SIGXFSZ, SIGTTOU};
 
-/// What the kernel is told to execute for the first word of a command.
+/// The file that the kernel executes for a program.
 std::string file_of(const std::string& program) { return program == own_executable() ? own_image() : program; }
 
 struct SpawnAttributes {
   posix_spawnattr_t attributes;
-  /// `flags`: more than POSIX_SPAWN_SETSIGDEF. `as_now`: not ignored in the program unless they are now.
+  /// `flags`: in addition to POSIX_SPAWN_SETSIGDEF. `as_now`: reset in the program unless they are ignored now.
   explicit SpawnAttributes(int flags, std::initializer_list<int> as_now = {}) {
     ::posix_spawnattr_init(&attributes);
     sigset_t none;
@@ -81,24 +81,25 @@ namespace {
     if (texts[i] == nullptr) continue;
     const std::string_view text = texts[i];
     total += text.size() + 1;
-    if (text.size() < kLongestString) continue;
+    if (text.size() < kMaxArgumentSize) continue;
     const std::string what = i < arguments ? std::string("an argument")
                                            : fmt::format("the environment variable {}", text.substr(0, text.find('=')));
     throw Error(ErrorCode::data_store,
-                fmt::format("Cannot start '{}': {} has {} bytes, and the kernel passes at most {}", program, what,
-                            text.size(), kLongestString - 1),
-                "Put it into a file, or into an artifact.");
+                fmt::format("Cannot start '{}': {} has {} bytes; the kernel's limit is {}", program, what, text.size(),
+                            kMaxArgumentSize - 1),
+                "Put the value into a file or an artifact.");
   }
-  throw Error(ErrorCode::data_store,
-              fmt::format("Cannot start '{}': its arguments and its environment have {} bytes together, and the kernel "
-                          "passes at most {}",
-                          program, total, ::sysconf(_SC_ARG_MAX)),
-              "Put what is large into a file, or into an artifact; or raise the limit of the stack (ulimit -s): a "
-              "quarter of it is for these.");
+  throw Error(
+      ErrorCode::data_store,
+      fmt::format(
+          "Cannot start '{}': its arguments and its environment have {} bytes together; the kernel's limit is {}",
+          program, total, ::sysconf(_SC_ARG_MAX)),
+      "Put large values into a file or an artifact, or raise the stack limit (ulimit -s): a quarter of it is available "
+      "for these.");
 }
 
-/// What passes when others end.
-bool is_lack(int error) { return error == EAGAIN || error == EMFILE || error == ENFILE || error == ENOMEM; }
+/// Errors that may disappear when other processes end.
+bool may_be_temporary(int error) { return error == EAGAIN || error == EMFILE || error == ENFILE || error == ENOMEM; }
 
 }  // namespace
 
@@ -106,7 +107,7 @@ NoRoom no_room_or_throw(std::string_view operation, std::string_view object, int
   try {
     throw_errno(operation, object, error);
   } catch (const Error& why) {
-    if (!is_lack(error)) throw;
+    if (!may_be_temporary(error)) throw;
     return {why};
   }
 }

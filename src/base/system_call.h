@@ -1,4 +1,4 @@
-// System calls as base/ makes them.
+// The wrapper of system calls in base/.
 #pragma once
 
 #include <cerrno>
@@ -8,7 +8,7 @@
 
 namespace metaflow::base {
 
-/// A system call, which is made again if a signal interrupts it. `point`: of base/failure_points.h.
+/// Calls a system call, again if a signal interrupts it. `point`: see base/failure_points.h.
 template <class Call>
 auto system_call(std::string_view point, Call call) {
   using Result = decltype(call());

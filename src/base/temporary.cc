@@ -19,7 +19,7 @@ std::vector<std::string> places() {
   return {named, kUsual};
 }
 
-/// What can be made in the first place where it can. The error is that of the place which the user chose.
+/// Makes an object in the first directory where it is possible. An error is that of the directory that the user chose.
 template <class Make>
 auto make_somewhere(Make make) {
   std::string why;
@@ -30,7 +30,7 @@ auto make_somewhere(Make make) {
       if (why.empty()) why = error.message();
     }
   }
-  throw Error(ErrorCode::data_store, why, "Set TMPDIR to a directory that can be written and has room.");
+  throw Error(ErrorCode::data_store, why, "Set TMPDIR to a writable directory with free space.");
 }
 
 }  // namespace
@@ -47,7 +47,7 @@ SpoolFile make_temporary_file(std::uint64_t size) {
 std::string make_temporary_directory(const std::string& prefix) {
   return make_somewhere([&prefix](const std::string& place) {
     std::string name = place + "/" + prefix + "XXXXXX";
-    if (::mkdtemp(name.data()) == nullptr) throw_errno("make a directory like", name, errno);
+    if (::mkdtemp(name.data()) == nullptr) throw_errno("create a directory like", name, errno);
     return name;
   });
 }

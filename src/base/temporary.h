@@ -1,5 +1,5 @@
-// What this process needs on a disk for a while: in the directory that TMPDIR names; in /tmp where that is not set,
-// does not exist or cannot be written. It is never made.
+// Temporary files of this process: in the directory of TMPDIR; in /tmp if TMPDIR is unset, does not exist or is not
+// writable. The directory is never created.
 #pragma once
 
 #include <cstdint>
@@ -9,11 +9,11 @@
 
 namespace metaflow::base {
 
-/// A file without a name, of this user alone. `size`: bytes of the disk that it takes at once, so that writing them
-/// cannot fail later. Throws Error{data_store} if it can be had nowhere.
+/// A nameless file that only this user can access. `size`: bytes of disk to reserve at once, so that writing them
+/// cannot fail later. Throws Error{data_store} if no directory is usable.
 SpoolFile make_temporary_file(std::uint64_t size = 0);
 
-/// A new directory, of this user alone, whose name begins so. Throws the same.
+/// A new directory that only this user can access, with a name that begins with `prefix`. Throws as above.
 std::string make_temporary_directory(const std::string& prefix);
 
 }  // namespace metaflow::base

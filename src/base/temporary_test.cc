@@ -34,7 +34,7 @@ class Temporary : public testing::Test {
   std::optional<std::string> before_;
 };
 
-TEST_F(Temporary, ADirectoryThatDoesNotExistIsNotMade) {
+TEST_F(Temporary, AMissingDirectoryIsNotCreated) {
   ::setenv("TMPDIR", nowhere_.c_str(), 1);
   SpoolFile file = make_temporary_file(10);
   EXPECT_EQ(std::filesystem::file_size("/proc/self/fd/" + std::to_string(file.fd())), 10U);
@@ -44,14 +44,14 @@ TEST_F(Temporary, ADirectoryThatDoesNotExistIsNotMade) {
   std::filesystem::remove(directory);
 }
 
-TEST_F(Temporary, AFileInThePlaceOfTheDirectory) {
+TEST_F(Temporary, AFileInsteadOfTheDirectory) {
   ::setenv("TMPDIR", "/dev/null", 1);
   make_temporary_file();
   std::filesystem::remove(make_temporary_directory("temporary-"));
 }
 
-TEST_F(Temporary, AFileIsOfThisUserAlone) {
-  for (const char* point : {"", "create:EOPNOTSUPP"}) {  // the file system has no files without a name
+TEST_F(Temporary, AFileIsPrivate) {
+  for (const char* point : {"", "create:EOPNOTSUPP"}) {  // a file system without O_TMPFILE
     set_failure_point(point);
     const SpoolFile file = make_temporary_file();
     struct stat status {};
@@ -60,7 +60,7 @@ TEST_F(Temporary, AFileIsOfThisUserAlone) {
   }
 }
 
-TEST_F(Temporary, WhereItCanBeHadNowhereTheChosenPlaceIsNamed) {
+TEST_F(Temporary, WithoutAUsableDirectoryTmpdirIsNamed) {
   ::setenv("TMPDIR", nowhere_.c_str(), 1);
   set_failure_point("create:ENOSPC:1:sticky");
   try {

@@ -1,4 +1,4 @@
-// What tests share: a clock that is set by hand, a pipe whose reader is the test, a terminal.
+// Test helpers: a clock set by hand, a pipe read by the test, a terminal.
 #pragma once
 
 #include <fcntl.h>
@@ -27,7 +27,7 @@ class FakeClock : public Clock {
   std::int64_t now = 1'700'000'000'000'000;
 };
 
-/// SIGPIPE is ignored while it lives.
+/// A pipe; ignores SIGPIPE during its lifetime.
 struct ReadPipe {
   ReadPipe() {
     std::array<int, 2> ends{};
@@ -44,7 +44,7 @@ struct ReadPipe {
   void (*before)(int) = ::signal(SIGPIPE, SIG_IGN);
 };
 
-/// Calls it in a child process that has a terminal of its own, in the foreground: what it returns.
+/// Calls the function in a child process in the foreground of its own terminal. Returns the function's result.
 inline int with_terminal(const std::function<int()>& call) {
   const Fd master(::posix_openpt(O_RDWR | O_NOCTTY));
   EXPECT_TRUE(master);
@@ -54,7 +54,7 @@ inline int with_terminal(const std::function<int()>& call) {
   const pid_t child = ::fork();
   if (child == 0) {
     ::setsid();
-    const Fd terminal(::open(name.c_str(), O_RDWR));  // which becomes that of the session
+    const Fd terminal(::open(name.c_str(), O_RDWR));  // becomes the controlling terminal
     ::_exit(call());
   }
   int status = 0;
@@ -66,7 +66,7 @@ inline int with_terminal(const std::function<int()>& call) {
 /// Whether this process has a terminal.
 inline bool has_terminal() { return static_cast<bool>(Fd(::open("/dev/tty", O_RDWR | O_NOCTTY))); }
 
-/// Reads so many bytes, blocking; fewer at the end of the file.
+/// Reads `size` bytes, blocking; fewer at the end of the file.
 inline std::string read_bytes(int fd, std::size_t size) {
   std::string text(size, '\0');
   std::size_t got = 0;

@@ -158,7 +158,7 @@ std::string shown_value(std::string_view text) {
   if (trim(text).empty()) return fmt::format("'{}'", text.substr(0, kMost));
   if (text.size() <= kMost) return std::string(text);
   std::size_t end = kMost;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) --end;  // characters are whole
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) --end;  // cut between characters
   return fmt::format("{}... ({} bytes)", text.substr(0, end), text.size());
 }
 

@@ -13,11 +13,11 @@
 namespace metaflow::base {
 
 std::vector<std::string> split(std::string_view text, char separator);
-/// The words of a command: apart by blanks, together by quotes ('a b', "a b") or a backslash. Nothing else is special.
+/// Splits a command into words: separated by blanks, quoted by 'a b', "a b" or a backslash. Nothing else is special.
 std::vector<std::string> split_words(std::string_view text);
-/// The text as one word for a shell (of which bash, zsh and ksh know the form that control characters need).
+/// The text as one word for a shell. (Control characters use a form that bash, zsh and ksh understand.)
 std::string shell_quoted(std::string_view text);
-std::string_view trim(std::string_view text);  // of white space on both ends
+std::string_view trim(std::string_view text);  // removes white space from both ends
 
 template <class Range>
   requires std::convertible_to<decltype(*std::begin(std::declval<const Range&>())), std::string_view>
@@ -37,16 +37,16 @@ std::string join(std::span<const std::size_t> numbers, std::string_view separato
 std::string upper(std::string_view text);  // ASCII
 std::string lower(std::string_view text);  // ASCII
 
-// What somebody else has written may hold sequences that a terminal obeys: they set its title or its clipboard, and
-// hide or repeat lines. Such text goes to a terminal through one of the next three. Each may be applied twice.
+// Text from outside may contain terminal control sequences: they set the title or the clipboard, and hide or repeat
+// lines. Such text goes to a terminal through one of the next three functions. Each may be applied twice.
 
-/// The text on one line, with escapes for what a terminal would obey, would not show, or would show in another order:
-/// "a\x1b[2J\n".
+/// The text on one line, with escapes for control characters, invisible characters, and characters that change the
+/// order of the text: "a\x1b[2J\n".
 std::string visible(std::string_view text);
-/// The same, but newlines and tabs stay. JSON stays the JSON that it was.
+/// The same, but newlines and tabs stay. JSON stays equal JSON.
 std::string visible_lines(std::string_view text);
-/// One line that a program printed. Colours (SGR) and tabs stay. Of what carriage returns overwrite, as a progress bar
-/// does, the last is left.
+/// One line of program output. Colours (SGR) and tabs stay. Of text that carriage returns overwrite, as in a progress
+/// bar, only the last state is kept.
 std::string visible_output(std::string_view line);
 
 std::string hex(std::span<const std::byte> bytes);  // lowercase
@@ -59,25 +59,25 @@ std::string grouped(std::uint64_t number);
 /// 1.5 -> "1.5 s"; 75 -> "1 min 15 s"
 std::string human_seconds(double seconds);
 
-/// A value that a user gave, as a message shows it: cut when it is long, and '' where there is nothing to be seen.
+/// A user's value for a message: cut if it is long, and '' if nothing of it is visible.
 std::string shown_value(std::string_view text);
 
-/// Python's repr() of a float: the shortest text that reads back, "1.0", "1e+16".
+/// Python's repr() of a float: the shortest text that reads back as the same value, "1.0", "1e+16".
 std::string python_float(double value);
 
-/// The text in double quotes, with JSON's escapes. What is not UTF-8 becomes U+FFFD. JSON that we put together quotes
-/// every text by this, also one that is known to need no quotes.
+/// The text in double quotes, with JSON's escapes. Invalid UTF-8 becomes U+FFFD. Code that composes JSON text quotes
+/// every text with it, even one that is known to need no escapes.
 std::string json_quoted(std::string_view text);
-/// The texts as a list of JSON, on one line as Python writes it: ["a", "b"]
+/// The texts as a JSON list on one line, formatted as by Python: ["a", "b"]
 std::string json_quoted(std::span<const std::string> texts);
 
 std::span<const std::byte> as_bytes(std::string_view text);
 std::string_view as_text(std::span<const std::byte> bytes);
 
-/// How many characters (code points) the UTF-8 text has.
+/// The number of characters (code points) of the UTF-8 text.
 std::size_t characters(std::string_view text);
 
-/// How many edits turn one word into the other, two letters that changed places being one: for "did you mean".
+/// The edit distance of two words, where a transposition counts as one edit: for "did you mean".
 std::size_t edit_distance(std::string_view a, std::string_view b);
 
 }  // namespace metaflow::base

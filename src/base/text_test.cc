@@ -13,7 +13,7 @@
 namespace metaflow::base {
 namespace {
 
-TEST(Text, WordsOfACommand) {
+TEST(Text, SplitsACommandIntoWords) {
   const auto words = [](std::string_view text) { return split_words(text); };
   using Words = std::vector<std::string>;
   EXPECT_EQ(words(""), Words{});
@@ -21,15 +21,15 @@ TEST(Text, WordsOfACommand) {
   EXPECT_EQ(words("gdb --args  x"), (Words{"gdb", "--args", "x"}));
   EXPECT_EQ(words("a 'b c' \"d e\""), (Words{"a", "b c", "d e"}));
   EXPECT_EQ(words("a'b c'd"), (Words{"ab cd"})) << "quotes join";
-  EXPECT_EQ(words("'' \"\""), (Words{"", ""})) << "an empty word is one";
+  EXPECT_EQ(words("'' \"\""), (Words{"", ""})) << "quotes make an empty word";
   EXPECT_EQ(words(R"(a\ b \"c "d\"e")"), (Words{"a b", "\"c", "d\"e"}));
-  EXPECT_EQ(words(R"('a\b')"), (Words{"a\\b"})) << "in single quotes a backslash is one";
-  EXPECT_EQ(words("a\\"), (Words{"a\\"})) << "nothing follows it";
+  EXPECT_EQ(words(R"('a\b')"), (Words{"a\\b"})) << "a backslash in single quotes is literal";
+  EXPECT_EQ(words("a\\"), (Words{"a\\"})) << "a trailing backslash is literal";
   EXPECT_EQ(words("'open end"), (Words{"open end"}));
   EXPECT_EQ(words("$HOME *.cc a;b"), (Words{"$HOME", "*.cc", "a;b"})) << "nothing else is special";
 }
 
-TEST(Text, AWordForAShell) {
+TEST(Text, QuotesAWordForAShell) {
   EXPECT_EQ(shell_quoted("retry:times=2"), "retry:times=2");
   EXPECT_EQ(shell_quoted(""), "''");
   EXPECT_EQ(shell_quoted("a b"), "'a b'");
@@ -52,7 +52,7 @@ TEST(Text, NumbersAreJoinedAsNumbers) {
   EXPECT_EQ(join(std::vector<std::string_view>{"a", ""}, "/"), "a/");
 }
 
-TEST(Text, FindsWhatIsNotUtf8) {
+TEST(Text, FindsInvalidUtf8) {
   EXPECT_EQ(find_invalid_utf8("h\xc3\xa9llo \xe2\x82\xac \xf0\x9f\x98\x80"), std::string::npos);
   EXPECT_EQ(find_invalid_utf8("ab\xff"), 2U);
   EXPECT_EQ(find_invalid_utf8("\xc0\x80"), 0U);      // overlong
@@ -62,26 +62,26 @@ TEST(Text, FindsWhatIsNotUtf8) {
   EXPECT_EQ(replace_invalid_utf8("a\xff\xc3\xa9"), "a\xef\xbf\xbd\xc3\xa9");
 }
 
-TEST(Text, WhatATerminalWouldObeyIsMadeVisible) {
+TEST(Text, ControlSequencesAreEscaped) {
   EXPECT_EQ(visible("plain \\ text, größe €"), "plain \\ text, größe €");
   EXPECT_EQ(visible("a\x1b]52;c;x\x07\n\r\t\x7f"), R"(a\x1b]52;c;x\x07\n\r\t\u007f)");
   EXPECT_EQ(visible(std::string_view("a\0b", 3)), R"(a\x00b)");
   EXPECT_EQ(visible("a\xc2\x9b\xe2\x80\xae\xe2\x80\x8b\xef\xbb\xbf"), R"(a\u009b\u202e\u200b\ufeff)");
-  // A soft hyphen, a filler, a variation selector, a letter of the tags.
+  // A soft hyphen, a filler, a variation selector, a tag letter.
   EXPECT_EQ(visible("a\xc2\xad\xe3\x85\xa4\xef\xb8\x8f\xf3\xa0\x81\xa1"), R"(a\u00ad\u3164\ufe0f\udb40\udc61)");
   EXPECT_EQ(visible("a\xff\xe2\x82"), R"(a\xff\xe2\x82)");
   EXPECT_EQ(visible(visible("\x1b[2J\\")), visible("\x1b[2J\\")) << "doing it twice changes nothing";
 }
 
-TEST(Text, LinesOfOthersStayLines) {
+TEST(Text, VisibleLinesKeepsLines) {
   EXPECT_EQ(visible_lines("a\tb\n\x1b[31mc\r\n"), "a\tb\n\\x1b[31mc\\r\n");
   const std::string json = "{\"a\": \"\\u001b\x7f\xc2\x9b\xe2\x80\xae\"}\n";
   EXPECT_EQ(visible_lines(json), R"({"a": "\u001b\u007f\u009b\u202e"})"
                                  "\n")
-      << "JSON means the same";
+      << "still the same JSON";
 }
 
-TEST(Text, AnErrorDoesNotSteerTheTerminal) {
+TEST(Text, ErrorsEscapeControlSequences) {
   const Error error = Error(ErrorCode::data_store, "a\x1b[2J", "b\x07").prefixed("c\x9b");
   EXPECT_STREQ(error.what(), "c\\x9ba\\x1b[2J\nb\\x07");
   const std::string book(1 << 20, 'x');
@@ -89,17 +89,17 @@ TEST(Text, AnErrorDoesNotSteerTheTerminal) {
   EXPECT_LT(Error(ErrorCode::data_store, book, book).hint().size(), 20'000U);
 }
 
-TEST(Text, OutputKeepsItsColours) {
+TEST(Text, VisibleOutputKeepsColours) {
   EXPECT_EQ(visible_output("\x1b[1;38:5:9mred\x1b[m\tplain"), "\x1b[1;38:5:9mred\x1b[m\tplain");
   EXPECT_EQ(visible_output("\x1b]0;title\x07\x1b[2J\x1b[1m"), "\\x1b]0;title\\x07\\x1b[2J\x1b[1m");
-  EXPECT_EQ(visible_output("\x1b[1;2"), "\\x1b[1;2") << "cut off";
+  EXPECT_EQ(visible_output("\x1b[1;2"), "\\x1b[1;2") << "incomplete";
   EXPECT_EQ(visible_output("\x1b[" + std::string(100, '1') + "m").substr(0, 4), "\\x1b");
-  EXPECT_EQ(visible_output(" 50 %\r100 %\r"), "100 %") << "as a terminal would leave it";
+  EXPECT_EQ(visible_output(" 50 %\r100 %\r"), "100 %") << "the final state on a terminal";
   EXPECT_EQ(visible_output("a\xe2\x80\x8d"
                            "b\xe2\x80\xae"),
             "a\xe2\x80\x8d"
             "b\\u202e")
-      << "joined letters are text";
+      << "joiners are kept";
 }
 
 TEST(Text, QuotedTextIsJson) {
@@ -116,7 +116,7 @@ TEST(Text, FloatsLookLikePython) {
   EXPECT_EQ(python_float(-std::numeric_limits<double>::infinity()), "-inf");
 }
 
-TEST(Text, BytesForPeople) {
+TEST(Text, HumanBytes) {
   EXPECT_EQ(human_bytes(999), "999 bytes");
   EXPECT_EQ(human_bytes(51'200'000'000), "51.2 GB");
   EXPECT_EQ(human_bytes(999'999), "1.0 MB");
@@ -137,7 +137,7 @@ TEST(Text, EditDistance) {
   EXPECT_EQ(edit_distance("rnu", "run"), 1U);
 }
 
-TEST(Text, AValueThatAUserGaveIsSeen) {
+TEST(Text, ShownValuesAreShortAndVisible) {
   EXPECT_EQ(shown_value("many"), "many");
   EXPECT_EQ(shown_value(""), "''");
   EXPECT_EQ(shown_value(" "), "' '");

@@ -1,4 +1,4 @@
-// Timers of an event loop that belong to an object, and go with it.
+// Event loop timers that are owned by an object and cancelled with it.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,7 @@
 
 namespace metaflow::base {
 
-/// Not thread-safe. The loop outlives this.
+/// Not thread-safe. The loop must outlive this object.
 class Timers {
  public:
   using Timer = EventLoop::Timer;

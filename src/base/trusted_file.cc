@@ -19,7 +19,7 @@ namespace metaflow::base {
 
 namespace {
 
-using Buffer = std::array<char, 16384>;  // for names, and the members of a group
+using Buffer = std::array<char, 16384>;  // for user names and group members
 
 std::string name_of_user(uid_t user) {
   Buffer buffer;
@@ -30,8 +30,8 @@ std::string name_of_user(uid_t user) {
   return fmt::format("user {}", user);
 }
 
-/// The name of a group that has others than the owner in it. Nothing: the owner's own group, which many systems make
-/// with each user, and which files then can be written by.
+/// The name of a group that has members other than the owner. Nothing for the owner's private group, which many systems
+/// create with each user, and which makes files group-writable.
 std::optional<std::string> shared_group(gid_t number, uid_t owner) {
   Buffer group_buffer;
   group entry{};
@@ -60,10 +60,10 @@ bool has_called_sudo(uid_t owner, uid_t user) {
 }
 
 /// `what`: "it", "its directory".
-std::optional<std::string> judge(const struct stat& status, uid_t user, const char* what) {
+std::optional<std::string> find_distrust(const struct stat& status, uid_t user, const char* what) {
   if (status.st_uid != user && status.st_uid != 0 && !has_called_sudo(status.st_uid, user))
     return fmt::format("{} belongs to {}", what, name_of_user(status.st_uid));
-  if ((status.st_mode & S_IWOTH) != 0) return fmt::format("everybody can write {}", what);
+  if ((status.st_mode & S_IWOTH) != 0) return fmt::format("all users can write {}", what);
   if ((status.st_mode & S_IWGRP) == 0) return std::nullopt;
   const auto group = shared_group(status.st_gid, status.st_uid);
   return group ? std::optional(fmt::format("the group {} can write {}", *group, what)) : std::nullopt;
@@ -72,7 +72,7 @@ std::optional<std::string> judge(const struct stat& status, uid_t user, const ch
 }  // namespace
 
 bool is_shared_group(gid_t group, uid_t owner) {
-  // Asked for every file of a store, and mostly about the same group. Who knows it may be a server.
+  // Called for every file of a store, mostly for the same group. A lookup may need a server.
   struct Answer {
     gid_t group;
     uid_t owner;
@@ -84,30 +84,30 @@ bool is_shared_group(gid_t group, uid_t owner) {
   return last->is_shared;
 }
 
-std::optional<JudgedFile> read_judged_file(const std::string& path, uid_t user) {
-  // What is judged is what was opened: the path may lead elsewhere a moment later.
+std::optional<CheckedFile> read_checked_file(const std::string& path, uid_t user) {
+  // Checks the opened file itself: the path may lead elsewhere a moment later.
   const std::string place = directory_of(path);
   const Fd directory(::open(place.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!directory && (errno == ENOENT || errno == ENOTDIR)) return std::nullopt;
   if (!directory) throw_errno("open", path, errno);
   struct stat status {};
   if (::fstat(directory.get(), &status) != 0) throw_errno("examine", place, errno);
-  JudgedFile judged;
-  judged.distrust = judge(status, user, "its directory");
+  CheckedFile checked;
+  checked.distrust = find_distrust(status, user, "its directory");
 
   const std::string name = path.substr(path.rfind('/') + 1);  // npos + 1 is 0
   const Fd file(::openat(directory.get(), name.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
   const int error = errno;
   if (!file && error == ENOENT) return std::nullopt;
   const int examined = file ? ::fstat(file.get(), &status) : ::fstatat(directory.get(), name.c_str(), &status, 0);
-  if (examined == 0 && !judged.distrust) judged.distrust = judge(status, user, "it");
-  if (!file && judged.distrust) return judged;
+  if (examined == 0 && !checked.distrust) checked.distrust = find_distrust(status, user, "it");
+  if (!file && checked.distrust) return checked;
   if (!file) throw_errno("open", path, error);
   if (examined != 0) throw_errno("examine", path, errno);
-  if (!S_ISREG(status.st_mode) && judged.distrust) return judged;
+  if (!S_ISREG(status.st_mode) && checked.distrust) return checked;
   if (!S_ISREG(status.st_mode)) throw_errno("read", path, S_ISDIR(status.st_mode) ? EISDIR : EINVAL);
-  judged.content = read_open_file(file, path);
-  return judged;
+  checked.content = read_open_file(file, path);
+  return checked;
 }
 
 }  // namespace metaflow::base

@@ -1,4 +1,4 @@
-// Files that are obeyed, not just read: it matters who may have written them.
+// Files that control the program, such as configurations: it matters who can write them.
 #pragma once
 
 #include <sys/types.h>
@@ -11,22 +11,22 @@
 
 namespace metaflow::base {
 
-/// A file, and whether to obey it.
-struct JudgedFile {
-  /// Why somebody other than the user or root may have written it: "it belongs to mallory", "the group dev can write
-  /// its directory".
+/// A file, and whether it can be trusted.
+struct CheckedFile {
+  /// Why the file is not trusted: a user other than the caller or root may have written it: "it belongs to mallory",
+  /// "the group dev can write its directory".
   std::optional<std::string> distrust;
-  std::optional<SharedBytes> content;  // nothing if a file that cannot be trusted cannot be read, either
+  std::optional<SharedBytes> content;  // nothing if an untrusted file cannot be read
 };
 
-/// Nothing if there is none. Throws Error{data_store} if a file that can be trusted cannot be read, or is not a file.
+/// Nothing if the file does not exist. Throws Error{data_store} if a trusted file cannot be read, or is not a file.
 ///
-/// A file is trusted if it and its directory belong to the user or root and nobody else can write them. To root, who
-/// called sudo is the user. A group that has only the owner in it is nobody else.
-std::optional<JudgedFile> read_judged_file(const std::string& path, uid_t user = ::geteuid());
+/// A file is trusted if it and its directory belong to the user or root, and no other user can write them. For root,
+/// the user who called sudo counts as the user. A group whose only member is the owner does not count as other users.
+std::optional<CheckedFile> read_checked_file(const std::string& path, uid_t user = ::geteuid());
 
-/// Whether a group has others in it than a user, whose own it may be: many systems make one with each user, which files
-/// then can be written by.
+/// Whether a group has members other than `owner`. Many systems create a private group for each user, whose files are
+/// then group-writable.
 bool is_shared_group(gid_t group, uid_t owner);
 
 }  // namespace metaflow::base

@@ -1,4 +1,4 @@
-// What processes used.
+// Resource usage of processes.
 #pragma once
 
 #include <cstdint>

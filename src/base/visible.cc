@@ -1,4 +1,4 @@
-// What text from elsewhere may put on a terminal.
+// Escapes for text from outside that goes to a terminal.
 #include <algorithm>
 #include <cstdint>
 #include <iterator>
@@ -11,11 +11,11 @@ namespace metaflow::base {
 
 namespace {
 
-/// What passes besides text that a terminal only shows.
+/// What is kept besides text that a terminal merely displays.
 enum class Passes : std::uint8_t {
   nothing,
   lines,  // newlines and tabs
-  output  // tabs, colours, and characters that join or separate others, which some languages need
+  output  // tabs, colours, and the joiners and separators that some languages need
 };
 
 struct CodeRange {
@@ -23,14 +23,14 @@ struct CodeRange {
   std::uint32_t last;
 };
 
-/// What Unicode calls Default_Ignorable_Code_Point, and the marks around annotations: two names that differ in these
-/// alone look the same.
+/// Unicode's Default_Ignorable_Code_Point, and interlinear annotation marks: two names that differ only in these look
+/// the same.
 constexpr CodeRange kNotShown[] = {
     {0xAD, 0xAD},     {0x034F, 0x034F}, {0x061C, 0x061C},   {0x115F, 0x1160},   {0x17B4, 0x17B5},  {0x180B, 0x180F},
     {0x200B, 0x200F}, {0x202A, 0x202E}, {0x2060, 0x206F},   {0x3164, 0x3164},   {0xFE00, 0xFE0F},  {0xFEFF, 0xFEFF},
     {0xFFA0, 0xFFA0}, {0xFFF0, 0xFFFB}, {0x1BCA0, 0x1BCA3}, {0x1D173, 0x1D17A}, {0xE0000, 0xE0FFF}};
 
-/// Of a code point beyond ASCII: obeyed, not shown, or shown in another order.
+/// Whether a code point beyond ASCII is a control character, is not shown, or changes the order of the text.
 bool is_invisible(std::uint32_t c, Passes passes) {
   if (c < 0xA0 || (c >= 0x2028 && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069)) return true;
   if (passes == Passes::output) return false;
@@ -38,20 +38,20 @@ bool is_invisible(std::uint32_t c, Passes passes) {
                      [c](const CodeRange& range) { return c >= range.first && c <= range.last; });
 }
 
-/// As in JSON.
+/// The escape sequence in JSON's syntax.
 std::string escape_code_point(std::uint32_t code) {
   if (code <= 0xFFFF) return fmt::format("\\u{:04x}", code);
   code -= 0x10000;
   return fmt::format("\\u{:04x}\\u{:04x}", 0xD800 + (code >> 10U), 0xDC00 + (code & 0x3FFU));
 }
 
-constexpr std::size_t kLongestColour = 64;  // bytes
+constexpr std::size_t kMaxColourSize = 64;  // bytes
 
-/// The length of the sequence at `at` that chooses a colour ("\x1b[1;31m"); 0 if there is none.
+/// The length of a colour sequence at `at` ("\x1b[1;31m"); 0 if there is none.
 std::size_t colour_length(std::string_view text, std::size_t at) {
   if (text.substr(at, 2) != "\x1b[") return 0;
   const std::size_t end = text.find_first_not_of("0123456789;:", at + 2);
-  if (end == std::string_view::npos || text[end] != 'm' || end - at >= kLongestColour) return 0;
+  if (end == std::string_view::npos || text[end] != 'm' || end - at >= kMaxColourSize) return 0;
   return end + 1 - at;
 }
 
@@ -66,7 +66,7 @@ std::string escape(unsigned char byte) {
     case '\n': return "\\n";
     case '\r': return "\\r";
     case '\t': return "\\t";
-    case 0x7F: return "\\u007f";  // which JSON allows, too
+    case 0x7F: return "\\u007f";  // JSON allows it, too
     default: return fmt::format("\\x{:02x}", byte);
   }
 }

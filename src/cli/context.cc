@@ -33,7 +33,7 @@ void Context::echo_always(std::string_view text) {
 }
 
 void Context::echo_last(std::string_view text, std::int64_t patience) {
-  base::write_patiently(STDERR_FILENO, base::visible_lines(text), patience);
+  base::write_with_timeout(STDERR_FILENO, base::visible_lines(text), patience);
 }
 
 void Context::echo(std::string_view text) const {

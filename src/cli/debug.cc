@@ -53,7 +53,7 @@ FoundAttempt find_attempt(Context& context, store::TaskRef task, const DebugOpti
                   fmt::format("The journals call task {}/{} a clone of itself", context.flow.name, task.path()));
     }
     const std::string path = store::journal_path(context.local_root(), context.flow.name, task.run);
-    auto journal = base::read_judged_file(path);
+    auto journal = base::read_checked_file(path);
     if (!journal && !context.store().has_run(task.run)) {
       throw Error(ErrorCode::not_found,
                   fmt::format("No run {}/{} found in {}", context.flow.name, task.run, context.datastore_root()),
@@ -97,7 +97,7 @@ struct RecordedDecorators {
 RecordedDecorators recorded_decorators(Context& context, const FoundAttempt& found) {
   const std::string& run = found.attempt.task.run;
   try {
-    const auto file = base::read_judged_file(store::private_with_path(context.local_root(), context.flow.name, run));
+    const auto file = base::read_checked_file(store::private_with_path(context.local_root(), context.flow.name, run));
     if (file && file->content) {
       if (auto with = store::parse_private_with(file->content->text())) return {std::move(*with), file->distrust};
     }

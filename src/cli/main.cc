@@ -193,13 +193,13 @@ int run_and_report(const Program& program, const compute::Platforms& platforms, 
       return 2;
     }
     if (error.code() == ErrorCode::interrupted) {
-      Context::echo_last("\nAborted!\n", base::kLastMoment);
+      Context::echo_last("\nAborted!\n", base::kInterruptedTimeout);
       return 1;
     }
-    Context::echo_last(error_block(error.headline(), what), base::kReaderPatience);
+    Context::echo_last(error_block(error.headline(), what), base::kReaderTimeout);
     return 1;
   } catch (const std::exception& error) {
-    Context::echo_last(error_block("Internal error", error.what()), base::kReaderPatience);
+    Context::echo_last(error_block("Internal error", error.what()), base::kReaderTimeout);
     return 1;
   }
 }

@@ -56,9 +56,9 @@ RunOutput::RunOutput(base::EventLoop& loop, base::Clock& clock, const ExecutionO
 
 RunOutput::~RunOutput() {
   const int stop = signals_ ? signals_->fd() : -1;
-  const bool all = reporter_->finish(is_stopping_ ? base::kLastMoment : base::kReaderPatience, stop);
+  const bool all = reporter_->finish(is_stopping_ ? base::kInterruptedTimeout : base::kReaderTimeout, stop);
   if (!all && !is_stopping_ && signals_ && signals_->next() == 0) {
-    Context::echo_last("Some output was not read. `logs` shows the output of the tasks.\n", base::kLastMoment);
+    Context::echo_last("Some output was not read. `logs` shows the output of the tasks.\n", base::kInterruptedTimeout);
   }
 }
 
@@ -74,7 +74,7 @@ void continue_guarded(Context& context) {
     Context::echo_last(fmt::format("The scheduler of this run was killed by {}. Its tasks were stopped; finished tasks "
                                    "are stored. To continue: {} resume\n",
                                    base::signal_name(signal), context.command()),
-                       base::kLastMoment);
+                       base::kInterruptedTimeout);
   });
   runtime::cap_memory();
   context.store(true);

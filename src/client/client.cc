@@ -39,7 +39,7 @@ std::string Connection::place(const store::ArtifactInfo& artifact) const {
   return place(artifact.datastore, artifact.location.substr(kRoot.size()));
 }
 
-bool Connection::sees(const store::RunInfo& run) const {
+bool Connection::is_visible(const store::RunInfo& run) const {
   auto has = [&](const std::vector<std::string>& tags) {
     return std::find(tags.begin(), tags.end(), name_space_) != tags.end();
   };
@@ -47,13 +47,13 @@ bool Connection::sees(const store::RunInfo& run) const {
 }
 
 void throw_not_found(const std::string& what, const Connection& connection) {
-  throw Error(
-      ErrorCode::not_found,
-      fmt::format("There is no {} in {}", what,
-                  connection.provider() == "local" ? connection.root() : "the metadata service"),
-      connection.name_space().empty()
-          ? ""
-          : fmt::format("The namespace is '{}'; runs of others are seen in_namespace(\"\").", connection.name_space()));
+  throw Error(ErrorCode::not_found,
+              fmt::format("There is no {} in {}", what,
+                          connection.provider() == "local" ? connection.root() : "the metadata service"),
+              connection.name_space().empty()
+                  ? ""
+                  : fmt::format("Only runs in the namespace '{}' are visible; in_namespace(\"\") shows all runs.",
+                                connection.name_space()));
 }
 
 namespace {
@@ -78,7 +78,7 @@ Client::Client(const ClientOptions& options) {
   bool is_new = false;
   std::string root = options.root.empty() ? base::local_root(settings, is_new) : base::absolute_path(options.root);
   std::string name_space = options.name_space ? *options.name_space : "user:" + base::user_name(settings);
-  // A directory that is named has its metadata in it.
+  // A directory given by name contains its metadata.
   std::string provider = options.root.empty() ? settings.get("DEFAULT_METADATA", "local") : "local";
   connection_ = std::make_shared<Connection>(std::move(provider), std::move(root), std::move(name_space));
 }
@@ -129,7 +129,7 @@ Client Client::in_namespace(const std::string& name_space) const {
 std::vector<Run> Flow::runs(const std::vector<std::string>& tags) const {
   std::vector<Run> runs;
   for (store::RunInfo& info : connection_->metadata().runs(id_)) {
-    if (!connection_->sees(info)) continue;
+    if (!connection_->is_visible(info)) continue;
     Run run;
     run.connection_ = connection_;
     run.flow_ = id_;
@@ -149,7 +149,7 @@ std::vector<Run> Flow::runs(const std::vector<std::string>& tags) const {
 
 Run Flow::run(const std::string& id) const {
   const auto info = is_name(store::NameKind::run, id) ? connection_->metadata().run(id_, id) : std::nullopt;
-  if (!info || !connection_->sees(*info)) throw_not_found(fmt::format("run {}/{}", id_, id), *connection_);
+  if (!info || !connection_->is_visible(*info)) throw_not_found(fmt::format("run {}/{}", id_, id), *connection_);
   Run run;
   run.connection_ = connection_;
   run.flow_ = id_;
@@ -244,8 +244,7 @@ std::optional<Time> Run::finished_at() const {
 
 Artifact Run::artifact(const std::string& name) const {
   const auto task = end_task();
-  if (!task)
-    throw_not_found(fmt::format("task of the last step in run {}: it has not come so far", pathspec()), *connection_);
+  if (!task) throw_not_found(fmt::format("task of the last step in run {} yet", pathspec()), *connection_);
   return task->artifact(name);
 }
 

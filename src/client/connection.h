@@ -1,4 +1,4 @@
-// The store behind the client's objects.
+// The store behind the objects of the client.
 #pragma once
 
 #include <map>
@@ -15,7 +15,7 @@ namespace metaflow::client {
 
 class Connection {
  public:
-  /// `provider`: of the metadata, "local" in the directory .metaflow `root`, or "service".
+  /// `provider`: that of the metadata: "local", in the directory .metaflow `root`, or "service".
   Connection(std::string provider, std::string root, std::string name_space);
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -24,13 +24,13 @@ class Connection {
   const std::string& root() const { return root_; }
   const std::string& name_space() const { return name_space_; }
   store::Metadata& metadata() { return *metadata_; }
-  /// Where objects are that the metadata places there, for flow(). A local store may have been moved with its metadata;
-  /// others are where they were.
+  /// The argument of flow() for objects whose metadata has this datastore and root. Objects of a local store are always
+  /// beside the metadata, since both may have been moved; those of other stores are where the metadata states.
   std::string place(const std::string& datastore, const std::string& root) const;
   std::string place(const store::ArtifactInfo& artifact) const;
-  /// The objects of a flow. `place`: "s3://bucket/prefix", a directory; empty: beside the metadata.
+  /// The objects of a flow. `place`: "s3://bucket/prefix" or a directory; empty: beside the metadata.
   const store::FlowStore& flow(const std::string& name, const std::string& place = {});
-  bool sees(const store::RunInfo& run) const;
+  bool is_visible(const store::RunInfo& run) const;
 
  private:
   std::string provider_;
@@ -45,7 +45,7 @@ inline Time time_of(std::int64_t microseconds) { return Time(std::chrono::micros
 
 [[noreturn]] void throw_not_found(const std::string& what, const Connection& connection);
 
-/// The steps around one step, from the artifact _graph_info of a run.
+/// The steps before or after a step, from the artifact _graph_info of a run.
 std::vector<std::string> neighbours_in_graph(Connection& connection, const std::string& flow, const std::string& run,
                                              const std::string& step, bool before);
 

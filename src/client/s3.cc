@@ -1,4 +1,4 @@
-// mf::S3: objects besides the artifacts.
+// mf::S3: objects in S3 besides artifacts.
 #include <algorithm>
 
 #include <metaflow/s3.h>

@@ -1,4 +1,4 @@
-// mf::S3, against the server that METAFLOW_TEST_S3 names (test/e2e/test_s3.py starts some).
+// mf::S3 with the server of METAFLOW_TEST_S3 (test/e2e/test_s3.py starts some).
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -54,7 +54,7 @@ TEST_F(S3UserTest, OneAndMany) {
   }
 }
 
-TEST_F(S3UserTest, LineEndsInNames) {
+TEST_F(S3UserTest, LineBreaksInNames) {
   s3_->put("line\nend", "1");
   EXPECT_EQ(s3_->get("line\nend").text(), "1");
   EXPECT_THAT(s3_->names(), ElementsAre("line\nend"));

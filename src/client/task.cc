@@ -70,7 +70,7 @@ Artifact Task::artifact(const std::string& name) const {
     if (!artifact.name().starts_with('_')) names.push_back(artifact.name());
   }
   throw Error(ErrorCode::not_found, fmt::format("Task {} has no artifact '{}'", pathspec(), name),
-              names.empty() ? "It has none at all: it has not finished." : "It has " + base::join(names, ", ") + ".");
+              names.empty() ? "It has no artifacts: it has not finished." : "It has " + base::join(names, ", ") + ".");
 }
 
 bool Task::finished() const { return has("_task_ok") && artifact("_task_ok").as<bool>(); }
@@ -154,7 +154,7 @@ std::string Task::execution_path() const {
   return {};
 }
 
-/// Tasks of the neighbouring steps that share the foreachs: one path begins with the other.
+/// Tasks of the neighbouring steps within the same foreachs: one execution path is a prefix of the other.
 std::vector<Task> Task::neighbours(bool before) const {
   const auto own = execution_path().empty() ? std::vector<std::string>() : base::split(execution_path(), ',');
   std::vector<Task> found;

@@ -1,4 +1,4 @@
-// The decorators that no platform brings.
+// The decorators that belong to no platform.
 #include <cmath>
 
 #include <metaflow/error.h>
@@ -28,10 +28,10 @@ template std::optional<catch_> find_decorator<catch_>(const std::vector<Decorato
 
 namespace {
 
-constexpr int kMaxRetries = 4;  // Metaflow's: 6 attempts at most, one of them the last resort of catch
-// Of Linux: bytes of all NAME=value together, however large the stack may be.
-constexpr std::size_t kMostVariables = 6 * 1024 * 1024;
-constexpr const char* kTooLong = "Put it into a file, or into an artifact.";
+constexpr int kMaxRetries = 4;  // Metaflow's limit: at most 6 attempts, including the last one for catch
+// Limit of Linux: bytes of all NAME=value together, regardless of the stack size.
+constexpr std::size_t kMaxVariablesSize = 6 * 1024 * 1024;
+constexpr const char* kTooLong = "Put the value into a file or an artifact.";
 constexpr double kMaxMinutes = 60 * 24 * 365;
 
 double seconds_of(const timeout& limit) { return limit.seconds + limit.minutes * 60 + limit.hours * 3600; }
@@ -40,32 +40,32 @@ void check_environment(const environment& decorator) {
   std::size_t total = 0;
   for (const auto& [name, value] : decorator.vars) {
     if (name.empty() || name.find('=') != std::string::npos || name.find('\0') != std::string::npos)
-      throw Error(ErrorCode::invalid_value, fmt::format("'{}' cannot be the name of an environment variable", name));
+      throw Error(ErrorCode::invalid_value, fmt::format("'{}' is not a valid name of an environment variable", name));
     if (value.find('\0') != std::string::npos)
       throw Error(ErrorCode::invalid_value, fmt::format("the value of '{}' has a zero byte", name));
     const std::size_t size = name.size() + value.size() + 2;
-    if (size > base::kLongestString)
+    if (size > base::kMaxArgumentSize)
       throw Error(ErrorCode::invalid_value,
                   fmt::format("the value of '{}' has {} bytes: with its name Linux passes at most {} to a process",
-                              name, base::grouped(value.size()), base::grouped(base::kLongestString - 2)),
+                              name, base::grouped(value.size()), base::grouped(base::kMaxArgumentSize - 2)),
                   kTooLong);
     total += size;
   }
-  if (total > kMostVariables)
+  if (total > kMaxVariablesSize)
     throw Error(ErrorCode::invalid_value,
                 fmt::format("the variables have {} bytes together: Linux passes at most {} to a process",
-                            base::grouped(total), base::grouped(kMostVariables)),
+                            base::grouped(total), base::grouped(kMaxVariablesSize)),
                 kTooLong);
 }
 
 void check_retry(const retry& decorator) {
-  if (decorator.times < 0) throw Error(ErrorCode::invalid_value, "times is at least 0");
+  if (decorator.times < 0) throw Error(ErrorCode::invalid_value, "times must be at least 0");
   if (decorator.times > kMaxRetries)
     throw Error(ErrorCode::invalid_value,
                 fmt::format("The maximum number of retries is @retry(times={}).", kMaxRetries));
   const double pause = decorator.minutes_between_retries.value_or(0);
   if (!(pause >= 0 && pause <= kMaxMinutes))
-    throw Error(ErrorCode::invalid_value, fmt::format("minutes_between_retries is from 0 to {}", kMaxMinutes));
+    throw Error(ErrorCode::invalid_value, fmt::format("minutes_between_retries must be from 0 to {}", kMaxMinutes));
 }
 
 void check_timeout(const timeout& decorator) {
@@ -80,7 +80,7 @@ void check_catch(const catch_& decorator) {
   if (name.empty()) return;
   if (detail::identifier_before(name, name.size()) != name || name.starts_with('_') || base::is_digit(name[0]) ||
       name == "name")
-    throw Error(ErrorCode::invalid_value, fmt::format("'{}' cannot be the name of an artifact", name));
+    throw Error(ErrorCode::invalid_value, fmt::format("'{}' is not a valid name of an artifact", name));
 }
 
 void check_catch_step(const Step& step) {
@@ -89,7 +89,7 @@ void check_catch_step(const Step& step) {
     throw Error(ErrorCode::invalid_flow,
                 fmt::format("@catch is defined for the step {} but @catch is not supported in {} steps.", step.name,
                             fans_out ? "foreach split" : "conditional switch"),
-                "Which step comes next depends on what the step did. Put catch on the steps after it.");
+                "The next step depends on the result of this step. Put catch on the steps after it.");
   }
 }
 

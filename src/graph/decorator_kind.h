@@ -1,9 +1,10 @@
-// How a decorator is made of its struct (metaflow/decorators.h). For the one file of a kind:
+// Implements a kind of decorator from its struct (metaflow/decorators.h). Use in the source file of the kind:
 //
 //   template std::optional<retry> find_decorator<retry>(const std::vector<Decorator>&);
 //   const DecoratorKind kRetry = kind_of<retry>({.check = [](const retry& decorator) { ... }});
 //
-// and, in namespace metaflow, make_decorator(const retry&). (This header costs: it has the codec of values.)
+// and, in namespace metaflow, make_decorator(const retry&). (This header is expensive: it includes the codec of
+// values.)
 #pragma once
 
 #include <optional>
@@ -20,7 +21,7 @@
 
 namespace metaflow::graph {
 
-/// What Metaflow calls it: words of C++ have an underscore more here (catch_, namespace_).
+/// Metaflow's name: C++ keywords have an additional underscore here (catch_, namespace_).
 inline std::string_view without_underscore(std::string_view name) {
   while (name.ends_with('_')) name.remove_suffix(1);
   return name;
@@ -32,7 +33,7 @@ std::string_view name_of() {
       detail::identifier_before(detail::spelling_of_type<D>(), detail::spelling_of_type<D>().size()));
 }
 
-/// The untyped form that goes through the public headers.
+/// The untyped form for the public headers.
 template <class D>
 detail::Decorator describe_decorator(const D& decorator) {
   detail::Pickler pickler;
@@ -69,7 +70,7 @@ std::optional<D> find_decorator(const std::vector<Decorator>& decorators) {
   return std::nullopt;
 }
 
-/// A kind whose values are all right if their types are.
+/// A kind without checks beyond the types of its attributes.
 template <class D>
 DecoratorKind kind_of() {
   return {.name = std::string(name_of<D>()),
@@ -77,7 +78,7 @@ DecoratorKind kind_of() {
           .check = [](const Json& attributes) { (void)typed<D>(attributes); }};
 }
 
-/// `kCheck`: what the types of the attributes do not say. Throws Error{invalid_value}.
+/// `kCheck`: checks beyond the types of the attributes. Throws Error{invalid_value}.
 template <class D, void (*kCheck)(const D&)>
 DecoratorKind kind_of() {
   DecoratorKind kind = kind_of<D>();

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include <metaflow/detail/sentences.h>
+#include <metaflow/detail/diagnostics.h>
 #include <metaflow/error.h>
 
 #include "base/format.h"
@@ -15,7 +15,7 @@ namespace metaflow::graph {
 
 namespace {
 
-/// The value of an attribute: JSON if it is that (also with \" for ", as Metaflow writes it for its child processes),
+/// Parses the value of an attribute: JSON if possible (also with \" for ", as Metaflow writes it for child processes),
 /// else text.
 Json parse_value(const std::string& text) {
   auto value = Json::parse(text);
@@ -27,7 +27,7 @@ Json parse_value(const std::string& text) {
   return value ? std::move(*value) : Json(text);
 }
 
-/// Where the JSON object, list or text that begins here ends; `at` if none begins or it has no end.
+/// The end of the JSON object, list or text that begins at `at`; `at` if none begins there or it has no end.
 std::size_t end_of_json(std::string_view text, std::size_t at) {
   int depth = 0;
   bool quoted = false;
@@ -47,7 +47,7 @@ std::size_t end_of_json(std::string_view text, std::size_t at) {
   return at;
 }
 
-/// Splits at the commas that come before something like `word=`, so that commas inside values survive; nowhere inside
+/// Splits at commas that are followed by an attribute name and '=', so that commas inside values are kept; never inside
 /// JSON.
 std::vector<std::string> split_attributes(std::string_view text) {
   std::vector<std::string> parts;
@@ -106,7 +106,7 @@ Decorator DecoratorTable::parse(std::string_view spec) const {
   decorator.name = base::trim(spec.substr(0, colon));
   decorator.statically_defined = false;
   if (decorator.name.empty()) {
-    throw Error(ErrorCode::invalid_value, fmt::format("--with '{}' names no decorator", spec),
+    throw Error(ErrorCode::invalid_value, fmt::format("--with '{}' does not name a decorator", spec),
                 "For example: --with resources:cpu=4,memory=8000");
   }
   const DecoratorKind& known = kind(decorator.name);
@@ -116,7 +116,8 @@ Decorator DecoratorTable::parse(std::string_view spec) const {
     for (const std::string& part : split_attributes(spec.substr(colon + 1))) {
       const std::size_t equals = part.find('=');
       if (equals == std::string::npos) {
-        throw Error(ErrorCode::invalid_value, fmt::format("--with {}: '{}' is no attribute=value", spec, part),
+        throw Error(ErrorCode::invalid_value,
+                    fmt::format("--with {}: '{}' is not of the form attribute=value", spec, part),
                     fmt::format("For example: --with {}:{}=...", known.name, defaults.members()[0].name));
       }
       const std::string name(base::trim(std::string_view(part).substr(0, equals)));
@@ -189,7 +190,7 @@ bool has_decorator(const std::vector<Decorator>& decorators, std::string_view na
   return std::any_of(decorators.begin(), decorators.end(), [&](const Decorator& d) { return d.name == name; });
 }
 
-// --- other forms of attributes
+// --- conversions of alternative forms
 
 void make_text(Json& values) {
   for (Json& each : values.items()) make_text(each);
@@ -205,7 +206,7 @@ void make_dict(Json& text) {
     const std::size_t equals = part.find('=');
     if (equals == std::string::npos)
       throw Error(ErrorCode::invalid_value, fmt::format("Unable to parse list: {}", text.text()),
-                  "It looks like this: a=b,c=d");
+                  "The expected form is a=b,c=d.");
     const std::string key(base::trim(std::string_view(part).substr(0, equals)));
     if (dict.contains(key)) throw Error(ErrorCode::invalid_value, "Duplicate key found: " + key);
     dict.set(key, base::trim(std::string_view(part).substr(equals + 1)));

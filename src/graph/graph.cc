@@ -14,7 +14,7 @@ using detail::Transition;
 Graph::Graph(const detail::FlowDescription& flow, const DecoratorTable& table) : flow_(flow), table_(table) {
   analysis_ = detail::analyse(flow.steps);
   if (analysis_.problem != detail::Problem::none) {
-    throw Error(ErrorCode::invalid_flow, fmt::format("The graph of flow {} is not sound (problem {})", flow.name,
+    throw Error(ErrorCode::invalid_flow, fmt::format("The graph of flow {} is invalid (problem {})", flow.name,
                                                      static_cast<int>(analysis_.problem)));
   }
   for (std::size_t i = 0; i < flow.steps.size(); ++i) {
@@ -57,7 +57,7 @@ void Graph::attach(const Decorator& decorator) {
   }
 }
 
-/// Adds a decorator, unless the step is of a kind that it cannot be on.
+/// Adds a decorator. Throws if the step cannot have it.
 void Graph::add(Step& step, Decorator decorator) const {
   const DecoratorKind& kind = table_.kind(decorator.name);
   if (kind.check_step != nullptr) kind.check_step(step);

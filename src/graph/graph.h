@@ -1,4 +1,4 @@
-// The step graph of a flow as data: checked, ordered, shown.
+// The step graph of a flow as data: validation, order, output formats.
 #pragma once
 
 #include <string>
@@ -19,16 +19,16 @@ struct Step {
   std::vector<std::string> cases;  // of choose, one per next
   std::string variable;            // artifact of foreach or choose
   bool join = false;
-  int matching_join = -1;                      // of a split: the step that joins it
-  std::vector<detail::OpenSplit> open_splits;  // around the step, outermost first
+  int matching_join = -1;                      // the join of a split
+  std::vector<detail::OpenSplit> open_splits;  // splits around the step, outermost first
   std::vector<Decorator> decorators;
 };
 
 /// Immutable once the decorators are attached.
 class Graph {
  public:
-  /// Throws Error{invalid_flow} if the flow breaks a rule that the compiler cannot see, and what the table throws. Both
-  /// outlive this.
+  /// Throws Error{invalid_flow} if the flow breaks a rule that the compiler cannot check, and the errors of the table.
+  /// `flow` and `table` must outlive this object.
   Graph(const detail::FlowDescription& flow, const DecoratorTable& table);
 
   const detail::FlowDescription& flow() const { return flow_; }
@@ -38,14 +38,13 @@ class Graph {
   int find(std::string_view name) const;
   int start() const { return analysis_.start; }
   int end() const { return analysis_.end; }
-  /// Every step after those that lead to it; steps on the same height in the order of graph().
+  /// Topological order; steps at the same depth in the order of graph().
   const std::vector<int>& order() const { return order_; }
 
-  /// Adds a decorator to every step that does not have one of its name. Throws Error{invalid_flow} if a step is of a
-  /// kind that it cannot be on.
+  /// Adds a decorator to every step without one of its name. Throws Error{invalid_flow} if a step cannot have it.
   void attach(const Decorator& decorator);
 
-  /// Metaflow's word: "start", "linear", "split-static", "split-foreach", "split-switch", "join", "end".
+  /// Metaflow's type of a step: "start", "linear", "split-static", "split-foreach", "split-switch", "join", "end".
   std::string_view type_of(int step) const;
 
  private:
@@ -58,11 +57,11 @@ class Graph {
   std::vector<int> order_;
 };
 
-/// What `show` prints, a text per step.
+/// The output of `show`, one text per step.
 std::vector<std::string> to_text(const Graph& graph);
-/// GraphViz.
+/// In GraphViz format.
 std::string to_dot(const Graph& graph);
-/// {"graph": {...}, "graph_structure": [...]}: what `output-raw --json` prints.
+/// {"graph": {...}, "graph_structure": [...]}: the output of `output-raw --json`.
 Json to_json(const Graph& graph);
 /// The value of the artifact _graph_info, which the clients and the UI read.
 Json graph_info(const Graph& graph, const std::string& file);

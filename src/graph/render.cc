@@ -1,4 +1,4 @@
-// The graph for people and for other programs.
+// Output formats of the graph.
 
 #include <algorithm>
 
@@ -60,7 +60,7 @@ Json step_json(const Graph& graph, int index) {
   return json;
 }
 
-/// The steps from `from` up to but without `until`, with the branches of splits as lists: Metaflow's graph_structure.
+/// The steps from `from` up to, excluding, `until`, with the branches of splits as lists: Metaflow's graph_structure.
 Json block(const Graph& graph, int from, int until) {
   Json list = Json::list();
   int current = from;

@@ -1,4 +1,4 @@
-// What the tests of the scheduler share: graphs without a flow behind them.
+// A helper for tests of the scheduler: graphs without a flow.
 #pragma once
 
 #include <initializer_list>
@@ -21,7 +21,7 @@ struct TestStep {
   std::vector<detail::Decorator> decorators = {};
 };
 
-/// Keeps the description that a graph refers to.
+/// A graph that owns its description.
 class TestGraph {
  public:
   TestGraph(std::initializer_list<TestStep> steps) : description_(describe(steps)), graph_(description_, table_) {}

@@ -22,7 +22,7 @@ const IniSection* find_section(const Ini& ini, const std::string& name) {
   return found == ini.end() ? nullptr : &found->second;
 }
 
-/// Without what is behind a '#' or ';' that follows a blank.
+/// The value without a comment: a '#' or ';' after a blank.
 std::string_view without_comment(std::string_view value) {
   for (std::size_t i = 1; i < value.size(); ++i) {
     if ((value[i] == '#' || value[i] == ';') && (value[i - 1] == ' ' || value[i - 1] == '\t'))
@@ -42,7 +42,7 @@ Variables own_variables() {
 }
 
 bool is_region(std::string_view name) {
-  constexpr std::size_t kLongest = 63;  // of a label of a host's name
+  constexpr std::size_t kLongest = 63;  // limit of a label of a host name
   return !name.empty() && name.size() <= kLongest && std::all_of(name.begin(), name.end(), [](char c) {
     return base::is_lower(c) || base::is_digit(c) || c == '-';
   });
@@ -82,8 +82,9 @@ AwsConfig::AwsConfig(Variables variables) : variables_(std::move(variables)) {
   if (!chosen) chosen = variables_("AWS_PROFILE");
   profile_ = chosen.value_or("default");
   if (chosen && in_config(profile_) == nullptr && in_credentials(profile_) == nullptr) {
-    throw Error(ErrorCode::invalid_command, fmt::format("There is no AWS profile '{}'", profile_),
-                "Make it (`aws configure --profile NAME`), or unset AWS_PROFILE.");
+    throw Error(
+        ErrorCode::invalid_command, fmt::format("There is no AWS profile '{}'", profile_),
+        fmt::format("Create it (aws configure --profile {}), or unset AWS_PROFILE.", base::shell_quoted(profile_)));
   }
 }
 
@@ -129,7 +130,7 @@ std::optional<std::string> AwsConfig::region() const {
   if (!region) region = setting(profile_, "region");
   if (region && !is_region(*region))
     throw Error(ErrorCode::invalid_command, fmt::format("'{}' is not an AWS region", *region),
-                "Set AWS_REGION to one, us-east-1 for instance.");
+                "Set AWS_REGION to a region, for instance us-east-1.");
   return region;
 }
 

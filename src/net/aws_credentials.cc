@@ -26,7 +26,7 @@ using std::chrono::milliseconds;
 
 namespace {
 
-// As botocore has them: from the first on a renewal is tried, from the second on it must be there.
+// As in botocore: a renewal is attempted from the first one on, and required from the second one on.
 constexpr std::int64_t kRenewBefore = 15 * 60;
 constexpr std::int64_t kPauseAfterFailure = 30;
 constexpr int kDeepestChain = 8;
@@ -35,10 +35,10 @@ Error no_keys(const std::string& source, const std::string& why, const std::stri
   return Error(ErrorCode::invalid_command, fmt::format("Cannot get AWS credentials from {}: {}", source, why), hint);
 }
 
-/// What a service that did not give keys said, short and without what it may have repeated.
+/// A short description of a failed response, without values that it may repeat from the request.
 std::string words_of(const Response& response) {
   if (response.failure) return response.failure->text;
-  std::string words = fmt::format("the answer is {}", response.status);
+  std::string words = fmt::format("HTTP status {}", response.status);
   if (const auto xml = parse_xml(response.body)) {
     const std::string code = xml->text_of("Error/Code");
     if (!code.empty()) words += fmt::format(", {}: {}", code, xml->text_of("Error/Message"));
@@ -51,17 +51,17 @@ std::string words_of(const Response& response) {
   return words;
 }
 
-/// {"AccessKeyId": ..., "SecretAccessKey": ..., "Token": ..., "Expiration": ...}, as the endpoints and programs print
-/// it.
+/// Parses {"AccessKeyId": ..., "SecretAccessKey": ..., "Token": ..., "Expiration": ...}, the format of the endpoints
+/// and programs.
 AwsCredentials parse_json_keys(std::string_view text, const char* token_name, const std::string& source) {
   const base::Json json = base::Json::parse(text).value_or(base::Json());
   const auto field = [&](const char* name) { return json[name].text(); };
   AwsCredentials credentials{{field("AccessKeyId"), field("SecretAccessKey"), field(token_name)}, 0, source};
   if (credentials.keys.access_key.empty() || credentials.keys.secret_key.empty())
-    throw no_keys(source, "there is no AccessKeyId and SecretAccessKey in what it says");
+    throw no_keys(source, "no AccessKeyId and SecretAccessKey in its output");
   if (const std::string end = field("Expiration"); !end.empty()) {
     const auto expires = base::parse_iso_time(end);
-    if (!expires) throw no_keys(source, fmt::format("'{}' is no time", end));
+    if (!expires) throw no_keys(source, fmt::format("'{}' is not a valid time", end));
     credentials.expires = *expires;
   }
   return credentials;
@@ -78,7 +78,7 @@ const AwsKeys& AwsCredentialProvider::keys() {
     keep(find());
   } catch (const Error&) {
     if (!current_ || current_->expires <= time) throw;
-    next_try_ = time + kPauseAfterFailure;  // they are still good
+    next_try_ = time + kPauseAfterFailure;  // the old keys are still valid
   }
   return current_->keys;
 }
@@ -96,7 +96,7 @@ void AwsCredentialProvider::keep(AwsCredentials&& found) {
   const std::int64_t time = now();
   current_ = std::move(found);
   next_try_ = 0;
-  // A service may hand out keys that are about to end; asking for every request would not make them last.
+  // A service may return keys that are about to expire; repeating the request would not help.
   if (current_->expires != 0 && current_->expires - kRenewBefore <= time)
     next_try_ = time + std::clamp<std::int64_t>((current_->expires - time) / 2, 1, kPauseAfterFailure);
 }
@@ -105,7 +105,7 @@ bool AwsCredentialProvider::take(FoundAwsCredentials&& found) {
   config_ = std::move(found.config);
   if (found.credentials) {
     keep(std::move(*found.credentials));
-    machines_ = found.machine_region.has_value();
+    are_machine_keys_ = found.machine_region.has_value();
     machine_region_ = std::move(found.machine_region);
     return true;
   }
@@ -128,7 +128,7 @@ FoundAwsCredentials find_aws_credentials(AwsConfig config, std::int64_t now) {
     HttpClient http;
     AwsCredentialProvider provider(http, clock, found.config);
     found.credentials = provider.find();
-    if (provider.machines_) found.machine_region = provider.region().value_or("");
+    if (provider.are_machine_keys_) found.machine_region = provider.region().value_or("");
   } catch (const Error& error) {
     found.error = error;
   } catch (const std::exception& error) {
@@ -140,13 +140,13 @@ FoundAwsCredentials find_aws_credentials(AwsConfig config, std::int64_t now) {
 
 std::optional<std::string> AwsCredentialProvider::region() {
   if (auto region = config_.region()) return region;
-  if (!machines_) return std::nullopt;
+  if (!are_machine_keys_) return std::nullopt;
   if (!machine_region_) machine_region_ = machine_metadata("/latest/meta-data/placement/region").value_or("");
   return is_region(*machine_region_) ? machine_region_ : std::nullopt;
 }
 
 AwsCredentials AwsCredentialProvider::find() {
-  machines_ = false;
+  are_machine_keys_ = false;
   if (auto found = from_environment()) return std::move(*found);
   if (config_.setting(config_.profile(), "role_arn")) {
     if (auto found = from_profile(config_.profile(), 0)) return std::move(*found);
@@ -157,8 +157,8 @@ AwsCredentials AwsCredentialProvider::find() {
   if (auto found = from_machine()) return std::move(*found);
   throw Error(ErrorCode::invalid_command,
               fmt::format("There are no AWS credentials: not in the environment (AWS_ACCESS_KEY_ID, "
-                          "AWS_WEB_IDENTITY_TOKEN_FILE, AWS_CONTAINER_CREDENTIALS_*), not in profile '{}', and this is "
-                          "no machine or container with a role",
+                          "AWS_WEB_IDENTITY_TOKEN_FILE, AWS_CONTAINER_CREDENTIALS_*), not in profile '{}', and this "
+                          "machine or container has no role",
                           config_.profile()),
               "Run `aws configure` or `aws sso login`, or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and "
               "AWS_SECRET_ACCESS_KEY.");
@@ -176,8 +176,8 @@ std::optional<AwsCredentials> AwsCredentialProvider::from_environment() const {
 
 std::optional<AwsCredentials> AwsCredentialProvider::from_profile(const std::string& profile, int depth) {
   const std::string source = fmt::format("profile '{}'", profile);
-  if (depth > kDeepestChain) throw no_keys(source, "its source_profile leads to itself");
-  // One that names itself as the source has the keys for the role.
+  if (depth > kDeepestChain) throw no_keys(source, "its source_profile refers to itself");
+  // A profile that names itself as its source contains the keys for the role.
   const bool own_source = depth > 0 && config_.setting(profile, "source_profile") == profile;
   if (const auto role = config_.setting(profile, "role_arn"); role && !own_source)
     return assume_role(profile, *role, depth);
@@ -203,7 +203,7 @@ std::optional<AwsCredentials> AwsCredentialProvider::from_profile(const std::str
 
 std::string AwsCredentialProvider::sts_endpoint() const {
   if (auto url = config_.endpoint("sts")) {
-    check_keys_may_go_to(*url, "The endpoint of AWS's service sts", config_.variables());
+    check_keys_are_encrypted(*url, "The endpoint of the AWS service sts", config_.variables());
     return *url;
   }
   const auto region = config_.region();
@@ -235,17 +235,17 @@ AwsCredentials AwsCredentialProvider::assume_role(const std::string& profile, co
   if (const auto token_file = setting("web_identity_token_file"))
     return assume_with_web_identity(*token_file, role, session, source);
   if (setting("mfa_serial"))
-    throw no_keys(source, "it wants a one-time password (mfa_serial), which cannot be asked for here",
-                  "Let another tool do it: credential_process, or `aws configure export-credentials`.");
+    throw no_keys(source, "it requires a one-time password (mfa_serial), which cannot be entered here",
+                  "Use credential_process, or `aws configure export-credentials`.");
   std::optional<AwsCredentials> base;
   if (const auto source_profile = setting("source_profile")) {
     base = from_profile(*source_profile, depth + 1);
-    if (!base) throw no_keys(source, fmt::format("its source_profile '{}' has none", *source_profile));
+    if (!base) throw no_keys(source, fmt::format("its source_profile '{}' has no credentials", *source_profile));
   } else if (const auto origin = setting("credential_source")) {
     if (*origin == "Environment") base = from_environment();
     if (*origin == "EcsContainer") base = from_container();
     if (*origin == "Ec2InstanceMetadata") base = from_machine();
-    if (!base) throw no_keys(source, fmt::format("its credential_source {} has none", *origin));
+    if (!base) throw no_keys(source, fmt::format("its credential_source {} has no credentials", *origin));
   } else {
     throw no_keys(source, "it has a role_arn, but neither source_profile nor credential_source");
   }
@@ -272,7 +272,7 @@ std::optional<AwsCredentials> AwsCredentialProvider::from_web_identity() {
 
 AwsCredentials AwsCredentialProvider::assume_with_web_identity(const std::string& token_file, const std::string& role,
                                                                const std::string& session, const std::string& source) {
-  const auto token = base::try_read_file(config_.expand_home(token_file));  // renewed by others: read each time
+  const auto token = base::try_read_file(config_.expand_home(token_file));  // others renew the file: read it each time
   if (!token) throw no_keys(source, fmt::format("cannot read {}", token_file));
   const std::string body = encode_query({{"Action", "AssumeRoleWithWebIdentity"},
                                          {"Version", "2011-06-15"},
@@ -296,14 +296,14 @@ std::optional<AwsCredentials> AwsCredentialProvider::from_process(const std::str
   if (!command) return std::nullopt;
   const std::string source = fmt::format("the credential_process of profile '{}'", profile);
   std::vector<std::string> words = base::split_words(*command);
-  if (words.empty()) throw no_keys(source, "there is no command");
+  if (words.empty()) throw no_keys(source, "the command is empty");
   const base::Captured captured = base::run_captured(words, base::own_environment(), milliseconds(60'000));
   if (captured.exit_code != 0) {
     const auto lines = base::split(base::trim(captured.err), '\n');
     throw no_keys(source, fmt::format("{} failed with {}: {}", words[0], captured.exit_code, lines.back()));
   }
   const base::Json json = base::Json::parse(captured.out).value_or(base::Json());
-  if (json["Version"] != 1) throw no_keys(source, fmt::format("{} does not print JSON of version 1", words[0]));
+  if (json["Version"] != 1) throw no_keys(source, fmt::format("{} did not print version 1 JSON", words[0]));
   return parse_json_keys(captured.out, "SessionToken", source);
 }
 
@@ -313,7 +313,7 @@ std::optional<AwsCredentials> AwsCredentialProvider::from_container() {
   if (!relative && !full) return std::nullopt;
   const std::string source = "the container's endpoint";
   const std::string url = relative ? "http://169.254.170.2" + *relative : *full;
-  // The token that is sent along must not go just anywhere.
+  // The authorization token must not be sent to arbitrary hosts.
   const std::string shown = printable_url(url);
   auto is_host = [&](const std::string& host) {
     const std::string front = "http://" + host;
@@ -340,7 +340,7 @@ std::optional<AwsCredentials> AwsCredentialProvider::from_container() {
 std::optional<std::string> AwsCredentialProvider::machine_metadata(const std::string& path) {
   const std::string endpoint = config_.variable("AWS_EC2_METADATA_SERVICE_ENDPOINT").value_or("http://169.254.169.254");
   const std::string base = endpoint.ends_with('/') ? endpoint.substr(0, endpoint.size() - 1) : endpoint;
-  // Once and not for long: most machines have no such service, and it does not answer from within many containers.
+  // One attempt with a short timeout: most machines have no such service, and from many containers it does not answer.
   auto ask = [&](const std::string& method, const std::string& where, Headers headers) {
     Request request{.method = method,
                     .url = base + where,
@@ -364,8 +364,8 @@ std::optional<AwsCredentials> AwsCredentialProvider::from_machine() {
   if (!role || role->empty()) return std::nullopt;
   const auto keys = machine_metadata(path + base::split(*role, '\n').front());
   const std::string source = "the machine's metadata service";
-  if (!keys) throw no_keys(source, fmt::format("role {} has none", *role));
-  machines_ = true;
+  if (!keys) throw no_keys(source, fmt::format("role {} has no credentials", *role));
+  are_machine_keys_ = true;
   return parse_json_keys(*keys, "Token", source);
 }
 

@@ -1,5 +1,5 @@
-// Where AWS keys come from, in the order that the official tools have: environment, the profile (a role to assume,
-// single sign-on, keys, a program), a web identity, the container's endpoint, the machine's metadata service.
+// Finds AWS keys, in the order of the official tools: environment, the profile (a role to assume, single sign-on, keys,
+// a program), a web identity, the container's endpoint, the machine's metadata service.
 #pragma once
 
 #include <cstdint>
@@ -21,43 +21,43 @@ struct AwsCredentials {
   std::string source;        // for messages: "the environment", "profile 'x'"
 };
 
-/// What was found, or what kept it from being found.
+/// The result of a search: credentials, or the error that prevented it.
 struct FoundAwsCredentials {
   std::optional<AwsCredentials> credentials{};
-  std::optional<std::string> machine_region{};  // if the keys are those of the machine
+  std::optional<std::string> machine_region{};  // set if the keys are those of the machine
   std::optional<Error> error{};
-  AwsConfig config;  // with the files as they were read for it
+  AwsConfig config;  // as read for this search
 };
-/// Looks for keys as the provider does, in the files as they are now, and waits: for a thread of its own. `now`:
-/// seconds since 1970.
+/// Searches keys as the provider does, in the current files. Blocks: call it on a separate thread. `now`: seconds since
+/// 1970.
 FoundAwsCredentials find_aws_credentials(AwsConfig config, std::int64_t now);
 
-/// The keys, found when first asked for and renewed before they expire. Not thread-safe.
+/// The keys, found on first use and renewed before they expire. Not thread-safe.
 class AwsCredentialProvider {
  public:
-  /// All must outlive it. Drives the client while it asks a service for keys.
+  /// All arguments must outlive this object. Drives the client while it requests keys from a service.
   AwsCredentialProvider(HttpClient& http, base::Clock& clock, AwsConfig& config)
       : http_(http), clock_(clock), config_(config) {}
 
-  /// Keys that are good for a while: renewed from 15 minutes before their end. Throws Error{invalid_command} if there
-  /// are none, which says where was looked, or what kept them from being renewed.
+  /// Valid keys: renewed from 15 minutes before they expire. Throws Error{invalid_command} if there are none, with the
+  /// sources searched, or the reason why they could not be renewed.
   const AwsKeys& keys();
-  /// When they end, in seconds since 1970; 0: never. What they sign ends then, too. After keys().
+  /// Expiry of the keys in seconds since 1970; 0: never. Presigned URLs expire with the keys. Call after keys().
   std::int64_t expires() const { return current_ ? current_->expires : 0; }
-  /// Those that are still good, if any were found; asks nobody. Null: keys() would have to ask.
+  /// The keys found earlier, if still valid; sends no request. Null: keys() would have to send one.
   const AwsKeys* known() const;
-  /// Whether it is time to look for newer ones.
+  /// Whether it is time to search newer keys.
   bool is_due() const;
-  /// What find_aws_credentials() has found for this. False: nothing new, and what was known is no longer good.
+  /// Takes a result of find_aws_credentials(). False: no new keys, and the old ones have expired.
   bool take(FoundAwsCredentials&& found);
   std::string source() const { return current_ ? current_->source : "nowhere"; }
-  /// The server did not accept them: look again, in the files too, which tools write new ones to.
+  /// Called when the server has rejected the keys: searches again, also in the files, which tools may have updated.
   void forget() {
     current_.reset();
     config_.read_again();
   }
 
-  /// The configured region, or that of the machine if its keys are used; nothing if unknown.
+  /// The configured region, or the machine's if its keys are used; nothing if unknown.
   std::optional<std::string> region();
 
  private:
@@ -84,8 +84,8 @@ class AwsCredentialProvider {
   base::Clock& clock_;
   AwsConfig& config_;
   std::optional<AwsCredentials> current_;
-  std::int64_t next_try_ = 0;  // seconds since 1970, after a renewal that failed
-  bool machines_ = false;      // the keys are those of the machine
+  std::int64_t next_try_ = 0;      // seconds since 1970, after a failed renewal
+  bool are_machine_keys_ = false;  // the keys are those of the machine
   std::optional<std::string> machine_region_;
 };
 

@@ -80,7 +80,7 @@ TEST_F(AwsCredentialsTest, Nothing) {
   EXPECT_THAT(failure(), HasSubstr("aws configure"));
 }
 
-TEST_F(AwsCredentialsTest, TheEnvironment) {
+TEST_F(AwsCredentialsTest, EnvironmentVariables) {
   variables_["AWS_ACCESS_KEY_ID"] = "ENV";
   EXPECT_THAT(failure(), HasSubstr("AWS_SECRET_ACCESS_KEY is not"));
   variables_["AWS_SECRET_ACCESS_KEY"] = "s";
@@ -121,10 +121,10 @@ TEST_F(AwsCredentialsTest, Processes) {
   EXPECT_THAT(failure(), Not(HasSubstr("secret;")));
   provider_.reset();
   file(".aws/config", "[default]\ncredential_process = echo '{}'\n");
-  EXPECT_THAT(failure(), HasSubstr("JSON of version 1"));
+  EXPECT_THAT(failure(), HasSubstr("version 1 JSON"));
 }
 
-TEST_F(AwsCredentialsTest, RolesAreAssumed) {
+TEST_F(AwsCredentialsTest, AssumedRoles) {
   std::string body;
   TestServer sts([&](const Received& request) {
     body = request.body;
@@ -150,10 +150,10 @@ TEST_F(AwsCredentialsTest, RolesAreAssumed) {
   EXPECT_EQ(sts.received().back().headers.at("x-amz-security-token"), "role-token");
   provider_.reset();
   variables_["AWS_PROFILE"] = "self";
-  EXPECT_THAT(failure(), HasSubstr("leads to itself"));
+  EXPECT_THAT(failure(), HasSubstr("refers to itself"));
 }
 
-TEST_F(AwsCredentialsTest, WhatStsRefuses) {
+TEST_F(AwsCredentialsTest, RejectionsBySts) {
   TestServer sts([&](const Received&) {
     return Reply{.status = 403,
                  .body =
@@ -163,7 +163,7 @@ TEST_F(AwsCredentialsTest, WhatStsRefuses) {
   variables_["AWS_ENDPOINT_URL_STS"] = sts.url();
   file(".aws/config", "[default]\nrole_arn=r\ncredential_source=Environment\n");
   variables_["AWS_PROFILE"] = "default";
-  EXPECT_THAT(failure(), HasSubstr("credential_source Environment has none"));
+  EXPECT_THAT(failure(), HasSubstr("credential_source Environment has no credentials"));
   file("token", "web-token\n");
   file(".aws/config", "[default]\nrole_arn=r\nweb_identity_token_file=" + home_ + "/token\n");
   provider_.reset();
@@ -171,16 +171,16 @@ TEST_F(AwsCredentialsTest, WhatStsRefuses) {
   EXPECT_THAT(failure(), Not(HasSubstr("web-token")));
 }
 
-TEST_F(AwsCredentialsTest, KeysAreNotSentWhereTheyCanBeReadOnTheWay) {
+TEST_F(AwsCredentialsTest, KeysAreNotSentUnencrypted) {
   variables_["AWS_ENDPOINT_URL"] = "http://aws.invalid";
   file("token", "web-token\n");
   file(".aws/config", "[default]\nrole_arn=r\nweb_identity_token_file=" + home_ + "/token\n");
-  EXPECT_THAT(failure(), HasSubstr("AWS's service sts is http://aws.invalid, which is not https"));
+  EXPECT_THAT(failure(), HasSubstr("the AWS service sts is http://aws.invalid, which is not https"));
   provider_.reset();
   file(".aws/config",
        "[default]\nrole_arn=r\nsource_profile=base\n[profile base]\naws_access_key_id=A\n"
        "aws_secret_access_key=b\n");
-  EXPECT_THAT(failure(), HasSubstr("AWS's service sts is http://aws.invalid, which is not https"));
+  EXPECT_THAT(failure(), HasSubstr("the AWS service sts is http://aws.invalid, which is not https"));
   provider_.reset();
   file(".aws/config",
        "[default]\nsso_session = corp\nsso_account_id = 123\nsso_role_name = r\n"
@@ -214,7 +214,7 @@ TEST_F(AwsCredentialsTest, WebIdentityIsReadAtEachRenewal) {
   EXPECT_THAT(bodies[1], EndsWith("WebIdentityToken=second"));
 }
 
-TEST_F(AwsCredentialsTest, ARenewalThatFailsIsTriedAgainWhileTheOldOnesLast) {
+TEST_F(AwsCredentialsTest, AFailedRenewalIsRetriedWhileTheOldKeysAreValid) {
   int asked = 0;
   TestServer endpoint([&](const Received& request) {
     EXPECT_EQ(request.headers.at("authorization"), "pod-token");
@@ -234,10 +234,10 @@ TEST_F(AwsCredentialsTest, ARenewalThatFailsIsTriedAgainWhileTheOldOnesLast) {
   EXPECT_EQ(access_key(), "POD");
   EXPECT_EQ(asked, after) << "not at once";
   clock_.seconds += 11 * 60;
-  EXPECT_THAT(failure(), HasSubstr("the container's endpoint: the answer is 400"));
+  EXPECT_THAT(failure(), HasSubstr("the container's endpoint: HTTP status 400"));
 }
 
-TEST_F(AwsCredentialsTest, TheContainersTokenGoesNowhereElse) {
+TEST_F(AwsCredentialsTest, TheContainerTokenIsSentToAllowedHostsOnly) {
   for (const char* url :
        {"http://example.com/x", "http://127.0.0.1.example.com/", "http://user@example.com/127.0.0.1"}) {
     variables_["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = url;
@@ -246,7 +246,7 @@ TEST_F(AwsCredentialsTest, TheContainersTokenGoesNowhereElse) {
   }
 }
 
-TEST_F(AwsCredentialsTest, TheMachine) {
+TEST_F(AwsCredentialsTest, MachineMetadata) {
   std::string region = "us-west-2";
   TestServer imds([&](const Received& request) {
     if (request.method == "PUT") return Reply{.body = "imds-token"};
@@ -262,7 +262,7 @@ TEST_F(AwsCredentialsTest, TheMachine) {
   variables_["AWS_EC2_METADATA_SERVICE_ENDPOINT"] = imds.url("/");
   EXPECT_EQ(access_key(), "EC2");
   EXPECT_EQ(provider().region(), "us-west-2");
-  // It is a part of the names of the hosts that keys are sent to.
+  // The region is a part of the host names that receive keys.
   provider_.reset();
   region = "evil.com/";
   EXPECT_EQ(access_key(), "EC2");

@@ -14,13 +14,13 @@ namespace metaflow::net {
 
 namespace {
 
-constexpr std::size_t kMostWords = 2000;
+constexpr std::size_t kMaxWords = 2000;
 
 bool is_one_of(std::string_view code, std::initializer_list<std::string_view> codes) {
   return std::find(codes.begin(), codes.end(), code) != codes.end();
 }
 
-/// Refused for now. Services answer so with 400, too.
+/// Throttled. Services also answer such calls with status 400.
 bool is_throttling(std::string_view code) {
   return is_one_of(code, {"ThrottlingException", "ThrottledException", "Throttling", "TooManyRequestsException",
                           "RequestLimitExceeded", "RequestThrottledException", "SlowDown"});
@@ -36,27 +36,27 @@ bool is_wrong_time(std::string_view code) {
                           "RequestExpired", "AuthFailure"});
 }
 
-/// The code is in a header ("ClientException:http://internal.amazon.com/...") or in the body
+/// The error code is in a header ("ClientException:http://internal.amazon.com/...") or in the body
 /// ("com.amazonaws.logs#ResourceNotFoundException").
 std::string code_of(const Response& response, const base::Json& body) {
   std::string code(response.header("x-amzn-errortype").value_or(""));
   if (code.empty()) code = body["__type"].text();
   if (code.empty()) code = body["code"].text();
   code = code.substr(0, code.find(':'));
-  return code.substr(code.find('#') + 1, kMostWords);  // npos + 1 is 0
+  return code.substr(code.find('#') + 1, kMaxWords);  // npos + 1 is 0
 }
 
-/// On one line.
+/// The error message on one line.
 std::string message_of(const std::string& text, const base::Json& body) {
   std::string message = body["message"].text();
   if (message.empty()) message = body["Message"].text();
-  if (message.empty() && !body.is_object()) return plain_words(text);
-  return on_one_line(base::replace_invalid_utf8(message.substr(0, kMostWords)));
+  if (message.empty() && !body.is_object()) return plain_text(text);
+  return on_one_line(base::replace_invalid_utf8(message.substr(0, kMaxWords)));
 }
 
 }  // namespace
 
-class AwsService::Running : public Calling {
+class AwsService::Running : public ServiceCall {
  public:
   Running(AwsService& service, AwsCall call, Done done)
       : service_(service),
@@ -70,25 +70,25 @@ class AwsService::Running : public Calling {
     });
   }
 
-  Decision judge(Response&& response) override {
+  Decision evaluate(Response&& response) override {
     if (response.ok()) {
       answer_ = {.body = std::move(response.body)};
       return {};
     }
     answer_ = {.failure = service_.failure_of(call_, response)};
     const CallFailure& failure = *answer_.failure;
-    if (may_cure(failure, response)) return {.next = Next::at_once};
+    if (can_fix(failure, response)) return {.next = Next::retry_now};
     const bool arrived = response.failure ? response.failure->may_have_arrived : response.status >= 500;
     if (!failure.transient || (arrived && !call_.may_repeat)) return {};
-    return {.next = Next::try_again};
+    return {.next = Next::retry};
   }
 
-  void will_try_again(std::int64_t pause) override {
-    if (service_.options_.on_retry) service_.options_.on_retry(*answer_.failure, pause);
+  void on_retry(std::int64_t delay) override {
+    if (service_.options_.on_retry) service_.options_.on_retry(*answer_.failure, delay);
   }
 
-  void finish(bool may_have_been_done) override {
-    answer_.may_have_been_done = may_have_been_done;
+  void finish(bool may_have_executed) override {
+    answer_.may_have_executed = may_have_executed;
     if (done_) done_(std::move(answer_));
   }
 
@@ -97,7 +97,7 @@ class AwsService::Running : public Calling {
     std::optional<Error> error = found.error;
     try {
       if (!error) return ready({.request = signed_request(*found.keys)});
-    } catch (const Error& wrong) {  // of the region, the endpoint
+    } catch (const Error& wrong) {  // the region or the endpoint is invalid
       error = wrong;
     }
     answer_ = {.failure = CallFailure{.message = error->message(),
@@ -116,7 +116,7 @@ class AwsService::Running : public Calling {
                      .path = call_.path,
                      .headers = call_.headers,
                      .payload_sha256 = base::sha256_hex(*body_)};
-    // The path of an endpoint goes before the call's.
+    // The path of an endpoint comes before the call's path.
     if (const std::size_t slash = plain.endpoint.find('/', plain.endpoint.find("://") + 3);
         slash != std::string::npos) {
       plain.path = plain.endpoint.substr(slash) + plain.path;
@@ -131,8 +131,8 @@ class AwsService::Running : public Calling {
             .tls = session.tls()};
   }
 
-  /// Whether other keys or another clock are what it takes: looked at once.
-  bool may_cure(const CallFailure& failure, const Response& response) {
+  /// Whether other keys or a corrected clock would help; obtains them at once.
+  bool can_fix(const CallFailure& failure, const Response& response) {
     if (response.failure || std::exchange(cured_, true)) return false;
     try {
       if (is_stale_key(failure.code)) return service_.session_.renew(keys_);
@@ -149,7 +149,7 @@ class AwsService::Running : public Calling {
   AwsAnswer answer_;
   AwsKeys keys_;
   bool cured_ = false;
-  std::shared_ptr<const bool> alive_ = std::make_shared<const bool>(true);  // while this is
+  std::shared_ptr<const bool> alive_ = std::make_shared<const bool>(true);  // expires with this object
 };
 
 AwsService::AwsService(base::EventLoop& loop, base::Clock& clock, AwsSession& session, AwsServiceOptions options,
@@ -177,8 +177,7 @@ CallFailure AwsService::failure_of(const AwsCall& call, const Response& response
     failure.message = response.failure->text;
     failure.text = fmt::format("Cannot {}: {}", call.words, failure.message);
     failure.hint =
-        "Is the network up, and the region the right one? AWS_REGION, AWS_ENDPOINT_URL and https_proxy say "
-        "where to connect to.";
+        "Check the network and the region: AWS_REGION, AWS_ENDPOINT_URL and https_proxy determine the address.";
     return failure;
   }
   const auto body = base::Json::parse_object(response.body).value_or(base::Json());
@@ -189,7 +188,7 @@ CallFailure AwsService::failure_of(const AwsCall& call, const Response& response
                              failure.message.empty() ? "the service refused" : failure.message, failure.status,
                              failure.code.empty() ? "" : " ", failure.code);
   if (is_stale_key(failure.code) || is_wrong_time(failure.code)) {
-    failure.hint = fmt::format("The AWS keys from {} are not accepted: log in again.", session_.source());
+    failure.hint = fmt::format("AWS rejected the keys from {}: log in again.", session_.source());
   } else if (failure.status == 401 || failure.status == 403 || failure.code.starts_with("AccessDenied")) {
     failure.hint = fmt::format("The AWS keys from {} need the permission {}:{}.", session_.source(),
                                options_.permissions, call.operation);

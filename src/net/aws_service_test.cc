@@ -81,31 +81,31 @@ TEST_F(AwsServiceTest, NoRegion) {
   EXPECT_THAT(requests(), SizeIs(0));
 }
 
-TEST_F(AwsServiceTest, ThrottledUntilItIsNot) {
+TEST_F(AwsServiceTest, ThrottledCallsAreRetried) {
   answers({refusal(429, "TooManyRequestsException", "Too Many Requests"),
            refusal(400, "ThrottlingException", "Rate exceeded"),
            refusal(503, "x", "x"),
            {.body = "{}"}});
   const AwsAnswer answer = call();
   EXPECT_FALSE(answer.failure);
-  EXPECT_TRUE(answer.may_have_been_done);  // by the try that was answered with 503
+  EXPECT_TRUE(answer.may_have_executed);  // by the try that was answered with 503
   EXPECT_THAT(requests(), SizeIs(4));
   EXPECT_THAT(retried_, ElementsAre(HasSubstr("Too Many Requests (429 TooManyRequestsException)"),
                                     HasSubstr("Rate exceeded (400 ThrottlingException)"), HasSubstr("503")));
 }
 
-TEST_F(AwsServiceTest, RefusedForGood) {
+TEST_F(AwsServiceTest, OtherRejectionsAreFinal) {
   answers({refusal(400, "ClientException", "Job queue q not found.")});
   const AwsAnswer answer = call();
   ASSERT_TRUE(answer.failure);
   EXPECT_EQ(answer.failure->text, "Cannot list jobs: Job queue q not found. (400 ClientException)");
   EXPECT_EQ(answer.failure->code, "ClientException");
   EXPECT_FALSE(answer.failure->transient);
-  EXPECT_FALSE(answer.may_have_been_done);
+  EXPECT_FALSE(answer.may_have_executed);
   EXPECT_THAT(requests(), SizeIs(1));
 }
 
-TEST_F(AwsServiceTest, PermissionsAreNamed) {
+TEST_F(AwsServiceTest, MissingPermissionsAreNamed) {
   answers({{.status = 403,
             .body = R"({"__type":"com.amazon.coral.service#AccessDeniedException","Message":"no\nnever"})"}});
   const AwsAnswer answer = call();
@@ -115,20 +115,20 @@ TEST_F(AwsServiceTest, PermissionsAreNamed) {
   EXPECT_EQ(answer.failure->hint, "The AWS keys from profile 'default' need the permission jobs:ListJobs.");
 }
 
-TEST_F(AwsServiceTest, WhatMustNotBeDoneTwiceIsTriedOnce) {
+TEST_F(AwsServiceTest, NonIdempotentCallsHaveOneAttempt) {
   answers({refusal(500, "ServerException", "lost"), {.body = "{}"}});
   const AwsAnswer answer = call(false);
   ASSERT_TRUE(answer.failure);
   EXPECT_TRUE(answer.failure->transient);
-  EXPECT_TRUE(answer.may_have_been_done);
+  EXPECT_TRUE(answer.may_have_executed);
   EXPECT_THAT(requests(), SizeIs(1));
 }
 
-TEST_F(AwsServiceTest, WhatWasRefusedForNowWasNotDone) {
+TEST_F(AwsServiceTest, ThrottledNonIdempotentCallsAreRetried) {
   answers({refusal(429, "TooManyRequestsException", "x"), {.body = "{}"}});
   const AwsAnswer answer = call(false);
   EXPECT_FALSE(answer.failure);
-  EXPECT_FALSE(answer.may_have_been_done);
+  EXPECT_FALSE(answer.may_have_executed);
 }
 
 TEST_F(AwsServiceTest, AServerThatDoesNotAnswer) {
@@ -136,13 +136,13 @@ TEST_F(AwsServiceTest, AServerThatDoesNotAnswer) {
   const AwsAnswer answer = call();
   ASSERT_TRUE(answer.failure);
   EXPECT_EQ(answer.failure->status, 0);
-  EXPECT_TRUE(answer.may_have_been_done);
+  EXPECT_TRUE(answer.may_have_executed);
   EXPECT_THAT(answer.failure->hint, HasSubstr("AWS_REGION"));
   EXPECT_THAT(answer.failure->text, Not(HasSubstr("very-secret")));
   EXPECT_THAT(requests(), SizeIs(4));
 }
 
-TEST_F(AwsServiceTest, KeysThatEndedAreLookedForAgain) {
+TEST_F(AwsServiceTest, ExpiredKeysAreReadAgain) {
   service();
   session().keys();
   keys("NEW");
@@ -151,7 +151,7 @@ TEST_F(AwsServiceTest, KeysThatEndedAreLookedForAgain) {
   EXPECT_THAT(server_.received().back().headers.at("authorization"), HasSubstr("Credential=NEW/"));
 }
 
-TEST_F(AwsServiceTest, KeysThatEnded) {
+TEST_F(AwsServiceTest, ExpiredKeysAreReported) {
   answers({refusal(403, "ExpiredTokenException", "expired")});
   EXPECT_THAT(call().failure->hint, HasSubstr("log in again"));
 }
@@ -174,7 +174,7 @@ TEST_F(AwsServiceTest, KeysOfTheContainerAreRenewed) {
   EXPECT_EQ(server_.received().back().headers.at("x-amz-security-token"), "t");
 }
 
-TEST_F(AwsServiceTest, AClockThatIsWrong) {
+TEST_F(AwsServiceTest, AWrongClockIsCorrected) {
   answers({refusal(403, "InvalidSignatureException", "Signature not yet current",
                    {{"Date", "Sun, 06 Nov 2094 08:49:37 GMT"}}),
            {.body = "{}"}});
@@ -183,7 +183,7 @@ TEST_F(AwsServiceTest, AClockThatIsWrong) {
 }
 
 TEST_F(AwsServiceTest, CancelledCallsDoNotCallBack) {
-  limits_.retry.first_pause = limits_.retry.longest_pause = 1'000'000'000;
+  limits_.retry.first_delay = limits_.retry.max_delay = 1'000'000'000;
   answers({refusal(503, "x", "x")});
   const auto never = [](AwsAnswer&&) { FAIL(); };
   const auto paused = service().start({.operation = "X", .words = "x"}, never);

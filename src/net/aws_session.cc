@@ -14,8 +14,8 @@ namespace metaflow::net {
 
 namespace {
 
-constexpr std::int64_t kBetweenLooks = 10;   // seconds, for others than the same keys
-constexpr std::int64_t kTolerance = 4 * 60;  // seconds that a clock may be wrong; AWS accepts 5 minutes
+constexpr std::int64_t kSearchInterval = 10;  // seconds between searches that find the same keys
+constexpr std::int64_t kTolerance = 4 * 60;   // seconds of tolerated clock error; AWS accepts 5 minutes
 
 bool differ(const AwsKeys& one, const AwsKeys& other) {
   return one.access_key != other.access_key || one.session_token != other.session_token;
@@ -42,16 +42,16 @@ void AwsSession::attach(base::EventLoop& loop) {
   if (attached_++ == 0) work_ = std::make_unique<base::BackgroundWork>(loop);
 }
 
-/// Whoever waited is gone, or about to go.
+/// Callers that waited no longer exist, or are about to end.
 void AwsSession::detach() {
   if (--attached_ > 0) return;
   work_.reset();
   waiting_.clear();
-  looking_ = false;
+  searching_ = false;
 }
 
 AwsSession::Keys AwsSession::wait_for_keys() {
-  Keys found{.may_recover = had_some_};
+  Keys found{.may_recover = had_keys_};
   try {
     found.keys = &keys();
   } catch (const Error& error) {
@@ -60,42 +60,42 @@ AwsSession::Keys AwsSession::wait_for_keys() {
   return found;
 }
 
-void AwsSession::get_keys(GotKeys done) {
+void AwsSession::get_keys(KeysCallback done) {
   const AwsKeys* known = provider().known();
-  if (known == nullptr || provider().is_due()) look();
+  if (known == nullptr || provider().is_due()) start_search();
   if (known != nullptr) return done({.keys = known});
   waiting_.push_back(std::move(done));
 }
 
-/// Services may be slow, and programs ask people.
-void AwsSession::look() {
-  if (std::exchange(looking_, true)) return;
+/// On another thread: services may be slow, and programs may prompt the user.
+void AwsSession::start_search() {
+  if (std::exchange(searching_, true)) return;
   const auto found = std::make_shared<FoundAwsCredentials>(FoundAwsCredentials{.config = config_});
   work_->start([found, now = clock_.wall_microseconds() /
                              1'000'000] { *found = find_aws_credentials(std::move(found->config), now); },
-               [this, found] { looked(std::move(*found)); });
+               [this, found] { search_done(std::move(*found)); });
 }
 
-void AwsSession::looked(FoundAwsCredentials&& found) {
-  looking_ = false;
+void AwsSession::search_done(FoundAwsCredentials&& found) {
+  searching_ = false;
   const std::optional<Error> error = found.error;
   const bool good = provider().take(std::move(found));
-  Keys told{.keys = provider().known(), .may_recover = had_some_};
-  if (!good || told.keys == nullptr) {
-    told.keys = nullptr;
-    told.error = error ? *error
-                       : Error(ErrorCode::invalid_command,
-                               fmt::format("The AWS keys from {} have expired already", provider().source()));
+  Keys result{.keys = provider().known(), .may_recover = had_keys_};
+  if (!good || result.keys == nullptr) {
+    result.keys = nullptr;
+    result.error = error ? *error
+                         : Error(ErrorCode::invalid_command,
+                                 fmt::format("The AWS keys from {} have expired already", provider().source()));
   }
-  had_some_ = had_some_ || told.keys != nullptr;
-  for (const GotKeys& done : std::exchange(waiting_, {})) done(told);
+  had_keys_ = had_keys_ || result.keys != nullptr;
+  for (const KeysCallback& done : std::exchange(waiting_, {})) done(result);
 }
 
 const std::string& AwsSession::region() {
   if (region_.empty()) {
     auto found = config_.region();
     if (!found) {
-      keys();  // only with the keys of a machine is its region asked for
+      keys();  // the machine's region is requested only with its keys
       found = provider().region();
     }
     if (!found)
@@ -115,17 +115,17 @@ std::int64_t AwsSession::keys_expire() {
 const AwsKeys& AwsSession::keys() {
   const AwsKeys* known = provider().known();
   if (work_ && known != nullptr) {
-    if (provider().is_due()) look();
+    if (provider().is_due()) start_search();
     return *known;
   }
   const AwsKeys& found = provider().keys();
-  had_some_ = true;
+  had_keys_ = true;
   return found;
 }
 
 const AwsKeys& AwsSession::keys_without_waiting() {
   if (!work_ || provider().known() != nullptr) return keys();
-  look();
+  start_search();
   throw Error(ErrorCode::invalid_command, "The AWS keys have expired, and are being renewed");
 }
 
@@ -141,8 +141,8 @@ bool AwsSession::renew(const AwsKeys& refused) {
   const std::int64_t now = clock_.wall_microseconds() / 1'000'000;
   if (now < refused_until_ && !differ(refused_, refused)) return false;
   refused_ = refused;
-  refused_until_ = now + kBetweenLooks;
-  provider().forget();  // the next call looks for others
+  refused_until_ = now + kSearchInterval;
+  provider().forget();  // the next call searches other keys
   return true;
 }
 
@@ -161,9 +161,10 @@ std::string AwsSession::endpoint(const std::string& service, const std::string& 
     while (configured->ends_with('/')) configured->pop_back();
     if (!configured->starts_with("http://") && !configured->starts_with("https://"))
       throw Error(ErrorCode::invalid_command,
-                  fmt::format("The endpoint '{}' of AWS's service {} is no URL", *configured, service),
-                  "Set AWS_ENDPOINT_URL to one that begins with https:// or http://.");
-    check_keys_may_go_to(*configured, fmt::format("The endpoint of AWS's service {}", service), config_.variables());
+                  fmt::format("The endpoint '{}' of the AWS service {} is not a URL", *configured, service),
+                  "Set AWS_ENDPOINT_URL to a URL that begins with https:// or http://.");
+    check_keys_are_encrypted(*configured, fmt::format("The endpoint of the AWS service {}", service),
+                             config_.variables());
     return *configured;
   }
   return fmt::format("https://{}.{}.amazonaws.com{}", service, region(), region().starts_with("cn-") ? ".cn" : "");

@@ -1,4 +1,4 @@
-// Who asks AWS's services, and where they are.
+// The identity and the endpoints for requests to AWS services.
 #pragma once
 
 #include <cstdint>
@@ -21,60 +21,61 @@
 
 namespace metaflow::net {
 
-/// Shared by the services that one user of one region talks to. Not thread-safe.
+/// Shared by the clients of all services for one user and one region. Not thread-safe.
 class AwsSession {
  public:
-  /// `clock` must outlive this. Nothing is asked for before it is needed.
+  /// `clock` must outlive this object. Sends no request until needed.
   AwsSession(base::Clock& clock, AwsConfig config);
   ~AwsSession();
   AwsSession(const AwsSession&) = delete;
   AwsSession& operator=(const AwsSession&) = delete;
 
-  /// From now on keys are looked for beside this loop, and renewed ahead, so that nobody in it waits for them. As often
-  /// detached as attached; the loop of the first of them counts, and outlives that.
+  /// From now on keys are searched on another thread and renewed ahead of expiry, so that the loop never waits for
+  /// them. Must be balanced by detach(). The first caller's loop is used, and must outlive the attachment.
   void attach(base::EventLoop& loop);
   void detach();
 
   struct Keys {
     const AwsKeys* keys = nullptr;  // null: there are none
-    std::optional<Error> error{};   // that says why
-    bool may_recover = false;       // there were some before
+    std::optional<Error> error{};   // the reason
+    bool may_recover = false;       // there were keys before
   };
-  using GotKeys = std::function<void(const Keys&)>;
-  /// For who lives in the loop: calls back at once if keys are known that are good, else from the loop. Attached only.
-  /// With keys, region() and known_region() wait for nothing.
-  void get_keys(GotKeys done);
-  /// For others: waits until they are found.
+  using KeysCallback = std::function<void(const Keys&)>;
+  /// For code that runs in the loop: calls back at once if valid keys are known, else from the loop. Only while
+  /// attached. With keys, region() and known_region() do not block.
+  void get_keys(KeysCallback done);
+  /// For other code: blocks until keys are found.
   Keys wait_for_keys();
 
-  /// The configured one, or that of the machine. Throws Error{invalid_command} if there is none.
+  /// The configured region, or that of the machine. Throws Error{invalid_command} if there is none.
   const std::string& region();
-  /// The same; nothing if there is none. After keys(): only with the keys of a machine is its region asked for.
+  /// The same; nothing if there is none. Call after keys(): the machine's region is requested only with its keys.
   std::optional<std::string> known_region();
-  /// Throws Error{invalid_command}. May ask a service for them, and waits for its answer: once, and when they end.
+  /// Throws Error{invalid_command}. May request keys from a service and block: on the first call, and when they expire.
   const AwsKeys& keys();
-  /// The same; attached, it does not wait: if there are none just now, an error says so.
+  /// The same; while attached it does not block: if there are no keys at the moment, it throws.
   const AwsKeys& keys_without_waiting();
-  /// Looks for keys, and tells when they end, in seconds since 1970; 0: never. What they sign ends then, too.
+  /// Searches keys. Returns their expiry in seconds since 1970; 0: never. Presigned URLs expire with the keys.
   std::int64_t keys_expire();
   std::string source();
-  /// The server did not accept the keys `refused`. Whether there are others now; attached, whether there may be.
+  /// Called when the server has rejected `refused`. Returns whether there are other keys now; while attached, whether
+  /// there may be.
   bool renew(const AwsKeys& refused);
 
-  /// The time to sign with, in seconds since 1970: corrected by what servers say.
+  /// The time for signatures, in seconds since 1970, corrected by the servers' clocks.
   std::int64_t signing_time();
-  /// After a refusal: whether the clock was wrong, and is corrected.
+  /// After a rejection: whether the clock was wrong, and has been corrected.
   bool correct_clock(const Response& response);
 
-  /// "https://logs.eu-west-1.amazonaws.com", or what was configured for the service by the name that AWS's tools have
-  /// for it there.
+  /// "https://logs.eu-west-1.amazonaws.com", or the endpoint configured under `configured_as`, the service's name in
+  /// the configuration of AWS's tools.
   std::string endpoint(const std::string& service, const std::string& configured_as);
   const std::shared_ptr<const Tls>& tls() const { return tls_; }
 
  private:
   AwsCredentialProvider& provider();
-  void look();
-  void looked(FoundAwsCredentials&& found);
+  void start_search();
+  void search_done(FoundAwsCredentials&& found);
 
   base::Clock& clock_;
   AwsConfig config_;
@@ -85,11 +86,11 @@ class AwsSession {
   std::unique_ptr<AwsCredentialProvider> provider_;
   std::unique_ptr<base::BackgroundWork> work_;  // attached
   int attached_ = 0;
-  bool looking_ = false;
-  bool had_some_ = false;
-  std::vector<GotKeys> waiting_;
-  AwsKeys refused_;                 // that were found again when others were looked for,
-  std::int64_t refused_until_ = 0;  // which is not done again before this; seconds since 1970
+  bool searching_ = false;
+  bool had_keys_ = false;
+  std::vector<KeysCallback> waiting_;
+  AwsKeys refused_;                 // rejected keys that a search found again;
+  std::int64_t refused_until_ = 0;  // no other search before this time; seconds since 1970
 };
 
 }  // namespace metaflow::net

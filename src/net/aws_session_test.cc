@@ -41,19 +41,19 @@ TEST_F(AwsSessionTest, EndpointsOfRegions) {
   EXPECT_EQ(session().endpoint("logs", "cloudwatch_logs"), "https://logs.cn-north-1.amazonaws.com.cn");
 }
 
-TEST_F(AwsSessionTest, EndpointsThatAreConfigured) {
+TEST_F(AwsSessionTest, ConfiguredEndpoints) {
   variables_["AWS_ENDPOINT_URL"] = "http://127.0.0.1:1/";
   variables_["AWS_ENDPOINT_URL_CLOUDWATCH_LOGS"] = "https://logs:2//";
   EXPECT_EQ(session().endpoint("sts", "sts"), "http://127.0.0.1:1");
   EXPECT_EQ(session().endpoint("logs", "cloudwatch_logs"), "https://logs:2");
   variables_["AWS_ENDPOINT_URL"] = "sts:9";
-  EXPECT_THAT(message_of([&] { session().endpoint("sts", "sts"); }), HasSubstr("'sts:9' of AWS's service sts"));
+  EXPECT_THAT(message_of([&] { session().endpoint("sts", "sts"); }), HasSubstr("'sts:9' of the AWS service sts"));
 }
 
-TEST_F(AwsSessionTest, KeysAreNotSentWhereTheyCanBeReadOnTheWay) {
+TEST_F(AwsSessionTest, KeysAreNotSentUnencrypted) {
   variables_["AWS_ENDPOINT_URL"] = "http://all:1/";
   EXPECT_THAT(message_of([&] { session().endpoint("sts", "sts"); }),
-              HasSubstr("The endpoint of AWS's service sts is http://all:1, which is not https"));
+              HasSubstr("The endpoint of the AWS service sts is http://all:1, which is not https"));
   variables_["METAFLOW_ALLOW_PLAIN_HTTP"] = "1";
   EXPECT_EQ(session().endpoint("sts", "sts"), "http://all:1");
 }
@@ -66,7 +66,7 @@ TEST_F(AwsSessionTest, NoRegion) {
   EXPECT_THAT(message_of([&] { session().region(); }), HasSubstr("'evil.com/#' is not an AWS region"));
 }
 
-TEST_F(AwsSessionTest, KeysThatWereRefusedAreReadAgain) {
+TEST_F(AwsSessionTest, RejectedKeysAreReadAgain) {
   const AwsKeys old = session().keys();
   EXPECT_EQ(old.access_key, "KEY");
   EXPECT_FALSE(session().renew(old)) << "they are the same";
@@ -77,7 +77,7 @@ TEST_F(AwsSessionTest, KeysThatWereRefusedAreReadAgain) {
   EXPECT_FALSE(session().renew(session().keys())) << "the files are being written";
 }
 
-TEST_F(AwsSessionTest, AClockThatIsWrong) {
+TEST_F(AwsSessionTest, AWrongClockIsCorrected) {
   const std::int64_t now = session().signing_time();
   Response response;
   response.headers = {{"date", "Mon, 23 Nov 2099 10:00:00 GMT"}};
@@ -88,12 +88,12 @@ TEST_F(AwsSessionTest, AClockThatIsWrong) {
   EXPECT_FALSE(session().correct_clock(response));
 }
 
-// --- beside a loop
+// --- while attached to a loop
 
-/// Keys come from a program, which says what the test wrote; while `gate()` was not opened, it waits.
-class AwsSessionBesideTest : public AwsSessionTest {
+/// Keys come from a program, which prints what the test wrote; after close_gate() it blocks until the gate opens.
+class AttachedAwsSessionTest : public AwsSessionTest {
  protected:
-  AwsSessionBesideTest() {
+  AttachedAwsSessionTest() {
     EXPECT_EQ(::mkfifo((home_ + "/gate").c_str(), 0600), 0);
     std::filesystem::remove(home_ + "/.aws/credentials");
     program("cat " + home_ + "/keys.json");
@@ -103,12 +103,12 @@ class AwsSessionBesideTest : public AwsSessionTest {
                    }));
     other_->attach(loop_);
   }
-  ~AwsSessionBesideTest() override { other_->detach(); }
+  ~AttachedAwsSessionTest() override { other_->detach(); }
 
   void program(const std::string& command) {
     base::replace_file(home_ + "/.aws/config", "[default]\ncredential_process = sh -c '" + command + "'\n");
   }
-  /// What the program says from now on. `lasts`: seconds from now.
+  /// Sets the output of the program. `lasts`: seconds from now.
   void give(const std::string& key, std::int64_t lasts) {
     const std::string end = base::utc_time(time_.now + lasts * 1'000'000).substr(0, 19) + "Z";
     base::replace_file(home_ + "/keys.json", R"({"Version": 1, "AccessKeyId": ")" + key +
@@ -116,21 +116,21 @@ class AwsSessionBesideTest : public AwsSessionTest {
   }
   void close_gate() { program("read word < " + home_ + "/gate; cat " + home_ + "/keys.json"); }
   void open_gate() {
-    const base::Fd gate(::open((home_ + "/gate").c_str(), O_WRONLY | O_CLOEXEC));  // when the program reads it
+    const base::Fd gate(::open((home_ + "/gate").c_str(), O_WRONLY | O_CLOEXEC));  // returns when the program reads it
     EXPECT_EQ(::write(gate.get(), "go\n", 3), 3);
   }
-  /// The key that is told, or why there is none.
+  /// The key that is reported, or the reason why there is none.
   std::string get() {
-    std::optional<std::string> told;
+    std::optional<std::string> found_key;
     other_->get_keys([&](const AwsSession::Keys& found) {
-      told = found.keys != nullptr ? found.keys->access_key : found.error->what();
+      found_key = found.keys != nullptr ? found.keys->access_key : found.error->what();
       may_recover_ = found.may_recover;
     });
-    run_until([&] { return told.has_value(); });
-    return *told;
+    run_until([&] { return found_key.has_value(); });
+    return *found_key;
   }
   void wait_for(const std::string& key) {
-    while (get() != key) {  // with a timer: where nothing is under way, asking begins it
+    while (get() != key) {  // the timer limits run_once() if no search is running
       const base::EventLoop::Timer timer = loop_.after(1000, [] {});
       loop_.run_once();
       loop_.cancel(timer);
@@ -142,7 +142,7 @@ class AwsSessionBesideTest : public AwsSessionTest {
   bool may_recover_ = false;
 };
 
-TEST_F(AwsSessionBesideTest, TheLoopGoesOnWhileKeysAreLookedFor) {
+TEST_F(AttachedAwsSessionTest, TheLoopContinuesDuringASearch) {
   give("A", 3600);
   close_gate();
   std::vector<std::string> order;
@@ -153,22 +153,22 @@ TEST_F(AwsSessionBesideTest, TheLoopGoesOnWhileKeysAreLookedFor) {
     open_gate();
   });
   run_until([&] { return order.size() == 3; });
-  EXPECT_THAT(order, testing::ElementsAre("timer", "A", "A")) << "one program is asked, for both";
+  EXPECT_THAT(order, testing::ElementsAre("timer", "A", "A")) << "one program serves both";
 }
 
-TEST_F(AwsSessionBesideTest, KeysAreRenewedAheadAndNobodyWaits) {
+TEST_F(AttachedAwsSessionTest, KeysAreRenewedAheadWithoutBlocking) {
   give("A", 60);
   EXPECT_EQ(get(), "A");
   time_.now += 40'000'000;
   give("B", 3600);
   close_gate();
-  EXPECT_EQ(get(), "A") << "they are good for 20 seconds yet";
-  EXPECT_EQ(other_->keys().access_key, "A") << "who does not live in the loop does not wait either";
+  EXPECT_EQ(get(), "A") << "valid for another 20 seconds";
+  EXPECT_EQ(other_->keys().access_key, "A") << "callers outside the loop do not wait either";
   open_gate();
   wait_for("B");
 }
 
-TEST_F(AwsSessionBesideTest, ARenewalThatFailsIsTriedAgain) {
+TEST_F(AttachedAwsSessionTest, AFailedRenewalIsRetried) {
   give("A", 60);
   EXPECT_EQ(get(), "A");
   time_.now += 40'000'000;
@@ -183,13 +183,13 @@ TEST_F(AwsSessionBesideTest, ARenewalThatFailsIsTriedAgain) {
   wait_for("B");
 }
 
-TEST_F(AwsSessionBesideTest, WhoNeverHadKeysIsToldSo) {
+TEST_F(AttachedAwsSessionTest, AFirstSearchThatFailsIsReported) {
   program("exit 3");
   EXPECT_THAT(get(), HasSubstr("failed with 3"));
   EXPECT_FALSE(may_recover_);
 }
 
-TEST_F(AwsSessionBesideTest, OthersAreLookedForWhenKeysWereRefused) {
+TEST_F(AttachedAwsSessionTest, RejectedKeysStartASearch) {
   give("A", 3600);
   EXPECT_EQ(get(), "A");
   const AwsKeys old = other_->keys();
@@ -203,11 +203,11 @@ TEST_F(AwsSessionBesideTest, OthersAreLookedForWhenKeysWereRefused) {
   EXPECT_TRUE(other_->renew(old)) << "they are here already";
 }
 
-TEST_F(AwsSessionBesideTest, AProgramThatHangsIsNotWaitedForAtTheEnd) {
+TEST_F(AttachedAwsSessionTest, ABlockedProgramIsAbandonedAtTheEnd) {
   give("A", 3600);
   close_gate();
   const std::size_t before = base::detached_threads();
-  other_->get_keys([](const AwsSession::Keys&) { FAIL() << "it is gone"; });
+  other_->get_keys([](const AwsSession::Keys&) { FAIL() << "the session was destroyed"; });
   other_->detach();
   EXPECT_EQ(base::detached_threads(), before + 1);
   open_gate();

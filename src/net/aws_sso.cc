@@ -28,7 +28,7 @@ namespace {
 
 constexpr std::int64_t kRenewBefore = 15 * 60;
 
-/// A file that only its owner can read, in the place of another. Best effort: the next login makes a new one.
+/// Replaces a file by one that only its owner can read. Best effort: the next login writes a new one.
 void replace_private_file(const std::string& path, const std::string& text) {
   const std::string temporary = fmt::format("{}.{}.tmp", path, ::getpid());
   {
@@ -45,7 +45,7 @@ void replace_private_file(const std::string& path, const std::string& text) {
 std::string endpoint_of(const AwsConfig& config, const std::string& service, const char* host,
                         const std::string& region) {
   if (auto url = config.endpoint(service)) {
-    check_keys_may_go_to(*url, "The endpoint of AWS's single sign-on", config.variables());
+    check_keys_are_encrypted(*url, "The endpoint of AWS's single sign-on", config.variables());
     return *url;
   }
   return fmt::format("https://{}.{}.amazonaws.com", host, region);
@@ -78,7 +78,7 @@ AwsCredentials sso_credentials(HttpClient& http, const AwsConfig& config, const 
   const std::string path = fmt::format("{}/.aws/sso/cache/{}.json", config.home(), base::sha1_hex(cache_key));
   const auto file = base::try_read_file(path);
   Json token = file ? Json::parse(file->text()).value_or(Json()) : Json();
-  if (token["accessToken"].text().empty()) throw fail("there is no login");
+  if (token["accessToken"].text().empty()) throw fail("no login found");
 
   const std::int64_t ends = base::parse_iso_time(token["expiresAt"].text()).value_or(0);
   if (ends - kRenewBefore <= now && !token["refreshToken"].text().empty() &&
@@ -97,7 +97,7 @@ AwsCredentials sso_credentials(HttpClient& http, const AwsConfig& config, const 
       token.set("accessToken", fresh["accessToken"].text());
       const std::int64_t lasts = fresh["expiresIn"].integer().value_or(0);
       token.set("expiresAt", base::utc_time((now + lasts) * 1'000'000).substr(0, 19) + "Z");
-      // The old one may be worthless from now on: other tools must find the new one.
+      // The old token may be invalid from now on: other tools must find the new one.
       if (!fresh["refreshToken"].text().empty()) token.set("refreshToken", fresh["refreshToken"].text());
       replace_private_file(path, token.sorted().dump());
     } else if (ends <= now) {
@@ -114,11 +114,11 @@ AwsCredentials sso_credentials(HttpClient& http, const AwsConfig& config, const 
                                         .headers = {{"x-amz-sso_bearer_token", token["accessToken"].text()}},
                                         .total_timeout = milliseconds(30'000)});
   if (!response.ok())
-    throw fail(response.failure ? response.failure->text : fmt::format("the answer is {}", response.status));
+    throw fail(response.failure ? response.failure->text : fmt::format("HTTP status {}", response.status));
   const Json answer = Json::parse(response.body).value_or(Json());
   const Json& keys = answer["roleCredentials"];
   if (keys["accessKeyId"].text().empty() || keys["secretAccessKey"].text().empty())
-    throw fail("the answer has no credentials");
+    throw fail("the response has no credentials");
   return {{keys["accessKeyId"].text(), keys["secretAccessKey"].text(), keys["sessionToken"].text()},
           keys["expiration"].integer().value_or(0) / 1000,
           source};

@@ -1,4 +1,4 @@
-// Keys of AWS's single sign-on, from what `aws sso login` left.
+// Keys of AWS's single sign-on, from the files of `aws sso login`.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +10,8 @@
 
 namespace metaflow::net {
 
-/// The keys of a profile with sso_account_id. Renews the login if that can be done without a browser. Throws
-/// Error{invalid_command}, with the command that logs in.
+/// The keys of a profile with sso_account_id. Renews the login if that is possible without a browser. Throws
+/// Error{invalid_command} with the command for a new login.
 AwsCredentials sso_credentials(HttpClient& http, const AwsConfig& config, const std::string& profile, std::int64_t now);
 
 }  // namespace metaflow::net

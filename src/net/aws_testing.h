@@ -1,5 +1,4 @@
-// What the tests of AWS's services share: a server of their own, keys, and a loop that goes on until something
-// happened.
+// The fixture for tests of AWS services: a server, keys, and a loop that runs until a condition holds.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -23,7 +22,7 @@
 
 namespace metaflow::net {
 
-/// The answers are given one after the other, the last again and again; or by `handler`.
+/// The answers are sent in order, the last one repeatedly; or `handler` returns them.
 class AwsTest : public testing::Test {
  protected:
   AwsTest() : loop_(clock_), server_([this](const Received& request) { return answer(request); }) {
@@ -37,13 +36,13 @@ class AwsTest : public testing::Test {
   }
   ~AwsTest() override { std::filesystem::remove_all(home_); }
 
-  /// The handler belongs to a derived class, whose members go before this one's server.
+  /// The handler belongs to a derived class, whose members are destroyed before this class's server.
   void TearDown() override {
     const std::scoped_lock lock(mutex_);
     handler_ = nullptr;
   }
 
-  /// From now on these are in ~/.aws/credentials.
+  /// Writes these keys to ~/.aws/credentials.
   void keys(const std::string& access_key) {
     std::filesystem::create_directories(home_ + "/.aws");
     base::replace_file(home_ + "/.aws/credentials",
@@ -69,12 +68,12 @@ class AwsTest : public testing::Test {
   static CallLimits quick(int tries = 4) {
     return {.calls_per_second = 1000,
             .burst = 1000,
-            .retry = {.tries = tries, .first_pause = 1000, .longest_pause = 5000, .longest_wait = 20'000}};
+            .retry = {.tries = tries, .first_delay = 1000, .max_delay = 5000, .max_retry_after = 20'000}};
   }
   void run_until(const std::function<bool()>& done) {
     while (!done()) loop_.run_once();
   }
-  /// "/v1/submitjob {...}" of all that came.
+  /// "/v1/submitjob {...}" for each received request.
   std::vector<std::string> requests() {
     std::vector<std::string> lines;
     for (const Received& request : server_.received()) lines.push_back(request.target + " " + request.body);
@@ -83,7 +82,7 @@ class AwsTest : public testing::Test {
 
   base::SystemClock clock_;
   base::EventLoop loop_;
-  // Threads that look for keys may outlive the test.
+  // Threads that search keys may outlive the test.
   std::shared_ptr<std::map<std::string, std::string>> shared_ = std::make_shared<std::map<std::string, std::string>>();
   std::map<std::string, std::string>& variables_ = *shared_;
   std::string home_;

@@ -10,7 +10,7 @@ namespace metaflow::net {
 
 namespace {
 
-constexpr std::size_t kMostPlainWords = 200;  // bytes
+constexpr std::size_t kMaxPlainText = 200;  // bytes
 
 }  // namespace
 
@@ -19,8 +19,8 @@ std::string advised(std::string_view text, std::string_view hint) {
   return fmt::format("{}{} {}", text, text.ends_with('.') ? "" : ".", hint);
 }
 
-std::string plain_words(std::string_view body) {
-  const std::string_view words = base::trim(body.substr(0, kMostPlainWords));
+std::string plain_text(std::string_view body) {
+  const std::string_view words = base::trim(body.substr(0, kMaxPlainText));
   return words.starts_with('<') ? std::string() : on_one_line(base::replace_invalid_utf8(words));
 }
 

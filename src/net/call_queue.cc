@@ -35,7 +35,7 @@ void CallQueue::cancel(Id id) {
   Entry& entry = *found->second;
   if (entry.timer) loop_.cancel(*entry.timer);
   if (entry.transfer != 0) http_.cancel(entry.transfer);
-  leave_place(entry);
+  release_slot(entry);
   std::erase(entry.order.lane == Lane::background ? background_ : waiting_, id);
   entries_.erase(found);
   wake();
@@ -47,7 +47,7 @@ void CallQueue::cancel_all() {
   while (!entries_.empty()) cancel(entries_.begin()->first);
 }
 
-/// What waits is looked at when the loop is back: prepare() may throw, and may drive the transport.
+/// Waiting calls start from the loop: prepare() may throw, and may drive the transport.
 void CallQueue::wake(std::int64_t wait) {
   if (pump_timer_ || (waiting_.empty() && background_.empty())) return;
   pump_timer_ = loop_.after(wait, [this] {
@@ -56,8 +56,8 @@ void CallQueue::wake(std::int64_t wait) {
   });
 }
 
-/// Where the call waits whose turn it is; null if there is no place for it.
-std::deque<CallQueue::Id>* CallQueue::next_line() {
+/// The queue of the next call; null if no call may start.
+std::deque<CallQueue::Id>* CallQueue::next_queue() {
   const bool is_full = running_ >= limits_.calls_at_a_time;
   if (!waiting_.empty())
     return !is_full || entries_.at(waiting_.front())->order.lane == Lane::stream ? &waiting_ : nullptr;
@@ -65,9 +65,9 @@ std::deque<CallQueue::Id>* CallQueue::next_line() {
   return !background_.empty() && has_place ? &background_ : nullptr;
 }
 
-/// Begins what waits, as far as there are tokens and places.
+/// Starts waiting calls while there are tokens and free slots.
 void CallQueue::pump() {
-  while (std::deque<Id>* line = next_line()) {
+  while (std::deque<Id>* line = next_queue()) {
     const Id id = line->front();
     if (limits_.calls_per_second > 0) {
       if (const std::int64_t wait = bucket_.take(clock_.monotonic_microseconds()); wait > 0) {
@@ -81,14 +81,14 @@ void CallQueue::pump() {
 }
 
 void CallQueue::begin(Id id) {
-  const std::shared_ptr<Entry> entry = entries_.at(id);  // kept: it may be cancelled meanwhile
+  const std::shared_ptr<Entry> entry = entries_.at(id);  // shared: it may be cancelled meanwhile
   if (entry->order.lane != Lane::stream) {
     entry->running = true;
     ++running_;
     if (entry->order.lane == Lane::background) ++running_background_;
   }
   try {
-    entry->order.call->prepare([this, id](Calling::Prepared&& what) {
+    entry->order.call->prepare([this, id](ServiceCall::Prepared&& what) {
       if (entries_.contains(id)) prepared(id, std::move(what));
     });
   } catch (...) {
@@ -97,23 +97,23 @@ void CallQueue::begin(Id id) {
   }
 }
 
-/// Before those that were not begun: what is half done keeps others waiting.
-void CallQueue::begin_again(Id id) {
+/// Retries go before new calls: an unfinished call may block others.
+void CallQueue::restart(Id id) {
   (entries_.at(id)->order.lane == Lane::background ? background_ : waiting_).push_front(id);
   wake();
 }
 
-void CallQueue::leave_place(Entry& entry) {
+void CallQueue::release_slot(Entry& entry) {
   entry.transfer = 0;
   if (!std::exchange(entry.running, false)) return;
   --running_;
   if (entry.order.lane == Lane::background) --running_background_;
 }
 
-void CallQueue::prepared(Id id, Calling::Prepared&& what) {
+void CallQueue::prepared(Id id, ServiceCall::Prepared&& what) {
   Entry& entry = *entries_.at(id);
   if (!what.request) {
-    // Not from within prepare().
+    // Not from prepare() itself.
     entry.timer = loop_.after(0, [this, id, transient = what.transient] {
       entries_.at(id)->timer.reset();
       failed(id, transient, std::nullopt);
@@ -129,52 +129,52 @@ void CallQueue::prepared(Id id, Calling::Prepared&& what) {
 
 void CallQueue::answered(Id id, Response&& response) {
   const std::shared_ptr<Entry> entry = entries_.at(id);
-  leave_place(*entry);
+  release_slot(*entry);
   wake();
   const bool ok = response.ok();
-  const bool is_well = !is_transient(response);  // the server is, whatever it thinks of the call
+  const bool is_server_healthy = !is_transient(response);  // about the server, not the call
   if (response.status == 429) ++counters_.refused;
-  // A server that answers so may have done it before it lost its head.
-  const bool arrived = response.failure ? response.failure->may_have_arrived : response.status >= 500;
+  // A server that answers with 5xx may have executed the request before it failed.
+  const bool reached_server = response.failure ? response.failure->may_have_arrived : response.status >= 500;
   const auto asked = retry_after(response, clock_.wall_microseconds());
-  Calling::Decision decision;
+  ServiceCall::Decision decision;
   try {
-    decision = entry->order.call->judge(std::move(response));
+    decision = entry->order.call->evaluate(std::move(response));
   } catch (...) {
     cancel(id);
     throw;
   }
   if (!entries_.contains(id)) return;
   switch (decision.next) {
-    case Calling::Next::at_once: return begin_again(id);
-    case Calling::Next::try_again:
-      entry->arrived = entry->arrived || arrived;
-      return failed(id, true, asked ? asked : decision.pause);
-    case Calling::Next::finish:
-      if (is_well) entry->retry.succeeded();
-      entry->arrived = entry->arrived || (!ok && arrived);
+    case ServiceCall::Next::retry_now: return restart(id);
+    case ServiceCall::Next::retry:
+      entry->may_have_executed = entry->may_have_executed || reached_server;
+      return failed(id, true, asked ? asked : decision.delay);
+    case ServiceCall::Next::finish:
+      if (is_server_healthy) entry->retry.succeeded();
+      entry->may_have_executed = entry->may_have_executed || (!ok && reached_server);
       return finish(id);
   }
 }
 
-/// Another try, or the end.
-void CallQueue::failed(Id id, bool may_try_again, std::optional<std::int64_t> server_pause) {
+/// Retries or finishes the call.
+void CallQueue::failed(Id id, bool may_try_again, std::optional<std::int64_t> server_delay) {
   const std::shared_ptr<Entry> entry = entries_.at(id);
-  leave_place(*entry);
+  release_slot(*entry);
   wake();
-  const auto pause = may_try_again ? entry->retry.next_pause(server_pause) : std::nullopt;
-  if (!pause) return finish(id);
-  entry->timer = loop_.after(*pause, [this, id] {
+  const auto delay = may_try_again ? entry->retry.next_delay(server_delay) : std::nullopt;
+  if (!delay) return finish(id);
+  entry->timer = loop_.after(*delay, [this, id] {
     entries_.at(id)->timer.reset();
-    begin_again(id);
+    restart(id);
   });
-  entry->order.call->will_try_again(*pause);
+  entry->order.call->on_retry(*delay);
 }
 
 void CallQueue::finish(Id id) {
   const std::shared_ptr<Entry> entry = std::move(entries_.at(id));
   entries_.erase(id);
-  entry->order.call->finish(entry->arrived);
+  entry->order.call->finish(entry->may_have_executed);
 }
 
 }  // namespace metaflow::net

@@ -1,5 +1,5 @@
-// Calls of one service: so many in a while, so many at a time, and again if they did not work. S3, the metadata
-// service, Kubernetes and AWS's services are all called through this.
+// Calls of one service, with limits on their rate and concurrency, and with retries. S3, the metadata service,
+// Kubernetes and AWS's services are all called through it.
 #pragma once
 
 #include <cstdint>
@@ -22,64 +22,63 @@ namespace metaflow::net {
 struct CallLimits {
   double calls_per_second = 50;  // 0: no limit
   double burst = 100;
-  int calls_at_a_time = 32;      // streams not counted
-  int background_at_a_time = 4;  // of those
+  int calls_at_a_time = 32;      // without streams
+  int background_at_a_time = 4;  // at most this many of them in the background
   RetryOptions retry{};
 };
 
 struct CallCounters {
-  std::uint64_t calls = 0;                         // sent
-  std::uint64_t retries = 0;                       // of these, those that were not the first
+  std::uint64_t calls = 0;                         // requests sent
+  std::uint64_t retries = 0;                       // requests that were retries
   std::uint64_t refused = 0;                       // answered with 429
-  std::uint64_t delayed = 0;                       // that waited for a token
+  std::uint64_t delayed = 0;                       // waited for a token
   std::map<std::string, std::uint64_t> by_kind{};  // "create jobs"
 };
 
-/// One call, as its service makes it. All of this is called from the loop, never from within start() or cancel(). What
-/// prepare(), judge() and finish() throw comes out of the loop, and the call is over: without finish(), if that was not
-/// it.
-class Calling {
+/// One call, implemented by its service. All functions are called from the loop, never from start() or cancel(). An
+/// exception of prepare(), evaluate() or finish() leaves the loop and ends the call, without finish() unless finish()
+/// threw.
+class ServiceCall {
  public:
-  virtual ~Calling() = default;
+  virtual ~ServiceCall() = default;
 
-  /// The request of a try.
+  /// The request of an attempt.
   struct Prepared {
-    std::optional<Request> request{};  // nothing: there are no credentials,
-    bool transient = false;            // and another time there may be
+    std::optional<Request> request{};  // nothing: there are no credentials;
+    bool transient = false;            // there may be some later
   };
   using Ready = std::function<void(Prepared&&)>;
-  /// Calls back, at once or when credentials are there.
+  /// Calls `ready`, at once or when credentials are available.
   virtual void prepare(const Ready& ready) = 0;
 
   enum class Next : std::uint8_t {
-    finish,     // it worked, or no other try would
-    try_again,  // later
-    at_once,    // with other credentials; not counted as a try
+    finish,     // success, or a failure that a retry cannot fix
+    retry,      // retry after a delay
+    retry_now,  // retry now with other credentials; does not count as an attempt
   };
   struct Decision {
     Next next = Next::finish;
-    std::optional<std::int64_t> pause{};  // microseconds that the server asked for, besides Retry-After
+    std::optional<std::int64_t> delay{};  // microseconds requested by the server, apart from Retry-After
   };
-  /// What a try came to. Keeps what it needs of the answer.
-  virtual Decision judge(Response&& response) = 0;
+  /// Evaluates the response of an attempt. Keeps the parts of it that the call needs.
+  virtual Decision evaluate(Response&& response) = 0;
 
-  /// The try that was judged last is repeated after so many microseconds.
-  virtual void will_try_again(std::int64_t /*pause*/) {}
-  /// No more tries. `may_have_been_done`: an earlier one got no answer (or one that does not tell), but may have been
-  /// carried out.
-  virtual void finish(bool may_have_been_done) = 0;
+  /// Called before the attempt evaluated last is retried after `delay` microseconds.
+  virtual void on_retry(std::int64_t /*delay*/) {}
+  /// The end of the call. `may_have_executed`: an earlier attempt got no (clear) answer, but may have been executed.
+  virtual void finish(bool may_have_executed) = 0;
 };
 
-/// What is next: calls that were begun, then those that were not, in the order of start(), then those in background.
+/// Order of execution: retries, then new calls in the order of start(), then background calls.
 ///
-/// Driven by the loop. Not thread-safe. Callbacks come from the loop, never from within start() or cancel(); they may
-/// start and cancel calls, and must not destroy this.
+/// Driven by the loop. Not thread-safe. Callbacks come from the loop, never from start() or cancel(); they may start
+/// and cancel calls, but must not destroy this object.
 class CallQueue {
  public:
-  /// All must outlive this. The same loop drives `http`.
+  /// All arguments must outlive this object. The same loop drives `http`.
   CallQueue(base::EventLoop& loop, base::Clock& clock, HttpTransport& http, const CallLimits& limits,
             std::function<double()> random = jitter());
-  /// The calls that are left end without finish().
+  /// Ends remaining calls without finish().
   ~CallQueue();
   CallQueue(const CallQueue&) = delete;
   CallQueue& operator=(const CallQueue&) = delete;
@@ -87,24 +86,24 @@ class CallQueue {
   using Id = std::uint64_t;  // never 0
   enum class Lane : std::uint8_t {
     normal,
-    background,  // behind all others
-    stream,      // needs no place
+    background,  // after all others
+    stream,      // not counted in calls_at_a_time
   };
   struct Order {
-    std::unique_ptr<Calling> call{};
+    std::unique_ptr<ServiceCall> call{};
     std::string kind{};  // for the counters; empty: not counted by kind
     Lane lane = Lane::normal;
-    std::optional<RetryOptions> retry{};  // nothing: as the limits say; the budget is the queue's
+    std::optional<RetryOptions> retry{};  // nothing: those of the limits; the budget is always the queue's
   };
   Id start(Order order);
-  /// Ends a call without finish(). The server may carry it out nevertheless. Nothing happens if it is over.
+  /// Ends a call without finish(). The server may still execute it. No effect on a finished call.
   void cancel(Id id);
   void cancel_all();
 
   const CallCounters& counters() const { return counters_; }
-  /// Calls that are not over.
+  /// Number of unfinished calls.
   std::size_t in_flight() const { return entries_.size(); }
-  /// For calls that are repeated as a whole.
+  /// For callers that retry a sequence of calls as a whole.
   RetryBudget& budget() { return budget_; }
 
  private:
@@ -117,22 +116,22 @@ class CallQueue {
     Retry retry;
     HttpTransport::Id transfer = 0;
     std::optional<base::EventLoop::Timer> timer{};
-    bool sent = false;     // at least once
-    bool running = false;  // holds one of the places
-    bool arrived = false;  // a try that failed may have been carried out
-    bool delayed = false;  // waited for a token
+    bool sent = false;               // at least once
+    bool running = false;            // counted in running_
+    bool may_have_executed = false;  // a failed attempt may have been executed
+    bool delayed = false;            // waited for a token
   };
 
   void wake(std::int64_t wait = 0);
   void pump();
-  std::deque<Id>* next_line();
+  std::deque<Id>* next_queue();
   void begin(Id id);
-  void begin_again(Id id);
-  void prepared(Id id, Calling::Prepared&& what);
+  void restart(Id id);
+  void prepared(Id id, ServiceCall::Prepared&& what);
   void answered(Id id, Response&& response);
-  void failed(Id id, bool may_try_again, std::optional<std::int64_t> server_pause);
+  void failed(Id id, bool may_try_again, std::optional<std::int64_t> server_delay);
   void finish(Id id);
-  void leave_place(Entry& entry);
+  void release_slot(Entry& entry);
 
   base::EventLoop& loop_;
   base::Clock& clock_;
@@ -147,8 +146,8 @@ class CallQueue {
   std::deque<Id> background_;
   std::optional<base::EventLoop::Timer> pump_timer_;
   Id next_id_ = 1;
-  int running_ = 0;             // in a place,
-  int running_background_ = 0;  // and of those in background
+  int running_ = 0;             // running calls without streams,
+  int running_background_ = 0;  // and those of them in the background
 };
 
 }  // namespace metaflow::net

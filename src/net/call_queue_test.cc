@@ -14,7 +14,7 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-/// A server that answers when the test says so.
+/// A server that answers on the test's command.
 class FakeTransport : public HttpTransport {
  public:
   Id start(Request request, Done done) override {
@@ -24,13 +24,13 @@ class FakeTransport : public HttpTransport {
   void cancel(Id id) override {
     std::erase_if(open, [&](const Open& o) { return o.id == id; });
   }
-  /// The requests that have no answer yet.
+  /// The requests without an answer.
   std::vector<std::string> urls() const {
     std::vector<std::string> urls;
     for (const Open& o : open) urls.push_back(o.url);
     return urls;
   }
-  /// Answers the one that has waited for longest.
+  /// Answers the oldest request.
   void answer(Response response) {
     const Done done = std::move(open.front().done);
     open.erase(open.begin());
@@ -49,20 +49,20 @@ class FakeTransport : public HttpTransport {
   Id last_ = 0;
 };
 
-/// What became of a call.
+/// The course of a call.
 struct Story {
   std::vector<int> statuses;
-  std::vector<std::int64_t> pauses;
+  std::vector<std::int64_t> delays;
   bool over = false;
-  bool may_have_been_done = false;
+  bool may_have_executed = false;
 };
 
-class Ask : public Calling {
+class Ask : public ServiceCall {
  public:
   Ask(Story& story, std::string name) : story_(story), name_(std::move(name)) {}
 
   std::function<Decision(int status)> decide = [](int status) {
-    return Decision{.next = status == 200 ? Next::finish : Next::try_again};
+    return Decision{.next = status == 200 ? Next::finish : Next::retry};
   };
   std::function<bool()> has_credentials = [] { return true; };
 
@@ -70,14 +70,14 @@ class Ask : public Calling {
     if (!has_credentials()) return ready({.transient = true});
     ready({.request = Request{.url = name_}});
   }
-  Decision judge(Response&& response) override {
+  Decision evaluate(Response&& response) override {
     story_.statuses.push_back(response.status);
     return decide(response.status);
   }
-  void will_try_again(std::int64_t pause) override { story_.pauses.push_back(pause); }
-  void finish(bool may_have_been_done) override {
+  void on_retry(std::int64_t delay) override { story_.delays.push_back(delay); }
+  void finish(bool may_have_executed) override {
     story_.over = true;
-    story_.may_have_been_done = may_have_been_done;
+    story_.may_have_executed = may_have_executed;
   }
 
  private:
@@ -89,8 +89,8 @@ class CallQueueTest : public testing::Test {
  protected:
   using Lane = CallQueue::Lane;
 
-  /// Pauses are half of 1000, 2000, 4000, ...: "random" is 0.5.
-  CallQueueTest() { limits_.retry = {.tries = 4, .first_pause = 1000, .longest_pause = 3000}; }
+  /// Delays are half of 1000, 2000, 4000, ...: "random" is 0.5.
+  CallQueueTest() { limits_.retry = {.tries = 4, .first_delay = 1000, .max_delay = 3000}; }
 
   CallQueue& queue() {
     if (!queue_) queue_.emplace(loop_, clock_, http_, limits_, [] { return 0.5; });
@@ -121,7 +121,7 @@ class CallQueueTest : public testing::Test {
   std::optional<CallQueue> queue_;
 };
 
-TEST_F(CallQueueTest, NothingIsCalledFromWithinStart) {
+TEST_F(CallQueueTest, StartCallsNothing) {
   Story story;
   bool asked = false;
   auto ask = std::make_unique<Ask>(story, "x");
@@ -132,7 +132,7 @@ TEST_F(CallQueueTest, NothingIsCalledFromWithinStart) {
   EXPECT_TRUE(asked);
 }
 
-TEST_F(CallQueueTest, TriesAgainAndTellsWhatMayHaveBeenDone) {
+TEST_F(CallQueueTest, RetriesAndReportsWhatMayHaveExecuted) {
   Story refused;
   start(refused);
   answer(429);
@@ -141,7 +141,7 @@ TEST_F(CallQueueTest, TriesAgainAndTellsWhatMayHaveBeenDone) {
   answer(200);
   EXPECT_THAT(refused.statuses, ElementsAre(429, 200));
   EXPECT_TRUE(refused.over);
-  EXPECT_FALSE(refused.may_have_been_done);
+  EXPECT_FALSE(refused.may_have_executed);
 
   Story broken;
   start(broken);
@@ -149,7 +149,7 @@ TEST_F(CallQueueTest, TriesAgainAndTellsWhatMayHaveBeenDone) {
   pass(500);
   answer(200);
   EXPECT_TRUE(broken.over);
-  EXPECT_TRUE(broken.may_have_been_done) << "before it lost its head";
+  EXPECT_TRUE(broken.may_have_executed) << "before the server failed";
   EXPECT_EQ(queue().counters().calls, 4u);
   EXPECT_EQ(queue().counters().retries, 2u);
   EXPECT_EQ(queue().counters().refused, 1u);
@@ -157,22 +157,22 @@ TEST_F(CallQueueTest, TriesAgainAndTellsWhatMayHaveBeenDone) {
   EXPECT_EQ(queue().in_flight(), 0u);
 }
 
-TEST_F(CallQueueTest, PausesGrowUntilItGivesUp) {
+TEST_F(CallQueueTest, DelaysGrowUntilItGivesUp) {
   Story story;
   start(story);
-  for (const std::int64_t pause : {500, 1000, 1500}) {
+  for (const std::int64_t delay : {500, 1000, 1500}) {
     answer(503);
-    pass(pause - 1);
+    pass(delay - 1);
     EXPECT_THAT(http_.open, IsEmpty());
     pass(1);
   }
   answer(503);
   EXPECT_TRUE(story.over);
   EXPECT_THAT(story.statuses, ElementsAre(503, 503, 503, 503));
-  EXPECT_THAT(story.pauses, ElementsAre(500, 1000, 1500));
+  EXPECT_THAT(story.delays, ElementsAre(500, 1000, 1500));
 }
 
-TEST_F(CallQueueTest, ACallMayHaveAPatienceOfItsOwn) {
+TEST_F(CallQueueTest, ACallMayHaveItsOwnRetryOptions) {
   Story once;
   queue().start({.call = std::make_unique<Ask>(once, "x"), .retry = RetryOptions{.tries = 1}});
   loop_.poll();
@@ -181,7 +181,7 @@ TEST_F(CallQueueTest, ACallMayHaveAPatienceOfItsOwn) {
   EXPECT_EQ(once.statuses.size(), 1u);
 }
 
-TEST_F(CallQueueTest, AServerThatIsDownGetsNoMoreTriesThanTheBudget) {
+TEST_F(CallQueueTest, RetriesAreLimitedByTheBudget) {
   limits_.retry.budget = 2;
   std::vector<Story> stories(3);
   for (Story& story : stories) start(story);
@@ -191,20 +191,20 @@ TEST_F(CallQueueTest, AServerThatIsDownGetsNoMoreTriesThanTheBudget) {
   EXPECT_FALSE(queue().budget().take());
 }
 
-TEST_F(CallQueueTest, AnAnswerThatIsNoSuccessIsASignOfLife) {
+TEST_F(CallQueueTest, AnyAnswerRefillsTheBudget) {
   limits_.retry.budget = 1;
   EXPECT_TRUE(queue().budget().take());
   Story story;
   for (int i = 0; i < 11; ++i) {
     auto ask = std::make_unique<Ask>(story, "x");
-    ask->decide = [](int) { return Calling::Decision{}; };
+    ask->decide = [](int) { return ServiceCall::Decision{}; };
     start(std::move(ask));
     answer(404);
   }
   EXPECT_TRUE(queue().budget().take());
 }
 
-TEST_F(CallQueueTest, WaitsAsLongAsTheServerAsks) {
+TEST_F(CallQueueTest, HonoursRetryAfter) {
   Story story;
   start(story);
   answer({.status = 429, .headers = {{"retry-after", "2"}}});
@@ -212,23 +212,23 @@ TEST_F(CallQueueTest, WaitsAsLongAsTheServerAsks) {
   EXPECT_THAT(http_.open, IsEmpty());
   pass(1);
   EXPECT_EQ(http_.open.size(), 1u);
-  EXPECT_THAT(story.pauses, ElementsAre(2'000'500));
+  EXPECT_THAT(story.delays, ElementsAre(2'000'500));
 }
 
-TEST_F(CallQueueTest, TheAnswerMayAskInItsOwnWay) {
+TEST_F(CallQueueTest, HonoursADelayInTheBody) {
   Story story;
   auto ask = std::make_unique<Ask>(story, "x");
-  ask->decide = [](int) { return Calling::Decision{.next = Calling::Next::try_again, .pause = 7000}; };
+  ask->decide = [](int) { return ServiceCall::Decision{.next = ServiceCall::Next::retry, .delay = 7000}; };
   start(std::move(ask));
   answer(429);
-  EXPECT_THAT(story.pauses, ElementsAre(7500));
+  EXPECT_THAT(story.delays, ElementsAre(7500));
 }
 
-TEST_F(CallQueueTest, OtherCredentialsAreNoOtherTry) {
+TEST_F(CallQueueTest, ARetryWithOtherCredentialsDoesNotCount) {
   Story story;
   auto ask = std::make_unique<Ask>(story, "x");
   ask->decide = [](int status) {
-    return Calling::Decision{.next = status == 403 ? Calling::Next::at_once : Calling::Next::finish};
+    return ServiceCall::Decision{.next = status == 403 ? ServiceCall::Next::retry_now : ServiceCall::Next::finish};
   };
   queue().start({.call = std::move(ask), .retry = RetryOptions{.tries = 1}});
   loop_.poll();
@@ -236,7 +236,7 @@ TEST_F(CallQueueTest, OtherCredentialsAreNoOtherTry) {
   answer(200);
   EXPECT_TRUE(story.over);
   EXPECT_THAT(story.statuses, ElementsAre(403, 200));
-  EXPECT_THAT(story.pauses, IsEmpty());
+  EXPECT_THAT(story.delays, IsEmpty());
 }
 
 TEST_F(CallQueueTest, CredentialsMayComeLater) {
@@ -253,7 +253,7 @@ TEST_F(CallQueueTest, CredentialsMayComeLater) {
   EXPECT_EQ(queue().counters().calls, 1u);
 }
 
-TEST_F(CallQueueTest, SoManyAtATime) {
+TEST_F(CallQueueTest, LimitsConcurrency) {
   limits_.calls_at_a_time = 2;
   std::vector<Story> stories(5);
   for (std::size_t i = 0; i < stories.size(); ++i) start(stories[i], std::to_string(i));
@@ -261,13 +261,13 @@ TEST_F(CallQueueTest, SoManyAtATime) {
   answer(200);
   EXPECT_THAT(http_.urls(), ElementsAre("1", "2"));
   answer(503);
-  EXPECT_THAT(http_.urls(), ElementsAre("2", "3")) << "one that waits for its next try needs no place";
+  EXPECT_THAT(http_.urls(), ElementsAre("2", "3")) << "a call that waits for its retry occupies no slot";
   pass(500);
   answer(200);
-  EXPECT_THAT(http_.urls(), ElementsAre("3", "1")) << "what was begun is before what was not";
+  EXPECT_THAT(http_.urls(), ElementsAre("3", "1")) << "retries go before new calls";
 }
 
-TEST_F(CallQueueTest, AStreamNeedsNoPlace) {
+TEST_F(CallQueueTest, StreamsAreNotLimited) {
   limits_.calls_at_a_time = 1;
   std::vector<Story> stories(3);
   start(stories[0], "call");
@@ -276,7 +276,7 @@ TEST_F(CallQueueTest, AStreamNeedsNoPlace) {
   EXPECT_THAT(http_.urls(), ElementsAre("call", "stream"));
 }
 
-TEST_F(CallQueueTest, TheBackgroundIsBehindAllOthersAndNeverFillsThePlaces) {
+TEST_F(CallQueueTest, BackgroundCallsAreLastAndLimited) {
   limits_.calls_at_a_time = 3;
   limits_.background_at_a_time = 2;
   std::vector<Story> stories(7);
@@ -290,7 +290,7 @@ TEST_F(CallQueueTest, TheBackgroundIsBehindAllOthersAndNeverFillsThePlaces) {
   EXPECT_THAT(http_.urls(), ElementsAre("n3", "n4", "b2"));
 }
 
-TEST_F(CallQueueTest, SoManyInAWhile) {
+TEST_F(CallQueueTest, LimitsTheRate) {
   limits_.calls_per_second = 100;
   limits_.burst = 1;
   std::vector<Story> stories(4);
@@ -305,7 +305,7 @@ TEST_F(CallQueueTest, SoManyInAWhile) {
   EXPECT_EQ(queue().counters().delayed, 3u);
 }
 
-TEST_F(CallQueueTest, NoLimitInAWhile) {
+TEST_F(CallQueueTest, NoRateLimit) {
   limits_.calls_per_second = 0;
   limits_.calls_at_a_time = 1000;
   std::vector<Story> stories(1000);
@@ -313,7 +313,7 @@ TEST_F(CallQueueTest, NoLimitInAWhile) {
   EXPECT_EQ(http_.open.size(), 1000u);
 }
 
-TEST_F(CallQueueTest, ACancelledCallIsOverWithoutAWord) {
+TEST_F(CallQueueTest, ACancelledCallHasNoCallback) {
   limits_.calls_at_a_time = 1;
   std::vector<Story> stories(3);
   const CallQueue::Id running = start(stories[0], "running");
@@ -332,13 +332,13 @@ TEST_F(CallQueueTest, ACancelledCallIsOverWithoutAWord) {
   EXPECT_EQ(queue().in_flight(), 0u);
 }
 
-TEST_F(CallQueueTest, ACallMayBeCancelledByWhatItCalls) {
+TEST_F(CallQueueTest, ACallMayBeCancelledByItsCallbacks) {
   Story story;
   CallQueue::Id id = 0;
   auto judged = std::make_unique<Ask>(story, "x");
   judged->decide = [&](int) {
     queue().cancel(id);
-    return Calling::Decision{.next = Calling::Next::try_again};
+    return ServiceCall::Decision{.next = ServiceCall::Next::retry};
   };
   id = start(std::move(judged));
   answer(503);
@@ -355,7 +355,7 @@ TEST_F(CallQueueTest, ACallMayBeCancelledByWhatItCalls) {
   EXPECT_EQ(queue().in_flight(), 0u);
 }
 
-TEST_F(CallQueueTest, WhatACallThrowsComesOutOfTheLoopAndTheOthersGoOn) {
+TEST_F(CallQueueTest, ExceptionsLeaveTheLoopAndOtherCallsContinue) {
   limits_.calls_at_a_time = 1;
   Story lost;
   Story other;
@@ -363,7 +363,7 @@ TEST_F(CallQueueTest, WhatACallThrowsComesOutOfTheLoopAndTheOthersGoOn) {
   no_keys->has_credentials = []() -> bool { throw std::runtime_error("no keys"); };
   queue().start({.call = std::move(no_keys)});
   auto bad_answer = std::make_unique<Ask>(lost, "bad");
-  bad_answer->decide = [](int) -> Calling::Decision { throw std::runtime_error("bad answer"); };
+  bad_answer->decide = [](int) -> ServiceCall::Decision { throw std::runtime_error("bad answer"); };
   queue().start({.call = std::move(bad_answer)});
   queue().start({.call = std::make_unique<Ask>(other, "other")});
   EXPECT_THROW(loop_.poll(), std::runtime_error);
@@ -377,7 +377,7 @@ TEST_F(CallQueueTest, WhatACallThrowsComesOutOfTheLoopAndTheOthersGoOn) {
   EXPECT_EQ(queue().in_flight(), 0u);
 }
 
-TEST_F(CallQueueTest, EndsWithWhatIsInFlight) {
+TEST_F(CallQueueTest, EndsCallsInFlight) {
   Story story;
   start(story, "sent");
   start(story, "waits for its next try");

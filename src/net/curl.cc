@@ -41,7 +41,7 @@ Curl load() {
 }  // namespace
 
 const Curl& curl() {
-  // One per process, as the library itself is.
+  // One per process, since libcurl has one global state.
   static const Curl table = load();
   return table;
 }

@@ -1,4 +1,4 @@
-// The functions of libcurl, found when the first of them is needed.
+// The functions of libcurl, loaded on first use.
 #pragma once
 
 #include <curl/curl.h>
@@ -29,7 +29,7 @@ struct Curl {
 /// Loads and initialises the library on the first call. Thread-safe. Throws Error{invalid_command} if it is missing.
 const Curl& curl();
 
-/// "libcurl/7.88.1 OpenSSL/3.0.17 zlib/1.2.13": the library and those that it uses. Throws as curl().
+/// "libcurl/7.88.1 OpenSSL/3.0.17 zlib/1.2.13": the library and its dependencies. Throws as curl().
 std::string curl_version();
 
 }  // namespace metaflow::net

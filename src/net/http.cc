@@ -21,8 +21,8 @@ namespace metaflow::net {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-// libcurl tells which sockets to watch, and when it wants to be called at the latest. The sockets are in an epoll
-// instance of our own, which is itself something to wait for: for us, or for the loop.
+// libcurl reports the sockets to watch and the latest time of the next call. The sockets are in an epoll instance of
+// the client, whose descriptor is watched by the client itself or by the loop.
 struct HttpClient::Impl {
   explicit Impl(const HttpOptions& options);
   ~Impl();
@@ -36,9 +36,9 @@ struct HttpClient::Impl {
   struct Entry {
     std::unique_ptr<Transfer> transfer;
     Done done;
-    bool added = false;  // to the multi handle
+    bool added = false;  // was added to the multi handle
   };
-  struct Over {
+  struct Finished {
     Id id;
     Done done;
     Response response;
@@ -48,12 +48,12 @@ struct HttpClient::Impl {
   static int on_timer(CURLM*, long wait, void* self);
   void wake_after(milliseconds wait);
   void add(Entry& entry);
-  void remove(Id id, bool fine = false);
-  void catch_up();
+  void remove(Id id, bool succeeded = false);
+  void run_deferred();
   void collect();
   void deliver();
   CURL* take_handle();
-  void keep_handle(CURL* easy, bool fine);
+  void keep_handle(CURL* easy, bool succeeded);
 
   const Curl& curl_;
   HttpOptions options_;
@@ -62,11 +62,11 @@ struct HttpClient::Impl {
   CURLM* multi_ = nullptr;
   std::vector<CURL*> spare_;
   std::unordered_map<Id, Entry> transfers_;
-  std::vector<Id> new_;        // begun inside libcurl, which cannot take them there
-  std::vector<Id> cancelled_;  // likewise
-  std::deque<Over> over_;      // not delivered yet
+  std::vector<Id> new_;            // started inside a libcurl callback, which cannot add them
+  std::vector<Id> cancelled_;      // cancelled inside a libcurl callback
+  std::deque<Finished> finished_;  // finished, not delivered yet
   Id next_id_ = 1;
-  bool inside_ = false;  // of libcurl
+  bool inside_ = false;  // a libcurl function is running
   std::optional<steady_clock::time_point> deadline_;
   base::EventLoop* loop_ = nullptr;
   std::optional<base::EventLoop::Timer> timer_;
@@ -77,7 +77,7 @@ struct HttpClient::Impl {
 HttpClient::Impl::Impl(const HttpOptions& options)
     : curl_(curl()), options_(options), epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
   if (!epoll_) base::throw_errno("create", "an epoll instance", errno);
-  // The variable of OpenSSL, which libcurl overrides by a path of its own.
+  // OpenSSL's variable; libcurl overrides OpenSSL's path by its own.
   if (const char* file = std::getenv("SSL_CERT_FILE"); file != nullptr) ca_file_ = file;
   multi_ = curl_.multi_init();
   if (multi_ == nullptr) throw Error(ErrorCode::out_of_memory, "Cannot create a libcurl handle");
@@ -95,11 +95,11 @@ HttpClient::Impl::~Impl() {
   if (loop_ != nullptr) {
     loop_->unwatch(epoll_.get());
     if (timer_) loop_->cancel(*timer_);
-    timer_.reset();  // what is cleaned up below may still ask for another one
+    timer_.reset();  // the cleanup below may request another timer
     loop_ = nullptr;
   }
-  // What it watches is not told any more: libcurl may speak of a socket when it has closed it, whose number is somebody
-  // else's by then.
+  // Stop socket callbacks: libcurl may report a socket after it has closed it, when the descriptor belongs to another
+  // file.
   curl_.multi_setopt(multi_, CURLMOPT_SOCKETFUNCTION, static_cast<curl_socket_callback>(nullptr));
   for (auto& [id, entry] : transfers_) {
     if (entry.added) curl_.multi_remove_handle(multi_, entry.transfer->easy());
@@ -141,7 +141,7 @@ void HttpClient::Impl::wake_after(milliseconds wait) {
   if (timer_) loop_->cancel(*timer_);
   timer_ = loop_->after(std::chrono::microseconds(wait).count(), [this] {
     timer_.reset();
-    deadline_ = steady_clock::time_point::min();  // due, whatever the clocks' last digits say
+    deadline_ = steady_clock::time_point::min();  // due, regardless of rounding
     drive(milliseconds(0));
   });
 }
@@ -157,9 +157,10 @@ CURL* HttpClient::Impl::take_handle() {
   return easy;
 }
 
-/// For the next transfer. Only after a transfer that went well: others may leave a handle whose buffers cannot be set.
-void HttpClient::Impl::keep_handle(CURL* easy, bool fine) {
-  if (!fine || spare_.size() >= 64) {
+/// Keeps a handle for the next transfer, but only after a success: others may leave a handle whose buffers cannot be
+/// set.
+void HttpClient::Impl::keep_handle(CURL* easy, bool succeeded) {
+  if (!succeeded || spare_.size() >= 64) {
     curl_.easy_cleanup(easy);
     return;
   }
@@ -181,7 +182,7 @@ HttpClient::Id HttpClient::Impl::start(Request request, Done done) {
 }
 
 void HttpClient::Impl::add(Entry& entry) {
-  // What was wrong with the request is told in the place where everything else is.
+  // Errors of the request are reported in the same way as all others.
   CURLcode code = entry.transfer->setup();
   if (code == CURLE_OK) {
     entry.added = curl_.multi_add_handle(multi_, entry.transfer->easy()) == CURLM_OK;
@@ -189,12 +190,12 @@ void HttpClient::Impl::add(Entry& entry) {
     code = CURLE_OUT_OF_MEMORY;
   }
   const Id id = entry.transfer->id();
-  over_.push_back({id, std::move(entry.done), entry.transfer->result(code)});
+  finished_.push_back({id, std::move(entry.done), entry.transfer->result(code)});
   remove(id);
   wake_after(milliseconds(0));
 }
 
-void HttpClient::Impl::remove(Id id, bool fine) {
+void HttpClient::Impl::remove(Id id, bool succeeded) {
   const auto found = transfers_.find(id);
   CURL* easy = found->second.transfer->easy();
   if (found->second.added) {
@@ -202,11 +203,11 @@ void HttpClient::Impl::remove(Id id, bool fine) {
     curl_.multi_remove_handle(multi_, easy);
   }
   transfers_.erase(found);
-  keep_handle(easy, fine);
+  keep_handle(easy, succeeded);
 }
 
 void HttpClient::Impl::cancel(Id id) {
-  std::erase_if(over_, [&](const Over& over) { return over.id == id; });
+  std::erase_if(finished_, [&](const Finished& over) { return over.id == id; });
   const auto found = transfers_.find(id);
   if (found == transfers_.end()) return;
   if (inside_) {
@@ -222,8 +223,8 @@ void HttpClient::Impl::attach(base::EventLoop& loop) {
   loop.watch(epoll_.get(), [this] { drive(milliseconds(0)); });
 }
 
-/// What callbacks asked for while libcurl was running.
-void HttpClient::Impl::catch_up() {
+/// Executes the starts and cancellations that callbacks requested while libcurl was running.
+void HttpClient::Impl::run_deferred() {
   for (const Id id : std::exchange(cancelled_, {})) {
     if (transfers_.contains(id)) remove(id);
   }
@@ -233,8 +234,8 @@ void HttpClient::Impl::catch_up() {
 }
 
 void HttpClient::Impl::drive(milliseconds wait) {
-  if (inside_) throw Error(ErrorCode::internal, "An HTTP client is driven by what gets a transfer's body");
-  if (!over_.empty()) {
+  if (inside_) throw Error(ErrorCode::internal, "An HTTP client is driven from within a body callback");
+  if (!finished_.empty()) {
     deliver();
     return;
   }
@@ -265,7 +266,7 @@ void HttpClient::Impl::drive(milliseconds wait) {
     }
     inside_ = false;
   }
-  catch_up();
+  run_deferred();
   collect();
   deliver();
 }
@@ -276,21 +277,21 @@ void HttpClient::Impl::collect() {
     if (message->msg != CURLMSG_DONE) continue;
     Transfer& transfer = Transfer::of(curl_, message->easy_handle);
     const Id id = transfer.id();
-    const bool fine = message->data.result == CURLE_OK;
+    const bool succeeded = message->data.result == CURLE_OK;
     if (!transfer.cancelled()) {
       Response response = transfer.result(message->data.result);
-      over_.push_back({id, std::move(transfers_.at(id).done), std::move(response)});
+      finished_.push_back({id, std::move(transfers_.at(id).done), std::move(response)});
     }
-    remove(id, fine);
+    remove(id, succeeded);
   }
 }
 
 void HttpClient::Impl::deliver() {
-  while (!over_.empty()) {
-    Over over = std::move(over_.front());
-    over_.pop_front();
-    // If it throws, the others have their turn later.
-    if (!over_.empty()) wake_after(milliseconds(0));
+  while (!finished_.empty()) {
+    Finished over = std::move(finished_.front());
+    finished_.pop_front();
+    // If a callback throws, the others are delivered later.
+    if (!finished_.empty()) wake_after(milliseconds(0));
     if (over.done) over.done(std::move(over.response));
   }
 }
@@ -302,7 +303,7 @@ HttpClient::Id HttpClient::start(Request request, Done done) {
   return impl_->start(std::move(request), std::move(done));
 }
 void HttpClient::cancel(Id id) { impl_->cancel(id); }
-std::size_t HttpClient::in_flight() const { return impl_->transfers_.size() + impl_->over_.size(); }
+std::size_t HttpClient::in_flight() const { return impl_->transfers_.size() + impl_->finished_.size(); }
 void HttpClient::attach(base::EventLoop& loop) { impl_->attach(loop); }
 void HttpClient::run_once(milliseconds wait) { impl_->drive(wait); }
 
@@ -315,7 +316,7 @@ Response HttpClient::fetch(Request request) {
   const Id id = start(std::move(request), [&](Response&& response) { answer = std::move(response); });
   try {
     finish([&] { return answer.has_value(); });
-  } catch (...) {  // thrown by what another one was for
+  } catch (...) {  // thrown by the callback of another transfer
     cancel(id);
     throw;
   }

@@ -43,7 +43,7 @@ TEST(Http, Methods) {
     const Response answer = http.fetch({.method = method, .url = server.url("/x"), .body = text_body("hello")});
     EXPECT_EQ(answer.body, "/x|hello") << method;
     EXPECT_EQ(answer.header("x-method"), method);
-    EXPECT_FALSE(server.received().back().headers.contains("content-type")) << "some servers lose bodies of forms";
+    EXPECT_FALSE(server.received().back().headers.contains("content-type")) << "some servers drop bodies of forms";
   }
   EXPECT_EQ(http.fetch({.method = "DELETE", .url = server.url("/x")}).body, "/x|");
   EXPECT_FALSE(server.received().back().headers.contains("content-length"));
@@ -52,7 +52,7 @@ TEST(Http, Methods) {
   const Response head = http.fetch({.method = "HEAD", .url = server.url("/x")});
   EXPECT_EQ(head.header("content-length"), "3");
   EXPECT_EQ(head.body, "");
-  EXPECT_EQ(server.connections(), 1) << "a connection is kept";
+  EXPECT_EQ(server.connections(), 1) << "the connection is reused";
 }
 
 TEST(Http, BodiesInPiecesAndFromFiles) {
@@ -102,7 +102,7 @@ TEST(Http, Sinks) {
   EXPECT_TRUE(http.fetch({.url = server.url("/"), .sink = collect}).ok());
   EXPECT_EQ(pieces, "0123456789");
   const Response missing = http.fetch({.url = server.url("/missing"), .sink = collect});
-  EXPECT_EQ(missing.body, "0123456789") << "what an error says does not go to the sink";
+  EXPECT_EQ(missing.body, "0123456789") << "the body of an error does not go to the sink";
   EXPECT_EQ(pieces, "0123456789");
 
   const Response chosen = http.fetch({.url = server.url("/"), .choose_sink = [&](const Response& response) -> Sink {
@@ -117,7 +117,7 @@ TEST(Http, Sinks) {
   EXPECT_EQ(limited.failure->cause, Cause::sink);
 }
 
-TEST(Http, ManyAtATimeOnFewConnections) {
+TEST(Http, ManyRequestsOnFewConnections) {
   TestServer server([](const Received& request) { return Reply{.body = request.target, .pause = milliseconds(5)}; });
   HttpClient http({.connections_per_host = 4});
   std::vector<std::string> bodies(50);
@@ -176,7 +176,7 @@ TEST(Http, Failures) {
   EXPECT_EQ(answer.failure->cause, Cause::tls);
 }
 
-TEST(Http, AnAnswerThatTricklesOrDoesNotEndIsAFailure) {
+TEST(Http, ASlowOrEndlessAnswerIsAFailure) {
   TestServer server([](const Received& request) {
     Reply reply{.pieces = std::vector<std::string>(1'000, "x"), .pause = milliseconds(10)};
     if (request.target == "/headers") reply.headers.assign(100, {"X", std::string(4000, 'x')});
@@ -188,23 +188,23 @@ TEST(Http, AnAnswerThatTricklesOrDoesNotEndIsAFailure) {
   EXPECT_EQ(answer.failure->cause, Cause::timeout);
   answer = http.fetch({.url = server.url("/headers")});
   ASSERT_TRUE(answer.failure);
-  EXPECT_THAT(answer.failure->text, HasSubstr("headers do not end"));
+  EXPECT_THAT(answer.failure->text, HasSubstr("headers exceed 256 KiB"));
 }
 
-TEST(Http, AnAnswerWhoseSizeNobodyKnowsHasAnEnd) {
+TEST(Http, AnAnswerOfUnknownSizeIsLimited) {
   TestServer server([](const Received&) { return Reply{.next = [] { return std::string(1000, 'x'); }}; });
   HttpClient http;
   const Sink to_nowhere = PieceSink([](std::span<const std::byte>) {});
   for (const Sink& sink : {Sink(), to_nowhere}) {
     Response answer =
-        http.fetch({.url = server.url("/"), .sink = sink, .max_body = kEndless, .answer_timeout = milliseconds(20)});
+        http.fetch({.url = server.url("/"), .sink = sink, .max_body = kUnlimited, .answer_timeout = milliseconds(20)});
     ASSERT_TRUE(answer.failure);
     EXPECT_EQ(answer.failure->cause, Cause::timeout);
     EXPECT_THAT(answer.failure->text, HasSubstr("did not end within"));
     answer = http.fetch({.url = server.url("/"), .sink = sink, .max_body = 100'000});
     ASSERT_TRUE(answer.failure);
     EXPECT_EQ(answer.failure->cause, Cause::sink);
-    EXPECT_THAT(answer.failure->text, HasSubstr("more than 100000 bytes came"));
+    EXPECT_THAT(answer.failure->text, HasSubstr("the body exceeds 100000 bytes"));
   }
 }
 
@@ -222,10 +222,10 @@ TEST(Http, DrivenByALoop) {
     });
   }
   while (answers < 100) loop.run_once();
-  EXPECT_TRUE(http.fetch({.url = server.url("/")}).ok()) << "it can still drive itself";
+  EXPECT_TRUE(http.fetch({.url = server.url("/")}).ok()) << "fetch() works while attached";
 }
 
-TEST(Http, GoneWhileTheLoopWaitsForIt) {
+TEST(Http, DestroyedWhileAttached) {
   TestServer server([](const Received&) { return Reply{.pause = milliseconds(20)}; });
   base::SystemClock clock;
   base::EventLoop loop(clock);
@@ -240,7 +240,7 @@ TEST(Http, GoneWhileTheLoopWaitsForIt) {
   while (!other) loop.run_once();
 }
 
-TEST(Http, AStreamComesPieceByPieceUntilItIsCancelled) {
+TEST(Http, AStreamArrivesInPiecesUntilCancelled) {
   TestServer server([](const Received& request) {
     if (request.target != "/watch") return Reply{};
     return Reply{.pieces = std::vector<std::string>(1000, "event\n"), .pause = milliseconds(5)};
@@ -263,7 +263,7 @@ TEST(Http, AStreamComesPieceByPieceUntilItIsCancelled) {
   EXPECT_EQ(http.in_flight(), 0U);
 }
 
-TEST(Http, CancelledTransfersAreNeverHeardOf) {
+TEST(Http, CancelledTransfersHaveNoCallback) {
   TestServer server(echo);
   HttpClient http;
   const auto first = http.start({.url = server.url("/")}, [](Response&&) { FAIL(); });
@@ -281,7 +281,7 @@ TEST(Http, CancelledTransfersAreNeverHeardOf) {
   EXPECT_EQ(done, 1);
 }
 
-TEST(Http, WhatACallbackThrowsComesOut) {
+TEST(Http, ExceptionsOfCallbacksPropagate) {
   TestServer server(echo);
   HttpClient http;
   int rest = 0;

@@ -1,4 +1,4 @@
-// Shared libraries that are loaded when they are first needed: a task that needs none of them does not pay for them.
+// Shared libraries that are loaded on first use: a task that needs none of them has no cost.
 #pragma once
 
 #include <string>
@@ -6,15 +6,14 @@
 
 namespace metaflow::net {
 
-/// An open shared library. It stays loaded for good: what it registered (handlers at exit, thread keys) cannot be
-/// taken back.
+/// An open shared library. It is never unloaded, since it may have registered exit handlers and thread keys.
 class Library {
  public:
-  /// Opens the first of these sonames that there is. Throws Error{invalid_command}, which names what is missing, what
-  /// it is needed for, and the package.
+  /// Opens the first of these sonames that exists. Throws Error{invalid_command}, which names the missing library, its
+  /// purpose, and the package.
   Library(const std::vector<std::string>& sonames, const std::string& purpose, const std::string& debian_package);
 
-  /// Sets a pointer to the function of this name. Throws Error{invalid_command} if there is none.
+  /// Sets a pointer to the function `name`. Throws Error{invalid_command} if the library has no such function.
   template <class Function>
   void find(Function*& function, const char* name) const {
     function = reinterpret_cast<Function*>(address(name));

@@ -1,4 +1,4 @@
-// The tokens by which the pages of a listing are asked for.
+// Checks the page tokens of a listing.
 #pragma once
 
 #include <cstddef>
@@ -8,19 +8,17 @@
 
 namespace metaflow::net {
 
-/// A server that gives a token again, page after page with nothing, or pages without end would keep whoever follows for
-/// ever. What is kept of a token has a fixed size.
+/// Detects listings that never end: a repeated token, only empty pages, or an unlimited number of pages. Stores a hash
+/// of each token, so its memory is bounded.
 class PageTokens {
  public:
-  static constexpr std::size_t kMostPages = 200'000;
-  static constexpr std::size_t kMostEmptyPages = 1'000;  // one after the other
+  static constexpr std::size_t kMaxPages = 200'000;
+  static constexpr std::size_t kMaxEmptyPages = 1'000;  // in succession
 
-  /// `token`: that a page gave for the next one. `is_empty`: the page had nothing in it. False: do not ask for the next
-  /// one.
+  /// `token`: the token for the next page. `is_empty`: the current page was empty. False: do not request the next page.
   bool add(const std::string& token, bool is_empty = false) {
     empty_ = is_empty ? empty_ + 1 : 0;
-    return empty_ <= kMostEmptyPages && seen_.size() < kMostPages &&
-           seen_.insert(std::hash<std::string>{}(token)).second;
+    return empty_ <= kMaxEmptyPages && seen_.size() < kMaxPages && seen_.insert(std::hash<std::string>{}(token)).second;
   }
 
  private:

@@ -16,7 +16,7 @@ namespace {
 
 constexpr const char* kAllowed = "METAFLOW_ALLOW_PLAIN_HTTP";
 
-/// 127.0.0.0/8, written as four numbers.
+/// 127.0.0.0/8 in dotted-decimal form.
 bool is_loopback_v4(std::string_view host) {
   const auto parts = base::split(host, '.');
   return parts.size() == 4 && parts[0] == "127" && std::all_of(parts.begin(), parts.end(), [](const std::string& part) {
@@ -42,19 +42,19 @@ Variables variables_of(const base::Settings& settings) {
   };
 }
 
-bool is_readable_on_the_way(std::string_view text) {
+bool is_unencrypted(std::string_view text) {
   const Url url = parse_url(text);
   return base::lower(url.scheme) != "https" && !is_this_machine(url.host);
 }
 
-void check_keys_may_go_to(std::string_view url, std::string_view what, const Variables& variables) {
-  if (!is_readable_on_the_way(url)) return;
+void check_keys_are_encrypted(std::string_view url, std::string_view what, const Variables& variables) {
+  if (!is_unencrypted(url)) return;
   const std::string allowed = base::lower(variables(kAllowed).value_or(""));
   if (allowed == "1" || allowed == "true" || allowed == "yes" || allowed == "on") return;
-  throw Error(ErrorCode::invalid_command,
-              fmt::format("{} is {}, which is not https: keys that are sent there can be read on the way", what,
-                          printable_url(url)),
-              fmt::format("Use https. If you trust the network between, set {}=1.", kAllowed));
+  throw Error(
+      ErrorCode::invalid_command,
+      fmt::format("{} is {}, which is not https: keys would be sent there unencrypted", what, printable_url(url)),
+      fmt::format("Use https. If you trust the network, set {}=1.", kAllowed));
 }
 
 }  // namespace metaflow::net

@@ -1,4 +1,4 @@
-// Keys are not sent where everybody on the way can read them.
+// Prevents keys from being sent unencrypted over a network.
 #pragma once
 
 #include <string_view>
@@ -8,14 +8,14 @@
 
 namespace metaflow::net {
 
-/// The environment, and for METAFLOW_X also the configuration files.
+/// Variables of the environment, and for METAFLOW_X also of the configuration files.
 Variables variables_of(const base::Settings& settings);
 
-/// Whether what is sent to this address can be read on the way: http, to another machine.
-bool is_readable_on_the_way(std::string_view url);
+/// Whether requests to this URL are unencrypted and leave this machine.
+bool is_unencrypted(std::string_view url);
 
-/// Throws Error{invalid_command} if keys cannot be sent there unread, and METAFLOW_ALLOW_PLAIN_HTTP does not allow
-/// that. `what`: "The S3 endpoint".
-void check_keys_may_go_to(std::string_view url, std::string_view what, const Variables& variables);
+/// Throws Error{invalid_command} if keys would be sent unencrypted over a network, unless METAFLOW_ALLOW_PLAIN_HTTP
+/// allows it. `what`: "The S3 endpoint".
+void check_keys_are_encrypted(std::string_view url, std::string_view what, const Variables& variables);
 
 }  // namespace metaflow::net

@@ -17,8 +17,8 @@ bool is_transient(const Response& response) {
       case Cause::timeout:
       case Cause::reset:
       case Cause::truncated: return true;
-      case Cause::other: return response.failure->may_have_arrived;  // else the request itself is wrong
-      case Cause::tls:                                               // a certificate does not get better
+      case Cause::other: return response.failure->may_have_arrived;  // else the request itself is invalid
+      case Cause::tls:                                               // a certificate stays invalid
       case Cause::sink:
       case Cause::body: return false;
     }
@@ -54,15 +54,15 @@ bool RetryBudget::take() {
 
 void RetryBudget::give_back() { tokens_ = std::min(tokens_ + 0.1, most_); }
 
-std::optional<std::int64_t> Retry::next_pause(std::optional<std::int64_t> server) {
+std::optional<std::int64_t> Retry::next_delay(std::optional<std::int64_t> server) {
   ++tries_;
   if (tries_ >= options_.tries || !budget_.take()) return std::nullopt;
-  const double limit = std::min(static_cast<double>(options_.longest_pause),
-                                static_cast<double>(options_.first_pause) * std::ldexp(1.0, std::min(tries_ - 1, 40)));
-  const auto pause = static_cast<std::int64_t>(limit * random_());
-  if (!server) return pause;
-  // What the server asked for, and a little more, so that not all come back at the same instant.
-  return std::min(*server, options_.longest_wait) + pause;
+  const double limit = std::min(static_cast<double>(options_.max_delay),
+                                static_cast<double>(options_.first_delay) * std::ldexp(1.0, std::min(tries_ - 1, 40)));
+  const auto delay = static_cast<std::int64_t>(limit * random_());
+  if (!server) return delay;
+  // The server's value plus a random delay, so that clients do not return all at once.
+  return std::min(*server, options_.max_retry_after) + delay;
 }
 
 std::function<double()> jitter() {

@@ -11,7 +11,7 @@ using testing::Optional;
 Response status(int code) { return {.status = code}; }
 Response failed(Cause cause) { return {.failure = Failure{.cause = cause}}; }
 
-TEST(Retry, WhatAnotherTryCanCure) {
+TEST(Retry, TransientFailures) {
   for (const int code : {429, 500, 502, 503, 504}) EXPECT_TRUE(is_transient(status(code))) << code;
   for (const int code : {200, 301, 400, 403, 404, 409, 412, 501}) EXPECT_FALSE(is_transient(status(code))) << code;
   for (const Cause cause : {Cause::resolve, Cause::connect, Cause::timeout, Cause::reset, Cause::truncated})
@@ -22,38 +22,38 @@ TEST(Retry, WhatAnotherTryCanCure) {
   EXPECT_TRUE(is_transient(cut_off));
 }
 
-TEST(Retry, PausesDoubleUpToALimit) {
+TEST(Retry, DelaysDoubleUpToALimit) {
   RetryBudget budget(100);
-  const RetryOptions options{.tries = 6, .first_pause = 100, .longest_pause = 500};
+  const RetryOptions options{.tries = 6, .first_delay = 100, .max_delay = 500};
   Retry retry(options, budget, [] { return 0.5; });
-  EXPECT_THAT(retry.next_pause(), Optional(50));
-  EXPECT_THAT(retry.next_pause(), Optional(100));
-  EXPECT_THAT(retry.next_pause(), Optional(200));
-  EXPECT_THAT(retry.next_pause(), Optional(250));
-  EXPECT_THAT(retry.next_pause(), Optional(250));
-  EXPECT_EQ(retry.next_pause(), std::nullopt) << "six tries in all";
+  EXPECT_THAT(retry.next_delay(), Optional(50));
+  EXPECT_THAT(retry.next_delay(), Optional(100));
+  EXPECT_THAT(retry.next_delay(), Optional(200));
+  EXPECT_THAT(retry.next_delay(), Optional(250));
+  EXPECT_THAT(retry.next_delay(), Optional(250));
+  EXPECT_EQ(retry.next_delay(), std::nullopt) << "six attempts in all";
 }
 
-TEST(Retry, TheServerMayAskForMore) {
+TEST(Retry, TheServerMayRequestALongerDelay) {
   RetryBudget budget(100);
-  const RetryOptions options{.first_pause = 100, .longest_wait = 10'000};
+  const RetryOptions options{.first_delay = 100, .max_retry_after = 10'000};
   Retry retry(options, budget, [] { return 0.5; });
-  EXPECT_THAT(retry.next_pause(7'000), Optional(7'050));
-  EXPECT_THAT(retry.next_pause(1'000'000'000), Optional(10'100));
+  EXPECT_THAT(retry.next_delay(7'000), Optional(7'050));
+  EXPECT_THAT(retry.next_delay(1'000'000'000), Optional(10'100));
 }
 
-TEST(Retry, ABudgetForAll) {
+TEST(Retry, ASharedBudget) {
   RetryBudget budget(2);
   const RetryOptions options{};
   auto random = [] { return 0.0; };
   Retry first(options, budget, random);
   Retry second(options, budget, random);
-  EXPECT_TRUE(first.next_pause());
-  EXPECT_TRUE(second.next_pause());
-  EXPECT_FALSE(first.next_pause());
+  EXPECT_TRUE(first.next_delay());
+  EXPECT_TRUE(second.next_delay());
+  EXPECT_FALSE(first.next_delay());
   for (int i = 0; i < 11; ++i) second.succeeded();
-  EXPECT_TRUE(first.next_pause());
-  EXPECT_FALSE(first.next_pause());
+  EXPECT_TRUE(first.next_delay());
+  EXPECT_FALSE(first.next_delay());
 }
 
 TEST(Retry, RetryAfter) {

@@ -1,12 +1,12 @@
-// Writing to a connection that the other side has closed must not end the process.
+// Prevents SIGPIPE when the peer has closed a connection.
 #pragma once
 
 #include <signal.h>
 
 namespace metaflow::net {
 
-/// Keeps SIGPIPE from this thread while it is there. (Ignoring it would be felt by the whole process, and by every
-/// child.)
+/// Suppresses SIGPIPE in this thread during its lifetime. (Ignoring the signal would affect the whole process and its
+/// children.)
 class WithoutSigpipe {
  public:
   WithoutSigpipe() {

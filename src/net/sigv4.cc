@@ -17,7 +17,7 @@ std::string scope_text(const SigningScope& scope) {
                      scope.service);
 }
 
-/// Without the blanks around it, and with one in the place of several.
+/// Trims the value and collapses runs of blanks.
 std::string canonical_value(std::string_view value) {
   std::string canonical;
   for (const char c : base::trim(value)) {
@@ -28,7 +28,7 @@ std::string canonical_value(std::string_view value) {
 
 std::string canonical_path(const AwsRequest& request, const SigningScope& scope) {
   const std::string path = base::percent_encode(request.path.empty() ? "/" : request.path, true);
-  // S3 signs what is sent, the others that encoded once more.
+  // S3 signs the path as sent, other services sign it encoded once more.
   return scope.service == "s3" ? path : base::percent_encode(path, true);
 }
 
@@ -76,7 +76,7 @@ std::string url_of(const AwsRequest& request, const std::string& query) {
 std::string encode_query(const Query& query) {
   std::vector<std::pair<std::string, std::string>> pairs;
   for (const auto& [name, value] : query) pairs.emplace_back(base::percent_encode(name), base::percent_encode(value));
-  // Sorted when encoded: the string that is sent is the one that is signed.
+  // Sorted after encoding, so that the query sent is the query signed.
   std::sort(pairs.begin(), pairs.end());
   std::string text;
   for (const auto& [name, value] : pairs) text += fmt::format("{}{}={}", text.empty() ? "" : "&", name, value);

@@ -80,7 +80,7 @@ void TestServer::serve(int fd, int connection) {
     const ssize_t count = ::recv(fd, chunk.data(), chunk.size(), 0);
     if (count <= 0) return false;
     buffer.append(chunk, 0, static_cast<std::size_t>(count));
-    return buffer[0] != '\x16';  // somebody wants TLS
+    return buffer[0] != '\x16';  // a TLS handshake
   };
   bool open = true;
   while (open) {

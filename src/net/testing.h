@@ -1,4 +1,4 @@
-// An HTTP server for tests, on a port of its own, that can misbehave.
+// An HTTP server for tests, on its own port, that can misbehave.
 #pragma once
 
 #include <atomic>
@@ -20,7 +20,7 @@ struct Received {
   std::string target;                          // "/path?query"
   std::map<std::string, std::string> headers;  // names in lower case
   std::string body;
-  int connection = 0;  // the how many-th
+  int connection = 0;  // number of the connection
 };
 
 struct Reply {
@@ -28,16 +28,16 @@ struct Reply {
   Headers headers{};  // Content-Length is added, unless there are `pieces`
   std::string body{};
   std::vector<std::string> pieces{};  // sent as chunks
-  /// Gives further pieces, until one is empty. May wait for them, of which the server does not know: what it waits for
-  /// has to end before the server.
+  /// Returns further pieces; an empty one is the last. May block; the test must unblock it before the server is
+  /// destroyed.
   std::function<std::string()> next{};
   std::chrono::milliseconds pause{0};             // before the answer, and between pieces
   std::size_t cut_off_after = std::string::npos;  // bytes of the body; then the connection is closed
-  bool reset = false;                             // the connection, instead of an answer
-  bool close = false;                             // the connection, after the answer
+  bool reset = false;                             // resets the connection instead of an answer
+  bool close = false;                             // closes the connection after the answer
 };
 
-/// Serves while it is there. The handler is called by one thread at a time.
+/// Serves during its lifetime. The handler is called by one thread at a time.
 class TestServer {
  public:
   explicit TestServer(std::function<Reply(const Received&)> handler);

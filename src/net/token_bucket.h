@@ -1,17 +1,16 @@
-// How many calls a client makes in a while.
+// Limits the rate of a client's calls.
 #pragma once
 
 #include <cstdint>
 
 namespace metaflow::net {
 
-/// `rate` tokens come in each second, up to `most` are kept. Time is given in microseconds, from any clock that does
-/// not go back.
+/// Gains `rate` tokens per second, up to `most`. Times are in microseconds, from any clock that never decreases.
 class TokenBucket {
  public:
   TokenBucket(double rate, double most) : rate_(rate), most_(most), tokens_(most) {}
 
-  /// Takes a token and gives back 0, or, if there is none, the microseconds until there is one.
+  /// Takes a token and returns 0; if there is none, returns the microseconds until there is one.
   std::int64_t take(std::int64_t now);
 
  private:

@@ -13,7 +13,7 @@ TEST(TokenBucket, BurstThenRate) {
   EXPECT_EQ(bucket.take(1'050'000), 50'000);
   EXPECT_EQ(bucket.take(1'100'000), 0);
   EXPECT_GT(bucket.take(1'100'000), 0);
-  // It does not save for ever.
+  // The number of saved tokens is limited.
   EXPECT_EQ(bucket.take(100'000'000), 0);
   EXPECT_EQ(bucket.take(100'000'000), 0);
   EXPECT_GT(bucket.take(100'000'000), 0);

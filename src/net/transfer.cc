@@ -18,14 +18,14 @@ namespace metaflow::net {
 
 namespace {
 
-// Both directions; less costs twice the processor time, more gains nothing.
+// For both directions; a smaller buffer doubles the CPU time, a larger one gains nothing.
 constexpr long kBufferSize = 256 * 1024;
-constexpr std::size_t kMostHeaders = 256 * 1024;  // bytes of an answer
+constexpr std::size_t kMaxHeaders = 256 * 1024;  // bytes of all headers of a response
 
 constexpr auto kQuickExit = static_cast<CURLoption>(CURLOPTTYPE_LONG + 322);  // CURLOPT_QUICK_EXIT
 
 curl_socket_t open_socket(void*, curlsocktype, curl_sockaddr* address) {
-  // Not for the tasks that are started meanwhile.
+  // Not inherited by tasks that are started meanwhile.
   return ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
@@ -94,8 +94,8 @@ Transfer::Transfer(const Curl& curl, CURL* easy, HttpClient::Id id, Request requ
   set(CURLOPT_PRIVATE, this);
   set(CURLOPT_ERRORBUFFER, error_.data());
   set(CURLOPT_NOSIGNAL, 1L);
-  // A transfer that ends while its host's name is looked up does not wait for the thread that does it.
-  curl_.easy_setopt(easy_, kQuickExit, 1L);  // from 7.87 on; older ones do not know it
+  // A transfer that ends during name resolution does not wait for the resolver's thread.
+  curl_.easy_setopt(easy_, kQuickExit, 1L);  // since 7.87; older versions reject it
   set(CURLOPT_OPENSOCKETFUNCTION, &open_socket);
   set(CURLOPT_TCP_KEEPALIVE, 1L);
   set(CURLOPT_BUFFERSIZE, kBufferSize);
@@ -107,7 +107,7 @@ Transfer::Transfer(const Curl& curl, CURL* easy, HttpClient::Id id, Request requ
   set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(request_.connect_timeout.count()));
   set(CURLOPT_TIMEOUT_MS, static_cast<long>(request_.total_timeout.count()));
   if (request_.idle_timeout.count() > 0) {
-    set(CURLOPT_LOW_SPEED_LIMIT, static_cast<long>(request_.slowest));
+    set(CURLOPT_LOW_SPEED_LIMIT, static_cast<long>(request_.min_speed));
     set(CURLOPT_LOW_SPEED_TIME, static_cast<long>((request_.idle_timeout.count() + 999) / 1000));
   }
   set(CURLOPT_HEADERFUNCTION, &Transfer::on_header);
@@ -147,7 +147,7 @@ void Transfer::set_url(const std::string& ca_file) {
   if (url.scheme == "https") {
     set_tls(ca_file);
     if (request_.tls && !request_.tls->server_name.empty() && request_.tls->server_name != url.host) {
-      // The connection and the Host header are the URL's, the rest is that of the other name.
+      // The connection and the Host header use the URL's host, TLS uses the other name.
       const std::string_view port = url.port.empty() ? std::string_view("443") : url.port;
       const std::string& name = request_.tls->server_name;
       connect_to_ = curl_.slist_append(nullptr, fmt::format("{}:{}:{}:{}", name, port, url.host, port).c_str());
@@ -195,7 +195,7 @@ void Transfer::set_body() {
     return;
   }
   if (request_.body) {
-    // Also for POST: as an upload it gets no Content-Type of libcurl's own.
+    // Also for POST: libcurl adds no Content-Type to an upload.
     set(CURLOPT_UPLOAD, 1L);
     set(CURLOPT_INFILESIZE_LARGE, static_cast<curl_off_t>(request_.body->size()));
     set(CURLOPT_READFUNCTION, &Transfer::on_read);
@@ -209,7 +209,7 @@ void Transfer::set_body() {
 void Transfer::set_headers() {
   auto append = [&](const std::string& line) { headers_ = curl_.slist_append(headers_, line.c_str()); };
   for (const auto& [name, value] : request_.headers) {
-    // A line end would let whoever chose the value add headers.
+    // A line break would allow a value to inject headers.
     if ((name + value).find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos) {
       setup_ = CURLE_BAD_FUNCTION_ARGUMENT;
       return;
@@ -237,13 +237,13 @@ std::size_t Transfer::on_header(char* data, std::size_t, std::size_t size, void*
 void Transfer::header_line(std::string_view line) {
   header_bytes_ += line.size();
   if (!answer_began_) answer_began_ = std::chrono::steady_clock::now();
-  check_pace();
-  if (header_bytes_ > kMostHeaders) throw std::runtime_error("its headers do not end");
+  check_duration();
+  if (header_bytes_ > kMaxHeaders) throw std::runtime_error("its headers exceed 256 KiB");
   if (line.starts_with("HTTP/")) {  // perhaps after a "100 Continue"
     response_.headers.clear();
     const std::size_t blank = std::min(line.find(' '), line.size());
     response_.status = std::atoi(std::string(line.substr(blank)).c_str());
-    if (response_.status < 200) answer_began_.reset();  // the request's body goes first, and may be long
+    if (response_.status < 200) answer_began_.reset();  // the request's body follows, and may be long
     return;
   }
   line = base::trim(line);
@@ -266,35 +266,36 @@ std::size_t Transfer::on_body(char* data, std::size_t, std::size_t size, void* s
   } catch (const std::exception& error) {
     transfer.sink_error_ = error.what();
     return size + 1;
-  } catch (...) {  // nothing may fly through libcurl
+  } catch (...) {  // exceptions must not cross libcurl
     transfer.sink_error_ = "an unknown exception";
     return size + 1;
   }
   return transfer.cancelled_ ? size + 1 : size;
 }
 
-void Transfer::check_pace() {
+void Transfer::check_duration() {
   const auto limit = request_.answer_timeout;
   const bool has_room = std::holds_alternative<MemorySink>(sink_) || std::holds_alternative<FileSink>(sink_);
   if (limit.count() == 0 || has_room || std::chrono::steady_clock::now() - *answer_began_ <= limit) return;
-  took_too_long_ = true;
+  timed_out_ = true;
   throw std::runtime_error(fmt::format("the answer did not end within {} seconds", limit.count() / 1000));
 }
 
 void Transfer::take(std::span<const std::byte> bytes) {
   const std::uint64_t at = response_.received;
   response_.received += bytes.size();
-  check_pace();
+  check_duration();
   if (auto* pieces = std::get_if<PieceSink>(&sink_)) {
     if (response_.received > request_.max_body)
-      throw std::runtime_error(fmt::format("more than {} bytes came", request_.max_body));
+      throw std::runtime_error(fmt::format("the body exceeds {} bytes", request_.max_body));
     (*pieces)(bytes);
   } else if (const auto* memory = std::get_if<MemorySink>(&sink_)) {
     if (response_.received > memory->memory.size())
-      throw std::runtime_error(fmt::format("more than {} bytes came", memory->memory.size()));
+      throw std::runtime_error(fmt::format("the body exceeds {} bytes", memory->memory.size()));
     std::memcpy(memory->memory.data() + at, bytes.data(), bytes.size());
   } else if (const auto* file = std::get_if<FileSink>(&sink_)) {
-    if (response_.received > file->limit) throw std::runtime_error(fmt::format("more than {} bytes came", file->limit));
+    if (response_.received > file->limit)
+      throw std::runtime_error(fmt::format("the body exceeds {} bytes", file->limit));
     std::uint64_t offset = file->offset + at;
     while (!bytes.empty()) {
       const ssize_t written = ::pwrite(file->fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
@@ -305,7 +306,7 @@ void Transfer::take(std::span<const std::byte> bytes) {
     }
   } else {
     if (response_.received > request_.max_body)
-      throw std::runtime_error(fmt::format("more than {} bytes came", request_.max_body));
+      throw std::runtime_error(fmt::format("the body exceeds {} bytes", request_.max_body));
     response_.body += base::as_text(bytes);
   }
 }
@@ -337,7 +338,7 @@ std::size_t Transfer::read(std::span<std::byte> into) {
                     static_cast<off_t>(request_.body->fd_offset + from));
   } while (count < 0 && errno == EINTR);
   if (count < 0) body_error_ = std::strerror(errno);
-  if (count == 0) body_error_ = "the file has become shorter";
+  if (count == 0) body_error_ = "the file was truncated";
   if (count <= 0) return 0;
   sent_ += static_cast<std::uint64_t>(count);
   return static_cast<std::size_t>(count);
@@ -352,9 +353,9 @@ int Transfer::on_seek(void* self, curl_off_t offset, int origin) {
 Response Transfer::result(CURLcode code) {
   if (setup_ != CURLE_OK) code = setup_;
   if (code == CURLE_OK) return std::move(response_);
-  Failure failure{.cause = took_too_long_ ? Cause::timeout : cause_of(code, response_.status >= 200)};
+  Failure failure{.cause = timed_out_ ? Cause::timeout : cause_of(code, response_.status >= 200)};
   std::string_view why = error_.data();
-  if ((failure.cause == Cause::sink || took_too_long_) && !sink_error_.empty()) why = sink_error_;
+  if ((failure.cause == Cause::sink || timed_out_) && !sink_error_.empty()) why = sink_error_;
   if (failure.cause == Cause::body && !body_error_.empty()) why = body_error_;
   if (why.empty()) why = curl_.easy_strerror(code);
   failure.text = fmt::format("{} {}: {}", request_.method, printable_url(request_.url), why);

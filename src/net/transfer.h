@@ -1,4 +1,4 @@
-// One HTTP transfer as libcurl sees it: the options of its handle, and what the callbacks move.
+// One HTTP transfer for libcurl: the options of its handle, and its callbacks.
 #pragma once
 
 #include <array>
@@ -8,10 +8,10 @@
 
 namespace metaflow::net {
 
-/// Of one client, and used by its thread alone.
+/// Belongs to one client, and is used by its thread only.
 class Transfer {
  public:
-  /// `easy` is new or reset; it stays the caller's. `ca_file`: for requests that name none; empty: libcurl's.
+  /// `easy` is new or reset; the caller owns it. `ca_file`: for requests without one; empty: libcurl's default.
   Transfer(const Curl& curl, CURL* easy, HttpClient::Id id, Request request, const std::string& ca_file, bool http2);
   ~Transfer();
   Transfer(const Transfer&) = delete;
@@ -19,16 +19,16 @@ class Transfer {
 
   CURL* easy() const { return easy_; }
   HttpClient::Id id() const { return id_; }
-  /// The transfer that a handle was set up for.
+  /// The transfer of a handle.
   static Transfer& of(const Curl& curl, CURL* easy);
 
-  /// Ends at the next chance.
+  /// Ends the transfer at the next callback.
   void cancel() { cancelled_ = true; }
   bool cancelled() const { return cancelled_; }
-  /// Whether the request could be understood; if not, it is over before it begins.
+  /// CURLE_OK if the request is valid; otherwise the transfer fails before it starts.
   CURLcode setup() const { return setup_; }
 
-  /// What came of it. Once.
+  /// The result. Call once.
   Response result(CURLcode code);
 
  private:
@@ -45,7 +45,7 @@ class Transfer {
   static int on_seek(void* self, curl_off_t offset, int origin);
   void header_line(std::string_view line);
   void take(std::span<const std::byte> bytes);
-  void check_pace();
+  void check_duration();
   std::size_t read(std::span<std::byte> into);
 
   const Curl& curl_;
@@ -58,9 +58,9 @@ class Transfer {
   std::string sink_error_;
   std::string body_error_;
   std::uint64_t sent_ = 0;
-  std::size_t header_bytes_ = 0;  // that came
+  std::size_t header_bytes_ = 0;  // received
   std::optional<std::chrono::steady_clock::time_point> answer_began_;
-  bool took_too_long_ = false;
+  bool timed_out_ = false;
   curl_slist* headers_ = nullptr;
   curl_slist* connect_to_ = nullptr;
   CURLcode setup_ = CURLE_OK;

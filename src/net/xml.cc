@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::size_t kDeepest = 32;
 
-/// Appends what "&name;" stands for; false if it is unknown.
+/// Appends the character of "&name;"; false if it is unknown.
 bool append_entity(std::string& text, std::string_view name) {
   constexpr std::pair<std::string_view, char> kNames[] = {
       {"amp", '&'}, {"lt", '<'}, {"gt", '>'}, {"quot", '"'}, {"apos", '\''}};
@@ -47,14 +47,14 @@ bool append_text(std::string& text, std::string_view raw) {
   return true;
 }
 
-/// The name at the front of a tag's inside.
+/// The name at the beginning of a tag's content.
 std::string_view tag_name(std::string_view inside) {
   std::string_view name = inside.substr(0, inside.find_first_of(" \t\r\n/"));
   if (const std::size_t colon = name.find(':'); colon != std::string_view::npos) name.remove_prefix(colon + 1);
   return name;
 }
 
-/// Where a tag that begins at 0 ends: at a '>' outside of quotes.
+/// The position of the '>' that ends the tag at position 0, ignoring quoted text.
 std::size_t end_of_tag(std::string_view text) {
   char quote = '\0';
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -119,7 +119,7 @@ std::optional<XmlElement> parse_xml(std::string_view text) {
       text.remove_prefix(end + 3);
       continue;
     }
-    if (text.starts_with("<!")) return std::nullopt;  // a DTD: nothing that we ask for has one
+    if (text.starts_with("<!")) return std::nullopt;  // a DTD: AWS's responses have none
     const std::size_t end = end_of_tag(text);
     if (end == std::string_view::npos) return std::nullopt;
     const std::string_view inside = text.substr(1, end - 1);

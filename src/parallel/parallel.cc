@@ -37,7 +37,7 @@ Workers::~Workers() { active_ -= count_ - 1; }
 
 std::string describe_exception() {
   const std::type_info* type = abi::__cxa_current_exception_type();
-  const std::string name = type != nullptr ? base::demangle(type->name()) : "an exception that is not of C++";
+  const std::string name = type != nullptr ? base::demangle(type->name()) : "a non-C++ exception";
   try {
     throw;
   } catch (const Error& error) {

@@ -1,4 +1,4 @@
-// What threads and processes share.
+// The common part of the modes threads and processes.
 #pragma once
 
 #include <atomic>
@@ -7,8 +7,8 @@
 
 namespace metaflow::parallel {
 
-/// How many workers a call may have: what was asked for, at most one per item. Calls inside of items get what is left
-/// of the cores.
+/// The number of workers of a call: as requested, but at most one per item. Calls nested in items share the remaining
+/// cores.
 class Workers {
  public:
   Workers(std::size_t items, const parallel_options& options);
@@ -22,7 +22,7 @@ class Workers {
   static std::atomic<unsigned> active_;  // workers beyond the callers themselves
 };
 
-/// "std::runtime_error: boom" of the exception that is being handled.
+/// "std::runtime_error: boom" for the exception that is being handled.
 std::string describe_exception();
 
 }  // namespace metaflow::parallel

@@ -1,4 +1,4 @@
-// parallel_map as a user sees it, in both modes.
+// parallel_map from a user's point of view, in both modes.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sched.h>
@@ -58,7 +58,7 @@ ItemError failure_of(const std::function<void()>& call) {
   return {0, ""};
 }
 
-/// The machine has no more threads, or processes, from the N-th on.
+/// A machine that cannot start more threads or processes from the N-th one on.
 class ShortOfWorkers : public ParallelMap {
  protected:
   ~ShortOfWorkers() override { base::set_failure_point(""); }
@@ -70,7 +70,7 @@ class ShortOfWorkers : public ParallelMap {
 
 INSTANTIATE_TEST_SUITE_P(Modes, ShortOfWorkers, testing::Values(parallel_mode::threads, parallel_mode::processes));
 
-TEST_P(ShortOfWorkers, FewerDoTheWork) {
+TEST_P(ShortOfWorkers, FewerWorkersAreEnough) {
   std::vector<int> items(50);
   std::iota(items.begin(), items.end(), 0);
   for (const int number : {3, 2}) {
@@ -83,7 +83,7 @@ TEST_P(ShortOfWorkers, FewerDoTheWork) {
   }
 }
 
-TEST_P(ShortOfWorkers, WithoutOne) {
+TEST_P(ShortOfWorkers, NoWorkers) {
   const std::vector<int> items{1, 2, 3};
   from(1);
   if (GetParam() == parallel_mode::processes) {
@@ -108,7 +108,7 @@ TEST_P(ShortOfWorkers, WithoutOne) {
             1U);
 }
 
-TEST_P(ParallelMap, ResultsStandInTheOrderOfTheItems) {
+TEST_P(ParallelMap, ResultsAreInTheOrderOfTheItems) {
   const auto squares = parallel_map(
       range(1000), [](std::size_t i) { return i * i; }, options(4));
   ASSERT_EQ(squares.size(), 1000U);
@@ -133,7 +133,7 @@ TEST_P(ParallelMap, AnyRange) {
               ElementsAre(5, 10, 15));
 }
 
-TEST_P(ParallelMap, ItemsThatCanBeReadOnce) {
+TEST_P(ParallelMap, InputRanges) {
   struct Numbers {
     std::istringstream text{"3 4 5"};
     std::istream_iterator<int> begin() { return std::istream_iterator<int>(text); }
@@ -150,7 +150,7 @@ TEST_P(ParallelMap, AFunctionThatReturnsNothing) {
       range(100), [](std::size_t) {}, options());
 }
 
-TEST_P(ParallelMap, TheFailedItemIsNamed) {
+TEST_P(ParallelMap, TheFailedItemIsReported) {
   const auto error = failure_of([&] {
     parallel_map(
         range(50), [](std::size_t i) { return i == 7 ? throw std::out_of_range("no such row") : i; }, options(1));
@@ -172,7 +172,7 @@ TEST_P(ParallelMap, MayBeNested) {
   EXPECT_THAT(sums, ElementsAre(0, 45, 90, 135));
 }
 
-TEST_P(ParallelMap, UnorderedTellsEveryItemOnce) {
+TEST_P(ParallelMap, UnorderedReturnsEveryItemOnce) {
   std::map<std::size_t, std::string> all;
   for (auto& [index, text] : parallel_map_unordered(
            range(100, 200), [](std::size_t i) { return std::to_string(i); }, options()))
@@ -181,7 +181,7 @@ TEST_P(ParallelMap, UnorderedTellsEveryItemOnce) {
   EXPECT_EQ(all[42], "142");
 }
 
-TEST_P(ParallelMap, UnorderedMayBeLeftEarly) {
+TEST_P(ParallelMap, UnorderedMayBeStoppedEarly) {
   std::size_t seen = 0;
   for (auto& result : parallel_map_unordered(
            range(1'000'000), [](std::size_t i) { return i; }, options())) {
@@ -191,7 +191,7 @@ TEST_P(ParallelMap, UnorderedMayBeLeftEarly) {
   EXPECT_EQ(seen, 3U);
 }
 
-TEST_P(ParallelMap, UnorderedFailsLikeTheOther) {
+TEST_P(ParallelMap, UnorderedThrowsTheSameErrors) {
   const auto error = failure_of([&] {
     for (auto& result : parallel_map_unordered(
              range(10), [](std::size_t i) { return i == 3 ? throw std::runtime_error("three") : i; }, options()))
@@ -211,7 +211,7 @@ TEST(ParallelMapOnThreads, ItemsMayBeChanged) {
   EXPECT_THAT(values, ElementsAre(10, 20, 30));
 }
 
-TEST(ParallelMapOnThreads, ThePassedExceptionIsKept) {
+TEST(ParallelMapOnThreads, TheCauseIsKept) {
   struct Own {
     int code;
   };
@@ -276,7 +276,7 @@ TEST(ParallelMapOnThreads, NoMoreThreadsThanCpusByDefault) {
   EXPECT_LE(most, base::available_cpus());
 }
 
-TEST(ParallelMapInProcesses, ItemsHaveMemoryOfTheirOwn) {
+TEST(ParallelMapInProcesses, ItemsHavePrivateMemory) {
   std::vector<int> values{1, 2};
   parallel_map(
       values, [](int& value) { value = 0; }, kProcesses);
@@ -300,13 +300,13 @@ TEST(ParallelMapInProcesses, ResultsThatCannotBeSent) {
   }
 }
 
-/// Of this process; other tests may have left some that are about to end.
+/// The child processes of this process; those of other tests may still be ending.
 std::set<std::string> children() {
   const auto pids = base::split(base::read_file("/proc/thread-self/children").value().text(), ' ');
   return {pids.begin(), pids.end()};
 }
 
-TEST(ParallelMapInProcesses, NothingIsLeft) {
+TEST(ParallelMapInProcesses, NoChildIsLeft) {
   const auto children_before = children();
   const auto descriptors = [] { return base::list_directory("/proc/self/fd").size(); };
   const std::size_t before = descriptors();
@@ -330,7 +330,7 @@ struct Crash {
 
 class CrashingItem : public testing::TestWithParam<Crash> {};
 
-TEST_P(CrashingItem, FailsTheCallAndIsNamed) {
+TEST_P(CrashingItem, FailsTheCallAndIsReported) {
   const auto children_before = children();
   const auto error = failure_of([] {
     parallel_map(
@@ -349,10 +349,10 @@ TEST_P(CrashingItem, FailsTheCallAndIsNamed) {
 INSTANTIATE_TEST_SUITE_P(Kinds, CrashingItem,
                          testing::Values(Crash{"killed", [] { ::raise(SIGKILL); }, "SIGKILL"},
                                          Crash{"terminated", [] { ::raise(SIGTERM); }, "SIGTERM"},
-                                         Crash{"exits", [] { ::_exit(3); }, "status 3"}),
+                                         Crash{"exits", [] { ::_exit(3); }, "exit code 3"}),
                          [](const auto& crash) { return std::string(crash.param.name); });
 
-TEST(Range, IsThatOfPython) {
+TEST(Range, MatchesPython) {
   const auto numbers = [](range r) { return std::vector<std::size_t>(r.begin(), r.end()); };
   EXPECT_THAT(numbers(range(3)), ElementsAre(0, 1, 2));
   EXPECT_THAT(numbers(range(2, 10, 3)), ElementsAre(2, 5, 8));

@@ -31,20 +31,20 @@ using parallel::Workers;
 
 constexpr std::size_t kIdle = SIZE_MAX;
 
-/// What a worker says about an item through its pipe. Small enough to be written at once.
+/// A worker's message about an item. Small enough for one atomic write to its pipe.
 struct Message {
   std::uint64_t item;
   std::uint64_t failed;
-  std::uint64_t offset;  // of the payload, or the words of the failure, in the worker's memory file
+  std::uint64_t offset;  // of the payload or of the error text, in the worker's memory file
   std::uint64_t size;
 };
 
-/// The part of memory that all processes of a call share.
+/// The memory shared by all processes of a call.
 struct Shared {
   std::atomic<std::size_t> next;
   std::atomic<bool> stop;
 };
-/// Behind it, per worker: the item it works on.
+/// After it, per worker: the item it works on.
 using CurrentItem = std::atomic<std::size_t>;
 
 struct Worker {
@@ -67,7 +67,7 @@ class ProcessRun : public ParallelRun {
     for (unsigned w = 0; w < workers_.size(); ++w) {
       try {
         start(w);
-      } catch (const Error&) {  // of what processes need, this machine has no more
+      } catch (const Error&) {  // a resource of the machine is exhausted
         workers_.resize(w);
         if (w == 0) throw;
       }
@@ -79,24 +79,24 @@ class ProcessRun : public ParallelRun {
   }
 
   std::optional<std::size_t> next() override {
-    if (told_ == count_) {
+    if (returned_ == count_) {
       stop();
       return std::nullopt;
     }
     while (true) {
       std::vector<pollfd> waiting;
-      std::vector<unsigned> who;
+      std::vector<unsigned> workers;
       for (unsigned w = 0; w < workers_.size(); ++w) {
         if (!workers_[w].pipe) continue;
         waiting.push_back({workers_[w].pipe.get(), POLLIN, 0});
-        who.push_back(w);
+        workers.push_back(w);
       }
       if (waiting.empty()) throw Error(ErrorCode::internal, "parallel_map: the workers ended before the items");
       if (::poll(waiting.data(), waiting.size(), -1) < 0 && errno != EINTR)
         base::throw_errno("wait for", "child processes", errno);
       for (std::size_t i = 0; i < waiting.size(); ++i) {
         if ((waiting[i].revents & (POLLIN | POLLHUP | POLLERR)) == 0) continue;
-        if (const auto item = hear(who[i])) return item;
+        if (const auto item = receive_message(workers[i])) return item;
       }
     }
   }
@@ -111,13 +111,13 @@ class ProcessRun : public ParallelRun {
     base::Fd writer(ends[1]);
     worker.results.reset(::memfd_create("parallel_map", MFD_CLOEXEC));
     if (!worker.results) base::throw_errno("create", "a memory file", errno);
-    std::fflush(nullptr);  // else both processes write what is buffered
+    std::fflush(nullptr);  // else both processes would write the buffered text
     const pid_t parent = ::getpid();
     worker.pid = ::fork();
     if (worker.pid < 0) base::throw_errno("fork", "a child process", errno);
     if (worker.pid > 0) return;
 
-    // The child: dies with its parent, ends without running anybody's destructors.
+    // The child: dies with its parent, and exits without running destructors.
     base::die_with_parent(parent);
     for (Worker& other : workers_) other.pipe.reset();
     work(w, writer.get());
@@ -162,13 +162,13 @@ class ProcessRun : public ParallelRun {
       current_[w].store(kIdle);
       const auto written = ::write(pipe, &message, sizeof message);
       if (written != static_cast<ssize_t>(sizeof message) || message.failed != 0) return;
-      // The next result begins on a page of its own, so that it can be mapped.
+      // The next result begins on a page boundary, so that it can be mapped.
       offset = (offset + message.size + 4095) / 4096 * 4096;
     }
   }
 
-  /// What a worker has to say: an item that is done, or the end.
-  std::optional<std::size_t> hear(unsigned w) {
+  /// Receives a worker's message: an item that is done, or the end.
+  std::optional<std::size_t> receive_message(unsigned w) {
     Worker& worker = workers_[w];
     Message message{};
     std::size_t got = 0;
@@ -193,7 +193,7 @@ class ProcessRun : public ParallelRun {
       stop();
       throw;
     }
-    ++told_;
+    ++returned_;
     return message.item;
   }
 
@@ -207,7 +207,7 @@ class ProcessRun : public ParallelRun {
     return base::SharedBytes({static_cast<const std::byte*>(memory), size}, std::move(owner));
   }
 
-  /// A worker has closed its pipe: because it has nothing to do any more, or because it died.
+  /// Called when a worker has closed its pipe: it has finished or died.
   void ended(unsigned w) {
     Worker& worker = workers_[w];
     worker.pipe.reset();
@@ -220,7 +220,7 @@ class ProcessRun : public ParallelRun {
     stop();
     const std::string how = WIFSIGNALED(status)
                                 ? "its process was killed by " + base::signal_name(WTERMSIG(status))
-                                : fmt::format("its process ended with exit status {}", WEXITSTATUS(status));
+                                : fmt::format("its process ended with exit code {}", WEXITSTATUS(status));
     if (item == kIdle) throw Error(ErrorCode::item_failure, "parallel_map: between two items, " + how);
     throw ItemError(item, how);
   }
@@ -247,7 +247,7 @@ class ProcessRun : public ParallelRun {
   CurrentItem* current_ = nullptr;
   std::size_t shared_size_ = 0;
   std::vector<Worker> workers_;
-  std::size_t told_ = 0;
+  std::size_t returned_ = 0;
 };
 
 }  // namespace

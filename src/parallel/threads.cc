@@ -18,7 +18,7 @@ using parallel::Workers;
 /// The failure with the lowest index.
 class FirstFailure {
  public:
-  /// From within a handler.
+  /// Called from an exception handler.
   void note(std::size_t item) {
     const MutexLock lock(mutex_);
     if (item >= item_) return;
@@ -28,7 +28,7 @@ class FirstFailure {
     failed_ = true;
   }
   bool failed() const { return failed_.load(std::memory_order_relaxed); }
-  /// If there is one.
+  /// Throws the failure, which must exist.
   [[noreturn]] void rethrow() {
     const MutexLock lock(mutex_);
     throw ItemError(item_, why_, cause_);
@@ -42,7 +42,7 @@ class FirstFailure {
   std::exception_ptr cause_ MF_GUARDED_BY(mutex_);
 };
 
-/// Items are worked on in the background, a few ahead of who asks for them.
+/// Processes items in the background, a few ahead of the caller.
 class ThreadRun : public ParallelRun {
  public:
   ThreadRun(std::size_t count, const parallel_options& options, void* context, CallItem call)
@@ -58,7 +58,7 @@ class ThreadRun : public ParallelRun {
   std::optional<std::size_t> next() override {
     if (threads_.empty()) return work_here();
     MutexLock lock(mutex_);
-    if (told_ == count_) return std::nullopt;
+    if (returned_ == count_) return std::nullopt;
     while (done_.empty() && !failure_.failed()) changed_.wait(mutex_);
     if (failure_.failed()) {
       lock.unlock();
@@ -67,20 +67,20 @@ class ThreadRun : public ParallelRun {
     }
     const std::size_t item = done_.front();
     done_.pop_front();
-    ++told_;
+    ++returned_;
     lock.unlock();
     changed_.notify_all();
     return item;
   }
 
  private:
-  /// Where no thread can be had.
+  /// Runs items on this thread when no thread can be started.
   std::optional<std::size_t> work_here() {
     std::size_t item = 0;
     {
       const MutexLock lock(mutex_);
-      if (told_ == count_) return std::nullopt;
-      item = told_++;
+      if (returned_ == count_) return std::nullopt;
+      item = returned_++;
     }
     try {
       call_(context_, item);
@@ -96,7 +96,7 @@ class ThreadRun : public ParallelRun {
       std::size_t item = 0;
       {
         MutexLock lock(mutex_);
-        while (!stopped_ && begun_ != count_ && begun_ >= told_ + ahead_) changed_.wait(mutex_);
+        while (!stopped_ && begun_ != count_ && begun_ >= returned_ + ahead_) changed_.wait(mutex_);
         if (stopped_ || begun_ == count_ || failure_.failed()) return;
         item = begun_++;
       }
@@ -120,7 +120,7 @@ class ThreadRun : public ParallelRun {
       stopped_ = true;
     }
     changed_.notify_all();
-    threads_.clear();  // joins
+    threads_.clear();  // joins them
   }
 
   const std::size_t count_;
@@ -132,7 +132,7 @@ class ThreadRun : public ParallelRun {
   base::Condition changed_;
   std::deque<std::size_t> done_ MF_GUARDED_BY(mutex_);
   std::size_t begun_ MF_GUARDED_BY(mutex_) = 0;
-  std::size_t told_ MF_GUARDED_BY(mutex_) = 0;
+  std::size_t returned_ MF_GUARDED_BY(mutex_) = 0;
   bool stopped_ MF_GUARDED_BY(mutex_) = false;
   FirstFailure failure_;
   std::vector<std::jthread> threads_;

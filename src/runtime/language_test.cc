@@ -58,7 +58,7 @@ TEST_F(LanguageTest, AGraphNeedsNoMoreThanADescription) {
 
 TEST_F(LanguageTest, AGraphThatIsNotSoundIsRefused) {
   flow_.steps[2].targets = {4};
-  EXPECT_THAT(refused(ErrorCode::invalid_flow, [&] { graph::Graph(flow_, table_); }), HasSubstr("is not sound"));
+  EXPECT_THAT(refused(ErrorCode::invalid_flow, [&] { graph::Graph(flow_, table_); }), HasSubstr("is invalid (problem"));
 }
 
 // --- parameters

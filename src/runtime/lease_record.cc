@@ -38,7 +38,7 @@ class SystemProcessTable : public ProcessTable {
     self.boot = first_line("/proc/sys/kernel/random/boot_id");
     self.pid_space = link_target("/proc/self/ns/pid");
     self.pid = ::getpid();
-    self.pid_began = base::start_of_process(::getpid());
+    self.pid_began = base::process_start_time(::getpid());
     return self;
   }
   base::ProcessState state_of(const LeaseHolder& holder) override {

@@ -119,7 +119,7 @@ void Journal::flush() {
 }
 
 std::optional<RunHistory> read_journal(const std::string& path, const std::string& run) {
-  const auto bytes = base::read_plain_file(path, base::kMostOfLog);
+  const auto bytes = base::read_plain_file(path, base::kMaxLogSize);
   if (!bytes) return std::nullopt;
   return parse_journal(bytes->text(), run);
 }

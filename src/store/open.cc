@@ -21,7 +21,7 @@ std::unique_ptr<Storage> open_s3(const std::string& root, bool impatient = false
   S3Options options = s3_options(settings, config);
   if (impatient) {
     options.retry.tries = 2;
-    options.retry.longest_wait = 2'000'000;
+    options.retry.max_retry_after = 2'000'000;
   }
   return std::make_unique<S3Storage>(root, std::move(options), std::move(config));
 }

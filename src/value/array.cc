@@ -20,8 +20,7 @@ namespace metaflow::detail {
 namespace {
 
 constexpr std::size_t kAlignment = 64;
-constexpr std::size_t kMapFrom =
-    1U << 20;  // larger blocks come from mmap: zeroed by the kernel page by page when touched
+constexpr std::size_t kMapFrom = 1U << 20;  // larger blocks come from mmap: the kernel zeroes each page on first use
 
 std::string shape_text(std::span<const std::size_t> shape) {
   std::string text = "(";
@@ -47,7 +46,7 @@ std::shared_ptr<void> allocate(std::size_t bytes) {
   }
   void* memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) {
-    // Let operator new fail in its own words (and call the new-handler).
+    // Let operator new report the failure (and call the new-handler).
     return {::operator new(bytes, std::align_val_t{kAlignment}),
             [](void* p) { ::operator delete(p, std::align_val_t{kAlignment}); }};
   }
@@ -65,7 +64,7 @@ void throw_bad_shape(std::span<const std::size_t> shape, std::size_t elements) {
 
 void throw_out_of_range(std::span<const std::size_t> shape, std::span<const std::size_t> index) {
   throw Error(ErrorCode::invalid_value,
-              fmt::format("Index {} of an array of shape {}", shape_text(index), shape_text(shape)));
+              fmt::format("Index {} is out of range for an array of shape {}", shape_text(index), shape_text(shape)));
 }
 
 std::shared_ptr<ArrayData> ArrayData::refer_to(std::shared_ptr<const StoredValue> stored) {
@@ -118,11 +117,11 @@ ArrayData::~ArrayData() {
 
 std::shared_ptr<ArrayData> ArrayData::on_disk(char type, std::vector<std::size_t> shape, std::size_t item_size) {
   const std::size_t bytes = byte_count(shape, item_size);
-  // The file is the payload as it will be stored: what the pickle has before the elements, the elements, what it has
+  // The file is the payload as it will be stored: the part of the pickle before the elements, the elements, the part
   // after them.
   Pickler pickler{ValuesOutlive{}};
   const std::byte* nowhere =
-      reinterpret_cast<const std::byte*>(kAlignment);  // never read: only its place in the payload matters
+      reinterpret_cast<const std::byte*>(kAlignment);  // never read: only its position in the payload matters
   pickler.array(type, item_size, shape, {nowhere, bytes});
   pickler.finish();
   const std::size_t total = pickler.size();
@@ -164,7 +163,7 @@ void ArrayData::assign(const Value& value, const Place& place, char type, std::s
     const auto elements = value.array().bytes;
     const std::size_t alignment = type == 'c' ? item_size / 2 : item_size;
     const auto* source = ValueBuilder::array_of(value)->source;
-    // The payload itself where that can be had: who alone holds a mapped file may write to it, see make_writable().
+    // Keep the payload itself if possible: the only owner of a mapped file may write to it, see make_writable().
     if (source != nullptr) memory = source->owner();
     if (memory != nullptr && reinterpret_cast<std::uintptr_t>(elements.data()) % alignment == 0) {
       shape_ = std::move(shape);
@@ -189,7 +188,7 @@ void ArrayData::assign(const Value& value, const Place& place, char type, std::s
 std::byte* ArrayData::writable(std::shared_ptr<ArrayData>& data) {
   ArrayData& current = *data;
   if (data.use_count() == 1) {
-    if (current.base_ != nullptr && current.base_.use_count() == 1) {  // whose shape this was is gone
+    if (current.base_ != nullptr && current.base_.use_count() == 1) {  // the reshaped array no longer exists
       current.data_ = writable(current.base_);
       return current.data_;
     }
@@ -207,7 +206,7 @@ std::byte* ArrayData::writable(std::shared_ptr<ArrayData>& data) {
 
 bool ArrayData::make_writable() {
   if (bytes_ < kMapFrom || owner_.use_count() != 1) return false;
-  // A private mapping of a stored file: let the kernel copy the pages that are written to.
+  // A private mapping of a stored file: the kernel copies the pages that are written.
   const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
   const auto begin = reinterpret_cast<std::uintptr_t>(data_) / page * page;
   const auto end = reinterpret_cast<std::uintptr_t>(data_) + bytes_;

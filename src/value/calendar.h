@@ -1,4 +1,4 @@
-// Dates: microseconds since 1970 and back, in the proleptic Gregorian calendar, UTC.
+// Conversion between dates and microseconds since 1970, in the proleptic Gregorian calendar, UTC.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// Every type that <metaflow/codec.h> lists, out to a payload and back.
+// Round trips of every type that <metaflow/codec.h> lists.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -59,7 +59,7 @@ struct Letter {
 
 enum class Mood { calm, wild };
 
-/// A container that makes its items while it is walked.
+/// A container that creates its items during iteration.
 template <class Container>
 struct Made : Container {
   using Container::Container;
@@ -74,7 +74,7 @@ struct Made : Container {
   iterator end() const { return {Container::end()}; }
 };
 
-/// A payload of which everything was written before it is looked at, from a value that outlives it.
+/// The payload of a value that outlives it, assembled after everything was written.
 template <class T>
 std::string stored(const T& value) {
   metaflow::detail::Pickler pickler{metaflow::detail::ValuesOutlive{}};
@@ -180,7 +180,7 @@ TEST(Codec, Texts) {
   expect_round_trips<std::filesystem::path>({"", "/a/b c/\xc3\xa9", "relative"});
 }
 
-TEST(Codec, TextThatIsNotUtf8IsRefused) {
+TEST(Codec, InvalidUtf8IsRejected) {
   const Error error = error_of([] { pickled(std::string("ab\xff")); });
   EXPECT_EQ(error.code(), ErrorCode::invalid_value);
   EXPECT_EQ(error.message(), "This text is not UTF-8: byte 2 of 3 is 0xff");
@@ -235,7 +235,7 @@ TEST(Codec, EveryKindOfMapAndSet) {
   expect_round_trips<std::map<std::pair<int, std::string>, int>>({{{{1, "a"}, 2}}});
 }
 
-TEST(Codec, ItemsThatAreMadeWhileAContainerIsWalkedAreCopied) {
+TEST(Codec, ItemsCreatedDuringIterationAreCopied) {
   const std::string a(20'000, 'a');
   const std::string b(20'000, 'b');
   const Made<std::deque<std::string>> list{a, b, a};
@@ -246,7 +246,7 @@ TEST(Codec, ItemsThatAreMadeWhileAContainerIsWalkedAreCopied) {
   EXPECT_EQ(stored(map), stored(std::map<std::string, std::string>{{a, b}, {b, a}}));
 }
 
-TEST(Codec, WhatACodecSavesIsCopied) {
+TEST(Codec, ResultsOfCodecsAreCopied) {
   const std::vector<Letter> letters{Letter(std::string(20'000, 'a')), Letter(std::string(20'000, 'b'))};
   EXPECT_EQ(read(stored(letters)).as<std::vector<Letter>>(), letters);
 }
@@ -280,13 +280,13 @@ TEST(Codec, Variants) {
   EXPECT_TRUE(read(pickled(Any())).root().is_none());
 }
 
-TEST(Codec, VariantsTakeWhatFitsInto) {
+TEST(Codec, VariantsAcceptConvertibleValues) {
   using Number = std::variant<double, std::string>;
-  EXPECT_EQ(read(pickled(3)).as<Number>(), Number(3.0));  // an int, where only a float is wanted
+  EXPECT_EQ(read(pickled(3)).as<Number>(), Number(3.0));  // an int, where only a float is expected
   using Path = std::variant<std::string, std::vector<double>>;
   EXPECT_EQ(read(pickled(std::tuple(1.0, 2.0))).as<Path>(), Path(std::vector{1.0, 2.0}));
   EXPECT_EQ(read(pickled(Array<double>{1, 2})).as<Path>(), Path(std::vector{1.0, 2.0}));
-  EXPECT_THAT(misfit<Number>(read(pickled(true)).root()), testing::HasSubstr("any alternative of the variant"));
+  EXPECT_THAT(mismatch<Number>(read(pickled(true)).root()), testing::HasSubstr("any alternative of the variant"));
 }
 
 TEST(Codec, Structs) {
@@ -312,19 +312,19 @@ TEST(Codec, TypesOfTheUser) {
   EXPECT_EQ(read(pickled(Mood::wild)).as<std::string>(), "wild");
 }
 
-TEST(Codec, WhatAUserConvertsIsCopiedIntoThePayload) {
+TEST(Codec, TemporariesOfCodecsAreCopied) {
   // save() returns a temporary; the payload must not refer to it, however long it is.
   const std::vector<Letter> letters{Letter(std::string(100'000, 'a')), Letter(std::string(50'000, 'b'))};
   EXPECT_EQ(round_trip(letters), letters);
 }
 
-TEST(Codec, NumbersAreReadAsWiderOnes) {
+TEST(Codec, NumbersAreReadAsWiderTypes) {
   EXPECT_EQ(read(pickled(true)).as<int>(), 1);
   EXPECT_EQ(read(pickled(7)).as<double>(), 7.0);
   EXPECT_EQ(read(pickled(7)).as<std::uint8_t>(), 7);
   EXPECT_EQ(read(pickled(7)).as<std::complex<double>>(), std::complex<double>(7));
   EXPECT_EQ(read(pickled(2.5)).as<std::complex<double>>(), std::complex<double>(2.5));
-  EXPECT_EQ(read(pickled(0.1)).as<float>(), 0.1F);  // to the nearest
+  EXPECT_EQ(read(pickled(0.1)).as<float>(), 0.1F);  // rounded to the nearest
   EXPECT_EQ(read(pickled(std::vector{1, 2})).as<std::vector<double>>(), (std::vector{1.0, 2.0}));
   EXPECT_EQ(read(pickled(std::vector{1, 2})).as<std::vector<short>>(), (std::vector<short>{1, 2}));
   EXPECT_EQ(read(pickled(std::vector{0.5, 2.0})).as<std::vector<float>>(), (std::vector<float>{0.5, 2.0}));
@@ -334,7 +334,7 @@ TEST(Codec, NumbersAreReadAsWiderOnes) {
   EXPECT_EQ((read(pickled(std::vector{1, 2})).as<std::pair<int, double>>()), (std::pair{1, 2.0}));
 }
 
-TEST(Codec, TypesOfPayloadsAreNamed) {
+TEST(Codec, PayloadsHaveTypeNames) {
   auto type = [](const auto& value) {
     detail::Pickler pickler;
     detail::encode(pickler, value);
@@ -377,7 +377,7 @@ TEST(Codec, ALazyIsAssignedLikeItsValue) {
   EXPECT_EQ(*number, 2.0);
 }
 
-// What has no counterpart in Python is no artifact.
+// Types without a counterpart in Python cannot be artifacts.
 static_assert(!detail::Storable<std::multimap<int, int>> && !detail::Storable<std::multiset<int>>);
 static_assert(!detail::Storable<int*> && !detail::Storable<const char*> && !detail::Storable<std::string_view>);
 static_assert(!detail::Storable<long double> && !detail::Storable<std::vector<long double>>);

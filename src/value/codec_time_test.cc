@@ -1,4 +1,4 @@
-// Durations and points in time, out to a payload and back.
+// Round trips of durations and points in time.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -41,7 +41,7 @@ TEST(CodecOfTimes, DurationsBeyondPython) {
   EXPECT_EQ(round_trip(Thirds(3)), Thirds(3));
   using Attoseconds = duration<std::int64_t, std::atto>;
   EXPECT_EQ(round_trip(Attoseconds(2'000'000'000)), Attoseconds(2'000'000'000));
-  EXPECT_THAT(misfit<Attoseconds>(read(pickled(hours(1'000'000))).root()), testing::HasSubstr("beyond the range"));
+  EXPECT_THAT(mismatch<Attoseconds>(read(pickled(hours(1'000'000))).root()), testing::HasSubstr("beyond the range"));
 }
 
 TEST(CodecOfTimes, PointsInTime) {
@@ -50,17 +50,17 @@ TEST(CodecOfTimes, PointsInTime) {
   const auto year = [](int y) { return Micro(sys_days(std::chrono::year(y) / 1 / 1)); };
   expect_times_round_trip<Micro>(
       {Micro(), Micro(microseconds(-1)), year(1), year(9999), Micro(microseconds(1'700'000'000'123'456))});
-  // A datetime has whole microseconds; what is below is dropped.
+  // A datetime has whole microseconds; the rest is dropped.
   EXPECT_EQ(round_trip(system_clock::time_point(1'999ns)), system_clock::time_point(1us));
   EXPECT_EQ(round_trip(system_clock::time_point(-1ns)), system_clock::time_point(-1us));
   expect_times_round_trip<sys_days>({sys_days(2024y / February / 29)});
   EXPECT_EQ(error_of([&] { pickled(year(10000)); }).code(), ErrorCode::invalid_value);
   EXPECT_EQ(error_of([&] { pickled(year(0)); }).code(), ErrorCode::invalid_value);
-  EXPECT_THAT(misfit<system_clock::time_point>(read(pickled(year(9999))).root()), testing::HasSubstr("range"));
-  EXPECT_THAT(misfit<sys_days>(read(pickled(Micro(microseconds(1)))).root()), testing::HasSubstr("ticks"));
+  EXPECT_THAT(mismatch<system_clock::time_point>(read(pickled(year(9999))).root()), testing::HasSubstr("range"));
+  EXPECT_THAT(mismatch<sys_days>(read(pickled(Micro(microseconds(1)))).root()), testing::HasSubstr("ticks"));
 }
 
-TEST(CodecOfTimes, ADurationIsPrintedAsPythonRoundsIt) {
+TEST(CodecOfTimes, DurationsArePrintedRoundedAsInPython) {
   auto text = [](std::int64_t nanoseconds) {
     return text_of(read(pickled(std::chrono::nanoseconds(nanoseconds))).root());
   };

@@ -1,4 +1,4 @@
-// The code for common types, so that not every flow compiles it anew; declared in <metaflow/codec.h>.
+// The code for common types, compiled once instead of in every flow; declared in <metaflow/codec.h>.
 #include <metaflow/codec.h>
 
 namespace metaflow::detail {

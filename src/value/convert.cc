@@ -1,4 +1,4 @@
-// The untyped half of <metaflow/codec.h>: what fits into what.
+// The untyped half of <metaflow/codec.h>: checked conversions.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -34,7 +34,7 @@ bool is_anonymous(const Place& place) { return place.outer == nullptr && place.n
 
 std::string show(const Value& value) { return repr(value, 60); }
 
-/// Everything below this container is about to be read.
+/// Checks the expansion of a container before everything below it is read.
 void check_size(const Value& value, const Place& place) {
   if (is_excessive(value)) {
     fail(place, fmt::format("{} contains itself, or parts of it millions of times: it cannot be read as a whole",
@@ -44,17 +44,17 @@ void check_size(const Value& value, const Place& place) {
 
 }  // namespace
 
-void throw_misfit(const Value& value, const Place& place, std::string_view wanted) {
+void throw_mismatch(const Value& value, const Place& place, std::string_view wanted) {
   fail(place, fmt::format("{} of type {} does not fit {}", show(value), python_type(value), wanted));
 }
 
 void throw_wrong_size(const Value& value, const Place& place, std::size_t wanted) {
-  fail(place, fmt::format("{} items where {} are wanted", value.size(), wanted));
+  fail(place, fmt::format("{} items instead of {}", value.size(), wanted));
 }
 
 bool boolean_from(const Value& given, const Place& place) {
   const Value value = scalar_of(given);
-  if (value.kind() != Kind::boolean) throw_misfit(value, place, "bool");
+  if (value.kind() != Kind::boolean) throw_mismatch(value, place, "bool");
   return value.boolean();
 }
 
@@ -62,7 +62,7 @@ std::int64_t integer_from(const Value& given, const Place& place, std::int64_t l
   const Value value = scalar_of(given);
   if (value.kind() == Kind::boolean) return value.boolean() ? 1 : 0;
   if (value.kind() == Kind::big_integer) fail(place, fmt::format("{} is beyond [{}, {}]", show(value), low, high));
-  if (value.kind() != Kind::integer) throw_misfit(value, place, "an integer");
+  if (value.kind() != Kind::integer) throw_mismatch(value, place, "an integer");
   if (value.integer() < low || value.integer() > high)
     fail(place, fmt::format("{} is beyond [{}, {}]", value.integer(), low, high));
   return value.integer();
@@ -72,7 +72,7 @@ std::uint64_t unsigned_from(const Value& given, const Place& place, std::uint64_
   const Value value = scalar_of(given);
   if (value.kind() == Kind::boolean) return value.boolean() ? 1 : 0;
   if (value.kind() != Kind::integer && value.kind() != Kind::big_integer)
-    throw_misfit(value, place, "an unsigned integer");
+    throw_mismatch(value, place, "an unsigned integer");
   const auto number = value.unsigned_integer();
   if (!number || *number > high) fail(place, fmt::format("{} is beyond [0, {}]", show(value), high));
   return *number;
@@ -91,7 +91,7 @@ double real_from(const Value& given, const Place& place, double largest) {
       if (largest < std::numeric_limits<double>::max() && static_cast<double>(static_cast<float>(number)) != number)
         fail(place, fmt::format("{} has no exact value as float", value.integer()));
       break;
-    default: throw_misfit(value, place, "a floating point number");
+    default: throw_mismatch(value, place, "a floating point number");
   }
   if (std::isfinite(number) && std::fabs(number) > largest)
     fail(place, fmt::format("{} is beyond the range of float", number));
@@ -115,16 +115,16 @@ void complex_from(const Value& given, const Place& place, double largest, double
 
 std::string_view text_from(const Value& given, const Place& place) {
   const Value value = scalar_of(given);
-  if (value.kind() != Kind::text) throw_misfit(value, place, "a text");
+  if (value.kind() != Kind::text) throw_mismatch(value, place, "a text");
   const std::string_view text = value.text();
   if (base::find_invalid_utf8(text) != std::string_view::npos)
-    fail(place, fmt::format("{} is not UTF-8: it has characters without meaning (lone surrogates)", show(value)));
+    fail(place, fmt::format("{} is not UTF-8: it has lone surrogates", show(value)));
   return text;
 }
 
 std::span<const std::byte> bytes_from(const Value& given, const Place& place) {
   const Value value = scalar_of(given);
-  if (value.kind() != Kind::bytes) throw_misfit(value, place, "bytes");
+  if (value.kind() != Kind::bytes) throw_mismatch(value, place, "bytes");
   return value.bytes();
 }
 
@@ -145,25 +145,25 @@ void Convert<std::vector<std::byte>>::decode(const Value& value, const Place& pl
 std::size_t sequence_from(const Value& value, const Place& place) {
   const bool sequence = value.kind() == Kind::list || value.kind() == Kind::tuple ||
                         (value.kind() == Kind::array && !value.shape().empty());
-  if (!sequence) throw_misfit(value, place, "a list");
+  if (!sequence) throw_mismatch(value, place, "a list");
   check_size(value, place);
   return value.size();
 }
 
 std::size_t set_from(const Value& value, const Place& place) {
-  if (value.kind() != Kind::set) throw_misfit(value, place, "a set");
+  if (value.kind() != Kind::set) throw_mismatch(value, place, "a set");
   check_size(value, place);
   return value.size();
 }
 
 std::size_t dict_from(const Value& value, const Place& place) {
-  if (value.kind() != Kind::dict) throw_misfit(value, place, "a dict");
+  if (value.kind() != Kind::dict) throw_mismatch(value, place, "a dict");
   check_size(value, place);
   return value.size();
 }
 
 void tuple_from(const Value& value, const Place& place, std::size_t size) {
-  if (value.kind() != Kind::tuple && value.kind() != Kind::list) throw_misfit(value, place, "a tuple");
+  if (value.kind() != Kind::tuple && value.kind() != Kind::list) throw_mismatch(value, place, "a tuple");
   check_size(value, place);
   if (value.size() != size) throw_wrong_size(value, place, size);
 }
@@ -208,20 +208,20 @@ void encode_struct(Pickler& out, const StructMember* members, void* const* addre
 
 namespace {
 
-// A struct with more members than the type would lose some of them.
-void refuse_others(const Value& value, const Place& place, const StructMember* members, std::size_t count) {
-  if (value.size() <= count) return;  // if one is missing, member_from says so
+// Rejects a struct with members that the type does not have: they would be lost.
+void reject_other_members(const Value& value, const Place& place, const StructMember* members, std::size_t count) {
+  if (value.size() <= count) return;  // member_from reports a missing member
   for (std::size_t i = 0; i < value.size(); ++i) {
     const Value key = value[i];
     const auto same = [&](const StructMember& member) { return member.name == key.text(); };
     if (key.kind() != Kind::text || std::none_of(members, members + count, same))
-      fail(place, fmt::format("{} has {}, which the struct has not", show(value), show(key)));
+      fail(place, fmt::format("{} has {}, which is not a member of the struct", show(value), show(key)));
   }
   fail(place, fmt::format("{} has a member more than once", show(value)));
 }
 
 Value member_from(const Value& value, const Place& place, std::string_view name, std::size_t index) {
-  // The members mostly stand in the order of their declaration.
+  // Members are usually in the order of their declaration.
   if (index < value.size()) {
     const Value key = value[index];
     if (key.kind() == Kind::text && key.text() == name) return value.mapped(index);
@@ -235,9 +235,9 @@ Value member_from(const Value& value, const Place& place, std::string_view name,
 
 void decode_struct(const Value& value, const Place& place, const StructMember* members, void* const* addresses,
                    std::size_t count) {
-  if (value.kind() != Kind::dict) throw_misfit(value, place, "a struct");
+  if (value.kind() != Kind::dict) throw_mismatch(value, place, "a struct");
   check_size(value, place);
-  refuse_others(value, place, members, count);
+  reject_other_members(value, place, members, count);
   for (std::size_t i = 0; i < count; ++i) {
     const std::string_view name = members[i].name;
     members[i].decode(addresses[i], member_from(value, place, name, i), Place{&place, name, 0});
@@ -286,12 +286,12 @@ void Convert<CaughtException>::encode(Pickler& out, const CaughtException& value
 }
 
 void Convert<CaughtException>::decode(const Value& value, const Place& place, CaughtException& into) {
-  if (value.kind() != Kind::object) throw_misfit(value, place, "a caught exception");
+  if (value.kind() != Kind::object) throw_mismatch(value, place, "a caught exception");
   for (const auto& [name, text] : {std::pair<const char*, std::string*>{"exception", &into.exception},
                                    {"type", &into.type},
                                    {"stacktrace", &into.stacktrace}}) {
     const auto found = value.find(name);
-    if (!found) throw_misfit(value, place, "a caught exception");
+    if (!found) throw_mismatch(value, place, "a caught exception");
     *text = found->is_none() ? std::string() : std::string(text_from(*found, Place{&place, name, 0}));
   }
 }
@@ -327,7 +327,7 @@ void put_nanoseconds(Pickler& out, Wide nanoseconds, bool time_point) {
 
 Wide nanoseconds_from(const Value& value, const Place& place, bool time_point) {
   if (value.kind() != (time_point ? Kind::datetime : Kind::timedelta))
-    throw_misfit(value, place, time_point ? "a point in time" : "a duration");
+    throw_mismatch(value, place, time_point ? "a point in time" : "a duration");
   return Wide{value.microseconds()} * 1000 + value.nanoseconds_below();
 }
 
@@ -337,7 +337,7 @@ void encode_ticks(Pickler& out, std::int64_t count, std::intmax_t num, std::intm
   Wide scaled = 0;
   if (__builtin_mul_overflow(Wide{count} * num, kNanosecondsPerSecond, &scaled)) throw_too_long();
   if (scaled % den != 0) {
-    throw Error(ErrorCode::invalid_value, "This duration is no whole number of nanoseconds",
+    throw Error(ErrorCode::invalid_value, "This duration is not a whole number of nanoseconds",
                 "Store its count() instead.");
   }
   put_nanoseconds(out, scaled / den, time_point);
@@ -356,7 +356,7 @@ std::int64_t integer_ticks_from(const Value& value, const Place& place, std::int
     fail(place, fmt::format("{} is beyond the range of the duration", show(value)));
   const Wide tick = kNanosecondsPerSecond * num;
   if (scaled % tick != 0)
-    fail(place, fmt::format("{} is no whole number of the duration's ticks of {}/{} s", show(value), num, den));
+    fail(place, fmt::format("{} is not a whole number of ticks of {}/{} s", show(value), num, den));
   const Wide count = scaled / tick;
   if (count < low || count > high) fail(place, fmt::format("{} is beyond the range of the duration", show(value)));
   return static_cast<std::int64_t>(count);

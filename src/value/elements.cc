@@ -18,7 +18,7 @@ void put(std::byte* at, T value) {
   std::memcpy(at, &value, sizeof(T));
 }
 
-/// Calls f with a value of the C++ type of such elements. Complex numbers are two of them.
+/// Calls f with a value of the C++ type of these elements. A complex number counts as two elements.
 template <class F>
 auto with_type(char type, std::size_t item_size, F f) {
   switch (type) {
@@ -42,7 +42,7 @@ auto with_type(char type, std::size_t item_size, F f) {
   }
 }
 
-/// One element as the type that is wanted; errors if it does not fit.
+/// Converts one element to the given type; throws if it does not fit.
 void convert_element(const Value& value, const Place& place, char type, std::size_t item_size, std::byte* at) {
   with_type(type, item_size, [&]<class T>(T) {
     if constexpr (std::is_same_v<T, bool>) {
@@ -65,7 +65,7 @@ void convert_element(const Value& value, const Place& place, char type, std::siz
   });
 }
 
-/// How many of the numbers, from the first on, can become a T without loss.
+/// Converts numbers to T until one would lose precision. Returns how many were converted.
 template <class T, class From>
 std::size_t convert_run(std::span<const From> numbers, std::byte* at) {
   std::size_t done = 0;
@@ -81,7 +81,7 @@ std::size_t convert_run(std::span<const From> numbers, std::byte* at) {
       converted = static_cast<T>(number);
     } else if constexpr (std::is_integral_v<From>) {
       constexpr From kExact =
-          From{1} << std::numeric_limits<T>::digits;  // up to here, all are; beyond, let others look
+          From{1} << std::numeric_limits<T>::digits;  // numbers up to here are exact; larger ones need a check
       if (number > kExact || number < -kExact) break;
       converted = static_cast<T>(number);
     } else {
@@ -93,7 +93,7 @@ std::size_t convert_run(std::span<const From> numbers, std::byte* at) {
   return done;
 }
 
-/// The numbers that a value has in one piece.
+/// Converts the numbers that a value stores contiguously.
 std::size_t convert_packed(const Value& value, char type, std::size_t item_size, std::byte* at) {
   if (type == 'c') return 0;
   return with_type(type, item_size, [&]<class T>(T) -> std::size_t {
@@ -127,7 +127,7 @@ std::vector<std::size_t> shape_from(const Value& value, const Place& place) {
     shape.push_back(sequence_from(level, place));
     if (level.size() == 0) break;
   }
-  if (shape.empty() && value.kind() != Kind::array) throw_misfit(value, place, "an array");
+  if (shape.empty() && value.kind() != Kind::array) throw_mismatch(value, place, "an array");
   return shape;
 }
 

@@ -10,7 +10,7 @@ namespace {
 
 constexpr int kMaxDepth = 200;
 
-/// `key`: it stands where Python wants something hashable.
+/// `key`: Python requires a hashable value here.
 void encode(detail::Pickler& out, const Value& value, int depth, bool key) {
   if (depth > kMaxDepth) throw Error(ErrorCode::invalid_value, "This value is nested too deeply to be written");
   if (detail::is_excessive(value)) {

@@ -1,4 +1,4 @@
-// Values back into pickles.
+// Writes values as pickles.
 #pragma once
 
 #include <metaflow/detail/pickler.h>
@@ -6,7 +6,7 @@
 
 namespace metaflow::value {
 
-/// Writes a value that was read from somewhere. It must live until the payload is stored.
+/// Writes a value that was read elsewhere. It must live until the payload is stored.
 void encode_value(detail::Pickler& out, const Value& value);
 
 }  // namespace metaflow::value

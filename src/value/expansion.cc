@@ -12,7 +12,7 @@ using detail::ValueBuilder;
 namespace {
 
 constexpr Expansion kUnknown = 0;
-constexpr Expansion kInProgress = 1;  // it is being measured: whoever meets it is inside of it
+constexpr Expansion kInProgress = 1;  // being measured: a reference to it is a cycle
 
 Expansion sum(Expansion a, Expansion b) {
   Expansion result = 0;
@@ -39,7 +39,7 @@ Value part(const Value& value, std::size_t i) {
   }
 }
 
-/// What the container itself counts.
+/// The expansion of the container itself, without its parts.
 Expansion own(const Value& value) {
   switch (value.kind()) {
     case Kind::list:
@@ -49,7 +49,7 @@ Expansion own(const Value& value) {
       return 2 + (node->packing == ListNode::Packing::values ? 0 : node->size);
     }
     case Kind::array: {
-      // Elements, and the rows, which are there also when they have none.
+      // The elements, and the rows, which exist even without elements.
       Expansion count = 2 + ValueBuilder::array_of(value)->view.bytes.size() / 16;
       Expansion rows = 1;
       for (std::size_t size : ValueBuilder::array_of(value)->view.shape) {
@@ -88,7 +88,7 @@ void measure_expansion(const Value& root, Expansion limit) {
     if (*counter != kUnknown) return *counter;
     *counter = kInProgress;
     open.push_back({value, 0, own(value)});
-    return 0;  // counted when it is left
+    return 0;  // added when the container is complete
   };
   enter(root);
   while (!open.empty()) {

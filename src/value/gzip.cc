@@ -23,7 +23,7 @@ base::SharedBytes gunzip(const base::SharedBytes& packed, std::uint64_t most) {
   auto too_large = [most] {
     throw Error(ErrorCode::data_store, fmt::format("A gzip blob unpacks to more than {} bytes", most));
   };
-  if (inflateInit2(&stream, 15 + 16) != Z_OK) fail("zlib does not start");  // 16: gzip header
+  if (inflateInit2(&stream, 15 + 16) != Z_OK) fail("zlib cannot be initialised");  // 16: gzip header
   struct End {
     z_stream* stream;
     ~End() { inflateEnd(stream); }
@@ -43,7 +43,7 @@ base::SharedBytes gunzip(const base::SharedBytes& packed, std::uint64_t most) {
     if (written > most) too_large();
     if (out.size() == written) {
       const std::uint64_t wanted = std::max<std::uint64_t>({out.size() * 2, packed.size() * 3, 4096});
-      out.resize(std::min(wanted, std::max(most, most + 1)));  // the one more shows that there is more
+      out.resize(std::min(wanted, std::max(most, most + 1)));  // one more byte detects a larger size
     }
     const std::size_t room = std::min(out.size() - written, kStep);
     stream.next_out = reinterpret_cast<Bytef*>(out.data() + written);
@@ -51,8 +51,8 @@ base::SharedBytes gunzip(const base::SharedBytes& packed, std::uint64_t most) {
     const int result = inflate(&stream, Z_NO_FLUSH);
     written += room - stream.avail_out;
     if (result == Z_STREAM_END) break;
-    if (result == Z_BUF_ERROR && stream.avail_in == 0 && input.empty()) fail("it is cut off");
-    if (result != Z_OK && result != Z_BUF_ERROR) fail(stream.msg != nullptr ? stream.msg : "it is no gzip data");
+    if (result == Z_BUF_ERROR && stream.avail_in == 0 && input.empty()) fail("it is truncated");
+    if (result != Z_OK && result != Z_BUF_ERROR) fail(stream.msg != nullptr ? stream.msg : "it is not gzip data");
   }
   if (written > most) too_large();
   out.resize(written);

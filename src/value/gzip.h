@@ -1,4 +1,4 @@
-// gzip, as Python's Metaflow packs its blobs.
+// gzip, the compression of blobs by Metaflow for Python.
 #pragma once
 
 #include <cstdint>
@@ -8,8 +8,8 @@
 namespace metaflow::value {
 
 bool is_gzip(std::span<const std::byte> bytes);
-/// Unpacks; throws Error{data_store} if it is damaged, or would be more than `most` bytes: a few packed ones can claim
-/// any number.
+/// Decompresses. Throws Error{data_store} if the data is damaged, or would expand to more than `most` bytes: a small
+/// file can expand to any size.
 base::SharedBytes gunzip(const base::SharedBytes& packed, std::uint64_t most);
 
 }  // namespace metaflow::value

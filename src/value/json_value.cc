@@ -51,7 +51,7 @@ Json convert(const Value& given, int depth) {
       return list;
     }
     case Kind::dict: {
-      // Straight into the members: operator[] would look for each key among all others.
+      // Append to the members directly: operator[] would search each key among all others.
       Json::Object object;
       for (std::size_t i = 0; i < value.size(); ++i)
         object.push_back({text_of(value[i]), convert(value.mapped(i), depth + 1)});

@@ -1,4 +1,4 @@
-// JSON and Values.
+// Conversion between JSON and Values.
 #pragma once
 
 #include <metaflow/detail/pickler.h>

@@ -28,7 +28,7 @@ void TreeHasher::hash(std::size_t begin, std::size_t end) {
     std::vector<std::span<const std::byte>> parts;
     for_each_piece(from, to, [&](std::span<const std::byte> part, std::uint64_t) { parts.push_back(part); });
     if (parts.size() == 1 && to - from == kChunk) {
-      // The chunk is contiguous; so may be the ones after it.
+      // Extend the run: the following chunks may be contiguous, too.
       std::uint64_t run = kChunk;
       for_each_piece(from, std::min(size_, end * kChunk), [&](std::span<const std::byte> part, std::uint64_t at) {
         if (at == from) run = part.size();
@@ -44,7 +44,7 @@ void TreeHasher::hash(std::size_t begin, std::size_t end) {
 }
 
 std::string TreeHasher::key() const {
-  // The words keep this apart from the SHA-1 of any payload: no pickle begins with them.
+  // The text distinguishes the key from the SHA-1 of any payload: no pickle begins with it.
   std::string header = "metaflow-cpp tree 1\n" + std::to_string(kChunk) + "\n" + std::to_string(size_) + "\n";
   std::vector<std::span<const std::byte>> parts{base::as_bytes(header)};
   for (const Digest& digest : digests_) parts.emplace_back(digest);

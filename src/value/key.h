@@ -1,4 +1,4 @@
-// The keys of blobs: 40 hex digits that stand for the content.
+// The keys of blobs: content addresses of 40 hex digits.
 #pragma once
 
 #include <cstddef>
@@ -11,8 +11,8 @@
 
 namespace metaflow::value {
 
-/// Payloads up to this size are addressed by their SHA-1, like Python's; larger ones by a tree, which all cores can
-/// work on.
+/// Payloads up to this size are addressed by their SHA-1, as in Python; larger ones by a hash tree, which can be
+/// computed on all cores.
 inline constexpr std::uint64_t kFlatLimit = 64ULL << 20;
 
 /// The leaves of the tree: chunks of this size, the last one shorter.
@@ -22,17 +22,17 @@ using Pieces = std::span<const std::span<const std::byte>>;
 
 std::uint64_t total_size(Pieces pieces);
 
-/// Computes the digests of the chunks of a large payload, any range of chunks at a time, from several threads.
+/// Computes the digests of the chunks of a large payload. Disjoint ranges of chunks may be hashed by several threads.
 class TreeHasher {
  public:
   explicit TreeHasher(Pieces pieces);
   std::size_t chunks() const { return digests_.size(); }
   /// Hashes chunks [begin, end).
   void hash(std::size_t begin, std::size_t end);
-  /// Bytes [begin, end) of the payload, piece by piece.
+  /// Calls f for the pieces of bytes [begin, end) of the payload.
   template <class F>
   void for_each_piece(std::uint64_t begin, std::uint64_t end, F f) const;
-  /// After all chunks: the key.
+  /// The key. Call after all chunks are hashed.
   std::string key() const;
 
  private:
@@ -41,7 +41,7 @@ class TreeHasher {
   std::vector<Digest> digests_;
 };
 
-/// The key of a payload of any size. Large ones are hashed by `threads` threads.
+/// The key of a payload of any size. Large payloads are hashed by `threads` threads.
 std::string key_of(Pieces pieces, unsigned threads = 1);
 
 template <class F>

@@ -9,11 +9,11 @@ namespace metaflow::detail {
 
 namespace {
 
-// Blocks from here on come from malloc, each its own, so that they can grow in place: realloc moves pages, not bytes.
+// Blocks of this size or more are separate mallocs, so that they can grow in place: realloc moves pages, not bytes.
 constexpr std::size_t kLarge = 64 * 1024;
 constexpr std::size_t kLargestChunk = 64 * 1024;
 
-// In front of a large block: which of Arena::blocks_ it is.
+// The index in Arena::blocks_, stored in front of a large block.
 constexpr std::size_t kHeader = 16;
 
 void* resized(void* block, std::size_t bytes) {
@@ -46,7 +46,7 @@ void* Arena::allocate_slow(std::size_t bytes) {
 void Arena::grow(void*& data, std::size_t& capacity, std::size_t used, std::size_t more) {
   const std::size_t needed = used + more;
   if (needed <= capacity) return;
-  // The first group often is the only one.
+  // Most containers have only one group of items.
   const std::size_t wanted = used == 0 ? needed : std::max(needed, used * 2);
   if (wanted < kLarge) {
     void* memory = allocate(wanted);
@@ -91,7 +91,7 @@ void Arena::append(ListNode& list, std::span<const Value> values) {
   using Packing = ListNode::Packing;
   if (values.empty()) return;
   const bool empty = list.size == 0;
-  if (empty) {  // nothing is there that would have to be kept
+  if (empty) {  // no values to keep
     list.capacity = 0;
     list.packing = all_of_kind(values, Kind::integer) ? Packing::integers
                    : all_of_kind(values, Kind::real)  ? Packing::reals
@@ -107,7 +107,7 @@ void Arena::append(ListNode& list, std::span<const Value> values) {
     for (const Value& value : values) *at++ = value.real();
     return;
   }
-  if (list.packing != Packing::values) {  // unpack what was there
+  if (list.packing != Packing::values) {  // unpack the existing values
     const ListNode packed = list;
     list = ListNode();
     Value* at = extend<Value>(list, packed.size);

@@ -1,4 +1,4 @@
-// What a Document consists of behind its Values.
+// The data structures of a Document.
 #pragma once
 
 #include <cstdint>
@@ -14,12 +14,12 @@
 
 namespace metaflow::detail {
 
-/// How many values there are in a container when it is written out, parts that are shared as often as they occur. Only
-/// counted where parts are shared (see expansion.h): else 0.
+/// The number of values in a container with every shared part counted as often as it occurs. Only computed if parts are
+/// shared (see expansion.h): else 0.
 using Expansion = std::uint64_t;
-inline constexpr Expansion kExcessive = UINT64_MAX;  // more than the size of the document justifies; also: endless
+inline constexpr Expansion kExcessive = UINT64_MAX;  // more than the size of the document justifies, or cyclic
 
-/// A list, tuple or set. Numbers of one kind are packed.
+/// A list, tuple or set. Numbers of one type are packed.
 struct ListNode {
   enum class Packing : std::uint8_t { values, integers, reals };
   Packing packing = Packing::values;
@@ -52,7 +52,7 @@ struct DictNode {
 struct ArrayNode {
   ArrayView view;
   std::span<const Value> texts;               // the elements of an array of texts, as UTF-8
-  const base::SharedBytes* source = nullptr;  // what view.bytes is part of; null: of the arena
+  const base::SharedBytes* source = nullptr;  // the owner of view.bytes; null: the arena
   mutable Expansion expansion = 0;
 };
 
@@ -64,7 +64,7 @@ struct ObjectNode {
   mutable Expansion expansion = 0;
 };
 
-/// Makes Values: the only code that knows their insides.
+/// Creates Values: the only code that knows their representation.
 struct ValueBuilder {
   static Value boolean(bool b);
   static Value integer(std::int64_t i);
@@ -87,7 +87,7 @@ struct ValueBuilder {
   static ObjectNode* object_of(const Value& value) { return const_cast<ObjectNode*>(value.object_); }
 };
 
-/// The memory of a Document. What it hands out never moves and lives as long as the Arena.
+/// The memory of a Document. Allocated memory never moves and lives as long as the Arena.
 class Arena {
  public:
   Arena() = default;
@@ -102,7 +102,7 @@ class Arena {
 
   void append(ListNode& list, std::span<const Value> values);
   void append(DictNode& dict, std::span<const Value> keys_and_values);
-  /// Room for more integers or reals at the end of a list that has none but those: where they go.
+  /// Reserves room for more integers or reals at the end of a list that has only those. Returns the room.
   template <class T>
   T* extend(ListNode& list, std::size_t count) {
     grow(list.data, list.capacity, list.size * sizeof(T), count * sizeof(T));
@@ -111,7 +111,7 @@ class Arena {
     return at;
   }
 
-  /// Copies.
+  /// Copies into the arena.
   std::string_view keep(std::string_view text);
   template <class T>
   std::span<const T> keep(std::span<const T> items) {
@@ -124,7 +124,7 @@ class Arena {
   base::SharedBytes source;
 
  private:
-  // Nodes are not destroyed: they own nothing.
+  // Nodes need no destructor: they own nothing.
   template <class T>
   T& make() {
     static_assert(std::is_trivially_destructible_v<T>);
@@ -138,7 +138,7 @@ class Arena {
     return memory;
   }
   void* allocate_slow(std::size_t bytes);
-  /// Makes room for `more` bytes behind `used` ones.
+  /// Grows a block with `used` bytes by at least `more` bytes.
   void grow(void*& data, std::size_t& capacity, std::size_t used, std::size_t more);
 
   std::byte* at_ = nullptr;
@@ -150,16 +150,16 @@ class Arena {
 /// The element of an array at a position counted in elements.
 Value array_element(const ArrayView& view, std::size_t position);
 
-/// An array without dimensions stands for its element; other values for themselves.
+/// The element of an array without dimensions; other values unchanged.
 Value scalar_of(const Value& value);
 
-/// Where the expansion of a container is kept; null for other values.
+/// The expansion field of a container; null for other values.
 Expansion* expansion_of(const Value& value);
 
 /// A Python class (or function) itself, as in the value `int`.
 bool is_class(const Value& value);
 
-/// Writing this container out would take more than the size of its document justifies.
+/// Whether traversing this container would cost more than the size of its document justifies.
 bool is_excessive(const Value& value);
 
 }  // namespace metaflow::detail

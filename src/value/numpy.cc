@@ -1,4 +1,4 @@
-// numpy's part of PythonClasses: types, arrays, scalars.
+// The numpy part of PythonClasses: types, arrays, scalars.
 
 #include <algorithm>
 #include <charconv>
@@ -44,7 +44,7 @@ bool readable(const DType& type) {
   }
 }
 
-/// "[10us]" of the last part of a date type's state: (None or {}, (b'us', 10, 1, 1)).
+/// "[10us]", from the last part of a date type's state: (None or {}, (b'us', 10, 1, 1)).
 std::string unit_of(const Value& metadata) {
   if (metadata.kind() != Kind::tuple || metadata.size() != 2) return {};
   const Value unit = metadata[1];
@@ -55,10 +55,10 @@ std::string unit_of(const Value& metadata) {
   return unit[1].integer() == 1 ? fmt::format("[{}]", name) : fmt::format("[{}{}]", unit[1].integer(), name);
 }
 
-/// From the text numpy.dtype() was called with ("f8", "U2", ">M8[ns]") and the state that BUILD gave it.
+/// From the argument of numpy.dtype() ("f8", "U2", ">M8[ns]") and the state set by BUILD.
 DType dtype_of(const Value& dtype) {
   if (dtype.class_name() != "numpy.dtype" || dtype.size() < 1 || dtype[0].kind() != Kind::text)
-    fail_pickle("a numpy type is not one");
+    fail_pickle("a numpy type is invalid");
   const std::string_view whole = dtype[0].text();
   auto unsupported = [&] {
     fail_pickle(fmt::format("numpy arrays of type '{}' are not supported", base::replace_invalid_utf8(whole)));
@@ -91,19 +91,19 @@ DType dtype_of(const Value& dtype) {
 std::vector<std::size_t> shape_of(const Value& shape) {
   if (shape.kind() == Kind::integer && shape.integer() >= 0) return {static_cast<std::size_t>(shape.integer())};
   if (shape.kind() != Kind::tuple || shape.size() > kMaxDimensions)
-    fail_pickle("the shape of a numpy array is not one");
+    fail_pickle("the shape of a numpy array is invalid");
   std::vector<std::size_t> sizes;
   for (std::size_t i = 0; i < shape.size(); ++i) {
     const Value size = shape[i];
-    if (size.kind() != Kind::integer || size.integer() < 0) fail_pickle("the shape of a numpy array is not one");
+    if (size.kind() != Kind::integer || size.integer() < 0) fail_pickle("the shape of a numpy array is invalid");
     sizes.push_back(static_cast<std::size_t>(size.integer()));
   }
   return sizes;
 }
 
-constexpr std::size_t kMostWithoutBytes = 1 << 20;
+constexpr std::size_t kMaxWithoutBytes = 1 << 20;
 
-/// The elements, if they are as many as the bytes are.
+/// The number of elements; throws unless they match the number of bytes.
 std::size_t checked_count(const std::vector<std::size_t>& shape, std::size_t item_size, std::size_t bytes) {
   std::size_t count = 1;
   if (std::find(shape.begin(), shape.end(), 0) != shape.end()) {
@@ -113,8 +113,8 @@ std::size_t checked_count(const std::vector<std::size_t>& shape, std::size_t ite
       if (__builtin_mul_overflow(count, size, &count)) fail_pickle("a numpy array is too large");
     }
   }
-  // Elements without a byte, as of type U0, can be claimed in any number.
-  if (item_size == 0 && count > kMostWithoutBytes) fail_pickle("a numpy array is too large");
+  // A pickle can claim any number of elements without bytes, such as those of type U0.
+  if (item_size == 0 && count > kMaxWithoutBytes) fail_pickle("a numpy array is too large");
   std::size_t total = 0;
   if (__builtin_mul_overflow(count, item_size, &total) || total != bytes)
     fail_pickle("a numpy array has the wrong number of bytes");
@@ -131,7 +131,7 @@ Value text_element(Arena& arena, std::span<const std::byte> bytes, bool big_endi
     std::uint32_t c = 0;
     std::memcpy(&c, bytes.data() + i, 4);
     if (big_endian) c = __builtin_bswap32(c);
-    if (c > base::kLastCodePoint) fail_pickle("a numpy array of texts has a character that is none");
+    if (c > base::kLastCodePoint) fail_pickle("a numpy array of texts has an invalid character");
     base::append_utf8(text, c);
   }
   return ValueBuilder::text(arena.keep(text));
@@ -166,7 +166,7 @@ void PythonClasses::fill_array(ArrayNode& node, const Value& shape, const Value&
 }
 
 Value PythonClasses::numpy_scalar(const Value& arguments) {
-  if (arguments.size() != 2 || arguments[1].kind() != Kind::bytes) fail_pickle("a numpy scalar is not one");
+  if (arguments.size() != 2 || arguments[1].kind() != Kind::bytes) fail_pickle("a numpy scalar is invalid");
   const DType type = dtype_of(arguments[0]);
   const auto bytes = arguments[1].bytes();
   if (bytes.size() != type.item_size) fail_pickle("a numpy scalar has the wrong size");
@@ -180,10 +180,10 @@ Value PythonClasses::numpy_scalar(const Value& arguments) {
   return detail::array_element(view, 0);
 }
 
-/// _frombuffer(bytes, dtype, shape, order), and for order "K" the position that each dimension had in the buffer.
+/// _frombuffer(bytes, dtype, shape, order), and for order "K" the position of each dimension in the buffer.
 Value PythonClasses::numpy_from_buffer(const Value& arguments) {
   if (arguments.size() < 4 || arguments[0].kind() != Kind::bytes || arguments[3].kind() != Kind::text)
-    fail_pickle("a numpy array is not one");
+    fail_pickle("a numpy array is invalid");
   const std::string_view order = arguments[3].text();
   const auto bytes = arguments[0].bytes();
   ArrayNode& node = arena_.array();
@@ -191,18 +191,18 @@ Value PythonClasses::numpy_from_buffer(const Value& arguments) {
     fill_array(node, arguments[2], arguments[1], order == "F" ? Order::column_major : Order::row_major, bytes);
     return ValueBuilder::array(&node);
   }
-  // The shape is that of the buffer; dimension d of the array is the buffer's dimension axes[d]. Put the elements into
-  // the order of the array.
+  // The shape is that of the buffer; dimension d of the array is the buffer's dimension axes[d]. Reorder the elements
+  // to the array's order.
   fill_array(node, arguments[2], arguments[1], Order::row_major, bytes);
   const std::size_t dimensions = node.view.shape.size();
   const std::vector<std::size_t> axes = arguments.size() > 4 ? shape_of(arguments[4]) : std::vector<std::size_t>();
   std::vector<bool> seen(dimensions, false);
-  if (axes.size() != dimensions) fail_pickle("the axes of a numpy array are not its dimensions");
+  if (axes.size() != dimensions) fail_pickle("the axes of a numpy array do not match its dimensions");
   std::vector<std::size_t> shape(dimensions);
   std::vector<std::size_t> strides(dimensions);  // in the buffer, in elements
   for (std::size_t d = 0; d < dimensions; ++d) {
     const std::size_t axis = axes[d];
-    if (axis >= dimensions || seen[axis]) fail_pickle("the axes of a numpy array are not its dimensions");
+    if (axis >= dimensions || seen[axis]) fail_pickle("the axes of a numpy array do not match its dimensions");
     seen[axis] = true;
     shape[d] = node.view.shape[axis];
     strides[d] = 1;
@@ -232,9 +232,9 @@ Value PythonClasses::numpy_from_buffer(const Value& arguments) {
 
 void PythonClasses::set_array_state(ArrayNode& node, const Value& state) {
   // (version, shape, dtype, column major?, bytes)
-  if (state.kind() != Kind::tuple || state.size() != 5) fail_pickle("the state of a numpy array is not one");
+  if (state.kind() != Kind::tuple || state.size() != 5) fail_pickle("the state of a numpy array is invalid");
   if (state[3].kind() != Kind::boolean && state[3].kind() != Kind::integer)
-    fail_pickle("the state of a numpy array is not one");
+    fail_pickle("the state of a numpy array is invalid");
   const bool column_major = state[3].kind() == Kind::boolean ? state[3].boolean() : state[3].integer() != 0;
   if (state[4].kind() != Kind::bytes) fail_pickle("numpy arrays of objects are not supported");
   fill_array(node, state[1], state[2], column_major ? Order::column_major : Order::row_major, state[4].bytes());

@@ -3,7 +3,7 @@
 
 namespace metaflow::value::opcode {
 
-// What our own payloads consist of.
+// The opcodes that this library writes.
 constexpr char kProto = '\x80', kMark = '(', kStop = '.', kPop = '0', kNone = 'N', kTrue = '\x88', kFalse = '\x89';
 constexpr char kBinInt = 'J', kBinInt1 = 'K', kBinInt2 = 'M', kLong1 = '\x8a', kLong4 = '\x8b', kBinFloat = 'G';
 constexpr char kShortBinUnicode = '\x8c', kBinUnicode = 'X', kBinUnicode8 = '\x8d';
@@ -13,7 +13,7 @@ constexpr char kEmptyDict = '}', kSetItems = 'u';
 constexpr char kEmptyTuple = ')', kTuple1 = '\x85', kTuple2 = '\x86', kTuple3 = '\x87', kTuple = 't';
 constexpr char kStackGlobal = '\x93', kReduce = 'R', kNewObj = '\x81', kBuild = 'b';
 
-// What Python's payloads have besides.
+// Further opcodes that Python writes.
 constexpr char kFrame = '\x95', kPopMark = '1', kDup = '2', kByteArray8 = '\x96', kShortBinString = 'U',
                kBinString = 'T';
 constexpr char kAppend = 'a', kSetItem = 's', kList = 'l', kGlobal = 'c', kNewObjEx = '\x92';

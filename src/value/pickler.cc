@@ -19,11 +19,11 @@ namespace {
 // Items per MARK...APPENDS, as in Python: a reader's stack stays small.
 constexpr std::size_t kGroup = 1000;
 
-// Longer texts and bytes are referred to, if they live long enough.
-constexpr std::size_t kForeignFrom = 16 * 1024;
+// Longer texts and bytes are referenced instead of copied, if they live long enough.
+constexpr std::size_t kReferenceFrom = 16 * 1024;
 
 constexpr std::size_t kLargestChunk = std::size_t{256} << 20;
-constexpr std::size_t kLargestNumber = 11;  // bytes of an integer or a real
+constexpr std::size_t kLargestNumber = 11;  // maximal bytes of an integer or a real
 
 template <class T>
 char* write_raw(char* at, T value) {
@@ -97,7 +97,7 @@ void Pickler::finish_piece() {
 
 void Pickler::add_chunk(std::size_t size) {
   finish_piece();
-  // Each is as large as all before, so that a long payload has few pieces: contiguous ones are hashed fastest.
+  // Each chunk is as large as all before it, so that a long payload has few pieces: contiguous ones are hashed fastest.
   chunk_size_ = std::max(std::min(chunk_size_ * 2, kLargestChunk), size);
   chunks_.push_back(std::make_unique_for_overwrite<char[]>(chunk_size_));
   piece_ = at_ = chunks_.back().get();
@@ -110,7 +110,7 @@ void Pickler::put(std::string_view bytes) {
   at_ += bytes.size();
 }
 
-void Pickler::put_foreign(std::span<const std::byte> bytes) {
+void Pickler::put_reference(std::span<const std::byte> bytes) {
   if (copying_ > 0) return put(base::as_text(bytes));
   finish_piece();
   if (!bytes.empty()) pieces_.push_back(bytes);
@@ -129,11 +129,11 @@ void Pickler::put_text(std::string_view utf8) {
     *at = kBinUnicode8;
     at_ = write_raw(at + 1, std::uint64_t{utf8.size()});
   }
-  utf8.size() < kForeignFrom ? put(utf8) : put_foreign(base::as_bytes(utf8));
+  utf8.size() < kReferenceFrom ? put(utf8) : put_reference(base::as_bytes(utf8));
 }
 
 void Pickler::put_bytes(std::span<const std::byte> bytes, std::size_t alignment) {
-  if (bytes.size() < kForeignFrom && alignment == 1) {
+  if (bytes.size() < kReferenceFrom && alignment == 1) {
     char* at = room(5);
     if (bytes.size() <= 0xFF) {
       *at = kShortBinBytes;
@@ -144,7 +144,7 @@ void Pickler::put_bytes(std::span<const std::byte> bytes, std::size_t alignment)
     }
     return put(base::as_text(bytes));
   }
-  // Pairs of opcodes that do nothing move the data to where it is aligned: NONE POP has two bytes, BININT1 x POP three.
+  // Pairs of opcodes without effect align the data: NONE POP has two bytes, BININT1 x POP three.
   constexpr std::size_t kHeader = 9;
   std::size_t padding = (alignment - (size() + kHeader) % alignment) % alignment;
   if (padding == 1) padding += alignment;
@@ -159,7 +159,7 @@ void Pickler::put_bytes(std::span<const std::byte> bytes, std::size_t alignment)
   char* at = room(kHeader);
   *at = kBinBytes8;
   at_ = write_raw(at + 1, std::uint64_t{bytes.size()});
-  put_foreign(bytes);
+  put_reference(bytes);
 }
 
 void Pickler::finish() { put(kStop); }

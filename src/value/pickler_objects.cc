@@ -28,7 +28,8 @@ void Pickler::timedelta(std::int64_t microseconds, std::int64_t nanoseconds_belo
   if (nanoseconds_below == 0) {
     integer(rest % 1'000'000);
   } else {
-    real(static_cast<double>(rest % 1'000'000) + static_cast<double>(nanoseconds_below) / 1000);  // Python rounds it
+    real(static_cast<double>(rest % 1'000'000) +
+         static_cast<double>(nanoseconds_below) / 1000);  // Python rounds it to microseconds
   }
   put(kTuple3);
   put(kReduce);

@@ -25,7 +25,7 @@ std::string written(auto write) {
   return flat(pickler);
 }
 
-// These bytes are a format: what is stored under a key must not change from one version to the next.
+// These bytes are a stored format: they must not change between versions.
 TEST(Pickler, Bytes) {
   EXPECT_EQ(written([](Pickler& out) { out.none(); }), program("N"));
   EXPECT_EQ(written([](Pickler& out) { out.boolean(true); }), program("\x88"));
@@ -98,7 +98,7 @@ TEST(Pickler, ValuesThatOutliveItAreNotCopied) {
   EXPECT_EQ(read(flat(pickler)).root()[0].text(), text);
 }
 
-TEST(Pickler, CopiesWhileItIsToldTo) {
+TEST(Pickler, CopiesOnRequest) {
   Pickler pickler{ValuesOutlive{}};
   {
     std::string text(100'000, 'x');
@@ -114,7 +114,7 @@ TEST(Pickler, PiecesAreFew) {
   Pickler pickler;
   detail::encode(pickler, std::vector<double>(1'000'000, 1.5));
   pickler.finish();
-  EXPECT_LT(pickler.parts().size(), 24U);  // each as large as all before
+  EXPECT_LT(pickler.parts().size(), 24U);  // each is as large as all before it
 }
 
 template <class T>
@@ -136,7 +136,7 @@ void expect_items(const T& values) {
   }
 }
 
-TEST(Pickler, RecordsWhereItemsStand) {
+TEST(Pickler, RecordsPositionsOfItems) {
   std::vector<int> integers(2500);
   std::vector<double> reals(2500);
   std::map<std::string, std::vector<int>> map;
@@ -199,7 +199,7 @@ TEST(Pickler, ObjectsOfPythonClasses) {
   EXPECT_EQ(document.root().state().text(), "state");
 }
 
-// The value `int`: what a careless assignment stores. It must not come back as an instance, int().
+// The class `int` itself, which a careless assignment may store. It must not be read as an instance, int().
 TEST(Pickler, PythonClassesAsValues) {
   const Document document = read(program("](cbuiltins\nint\nK\1e"));
   const Value type = document.root()[0];

@@ -26,7 +26,7 @@ void fail_pickle(const std::string& what) {
 
 namespace {
 
-/// What a known class does when it is called.
+/// The effect of calling a known class.
 enum class Class : std::uint8_t {
   ndarray,      // numpy.ndarray((0,), 'b'), filled by BUILD
   reconstruct,  // _reconstruct(numpy.ndarray, (0,), b'b')
@@ -113,7 +113,7 @@ double number(const Value& value) {
     case Kind::boolean: return value.boolean() ? 1 : 0;
     case Kind::integer: return static_cast<double>(value.integer());
     case Kind::real: return value.real();
-    default: fail_pickle("a number is not one");
+    default: fail_pickle("a number is invalid");
   }
 }
 
@@ -160,11 +160,11 @@ Value datetime(const Value& arguments) {
   std::int64_t at = 0;
   if (arguments.size() >= 1 && arguments[0].kind() == Kind::bytes) {
     const auto b = arguments[0].bytes();
-    if (b.size() != 10) fail_pickle("a datetime is not one");
+    if (b.size() != 10) fail_pickle("a datetime is invalid");
     auto byte = [&](std::size_t i) { return std::to_integer<std::int64_t>(b[i]); };
     const std::int64_t month = byte(2) & 0x7F;  // the top bit is "fold"
     if (month < 1 || month > 12 || byte(3) < 1 || byte(3) > 31 || byte(4) > 23 || byte(5) > 59 || byte(6) > 59)
-      fail_pickle("a datetime is not one");
+      fail_pickle("a datetime is invalid");
     at = microseconds_of(
         {byte(0) << 8 | byte(1), month, byte(3), byte(4), byte(5), byte(6), byte(7) << 16 | byte(8) << 8 | byte(9)});
     if (arguments.size() > 1) zone = arguments[1];
@@ -187,23 +187,23 @@ Value datetime(const Value& arguments) {
 
 Value date(const Value& arguments) {
   if (arguments.size() != 1 || arguments[0].kind() != Kind::bytes || arguments[0].bytes().size() != 4)
-    fail_pickle("a date is not one");
+    fail_pickle("a date is invalid");
   const auto b = arguments[0].bytes();
   auto byte = [&](std::size_t i) { return std::to_integer<std::int64_t>(b[i]); };
-  if (byte(2) < 1 || byte(2) > 12 || byte(3) < 1 || byte(3) > 31) fail_pickle("a date is not one");
+  if (byte(2) < 1 || byte(2) > 12 || byte(3) < 1 || byte(3) > 31) fail_pickle("a date is invalid");
   return ValueBuilder::datetime(microseconds_of({byte(0) << 8 | byte(1), byte(2), byte(3), 0, 0, 0, 0}));
 }
 
 }  // namespace
 
 void PythonClasses::charge(std::uint64_t values) {
-  if (values > budget_) fail_pickle("it makes far more out of its parts than their size justifies");
+  if (values > budget_) fail_pickle("it expands its parts far beyond their size");
   budget_ -= values;
 }
 
 /// text.encode('latin1'): how protocol 2 writes bytes.
 Value PythonClasses::latin1(const Value& arguments) {
-  if (arguments.size() != 2 || arguments[0].kind() != Kind::text) fail_pickle("bytes are not");
+  if (arguments.size() != 2 || arguments[0].kind() != Kind::text) fail_pickle("bytes are invalid");
   const std::string_view text = arguments[0].text();
   charge(1 + text.size() / 16);
   std::string bytes;
@@ -215,7 +215,7 @@ Value PythonClasses::latin1(const Value& arguments) {
     } else if ((c == 0xC2 || c == 0xC3) && i + 1 < text.size()) {
       bytes += static_cast<char>((c & 3U) << 6 | (static_cast<unsigned char>(text[++i]) & 63U));
     } else {
-      fail_pickle("bytes are not");
+      fail_pickle("bytes are invalid");
     }
   }
   return ValueBuilder::bytes(base::as_bytes(arena_.keep(bytes)));
@@ -224,7 +224,7 @@ Value PythonClasses::latin1(const Value& arguments) {
 Value PythonClasses::path(const Value& arguments) {
   std::string joined;
   for (std::size_t i = 0; i < arguments.size(); ++i) {
-    if (arguments[i].kind() != Kind::text) fail_pickle("a path is not one");
+    if (arguments[i].kind() != Kind::text) fail_pickle("a path is invalid");
     const std::string_view part = arguments[i].text();
     charge(1 + part.size() / 16);
     if (part.starts_with('/')) {
@@ -241,7 +241,7 @@ Value PythonClasses::set(const Value& arguments) {
   ListNode& node = arena_.list();
   if (arguments.size() > 0) {
     const Value items = arguments[0];
-    if (items.kind() != Kind::list && items.kind() != Kind::tuple) fail_pickle("a set is not one");
+    if (items.kind() != Kind::list && items.kind() != Kind::tuple) fail_pickle("a set is invalid");
     charge(items.size());
     for (std::size_t i = 0; i < items.size(); ++i) {
       const Value item = items[i];
@@ -257,12 +257,12 @@ Value PythonClasses::dict(const Value& arguments) {
   DictNode& node = arena_.dict();
   if (arguments.size() > 0 && arguments[0].kind() != Kind::object && !arguments[0].is_none()) {
     const Value pairs = arguments[0];
-    if (pairs.kind() != Kind::list) fail_pickle("a dict is not one");
+    if (pairs.kind() != Kind::list) fail_pickle("a dict is invalid");
     charge(2 * pairs.size());
     for (std::size_t i = 0; i < pairs.size(); ++i) {
       const Value pair = pairs[i];
       if ((pair.kind() != Kind::list && pair.kind() != Kind::tuple) || pair.size() != 2)
-        fail_pickle("a dict is not one");
+        fail_pickle("a dict is invalid");
       const std::array item{pair[0], pair[1]};
       arena_.append(node, item);
     }
@@ -296,14 +296,14 @@ Value PythonClasses::global(std::string_view module, std::string_view name) {
 }
 
 Value PythonClasses::call(const Value& callable, const Value& arguments) {
-  if (arguments.kind() != Kind::tuple) fail_pickle("something is called without arguments");
-  if (!detail::is_class(callable)) fail_pickle("it calls something that is no class");
+  if (arguments.kind() != Kind::tuple) fail_pickle("a class is called without a tuple of arguments");
+  if (!detail::is_class(callable)) fail_pickle("it calls an object that is not a class");
   const Known* known = find_known(callable.class_name());
-  if (known == nullptr) fail_pickle("it calls something that is no class");
+  if (known == nullptr) fail_pickle("it calls an object that is not a class");
   switch (known->what) {
     case Class::ndarray:
     case Class::reconstruct: {
-      ArrayNode& node = arena_.array();  // filled by set_array_state; it may be referred to before
+      ArrayNode& node = arena_.array();  // filled by set_array_state; references may exist before that
       static constexpr std::array<std::size_t, 1> kNone{0};
       node.view.shape = kNone;
       return ValueBuilder::array(&node);
@@ -318,18 +318,18 @@ Value PythonClasses::call(const Value& callable, const Value& arguments) {
     case Class::date: return date(arguments);
     case Class::timedelta: return timedelta(arguments);
     case Class::complex_number:
-      if (arguments.size() != 2) fail_pickle("a complex number is not one");
+      if (arguments.size() != 2) fail_pickle("a complex number is invalid");
       return ValueBuilder::complex(number(arguments[0]), number(arguments[1]));
     case Class::set: return set(arguments);
     case Class::byte_string:
       if (arguments.size() == 0) return ValueBuilder::bytes({});
       if (arguments[0].kind() == Kind::bytes) return arguments[0];
       if (arguments[0].kind() == Kind::text && arguments.size() == 2) return latin1(arguments);
-      fail_pickle("bytes are not");
+      fail_pickle("bytes are invalid");
     case Class::dict: return dict(arguments);
     case Class::path: return path(arguments);
   }
-  fail_pickle("it calls something that is no class");
+  fail_pickle("it calls an object that is not a class");
 }
 
 Value PythonClasses::build(const Value& object, const Value& state) {
@@ -343,7 +343,7 @@ Value PythonClasses::build(const Value& object, const Value& state) {
   }
   if (object.kind() == Kind::dict || object.kind() == Kind::list || object.kind() == Kind::set)
     return object;  // attributes of a subclass
-  fail_pickle("it gives a state to something that has none");
+  fail_pickle("it sets the state of an object that has none");
 }
 
 }  // namespace metaflow::value

@@ -1,4 +1,4 @@
-// The Python classes that a pickle may name, and what calling them makes.
+// The Python classes that a pickle may contain, and the values that calling them creates.
 #pragma once
 
 #include <string>
@@ -13,23 +13,23 @@ struct ArrayNode;
 
 namespace metaflow::value {
 
-/// Throws Error{invalid_value}: the pickle is none, or one that is not for us.
+/// Throws Error{invalid_value}: the data is not a pickle, or not a supported one.
 [[noreturn]] void fail_pickle(const std::string& what);
 
-/// Stands in for Python's import, call and __setstate__ while a pickle is read. Throws Error{invalid_value}.
+/// Emulates Python's import, call and __setstate__ while a pickle is read. Throws Error{invalid_value}.
 class PythonClasses {
  public:
-  /// `budget`: how many values calls may make out of shared arguments, see expansion.h.
+  /// `budget`: the number of values that calls may create from shared arguments, see expansion.h.
   PythonClasses(detail::Arena& arena, std::uint64_t budget) : arena_(arena), budget_(budget) {}
 
-  /// The class or function `module.name`, as an object Value without arguments; throws if it is not on the list.
+  /// The class or function `module.name`, as an object Value without arguments; throws if it is not supported.
   Value global(std::string_view module, std::string_view name);
   /// callable(*arguments), or callable.__new__(callable, *arguments).
   Value call(const Value& callable, const Value& arguments);
-  /// object.__setstate__(state); gives back the object.
+  /// object.__setstate__(state); returns the object.
   Value build(const Value& object, const Value& state);
 
-  /// Some array has no bytes, but may still have any number of rows.
+  /// Whether an array has no bytes: it may still have any number of rows.
   bool has_empty_arrays() const { return has_empty_arrays_; }
 
  private:

@@ -1,4 +1,4 @@
-// Values as Python would print them.
+// Python's repr() of values.
 
 #include <algorithm>
 #include <cmath>
@@ -17,15 +17,16 @@ namespace metaflow {
 
 namespace {
 
-constexpr int kMaxDepth = 50;          // deeper (or cyclic) values end in "..."
-constexpr std::size_t kEdgeItems = 3;  // of an array of more than kArrayItems elements, as numpy does
+constexpr int kMaxDepth = 50;          // deeper (or cyclic) values are printed as "..."
+constexpr std::size_t kEdgeItems = 3;  // shown of an array with more than kArrayItems elements, as in numpy
 constexpr std::size_t kArrayItems = 1000;
-constexpr std::size_t kMaxSharedText = 64 * 1024;  // of a value that contains itself, or parts of it a million times
+constexpr std::size_t kMaxSharedText =
+    64 * 1024;  // limit for a value that contains itself, or parts of it a million times
 
-// Python's own limit of what it turns into decimal digits, about.
+// About Python's own limit for conversions to decimal digits.
 constexpr std::size_t kMaxDigits = 4300;
 
-/// Decimal digits of little-endian two's complement.
+/// The decimal digits of a little-endian two's complement number.
 std::string big_decimal(std::span<const std::byte> magnitude) {
   if (magnitude.size() > kMaxDigits * 5 / 12) return fmt::format("<int of {} bytes>", magnitude.size());
   const bool negative = (magnitude.back() & std::byte{0x80}) != std::byte{0};
@@ -67,7 +68,7 @@ class Printer {
     if (detail::is_excessive(value)) limit_ = std::min(limit_, kMaxSharedText);
     print(value, 0);
     if (out_.size() > limit_) {
-      // Not in the middle of a character.
+      // Cut between characters.
       std::size_t end = limit_;
       while (end > 0 && (static_cast<unsigned char>(out_[end]) & 0xC0U) == 0x80U) --end;
       out_.resize(end);
@@ -156,7 +157,8 @@ class Printer {
     text = text.substr(0, std::max(limit_, out_.size()) - out_.size() + std::size_t{limit_ < SIZE_MAX / 2 ? 8U : 0U});
     const char mark =
         text.find('\'') != std::string_view::npos && text.find('"') == std::string_view::npos ? '"' : '\'';
-    // Python's escape for what it cannot encode: a lone surrogate (three bytes that are not quite UTF-8), or any byte.
+    // Python's escape for a character that it cannot encode: a lone surrogate (three bytes that are almost UTF-8), or
+    // any byte.
     std::size_t bad = bytes ? std::string_view::npos : base::find_invalid_utf8(text);
     out_ += mark;
     for (std::size_t i = 0; i < text.size() && !full(); ++i) {
@@ -207,7 +209,7 @@ class Printer {
       for (std::size_t i = 0; i < shape.size(); ++i) out_ += fmt::format("{}{}", i > 0 ? ", " : "", shape[i]);
       out_ += shape.size() == 1 ? ",)" : ")";
     }
-    // numpy says the type unless it is the default for these elements.
+    // numpy prints the type unless it is the default for these elements.
     const bool by_default = whole.item_size == 8 ? whole.type == 'f' || whole.type == 'i' : whole.type == 'b';
     if (!by_default) {
       constexpr std::string_view kLetters = "biufcSUMm";
@@ -314,7 +316,7 @@ class Printer {
 
   std::string out_;
   std::size_t limit_;
-  std::vector<const void*> around_;  // the containers that are being printed, where one may contain itself
+  std::vector<const void*> around_;  // the containers being printed, if the value may be cyclic
 };
 
 }  // namespace

@@ -96,9 +96,9 @@ __attribute__((target("avx2"))) void hash_8(const std::byte* data, std::size_t c
   hash_lanes<Word8>(data, chunk, digests);
 }
 
-/// Which vectors the processor and the kernel support. Asked when a large value is hashed, not by
-/// __builtin_cpu_supports, which makes every process ask when it starts: in a virtual machine each question is a trap,
-/// 70 microseconds in all.
+/// The vector extensions of the processor and the kernel. Queried when a large value is hashed, not with
+/// __builtin_cpu_supports, which queries them at the start of every process: in a virtual machine each query traps,
+/// which takes 70 microseconds in all.
 struct Vectors {
   bool avx2 = false;
   bool avx512 = false;
@@ -109,7 +109,7 @@ struct Vectors {
     unsigned c = 0;
     unsigned d = 0;
     if (__get_cpuid(1, &a, &b, &c, &d) == 0 || (c & bit_OSXSAVE) == 0) return;
-    unsigned saved = 0;  // the registers that the kernel saves: 2 and 4 are those of AVX, 0xe0 those of AVX-512
+    unsigned saved = 0;  // registers saved by the kernel: 2 and 4 for AVX, 0xe0 for AVX-512
     __asm__("xgetbv" : "=a"(saved), "=d"(d) : "c"(0));
     if ((saved & 0x06U) != 0x06U || __get_cpuid_count(7, 0, &a, &b, &c, &d) == 0) return;
     constexpr unsigned kAvx512 = bit_AVX512F | bit_AVX512VL | bit_AVX512BW;

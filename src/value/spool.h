@@ -1,4 +1,4 @@
-// Where values that are larger than memory take shape.
+// Files for values that are larger than memory.
 #pragma once
 
 #include <string>
@@ -7,11 +7,11 @@
 
 namespace metaflow::value {
 
-/// The directory of spool files: that of the blobs of the running task's flow, so that a finished file needs only a
-/// name. Set once, before the step runs; until then that of temporary files.
+/// Sets the directory of spool files: that of the blobs of the running task's flow, so that publishing a file only
+/// needs a rename. Called once, before the step runs; until then spool files are in the directory of temporary files.
 void set_spool_directory(std::string directory);
 
-/// A new file without a name.
+/// A new nameless file.
 base::Fd open_spool_file();
 
 }  // namespace metaflow::value

@@ -1,4 +1,4 @@
-// What the tests of values share: payloads made and read in one line.
+// Helpers for tests of values: write and read payloads in one line.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -31,7 +31,7 @@ std::string pickled(const T& value) {
 
 inline Document read(std::string payload) { return read_pickle(base::SharedBytes(std::move(payload))); }
 
-/// A payload of protocol 4 made of these opcodes.
+/// A payload of protocol 4 with these opcodes.
 inline std::string program(std::string_view opcodes) { return "\x80\x04" + std::string(opcodes) + "."; }
 
 template <class T>
@@ -39,7 +39,7 @@ T round_trip(const T& value) {
   return read(pickled(value)).template as<T>();
 }
 
-/// What a function throws; a failure of the test if it throws nothing.
+/// The Error that a function throws; the test fails if it throws none.
 template <class F>
 Error error_of(F f) {
   try {
@@ -53,7 +53,7 @@ Error error_of(F f) {
 
 /// The message of the Error{invalid_value} that reading a value as a T throws.
 template <class T>
-std::string misfit(const Value& value, const detail::Place& place = {}) {
+std::string mismatch(const Value& value, const detail::Place& place = {}) {
   const Error error = error_of([&] {
     T into{};
     detail::decode(value, place, into);

@@ -37,9 +37,9 @@ class Unpickler {
   }
 
   Document whole() {
-    if (!run()) fail("it is cut off");
+    if (!run()) fail("it is truncated");
     if (at_ != input_.size()) fail("there are bytes after its end");
-    if (stack_.size() != 1 || !marks_.empty()) fail("it ends with something left over");
+    if (stack_.size() != 1 || !marks_.empty()) fail("values are left on its stack at the end");
     return finish(stack_.back());
   }
 
@@ -64,7 +64,7 @@ class Unpickler {
   // --- input
 
   std::span<const std::byte> take(std::uint64_t size) {
-    if (size > input_.size() - at_) fail("it is cut off");
+    if (size > input_.size() - at_) fail("it is truncated");
     const auto bytes = input_.subspan(at_, size);
     at_ += size;
     return bytes;
@@ -79,7 +79,7 @@ class Unpickler {
   std::string_view take_line() {
     const auto rest = base::as_text(input_.subspan(at_));
     const std::size_t end = rest.find('\n');
-    if (end == std::string_view::npos) fail("a line is cut off");
+    if (end == std::string_view::npos) fail("a line is truncated");
     at_ += end + 1;
     return rest.substr(0, end);
   }
@@ -87,8 +87,8 @@ class Unpickler {
   // --- stack
 
   void push(const Value& value) { stack_.push_back(value); }
-  /// Texts are taken as they are: Python writes lone surrogates, too ("surrogatepass"). What is not UTF-8 is escaped
-  /// when shown and refused when converted.
+  /// Texts are not validated: Python writes lone surrogates, too ("surrogatepass"). Invalid UTF-8 is escaped in output
+  /// and rejected by conversions.
   void push_text(std::uint64_t size) { push(ValueBuilder::text(base::as_text(take(size)))); }
   void push_bytes(std::uint64_t size) { push(ValueBuilder::bytes(take(size))); }
   std::size_t floor() const { return marks_.empty() ? 0 : marks_.back(); }
@@ -106,7 +106,7 @@ class Unpickler {
     return stack_.back();
   }
   std::size_t pop_mark() {
-    if (marks_.empty()) fail("it has no mark");
+    if (marks_.empty()) fail("its stack has no mark");
     const std::size_t mark = marks_.back();
     marks_.pop_back();
     return mark;
@@ -114,7 +114,7 @@ class Unpickler {
 
   /// The values on the stack from `begin` on.
   std::span<const Value> above(std::size_t begin) const { return std::span(stack_).subspan(begin); }
-  /// What is below them, which they are to go into.
+  /// The container below these values, which receives them.
   const Value& below(std::size_t begin, Kind kind, std::string_view otherwise) const {
     if (begin <= floor()) fail("its stack is empty");
     if (stack_[begin - 1].kind() != kind) fail(otherwise);
@@ -133,15 +133,15 @@ class Unpickler {
   }
 
   void append_from(std::size_t begin, Kind kind) {
-    const Value& container =
-        below(begin, kind,
-              kind == Kind::set ? "it adds to something that is no set" : "it appends to something that is no list");
+    const Value& container = below(begin, kind,
+                                   kind == Kind::set ? "it adds items to an object that is not a set"
+                                                     : "it appends to an object that is not a list");
     arena_->append(*ValueBuilder::list_of(container), above(begin));
     stack_.resize(begin);
   }
 
   void set_items_from(std::size_t begin) {
-    const Value& container = below(begin, Kind::dict, "it sets items of something that is no dict");
+    const Value& container = below(begin, Kind::dict, "it sets items of an object that is not a dict");
     if ((stack_.size() - begin) % 2 != 0) fail("a dict has a key without a value");
     arena_->append(*ValueBuilder::dict_of(container), above(begin));
     stack_.resize(begin);
@@ -161,10 +161,10 @@ class Unpickler {
   void recall(std::uint64_t index) {
     if (index < memo_.size()) return push_again(memo_[index]);
     const auto found = sparse_memo_.find(index);
-    if (found == sparse_memo_.end()) fail("it refers to something that was not there before");
+    if (found == sparse_memo_.end()) fail("it refers to an object that does not exist");
     push_again(found->second);
   }
-  /// Something that is somewhere else already.
+  /// Pushes a value that is already part of the document.
   void push_again(const Value& value) {
     switch (value.kind()) {
       case Kind::list:
@@ -200,8 +200,8 @@ class Unpickler {
 
   void push_list(Kind kind) { push(ValueBuilder::list(kind, &arena_->list())); }
 
-  /// Behind a MARK: if there is nothing but floats, or small integers, up to an APPENDS, takes them straight into the
-  /// list that waits for them. This is how long lists of numbers look.
+  /// Called after a MARK: if only floats, or only small integers, follow up to an APPENDS, reads them directly into the
+  /// list below. Long lists of numbers have this form.
   bool take_numbers() {
     using namespace opcode;
     if (stack_.size() <= floor() || stack_.back().kind() != Kind::list) return false;
@@ -256,7 +256,7 @@ class Unpickler {
     push(classes_.call(callable, arguments));
   }
 
-  /// Until the end of the pickle (true) or of the input (false).
+  /// Runs until the end of the pickle (true) or of the input (false).
   bool run() {
     using namespace opcode;
     while (at_ < input_.size()) {
@@ -270,7 +270,7 @@ class Unpickler {
         case kMark:
           if (!take_numbers()) marks_.push_back(stack_.size());
           break;
-        case kPop:  // on a bare mark it removes that
+        case kPop:  // with a mark on top it removes the mark
           if (stack_.size() == floor() && !marks_.empty()) {
             marks_.pop_back();
           } else {
@@ -296,7 +296,7 @@ class Unpickler {
         case kShortBinUnicode: push_text(take_little<std::uint8_t>()); break;
         case kBinUnicode: push_text(take_little<std::uint32_t>()); break;
         case kBinUnicode8: push_text(take_little<std::uint64_t>()); break;
-        case kShortBinString:  // bytes of Python 2
+        case kShortBinString:  // bytes from Python 2
         case kShortBinBytes: push_bytes(take_little<std::uint8_t>()); break;
         case kBinString:
         case kBinBytes: push_bytes(take_little<std::uint32_t>()); break;
@@ -331,7 +331,7 @@ class Unpickler {
         case kStackGlobal: {
           const Value name = pop();
           const Value module = pop();
-          if (name.kind() != Kind::text || module.kind() != Kind::text) fail("the name of a class is no text");
+          if (name.kind() != Kind::text || module.kind() != Kind::text) fail("the name of a class is not a text");
           push(classes_.global(module.text(), name.text()));
           break;
         }

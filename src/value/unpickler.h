@@ -1,6 +1,5 @@
-// Reads Python pickles, protocols 2 to 5, without executing anything: a closed interpreter of the opcodes that knows a
-// fixed list of classes (numpy arrays and scalars, datetime, sets, complex, paths, Metaflow's own) and refuses every
-// other.
+// Reads Python pickles, protocols 2 to 5, without executing code: an interpreter of the opcodes that supports a fixed
+// list of classes (numpy arrays and scalars, datetime, sets, complex, paths, Metaflow's own) and rejects all others.
 #pragma once
 
 #include <metaflow/detail/pickler.h>
@@ -10,14 +9,14 @@
 
 namespace metaflow::value {
 
-/// Parses one whole pickle. Throws Error{invalid_value}, with the position, for anything that is not one.
+/// Parses a complete pickle. Throws Error{invalid_value}, with the position, if it is invalid.
 Document read_pickle(const base::SharedBytes& payload);
 
-/// What a Pickler that has finished wrote, as a value again.
+/// Parses the payload of a finished Pickler.
 Document read_back(const detail::Pickler& pickler);
 
-/// Parses one item of a sequence out of the middle of a payload that our own Pickler wrote: [begin, end) as it recorded
-/// them. The item of a dict is a tuple of key and value.
+/// Parses one item of a sequence in a payload written by this library's Pickler: [begin, end) as recorded by it. The
+/// item of a dict is a tuple of key and value.
 Document read_item(const base::SharedBytes& payload, std::size_t begin, std::size_t end);
 
 }  // namespace metaflow::value

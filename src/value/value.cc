@@ -20,8 +20,8 @@ namespace {
   throw Error(ErrorCode::invalid_value, fmt::format("This value is {}, not {}", python_type(value), wanted));
 }
 
-// Where in an n-dimensional array a Value of kind `array` stands: how many indices were given, and the element they
-// lead to.
+// The position of a Value of kind `array` in an n-dimensional array: the number of indices given, and the offset of the
+// element they lead to.
 constexpr unsigned kLevelBits = 8;
 
 std::size_t pack_position(std::size_t level, std::size_t offset) { return offset << kLevelBits | level; }
@@ -48,7 +48,7 @@ Value ValueBuilder::unsigned_integer(std::uint64_t u) {
   if (u <= INT64_MAX) return integer(static_cast<std::int64_t>(u));
   Value value;
   value.kind_ = Kind::big_integer;
-  value.integer_ = static_cast<std::int64_t>(u);  // and size_ 0: no bytes elsewhere
+  value.integer_ = static_cast<std::int64_t>(u);  // and size_ 0: no external bytes
   return value;
 }
 Value ValueBuilder::big_integer(std::span<const std::byte> magnitude) {
@@ -310,7 +310,8 @@ std::size_t Value::size() const {
 
 Value Value::operator[](std::size_t index) const {
   if (index >= size())
-    throw Error(ErrorCode::invalid_value, fmt::format("Index {} of a {} of {}", index, python_type(*this), size()));
+    throw Error(ErrorCode::invalid_value,
+                fmt::format("Index {} is out of range for a {} of size {}", index, python_type(*this), size()));
   switch (kind_) {
     case Kind::list:
     case Kind::tuple:
@@ -325,8 +326,7 @@ Value Value::operator[](std::size_t index) const {
     case Kind::object: return object_->arguments[index];
     default: break;
   }
-  // An array: each index narrows it by a dimension. Row-major positions count whole sub-arrays; column-major ones
-  // strides.
+  // An array: each index removes a dimension. Row-major positions count whole sub-arrays; column-major ones strides.
   const std::size_t level = level_of(size_);
   const auto whole = array_->view.shape;
   std::size_t stride = 1;
@@ -352,14 +352,15 @@ std::span<const std::int64_t> Value::packed_integers() const {
 Value Value::mapped(std::size_t index) const {
   if (kind_ != Kind::dict) wrong_kind(*this, "a dict");
   if (index >= dict_->size)
-    throw Error(ErrorCode::invalid_value, fmt::format("Item {} of a dict of {}", index, dict_->size));
+    throw Error(ErrorCode::invalid_value,
+                fmt::format("Item {} is out of range for a dict of size {}", index, dict_->size));
   return dict_->mapped(index);
 }
 
 std::optional<Value> Value::find(std::string_view key) const {
   if (kind_ == Kind::object) return object_->state.kind_ == Kind::dict ? object_->state.find(key) : std::nullopt;
   if (kind_ != Kind::dict) return std::nullopt;
-  for (std::size_t i = dict_->size; i-- > 0;) {  // the last one set counts
+  for (std::size_t i = dict_->size; i-- > 0;) {  // of duplicate keys the last one counts
     const Value& candidate = dict_->key(i);
     if (candidate.kind_ == Kind::text && candidate.text() == key) return dict_->mapped(i);
   }

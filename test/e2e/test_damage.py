@@ -42,12 +42,12 @@ def version_2(path):
 
 DAMAGED_BLOBS = {
     "missing": (pathlib.Path.unlink, "blob .* is missing"),
-    "empty": (lambda blob: blob.write_bytes(b""), "blob .* has 0 bytes, not|cut off"),
-    "cut off": (cut, "blob .* has .* bytes, not|cut off"),
+    "empty": (lambda blob: blob.write_bytes(b""), "blob .* has 0 bytes, not|truncated"),
+    "cut off": (cut, "blob .* has .* bytes, not|truncated"),
     "flipped": (flip, "opcode 0x.. is not supported"),
     "not a pickle": (lambda blob: blob.write_bytes(b"x" * len(blob.read_bytes())), "Cannot read a pickled value"),
     "not gzip": (lambda blob: blob.write_bytes(b"\x1f\x8b" + b"x" * 20), "A gzip blob is damaged"),
-    "gzip, cut off": (lambda blob: blob.write_bytes(gzip.compress(b"x" * 8)[:-9]), "A gzip blob is damaged: it is cut off"),
+    "gzip, cut off": (lambda blob: blob.write_bytes(gzip.compress(b"x" * 8)[:-9]), "A gzip blob is damaged: it is truncated"),
 }
 
 DAMAGED_DATA = {
@@ -136,7 +136,7 @@ def test_read_only_directory(cli):
         cli.directory.chmod(0o500)
         result = cli("sweep", "run")
     assert result.status == 1
-    assert re.search(r"Data store error:\n    Cannot make the directory '.*':", result.err), result
+    assert re.search(r"Data store error:\n    Cannot create the directory '.*':", result.err), result
 
 
 def test_full_disk(cli):

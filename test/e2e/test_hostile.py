@@ -59,7 +59,7 @@ def test_debug_does_not_obey_decorators_that_others_may_have_written(cli):
     recorded_decorators(cli, run_id).chmod(0o666)
     result = cli("wide", *debug)
     assert "SEEN=\n" in result.out, result
-    assert "everybody can write it" in result.err, result
+    assert "all users can write it" in result.err, result
     (options,) = re.findall("put this before 'debug':(.*)", result.err)
     asked = cli("wide", *shlex.split(options), *debug)
     assert f"SEEN={value}\n" in asked.out and "Ignoring" not in asked.err, asked

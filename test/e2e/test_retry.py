@@ -220,8 +220,8 @@ def test_timeout_of_a_task_that_blocks_all_signals(cli, client):
     "program, spec, words",
     [
         ("linear", "retry:times=5", "Decorator 'retry': The maximum number of retries is @retry(times=4)."),
-        ("linear", "retry:times=-1", "Decorator 'retry': times is at least 0"),
-        ("linear", "retry:minutes_between_retries=-1", "Decorator 'retry': minutes_between_retries is from 0"),
+        ("linear", "retry:times=-1", "Decorator 'retry': times must be at least 0"),
+        ("linear", "retry:minutes_between_retries=-1", "Decorator 'retry': minutes_between_retries must be from 0"),
         ("linear", "timeout", "Decorator 'timeout': Specify a duration for @timeout."),
         ("linear", "timeout:", "Decorator 'timeout': Specify a duration for @timeout."),
         ("linear", "timeout:seconds=0", "Decorator 'timeout': Specify a duration for @timeout."),
@@ -232,8 +232,8 @@ def test_timeout_of_a_task_that_blocks_all_signals(cli, client):
         ("linear", "catch:var=data", "@catch is to put an exception into 'data', which cannot hold one"),
         ("linear", "catch:var=items", "@catch is to put an exception into 'items', which cannot hold one"),
         ("linear", "catch:var=constant", "@catch is to put an exception into 'constant', which cannot hold one"),
-        ("linear", "catch:var=2x", "Decorator 'catch': '2x' cannot be the name of an artifact"),
-        ("linear", "catch:x", "--with catch:x: 'x' is no attribute=value"),
+        ("linear", "catch:var=2x", "Decorator 'catch': '2x' is not a valid name of an artifact"),
+        ("linear", "catch:x", "--with catch:x: 'x' is not of the form attribute=value"),
     ],
 )
 def test_refused(cli, program, spec, words):

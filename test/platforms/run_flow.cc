@@ -6,7 +6,7 @@
 
 namespace metaflow {
 
-int detail::run_flow(const FlowTable& table, const GraphSayings& said, int argc, char** argv) {
+int detail::run_flow(const FlowTable& table, const GraphAnnotations& said, int argc, char** argv) {
   const FlowDescription flow = runtime::describe(table, said);
   const runtime::CppLanguage language(table);
   return cli::run_program({flow, language}, platforms_of_tests(), argc, argv);

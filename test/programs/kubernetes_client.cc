@@ -62,7 +62,7 @@ class Program {
     made.transport.limits.calls_per_second = options.get("rate", 50.0);
     made.transport.limits.burst = options.get("burst", 100.0);
     made.transport.limits.retry.tries = options.get("tries", 16);
-    made.transport.limits.retry.first_pause = options.get("pause", 20'000);
+    made.transport.limits.retry.first_delay = options.get("pause", 20'000);
     made.transport.on_retry = [](const net::CallFailure& failure, std::int64_t) { print({{"retry", failure.text}}); };
     return made;
   }

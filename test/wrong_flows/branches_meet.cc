@@ -1,4 +1,4 @@
-// expect: metaflow: branches of a split meet in this step, which is no join; let it take const mf::Inputs<Flow>&
+// expect: metaflow: branches of a split meet in this step, which is not a join; make it take const mf::Inputs<Flow>&
 // names: meet
 #include <metaflow/metaflow.h>
 

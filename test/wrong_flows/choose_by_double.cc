@@ -1,4 +1,4 @@
-// expect: metaflow: choose looks at an enum, an integer, a bool or a std::string
+// expect: metaflow: choose takes an enum, an integer, a bool or a std::string
 // names: start ratio
 #include <metaflow/metaflow.h>
 

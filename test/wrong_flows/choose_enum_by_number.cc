@@ -1,4 +1,4 @@
-// expect: metaflow: a case of this choose is not of the type of its variable
+// expect: metaflow: a case of this choose does not have the type of its variable
 // names: start kind
 #include <metaflow/metaflow.h>
 

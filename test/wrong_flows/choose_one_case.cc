@@ -1,4 +1,4 @@
-// expect: metaflow: choose needs two cases or more
+// expect: metaflow: choose needs at least two cases
 // names: start
 #include <metaflow/metaflow.h>
 

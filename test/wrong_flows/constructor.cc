@@ -1,4 +1,4 @@
-// expect: metaflow: this flow is no aggregate (it has a constructor, private members or virtual functions)
+// expect: metaflow: this flow is not an aggregate (it has a constructor, private members or virtual functions)
 // names: Sweep
 #include <metaflow/metaflow.h>
 

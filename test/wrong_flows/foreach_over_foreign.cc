@@ -1,4 +1,4 @@
-// expect: metaflow: foreach and choose look at an artifact of this flow; this member is none
+// expect: metaflow: foreach and choose read an artifact of this flow; this member is not one
 // names: start items
 #include <metaflow/metaflow.h>
 

@@ -1,4 +1,4 @@
-// expect: metaflow: graph() returns what mf::graph(...) makes
+// expect: metaflow: graph() must return the result of mf::graph(...)
 // names: Sweep
 #include <metaflow/metaflow.h>
 

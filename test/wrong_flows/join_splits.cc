@@ -1,4 +1,4 @@
-// expect: metaflow: a join cannot split at once; add a step after the join
+// expect: metaflow: a join cannot also be a split; add a step after the join
 // names: join
 #include <metaflow/metaflow.h>
 

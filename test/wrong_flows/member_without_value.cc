@@ -1,4 +1,4 @@
-// expect: metaflow: a flow is made without arguments; give its members initial values
+// expect: metaflow: a flow needs a default constructor; give its members initial values
 // names: Sweep
 #include <metaflow/metaflow.h>
 

@@ -1,4 +1,4 @@
-// expect: metaflow: the name of an artifact cannot start with an underscore: such names are Metaflow's own
+// expect: metaflow: the name of an artifact cannot start with an underscore: such names are reserved for Metaflow
 // names: _cache
 #include <metaflow/metaflow.h>
 

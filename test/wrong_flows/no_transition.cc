@@ -1,4 +1,4 @@
-// expect: metaflow: this step leads nowhere; give it next, foreach or choose
+// expect: metaflow: this step has no transition; give it next, foreach or choose
 // names: work
 #include <metaflow/metaflow.h>
 

@@ -1,4 +1,4 @@
-// expect: metaflow: a parameter cannot have the name of an option that run has itself; rename it
+// expect: metaflow: a parameter cannot have the name of an option of run; rename it
 // names: tag
 #include <metaflow/metaflow.h>
 

@@ -1,4 +1,4 @@
-// expect: metaflow: start cannot be a join: there is nothing before it
+// expect: metaflow: start cannot be a join: no step leads to it
 // names: start
 #include <metaflow/metaflow.h>
 

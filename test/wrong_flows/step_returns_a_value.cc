@@ -1,4 +1,4 @@
-// expect: metaflow: a step returns void; nobody would see what it returns
+// expect: metaflow: a step returns void: a return value would be lost
 // names: work
 #include <metaflow/metaflow.h>
 

@@ -1,6 +1,5 @@
-// Looks at compile time for what is wrong with a flow, from the outside in: the class, its members, its steps, the
-// graph, the items of its foreachs. The first finding is said (sentences.h) and ends the search: what comes after it
-// would be noise.
+// Compile-time checks of a flow, from the outside in: the class, its members, its steps, the graph, the items of its
+// foreachs. The first mistake is reported (diagnostics.h) and ends the search, since later ones may follow from it.
 #pragma once
 
 #include <limits>
@@ -47,7 +46,7 @@ consteval bool check_graph() {
 
 // --- items
 
-/// The type of the items of the innermost foreach around the I-th step, if it takes one.
+/// The type of the items of the innermost foreach around the I-th step, if the step takes an item.
 template <class Flow, class S, std::size_t I>
 struct ItemAround {
   using type = void;
@@ -62,7 +61,7 @@ struct ItemAround<Flow, S, I> {
   using type = typename ForeachItems<VariableOf<Around::Transition::kVariable>>::Item;
 };
 
-/// Whether an item is taken as this argument without loss: not a double as an int; an int as a double if its bits fit.
+/// Whether an item converts to this argument without loss: a double not to an int; an int to a double if its bits fit.
 template <class Argument, class Item>
 concept Takes =
     std::is_same_v<Argument, Item> ||
@@ -91,7 +90,7 @@ consteval bool check_items(const Graph<Steps...>*, std::index_sequence<I...>) {
 
 // --- the flow
 
-/// Whether the flow is sound. If not, a static_assert has said why.
+/// Whether the flow is valid. If not, a static_assert fails.
 template <class Flow>
 consteval bool check_flow() {
   constexpr FlowMistake kMistake = mistake_of_flow<Flow>();
@@ -104,7 +103,7 @@ consteval bool check_flow() {
   } else if constexpr (kMistake != FlowMistake::none) {
     return wrong_flow<kMistake, Flow, "">();
   } else if constexpr (!kIsGraph<GraphOf<Flow>>) {
-    return false;  // mf::graph has said why
+    return false;  // a static_assert in mf::graph has failed
   } else {
     constexpr const GraphOf<Flow>* kGraph = nullptr;
     if constexpr (!check_members<Flow>(MemberTypes<Flow>{})) {

@@ -1,4 +1,4 @@
-// What is wrong with the class of a flow and with its members (check.h).
+// Checks the class of a flow and its members (check.h).
 #pragma once
 
 #include <type_traits>
@@ -6,8 +6,8 @@
 #include <metaflow/array.h>
 #include <metaflow/artifact.h>
 #include <metaflow/codec.h>
+#include <metaflow/detail/diagnostics.h>
 #include <metaflow/detail/recursion.h>
-#include <metaflow/detail/sentences.h>
 #include <metaflow/detail/step.h>
 #include <metaflow/parameter.h>
 
@@ -20,12 +20,12 @@ struct FlowSpec;
 
 namespace metaflow::detail {
 
-/// A name that is to stand in a message.
+/// A name for use in a compiler's message.
 template <std::size_t N>
 consteval FixedString<N + 1> fixed(std::string_view text) {
   FixedString<N + 1> fixed;
   for (std::size_t i = 0; i < N; ++i) fixed.text[i] = text[i];
-  // Compilers write such an argument as numbers, and not as text, unless its end has been assigned and all is ASCII.
+  // Compilers print such an argument as text only if its end has been assigned and all of it is ASCII; else as numbers.
   fixed.text[N] = '\0';
   for (char& c : fixed.text) {
     if (static_cast<unsigned char>(c) >= 128) c = '?';
@@ -51,7 +51,7 @@ struct PointedTo<T C::*> {
   using Class = C;
 };
 
-/// Whether a pointer to member is one to something that the flow has.
+/// Whether a pointer to member points to a member of the flow.
 template <class Flow, class Class>
 concept IsOf = std::is_base_of_v<Class, Flow>;
 
@@ -82,7 +82,7 @@ constexpr bool valid_flow_name(std::string_view name) {
   return true;
 }
 
-/// Of the project that the flow belongs to; empty: none.
+/// The project that the flow belongs to; empty: none.
 template <class Flow>
 consteval std::string_view project_of_flow() {
   if constexpr (requires { std::string_view(Flow::project); }) {
@@ -92,7 +92,7 @@ consteval std::string_view project_of_flow() {
   }
 }
 
-inline constexpr std::size_t kLongestProject = 128;  // Metaflow's limit, also for branches
+inline constexpr std::size_t kLongestProject = 128;  // Metaflow's limit; branches have the same
 
 /// Names of projects and branches, by Metaflow's rule.
 constexpr bool valid_project_name(std::string_view name) {
@@ -197,7 +197,7 @@ consteval auto first_culprit(TypeList<First, Rest...>) {
   }
 }
 
-/// The part of a type that cannot be stored which is the reason why it cannot be.
+/// The part of a type for which the type cannot be stored.
 template <class T>
 consteval auto find_culprit() {
   if constexpr (!std::is_same_v<T, typename Unwrapped<T>::type>) {
@@ -240,7 +240,7 @@ consteval MemberMistake mistake_of_type() {
 }
 
 constexpr bool reserved_artifact_name(std::string_view name) {
-  // Python's keywords, which would break the whole task for the Python client, and names that Metaflow uses itself.
+  // Python's keywords, which the Python client cannot read as attributes, and names that Metaflow uses itself.
   for (std::string_view reserved :
        {"False",  "None",   "True",    "and",      "as",       "assert",        "async",
         "await",  "break",  "class",   "continue", "def",      "del",           "elif",
@@ -299,7 +299,7 @@ consteval bool check_members(TypeList<Ts...> types) {
   }
 }
 
-/// The index of the member that this pointer names, among those of the flow; -1: none.
+/// The index of the member that this pointer points to; -1: not a member of the flow.
 template <class Flow, auto Pointer>
 consteval int member_index() {
   if constexpr (IsOf<Flow, typename PointedTo<std::remove_const_t<decltype(Pointer)>>::Class>) {

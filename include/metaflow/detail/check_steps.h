@@ -1,4 +1,4 @@
-// What is wrong with the steps of a flow, each by itself (check.h).
+// Checks each step of a flow on its own (check.h).
 #pragma once
 
 #include <metaflow/detail/check_members.h>
@@ -32,7 +32,7 @@ consteval StepMistake mistake_of_method() {
 
 struct StepFinding {
   StepMistake mistake = StepMistake::none;
-  std::string_view other{};  // the member or step that it is about
+  std::string_view other{};  // the member or step concerned
   std::size_t step = 0;
 };
 
@@ -68,7 +68,7 @@ struct TransitionCheck<Flow, Foreach<Variable, Body>> {
   }
 };
 
-/// What choose looks at: a member itself, or the value of a Parameter or Lazy.
+/// The value that choose compares: a member itself, or the value of a Parameter or Lazy.
 template <class V>
 struct ChoiceOf {
   using type = V;

@@ -1,5 +1,5 @@
-// What the conversions between C++ and Python share (codec.h): the place of a value, checked reading, what kinds of
-// types there are.
+// Common parts of the conversions between C++ and Python (codec.h): the place of a value, checked reading, the kinds of
+// types.
 #pragma once
 
 #include <concepts>
@@ -23,14 +23,14 @@ struct Codec;  // codec.h
 
 namespace detail {
 
-/// Where a value stands that is being converted, for error messages: a chain from the inside out.
+/// The location of a value under conversion, for error messages: a chain from the inside out.
 struct Place {
   const Place* outer = nullptr;
   std::string_view name;  // of an artifact or member; empty: an item
   std::size_t index = 0;
 };
 
-[[noreturn]] void throw_misfit(const Value& value, const Place& place, std::string_view wanted);
+[[noreturn]] void throw_mismatch(const Value& value, const Place& place, std::string_view wanted);
 [[noreturn]] void throw_wrong_size(const Value& value, const Place& place, std::size_t wanted);
 bool boolean_from(const Value& value, const Place& place);
 std::int64_t integer_from(const Value& value, const Place& place, std::int64_t low, std::int64_t high);
@@ -44,7 +44,7 @@ std::size_t set_from(const Value& value, const Place& place);
 std::size_t dict_from(const Value& value, const Place& place);
 void tuple_from(const Value& value, const Place& place, std::size_t size);
 
-/// numpy's letter for a type of numbers: see ArrayView. 0 for other types.
+/// numpy's letter for a numeric type: see ArrayView. 0 for other types.
 template <class T>
 inline constexpr char kNumberType = std::same_as<T, float> || std::same_as<T, double> ? 'f'
                                     : !std::is_integral_v<T>                          ? '\0'
@@ -53,15 +53,15 @@ inline constexpr char kNumberType = std::same_as<T, float> || std::same_as<T, do
 template <>
 inline constexpr char kNumberType<bool> = '\0';
 
-/// The numbers of a sequence, of which sequence_from has been asked the size.
+/// Reads the numbers of a sequence. Call sequence_from first, which returns their count.
 void numbers_from(const Value& value, const Place& place, char type, std::size_t item_size, void* into);
-/// A list of `count` items in memory, one every `stride` bytes; the items of a sequence into such memory.
+/// Writes `count` items in memory, one every `stride` bytes, as a list; reads the items of a sequence into such memory.
 void encode_list(Pickler& out, const void* items, std::size_t count, std::size_t stride,
                  void (*encode)(const void* value, Pickler& out));
 void decode_items(const Value& value, const Place& place, void* items, std::size_t count, std::size_t stride,
                   void (*decode)(void* into, const Value& value, const Place& place));
 
-/// What Python can tell apart, as bits: the alternatives of a variant must not overlap.
+/// The types that Python can tell apart, as bits: the alternatives of a variant must not overlap.
 enum Category : unsigned {
   kNone = 1,
   kBool = 2,
@@ -80,7 +80,7 @@ enum Category : unsigned {
   kException = 16384,
 };
 Category category_of(const Value& value);
-unsigned wider_categories(unsigned category);  // what else a value of this category fits into
+unsigned wider_categories(unsigned category);  // the other categories that such a value converts to
 constexpr unsigned kUnhashable = kList | kSet | kDict | kNdarray;
 
 template <class T>
@@ -149,7 +149,7 @@ concept SequenceLike = Iterable<T> && !requires { typename T::key_type; } && req
 };
 template <class T>
 concept FixedSequence = Iterable<T> && !requires { typename T::key_type; } && requires { std::tuple_size<T>::value; };
-/// Whether a container makes its items while it is walked. They are gone before the payload is.
+/// Whether a container creates its items during iteration, so that they are destroyed before the payload.
 template <class T>
 inline constexpr bool kMakesItems = !std::is_reference_v<decltype(*std::declval<const T&>().begin())>;
 template <class T>
@@ -159,7 +159,7 @@ concept Contiguous = requires(const T& v) {
 template <class T>
 concept TupleLike = !Iterable<T> && requires { std::tuple_size<T>::value; };
 
-/// Whether and how T is stored. The primary template: not at all.
+/// Whether and how T is stored. The primary template: T cannot be stored.
 template <class T>
 struct Convert {
   static constexpr bool kStorable = false;
@@ -169,8 +169,8 @@ struct Convert {
 template <class T>
 concept Storable = Convert<T>::kStorable;
 
-/// Convert without types: what tables point to. Out of line, so that those of common types (common_types.h) are
-/// compiled once, into the library.
+/// Convert without types, for function pointers in tables. Out of line, so that common types (common_types.h) are
+/// compiled once, in the library.
 template <class T>
 struct Coder {
   static void encode(const void* value, Pickler& out);

@@ -47,7 +47,7 @@ struct Convert<T> {
   static constexpr unsigned kCategory = kNone;
   static void encode(Pickler& out, const T&) { out.none(); }
   static void decode(const Value& value, const Place& place, T&) {
-    if (!value.is_none()) throw_misfit(value, place, "None");
+    if (!value.is_none()) throw_mismatch(value, place, "None");
   }
 };
 
@@ -58,7 +58,7 @@ concept VariantLike = requires(T& v) {
   v.template emplace<0>();
 };
 
-/// A variant whose alternatives can be stored, but that Python could not read back into the right one.
+/// A variant whose alternatives can be stored, but that could not be read back unambiguously from Python.
 template <class T>
 inline constexpr bool kHasTwinAlternatives = false;
 template <template <class...> class Variant, class... Ts>
@@ -78,7 +78,7 @@ struct Convert<Variant<Ts...>> {
     const unsigned category = category_of(value);
     if (!try_decode(value, place, into, category, kAll) &&
         !try_decode(value, place, into, wider_categories(category), kAll))
-      throw_misfit(value, place, "any alternative of the variant");
+      throw_mismatch(value, place, "any alternative of the variant");
   }
 
  private:

@@ -34,7 +34,7 @@ struct Convert<T> {
       } else {
         Mapped mapped{};
         Coder<Mapped>::decode(&mapped, value.mapped(i), at);
-        into.emplace_hint(into.end(), std::move(key), std::move(mapped));  // ours are sorted
+        into.emplace_hint(into.end(), std::move(key), std::move(mapped));  // maps written by this library are sorted
       }
     }
   }
@@ -114,7 +114,7 @@ struct Convert<T> {
       out.begin_list();
       for (const auto& item : value) {
         out.next();
-        detail::encode<Item>(out, item);  // Item: vector<bool> hands out proxies
+        detail::encode<Item>(out, item);  // explicit Item: vector<bool> returns proxies
       }
       out.end();
     }

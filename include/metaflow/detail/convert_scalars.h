@@ -1,4 +1,4 @@
-// Single values: numbers, text, bytes, times, enums, and types with a Codec of their own.
+// Single values: numbers, text, bytes, times, enums, and types with their own Codec.
 #pragma once
 
 #include <limits>
@@ -97,7 +97,7 @@ struct Convert<T> {
   static constexpr unsigned kCategory = Convert<Stored>::kCategory;
   static void encode(Pickler& out, const T& value) {
     const Stored stored = Codec<T>::save(value);
-    const Pickler::Copying copying(out);  // `stored` is gone before the payload is
+    const Pickler::Copying copying(out);  // `stored` is destroyed before the payload
     detail::encode(out, stored);
   }
   static void decode(const Value& value, const Place& place, T& into) {
@@ -174,7 +174,7 @@ template <class T>
   requires(TimePointLike<T> && !HasCodec<T>)
 struct Convert<T> {
   using Duration = typename T::duration;
-  // Only the system clock has a date; steady_clock's zero means nothing to another process.
+  // Only the system clock has dates; the epoch of steady_clock differs between processes.
   static constexpr bool kStorable =
       requires { T::clock::to_time_t(T{}); } && !std::is_floating_point_v<typename Duration::rep>;
   static constexpr unsigned kCategory = kDatetime;

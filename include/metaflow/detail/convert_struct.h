@@ -13,7 +13,7 @@ concept PlainAggregate = std::is_aggregate_v<T> && std::is_class_v<T> && require
 
 template <class T, class... Ts>
 consteval bool all_storable(TypeList<Ts...>) {
-  return kLayout<T>.obstacle == Obstacle::none && (Storable<Ts> && ...);  // const: nothing could be read into it
+  return kLayout<T>.obstacle == Obstacle::none && (Storable<Ts> && ...);  // const members cannot be read back
 }
 
 /// The members of a struct, without their types.
@@ -31,7 +31,7 @@ struct StructTable;
 template <class T, class... Ts>
 struct StructTable<T, TypeList<Ts...>> {
   static constexpr std::size_t kCount = sizeof...(Ts);
-  static constexpr std::size_t kRoom = kCount + 1;  // no arrays of nothing
+  static constexpr std::size_t kRoom = kCount + 1;  // avoids arrays of size 0
   struct Table {
     StructMember members[kRoom];
   };

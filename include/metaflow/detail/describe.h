@@ -1,4 +1,4 @@
-// Turns a flow into its FlowTable: the only place where a flow's types meet the library.
+// Turns a flow into its FlowTable: the only interface between the types of a flow and the library.
 #pragma once
 
 #include <array>
@@ -134,7 +134,7 @@ consteval MemberTable<sizeof...(Ts)> member_table(TypeList<Ts...>) {
   return {{Member{kMemberNames<Flow>.names[i++], &OpsOf<Ts>::value}..., Member{}}};
 }
 
-/// Calls a step with the item, as the parameter that it is declared with.
+/// Calls a step with the item, converted to the step's parameter type.
 template <class Flow, class S, class Item>
 void run_with_item(Flow& flow, Item& item) {
   if constexpr (std::is_same_v<typename S::Argument, Item>) {
@@ -206,10 +206,10 @@ bool case_holds(const V& value, const C& wanted) {
   }
 }
 
-/// "medium" of Kind::medium, looked for among the values 0 to 15; empty if there is no name to be found.
+/// "medium" of Kind::medium, searched among the values 0 to 15; empty if no name is found.
 template <class E>
 std::string_view name_of_enumerator([[maybe_unused]] E value) {
-  if constexpr (requires { E{0}; }) {  // its range is that of a type: every number may be looked at
+  if constexpr (requires { E{0}; }) {  // the underlying type is fixed: every number is a valid value
     constexpr std::size_t kProbed = 16;
     static constexpr auto kNames = []<std::size_t... I>(std::index_sequence<I...>) {
       return std::array<std::string_view, kProbed>{name_of_constant<static_cast<E>(I)>()...};
@@ -223,7 +223,7 @@ std::string_view name_of_enumerator([[maybe_unused]] E value) {
   return {};
 }
 
-/// The index of the case that holds.
+/// The index of the matching case.
 template <class V, class Choice>
 struct Chooser;
 template <class V, auto Variable, class... Whens>

@@ -1,21 +1,21 @@
-// What the members of a flow can be, for all who work with flows without their types.
+// The kinds of members of a flow, for code that handles flows without their types.
 #pragma once
 
 #include <cstdint>
 
 namespace metaflow::detail {
 
-/// What a member of a flow is to its tasks.
+/// The role of a member of a flow in its tasks.
 enum class ArtifactKind : std::uint8_t {
   plain,
   constant,   // the same in all tasks of a run
   parameter,  // a constant that the command line can set
-  lazy,       // read when it is touched
-  array,      // a lazy one that is a buffer of numbers
-  transient,  // of one task only: not stored
+  lazy,       // read on first use
+  array,      // lazy, a buffer of numbers
+  transient,  // private to a task: not stored
 };
 
-/// How a parameter's text on the command line is read.
+/// The syntax of a parameter's value on the command line.
 enum class ParameterType : std::uint8_t { text, integer, real, boolean, list, json };
 
 }  // namespace metaflow::detail

@@ -1,9 +1,9 @@
-// How many data members a type has, and what is in the way of naming them. For reflect.h, which says how.
+// Counts the data members of a type, and finds the obstacle, if there is one, to naming them (reflect.h).
 //
 // The number of members of an aggregate is the largest n for which T{any, any, ...} compiles.
 #pragma once
 
-// What counting tries out is declared and never defined, of which compilers warn.
+// Counting uses functions that are declared but never defined, and compilers warn about these.
 #pragma GCC system_header
 
 #include <cstddef>
@@ -24,9 +24,9 @@ namespace detail {
 
 inline constexpr std::size_t kMaxMembers = 64;
 
-// What an aggregate is initialised with to count its parts: converts to whatever a member needs, to base classes of T
-// only, to those of them that have no data, to an lvalue reference. Not copyable, or a std::any member would swallow
-// it.
+// Initialisers for counting the members of an aggregate. They convert to whatever a member needs (AnyMember), only to
+// base classes of T (AnyBase), only to those without data (AnyEmptyBase), or to an lvalue reference (AnyReference).
+// Not copyable, or a std::any member would accept them by copy.
 struct Uncopyable {
   constexpr Uncopyable() = default;
   Uncopyable(const Uncopyable&) = delete;
@@ -75,8 +75,8 @@ consteval bool has_members(std::index_sequence<B...>, std::index_sequence<I...>)
   return requires { T{Nth<AnyBase<T>, B>{}..., Nth<AnyMember, I>{}...}; };
 }
 
-// Members have initialisers or default constructors (a flow is made by default), so "n initialisers compile" holds up
-// to the number of members and not beyond: bisect.
+// Members have initialisers or default constructors (a flow is default-constructed), so "n initialisers compile" is
+// true up to the number of members and false beyond: bisect.
 template <class T, class Bases, std::size_t Low, std::size_t High>
 consteval std::size_t count_members() {
   if constexpr (Low == High) {
@@ -91,14 +91,14 @@ consteval std::size_t count_members() {
   }
 }
 
-// A C array takes one initialiser for each of its elements when braces are left out, as they were in counting, but none
-// at all in parentheses.
+// A C array takes one initialiser per element when braces are left out, as they are in counting, but none at all in
+// parentheses.
 template <class T, std::size_t... B, std::size_t... I>
 consteval bool has_no_c_array(std::index_sequence<B...>, std::index_sequence<I...>) {
   return requires { T(Nth<AnyBase<T>, B>{}..., Nth<AnyMember, I>{}...); };
 }
-// The size of the array that begins with the I-th initialiser; 1 if none does: how many initialisers make place for its
-// {} so that `After` others can follow.
+// The size of the array that begins with the I-th initialiser; 1 if none begins there. It is the number of initialisers
+// that one {} replaces so that `After` others can follow.
 template <class T, std::size_t... B, std::size_t... I, std::size_t... After>
 consteval bool braces_fit(std::index_sequence<B...>, std::index_sequence<I...>, std::index_sequence<After...>) {
   return requires { T{Nth<AnyBase<T>, B>{}..., Nth<AnyMember, I>{}..., {}, Nth<AnyMember, After>{}...}; };

@@ -1,4 +1,4 @@
-// Writes values as Python pickles, protocol 4: what Codec calls. Implemented in src/value/pickler.cc.
+// Writes values as Python pickles, protocol 4. Called by Codec. Implemented in src/value/pickler.cc.
 #pragma once
 
 #include <array>
@@ -16,13 +16,13 @@ struct ArrayView;
 
 namespace metaflow::detail {
 
-/// Where one item of a sequence stands in a payload.
+/// The position of one item of a sequence in a payload.
 struct ItemSpan {
   std::uint64_t begin;
   std::uint64_t end;
 };
 
-/// The promise that values live, unchanged, until the payload was used.
+/// The caller's promise that values live, unchanged, until the payload has been used.
 struct ValuesOutlive {};
 
 /// Builds one payload. Not thread-safe.
@@ -30,7 +30,7 @@ class Pickler {
  public:
   /// Copies all values.
   Pickler();
-  /// Refers to long texts, bytes and arrays, which costs nothing; copies what is short.
+  /// Refers to long texts, bytes and arrays instead of copying them; copies short ones.
   explicit Pickler(ValuesOutlive);
   Pickler(const Pickler&) = delete;
   Pickler& operator=(const Pickler&) = delete;
@@ -57,7 +57,8 @@ class Pickler {
   void next();
   void end();
 
-  /// begin_list, next and integer or real for each, end: but fast. Type and size of the numbers as in ArrayView.
+  /// Fast equivalent of begin_list, next and integer or real for each, end. Type and size of the numbers as in
+  /// ArrayView.
   void list_of_numbers(char type, std::size_t item_size, const void* numbers, std::size_t count);
 
   /// A numpy.ndarray, row-major; `type` as in ArrayView. The data starts at a multiple of 64 of the payload, so that a
@@ -66,14 +67,14 @@ class Pickler {
   /// The same with any byte order, order of dimensions and type of elements.
   void array(const ArrayView& array);
 
-  /// An instance of a Python class made from a tuple of arguments: begin_object, next and value for each, end.
-  /// `with_new`: the class's __new__ is called with them (namedtuples), else the class itself.
+  /// An instance of a Python class, constructed from a tuple of arguments: begin_object, next and value for each, end.
+  /// `with_new`: the arguments go to the class's __new__ (namedtuples), else to the class itself.
   void begin_object(std::string_view module, std::string_view name, std::size_t arguments, bool with_new);
-  /// Gives the object that was just ended the state that follows: begin_state(), one value, end().
+  /// Adds the state that follows to the object just ended: begin_state(), one value, end().
   void begin_state();
 
-  /// While it lives, everything is copied: for parts of a value that are made while it is written. `needed`: else it
-  /// does nothing.
+  /// Copies every value during its lifetime: for parts of a value that are created while it is written. Without
+  /// `needed` it does nothing.
   class Copying {
    public:
     explicit Copying(Pickler& pickler, bool needed = true) : pickler_(pickler), needed_(needed) {
@@ -91,11 +92,11 @@ class Pickler {
   /// Ends the payload.
   void finish();
 
-  /// From here on, remember where the items of the outermost container stand.
+  /// From here on, record the positions of the items of the outermost container.
   void record_items() { recording_ = true; }
   const std::vector<ItemSpan>& items() const { return items_; }
 
-  /// "<class 'list'>": Python's words for the type of the whole value.
+  /// "<class 'list'>": Python's name for the type of the whole value.
   std::string_view type() const { return type_; }
 
   /// The payload, in pieces.
@@ -111,7 +112,7 @@ class Pickler {
     std::size_t arity = 0;  // of a tuple
   };
 
-  /// Where `size` bytes can be written; at_ is to be moved behind them.
+  /// Memory for `size` bytes; the caller then advances at_ by what it wrote.
   char* room(std::size_t size) {
     if (static_cast<std::size_t>(end_ - at_) < size) add_chunk(size);
     return at_;
@@ -121,7 +122,7 @@ class Pickler {
   void put(std::string_view bytes);
   void put_text(std::string_view utf8);
   void put_bytes(std::span<const std::byte> bytes, std::size_t alignment);
-  void put_foreign(std::span<const std::byte> bytes);
+  void put_reference(std::span<const std::byte> bytes);
   void finish_piece();
   void global(std::string_view module, std::string_view name);
   void close_item();
@@ -131,7 +132,8 @@ class Pickler {
     if (type_.empty()) type_ = type;
   }
 
-  // The payload: finished pieces (of chunks, and of others' memory), then [piece_, at_) of the chunk that ends at end_.
+  // The payload: finished pieces (of chunks, and of referenced memory), then [piece_, at_) of the chunk that ends at
+  // end_.
   static constexpr std::size_t kFirstChunk = 256;
   std::array<char, kFirstChunk> first_chunk_;
   std::vector<std::unique_ptr<char[]>> chunks_;
@@ -145,7 +147,7 @@ class Pickler {
   std::vector<Frame> frames_;
   std::vector<ItemSpan> items_;
   bool recording_ = false;
-  int copying_ = 0;  // 0: long values are referred to
+  int copying_ = 0;  // 0: long values are referenced
   std::string_view type_;
   std::string class_name_;
 };

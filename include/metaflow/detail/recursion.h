@@ -1,4 +1,4 @@
-// Whether a type contains itself: such a type has no end, and whether it can be stored cannot even be asked.
+// Detects types that contain themselves: they cannot be stored, and without this check their traits would recurse.
 #pragma once
 
 #include <metaflow/artifact.h>
@@ -7,7 +7,7 @@
 
 namespace metaflow::detail {
 
-/// What a wrapper of members holds.
+/// The type of the value in a wrapper of members.
 template <class T>
 struct Unwrapped {
   using type = T;
@@ -59,7 +59,7 @@ consteval bool any_contains_itself(TypeList<Ts...>) {
   return (contains_itself<Ts, Around...>() || ...);
 }
 
-/// `Around`: the types that hold it, from the inside out.
+/// `Around`: the types that contain T, from the inside out.
 template <class T, class... Around>
 consteval bool contains_itself() {
   using Plain = typename Unwrapped<std::remove_const_t<T>>::type;
@@ -72,7 +72,7 @@ consteval bool contains_itself() {
   }
 }
 
-/// Whether values of this type can be stored, also asked of a type that contains itself.
+/// Whether values of this type can be stored. Safe for a type that contains itself.
 template <class T>
 concept FiniteAndStorable = !contains_itself<T>() && Storable<T>;
 

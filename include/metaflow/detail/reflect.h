@@ -4,11 +4,12 @@
 // of a member of an object that is declared but never defined goes into a template argument whose spelling the compiler
 // prints in __PRETTY_FUNCTION__.
 //
-// Limits: at most 64 members, no references, no base class with data (kLayout says so: check.h makes it a sentence), no
-// bit-fields.
+// Limits: at most 64 members, no references, no base class with data (kLayout reports these, check.h turns them into
+// messages), no bit-fields.
 #pragma once
 
-// Clang warns of undefined static members in anonymous namespaces; this header names such members and never reads them.
+// Clang warns about undefined static members in anonymous namespaces; this header names such members but never reads
+// them.
 #pragma GCC system_header
 
 #include <cstddef>
@@ -27,7 +28,7 @@ constexpr decltype(auto) visit_listed(T& object, F&& f, Members<Pointers...>) {
   return f((object.*Pointers)...);
 }
 
-/// Calls f(member...) with references to all members of `object`, in the order of declaration. With none if there is an
+/// Calls f(member...) with references to all members of `object`, in the order of declaration; with none if there is an
 /// obstacle.
 template <class T, class F>
 constexpr decltype(auto) visit_members([[maybe_unused]] T& object, F&& f) {
@@ -117,15 +118,15 @@ struct Boxed {
   T value;
 };
 
-/// Declared, never defined: only addresses of its members are named. A static member of a class template (clang refuses
-/// an extern variable template for types in anonymous namespaces) and boxed (g++ refuses an undefined variable of a
-/// local type).
+/// Declared, never defined: only the addresses of its members are used. A static member of a class template (clang
+/// rejects an extern variable template for types in anonymous namespaces) and boxed (g++ rejects an undefined variable
+/// of a local type).
 template <class T>
 struct Undefined {
   static Boxed<T> object;
 };
 
-// Clang wants a pointer to a subobject wrapped to pass it as a template argument.
+// Clang accepts a pointer to a subobject as a template argument only if it is wrapped.
 template <class T>
 struct PointerConstant {
   T* pointer;
@@ -181,7 +182,7 @@ constexpr bool is_identifier_char(char c) {
          static_cast<unsigned char>(c) >= 128;
 }
 
-/// The identifier that ends at `end` of `text` or before: "start" of "&Flow::start", "alpha" of "{(&
+/// The last identifier of `text` before `end`: "start" of "&Flow::start", "alpha" of "{(&
 /// object.Flow::alpha)}".
 constexpr std::string_view identifier_before(std::string_view text, std::size_t end) {
   while (end > 0 && !is_identifier_char(text[end - 1])) --end;
@@ -207,7 +208,7 @@ constexpr auto spelling_of_type() {
   return text;
 }
 
-/// The names of the members of T, by index; then an empty one.
+/// The names of the members of T, by index; then an empty name.
 template <std::size_t N>
 struct MemberNames {
   std::string_view names[N + 1];
@@ -243,7 +244,7 @@ struct ToAddresses {
     ((*next++ = const_cast<void*>(static_cast<const void*>(&members))), ...);
   }
 };
-/// Where the members of a T are, in the order of declaration.
+/// The addresses of the members of a T, in the order of declaration.
 template <class T>
 void addresses_of_members(void* object, void** addresses) {
   visit_members(*static_cast<T*>(object), ToAddresses{addresses});

@@ -1,5 +1,5 @@
-// The shape of a flow's graph, and whether it is a sound one. Used by the compiler (through static_assert) and at run
-// time. Works on plain arrays: std::vector would cost every flow 50 ms of compilation.
+// The shape of a flow's graph, and its validation. Used by the compiler (through static_assert) and at run time. Works
+// on plain arrays: std::vector would cost every flow 50 ms of compilation.
 #pragma once
 
 #include <cstddef>
@@ -16,7 +16,7 @@ enum class Transition : std::uint8_t {
   choose,   // choose<&F::value, when<...>...>
 };
 
-/// What is wrong with a graph; the order is that of Metaflow's checks where it has them.
+/// The problem of a graph; in the order of Metaflow's checks where it has them.
 enum class Problem : std::uint8_t {
   none,
   duplicate_step,
@@ -47,7 +47,7 @@ enum class Problem : std::uint8_t {
 
 inline constexpr int kUnknownStep = -1;
 
-/// Names are compared by this first: compilers limit the operations of a constant expression, and a graph has many
+/// Names are compared by hash first: compilers limit the operations of a constant expression, and a graph has many
 /// pairs of steps.
 constexpr unsigned long hash_of_name(std::string_view name) {
   unsigned long hash = 14695981039346656037U;  // FNV-1a
@@ -55,21 +55,21 @@ constexpr unsigned long hash_of_name(std::string_view name) {
   return hash;
 }
 
-/// A step as far as the shape of the graph goes.
+/// The data of a step that determine the shape of the graph.
 struct ShapeStep {
   std::string_view name;
   unsigned long hash = 0;  // of the name
   Transition transition = Transition::none;
   bool join = false;
   bool takes_item = false;
-  int first_target = 0;  // where its targets begin, among those of all steps
+  int first_target = 0;  // index of its first target among those of all steps
   int target_count = 0;
 
   constexpr bool splits() const { return transition == Transition::split || transition == Transition::foreach; }
 };
 
-/// A split that has not been joined yet: the step that splits and which of its branches; -1: none. The splits around
-/// that one are those around its step.
+/// A split that has not been joined yet: the step that splits and the index of the branch; -1: none. The splits around
+/// it are those around its step.
 struct OpenSplit {
   int split = -1;
   int branch = 0;
@@ -78,19 +78,19 @@ struct OpenSplit {
 
 struct Verdict {
   Problem problem = Problem::none;
-  int step = -1;   // where
-  int other = -1;  // the other step that matters, or the index of the target
+  int step = -1;   // the step with the problem
+  int other = -1;  // the other step involved, or the index of the target
   int start = -1;
   int end = -1;
 };
 
-/// A graph of N steps that lead to T steps in all, and what there is to know about it.
+/// A graph of N steps with T targets in all, and the results of its analysis.
 template <std::size_t N, std::size_t T>
 struct Shape {
   ShapeStep steps[N + 1]{};
   int targets[T + 1]{};  // indices of steps; kUnknownStep for a step that is not in the graph
   Verdict verdict;
-  int order[N + 1]{};         // every step after those that lead to it
+  int order[N + 1]{};         // topological order
   OpenSplit around[N + 1]{};  // per step: the innermost split around it
   int joined_by[N + 1]{};     // per step that splits: the join; else -1
 
@@ -118,7 +118,7 @@ constexpr bool reserved_step_name(std::string_view name) {
   return false;
 }
 
-/// Checks one graph. The results go to arrays with a place for every step.
+/// Analyses one graph. The results go to arrays with one element per step.
 class Analyser {
  public:
   constexpr Analyser(const ShapeStep* steps, int size, const int* targets, int* order, OpenSplit* around,
@@ -187,9 +187,9 @@ class Analyser {
     }
   }
 
-  enum Colour { kUnseen, kOpen, kDone };  // kept in joined_by_ while there are no joins yet
+  enum Colour { kUnseen, kOpen, kDone };  // stored in joined_by_ until the joins are known
 
-  // Depth first; a step that chooses itself is recursion and no loop.
+  // Depth first; a step that chooses itself is not a loop of the graph.
   constexpr void visit(int i) {
     joined_by_[i] = kOpen;
     for (int t = steps_[i].target_count; t-- > 0;) {  // the first target last, so that it comes first in the order
@@ -236,7 +236,8 @@ class Analyser {
     return steps_[from].splits() ? OpenSplit{from, t} : around_[from];
   }
 
-  /// Looks at all ways into step i. They must agree on the splits around it; those into a join on all but the branch.
+  /// Checks all transitions into step i. They must agree on the splits around it; those into a join on all but the
+  /// branch.
   constexpr void enter(int i) {
     bool first = true;
     OpenSplit agreed;

@@ -1,4 +1,4 @@
-// The types that mf::step and mf::graph are made of.
+// The types behind mf::step and mf::graph.
 #pragma once
 
 #include <initializer_list>
@@ -46,8 +46,8 @@ Case(T) -> Case<T>;
 template <std::size_t N>
 Case(const char (&)[N]) -> Case<FixedString<N>>;
 
-/// What tells a step from others: overloads have the same name. It is not the address of something (under g++'s
-/// -fsanitize=undefined it is no constant whether two addresses are equal), but the text of method and type.
+/// Identifies a step: overloads have the same name. Not an address (with g++'s -fsanitize=undefined the comparison of
+/// two addresses is not a constant), but the text of method and type.
 struct StepKey {
   std::string_view name;
   std::string_view text;
@@ -151,8 +151,7 @@ inline constexpr bool kIsInputs = false;
 template <class F>
 inline constexpr bool kIsInputs<Inputs<F>> = true;
 
-/// What a step's method takes besides the flow: nothing, the item of a foreach, or the inputs of a join. As it is
-/// declared ("const T&").
+/// The parameter of a step's method, as declared ("const T&"): none, the item of a foreach, or the inputs of a join.
 template <class List>
 struct ParameterOf {
   using type = void;
@@ -164,14 +163,14 @@ struct ParameterOf<TypeList<A>> {
 
 // --- steps and graphs
 
-/// What a step says at run time: the values in it. All code is in the library.
-class StepSayings {
+/// The run-time values of a step: its description and decorators. All code is in the library.
+class StepAnnotations {
  public:
-  StepSayings();
-  StepSayings(StepSayings&& other) noexcept;
-  StepSayings(const StepSayings&) = delete;
-  StepSayings& operator=(const StepSayings&) = delete;
-  ~StepSayings();
+  StepAnnotations();
+  StepAnnotations(StepAnnotations&& other) noexcept;
+  StepAnnotations(const StepAnnotations&) = delete;
+  StepAnnotations& operator=(const StepAnnotations&) = delete;
+  ~StepAnnotations();
 
   void add(Decorator decorator);
   void describe(std::string&& words);
@@ -184,11 +183,11 @@ class StepSayings {
   std::vector<Decorator> decorators_;
 };
 
-inline void add_part(StepSayings&, const AnyTransition&) {}  // in the type
-void add_part(StepSayings& said, doc& part);
+inline void add_part(StepAnnotations&, const AnyTransition&) {}  // it is part of the type
+void add_part(StepAnnotations& annotations, doc& part);
 template <DecoratorStruct D>
-void add_part(StepSayings& said, const D& decorator) {
-  said.add(make_decorator(decorator));
+void add_part(StepAnnotations& annotations, const D& decorator) {
+  annotations.add(make_decorator(decorator));
 }
 
 template <class T>
@@ -205,10 +204,10 @@ struct Step {
   static constexpr bool kJoin = kIsInputs<Argument>;
   static constexpr bool kTakesItem = !kJoin && !std::is_void_v<Argument>;
 
-  StepSayings said;
+  StepAnnotations annotations;
 };
 
-/// Something wrong that a static_assert has already complained about.
+/// The result of a mistake for which a static_assert has failed.
 struct NotAStep {};
 struct NotAGraph {};
 
@@ -222,7 +221,7 @@ struct StepMaker {
     static_assert(kPartsOnly, "metaflow: a step is given its transition, decorators and mf::doc, nothing else");
     if constexpr (kOneTransition && kPartsOnly) {
       Step<Method, typename TransitionOf<Parts...>::type> made;
-      (add_part(made.said, parts), ...);
+      (add_part(made.annotations, parts), ...);
       return made;
     } else {
       return NotAStep{};
@@ -230,7 +229,7 @@ struct StepMaker {
   }
 };
 
-/// The Step that an argument of mf::graph is: made by a call, or without one if it has nothing to say.
+/// The Step that an argument of mf::graph stands for: the result of a call, or mf::step<&F::name> without one.
 template <class T>
 struct StepOf {
   using type = void;
@@ -249,39 +248,39 @@ struct StepOf<NotAStep> {
 };
 
 template <auto Method, class T>
-StepSayings* said_of(Step<Method, T>& step) {
-  return &step.said;
+StepAnnotations* step_annotations(Step<Method, T>& step) {
+  return &step.annotations;
 }
 template <auto Method>
-StepSayings* said_of(StepMaker<Method>&) {
+StepAnnotations* step_annotations(StepMaker<Method>&) {
   return nullptr;
 }
 
-/// What the steps of a graph say, in their order. All code is in the library.
-class GraphSayings {
+/// The annotations of the steps of a graph, in their order. All code is in the library.
+class GraphAnnotations {
  public:
-  /// Takes them over; null: nothing is said.
-  explicit GraphSayings(std::initializer_list<StepSayings*> steps);
-  GraphSayings(GraphSayings&& other) noexcept;
-  ~GraphSayings();
-  const std::vector<StepSayings>& steps() const { return steps_; }
+  /// Moves from them; null: a step without annotations.
+  explicit GraphAnnotations(std::initializer_list<StepAnnotations*> steps);
+  GraphAnnotations(GraphAnnotations&& other) noexcept;
+  ~GraphAnnotations();
+  const std::vector<StepAnnotations>& steps() const { return steps_; }
 
  private:
-  std::vector<StepSayings> steps_;
+  std::vector<StepAnnotations> steps_;
 };
 
 template <class... Steps>
-struct Graph : GraphSayings {
+struct Graph : GraphAnnotations {
   static constexpr int kSize = sizeof...(Steps);
   static constexpr int kTargetCount = (Steps::Transition::kTargetCount + ... + 0);
-  using GraphSayings::GraphSayings;
+  using GraphAnnotations::GraphAnnotations;
 };
 
 /// decltype(Flow::graph()), without calling it.
 template <class Flow>
 using GraphOf = std::remove_cvref_t<decltype(Flow::graph())>;
 
-/// Writes the i-th step of a graph into its shape: where it leads to is looked up among the steps.
+/// Writes the i-th step of a graph into its shape; finds its targets among the steps.
 struct ShapeWriter {
   ShapeStep* step;
   int* target;

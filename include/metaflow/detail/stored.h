@@ -1,4 +1,4 @@
-// Values that are in a store and have not been read yet.
+// Values in a store that have not been read yet.
 #pragma once
 
 #include <atomic>
@@ -10,7 +10,7 @@
 
 namespace metaflow::detail {
 
-/// A handle on a stored value. Immutable, shared, thread-safe.
+/// A reference to a stored value. Immutable, shared, thread-safe.
 class StoredValue {
  public:
   virtual ~StoredValue() = default;
@@ -20,11 +20,11 @@ class StoredValue {
 
   /// The artifact's name, for messages.
   virtual const std::string& name() const = 0;
-  /// What addresses the bytes: 40 hex digits.
+  /// The content address of the bytes: 40 hex digits.
   virtual const std::string& key() const = 0;
 };
 
-/// Does something once, whoever comes first; the others wait. If it throws, the next one tries again.
+/// Calls a function once: the first caller runs it, the others wait. If it throws, the next caller runs it again.
 class Once {
  public:
   template <class F>

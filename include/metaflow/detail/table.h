@@ -1,6 +1,6 @@
-// A flow of C++ without its types, as constant tables: what a flow binary hands to the library. Filled in by
-// describe.h; costs a flow no code but the functions that are pointed to. Of this the library makes the description
-// that the scheduler and the command line work with (description.h); the tables themselves are for executing tasks.
+// A flow in C++ without its types, as constant tables, which a flow binary passes to the library. Filled in by
+// describe.h; apart from the functions it points to it costs a flow no code. The library makes from it the description
+// for the scheduler and the command line (description.h); the tables themselves are for executing tasks.
 #pragma once
 
 #include <memory>
@@ -17,22 +17,22 @@ namespace metaflow::detail {
 
 class InputsCore;
 
-/// What can be done with a parameter of some type.
+/// The operations on a parameter of some type.
 struct ParameterOps {
   ParameterType type;       // of the parameter
-  ParameterType item_type;  // of a list's items
+  ParameterType item_type;  // type of the items of a list
   bool optional;
   const ParameterBase& (*base)(const void* member);
 };
 
-/// What can be done with a data member of some type; one table per type.
+/// The operations on a data member of some type; one table per type.
 struct MemberOps {
   ArtifactKind kind;
   std::string_view type_name;  // as in C++, for messages and _graph_info
   void (*encode)(const void* member, Pickler& out);
   void (*decode)(void* member, const Value& value, const Place& place);
-  // lazy and array: refer to a stored value; the stored value it still is, or null; the file that holds a payload
-  // already, or -1
+  // lazy and array: refers to a stored value; the stored value that the member still equals, or null; the file that
+  // already holds its payload, or -1
   void (*attach)(void* member, std::shared_ptr<const StoredValue> stored);
   const StoredValue* (*stored)(const void* member);
   int (*spool_file)(const void* member);
@@ -44,19 +44,19 @@ struct Member {
   const MemberOps* ops;
 };
 
-/// What a step gets when it runs.
+/// The arguments of a step.
 struct StepCall {
   void* flow;
-  const Value* item = nullptr;   // of the innermost foreach around the step
-  InputsCore* inputs = nullptr;  // of a join
+  const Value* item = nullptr;   // item of the innermost foreach around the step
+  InputsCore* inputs = nullptr;  // inputs of a join
 };
 
 struct StepTable {
   void (*run)(const StepCall& call) = nullptr;
-  int variable = -1;                                             // index of the member that foreach or choose looks at
-  int (*choose)(const void* member) = nullptr;                   // index of the case that holds; -1: none
-  const std::string_view* cases = nullptr;                       // of choose, one per target
-  std::string_view (*enumerator)(const void* member) = nullptr;  // of choose: the name of the value, if known
+  int variable = -1;                                             // index of the member that foreach or choose reads
+  int (*choose)(const void* member) = nullptr;                   // index of the matching case; -1: none
+  const std::string_view* cases = nullptr;                       // values of choose, one per target
+  std::string_view (*enumerator)(const void* member) = nullptr;  // the enumerator's name, if known (choose)
 };
 
 struct FlowTable {
@@ -74,7 +74,7 @@ struct FlowTable {
   void (*addresses)(void* flow, void** members);
 };
 
-/// Runs the command line of a flow. Returns the exit status.
-int run_flow(const FlowTable& flow, const GraphSayings& said, int argc, char** argv);
+/// Executes the command line of a flow. Returns the exit code.
+int run_flow(const FlowTable& flow, const GraphAnnotations& annotations, int argc, char** argv);
 
 }  // namespace metaflow::detail

@@ -110,7 +110,7 @@ TEST_F(LocalBackendTest, WhatAFailedAttemptLeftBehindIsKilledWithIt) {
   EXPECT_FALSE(wait(1).exited_well);
   const auto left = static_cast<pid_t>(std::stoi(out(1)));
   backend_.end(Stop::ask);
-  EXPECT_EQ(base::start_of_process(left), 0U);
+  EXPECT_EQ(base::process_start_time(left), 0U);
 }
 
 /// Of a program that can be copied.

@@ -372,9 +372,9 @@ void RemoteAttempts::let_go(AttemptId id) {
 void RemoteAttempts::end(Stop how) {
   over_ = true;
   if (left_) return;
-  until_ = clock_.monotonic_microseconds() + (how == Stop::force ? kLastMoment : kFarewell);
+  until_ = clock_.monotonic_microseconds() + (how == Stop::force ? kInterruptedTimeout : kFarewell);
   // A timer, since a quiet loop would wait for ever.
-  const base::EventLoop::Timer timer = loop_.after(how == Stop::force ? kLastMoment : kFarewell, [] {});
+  const base::EventLoop::Timer timer = loop_.after(how == Stop::force ? kInterruptedTimeout : kFarewell, [] {});
   try {
     std::vector<AttemptId> all;
     for (const auto& [id, entry] : entries_) all.push_back(id);
@@ -388,8 +388,8 @@ void RemoteAttempts::end(Stop how) {
 
 /// The user does not want to wait for the platform any more.
 void RemoteAttempts::hasten() {
-  until_ = std::min(until_, clock_.monotonic_microseconds() + kLastMoment);
-  timers_.after(kLastMoment, [] {});
+  until_ = std::min(until_, clock_.monotonic_microseconds() + kInterruptedTimeout);
+  timers_.after(kInterruptedTimeout, [] {});
 }
 
 }  // namespace metaflow::compute

@@ -43,13 +43,13 @@ struct RemoteOptions {
 /// Not thread-safe; lives in the scheduler's event loop.
 class RemoteAttempts : public Backend, private JobEvents {
  public:
-  static constexpr std::int64_t kBetweenTries = 10'000'000;  // microseconds
-  static constexpr int kMostTries = 3;                       // of what goes wrong before a task begins
-  static constexpr std::int64_t kLogEnd = 5'000'000;         // between the end of a job and that of its log
-  static constexpr std::int64_t kKeptLog = 60'000'000;       // to read what the platform kept of a log
-  static constexpr std::int64_t kLookEvery = 15'000'000;     // for the result of a task whose machine is silent
-  static constexpr std::int64_t kFarewell = 15'000'000;      // for removals, at the end of a run,
-  static constexpr std::int64_t kLastMoment = 200'000;       // and where nobody wants to wait
+  static constexpr std::int64_t kBetweenTries = 10'000'000;     // microseconds
+  static constexpr int kMostTries = 3;                          // of what goes wrong before a task begins
+  static constexpr std::int64_t kLogEnd = 5'000'000;            // between the end of a job and that of its log
+  static constexpr std::int64_t kKeptLog = 60'000'000;          // to read what the platform kept of a log
+  static constexpr std::int64_t kLookEvery = 15'000'000;        // for the result of a task whose machine is silent
+  static constexpr std::int64_t kFarewell = 15'000'000;         // for removals, at the end of a run,
+  static constexpr std::int64_t kInterruptedTimeout = 200'000;  // and where nobody wants to wait
 
   using MakeJobs = std::function<std::unique_ptr<RemoteJobs>(JobEvents&)>;
 

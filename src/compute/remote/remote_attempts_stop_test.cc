@@ -145,7 +145,7 @@ TEST_F(RemoteAttemptsTest, TheFarewellHasAnEnd) {
 TEST_F(RemoteAttemptsTest, ForcedItIsShort) {
   run(1);
   jobs_->ends = false;
-  jobs_->on_end = [this] { clock_.now += RemoteAttempts::kLastMoment; };
+  jobs_->on_end = [this] { clock_.now += RemoteAttempts::kInterruptedTimeout; };
   attempts_->end(Stop::force);
   SUCCEED() << "the user does not want to wait";
 }
@@ -156,7 +156,7 @@ TEST_F(RemoteAttemptsTest, TheFarewellIsShortenedByForce) {
   jobs_->on_end = [this] {
     loop_.after(0, [this] {
       attempts_->stop({}, Stop::force);
-      clock_.now += RemoteAttempts::kLastMoment;
+      clock_.now += RemoteAttempts::kInterruptedTimeout;
     });
   };
   const std::int64_t before = clock_.now;

@@ -60,7 +60,7 @@ std::size_t member_named(std::span<const detail::Member> members, std::string_vi
 
 }  // namespace
 
-detail::FlowDescription describe(const detail::FlowTable& flow, const detail::GraphSayings& said) {
+detail::FlowDescription describe(const detail::FlowTable& flow, const detail::GraphAnnotations& said) {
   detail::FlowDescription described{
       .name = std::string(flow.name), .doc = std::string(flow.doc()), .project = std::string(flow.project)};
   for (const detail::Member& member : members_of(flow)) {
@@ -72,7 +72,7 @@ detail::FlowDescription describe(const detail::FlowTable& flow, const detail::Gr
   for (int i = 0; i < flow.step_count; ++i) {
     const detail::ShapeStep& shape = flow.shape[i];
     const detail::StepTable& table = flow.steps[i];
-    const detail::StepSayings& words = said.steps()[static_cast<std::size_t>(i)];
+    const detail::StepAnnotations& words = said.steps()[static_cast<std::size_t>(i)];
     const int* targets = flow.targets + shape.first_target;
     detail::StepDescription step{.name = std::string(shape.name),
                                  .doc = words.doc(),

@@ -12,7 +12,7 @@
 namespace metaflow::runtime {
 
 /// The description of a flow.
-detail::FlowDescription describe(const detail::FlowTable& flow, const detail::GraphSayings& said);
+detail::FlowDescription describe(const detail::FlowTable& flow, const detail::GraphAnnotations& said);
 
 class CppLanguage : public Language {
  public:

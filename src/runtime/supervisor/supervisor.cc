@@ -89,7 +89,7 @@ class Supervisor {
   /// The log is stored, so a slow reader of the container's output is not waited for long.
   void finish_output() {
     on_signals();
-    shown_.finish(report_.stopped_by != 0 ? base::kLastMoment : kPatience, signals_.fd());
+    shown_.finish(report_.stopped_by != 0 ? base::kInterruptedTimeout : kPatience, signals_.fd());
   }
 
  private:

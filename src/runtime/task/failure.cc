@@ -121,7 +121,7 @@ Failure describe_current_exception() {
   Failure failure;
   failure.stack = base::describe(base::locate(thrown_from));
   const std::type_info* type = abi::__cxa_current_exception_type();
-  failure.type = type != nullptr ? base::demangle(type->name()) : "an exception that is not of C++";
+  failure.type = type != nullptr ? base::demangle(type->name()) : "a non-C++ exception";
   try {
     throw;
   } catch (const Error& error) {

@@ -18,7 +18,7 @@ std::string path_of(const std::string& local_root, const std::string& flow) {
 
 std::optional<std::string> latest_run(const std::string& local_root, const std::string& flow) {
   const std::string path = path_of(local_root, flow);
-  const auto text = base::read_plain_file(path, base::kMostOfRecord);
+  const auto text = base::read_plain_file(path, base::kMaxRecordSize);
   if (!text || base::trim(text->text()).empty()) return std::nullopt;
   std::string run(base::trim(text->text()));
   check_name(NameKind::run, run, fmt::format("'{}'", path));

@@ -185,7 +185,7 @@ std::vector<std::string> LocalMetadataReader::flows() {
 
 std::optional<RunInfo> LocalMetadataReader::run(const std::string& flow, const std::string& run) {
   const std::string path = path_below(root_, fmt::format("{}/{}/_meta/_self.json", flow, run));
-  const auto text = base::read_plain_file(path, base::kMostOfRecord);
+  const auto text = base::read_plain_file(path, base::kMaxRecordSize);
   if (!text) return std::nullopt;
   const Json json = parse(*text, path);
   return RunInfo{run, text_field(json, "user_name"), json["tags"].texts(), json["system_tags"].texts(),
@@ -209,7 +209,7 @@ std::vector<ObjectInfo> LocalMetadataReader::objects(const std::string& path, Na
   for (const std::string& name : base::list_directory(path)) {
     if (!is_name(kind, name)) continue;
     const std::string self = fmt::format("{}/{}/_meta/_self.json", path, name);
-    const auto text = base::read_plain_file(self, base::kMostOfRecord);
+    const auto text = base::read_plain_file(self, base::kMaxRecordSize);
     if (!text) continue;
     infos.push_back({name, created_of(parse(*text, self))});
   }
@@ -233,7 +233,7 @@ std::vector<FieldInfo> LocalMetadataReader::fields(const std::string& flow, cons
   const std::string directory = path_below(root_, fmt::format("{}/{}/_meta", flow, task.path()));
   for (const std::string& name : base::list_directory(directory)) {
     if (!name.starts_with("sysmeta_")) continue;
-    const auto text = base::read_plain_file(directory + "/" + name, base::kMostOfRecord);
+    const auto text = base::read_plain_file(directory + "/" + name, base::kMaxRecordSize);
     if (!text) continue;
     const Json json = parse(*text, directory + "/" + name);
     FieldInfo info;
@@ -256,7 +256,7 @@ std::vector<ArtifactInfo> LocalMetadataReader::artifacts(const std::string& flow
   if (attempt < 0) {  // the last one that says it is done
     for (const std::string& name : names) {
       if (!name.starts_with("sysmeta_attempt-done_")) continue;
-      const auto text = base::read_plain_file(directory + "/" + name, base::kMostOfRecord);
+      const auto text = base::read_plain_file(directory + "/" + name, base::kMaxRecordSize);
       if (text)
         attempt = std::max(attempt, std::atoi(text_field(parse(*text, directory + "/" + name), "value").c_str()));
     }
@@ -265,7 +265,7 @@ std::vector<ArtifactInfo> LocalMetadataReader::artifacts(const std::string& flow
   const std::string prefix = fmt::format("{}_artifact_", attempt);
   for (const std::string& name : names) {
     if (!name.starts_with(prefix)) continue;
-    const auto text = base::read_plain_file(directory + "/" + name, base::kMostOfRecord);
+    const auto text = base::read_plain_file(directory + "/" + name, base::kMaxRecordSize);
     if (!text) continue;
     const Json json = parse(*text, directory + "/" + name);
     const std::string where = fmt::format("'{}/{}'", directory, name);
@@ -288,7 +288,7 @@ std::vector<std::string> LocalMetadataReader::edit_tags(const std::string& flow,
   const base::Fd lock = base::open_plain_file(directory + "/.tags.lock", O_CREAT | O_RDWR);
   if (::flock(lock.get(), LOCK_EX) != 0) base::throw_errno("lock the tags in", directory, errno);
 
-  const auto text = base::read_plain_file(directory + "/_self.json", base::kMostOfRecord);
+  const auto text = base::read_plain_file(directory + "/_self.json", base::kMaxRecordSize);
   if (!text) throw Error(ErrorCode::not_found, fmt::format("Run {}/{} was removed", flow, run));
   Json json = parse(*text, directory + "/_self.json");
   const auto system_tags = json["system_tags"].texts();

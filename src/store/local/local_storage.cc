@@ -55,7 +55,7 @@ std::vector<std::optional<base::SharedBytes>> LocalStorage::get(std::span<const 
   contents.reserve(paths.size());
   for (const std::string& path : paths) {
     contents.push_back(is_blob(path) ? base::read_plain_file(full(path))
-                                     : base::read_plain_file(full(path), base::kMostOfLog));
+                                     : base::read_plain_file(full(path), base::kMaxLogSize));
   }
   return contents;
 }
@@ -88,7 +88,7 @@ std::vector<bool> LocalStorage::copy(std::span<const Copy> copies) {
 
 bool LocalStorage::copy_one(const Copy& copy) {
   if (base::link_file(full(copy.from), full(copy.to))) return true;
-  const auto content = base::read_plain_file(full(copy.from), base::kMostOfLog);
+  const auto content = base::read_plain_file(full(copy.from), base::kMaxLogSize);
   if (content) store::put(*this, OwnedObject{copy.to, *content});
   return content.has_value();
 }

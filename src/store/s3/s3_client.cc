@@ -87,7 +87,7 @@ struct S3Client::Engine {
   net::CallQueue queue;  // gone first: with it all that calls back
 };
 
-class S3Client::Running : public net::Calling {
+class S3Client::Running : public net::ServiceCall {
  public:
   Running(S3Client& client, S3Request request, std::function<void(S3Response&&)> done)
       : client_(client), request_(std::move(request)), done_(std::move(done)) {}
@@ -99,7 +99,7 @@ class S3Client::Running : public net::Calling {
     });
   }
 
-  Decision judge(net::Response&& plain) override {
+  Decision evaluate(net::Response&& plain) override {
     response_ = S3Response{std::move(plain)};
     if (!response_.failure && !response_.body.empty() && (!response_.ok() || request_.method != "GET"))
       read_error(response_);
@@ -107,13 +107,13 @@ class S3Client::Running : public net::Calling {
       if (std::string fault = fault_of(response_, *request_.range); !fault.empty())
         response_.failure = net::Failure{.cause = net::Cause::truncated, .text = std::move(fault)};
     }
-    if (net::is_transient(response_) || passes(response_.code)) return {.next = Next::try_again};
+    if (net::is_transient(response_) || passes(response_.code)) return {.next = Next::retry};
     if (response_.ok() || cured_ || !cure()) return {};
     cured_ = true;
-    return {.next = Next::at_once};
+    return {.next = Next::retry_now};
   }
 
-  void will_try_again(std::int64_t) override {
+  void on_retry(std::int64_t) override {
     // A gateway's 5xx says nothing about what happened behind it.
     lost_reply_ = lost_reply_ || (response_.failure ? response_.failure->may_have_arrived : response_.status >= 500);
   }
@@ -152,7 +152,7 @@ class S3Client::Running : public net::Calling {
                                    .choose_sink = request_.choose_sink,
                                    .idle_timeout = milliseconds(30'000),
                                    // What a POST begins or ends may take the server its time.
-                                   .slowest = request_.method == "POST" ? 1U : net::kSlowest,
+                                   .min_speed = request_.method == "POST" ? 1U : net::kMinSpeed,
                                    .tls = client_.options_.tls}});
   }
 

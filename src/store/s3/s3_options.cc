@@ -40,7 +40,7 @@ S3Options s3_options(const base::Settings& settings, const net::AwsConfig& confi
                 "Set METAFLOW_S3_ENDPOINT_URL to one that begins with https:// or http://.");
   }
   if (!options.endpoint.empty())
-    net::check_keys_may_go_to(options.endpoint, "The S3 endpoint", net::variables_of(settings));
+    net::check_keys_are_encrypted(options.endpoint, "The S3 endpoint", net::variables_of(settings));
   options.region = config.region().value_or("");
   options.encryption = settings.get("S3_SERVER_SIDE_ENCRYPTION", "");
   net::Tls tls;

@@ -37,7 +37,7 @@ class S3Test : public testing::Test {
         return found == variables.end() ? std::nullopt : std::optional(found->second);
       });
       S3Options options{.endpoint = server_.url()};
-      options.retry = {.tries = 4, .first_pause = 1'000, .longest_pause = 2'000, .longest_wait = 1'000'000};
+      options.retry = {.tries = 4, .first_delay = 1'000, .max_delay = 2'000, .max_retry_after = 1'000'000};
       storage_.emplace("s3://bucket/root/", std::move(options), std::move(config));
     }
     return *storage_;

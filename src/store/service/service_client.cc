@@ -109,7 +109,7 @@ ServiceOptions service_options(const base::Settings& settings) {
     options.headers.emplace_back("x-api-key", *key);
   }
   if (!options.headers.empty()) {
-    net::check_keys_may_go_to(options.url, "The metadata service", net::variables_of(settings));
+    net::check_keys_are_encrypted(options.url, "The metadata service", net::variables_of(settings));
     for (const char* variable : {"METAFLOW_SERVICE_AUTH_KEY", "METAFLOW_SERVICE_HEADERS"})
       check_belongs_to(options.url, variable, settings);
   }
@@ -126,7 +126,7 @@ ServiceOptions service_options(const base::Settings& settings) {
   return options;
 }
 
-class ServiceClient::Running : public net::Calling {
+class ServiceClient::Running : public net::ServiceCall {
  public:
   Running(ServiceClient& client, ServiceRequest request, Done done)
       : client_(client), request_(std::move(request)), done_(std::move(done)) {}
@@ -140,7 +140,7 @@ class ServiceClient::Running : public net::Calling {
     ready({.request = std::move(request)});
   }
 
-  Decision judge(net::Response&& plain) override {
+  Decision evaluate(net::Response&& plain) override {
     answer_ = ServiceAnswer{std::move(plain)};
     if (!answer_.failure) answer_.json = parse_answer(answer_.body);
     answer_.tries = tries_;
@@ -148,10 +148,10 @@ class ServiceClient::Running : public net::Calling {
     const bool transient = net::is_transient(answer_) || (request_.is_registered && answer_.status == 400);
     if (!request_.background) client_.tell(answer_, transient);
     const bool may_try_again = !request_.background && (request_.repeatable || !lost_now_);
-    return {.next = transient && may_try_again ? Next::try_again : Next::finish};
+    return {.next = transient && may_try_again ? Next::retry : Next::finish};
   }
 
-  void will_try_again(std::int64_t) override { lost_ = lost_ || lost_now_; }
+  void on_retry(std::int64_t) override { lost_ = lost_ || lost_now_; }
 
   void finish(bool) override {
     answer_.after_lost_answer = lost_;

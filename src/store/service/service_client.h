@@ -25,9 +25,9 @@ struct ServiceOptions {
   std::string url{};       // without a slash at its end
   net::Headers headers{};  // secrets
   /// Of the first request, and of commands: somebody waits.
-  net::RetryOptions retry{.tries = 5, .first_pause = 1'000'000};
+  net::RetryOptions retry{.tries = 5, .first_delay = 1'000'000};
   /// During a run: about ten minutes, since tasks go on meanwhile.
-  net::RetryOptions patient{.tries = 24, .first_pause = 500'000, .longest_pause = 60'000'000, .budget = 5000};
+  net::RetryOptions patient{.tries = 24, .first_delay = 500'000, .max_delay = 60'000'000, .budget = 5000};
 };
 
 /// From METAFLOW_SERVICE_URL, METAFLOW_SERVICE_HEADERS, METAFLOW_SERVICE_AUTH_KEY, METAFLOW_SERVICE_RETRY_COUNT. Throws

@@ -25,7 +25,7 @@ class ServiceClientTest : public testing::Test {
   ServiceClient& client() {
     if (!client_) {
       ServiceOptions options{.url = server_.url()};
-      options.retry = {.tries = 3, .first_pause = 100};
+      options.retry = {.tries = 3, .first_delay = 100};
       client_.emplace(std::move(options), loop_, clock_);
     }
     return *client_;

@@ -268,7 +268,7 @@ void ServiceMetadataWriter::look_what_is_missing(const std::string& where) {
     if (missing.empty()) return sent(where);  // they had come before, with an answer that was lost
     post.rows = std::move(missing);
     if (!post.retry) post.retry.emplace(client_.retry(), client_.budget(), client_.random());
-    const auto pause = post.retry->next_pause();
+    const auto pause = post.retry->next_delay();
     if (!pause) {
       const std::string name = post.rows.at(0)[post.artifacts ? "name" : "field_name"].text();
       throw Error(ErrorCode::metadata_service,

@@ -32,8 +32,8 @@ class Service {
   }
   ServiceOptions options() const {
     ServiceOptions options{.url = server_.url()};
-    options.retry = {.tries = 3, .first_pause = 100};
-    options.patient = {.tries = 4, .first_pause = 100};
+    options.retry = {.tries = 3, .first_delay = 100};
+    options.patient = {.tries = 4, .first_delay = 100};
     return options;
   }
   /// "POST /flows/..." of what has come, without what stands before `from`.

@@ -138,7 +138,7 @@ std::vector<std::string> ServiceMetadataReader::edit_tags(const std::string& flo
   check_tags(add);
   client_.check(kOldestForTags);
   const std::string body = Json{{"tags_to_add", add}, {"tags_to_remove", remove}}.dump();
-  const net::RetryOptions patience{.tries = kTriesOfTags, .first_pause = 300'000, .longest_pause = 10'000'000};
+  const net::RetryOptions patience{.tries = kTriesOfTags, .first_delay = 300'000, .max_delay = 10'000'000};
   net::Retry conflicts(patience, client_.budget(), client_.random());
   while (true) {
     const ServiceAnswer answer =
@@ -151,7 +151,7 @@ std::vector<std::string> ServiceMetadataReader::edit_tags(const std::string& flo
     if (answer.status == 404) throw Error(ErrorCode::not_found, fmt::format("No run {}/{} found", flow, run));
     const bool refused = answer.status == 400 || answer.status == 422;
     if (refused) throw Error(ErrorCode::tagging, "Metadata service says: " + (answer.json.text_or(answer.body)));
-    const auto pause = answer.status == 409 ? conflicts.next_pause() : std::nullopt;
+    const auto pause = answer.status == 409 ? conflicts.next_delay() : std::nullopt;
     if (!pause && answer.status == 409)
       throw Error(ErrorCode::tagging, "Tagging failed due to too many conflicting updates from other processes");
     if (!pause) throw client_.error(fmt::format("change the tags of {}/{}", flow, run), answer);

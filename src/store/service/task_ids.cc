@@ -131,7 +131,7 @@ void TaskIds::add(Step& step, std::string id) {
 /// After a pause, since what was lost may still be at work in the service.
 void TaskIds::find_out(Step& step) {
   if (!step.retry) step.retry.emplace(client_.retry(), client_.budget(), client_.random());
-  const auto pause = step.retry->next_pause();
+  const auto pause = step.retry->next_delay();
   if (!pause) {
     throw Error(ErrorCode::metadata_service,
                 fmt::format("Cannot register a task of {}/{}/{} with the metadata service {}: its answers were lost "

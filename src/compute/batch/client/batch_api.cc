@@ -106,7 +106,7 @@ void BatchApi::submit_again(const std::shared_ptr<Submission>& submission) {
                  [this, submission](net::AwsAnswer&& answer) {
                    if (answer.failure) {
                      // What was certainly not carried out was tried again already.
-                     if (answer.failure->transient && answer.may_have_been_done)
+                     if (answer.failure->transient && answer.may_have_executed)
                        return pause(submission, *answer.failure, &BatchApi::look_for);
                      return submission->done({.failure = std::move(answer.failure)});
                    }
@@ -120,7 +120,7 @@ void BatchApi::submit_again(const std::shared_ptr<Submission>& submission) {
 
 void BatchApi::pause(const std::shared_ptr<Submission>& submission, const CallFailure& failure,
                      void (BatchApi::*then)(const std::shared_ptr<Submission>&)) {
-  const auto pause = submission->retry.next_pause();
+  const auto pause = submission->retry.next_delay();
   if (!pause) return submission->done({.failure = failure});
   const std::int64_t wait = std::max(*pause, options_.settling);
   pauses_[submission.get()] = loop_.after(wait, [this, submission, then] {

@@ -24,7 +24,7 @@ struct BatchApiOptions {
   net::CallLimits limits{.calls_per_second = 25,
                          .burst = 50,
                          .calls_at_a_time = 16,
-                         .retry = {.tries = 16, .first_pause = 200'000, .longest_pause = 30'000'000, .budget = 1e18}};
+                         .retry = {.tries = 16, .first_delay = 200'000, .max_delay = 30'000'000, .budget = 1e18}};
   std::int64_t settling = 3'000'000;  // microseconds until a job that was submitted is listed by its name
   std::function<void(const net::CallFailure&, std::int64_t pause)> on_retry{};
 };

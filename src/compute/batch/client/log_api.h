@@ -22,7 +22,7 @@ struct LogApiOptions {
   net::CallLimits limits{.calls_per_second = 5,
                          .burst = 10,
                          .calls_at_a_time = 4,
-                         .retry = {.tries = 8, .first_pause = 200'000, .longest_pause = 10'000'000}};
+                         .retry = {.tries = 8, .first_delay = 200'000, .max_delay = 10'000'000}};
 };
 
 /// Driven by the loop. Not thread-safe. Callbacks come from the loop, never from within read(); they may call that, and

@@ -48,7 +48,7 @@ CallFailure no_answer(const Call& call, const std::string& what) {
 Answer answer_with_object(const Call& words, CallAnswer&& answer) {
   Answer given{.failure = std::move(answer.failure)};
   if (given.failure) {
-    given.uncertain = answer.may_have_been_done;
+    given.uncertain = answer.may_have_executed;
   } else if (auto object = base::Json::parse_object(answer.body)) {
     given.object = std::move(*object);
     if (words.resource == name_of(Resource::secrets)) given.object.erase("data");
@@ -228,7 +228,7 @@ void KubernetesApi::create(Id id, const std::shared_ptr<Creation>& creation) {
     if (answer.failure && !creation->owner.empty()) {
       const bool exists = answer.failure->code == "AlreadyExists";
       // What a quota or a name is refused for may be the very object whose creation got no answer.
-      const bool perhaps = answer.may_have_been_done && !answer.failure->transient;
+      const bool perhaps = answer.may_have_executed && !answer.failure->transient;
       if (creation->resource == Resource::secrets && exists) {
         claim_secret(id, creation, std::move(*answer.failure));
         return;

@@ -26,7 +26,7 @@ KubernetesApi::Id KubernetesApi::read_log(const LogQuery& query, std::function<v
     // Whoever follows hears nothing for as long as the container says nothing, and ends when the job has.
     call.idle_timeout = std::chrono::milliseconds(0);
     call.answer_timeout = std::chrono::milliseconds(0);
-    call.max_body = net::kEndless;
+    call.max_body = net::kUnlimited;
   } else if (query.limit_bytes) {
     call.max_body = *query.limit_bytes;
   }

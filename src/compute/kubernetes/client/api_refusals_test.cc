@@ -83,7 +83,7 @@ TEST_F(KubernetesApiTest, GivesUp) {
 TEST_F(KubernetesApiTest, WaitsAsLongAsTheServerSays) {
   random_ = 0;
   answers({status_reply(429, "TooManyRequests", "wait", {{"Retry-After", "1"}}), object_reply(object_named("j"))});
-  options_.transport.limits.retry.longest_wait = 20'000;
+  options_.transport.limits.retry.max_retry_after = 20'000;
   EXPECT_FALSE(get("j").failure);
   EXPECT_THAT(pauses_, ElementsAre(20'000));
   Reply reply{.status = 504, .body = R"({"kind":"Status","reason":"Timeout","details":{"retryAfterSeconds":1}})"};

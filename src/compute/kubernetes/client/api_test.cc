@@ -229,8 +229,8 @@ TEST_F(KubernetesApiTest, SomeAtATimeAndNotTooFast) {
 
 TEST_F(KubernetesApiTest, CancelledBeforeDuringAndBetweenTries) {
   options_.transport.limits.calls_at_a_time = 1;
-  options_.transport.limits.retry.first_pause = 1'000'000'000;
-  options_.transport.limits.retry.longest_pause = 1'000'000'000;
+  options_.transport.limits.retry.first_delay = 1'000'000'000;
+  options_.transport.limits.retry.max_delay = 1'000'000'000;
   answers({status_reply(503, "x", "x"), object_reply(object_named("j"))});
   const auto never = [](Answer&&) { FAIL(); };
   const auto paused = api().get(Resource::jobs, "a", never);

@@ -359,7 +359,7 @@ Access find_access(const net::Variables& variables, const std::string& context, 
   Access access = look_for_access(variables, context, service_account);
   const UserEntry& user = access.user;
   if (!user.token.empty() || !user.token_file.empty() || !user.user_name.empty() || user.exec)
-    net::check_keys_may_go_to(access.cluster.server, "The server of " + access.source, variables);
+    net::check_keys_are_encrypted(access.cluster.server, "The server of " + access.source, variables);
   return access;
 }
 

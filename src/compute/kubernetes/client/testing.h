@@ -42,8 +42,8 @@ class ApiTest : public testing::Test {
     access_.cluster.proxy = "";
     access_.source = "context 'test' of /k";
     options_ = {.name_space = "n", .owner_label = "x/owner"};
-    options_.transport.limits.retry.first_pause = 1000;
-    options_.transport.limits.retry.longest_pause = 5000;
+    options_.transport.limits.retry.first_delay = 1000;
+    options_.transport.limits.retry.max_delay = 5000;
     options_.transport.limits.retry.tries = 4;
     options_.transport.on_retry = [this](const CallFailure& failure, std::int64_t pause) {
       retried_.push_back(failure.text);

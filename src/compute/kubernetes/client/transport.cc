@@ -60,7 +60,7 @@ CallFailure failure_of(const Call& call, const net::Response& response, const st
     failure.text = fmt::format("Cannot {} {}: {}", call.verb, call.object, failure.message);
   } else {
     const base::Json status = status_of(response.body);
-    failure.message = status.is_object() ? status["message"].text() : net::plain_words(response.body);
+    failure.message = status.is_object() ? status["message"].text() : net::plain_text(response.body);
     if (failure.message.size() > kMostWords) failure.message.resize(kMostWords);
     failure.message = net::on_one_line(base::replace_invalid_utf8(failure.message));
     if (status.is_object()) failure.code = status["reason"].text();
@@ -81,7 +81,7 @@ std::optional<std::int64_t> asked_pause(const net::Response& response) {
   return seconds * 1'000'000;
 }
 
-class Transport::Running : public net::Calling {
+class Transport::Running : public net::ServiceCall {
  public:
   Running(Transport& transport, Call call, Done done)
       : transport_(transport), call_(std::move(call)), done_(std::move(done)) {
@@ -100,24 +100,24 @@ class Transport::Running : public net::Calling {
     });
   }
 
-  Decision judge(net::Response&& response) override {
+  Decision evaluate(net::Response&& response) override {
     if (response.ok()) {
       answer_ = {.body = std::move(response.body)};
       return {};
     }
     if (response.status == 401 && !std::exchange(refused_, true) && transport_.credentials_.refused(generation_))
-      return {.next = Next::at_once};
+      return {.next = Next::retry_now};
     answer_ = {.failure = failure_of(call_, response, transport_.source_)};
     if (!answer_.failure->transient || began_) return {};
-    return {.next = Next::try_again, .pause = asked_pause(response)};
+    return {.next = Next::retry, .delay = asked_pause(response)};
   }
 
-  void will_try_again(std::int64_t pause) override {
+  void on_retry(std::int64_t pause) override {
     if (transport_.options_.on_retry) transport_.options_.on_retry(*answer_.failure, pause);
   }
 
-  void finish(bool may_have_been_done) override {
-    answer_.may_have_been_done = may_have_been_done;
+  void finish(bool may_have_executed) override {
+    answer_.may_have_executed = may_have_executed;
     if (done_) done_(std::move(answer_));
   }
 
@@ -138,7 +138,7 @@ class Transport::Running : public net::Calling {
                          .headers = identity.headers,
                          .max_body = call_.max_body,
                          .idle_timeout = call_.idle_timeout,
-                         .slowest = call_.sink ? 1U : net::kSlowest,
+                         .min_speed = call_.sink ? 1U : net::kMinSpeed,
                          .answer_timeout = call_.answer_timeout,
                          .tls = identity.tls,
                          .proxy = identity.proxy};

@@ -33,7 +33,7 @@ struct TransportOptions {
   net::CallLimits limits{.calls_per_second = 50,
                          .burst = 100,
                          .calls_at_a_time = 32,
-                         .retry = {.tries = 16, .first_pause = 200'000, .longest_pause = 30'000'000, .budget = 1e18}};
+                         .retry = {.tries = 16, .first_delay = 200'000, .max_delay = 30'000'000, .budget = 1e18}};
   /// Told of each try that failed and is repeated after so many microseconds.
   std::function<void(const CallFailure&, std::int64_t pause)> on_retry{};
 };
@@ -60,7 +60,7 @@ struct CallAnswer {
   std::optional<CallFailure> failure{};
   std::string body{};
   /// An earlier try got no answer, but may have been carried out.
-  bool may_have_been_done = false;
+  bool may_have_executed = false;
 };
 
 /// Calls of one cluster as one user, driven by the loop. Not thread-safe. Callbacks come from the loop, never from

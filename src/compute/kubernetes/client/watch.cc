@@ -185,7 +185,7 @@ void Watch::State::start_watch() {
                .tries = 1,
                .idle_timeout = options.idle_timeout,
                .answer_timeout = std::chrono::seconds(seconds + kLate),
-               .max_body = net::kEndless};
+               .max_body = net::kUnlimited};
   began = api.transport().clock().monotonic_microseconds();
   const auto self = shared_from_this();
   request.sink = [self](std::span<const std::byte> bytes) { self->take(bytes); };
@@ -283,7 +283,7 @@ void Watch::State::watch_ended(CallAnswer&& answer) {
 
 void Watch::State::take_up_again(const CallFailure& failure, bool from_list) {
   if (!retry) retry.emplace(options.retry, budget, api.transport().random());
-  const std::int64_t pause = retry->next_pause().value_or(options.retry.longest_pause);
+  const std::int64_t pause = retry->next_delay().value_or(options.retry.max_delay);
   timer = api.transport().loop().after(pause, [self = shared_from_this(), from_list] {
     self->timer.reset();
     from_list ? self->start_list() : self->start_watch();

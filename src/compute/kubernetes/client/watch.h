@@ -27,7 +27,7 @@ struct WatchHandler {
 };
 
 struct WatchOptions {
-  net::RetryOptions retry{.first_pause = 200'000, .longest_pause = 30'000'000};  // tries and budget do not matter
+  net::RetryOptions retry{.first_delay = 200'000, .max_delay = 30'000'000};  // tries and budget do not matter
   /// A server ends a watch after so many seconds at the latest; up to half as many are added at random.
   int timeout_seconds = 300;
   /// Servers send a bookmark each minute: a connection that is quieter than this is dead.

@@ -46,8 +46,8 @@ class KubernetesWatchTest : public ApiTest {
           replies.erase(replies.begin());
           return reply;
         }) {
-    watch_options_.retry.first_pause = 1000;
-    watch_options_.retry.longest_pause = 2000;
+    watch_options_.retry.first_delay = 1000;
+    watch_options_.retry.max_delay = 2000;
     handler_ = {.on_change =
                     [this](Change change, Json&& object) {
                       const char* sign = change == Change::added ? "+" : change == Change::deleted ? "-" : "~";

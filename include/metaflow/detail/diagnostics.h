@@ -1,13 +1,13 @@
-// What a user reads about a flow that does not fit together: one plain sentence, with the names of the step, member or
-// type in the line beside it ("wrong_graph<Problem::unreachable, "lonely">").
+// The compiler's messages about an invalid flow: one plain sentence each. The names of the step, member or type are in
+// the line next to it ("wrong_graph<Problem::unreachable, "lonely">").
 #pragma once
 
 #include <metaflow/detail/step.h>
 
 namespace metaflow::detail {
 
-// In all of them `fine` is false. A condition that is nothing but a false template argument is not repeated by the
-// compilers: clang would put "due to requirement '...'" before the sentence.
+// `fine` is always false. Compilers do not repeat a condition that is only a template argument; before any other
+// condition clang would print "due to requirement '...'".
 
 template <Problem P, FixedString Step, FixedString Other, bool fine = false>
 consteval bool wrong_graph() {
@@ -23,14 +23,14 @@ consteval bool wrong_graph() {
     static_assert(fine, "metaflow: end cannot be a join; add a join step before it");
   } else if constexpr (P == Problem::bad_name) {
     static_assert(fine,
-                  "metaflow: the name of a step has lowercase letters, digits and underscores only, and starts with no "
-                  "underscore");
+                  "metaflow: the name of a step has lowercase letters, digits and underscores only, and does not start "
+                  "with an underscore");
   } else if constexpr (P == Problem::start_is_join) {
-    static_assert(fine, "metaflow: start cannot be a join: there is nothing before it");
+    static_assert(fine, "metaflow: start cannot be a join: no step leads to it");
   } else if constexpr (P == Problem::join_and_split) {
-    static_assert(fine, "metaflow: a join cannot split at once; add a step after the join");
+    static_assert(fine, "metaflow: a join cannot also be a split; add a step after the join");
   } else if constexpr (P == Problem::no_transition) {
-    static_assert(fine, "metaflow: this step leads nowhere; give it next, foreach or choose");
+    static_assert(fine, "metaflow: this step has no transition; give it next, foreach or choose");
   } else if constexpr (P == Problem::unknown_target) {
     static_assert(fine, "metaflow: this step leads to a step that is not in graph()");
   } else if constexpr (P == Problem::loop) {
@@ -49,23 +49,23 @@ consteval bool wrong_graph() {
     static_assert(fine, "metaflow: the branches that lead to this join come from different splits");
   } else if constexpr (P == Problem::unjoined_paths) {
     static_assert(fine,
-                  "metaflow: branches of a split meet in this step, which is no join; let it take const "
+                  "metaflow: branches of a split meet in this step, which is not a join; make it take const "
                   "mf::Inputs<Flow>&");
   } else if constexpr (P == Problem::empty_foreach) {
     static_assert(fine, "metaflow: this split leads straight into a join; put a step between them");
   } else if constexpr (P == Problem::conditional_join) {
     static_assert(fine, "metaflow: this choose leads straight into a join; put a step between them");
   } else if constexpr (P == Problem::few_cases) {
-    static_assert(fine, "metaflow: choose needs two cases or more");
+    static_assert(fine, "metaflow: choose needs at least two cases");
   } else if constexpr (P == Problem::item_outside_foreach) {
     static_assert(fine, "metaflow: this step takes an item but is not inside a foreach");
   } else {
-    static_assert(fine, "metaflow: the graph is not sound");
+    static_assert(fine, "metaflow: the graph is invalid");
   }
   return fine;
 }
 
-/// What is wrong with a flow as a whole.
+/// The mistake in the class of a flow.
 enum class FlowMistake : std::uint8_t {
   none,
   not_derived,
@@ -91,9 +91,10 @@ consteval bool wrong_flow() {
                   "metaflow: a flow derives (publicly) from mf::FlowSpec of itself: struct Sweep : "
                   "mf::FlowSpec<Sweep> { ... };");
   } else if constexpr (M == FlowMistake::no_aggregate) {
-    static_assert(fine,
-                  "metaflow: this flow is no aggregate (it has a constructor, private members or virtual functions); "
-                  "list its artifacts: public: static auto artifacts() { return mf::members<&F::a, &F::b>; }");
+    static_assert(
+        fine,
+        "metaflow: this flow is not an aggregate (it has a constructor, private members or virtual functions); "
+        "list its artifacts: public: static auto artifacts() { return mf::members<&F::a, &F::b>; }");
   } else if constexpr (M == FlowMistake::bad_list) {
     static_assert(fine, "metaflow: artifacts() returns mf::members<...> with data members of the flow, each once");
   } else if constexpr (M == FlowMistake::base_with_data) {
@@ -107,13 +108,13 @@ consteval bool wrong_flow() {
   } else if constexpr (M == FlowMistake::reference) {
     static_assert(fine, "metaflow: a reference cannot be stored; hold a value, or a pointer in mf::Transient<>");
   } else if constexpr (M == FlowMistake::not_default) {
-    static_assert(fine, "metaflow: a flow is made without arguments; give its members initial values");
+    static_assert(fine, "metaflow: a flow needs a default constructor; give its members initial values");
   } else if constexpr (M == FlowMistake::no_graph) {
     static_assert(fine,
                   "metaflow: a flow needs a public static auto graph() { return mf::graph(mf::step<&F::start>(...), "
                   "...); }");
   } else if constexpr (M == FlowMistake::foreign_graph) {
-    static_assert(fine, "metaflow: graph() returns what mf::graph(...) makes");
+    static_assert(fine, "metaflow: graph() must return the result of mf::graph(...)");
   } else if constexpr (M == FlowMistake::unnamed_template) {
     static_assert(fine, "metaflow: a flow that is a template needs a name: static constexpr auto flow_name = \"...\"");
   } else if constexpr (M == FlowMistake::bad_name) {
@@ -131,7 +132,7 @@ consteval bool wrong_flow() {
   return fine;
 }
 
-/// What is wrong with a data member.
+/// The mistake in a data member.
 enum class MemberMistake : std::uint8_t {
   none,
   unstorable,
@@ -146,17 +147,17 @@ enum class MemberMistake : std::uint8_t {
   not_ascii,
 };
 
-/// `Culprit`: the part of the type that is the reason.
+/// `Culprit`: the part of the type that cannot be stored.
 template <MemberMistake M, FixedString Member, class Type, class Culprit, bool fine = false>
 consteval bool wrong_member() {
   if constexpr (M == MemberMistake::unstorable) {
     static_assert(fine,
                   "metaflow: this data member cannot be stored as an artifact; wrap it in mf::Transient<> if it need "
-                  "not be, or give its type an mf::Codec<>");
+                  "not be stored, or give its type an mf::Codec<>");
   } else if constexpr (M == MemberMistake::contains_itself) {
     static_assert(fine,
                   "metaflow: a type that contains itself cannot be stored; keep its nodes in one vector with their "
-                  "indices, or give the type an mf::Codec<> that does");
+                  "indices, or give the type an mf::Codec<>");
   } else if constexpr (M == MemberMistake::c_array) {
     static_assert(fine, "metaflow: a C array cannot be stored; use std::array");
   } else if constexpr (M == MemberMistake::array_element) {
@@ -174,17 +175,18 @@ consteval bool wrong_member() {
                   "metaflow: the name of this data member is a Python keyword or used by Metaflow, so Python could not "
                   "read it; rename it");
   } else if constexpr (M == MemberMistake::reserved_option) {
-    static_assert(fine, "metaflow: a parameter cannot have the name of an option that run has itself; rename it");
+    static_assert(fine, "metaflow: a parameter cannot have the name of an option of run; rename it");
   } else if constexpr (M == MemberMistake::underscore) {
-    static_assert(fine,
-                  "metaflow: the name of an artifact cannot start with an underscore: such names are Metaflow's own");
+    static_assert(
+        fine,
+        "metaflow: the name of an artifact cannot start with an underscore: such names are reserved for Metaflow");
   } else {
     static_assert(fine, "metaflow: the name of an artifact has ASCII letters, digits and underscores only");
   }
   return fine;
 }
 
-/// What is wrong with one step.
+/// The mistake in one step.
 enum class StepMistake : std::uint8_t {
   none,
   no_method,
@@ -204,7 +206,7 @@ enum class StepMistake : std::uint8_t {
   item_type,
 };
 
-/// `Other`: the member or step that it is about. `Types`: as far as it is about types.
+/// `Other`: the member or step concerned. `Types`: the types concerned, if any.
 template <StepMistake M, FixedString Step, FixedString Other, class Types, bool fine = false>
 consteval bool wrong_step() {
   if constexpr (M == StepMistake::no_method) {
@@ -212,7 +214,7 @@ consteval bool wrong_step() {
   } else if constexpr (M == StepMistake::foreign_method) {
     static_assert(fine, "metaflow: this step is a member of another flow");
   } else if constexpr (M == StepMistake::returns_value) {
-    static_assert(fine, "metaflow: a step returns void; nobody would see what it returns");
+    static_assert(fine, "metaflow: a step returns void: a return value would be lost");
   } else if constexpr (M == StepMistake::many_arguments) {
     static_assert(fine, "metaflow: a step takes nothing, the item of a foreach, or (a join) const mf::Inputs<Flow>&");
   } else if constexpr (M == StepMistake::foreign_inputs) {
@@ -228,13 +230,13 @@ consteval bool wrong_step() {
         fine,
         "metaflow: choose names a data member and the cases: mf::choose<&Flow::kind, mf::when<1, &Flow::a>, ...>");
   } else if constexpr (M == StepMistake::no_choice) {
-    static_assert(fine, "metaflow: choose looks at an enum, an integer, a bool or a std::string");
+    static_assert(fine, "metaflow: choose takes an enum, an integer, a bool or a std::string");
   } else if constexpr (M == StepMistake::case_type) {
-    static_assert(fine, "metaflow: a case of this choose is not of the type of its variable");
+    static_assert(fine, "metaflow: a case of this choose does not have the type of its variable");
   } else if constexpr (M == StepMistake::equal_cases) {
     static_assert(fine, "metaflow: two cases of this choose are equal");
   } else if constexpr (M == StepMistake::no_artifact) {
-    static_assert(fine, "metaflow: foreach and choose look at an artifact of this flow; this member is none");
+    static_assert(fine, "metaflow: foreach and choose read an artifact of this flow; this member is not one");
   } else if constexpr (M == StepMistake::no_target) {
     static_assert(fine, "metaflow: next, foreach and choose lead to steps of this flow");
   } else {
