@@ -15,11 +15,11 @@ namespace metaflow::store {
 
 namespace {
 
-std::unique_ptr<Storage> open_s3(const std::string& root, bool impatient = false) {
+std::unique_ptr<Storage> open_s3(const std::string& root, bool few_retries = false) {
   const base::Settings settings;
   net::AwsConfig config(net::variables_of(settings));
   S3Options options = s3_options(settings, config);
-  if (impatient) {
+  if (few_retries) {
     options.retry.tries = 2;
     options.retry.longest_wait = 2'000'000;
   }
