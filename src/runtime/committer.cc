@@ -62,7 +62,7 @@ bool Committer::is_held_back(compute::AttemptId attempt, void (Committer::*what)
   return true;
 }
 
-void Committer::go_on() {
+void Committer::resume_commits() {
   for (const auto& [attempt, what] : std::exchange(held_back_, {})) (this->*what)(attempt);
 }
 

@@ -43,7 +43,7 @@ class Committer {
   void on_begun(compute::AttemptId attempt) { progressed(attempt); }
 
   /// Continues the commits that were held back because another scheduler might hold the run.
-  void go_on();
+  void resume_commits();
   /// This scheduler has lost the run: nothing more is committed.
   void close() { closed_ = true; }
 

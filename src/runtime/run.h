@@ -59,7 +59,7 @@ class Run : public compute::BackendEvents {
   /// Returns false if the run is stopping; then nothing of the kind may be written.
   bool await_hold();
   /// Called when RunServices::holds may have become true again.
-  void go_on() { committer_.go_on(); }
+  void resume_commits() { committer_.resume_commits(); }
   /// Another scheduler has taken over the run, or may do so. Tasks on this machine are stopped, those elsewhere are
   /// left to it, and nothing more is committed. execute() then throws this error.
   void lose(const Error& why);

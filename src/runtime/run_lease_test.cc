@@ -110,7 +110,7 @@ TEST(RunLease, NothingIsCommittedWhileInDoubt) {
     committed += turn < kSure ? world.committed("start").size() : 0;
     if (turn != kSure) return;
     world.holds = true;
-    world.run->go_on();
+    world.run->resume_commits();
   };
   world.expect_done();
   EXPECT_GT(world.turns(), kSure);

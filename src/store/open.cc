@@ -37,7 +37,7 @@ std::unique_ptr<Storage> open_storage(const std::string& type, const std::string
               fmt::format("Invalid value for '--datastore': invalid choice: {}. (choose from local, s3)", type));
 }
 
-std::unique_ptr<Storage> open_impatient_storage(const std::string& type, const std::string& root) {
+std::unique_ptr<Storage> open_storage_with_few_retries(const std::string& type, const std::string& root) {
   return type == "s3" ? open_s3(root, true) : open_storage(type, root);
 }
 

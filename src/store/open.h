@@ -16,7 +16,7 @@ namespace metaflow::store {
 std::unique_ptr<Storage> open_storage(const std::string& type, const std::string& root,
                                       const std::string& scratch = {});
 /// For a caller that retries itself: a failed call is retried only once.
-std::unique_ptr<Storage> open_impatient_storage(const std::string& type, const std::string& root);
+std::unique_ptr<Storage> open_storage_with_few_retries(const std::string& type, const std::string& root);
 
 /// `type`: "local", with the directory .metaflow `local_root`, or "service", which METAFLOW_SERVICE_* configure. The
 /// clock outlives it. Throws Error{invalid_command} for other types.

@@ -61,7 +61,7 @@ void cap_memory() {
   ::setrlimit(RLIMIT_DATA, &limit);
 }
 
-void obey_memory_limit() {
+void apply_memory_limit() {
   // A control group counts the memory in use, including descendants. The kernel's limit for one process counts the
   // allocated memory.
   if (const char* file = std::getenv("METAFLOW_MEMORY_GROUP")) {

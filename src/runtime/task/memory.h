@@ -13,7 +13,7 @@ void cap_memory();
 
 /// Applies the hard limit that the backend has set for the task by METAFLOW_MEMORY_LIMIT (bytes), and by
 /// METAFLOW_MEMORY_GROUP (a file to write to) where there are control groups.
-void obey_memory_limit();
+void apply_memory_limit();
 
 /// "cannot allocate 51.2 GB (51,200,000,000 bytes): a task here can have 25.3 GB, and this one used 5.5 MB at its
 /// peak": describes the last failed allocation.
