@@ -100,8 +100,7 @@ TaskData task_data_from_json(std::string_view text, std::string_view path) {
       if (!is_name(NameKind::key, artifact.key)) throw damaged("the key of '" + name + "' is invalid");
       if (const base::Json* details = info.find(name)) {
         artifact.size = details->get("size", std::uint64_t{0});
-        artifact.type =
-            base::visible(details->get("type", ""));  // Python's name for the type, which a metaclass may define
+        artifact.type = base::visible(details->get("type", ""));  // a metaclass may define any text
         artifact.encoding = details->get("encoding", "pickle-v4");
         if (!is_encoding(artifact.encoding))
           throw damaged(fmt::format("'{}' is not an encoding", base::visible(artifact.encoding)));

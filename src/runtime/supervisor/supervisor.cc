@@ -62,7 +62,7 @@ class Supervisor {
     const std::uint64_t killed_before = what_.memory ? base::oom_kills(*what_.memory) : 0;
     try {
       store_ = what_.open();
-      if (const auto status = status_of_earlier_try()) return *status;
+      if (const auto status = status_of_earlier_attempt()) return *status;
       store_->begin_attempt(task_, attempt_, report_.began);
       child_ = base::start_process(what_.command, what_.step, what_.environment);
     } catch (const Error& error) {
@@ -95,7 +95,7 @@ class Supervisor {
 
  private:
   /// A container that is restarted after its node was lost may find that the attempt has finished.
-  std::optional<int> status_of_earlier_try() {
+  std::optional<int> status_of_earlier_attempt() {
     if (!store_->is_done(task_, attempt_)) return std::nullopt;
     const auto data = store_->read_attempt(task_, attempt_);
     if (!data) return std::nullopt;

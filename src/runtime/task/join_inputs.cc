@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::size_t kInputsAtATime = 64;  // read together
 constexpr std::uint64_t kInputBytesAtATime = 32ULL << 20;
-constexpr std::uint64_t kLargeInput = 1ULL << 20;  // a payload of this size or more is not kept after it was decoded
+constexpr std::uint64_t kLargeInput = 1ULL << 20;  // payloads of this size or more are not kept after decoding
 
 value::Digest digest_of(const std::string& key) {
   value::Digest digest{};

@@ -70,12 +70,12 @@ std::string fault_of(const S3Response& response, const S3Range& wanted) {
 
 /// State that belongs to one process and is not needed before the first request.
 struct S3Client::Engine {
-  Engine(const S3Options& options, base::Clock& clock, std::shared_ptr<net::AwsSession> who,
+  Engine(const S3Options& options, base::Clock& clock, std::shared_ptr<net::AwsSession> aws_session,
          base::EventLoop* somebodies)
       : own_loop(somebodies == nullptr ? std::make_unique<base::EventLoop>(clock) : nullptr),
         loop(somebodies == nullptr ? *own_loop : *somebodies),
         http({.connections_per_host = options.transfers, .connections_kept = 2 * options.transfers}),
-        session(std::move(who)),
+        session(std::move(aws_session)),
         queue(loop, clock, http,
               {.calls_per_second = 0, .calls_at_a_time = options.transfers, .retry = options.retry}) {
     http.attach(loop);

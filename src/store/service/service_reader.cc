@@ -16,7 +16,7 @@ using base::Json;
 namespace {
 
 constexpr const char* kOldestForTags = "2.3.0";
-constexpr int kTriesOfTags = 10;  // attempts, while other processes change the tags at the same time
+constexpr int kTagAttempts = 10;  // attempts, while other processes change the tags at the same time
 
 std::string path_of(const std::string& flow, const std::string& run) {
   return fmt::format("/flows/{}/runs/{}", base::percent_encode(flow), base::percent_encode(run));
@@ -138,7 +138,7 @@ std::vector<std::string> ServiceMetadataReader::edit_tags(const std::string& flo
   check_tags(add);
   client_.check(kOldestForTags);
   const std::string body = Json{{"tags_to_add", add}, {"tags_to_remove", remove}}.dump();
-  const net::RetryOptions patience{.tries = kTriesOfTags, .first_pause = 300'000, .longest_pause = 10'000'000};
+  const net::RetryOptions patience{.tries = kTagAttempts, .first_pause = 300'000, .longest_pause = 10'000'000};
   net::Retry conflicts(patience, client_.budget(), client_.random());
   while (true) {
     const ServiceAnswer answer =
