@@ -152,7 +152,7 @@ int run_step_command(const Program& program, const compute::Platforms& platforms
   base::failure_points_in_task(step + 1 < argv + argc ? step[1] : "");
   base::prefer_as_oom_victim();
   if (const char* scheduler = std::getenv("METAFLOW_SCHEDULER_PID")) base::die_with_parent(std::atoi(scheduler));
-  runtime::obey_memory_limit();
+  runtime::apply_memory_limit();
   const std::vector<std::string> command = base::own_command();
   // Without this, tools show the name of the executed file: the loader's, or "exe" (base::own_image).
   ::prctl(PR_SET_NAME, command.size() > 1 ? program.flow.name.c_str() : command[0].c_str() + command[0].rfind('/') + 1);

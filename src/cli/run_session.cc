@@ -88,7 +88,7 @@ runtime::LeaseSite lease_site(Context& context) {
 
 runtime::LeaseKeeper::Open storage_opener(Context& context) {
   return [type = context.top.datastore, root = context.store().storage().root()] {
-    return store::open_impatient_storage(type, root);
+    return store::open_storage_with_few_retries(type, root);
   };
 }
 
@@ -176,7 +176,7 @@ class LeaseEvents {
     if (const auto loss = keeper_.loss()) {
       run_.lose(lost_lease(context_, *loss));
     } else if (keeper_.holds()) {
-      run_.go_on();
+      run_.resume_commits();
     }
   }
   /// While the store does not answer, there are no events of renewals.

@@ -14,7 +14,7 @@ using store::TaskRef;
 
 namespace {
 
-constexpr std::size_t kClonesAtATime = 64;  // read and written together; then signals are looked at
+constexpr std::size_t kClonesAtATime = 64;  // read and written together; signals are handled between two batches
 
 }  // namespace
 
@@ -30,7 +30,7 @@ Cloner::Cloner(const RunServices& services, const RunOptions& options, Frontier&
 
 void Cloner::clone(const std::function<bool()>& stopping) {
   while (!frontier_.empty() && !stopping()) {
-    // A slow reader gets everything, here too: millions of clones are more than is kept for it.
+    // Waits for a slow reader: the lines of millions of clones do not fit into the output queue.
     while (services_.reporter.congested() && !stopping()) services_.loop.run_once();
     if (stopping()) break;
     std::vector<Adopted> tasks = take_finished();
@@ -40,7 +40,7 @@ void Cloner::clone(const std::function<bool()>& stopping) {
       if (stopping()) break;
       task.ref = tasks_.make(task.work.step);
     }
-    while (!services_.holds() && !stopping()) services_.loop.run_once();  // something tells when that changes
+    while (!services_.holds() && !stopping()) services_.loop.run_once();  // the loop wakes up when holds() changes
     if (stopping()) break;
     adopt(tasks);
     report_.flush();
@@ -50,7 +50,8 @@ void Cloner::clone(const std::function<bool()>& stopping) {
   report_.flush();
 }
 
-/// Of what can be executed next, some that the origin has finished, read together; the others are kept for later.
+/// Takes the tasks that can start from the frontier, up to kClonesAtATime, and returns those that the origin has
+/// finished. Defers the others.
 std::vector<Cloner::Adopted> Cloner::take_finished() {
   std::vector<Ready> works;
   std::vector<std::pair<int, const Origin::Finished*>> finished;
@@ -70,9 +71,9 @@ std::vector<Cloner::Adopted> Cloner::take_finished() {
   std::vector<Adopted> tasks;
   for (std::size_t i = 0; i < works.size(); ++i) {
     if (damage[i]) {
-      report_.say(ReportLine::Kind::run,
-                  fmt::format("Task {}/{}/{} is executed again instead of cloned: {}.", origin_.run(),
-                              services_.graph.step(works[i].step).name, finished[i].second->task, *damage[i]));
+      report_.print(ReportLine::Kind::run,
+                    fmt::format("Task {}/{}/{} is rerun instead of cloned: {}.", origin_.run(),
+                                services_.graph.step(works[i].step).name, finished[i].second->task, *damage[i]));
       frontier_.defer(std::move(works[i]));
     } else {
       if (origin_.has_renamed_next(works[i].step)) replace_transition(services_.store, data[i]);
@@ -82,7 +83,7 @@ std::vector<Cloner::Adopted> Cloner::take_finished() {
   return tasks;
 }
 
-/// Behind an inner join, a task in Python has lost what the outer foreachs go over; the tasks that split know.
+/// A Python task behind an inner join no longer has the ranges of the outer foreachs. The tasks that split have them.
 void Cloner::find_items(const Position& position, TaskData& data) const {
   if (data.has_details || data.items.size() < data.place.size()) return;
   std::size_t at = data.place.size();
@@ -99,10 +100,10 @@ void Cloner::adopt(std::vector<Adopted>& tasks) {
   for (const Adopted& task : tasks)
     clones.push_back({{origin_.run(), task.ref.step, task.finished->task}, task.ref, &task.data});
   services_.store.clone_attempts(clones);
-  // One moment for all: then most of what is noted of them is the same, and a store keeps it once.
+  // All get the same time: then most of their records are identical, and the store keeps one copy.
   const std::int64_t now = services_.clock.wall_microseconds();
   for (std::size_t i = 0; i < tasks.size(); ++i) {
-    tell_of(tasks[i], clones[i].from, now);
+    report_clone(tasks[i], clones[i].from, now);
     StepProgress& step = report_.progress(tasks[i].work.step);
     ++step.done;
     ++step.cloned;
@@ -110,13 +111,13 @@ void Cloner::adopt(std::vector<Adopted>& tasks) {
   }
 }
 
-void Cloner::tell_of(const Adopted& task, const TaskRef& from, std::int64_t now) {
+void Cloner::report_clone(const Adopted& task, const TaskRef& from, std::int64_t now) {
   services_.reporter.print(
       {ReportLine::Kind::task, now, task.ref.path(), {}, fmt::format("Cloning previously run task {}", from.path())});
   services_.metadata.clone_artifacts(task.ref, from, visible(task.data), now);
   std::vector<store::Field> fields{{"attempt-done", "0", ""}};
-  // Metaflow's client looks up what a clone refers to. The run first: it does not read a task that has the task of its
-  // origin alone.
+  // Metaflow's client looks up the origin of a clone. `origin-run-id` comes first: the client does not accept an
+  // `origin-task-id` alone.
   if (options_.origin_is_known)
     fields.insert(fields.begin(), {{"origin-run-id", from.run, ""}, {"origin-task-id", from.task, ""}});
   services_.metadata.add_fields(task.ref, 0, fields);

@@ -1,4 +1,4 @@
-// The part of a resumed run that executes nothing: what its origin has finished is taken over.
+// The part of `resume` that executes nothing: it clones the tasks that the origin has finished.
 #pragma once
 
 #include <cstddef>
@@ -16,20 +16,20 @@ namespace metaflow::runtime {
 /// Not thread-safe.
 class Cloner {
  public:
-  /// What follows from a task that was cloned.
+  /// Called for a task that was cloned: adds what follows it to the frontier.
   using Follow = std::function<void(const Ready& work, const store::TaskRef& task, const store::TaskData& data)>;
 
-  /// All outlives this.
+  /// All arguments outlive this object.
   Cloner(const RunServices& services, const RunOptions& options, Frontier& frontier, NewTasks& tasks, RunReport& report,
          Origin& origin, Follow follow);
 
-  /// Goes on with what can be executed next, until none of it is finished in the origin or `stopping` says so; what is
-  /// to be executed is in the frontier then. Waits for the store, several tasks at a time, and looks at signals in
+  /// Clones every task that can start and that the origin has finished, until there is none or `stopping` returns true.
+  /// Then the frontier holds the tasks to execute. Waits for the store, several tasks at a time, and handles signals in
   /// between. Throws as Run::clone.
   void clone(const std::function<bool()>& stopping);
 
  private:
-  /// A task of the origin that is taken over.
+  /// A task of the origin that is cloned.
   struct Adopted {
     Ready work;
     const Origin::Finished* finished;
@@ -40,7 +40,7 @@ class Cloner {
   std::vector<Adopted> take_finished();
   void find_items(const Position& position, store::TaskData& data) const;
   void adopt(std::vector<Adopted>& tasks);
-  void tell_of(const Adopted& task, const store::TaskRef& from, std::int64_t now);
+  void report_clone(const Adopted& task, const store::TaskRef& from, std::int64_t now);
 
   const RunServices& services_;
   const RunOptions& options_;

@@ -17,7 +17,7 @@ namespace {
 constexpr const char* kStopped = "[KILLED BY ORCHESTRATOR]";  // Metaflow's words
 constexpr const char* kFailed = "Task failed.";
 
-/// Names in data.json that are no artifacts for the clients: `resume` needs them, people do not.
+/// Names in data.json that clients do not show as artifacts: only `resume` needs them.
 bool is_internal(std::string_view name) {
   return name == "_transition" || name == "_iteration_stack" || name == "_current_step" || name == "_foreach_var" ||
          name == "_foreach_num_splits" || name == "_foreach_values";
@@ -31,7 +31,7 @@ TaskData visible(TaskData data) {
 }
 
 void Committer::commit(compute::AttemptId attempt, ScheduledTask task, const compute::Verdict& verdict) {
-  // What ended well is committed, as a rule: its log needs no more lines, and is written while its data is read.
+  // An attempt that succeeded is usually committed: its log needs no more lines, and is written while its data is read.
   std::vector<store::OwnedObject> log;
   if (verdict.exited_well && !verdict.log_stored) log = task.log->objects(services_.store, task.ref, task.attempt);
   const std::string path = services_.store.data_path(task.ref, task.attempt);
@@ -50,23 +50,23 @@ void Committer::commit(compute::AttemptId attempt, ScheduledTask task, const com
   progressed(attempt);
 }
 
-/// One of the reads and writes is over.
+/// Called when one of the reads and writes has finished.
 void Committer::progressed(compute::AttemptId attempt) {
   if (--waiting_.at(attempt).awaited == 0) decide(attempt);
 }
 
-/// What only the holder of the run may do: not now, or never.
+/// Defers `what` while another scheduler may hold the run; drops it once the run is lost. Returns true in both cases.
 bool Committer::is_held_back(compute::AttemptId attempt, void (Committer::*what)(compute::AttemptId)) {
   if (!closed_ && services_.holds()) return false;
   held_back_.emplace_back(attempt, what);
   return true;
 }
 
-void Committer::go_on() {
+void Committer::resume_commits() {
   for (const auto& [attempt, what] : std::exchange(held_back_, {})) (this->*what)(attempt);
 }
 
-/// Its process has ended and all that it left is known, so nothing can go wrong with it any more.
+/// The process has ended and its result is known, so the outcome is final.
 void Committer::decide(compute::AttemptId attempt) {
   if (is_held_back(attempt, &Committer::decide)) return;
   EndedAttempt& ended = waiting_.at(attempt).ended;
@@ -77,15 +77,15 @@ void Committer::decide(compute::AttemptId attempt) {
   note_failure(ended);
   const ScheduledTask& task = ended.task;
   std::vector<store::OwnedObject> objects = ended.task.log->objects(services_.store, task.ref, task.attempt);
-  // Elsewhere, it may have ended before its supervisor could note that it began: readers find a later attempt only
-  // behind those that began.
+  // In a container the process may have ended before the supervisor wrote the begin mark. Readers find a later attempt
+  // only if all attempts before it have a begin mark.
   if (task.elsewhere && ended.data == nullptr && !verdict.log_stored) {
     objects.push_back(services_.store.begin_mark(task.ref, task.attempt, services_.clock.wall_microseconds()));
   }
   services_.background.put(std::move(objects), [this, attempt] { mark_done(attempt); });
 }
 
-/// For people, and for catch.
+/// The cause, for users and for `catch`.
 void Committer::describe_failure(EndedAttempt& ended) {
   ScheduledTask& task = ended.task;
   const compute::Verdict& verdict = ended.verdict;
@@ -94,41 +94,41 @@ void Committer::describe_failure(EndedAttempt& ended) {
   task.failure_type = CaughtException::kProcessDied;
   if (verdict.timed_out) {
     ended.cause = fmt::format("Step {} timed out after {}", task.ref.step, duration_in_words(task.policy.time_limit));
-    if (verdict.killed_late) ended.cause += ", and was killed since it did not end by itself";
+    if (verdict.killed_late) ended.cause += ", and was killed because it did not exit in time";
     task.failure_type = CaughtException::kTimedOut;
   } else if (!threw && ended.data != nullptr && ended.data->ok) {
-    ended.cause += " Its step had finished: it died in exit(), perhaps in a static destructor.";
+    ended.cause += " The step had finished; the process died in exit(), perhaps in a static destructor.";
   }
   if (threw && verdict.lost_processes)
     ended.cause += fmt::format("{}{}", ended.cause.ends_with('.') ? " " : ". ", compute::kLostProcesses);
   task.failure = ended.cause;
 }
 
-/// On the terminal, and in the attempt's log.
+/// Reports the failure on the terminal, and adds it to the attempt's log.
 void Committer::note_failure(EndedAttempt& ended) {
   ScheduledTask& task = ended.task;
-  if (ended.verdict.log_stored) task.log.emplace(task.log->another());  // for what we note
+  if (ended.verdict.log_stored) task.log.emplace(task.log->another());  // for the lines of the scheduler
   if (task.stopped) {
     ++stopped_;
-    report_.say(task, kStopped);
+    report_.print(task, kStopped);
     task.log->note(store::Stream::err, kStopped);
     return;
   }
   if (ended.outcome == Outcome::died && !ended.verdict.told) {
-    // A log that is shown while it is written ends with what the supervisor said of the end.
-    if (task.last_line != ended.cause) report_.say(task, ended.cause, ReportLine::Kind::failure);
+    // A log that is shown while it is written already ends with the supervisor's message.
+    if (task.last_line != ended.cause) report_.print(task, ended.cause, ReportLine::Kind::failure);
     task.log->note(store::Stream::err, ended.cause);
   }
   if (ended.outcome == Outcome::threw && ended.verdict.lost_processes) {
-    report_.say(task, compute::kLostProcesses, ReportLine::Kind::failure);
+    report_.print(task, compute::kLostProcesses, ReportLine::Kind::failure);
     task.log->note(store::Stream::err, compute::kLostProcesses);
   }
-  report_.say(task, kFailed, ReportLine::Kind::failure);
+  report_.print(task, kFailed, ReportLine::Kind::failure);
   task.log->note(store::Stream::err, kFailed);
 }
 
-/// Unless it has been marked elsewhere, or must not be. Of what threw, what it had set can be seen; that is marked as
-/// not ok.
+/// Writes the done mark, unless the supervisor wrote it or the attempt died. An attempt whose step threw is marked,
+/// too: its artifacts are visible, with attempt_ok = false.
 void Committer::mark_done(compute::AttemptId attempt) {
   if (is_held_back(attempt, &Committer::mark_done)) return;
   const EndedAttempt& ended = waiting_.at(attempt).ended;
@@ -137,24 +137,25 @@ void Committer::mark_done(compute::AttemptId attempt) {
                            [this, attempt] { finish(attempt); });
 }
 
-/// All is in the store.
+/// Everything is in the store.
 void Committer::finish(compute::AttemptId attempt) {
   if (is_held_back(attempt, &Committer::finish)) return;
   auto node = waiting_.extract(attempt);
   EndedAttempt& ended = node.mapped().ended;
-  tell_metadata(ended);
-  tell_journal(ended);
+  update_metadata(ended);
+  update_journal(ended);
   StepProgress& step = report_.progress(ended.task.work.step);
   --step.running;
   if (ended.outcome == Outcome::done) {
     ++step.done;
-    if (ended.data->splits) report_.say(ended.task, fmt::format("Foreach yields {} child steps.", *ended.data->splits));
-    report_.say(ended.task, "Task finished successfully.");
+    if (ended.data->splits)
+      report_.print(ended.task, fmt::format("Foreach yields {} child steps.", *ended.data->splits));
+    report_.print(ended.task, "Task finished successfully.");
   }
   committed_(std::move(ended));
 }
 
-void Committer::tell_metadata(const EndedAttempt& ended) {
+void Committer::update_metadata(const EndedAttempt& ended) {
   const ScheduledTask& task = ended.task;
   store::MetadataWriter& metadata = services_.metadata;
   if (ended.outcome == Outcome::died) return metadata.attempt_ends(task.ref, task.attempt, false);
@@ -163,7 +164,7 @@ void Committer::tell_metadata(const EndedAttempt& ended) {
   metadata.add_fields(task.ref, task.attempt, {{"attempt-done", std::to_string(task.attempt), ""}});
 }
 
-void Committer::tell_journal(const EndedAttempt& ended) {
+void Committer::update_journal(const EndedAttempt& ended) {
   const ScheduledTask& task = ended.task;
   const AttemptEnd how = ended.outcome == Outcome::done ? AttemptEnd::done
                          : task.stopped                 ? AttemptEnd::stopped

@@ -1,4 +1,4 @@
-// Decides what attempts come to whose process has ended, and makes visible what they left: in the store, the metadata
+// Decides the outcome of an attempt whose process has ended, and makes its result visible: in the store, the metadata
 // and the journal.
 #pragma once
 
@@ -21,35 +21,35 @@ namespace metaflow::runtime {
 struct EndedAttempt {
   ScheduledTask task;
   compute::Verdict verdict;
-  std::shared_ptr<const store::TaskData> data;  // what it left; nothing: nothing
-  Outcome outcome = Outcome::died;              // of both
+  std::shared_ptr<const store::TaskData> data;  // its data.json; null: it wrote none
+  Outcome outcome = Outcome::died;              // of `verdict` and `data`
   std::string cause{};                          // of a failure
 };
 
-/// Has attempts from the end of their process until all is written; does not wait for the store meanwhile. In the order
-/// that readers rely on: logs and the begin mark, then the done mark, then the metadata. Not thread-safe.
+/// Owns attempts from the end of their process until everything is written. Does not block on the store. Writes in the
+/// order that readers rely on: logs and the begin mark, then the done mark, then the metadata. Not thread-safe.
 class Committer {
  public:
-  /// Takes over what is committed, or was not to be: what follows from it is not decided here.
+  /// Takes over an attempt that is committed or has failed, and decides what follows.
   using Committed = std::function<void(EndedAttempt&& ended)>;
 
-  /// All outlives this.
+  /// All arguments outlive this object.
   Committer(const RunServices& services, RunReport& report, Committed committed)
       : services_(services), report_(report), committed_(std::move(committed)) {}
 
-  /// Its process has ended. Throws what the store and the metadata throw, here or out of the loop.
+  /// Called when the process has ended. Throws the errors of the store and the metadata, here or out of the loop.
   void commit(compute::AttemptId attempt, ScheduledTask task, const compute::Verdict& verdict);
-  /// Its begin mark, which was missing when it ended, is in the store.
+  /// Called when the begin mark, which was missing when the attempt ended, is in the store.
   void on_begun(compute::AttemptId attempt) { progressed(attempt); }
 
-  /// What was held back since it was in doubt who holds the run: goes on.
-  void go_on();
-  /// This scheduler does not hold the run any more: what is not committed never will be.
+  /// Continues the commits that were held back because another scheduler might hold the run.
+  void resume_commits();
+  /// This scheduler has lost the run: nothing more is committed.
   void close() { closed_ = true; }
 
-  /// How many attempts have ended and are not committed.
+  /// The number of attempts that have ended and are not committed.
   std::size_t size() const { return waiting_.size(); }
-  /// How many have failed that were stopped because of another task, or by the user.
+  /// The number of failed attempts that were stopped because of another task, or by the user.
   std::size_t stopped() const { return stopped_; }
 
  private:
@@ -65,8 +65,8 @@ class Committer {
   void note_failure(EndedAttempt& ended);
   void mark_done(compute::AttemptId attempt);
   void finish(compute::AttemptId attempt);
-  void tell_metadata(const EndedAttempt& ended);
-  void tell_journal(const EndedAttempt& ended);
+  void update_metadata(const EndedAttempt& ended);
+  void update_journal(const EndedAttempt& ended);
 
   const RunServices& services_;
   RunReport& report_;
@@ -77,7 +77,7 @@ class Committer {
   std::size_t stopped_ = 0;
 };
 
-/// What clients are told of: without what only `resume` needs.
+/// The artifacts that clients see: without those that only `resume` needs.
 store::TaskData visible(store::TaskData data);
 
 }  // namespace metaflow::runtime

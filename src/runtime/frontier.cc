@@ -111,7 +111,7 @@ void Frontier::follow(const Ready& work, const TaskRef& task, const TaskData& da
   }
   if (step.transition == Transition::foreach || step.transition == Transition::split) return split(work, task, data);
   const int next = data.next.empty() ? -1 : graph_.find(data.next[0]);
-  if (next < 0) throw failure(task, "it does not say which step follows.");
+  if (next < 0) throw failure(task, "its data.json does not name the next step.");
   if (graph_.step(next).join) return arrive(work, task, next);
   add(Ready{.step = next,
             .inputs = {task},
@@ -138,15 +138,15 @@ void Frontier::split(const Ready& work, const TaskRef& task, const TaskData& dat
     return;
   }
   split->branches = data.splits.value_or(0);
-  if (split->branches == 0) throw failure(task, "it does not say over how many items it fans out.");
+  if (split->branches == 0) throw failure(task, "its data.json has no number of items.");
   if (split->branches > max_num_splits_) {
-    // The task itself is good: `resume` goes on from it.
+    // The task itself has succeeded: `resume` continues from it.
     throw Error(
         ErrorCode::step_failure,
         fmt::format("Foreach in step {} (task-id {}) yielded {} child steps which is more than the current maximum "
                     "of {} children. You can raise the maximum with the --max-num-splits option.",
                     step.name, task.task, split->branches, max_num_splits_),
-        fmt::format("If that many are meant: resume --max-num-splits {}", split->branches));
+        fmt::format("To allow this many: resume --max-num-splits {}", split->branches));
   }
   expect_(step.next[0], split->branches);
   split->arrived.reserve(split->branches);

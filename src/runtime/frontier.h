@@ -1,4 +1,4 @@
-// What can be executed next: the tasks that a run is up to, and what each finished task adds to them.
+// The tasks of a run that can start, and the tasks that each finished task adds to them.
 #pragma once
 
 #include <cstdint>
@@ -17,17 +17,17 @@ namespace metaflow::runtime {
 
 struct Split;
 
-/// The place of a task: in which branch of which split it is; outside of any if `split` is null.
+/// The place of a task in the graph: a branch of a split. `split` is null outside of any split.
 struct Position {
   std::shared_ptr<Split> split;
   std::size_t branch = 0;  // of a foreach: the item
 };
 
-/// A split that a task made and that has not been joined yet.
+/// A split whose join has not started yet.
 struct Split {
   int step = -1;        // the step that split
   store::TaskRef task;  // its task
-  Position outer;       // where that task stands
+  Position outer;       // the place of that task
   std::size_t branches = 0;
   struct Arrival {
     std::size_t branch;
@@ -42,36 +42,36 @@ struct Ready {
   int step = -1;
   std::vector<store::TaskRef> inputs;
   Position position;
-  std::optional<std::size_t> split_index;  // the first task in a foreach
-  std::string joined_split;                // of a join: the task that split
-  std::size_t iteration = 0;               // of a step that chooses itself
+  std::optional<std::size_t> split_index;  // set for the first task in a foreach
+  std::string joined_split;                // of a join: the task that made the split
+  std::size_t iteration = 0;               // of a step that chooses itself: 0, 1, ...
 };
 
-/// First in, first out; a foreach is one entry, whose tasks are made one by one, so that one over a million items costs
-/// nothing. Not thread-safe.
+/// A FIFO queue. A foreach is one entry whose tasks are made one by one, so the memory for a foreach over a million
+/// items is constant. Not thread-safe.
 class Frontier {
  public:
-  /// `expect` is told of tasks that will come: how many more of which step.
+  /// `expect` is called with a step and the number of tasks of it that will follow.
   Frontier(const graph::Graph& graph, std::uint64_t max_num_splits, std::function<void(int, std::size_t)> expect)
       : graph_(graph), max_num_splits_(max_num_splits), expect_(std::move(expect)) {}
 
-  /// The start step, on the parameters.
+  /// Adds the start step; its input is the task `_parameters`.
   void begin(const store::TaskRef& parameters);
-  /// What follows from a task that has finished. Throws Error{step_failure}: what it left cannot be gone on from.
+  /// Adds the tasks that follow a finished task. Throws Error{step_failure} if its result does not allow that.
   void follow(const Ready& work, const store::TaskRef& task, const store::TaskData& data);
 
   bool empty() const { return queue_.empty(); }
   /// The step of the task that take() gives.
   int next_step() const;
   Ready take();
-  /// The last step has finished.
+  /// Whether the last step has finished.
   bool ended() const { return ended_; }
 
-  /// Keeps a task that was taken for later: until restore(), when it can be taken again.
+  /// Puts a task that was taken aside, until restore() makes it available again.
   void defer(Ready work);
   void restore();
 
-  /// How many tasks can be taken, per step.
+  /// The number of tasks that can be taken, per step.
   std::vector<std::size_t> waiting() const;
 
   /// The foreach items around a task, outermost first.

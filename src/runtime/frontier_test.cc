@@ -19,10 +19,10 @@ using store::TaskRef;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-/// A frontier, and a run that does nothing but finish tasks: their ids count from 1.
-class Play {
+/// A frontier, and a run that only finishes tasks: their ids count from 1.
+class FrontierDriver {
  public:
-  explicit Play(const graph::Graph& graph, std::uint64_t max_num_splits = 100)
+  explicit FrontierDriver(const graph::Graph& graph, std::uint64_t max_num_splits = 100)
       : graph_(graph), frontier(graph, max_num_splits, [this](int step, std::size_t n) { expected[name(step)] += n; }) {
     frontier.begin({"17", "_parameters", "0"});
   }
@@ -61,17 +61,17 @@ class Play {
 
 TEST(Frontier, Linear) {
   const TestGraph graph{{"start", Transition::linear, {1}}, {"end"}};
-  Play play(*graph);
-  const Ready first = play.take();
-  EXPECT_EQ(play.name(first.step), "start");
+  FrontierDriver driver(*graph);
+  const Ready first = driver.take();
+  EXPECT_EQ(driver.name(first.step), "start");
   EXPECT_THAT(first.inputs, ElementsAre(TaskRef{"17", "_parameters", "0"}));
-  EXPECT_TRUE(play.frontier.empty()) << "nothing follows before it has finished";
-  play.finish(first);
-  const Ready last = play.take();
+  EXPECT_TRUE(driver.frontier.empty()) << "nothing follows before it has finished";
+  driver.finish(first);
+  const Ready last = driver.take();
   EXPECT_THAT(last.inputs, ElementsAre(TaskRef{"17", "start", "1"}));
-  EXPECT_FALSE(play.frontier.ended());
-  play.finish(last);
-  EXPECT_TRUE(play.frontier.ended() && play.frontier.empty());
+  EXPECT_FALSE(driver.frontier.ended());
+  driver.finish(last);
+  EXPECT_TRUE(driver.frontier.ended() && driver.frontier.empty());
 }
 
 const TestGraph& branches() {
@@ -83,15 +83,15 @@ const TestGraph& branches() {
   return graph;
 }
 
-TEST(Frontier, AJoinHasItsInputsInTheOrderOfTheBranchesHoweverTheyFinish) {
-  Play play(*branches());
-  play.finish_next();
-  const Ready a = play.take();
-  const Ready b = play.take();
-  play.finish(b);
-  EXPECT_TRUE(play.frontier.empty());
-  play.finish(a);
-  const Ready join = play.take();
+TEST(Frontier, JoinInputsAreInBranchOrder) {
+  FrontierDriver driver(*branches());
+  driver.finish_next();
+  const Ready a = driver.take();
+  const Ready b = driver.take();
+  driver.finish(b);
+  EXPECT_TRUE(driver.frontier.empty());
+  driver.finish(a);
+  const Ready join = driver.take();
   EXPECT_THAT(join.inputs, ElementsAre(TaskRef{"17", "a", "3"}, TaskRef{"17", "b", "2"}));
   EXPECT_EQ(join.joined_split, "17/start/1");
   EXPECT_EQ(join.position.split, nullptr);
@@ -107,52 +107,52 @@ const TestGraph& nested() {
   return graph;
 }
 
-TEST(Frontier, PlacesInAForeachInAForeach) {
-  Play play(*nested());
-  play.finish_next(Play::items(2));
-  EXPECT_EQ(play.expected["outer"], 2U);
-  EXPECT_EQ(play.name(play.frontier.next_step()), "outer");
-  const Ready outer_0 = play.take();
-  const Ready outer_1 = play.take();
+TEST(Frontier, NestedForeachPositions) {
+  FrontierDriver driver(*nested());
+  driver.finish_next(FrontierDriver::items(2));
+  EXPECT_EQ(driver.expected["outer"], 2U);
+  EXPECT_EQ(driver.name(driver.frontier.next_step()), "outer");
+  const Ready outer_0 = driver.take();
+  const Ready outer_1 = driver.take();
   EXPECT_EQ(outer_1.split_index, 1U);
-  play.finish(outer_1, Play::items(1));  // task 2
-  play.finish(outer_0, Play::items(3));  // task 3
-  EXPECT_THAT(play.frontier.waiting(), ElementsAre(0, 0, 4, 0, 0, 0));
-  const Ready inner = play.take();  // of outer_1, which was first
-  EXPECT_THAT(play.frontier.indices(inner.position), ElementsAre(1, 0));
-  EXPECT_EQ(play.frontier.execution_path(inner.position), "outer:1,inner:0");
-  play.finish(inner);                              // task 4: its join can start
-  for (int i = 0; i < 3; ++i) play.finish_next();  // tasks 5 to 7: first in, first out
-  Ready join = play.take();
-  EXPECT_EQ(play.name(join.step), "join_inner");
+  driver.finish(outer_1, FrontierDriver::items(1));  // task 2
+  driver.finish(outer_0, FrontierDriver::items(3));  // task 3
+  EXPECT_THAT(driver.frontier.waiting(), ElementsAre(0, 0, 4, 0, 0, 0));
+  const Ready inner = driver.take();  // of outer_1, which was first
+  EXPECT_THAT(driver.frontier.indices(inner.position), ElementsAre(1, 0));
+  EXPECT_EQ(driver.frontier.execution_path(inner.position), "outer:1,inner:0");
+  driver.finish(inner);                              // task 4: its join can start
+  for (int i = 0; i < 3; ++i) driver.finish_next();  // tasks 5 to 7: first in, first out
+  Ready join = driver.take();
+  EXPECT_EQ(driver.name(join.step), "join_inner");
   EXPECT_EQ(join.joined_split, "17/outer/2");
-  EXPECT_THAT(play.frontier.indices(join.position), ElementsAre(1));
-  play.finish(join);  // task 8
-  join = play.take();
+  EXPECT_THAT(driver.frontier.indices(join.position), ElementsAre(1));
+  driver.finish(join);  // task 8
+  join = driver.take();
   EXPECT_EQ(join.inputs.size(), 3U);
-  EXPECT_THAT(play.frontier.indices(join.position), ElementsAre(0));
-  play.finish(join);  // task 9
-  const Ready last = play.take();
-  EXPECT_EQ(play.name(last.step), "join_outer");
+  EXPECT_THAT(driver.frontier.indices(join.position), ElementsAre(0));
+  driver.finish(join);  // task 9
+  const Ready last = driver.take();
+  EXPECT_EQ(driver.name(last.step), "join_outer");
   EXPECT_EQ(last.joined_split, "17/start/1");
-  // By item, not by time.
+  // By item, not by time of arrival.
   EXPECT_THAT(last.inputs, ElementsAre(TaskRef{"17", "join_inner", "9"}, TaskRef{"17", "join_inner", "8"}));
 }
 
-TEST(Frontier, AMillionItemsAreOneEntry) {
-  Play play(*nested(), 2'000'000);
-  play.finish_next(Play::items(1'000'000));
-  EXPECT_EQ(play.frontier.waiting()[1], 1'000'000U);
-  EXPECT_EQ(play.take().split_index, 0U);
-  EXPECT_EQ(play.take().split_index, 1U);
-  EXPECT_EQ(play.frontier.waiting()[1], 999'998U);
+TEST(Frontier, ForeachIsOneEntry) {
+  FrontierDriver driver(*nested(), 2'000'000);
+  driver.finish_next(FrontierDriver::items(1'000'000));
+  EXPECT_EQ(driver.frontier.waiting()[1], 1'000'000U);
+  EXPECT_EQ(driver.take().split_index, 0U);
+  EXPECT_EQ(driver.take().split_index, 1U);
+  EXPECT_EQ(driver.frontier.waiting()[1], 999'998U);
 }
 
-TEST(Frontier, TooManyItemsAndNone) {
+TEST(Frontier, RejectsTooManyItemsAndNone) {
   for (const std::uint64_t count : {0U, 101U}) {
-    Play play(*nested());
+    FrontierDriver driver(*nested());
     try {
-      play.finish_next(Play::items(count));
+      driver.finish_next(FrontierDriver::items(count));
       FAIL() << count;
     } catch (const Error& error) {
       EXPECT_EQ(error.code(), ErrorCode::step_failure);
@@ -166,53 +166,53 @@ const TestGraph& recursion() {
   return graph;
 }
 
-TEST(Frontier, ARecursionCountsItsPasses) {
-  Play play(*recursion());
-  play.finish_next();
+TEST(Frontier, RecursionCountsIterations) {
+  FrontierDriver driver(*recursion());
+  driver.finish_next();
   for (std::size_t pass = 0; pass < 3; ++pass) {
-    const Ready work = play.take();
+    const Ready work = driver.take();
     EXPECT_EQ(work.iteration, pass);
-    play.finish(work, Play::choice(pass < 2 ? "again" : "end"));
+    driver.finish(work, FrontierDriver::choice(pass < 2 ? "again" : "end"));
   }
-  const Ready end = play.take();
-  EXPECT_EQ(play.name(end.step), "end");
+  const Ready end = driver.take();
+  EXPECT_EQ(driver.name(end.step), "end");
   EXPECT_EQ(end.iteration, 0U);
 }
 
-TEST(Frontier, ATaskThatDoesNotSayWhatFollows) {
-  Play play(*recursion());
-  play.finish_next();
-  EXPECT_THROW(play.finish_next(Play::choice("nowhere")), Error);
+TEST(Frontier, TaskWithoutNextStepFails) {
+  FrontierDriver driver(*recursion());
+  driver.finish_next();
+  EXPECT_THROW(driver.finish_next(FrontierDriver::choice("nowhere")), Error);
 }
 
-TEST(Frontier, WhatIsDeferredComesBackInItsOrder) {
-  Play play(*nested());
-  play.finish_next(Play::items(6));
+TEST(Frontier, DeferredTasksAreRestoredInOrder) {
+  FrontierDriver driver(*nested());
+  driver.finish_next(FrontierDriver::items(6));
   std::vector<Ready> kept;
-  for (int i = 0; i < 6; ++i) kept.push_back(play.take());
-  play.finish(kept[2], Play::items(1));
-  play.frontier.defer(kept[0]);
-  play.frontier.defer(kept[1]);
-  play.frontier.defer(kept[3]);
-  play.frontier.defer(kept[5]);
-  EXPECT_THAT(play.frontier.waiting(), ElementsAre(0, 0, 1, 0, 0, 0)) << "not to be taken yet";
-  play.frontier.restore();
-  EXPECT_THAT(play.frontier.waiting(), ElementsAre(0, 4, 1, 0, 0, 0));
+  for (int i = 0; i < 6; ++i) kept.push_back(driver.take());
+  driver.finish(kept[2], FrontierDriver::items(1));
+  driver.frontier.defer(kept[0]);
+  driver.frontier.defer(kept[1]);
+  driver.frontier.defer(kept[3]);
+  driver.frontier.defer(kept[5]);
+  EXPECT_THAT(driver.frontier.waiting(), ElementsAre(0, 0, 1, 0, 0, 0)) << "deferred tasks cannot be taken";
+  driver.frontier.restore();
+  EXPECT_THAT(driver.frontier.waiting(), ElementsAre(0, 4, 1, 0, 0, 0));
   std::vector<std::size_t> order;
-  for (int i = 0; i < 4; ++i) order.push_back(*play.take().split_index);
+  for (int i = 0; i < 4; ++i) order.push_back(*driver.take().split_index);
   EXPECT_THAT(order, ElementsAre(0, 1, 3, 5));
-  play.take();
-  EXPECT_TRUE(play.frontier.empty());
+  driver.take();
+  EXPECT_TRUE(driver.frontier.empty());
 }
 
-TEST(Frontier, WhatIsDeferredIsNotExpectedTwice) {
-  Play play(*branches());
-  play.finish_next();
-  const Ready a = play.take();
-  play.frontier.defer(a);
-  play.frontier.restore();
-  EXPECT_EQ(play.expected["a"], 1U);
-  EXPECT_EQ(play.name(play.take().step), "a") << "what is restored comes first";
+TEST(Frontier, DeferredTasksAreExpectedOnce) {
+  FrontierDriver driver(*branches());
+  driver.finish_next();
+  const Ready a = driver.take();
+  driver.frontier.defer(a);
+  driver.frontier.restore();
+  EXPECT_EQ(driver.expected["a"], 1U);
+  EXPECT_EQ(driver.name(driver.take().step), "a") << "restored tasks come first";
 }
 
 }  // namespace

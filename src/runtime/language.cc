@@ -12,7 +12,7 @@ namespace metaflow::runtime {
 
 namespace {
 
-/// Whether an artifact can be both: what a step failed of, and nothing.
+/// Whether the artifact can hold both an exception and no value.
 bool holds_exception(const detail::ArtifactDescription& artifact, const Language& language) {
   if (artifact.kind != detail::ArtifactKind::plain) return false;
   const Language::ValueCheck check = language.value_check();
@@ -38,8 +38,8 @@ void check_catch(const graph::Graph& graph, const Language& language) {
     const auto* artifact = graph.flow().find_artifact(caught->var.name());
     if (artifact == nullptr || holds_exception(*artifact, language)) continue;
     throw Error(ErrorCode::invalid_flow,
-                fmt::format("@catch is to put an exception into '{}', which cannot hold one", caught->var.name()),
-                fmt::format("Declare it so: std::optional<mf::CaughtException> {};", caught->var.name()));
+                fmt::format("@catch cannot store an exception in '{}': its type does not allow it", caught->var.name()),
+                fmt::format("Declare it as: std::optional<mf::CaughtException> {};", caught->var.name()));
   }
 }
 

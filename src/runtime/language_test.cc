@@ -1,4 +1,4 @@
-// A flow as data, with a language that a test makes up: the graph, its parameters, and what `catch` may write to.
+// A flow as data, with a language made for the test: the graph, its parameters, and where `catch` may store exceptions.
 #include "runtime/language.h"
 
 #include <gmock/gmock.h>
@@ -46,7 +46,7 @@ class LanguageTest : public testing::Test {
   graph::DecoratorTable table_{graph::core_decorators()};
 };
 
-TEST_F(LanguageTest, AGraphNeedsNoMoreThanADescription) {
+TEST_F(LanguageTest, GraphIsMadeFromADescription) {
   const graph::Graph graph(flow_, table_);
   EXPECT_EQ(graph.step(graph.start()).matching_join, 3);
   EXPECT_EQ(graph.type_of(3), "join");
@@ -56,14 +56,14 @@ TEST_F(LanguageTest, AGraphNeedsNoMoreThanADescription) {
   EXPECT_EQ(info["constants"].dump(), R"([{"name":"constant","type":"int"}])");
 }
 
-TEST_F(LanguageTest, AGraphThatIsNotSoundIsRefused) {
+TEST_F(LanguageTest, UnsoundGraphIsRejected) {
   flow_.steps[2].targets = {4};
   EXPECT_THAT(refused(ErrorCode::invalid_flow, [&] { graph::Graph(flow_, table_); }), HasSubstr("is invalid (problem"));
 }
 
 // --- parameters
 
-TEST_F(LanguageTest, ParametersAreSortedByTheirArtifacts) {
+TEST_F(LanguageTest, ParametersAreSortedByArtifactName) {
   TestLanguage language;
   language.options = {{.name = "z", .option = "a"}, {.name = "b", .option = "other-name"}};
   std::vector<std::string> names;
@@ -71,7 +71,7 @@ TEST_F(LanguageTest, ParametersAreSortedByTheirArtifacts) {
   EXPECT_THAT(names, ElementsAre("b", "z"));
 }
 
-TEST_F(LanguageTest, OptionsThatCannotBe) {
+TEST_F(LanguageTest, InvalidOptionNamesAreRejected) {
   auto message = [&](std::vector<std::string> options) {
     TestLanguage language;
     for (const std::string& option : options) language.options.push_back({.name = option, .option = option});
@@ -84,7 +84,7 @@ TEST_F(LanguageTest, OptionsThatCannotBe) {
   EXPECT_THAT(message({"alpha", "Alpha"}), HasSubstr("Parameter Alpha is specified twice."));
 }
 
-TEST_F(LanguageTest, ATextMeansWhatTheTypeSays) {
+TEST_F(LanguageTest, TextIsParsedByType) {
   auto parsed = [](ParameterType type, const std::string& text, ParameterType item = ParameterType::text) {
     return repr(parse_parameter({.name = "n", .option = "n", .type = type, .item_type = item}, text).root(), 100);
   };
@@ -100,7 +100,7 @@ TEST_F(LanguageTest, ATextMeansWhatTheTypeSays) {
               HasSubstr("Invalid value for '--n': x is not a valid integer"));
 }
 
-TEST_F(LanguageTest, WhatTheLanguageRefusesIsAnErrorOfTheOption) {
+TEST_F(LanguageTest, RejectedValueNamesTheOption) {
   const auto check = [](std::string_view, const Value&, const detail::Place&) {
     throw Error(ErrorCode::invalid_value, "it is too large");
   };
@@ -109,7 +109,7 @@ TEST_F(LanguageTest, WhatTheLanguageRefusesIsAnErrorOfTheOption) {
               HasSubstr("Invalid value for '--count': it is too large"));
 }
 
-TEST_F(LanguageTest, ARunBeginsWithWhatTheLanguageSaves) {
+TEST_F(LanguageTest, ParametersAreSavedByTheLanguage) {
   const graph::Graph graph(flow_, table_);
   const TestLanguage language;
   store::FlowStore store(std::make_shared<store::MemoryStorage>(), "F");
@@ -128,29 +128,29 @@ TEST_F(LanguageTest, ARunBeginsWithWhatTheLanguageSaves) {
 
 // --- catch
 
-TEST_F(LanguageTest, CatchWritesToWhatCanHoldAnException) {
+TEST_F(LanguageTest, CatchNeedsAnArtifactThatHoldsExceptions) {
   graph::Graph graph(flow_, table_);
   graph.attach(table_.parse("catch:var=caught"));
   std::vector<Kind> seen;
   const TestLanguage takes_all(
       [&](std::string_view, const Value& value, const detail::Place&) { seen.push_back(value.kind()); });
   EXPECT_NO_THROW(check_catch(graph, takes_all));
-  EXPECT_EQ(seen.at(0), Kind::none);  // of a step that succeeds
+  EXPECT_EQ(seen.at(0), Kind::none);  // if the step succeeds
 
   const TestLanguage takes_none([](std::string_view, const Value& value, const detail::Place&) {
     if (value.kind() == Kind::none) throw Error(ErrorCode::invalid_value, "no");
   });
   EXPECT_THAT(refused(ErrorCode::invalid_flow, [&] { check_catch(graph, takes_none); }),
-              HasSubstr("@catch is to put an exception into 'caught', which cannot hold one"));
+              HasSubstr("@catch cannot store an exception in 'caught': its type does not allow it"));
 }
 
-TEST_F(LanguageTest, CatchWritesToNoParameter) {
+TEST_F(LanguageTest, CatchCannotWriteToAParameter) {
   graph::Graph graph(flow_, table_);
   graph.attach(table_.parse("catch:var=n"));
-  EXPECT_THAT(refused(ErrorCode::invalid_flow, [&] { check_catch(graph, TestLanguage()); }), HasSubstr("into 'n'"));
+  EXPECT_THAT(refused(ErrorCode::invalid_flow, [&] { check_catch(graph, TestLanguage()); }), HasSubstr("in 'n'"));
 }
 
-TEST_F(LanguageTest, CatchMayMakeAnArtifactOfItsOwn) {
+TEST_F(LanguageTest, CatchMayAddAnArtifact) {
   graph::Graph graph(flow_, table_);
   graph.attach(table_.parse("catch:var=another"));
   const TestLanguage takes_nothing(

@@ -35,14 +35,14 @@ void Launcher::mark_remote(const std::vector<std::string>& steps, std::string co
   code_package_ = std::move(code_package);
 }
 
-bool Launcher::empty() const { return frontier_.empty() && again_.empty() && pausing_.empty() && storing_.empty(); }
+bool Launcher::empty() const { return frontier_.empty() && to_start_.empty() && delayed_.empty() && storing_.empty(); }
 
 bool Launcher::start_next(const compute::Backend& backend, std::size_t workers) {
   auto has_room = [&](int step) { return backend.has_room(services_.graph.step(step).name); };
-  if (!again_.empty()) {
-    if (!has_room(again_.front().work.step)) return false;
-    ScheduledTask task = std::move(again_.front());
-    again_.pop_front();
+  if (!to_start_.empty()) {
+    if (!has_room(to_start_.front().work.step)) return false;
+    ScheduledTask task = std::move(to_start_.front());
+    to_start_.pop_front();
     start_attempt(std::move(task));
     return true;
   }
@@ -65,22 +65,22 @@ void Launcher::start_attempt(ScheduledTask task) {
   task.log.emplace(log_stamps_, options_.max_log_size * 1'000'000);
   task.last_line.clear();
   task.stopped = false;
-  tell_metadata(task);
+  update_metadata(task);
   const compute::Attempt attempt = describe_attempt(task);
   start_(std::move(task), attempt);
 }
 
-/// Before the task starts, which reads them.
+/// Stores the list of inputs before the task, which reads it, starts.
 void Launcher::store_inputs(ScheduledTask task) {
   const compute::AttemptId id = next_attempt_++;
   task.inputs_stored = true;
   std::vector<store::OwnedObject> objects{services_.store.inputs(task.ref, compute::pack_inputs(task.work.inputs))};
   storing_.emplace(id, std::move(task));
   services_.background.put(std::move(objects),
-                           [this, id] { again_.push_front(std::move(storing_.extract(id).mapped())); });
+                           [this, id] { to_start_.push_front(std::move(storing_.extract(id).mapped())); });
 }
 
-void Launcher::tell_metadata(const ScheduledTask& task) {
+void Launcher::update_metadata(const ScheduledTask& task) {
   const store::Storage& storage = services_.store.storage();
   const bool first = task.attempt == 0;
   std::vector<store::Field> fields{{"ds-type", std::string(storage.type()), ""}, {"ds-root", storage.root(), ""}};
@@ -125,7 +125,7 @@ compute::Attempt Launcher::describe_attempt(const ScheduledTask& task) {
   return attempt;
 }
 
-bool Launcher::try_again(ScheduledTask& task, const compute::Verdict& verdict) {
+bool Launcher::retry_or_rerun(ScheduledTask& task, const compute::Verdict& verdict) {
   if (verdict.hopeless) return false;
   const bool uncounted = task.lost < verdict.uncounted && task.policy.may_grow();
   if (!uncounted && task.attempt + 1 >= task.policy.attempts()) return false;
@@ -133,19 +133,18 @@ bool Launcher::try_again(ScheduledTask& task, const compute::Verdict& verdict) {
   if (uncounted) {
     ++task.lost;
     ++task.policy.retries;
-    report_.say(task, fmt::format("It was lost with its machine: it is executed again, which is no retry ({} of {}).",
-                                  task.lost, verdict.uncounted));
+    report_.print(task, fmt::format("Rerunning (not counted as a retry, {} of {}).", task.lost, verdict.uncounted));
   }
-  const std::int64_t pause = task.policy.pause_after(task.elsewhere);
-  if (uncounted || pause == 0 || task.is_fallback()) {
-    again_.push_back(std::move(task));
+  const std::int64_t delay = task.policy.retry_delay(task.elsewhere);
+  if (uncounted || delay == 0 || task.is_fallback()) {
+    to_start_.push_back(std::move(task));
     return true;
   }
-  report_.say(task, fmt::format("Sleeping {:g} minute{} before the next retry", static_cast<double>(pause) / kMinute,
-                                pause == kMinute ? "" : "s"));
+  report_.print(task, fmt::format("Sleeping {:g} minute{} before the next retry", static_cast<double>(delay) / kMinute,
+                                  delay == kMinute ? "" : "s"));
   const auto timer = std::make_shared<base::Timers::Timer>();
-  *timer = timers_.after(pause, [this, timer] { again_.push_back(std::move(pausing_.extract(*timer).mapped())); });
-  pausing_.emplace(*timer, std::move(task));
+  *timer = timers_.after(delay, [this, timer] { to_start_.push_back(std::move(delayed_.extract(*timer).mapped())); });
+  delayed_.emplace(*timer, std::move(task));
   return true;
 }
 

@@ -1,4 +1,4 @@
-// Makes attempts of what can be started, and of what is to be tried again.
+// Makes attempts of the tasks that can start, and of the tasks that are retried.
 #pragma once
 
 #include <cstddef>
@@ -19,39 +19,40 @@
 
 namespace metaflow::runtime {
 
-/// Has the tasks that wait: for another attempt, for the end of a pause before it, or for the list of their inputs to
-/// be in the store. New ones come from the frontier. Not thread-safe.
+/// Owns the tasks that wait: for a retry, for the delay before it, or until the list of their inputs is in the store.
+/// New tasks come from the frontier. Not thread-safe.
 class Launcher {
  public:
-  /// Takes over a task whose attempt is ready to be executed.
+  /// Takes over a task whose attempt can be executed.
   using Start = std::function<void(ScheduledTask task, const compute::Attempt& attempt)>;
 
-  /// All outlives this.
+  /// All arguments outlive this object.
   Launcher(const RunServices& services, const RunOptions& options, Frontier& frontier, NewTasks& tasks,
            RunReport& report, Start start);
 
-  /// These steps are executed elsewhere. `code_package`: the value of the field that shows clients the code; empty:
-  /// none.
+  /// These steps are not executed on this machine. `code_package`: the value of the metadata field that shows clients
+  /// the code; empty: none.
   void mark_remote(const std::vector<std::string>& steps, std::string code_package);
 
-  /// Goes on with the task whose turn it is, if it can start now: false if none can. Strictly in order: what does not
-  /// fit now holds up what comes after it, or a task that needs the whole machine would never get it. `workers`: how
-  /// many more tasks may run. Throws what the store and the metadata throw.
+  /// Starts the next task if there is room for it; returns false if none can start. The order is strict: a task that
+  /// does not fit holds up those behind it, or a task that needs the whole machine would never start. `workers`: how
+  /// many more tasks may run. Throws the errors of the store and the metadata.
   bool start_next(const compute::Backend& backend, std::size_t workers);
 
-  /// Takes a task whose attempt has failed, if it may have another one. False: it stays the caller's.
-  bool try_again(ScheduledTask& task, const compute::Verdict& verdict);
+  /// Takes over a task whose attempt has failed, if it may have another attempt. Returns false if not; then the caller
+  /// keeps it.
+  bool retry_or_rerun(ScheduledTask& task, const compute::Verdict& verdict);
 
-  /// How many tasks wait for the list of their inputs to be stored.
+  /// The number of tasks whose list of inputs is being stored.
   std::size_t storing() const { return storing_.size(); }
-  /// Whether nothing is left to be started.
+  /// Whether no task is left to start.
   bool empty() const;
 
  private:
   void start_task(Ready work);
   void start_attempt(ScheduledTask task);
   void store_inputs(ScheduledTask task);
-  void tell_metadata(const ScheduledTask& task);
+  void update_metadata(const ScheduledTask& task);
   compute::Attempt describe_attempt(const ScheduledTask& task);
 
   const RunServices& services_;
@@ -61,13 +62,13 @@ class Launcher {
   RunReport& report_;
   Start start_;
   std::vector<AttemptPolicy> policies_;  // per step
-  std::vector<bool> remote_;             // per step: executed elsewhere
+  std::vector<bool> remote_;             // per step: not executed on this machine
   std::string code_package_;
   base::Stamps log_stamps_;
   compute::AttemptId next_attempt_ = 1;
-  std::deque<ScheduledTask> again_;                       // to be tried again now
-  std::map<base::Timers::Timer, ScheduledTask> pausing_;  // to be tried again later
-  std::map<compute::AttemptId, ScheduledTask> storing_;   // whose inputs are being stored; they start when that is done
+  std::deque<ScheduledTask> to_start_;  // before those of the frontier: retries, and tasks whose inputs are stored
+  std::map<base::Timers::Timer, ScheduledTask> delayed_;  // retried after a delay
+  std::map<compute::AttemptId, ScheduledTask> storing_;   // whose inputs are being stored
   base::Timers timers_;
 };
 

@@ -21,7 +21,7 @@ struct LastLease {
   std::optional<base::SharedBytes> text{};
 };
 
-/// `from`: a number below which there are leases, or 0.
+/// `from`: a number below which all leases are known to exist, or 0.
 LastLease last_lease(store::Storage& storage, const LeaseName& name, int from = 0) {
   LastLease last{.next = from};
   while (auto text = store::get(storage, name.path(last.next))) {
@@ -50,9 +50,9 @@ std::optional<LeaseHolder> lease_holder(const LeaseSite& site, const LeaseName& 
 
 // --- watching
 
-/// `holder` does not hold it any more.
+/// Whether another run has continued this one; `holder` no longer holds the lease.
 bool LeaseWatch::was_continued(const LeaseHolder& holder, int number, bool is_changed) const {
-  if (holder.run.empty() || holder.run == name_.run) return false;  // whose work is the run's own, if there is any
+  if (holder.run.empty() || holder.run == name_.run) return false;  // its results are in the run itself
   return number != first_ || (holder.released && is_changed);
 }
 
@@ -65,7 +65,7 @@ LeaseWatch::View LeaseWatch::look() {
   if (is_first) {
     first_ = number;
     text_ = text;
-    first_seen_ = site_.clock.boot_microseconds();  // when it has been read: what is seen is older
+    first_seen_ = site_.clock.boot_microseconds();  // after the read, so that the content is at least this old
   }
   View view{.next = last.next};
   if (!last.text) return view;
@@ -92,12 +92,12 @@ LeaseWatch::View LeaseWatch::look() {
 }
 
 void await_lease(LeaseWatch& watch, const std::function<void(std::int64_t)>& pause,
-                 const std::function<void(const LeaseWatch::View&)>& told) {
+                 const std::function<void(const LeaseWatch::View&)>& on_wait) {
   constexpr std::int64_t kMoment = 500'000;  // between a kill -9 and the end of a process
   constexpr std::int64_t kBrief = 20'000;
   constexpr std::int64_t kLookEvery = 3'000'000;
   std::int64_t waited = 0;
-  bool is_told = false;
+  bool is_waiting = false;
   while (true) {
     const LeaseWatch::View view = watch.look();
     switch (view.state) {
@@ -109,11 +109,11 @@ void await_lease(LeaseWatch& watch, const std::function<void(std::int64_t)>& pau
         waited += kBrief;
         break;
       case LeaseWatch::State::ending:
-        if (view.left <= 0) refuse_lease(watch, view);  // it cannot end: its disk, perhaps
+        if (view.left <= 0) refuse_lease(watch, view);  // the process cannot exit; it may be blocked on its disk
         pause(kBrief);
         break;
       case LeaseWatch::State::silent:
-        if (!std::exchange(is_told, true)) told(view);
+        if (!std::exchange(is_waiting, true)) on_wait(view);
         pause(std::min(view.left, kLookEvery));
         break;
     }
@@ -127,8 +127,7 @@ void refuse_lease(const LeaseWatch& watch, const LeaseWatch::View& view) {
     throw Error(
         ErrorCode::invalid_command,
         fmt::format("Run {}/{} was resumed by {} meanwhile, as run {}", name.flow, name.run, holder.name(), holder.run),
-        fmt::format("`status {0}` tells what became of it, `resume --origin-run-id {0}` continues that one.",
-                    holder.run));
+        fmt::format("`status {0}` shows its state. `resume --origin-run-id {0}` continues it.", holder.run));
   }
   const bool resumed = holder.run != name.run;
   const std::string since =
@@ -138,8 +137,8 @@ void refuse_lease(const LeaseWatch& watch, const LeaseWatch::View& view) {
               fmt::format("Run {}/{} is being {} by {}{}{}", name.flow, name.run, resumed ? "resumed" : "executed",
                           holder.name(), since, as),
               view.of_this_machine
-                  ? fmt::format("Wait until it has ended, or stop that process: kill {}", holder.pid)
-                  : "Wait until it has ended, or stop that process. `resume --take-over` takes the run from it.");
+                  ? fmt::format("Wait until it ends, or stop the process: kill {}", holder.pid)
+                  : "Wait until it ends, or stop the process. `resume --take-over` takes over the run.");
 }
 
 // --- holding
@@ -171,7 +170,8 @@ void Lease::renew(store::Storage& storage) {
   {
     const base::MutexLock lock(mutex_);
     if (loss_) return;
-    self_.renewed = std::max(self_.renewed + 1, clock_.wall_microseconds());  // differs, whatever the clock does
+    // Differs from the last value even if the clock does not advance.
+    self_.renewed = std::max(self_.renewed + 1, clock_.wall_microseconds());
     self = self_;
     number = number_;
     in_time = is_in_time(began);
@@ -183,24 +183,24 @@ void Lease::renew(store::Storage& storage) {
   }
 }
 
-/// Within the limit nobody can have taken it over, but at the user's word.
+/// Within the limit only `resume --take-over` can have taken the lease over.
 void Lease::keep(store::Storage& storage, const LeaseHolder& self, int number, std::int64_t began) {
   const std::string paths[] = {name_.path(number), name_.path(number + 1)};
   const auto found = storage.get(paths);
   if (found[1]) return lose(holder_of(last_lease(storage, name_, number + 1).text.value_or(*found[1]).text()));
-  if (!found[0])
-    throw Error(ErrorCode::data_store, fmt::format("The lease '{}' is not in the store any more", paths[0]));
+  if (!found[0]) throw Error(ErrorCode::data_store, fmt::format("The lease '{}' is no longer in the store", paths[0]));
   if (const LeaseHolder there = holder_of(found[0]->text()); there.token != self.token) return lose(there);
   store::put(storage, paths[0], lease_to_json(self));
   const std::int64_t now = clock_.boot_microseconds();
   const base::MutexLock lock(mutex_);
-  // Too late, and a watcher may have seen nothing for its whole term: then only the next number tells.
+  // Too late: a watcher may have seen no change for a whole term. Making the next number decides.
   if (!is_in_time(now)) return;
   renewed_ = began;
   noticed_.reset();
 }
 
-/// The limit is over, so anyone may have taken it over, or be about to: the next number goes to one of us.
+/// The limit is over, so others may have taken the lease over, or are about to. The first to make the next number holds
+/// it.
 void Lease::regain(store::Storage& storage, const LeaseHolder& self, int number, std::int64_t began) {
   const std::string path = name_.path(number + 1);
   if (store::create(storage, path, lease_to_json(self))) {
@@ -212,10 +212,10 @@ void Lease::regain(store::Storage& storage, const LeaseHolder& self, int number,
     return;
   }
   const auto text = store::get(storage, path);
-  if (!text) throw Error(ErrorCode::data_store, fmt::format("The lease '{}' is not in the store any more", path));
+  if (!text) throw Error(ErrorCode::data_store, fmt::format("The lease '{}' is no longer in the store", path));
   if (const LeaseHolder there = holder_of(text->text()); there.token != self.token)
     return lose(holder_of(last_lease(storage, name_, number + 1).text.value_or(*text).text()));
-  // It is ours: we had made it, and not heard of it. When, is not known, so it does not count.
+  // It is ours: we made it, but the answer was lost. The time is unknown, so it does not count as a renewal.
   const base::MutexLock lock(mutex_);
   number_ = number + 1;
 }

@@ -21,7 +21,7 @@ namespace metaflow::runtime {
 
 namespace {
 
-constexpr auto kLastCall = std::chrono::seconds(1);  // for a renewal that is under way at the end
+constexpr auto kLastCall = std::chrono::seconds(1);  // time for a renewal that is under way at the end
 
 void signal_event(const base::Fd& fd) {
   const std::uint64_t one = 1;
@@ -40,11 +40,11 @@ base::Fd make_event() { return base::Fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
 struct LeaseKeeper::Shared {
   explicit Shared(Open how) : open(std::move(how)) {}
 
-  /// The thread.
+  /// The body of the thread.
   void work();
-  /// True: each of them was renewed.
+  /// Returns true if all were renewed.
   bool renew_all();
-  /// Sleeps; also through a suspension of the machine no longer than this. False: it is to end.
+  /// Sleeps; the time of a suspension counts. Returns false if the thread is to end.
   bool sleep(std::int64_t microseconds);
   std::vector<std::shared_ptr<Lease>> all() {
     const base::MutexLock lock(mutex);
@@ -69,7 +69,7 @@ bool LeaseKeeper::Shared::sleep(std::int64_t microseconds) {
   at.it_value = {static_cast<time_t>(microseconds / 1'000'000), static_cast<long>(microseconds % 1'000'000) * 1000};
   ::timerfd_settime(timer.get(), 0, &at, nullptr);
   std::array<pollfd, 2> waiting{pollfd{timer.get(), POLLIN, 0}, pollfd{wake.get(), POLLIN, 0}};
-  // Without these descriptors: a poll of the same length.
+  // No timerfd: poll for the same time.
   ::poll(waiting.data(), waiting.size(), static_cast<int>(microseconds / 1000));
   clear_event_of(wake);
   clear_event_of(timer);
@@ -84,7 +84,7 @@ bool LeaseKeeper::Shared::renew_all() {
     try {
       if (storage == nullptr) storage = open();
       lease->renew(*storage);
-    } catch (const Error&) {  // told when it lasts: by losing the lease
+    } catch (const Error&) {  // a lasting failure is reported when the lease is lost
       good = false;
     }
     lease->notice();
@@ -133,7 +133,7 @@ LeaseKeeper::~LeaseKeeper() {
     }
     ended = shared_->ended;
   }
-  if (!ended) {  // what it is about to write would undo a release
+  if (!ended) {  // a renewal that is still under way would undo a release
     shared_->thread.detach();
     return;
   }
@@ -142,7 +142,7 @@ LeaseKeeper::~LeaseKeeper() {
     try {
       lease->release(storage_);
     } catch (const Error&) {
-      // It is free when this process is gone.
+      // The lease becomes free when this process has ended.
     }
   }
 }
@@ -154,7 +154,7 @@ void LeaseKeeper::clear_event() { clear_event_of(shared_->event); }
 
 void LeaseKeeper::notice() {
   for (const auto& lease : shared_->all()) lease->notice();
-  if (!holds()) renew_soon();  // another try, at once: the machine was suspended, perhaps
+  if (!holds()) renew_soon();  // renew at once: the machine may have been suspended
 }
 
 bool LeaseKeeper::holds() const {

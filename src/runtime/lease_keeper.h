@@ -1,4 +1,4 @@
-// Renews the leases of this process, from their first moment to their last, whatever its other threads wait for.
+// Renews the leases of this process as long as it runs, independently of its other threads.
 #pragma once
 
 #include <functional>
@@ -11,44 +11,44 @@
 
 namespace metaflow::runtime {
 
-/// A thread with a storage of its own. It may be stuck in a call of that storage: nobody waits for it then. Not
-/// thread-safe itself: for the thread that makes it, which must handle the signals.
+/// A thread with a storage of its own. A call that is stuck in that storage holds up no other thread. Not thread-safe
+/// itself: used by the thread that makes it, which must handle the signals.
 class LeaseKeeper {
  public:
   using Open = std::function<std::unique_ptr<store::Storage>()>;
 
-  /// `storage`: for giving leases back at the end; outlives this. `open`: called in the thread. The clocks of the
-  /// leases outlive the thread, which may be for ever: they are static.
+  /// `storage`: releases the leases at the end; outlives this object. `open`: called in the thread. The clocks of the
+  /// leases must be static: the thread may outlive this object.
   LeaseKeeper(store::Storage& storage, Open open);
-  /// Gives the leases back that are held, if the store still can be written.
+  /// Releases the leases that are held, if the store can be written.
   ~LeaseKeeper();
   LeaseKeeper(const LeaseKeeper&) = delete;
   LeaseKeeper& operator=(const LeaseKeeper&) = delete;
 
-  /// Renews this one, too.
+  /// Adds a lease to those that are renewed.
   void add(std::shared_ptr<Lease> lease);
 
-  /// Renews all of them now instead of a while later, without waiting for it: they have something new to say.
+  /// Starts a renewal of all leases now, without waiting for it: their content has changed.
   void renew_soon();
 
-  /// A file descriptor: readable when a lease was lost, or is held again, until clear_event(). Lost leases of which no
-  /// renewal tells, since the store does not answer, are noticed by notice(): call it every few seconds.
+  /// A file descriptor, readable when a lease was lost or is held again, until clear_event(). A loss because the store
+  /// does not answer is found only by notice(): call that every few seconds.
   int event() const;
   void clear_event();
   void notice();
 
-  /// Whether all of them are held, now.
+  /// Whether all leases are held now.
   bool holds() const;
-  /// While that is in doubt, waits. Nothing: they are held; else the loss.
+  /// Waits while it is in doubt. Returns nothing if all are held; else the loss.
   std::optional<LeaseLoss> await_certainty();
-  /// Of the first that was lost.
+  /// The first loss.
   std::optional<LeaseLoss> loss() const;
 
  private:
   struct Shared;
 
   store::Storage& storage_;
-  std::shared_ptr<Shared> shared_;  // with the thread
+  std::shared_ptr<Shared> shared_;  // shared with the thread
 };
 
 }  // namespace metaflow::runtime

@@ -20,7 +20,7 @@
 namespace metaflow::runtime {
 namespace {
 
-/// Ahead of time, as after a suspension.
+/// A clock that is ahead, as after a suspension.
 class LateClock : public base::SystemClock {
  public:
   std::int64_t boot_microseconds() override { return SystemClock::boot_microseconds() + ahead; }
@@ -51,7 +51,7 @@ class LeaseKeeperTest : public testing::Test {
   LeaseName name_{"F", "17"};
 };
 
-TEST_F(LeaseKeeperTest, AfterASuspensionItIsGotAgainAtOnce) {
+TEST_F(LeaseKeeperTest, LeaseIsRegainedAtOnceAfterASuspension) {
   LeaseKeeper keeper(*storage_, [this] { return open(); });
   keeper.add(take());
   EXPECT_TRUE(keeper.holds());
@@ -63,7 +63,7 @@ TEST_F(LeaseKeeperTest, AfterASuspensionItIsGotAgainAtOnce) {
   EXPECT_FALSE(keeper.loss());
 }
 
-TEST_F(LeaseKeeperTest, ALossIsTold) {
+TEST_F(LeaseKeeperTest, LossIsReported) {
   LeaseKeeper keeper(*storage_, [this] { return open(); });
   keeper.add(take());
   LeaseWatch watch({*storage_, clock_}, name_);
@@ -74,7 +74,7 @@ TEST_F(LeaseKeeperTest, ALossIsTold) {
   EXPECT_EQ(keeper.loss()->to->user, "other");
 }
 
-TEST_F(LeaseKeeperTest, WhatALeaseHasNewToSayIsWrittenSoon) {
+TEST_F(LeaseKeeperTest, ChangedLeaseIsWrittenSoon) {
   LeaseKeeper keeper(*storage_, [this] { return open(); });
   const auto lease = take();
   keeper.add(lease);
@@ -83,19 +83,19 @@ TEST_F(LeaseKeeperTest, WhatALeaseHasNewToSayIsWrittenSoon) {
   while (lease_holder({*storage_, clock_}, name_)->run != "23") std::this_thread::yield();
 }
 
-TEST_F(LeaseKeeperTest, DoubtIsWaitedOut) {
+TEST_F(LeaseKeeperTest, AwaitsCertainty) {
   LeaseKeeper keeper(*storage_, [this] { return open(); });
   keeper.add(take());
   EXPECT_FALSE(keeper.await_certainty());
   clock_.ahead = 2 * LeaseTimes::kTerm;
-  EXPECT_FALSE(keeper.await_certainty()) << "nobody wanted it";
+  EXPECT_FALSE(keeper.await_certainty()) << "no other process has taken it";
   LeaseWatch watch({*storage_, clock_}, name_);
   const auto other = Lease::take(watch, "other", "23", Lease::Taking::at_once);
   clock_.ahead = 4 * LeaseTimes::kTerm;
   EXPECT_EQ(keeper.await_certainty()->to->user, "other");
 }
 
-TEST_F(LeaseKeeperTest, AtTheEndTheyAreGivenBack) {
+TEST_F(LeaseKeeperTest, LeasesAreReleasedAtTheEnd) {
   {
     LeaseKeeper keeper(*storage_, [this] { return open(); });
     keeper.add(take());
@@ -103,7 +103,7 @@ TEST_F(LeaseKeeperTest, AtTheEndTheyAreGivenBack) {
   EXPECT_FALSE(lease_holder({*storage_, clock_}, name_));
 }
 
-TEST_F(LeaseKeeperTest, NobodyWaitsForAStoreThatDoesNotAnswer) {
+TEST_F(LeaseKeeperTest, DestructorDoesNotWaitForAStuckStore) {
   std::promise<void> stuck;
   std::promise<void> answer;
   std::promise<void> thread_ended;

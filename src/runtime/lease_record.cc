@@ -94,7 +94,7 @@ std::optional<LeaseHolder> lease_from_json(std::string_view text) {
 }
 
 std::string LeaseHolder::name() const {
-  if (user.empty() && host.empty()) return "a process that is not known, since its lease is damaged";
+  if (user.empty() && host.empty()) return "an unknown process (its lease is damaged)";
   return fmt::format("{}@{} (pid {})", user, host, pid);
 }
 

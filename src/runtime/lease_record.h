@@ -1,4 +1,4 @@
-// What a lease looks like in the store.
+// The JSON form of a lease in the store.
 #pragma once
 
 #include <optional>
@@ -10,7 +10,7 @@
 namespace metaflow::runtime {
 
 std::string lease_to_json(const LeaseHolder& holder);
-/// Nothing if it cannot be read.
+/// Returns nothing if the text is not a lease.
 std::optional<LeaseHolder> lease_from_json(std::string_view text);
 
 }  // namespace metaflow::runtime

@@ -68,7 +68,7 @@ void Simulation::resume(Thread& thread) {
   running_ = nullptr;
 }
 
-/// When a process that could go on at `time` does.
+/// The time at or after `time` at which the process runs: neither suspended nor stopped.
 std::int64_t Simulation::awake(const SimProcess& process, std::int64_t time) const {
   for (bool moved = true; moved;) {
     moved = false;
@@ -103,7 +103,8 @@ void Simulation::run(std::int64_t until) {
 
 // --- the store
 
-/// It is on its way also while its machine is suspended; not when its process has ended, which closes the connection.
+/// A request is on its way also while its machine is suspended, but not after its process has ended, which closes the
+/// connection.
 void SimStorage::operate(const std::string& path, std::function<void()> what) {
   const SimProcess& process = simulation_.process();
   const std::int64_t now = simulation_.now;

@@ -1,5 +1,5 @@
-// Machines in a simulation: processes that are threads of which one runs at a time, each machine with clocks of its
-// own, and a store that answers late, twice or not at all. All of it follows from one seed.
+// Simulated machines: processes are threads of which one runs at a time, each machine has clocks of its own, and the
+// store answers late, twice or not at all. One seed determines everything.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +25,7 @@ inline constexpr std::int64_t kSimSecond = 1'000'000;
 
 class Simulation;
 
-/// Its clocks differ from true time; it is suspended now and then, or cut off from the store.
+/// Its clocks differ from true time. It is suspended now and then, or cut off from the store.
 struct SimMachine : public base::Clock {
   explicit SimMachine(Simulation& simulation) : simulation(simulation) {}
   std::int64_t wall_microseconds() override;
@@ -53,12 +53,12 @@ struct SimProcess {
   SimMachine* machine = nullptr;
   int pid = 0;
   std::int64_t killed_at = INT64_MAX;
-  bool hidden = false;  // others cannot see it
+  bool hidden = false;  // other processes cannot see it
   bool ended = false;
   std::vector<SimMachine::Span> stopped{};  // by SIGSTOP
 };
 
-/// Not an Error: no code of the product catches it.
+/// Not an Error: the product must not catch it.
 struct SimKilled {};
 
 class Simulation {
@@ -66,11 +66,11 @@ class Simulation {
   explicit Simulation(std::uint64_t seed) : random(seed) {}
   ~Simulation();
 
-  /// A thread of a process: begins at once.
+  /// Adds a thread to a process; it starts at once.
   void start(SimProcess& process, std::function<void()> work);
-  /// Something that happens at a time.
+  /// Schedules an event.
   void at(std::int64_t time, std::function<void()> what) { events_.push({time, next_++, std::move(what)}); }
-  /// Until nothing is left, or the time is over.
+  /// Runs until no event is left, or until the given time.
   void run(std::int64_t until);
 
   // For the thread that runs:
@@ -111,13 +111,13 @@ class Simulation {
   std::binary_semaphore back_{0};
 };
 
-/// What one machine sees of the store. Each operation is carried out at some moment between its begin and its end.
+/// One machine's view of the store. Each operation takes effect at some moment between its begin and its end.
 class SimStorage : public store::Storage {
  public:
   struct Faults {
-    bool conditional = true;                  // it knows how to create
-    std::int64_t slowest = 20'000'000;        // operation: less than LeaseTimes::kMargin
-    std::int64_t slowest_lease = 90'000'000;  // the same, on leases
+    bool conditional = true;                  // the store can create exclusively
+    std::int64_t slowest = 20'000'000;        // microseconds per operation: less than LeaseTimes::kMargin
+    std::int64_t slowest_lease = 90'000'000;  // the same, for operations on leases
     std::vector<SimMachine::Span> outages{};
   };
   SimStorage(Simulation& simulation, store::MemoryStorage& disk, const Faults& faults)
@@ -133,7 +133,7 @@ class SimStorage : public store::Storage {
   std::vector<store::Entry> list(const std::string& path) override;
   std::string save_blob(const std::string&, store::Pieces, int) override { return {}; }
 
-  /// Called when an object is written: by whom, its path, whether it is new.
+  /// Called when an object is written: the writer, the path, whether it is new.
   std::function<void(SimProcess&, const std::string& path, bool is_new)> on_write;
 
  private:

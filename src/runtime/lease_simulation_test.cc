@@ -1,6 +1,6 @@
-// Schedulers and resumers of one run on machines that are suspended, killed, cut off and have wrong clocks: no task is
-// committed by a scheduler after another one has taken its run over, and in the end the run is done.
-// METAFLOW_LEASE_SEEDS says how many seeds are simulated.
+// Schedulers and resumers of one run, on machines that are suspended, killed, cut off and have wrong clocks. No
+// scheduler commits a task after another one has taken the run over, and the run is done in the end.
+// METAFLOW_LEASE_SEEDS sets the number of seeds.
 #include "runtime/lease_simulation.h"
 
 #include <gtest/gtest.h>
@@ -19,7 +19,7 @@ namespace metaflow::runtime {
 namespace {
 
 constexpr int kTasks = 12;
-constexpr std::int64_t kTrouble = 600 * kSimSecond;  // nothing goes wrong after this
+constexpr std::int64_t kTrouble = 600 * kSimSecond;  // no faults after this
 constexpr std::int64_t kEnd = 4 * 3600 * kSimSecond;
 
 class World : public ProcessTable {
@@ -31,7 +31,7 @@ class World : public ProcessTable {
     for (int i = static_cast<int>(sim_.number(0, 2)); i > 0; --i) faults_.outages.push_back(span(180));
     for (int i = 0; i < 3; ++i) make_machine();
     begin_run();
-    for (int i = 1; i < 4; ++i) {  // people who resume, again and again
+    for (int i = 1; i < 4; ++i) {  // users who resume repeatedly
       SimMachine& machine = machines_[static_cast<std::size_t>(sim_.number(0, 2))];
       sim_.at(sim_.number(1, 400) * kSimSecond, [this, &machine] { begin_resume(machine); });
     }
@@ -103,7 +103,7 @@ class World : public ProcessTable {
     return storage;
   }
 
-  /// The audit: as it happens in the store.
+  /// Checks each write in the order in which the store sees it.
   void written(SimProcess& by, const std::string& path, bool is_new) {
     const auto parts = base::split(path, '/');  // F/RUN/task-N or F/RUN/_meta/lease_execute.N.json
     if (parts.size() == 4 && is_new && path.find(".claim-") == std::string::npos) takers_[parts[1]] = by.pid;
@@ -118,7 +118,7 @@ class World : public ProcessTable {
 
   std::string task_path(const std::string& run, int task) { return fmt::format("F/{}/task-{}", run, task); }
 
-  /// Renews as LeaseKeeper does.
+  /// Renews the leases as LeaseKeeper does.
   void renew_leases(Execution& execution) {
     std::int64_t pause = LeaseTimes::kRenewEvery;
     SimStorage& own = make_storage();
@@ -137,7 +137,7 @@ class World : public ProcessTable {
     }
   }
 
-  /// False: a lease is lost.
+  /// Returns false if a lease is lost.
   bool may_go_on(Execution& execution) {
     while (true) {
       bool held = true;
@@ -164,7 +164,7 @@ class World : public ProcessTable {
     return false;
   }
 
-  /// What is committed of a run. Nothing: the lease is lost.
+  /// The committed tasks of a run; nothing if the lease is lost.
   std::optional<std::set<int>> read_done(Execution& execution, const std::string& run) {
     while (may_go_on(execution)) {
       try {
@@ -221,11 +221,11 @@ class World : public ProcessTable {
         await_lease(
             watch, [this](std::int64_t time) { sim_.sleep(time); }, [](const LeaseWatch::View&) {});
         take_and_execute(execution, &watch, origin);
-      } catch (const Error&) {  // refused, or the store is away
+      } catch (const Error&) {  // refused, or the store is unreachable
       }
       execution.over = process.ended = true;
     });
-    // Whatever becomes of it, somebody tries again.
+    // Another resume follows, whatever the result.
     sim_.at(sim_.now + sim_.number(20, 300) * kSimSecond,
             [this] { begin_resume(machines_[static_cast<std::size_t>(sim_.number(0, 2))]); });
   }
@@ -257,13 +257,13 @@ class World : public ProcessTable {
   std::deque<SimProcess> processes_;
   std::deque<SimStorage> storages_;
   std::deque<Execution> executions_;
-  std::map<std::string, int> takers_;           // of runs: the process that has made the last lease
-  std::map<std::string, std::string> origins_;  // of runs that continue another
-  std::string latest_;                          // that a resume would continue
+  std::map<std::string, int> takers_;           // per run: the process that made the last lease
+  std::map<std::string, std::string> origins_;  // per run that continues another: its origin
+  std::string latest_;                          // the run that a resume would continue
   int runs_ = 0;
   bool done_ = false;
   std::string violations_;
-  Simulation sim_;  // ends its threads before the rest goes
+  Simulation sim_;  // last: ends its threads before the other members are destroyed
 };
 
 int seeds(int by_default) {
@@ -278,8 +278,8 @@ void simulate(int count, bool conditional) {
   }
 }
 
-TEST(LeaseSimulation, OneSchedulerAtATimeAndOneInTheEnd) { simulate(seeds(200), true); }
-TEST(LeaseSimulation, AlsoInAStoreThatCannotCreateExclusively) { simulate(seeds(100), false); }
+TEST(LeaseSimulation, OneSchedulerAtATimeAndTheRunIsDone) { simulate(seeds(200), true); }
+TEST(LeaseSimulation, StoreWithoutExclusiveCreate) { simulate(seeds(100), false); }
 
 }  // namespace
 }  // namespace metaflow::runtime

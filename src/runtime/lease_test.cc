@@ -25,8 +25,8 @@ using testing::HasSubstr;
 
 using State = LeaseWatch::State;
 
-/// Does something before an operation, once.
-class Disturbed : public store::MemoryStorage {
+/// Calls a function before an operation, once.
+class HookedStorage : public store::MemoryStorage {
  public:
   std::vector<std::optional<base::SharedBytes>> get(std::span<const std::string> paths) override {
     disturb(before_get);
@@ -80,29 +80,29 @@ class LeaseTest : public testing::Test {
   std::string path(int number) const { return name_.path(number); }
   Json stored(int number) { return Json::parse_or_throw(store::get(storage_, path(number))->text()); }
 
-  Disturbed storage_;
+  HookedStorage storage_;
   FakeClock clock_;
   FakeProcesses here_{"here"};
   FakeProcesses there_{"there"};
   LeaseName name_{"F", "17"};
 };
 
-TEST_F(LeaseTest, NobodyHoldsIt) {
+TEST_F(LeaseTest, LeaseThatDoesNotExistIsFree) {
   EXPECT_FALSE(lease_holder({storage_, clock_}, name_));
   EXPECT_EQ(watch(here_).look().state, State::free);
 }
 
-TEST_F(LeaseTest, OneAtATime) {
+TEST_F(LeaseTest, OneHolderAtATime) {
   const auto mine = take(here_);
   EXPECT_TRUE(mine->holds());
   EXPECT_EQ(path(0), "F/17/_meta/lease_execute.0.json");
   EXPECT_EQ(lease_holder({storage_, clock_, here_}, name_)->name(), "me@here (pid 4711)");
   EXPECT_THAT(refusal(here_), HasSubstr("Run F/17 is being executed by me@here (pid 4711) since "));
-  EXPECT_THAT(refusal(here_), HasSubstr("stop that process: kill 4711"));
-  EXPECT_THAT(refusal(there_), HasSubstr("`resume --take-over` takes the run from it"));
+  EXPECT_THAT(refusal(here_), HasSubstr("stop the process: kill 4711"));
+  EXPECT_THAT(refusal(there_), HasSubstr("`resume --take-over` takes over the run"));
 }
 
-TEST_F(LeaseTest, WhoContinuesARunSaysAsWhat) {
+TEST_F(LeaseTest, RefusalNamesTheContinuingRun) {
   const auto mine = take(here_);
   mine->set_run("23");
   mine->renew(storage_);
@@ -110,15 +110,15 @@ TEST_F(LeaseTest, WhoContinuesARunSaysAsWhat) {
   EXPECT_THAT(refusal(here_), HasSubstr(", as run 23"));
 }
 
-TEST_F(LeaseTest, WhatIsReleasedIsFree) {
+TEST_F(LeaseTest, ReleasedLeaseIsFree) {
   take(here_)->release(storage_);
   EXPECT_FALSE(lease_holder({storage_, clock_, there_}, name_));
   const auto next = take(there_);
   EXPECT_TRUE(store::exists(storage_, path(1))) << "the next number";
 }
 
-/// Whoever has waited until it was over would execute the same again.
-TEST_F(LeaseTest, WhatAnotherHasContinuedMeanwhileIsRefused) {
+/// A process that waited for the lease would execute the same work again.
+TEST_F(LeaseTest, RunContinuedDuringTheWaitIsRefused) {
   FakeProcesses away("away");
   take(away);  // and dies there
   LeaseWatch waiting = watch(here_);
@@ -136,10 +136,10 @@ TEST_F(LeaseTest, WhatAnotherHasContinuedMeanwhileIsRefused) {
         testing::ThrowsMessage<Error>(HasSubstr("Run F/17 was resumed by me@there (pid 4711) meanwhile, as run 23")));
     EXPECT_THROW(Lease::take(*each, "me", "24"), Error);
   }
-  EXPECT_EQ(refusal(here_), "") << "who asks now knows of it, or can";
+  EXPECT_EQ(refusal(here_), "") << "a new watcher sees the run that continues this one";
 }
 
-TEST_F(LeaseTest, WhatAnotherHasContinuedAndDiedIsRefusedToo) {
+TEST_F(LeaseTest, RunContinuedByADeadProcessIsRefusedToo) {
   LeaseWatch waiting = watch(here_);
   EXPECT_EQ(waiting.look().state, State::free);
   const auto faster = take(here_);
@@ -150,21 +150,21 @@ TEST_F(LeaseTest, WhatAnotherHasContinuedAndDiedIsRefusedToo) {
   EXPECT_EQ(waiting.look().state, State::continued);
   faster->set_run("17");
   faster->renew(storage_);
-  EXPECT_EQ(waiting.look().state, State::free) << "what it has done is in the run";
+  EXPECT_EQ(waiting.look().state, State::free) << "its results are in the run";
 }
 
-TEST_F(LeaseTest, WhatIsProvedIsKnownAtOnce) {
+TEST_F(LeaseTest, ProvenEndIsKnownAtOnce) {
   const auto lease = take(here_);
   here_.state = ProcessState::ending;
   EXPECT_EQ(watch(here_).look().state, State::ending);
   here_.state = ProcessState::unknown;
-  EXPECT_EQ(watch(here_).look().state, State::silent) << "what cannot be seen has not ended";
+  EXPECT_EQ(watch(here_).look().state, State::silent) << "the end of an invisible process is not proven";
   here_.state = ProcessState::ended;
   EXPECT_EQ(watch(here_).look().state, State::free);
   EXPECT_EQ(refusal(here_), "");
 }
 
-TEST_F(LeaseTest, ProcessesOfThisMachineAreAsked) {
+TEST_F(LeaseTest, StateOfProcessesOfThisMachineIsKnown) {
   ProcessTable& table = process_table();
   const pid_t child = ::fork();
   if (child == 0) ::_exit(0);
@@ -172,7 +172,7 @@ TEST_F(LeaseTest, ProcessesOfThisMachineAreAsked) {
   EXPECT_EQ(table.state_of(self), ProcessState::lives);
   LeaseHolder other = self;
   other.pid_began += 1;
-  EXPECT_EQ(table.state_of(other), ProcessState::ended) << "ids come back";
+  EXPECT_EQ(table.state_of(other), ProcessState::ended) << "pids are reused";
   ::waitpid(child, nullptr, 0);
   other = self;
   other.pid = child;
@@ -187,7 +187,7 @@ TEST_F(LeaseTest, ProcessesOfThisMachineAreAsked) {
   EXPECT_EQ(table.state_of(other), ProcessState::unknown);
 }
 
-TEST_F(LeaseTest, AWatcherWaitsAWholeTermOfItsOwn) {
+TEST_F(LeaseTest, WatcherWaitsAWholeTermByItsOwnClock) {
   const auto lease = take(there_);
   clock_.now += 1'000 * LeaseTimes::kTerm;  // since the last renewal, which proves nothing: clocks differ
   LeaseWatch watching = watch(here_);
@@ -197,10 +197,10 @@ TEST_F(LeaseTest, AWatcherWaitsAWholeTermOfItsOwn) {
   EXPECT_EQ(watching.look().left, 1);
   clock_.now += 1;
   EXPECT_EQ(watching.look().state, State::free);
-  EXPECT_EQ(watch(here_).look().state, State::silent) << "another one has not watched";
+  EXPECT_EQ(watch(here_).look().state, State::silent) << "another watcher starts from zero";
 }
 
-TEST_F(LeaseTest, AChangeIsASignOfLife) {
+TEST_F(LeaseTest, ChangeProvesThatTheHolderLives) {
   const auto lease = take(there_);
   LeaseWatch watching = watch(here_);
   EXPECT_EQ(watching.look().state, State::silent);
@@ -210,13 +210,13 @@ TEST_F(LeaseTest, AChangeIsASignOfLife) {
   EXPECT_EQ(watching.look().state, State::held);
 }
 
-TEST_F(LeaseTest, OneThatCannotBeReadIsWatchedToo) {
+TEST_F(LeaseTest, UnreadableLeaseIsWatchedToo) {
   for (const char* left : {"", "{", "[]", "{}", R"({"pid": "x"})", "\xff"}) {
-    Disturbed storage;
+    HookedStorage storage;
     store::put(storage, path(0), left);
     LeaseWatch watching({storage, clock_, here_}, name_);
-    EXPECT_EQ(watching.look().state, State::silent) << "it is being made, perhaps: " << left;
-    EXPECT_THAT(watching.look().holder->name(), HasSubstr("not known"));
+    EXPECT_EQ(watching.look().state, State::silent) << "it may be half-written: " << left;
+    EXPECT_THAT(watching.look().holder->name(), HasSubstr("unknown process"));
     clock_.now += LeaseTimes::kTerm;
     EXPECT_EQ(watching.look().state, State::free);
   }
@@ -225,10 +225,10 @@ TEST_F(LeaseTest, OneThatCannotBeReadIsWatchedToo) {
   json = stored(0);
   json.set("run", "17 --with x");
   store::put(storage_, path(0), json.dump());
-  EXPECT_EQ(watch(here_).look().state, State::silent) << "no name of a run";
+  EXPECT_EQ(watch(here_).look().state, State::silent) << "not a run id";
 }
 
-TEST_F(LeaseTest, AwaitingIt) {
+TEST_F(LeaseTest, AwaitLease) {
   std::int64_t waited = 0;
   int told = 0;
   auto await = [&](FakeProcesses& processes, const std::function<void()>& meanwhile) {
@@ -253,25 +253,25 @@ TEST_F(LeaseTest, AwaitingIt) {
   EXPECT_EQ(waited, LeaseTimes::kTerm) << "it is dead";
   EXPECT_EQ(told, 1);
   EXPECT_THROW(await(here_, [&] { lease->renew(storage_); }), Error);
-  EXPECT_EQ(waited, 3'000'000) << "refused with the first sign of life";
+  EXPECT_EQ(waited, 3'000'000) << "refused at the first change";
   await(there_, [&] { there_.state = waited < 100'000 ? ProcessState::ending : ProcessState::ended; });
-  EXPECT_EQ(waited, 100'000) << "it was just killed";
+  EXPECT_EQ(waited, 100'000) << "its process was just killed";
   EXPECT_EQ(told, 0);
   there_.state = ProcessState::lives;
   EXPECT_THROW(await(there_, [] {}), Error);
-  EXPECT_LE(waited, 1'000'000) << "one that lives is refused after a moment";
+  EXPECT_LE(waited, 1'000'000) << "a live process is refused after a moment";
 }
 
-TEST_F(LeaseTest, OfTwoOneWins) {
+TEST_F(LeaseTest, OneOfTwoWins) {
   std::shared_ptr<Lease> winner;
   storage_.before_create = [&] { winner = take(there_); };
   EXPECT_THAT(refusal(there_), HasSubstr("by me@there"));
   EXPECT_TRUE(winner->holds());
 }
 
-// --- what a holder knows
+// --- the holder's side
 
-TEST_F(LeaseTest, AHolderStopsBeforeAnyoneMayTakeItOver) {
+TEST_F(LeaseTest, HolderStopsBeforeOthersMayTakeOver) {
   const auto lease = take(here_);
   LeaseWatch watching = watch(there_);
   watching.look();
@@ -284,7 +284,7 @@ TEST_F(LeaseTest, AHolderStopsBeforeAnyoneMayTakeItOver) {
   EXPECT_EQ(watching.look().state, State::silent);
 }
 
-TEST_F(LeaseTest, ARenewalCountsFromItsBegin) {
+TEST_F(LeaseTest, RenewalCountsFromItsBegin) {
   const auto lease = take(here_);
   clock_.now += LeaseTimes::kRenewEvery;
   storage_.before_put = [&] { clock_.now += 10'000'000; };
@@ -295,24 +295,24 @@ TEST_F(LeaseTest, ARenewalCountsFromItsBegin) {
   EXPECT_FALSE(lease->holds());
 }
 
-TEST_F(LeaseTest, ARenewalThatTakesTooLongDoesNotCount) {
+TEST_F(LeaseTest, SlowRenewalDoesNotCount) {
   const auto lease = take(here_);
   clock_.now += LeaseTimes::kHolderLimit - 1;
   storage_.before_put = [&] { clock_.now += 2; };
   lease->renew(storage_);
-  EXPECT_FALSE(lease->holds()) << "a watcher may be about to take it over";
+  EXPECT_FALSE(lease->holds()) << "a watcher may be about to take over";
   lease->renew(storage_);
   EXPECT_TRUE(lease->holds());
-  EXPECT_TRUE(store::exists(storage_, path(1))) << "got again by the next number";
+  EXPECT_TRUE(store::exists(storage_, path(1))) << "regained by the next number";
 }
 
-TEST_F(LeaseTest, AHolderThatSleptGetsItAgainOrFindsWhoHasIt) {
+TEST_F(LeaseTest, SuspendedHolderRegainsTheLeaseOrFindsTheNewHolder) {
   const auto sleeper = take(here_);
   clock_.now += 10 * LeaseTimes::kTerm;
   EXPECT_FALSE(sleeper->holds());
   sleeper->notice();
   sleeper->renew(storage_);
-  EXPECT_TRUE(sleeper->holds()) << "nobody wanted it";
+  EXPECT_TRUE(sleeper->holds()) << "no other process has taken it";
 
   LeaseWatch watching = watch(there_);
   watching.look();
@@ -325,12 +325,12 @@ TEST_F(LeaseTest, AHolderThatSleptGetsItAgainOrFindsWhoHasIt) {
   const std::string theirs = stored(2).dump();
   sleeper->renew(storage_);
   sleeper->release(storage_);
-  EXPECT_EQ(stored(2).dump(), theirs) << "what is not ours is not written";
+  EXPECT_EQ(stored(2).dump(), theirs) << "the lease of another process is not overwritten";
   EXPECT_FALSE(store::exists(storage_, path(3)));
   EXPECT_TRUE(next->holds());
 }
 
-TEST_F(LeaseTest, TakenAtOnceItIsFoundAtTheNextRenewal) {
+TEST_F(LeaseTest, TakeOverIsFoundAtTheNextRenewal) {
   const auto first = take(here_);
   const auto second = take(there_, Lease::Taking::at_once);
   first->renew(storage_);
@@ -338,7 +338,7 @@ TEST_F(LeaseTest, TakenAtOnceItIsFoundAtTheNextRenewal) {
   EXPECT_FALSE(first->holds());
 }
 
-TEST_F(LeaseTest, WhoeverHasItLastIsTold) {
+TEST_F(LeaseTest, LossNamesTheLastHolder) {
   const auto first = take(here_);
   take(there_, Lease::Taking::at_once)->release(storage_);
   LeaseWatch watching = watch(there_);
@@ -347,7 +347,7 @@ TEST_F(LeaseTest, WhoeverHasItLastIsTold) {
   EXPECT_EQ(first->loss()->to->user, "third");
 }
 
-TEST_F(LeaseTest, AForeignLeaseOfOurNumberIsALoss) {
+TEST_F(LeaseTest, LeaseOfOurNumberWithAnotherTokenIsALoss) {
   const auto lease = take(here_);
   Json json = stored(0);
   json.set("token", "another");
@@ -356,11 +356,11 @@ TEST_F(LeaseTest, AForeignLeaseOfOurNumberIsALoss) {
   EXPECT_TRUE(lease->loss());
 }
 
-TEST_F(LeaseTest, OneThatWasGotAgainUnheardOfDoesNotCount) {
+TEST_F(LeaseTest, RegainWhoseAnswerWasLostDoesNotCount) {
   const auto lease = take(here_);
   clock_.now += LeaseTimes::kTerm;
   const std::string ours = stored(0).dump();
-  store::put(storage_, path(1), ours);  // whose answer was lost
+  store::put(storage_, path(1), ours);  // the answer to this write was lost
   lease->renew(storage_);
   EXPECT_FALSE(lease->loss());
   EXPECT_FALSE(lease->holds());
@@ -369,7 +369,7 @@ TEST_F(LeaseTest, OneThatWasGotAgainUnheardOfDoesNotCount) {
   EXPECT_TRUE(store::exists(storage_, path(2)));
 }
 
-TEST_F(LeaseTest, AStoreThatIsAwayForTooLongIsALoss) {
+TEST_F(LeaseTest, StoreUnreachableForTooLongIsALoss) {
   const auto lease = take(here_);
   clock_.now += LeaseTimes::kRenewEvery;
   storage_.before_get = [] { throw Error(ErrorCode::data_store, "no connection"); };
@@ -385,12 +385,12 @@ TEST_F(LeaseTest, AStoreThatIsAwayForTooLongIsALoss) {
   EXPECT_TRUE(lease->loss());
   EXPECT_FALSE(lease->loss()->to);
   lease->renew(storage_);
-  EXPECT_FALSE(lease->holds()) << "it stays so";
+  EXPECT_FALSE(lease->holds()) << "a loss is permanent";
 }
 
-TEST_F(LeaseTest, ALeaseThatVanishedIsAFailure) {
+TEST_F(LeaseTest, VanishedLeaseIsAnError) {
   const auto lease = take(here_);
-  Disturbed empty;
+  HookedStorage empty;
   EXPECT_THROW(lease->renew(empty), Error);
   EXPECT_TRUE(empty.list("").empty());
 }

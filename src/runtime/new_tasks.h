@@ -1,4 +1,4 @@
-// The tasks that a run makes, as its metadata knows them.
+// Creates the tasks of a run in the metadata.
 #pragma once
 
 #include <cstddef>
@@ -15,13 +15,13 @@ class NewTasks {
   NewTasks(const RunServices& services, RunReport& report, const std::string& run)
       : services_(services), report_(report), run_(run) {}
 
-  /// Whether there is an id for a task of the step. If not, the loop wakes up when there is. `soon`: how many would be
-  /// made now.
+  /// Whether an id is available for a task of the step. If not, the loop wakes up when one is. `soon`: how many ids
+  /// would be used now.
   bool has_id(int step, std::size_t soon) {
     return services_.metadata.ready(run_, services_.graph.step(step).name, soon);
   }
 
-  /// A task of a step that has an id; the first makes the step.
+  /// Creates a task of a step that has an id. The first one also creates the step.
   store::TaskRef make(int step) {
     const std::string& name = services_.graph.step(step).name;
     if (bool& started = report_.progress(step).started; !started) {

@@ -21,14 +21,14 @@ namespace {
 
 constexpr std::size_t kReadAtATime = 64;       // tasks
 constexpr std::size_t kKept = 2048;            // tasks, of some kilobytes each
-constexpr std::uint64_t kTypesUpTo = 1 << 20;  // values beyond this are not read to see whether they fit
+constexpr std::uint64_t kTypesUpTo = 1 << 20;  // larger values are not read to check their types
 
 bool chooses_itself(const graph::Graph& graph, int step) {
   const auto& next = graph.step(step).next;
   return graph.step(step).transition == Transition::choose && std::find(next.begin(), next.end(), step) != next.end();
 }
 
-/// What our own tasks note in data.json stands in artifacts of tasks that Python executed.
+/// For a task that Python executed: what our tasks write to data.json is in its artifacts.
 void add_details(const store::FlowStore& store, std::string_view path, TaskData& data) {
   if (data.has_details) return;
   auto read = [&](const char* name) -> std::optional<Document> {
@@ -38,7 +38,7 @@ void add_details(const store::FlowStore& store, std::string_view path, TaskData&
   };
   const auto ok = read("_task_ok");
   data.ok = ok && ok->root().kind() == Kind::boolean && ok->as<bool>();
-  // Python hands a range on with the other artifacts; behind an inner join it has lost it.
+  // Python passes a range on with the other artifacts; behind an inner join the range is lost.
   auto add_items_of = [&](const std::string& variable) {
     const store::ArtifactRecord* range = data.find(variable);
     data.items.push_back({variable, range != nullptr ? range->key : "", range != nullptr ? range->size : 0, ""});
@@ -62,7 +62,7 @@ void add_details(const store::FlowStore& store, std::string_view path, TaskData&
   check_details(data, path);
 }
 
-/// The one step that has another name now, if nothing else has changed.
+/// The one step whose name has changed; nothing if more has changed.
 std::optional<std::string> renamed(const std::vector<std::string>& before, const std::vector<std::string>& now) {
   std::optional<std::string> found;
   if (before.size() != now.size()) return found;
@@ -76,7 +76,7 @@ std::optional<std::string> renamed(const std::vector<std::string>& before, const
 
 }  // namespace
 
-std::set<int> and_all_after(const graph::Graph& graph, int step) {
+std::set<int> steps_from(const graph::Graph& graph, int step) {
   std::set<int> found{step};
   std::vector<int> open{step};
   while (!open.empty()) {
@@ -92,7 +92,7 @@ std::set<int> and_all_after(const graph::Graph& graph, int step) {
 Origin::Origin(const graph::Graph& graph, const Language& language, const store::FlowStore& store, std::string run,
                const std::string& from_step)
     : graph_(graph), language_(language), store_(store), run_(std::move(run)) {
-  if (!from_step.empty()) again_ = and_all_after(graph, graph.find(from_step));
+  if (!from_step.empty()) again_ = steps_from(graph, graph.find(from_step));
   for (int step : graph.order()) {
     if (again_.contains(step)) continue;
     std::vector<std::string> tasks = store_.tasks(run_, graph_.step(step).name);
@@ -111,12 +111,13 @@ void Origin::collect(int step, std::span<std::string> tasks) {
       if (found[i]) add_details(store_, store_.data_path(refs[i], found[i]->attempt), *found[i]);
     }
   } catch (const Error& error) {
-    // Damaged, by a power loss or so: a task like one that never finished, unless the store cannot be read at all.
+    // Damaged, for example by a power loss: treated like a task that never finished, unless the store itself cannot be
+    // read.
     if (error.code() != ErrorCode::data_store && error.code() != ErrorCode::data_missing &&
         error.code() != ErrorCode::invalid_value)
       throw;
     if (tasks.size() == 1) return;
-    for (std::string& task : tasks) collect(step, std::span(&task, 1));  // which is it?
+    for (std::string& task : tasks) collect(step, std::span(&task, 1));  // find the damaged one
     return;
   }
   for (std::size_t i = 0; i < tasks.size(); ++i) {
@@ -161,12 +162,12 @@ std::vector<TaskData> Origin::read(std::span<const std::pair<int, const Finished
       read.push_back(store::task_data_from_json(text->text(), path));
       add_details(store_, path, read.back());
     }
-    fit(step, *task, read.back());
+    check_next(step, *task, read.back());
   }
   return read;
 }
 
-/// Whether the steps differ in names alone, of steps that are executed again.
+/// Whether the steps differ only in the names of steps that are executed again.
 bool Origin::are_renamed(const std::vector<std::string>& before, const std::vector<std::string>& now) const {
   if (before.size() != now.size()) return false;
   for (std::size_t i = 0; i < now.size(); ++i) {
@@ -175,7 +176,7 @@ bool Origin::are_renamed(const std::vector<std::string>& before, const std::vect
   return true;
 }
 
-void Origin::fit(int index, const Finished& task, TaskData& data) {
+void Origin::check_next(int index, const Finished& task, TaskData& data) {
   const graph::Step& step = graph_.step(index);
   std::vector<std::string> possible;
   for (int next : step.next) possible.push_back(graph_.step(next).name);
@@ -194,12 +195,12 @@ void Origin::fit(int index, const Finished& task, TaskData& data) {
                            : fmt::format("{} {}", fans_out ? "fans out to" : "goes on to", base::join(steps, ", "));
     };
     throw Error(ErrorCode::invalid_command,
-                fmt::format("Run {} does not fit the flow as it is now: its task {}/{} {}, where step {} {}{}", run_,
-                            step.name, task.task, words(data.next, data.splits.has_value()), step.name,
+                fmt::format("Run {} does not match the current flow: task {}/{} {}, but step {} {}{}", run_, step.name,
+                            task.task, words(data.next, data.splits.has_value()), step.name,
                             one_of ? "chooses one of " + base::join(possible, ", ")
                                    : words(possible, step.transition == Transition::foreach),
                             one_of ? "" : " now"),
-                fmt::format("Was a step renamed? Execute it again with what comes after it: resume {}.",
+                fmt::format("If a step was renamed, rerun it and the steps after it: resume {}",
                             same_kind && !one_of ? renamed(data.next, possible).value_or(step.name) : step.name));
   }
 }
@@ -217,10 +218,10 @@ void Origin::check_types(int step, const Finished& task, const TaskData& data) c
     } catch (const Error& error) {
       const std::string& name = graph_.step(step).name;
       throw Error(ErrorCode::invalid_command,
-                  fmt::format("Run {} does not fit the flow as it is now: in its task {}/{}, {}", run_, name, task.task,
+                  fmt::format("Run {} does not match the current flow: in task {}/{}, {}", run_, name, task.task,
                               error.message()),
-                  fmt::format("Was the type of a member changed? Execute the step again that sets it, with what comes "
-                              "after it: resume {}.",
+                  fmt::format("If the type of a member was changed, rerun the step that sets it and the steps "
+                              "after it: resume {}",
                               graph_.step(graph_.start()).name));
     }
   }

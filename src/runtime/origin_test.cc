@@ -22,7 +22,7 @@ using store::TaskRef;
 using testing::HasSubstr;
 using testing::UnorderedElementsAre;
 
-/// start -> work (foreach) -> join -> again (recursion) -> end, and what run 17 left of it.
+/// The flow start -> work (foreach) -> join -> again (recursion) -> end, and the results of run 17.
 class OriginTest : public testing::Test {
  protected:
   OriginTest()
@@ -72,7 +72,7 @@ class OriginTest : public testing::Test {
   store::FlowStore store_;
 };
 
-TEST_F(OriginTest, TasksAreFoundByWhereTheyStand) {
+TEST_F(OriginTest, TasksAreFoundByTheirPlaceInTheGraph) {
   leave("start", "1");
   leave("work", "4", at({0}));
   leave("work", "2", at({2}));
@@ -90,7 +90,7 @@ TEST_F(OriginTest, TasksAreFoundByWhereTheyStand) {
   EXPECT_EQ(find(finished, "end"), nullptr);
 }
 
-TEST_F(OriginTest, WhatHasNotFinishedIsNotFound) {
+TEST_F(OriginTest, UnfinishedTasksAreNotFound) {
   leave("start", "1", {}, false);
   TaskData failed = at({0});
   failed.ok = false;
@@ -98,7 +98,7 @@ TEST_F(OriginTest, WhatHasNotFinishedIsNotFound) {
   EXPECT_EQ(origin().size(), 0U);
 }
 
-TEST_F(OriginTest, TheNewestAttemptCounts) {
+TEST_F(OriginTest, NewestAttemptCounts) {
   TaskData failed = at({0});
   failed.ok = false;
   leave("work", "2", failed);
@@ -110,7 +110,7 @@ TEST_F(OriginTest, TheNewestAttemptCounts) {
   EXPECT_EQ(find(origin(), "work", {0}), nullptr);
 }
 
-TEST_F(OriginTest, FromAStepOnEverythingIsExecutedAgain) {
+TEST_F(OriginTest, StepsFromTheGivenOneAreExecutedAgain) {
   leave("start", "1");
   leave("work", "2", at({0}));
   leave("join", "3");
@@ -119,10 +119,10 @@ TEST_F(OriginTest, FromAStepOnEverythingIsExecutedAgain) {
   EXPECT_NE(find(finished, "work", {0}), nullptr);
   EXPECT_EQ(find(finished, "join"), nullptr);
   EXPECT_EQ(find(finished, "again"), nullptr);
-  EXPECT_THAT(and_all_after(*graph_, graph_->find("again")), UnorderedElementsAre(3, 4));
+  EXPECT_THAT(steps_from(*graph_, graph_->find("again")), UnorderedElementsAre(3, 4));
 }
 
-TEST_F(OriginTest, DamagedTasksAreLikeThoseThatNeverFinished) {
+TEST_F(OriginTest, DamagedTasksCountAsUnfinished) {
   for (const char* damage : {"", "{", "[]", "{\"objects\": 1}", "{\"version\": \"2.0\"}"}) {
     leave("start", "1");
     leave("join", "2");
@@ -133,7 +133,7 @@ TEST_F(OriginTest, DamagedTasksAreLikeThoseThatNeverFinished) {
   }
 }
 
-TEST_F(OriginTest, ATaskThatWentOnOtherwiseDoesNotFit) {
+TEST_F(OriginTest, TaskWithAnotherNextStepIsRejected) {
   TaskData elsewhere;
   elsewhere.next = {"a", "b"};
   leave("join", "1", elsewhere);
@@ -143,12 +143,12 @@ TEST_F(OriginTest, ATaskThatWentOnOtherwiseDoesNotFit) {
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::invalid_command);
-    EXPECT_THAT(error.what(), HasSubstr("its task join/1 goes on to a, b, where step join goes on to again now"));
+    EXPECT_THAT(error.what(), HasSubstr("task join/1 goes on to a, b, but step join goes on to again now"));
     EXPECT_THAT(error.what(), HasSubstr("resume join"));
   }
 }
 
-TEST_F(OriginTest, AStepThatIsExecutedAgainMayHaveAnotherName) {
+TEST_F(OriginTest, StepThatIsExecutedAgainMayBeRenamed) {
   TaskData before;
   before.next = {"once_more"};
   leave("join", "1", before);
@@ -157,7 +157,7 @@ TEST_F(OriginTest, AStepThatIsExecutedAgainMayHaveAnotherName) {
     read(unaware, "join");
     FAIL();
   } catch (const Error& error) {
-    EXPECT_THAT(error.what(), HasSubstr("resume again.")) << "the step of the new name, and none before it";
+    EXPECT_THAT(error.what(), testing::EndsWith("resume again")) << "the renamed step, by its new name";
   }
   Origin aware = origin("again");
   TaskData data = read(aware, "join");
@@ -171,7 +171,7 @@ TEST_F(OriginTest, AStepThatIsExecutedAgainMayHaveAnotherName) {
   EXPECT_EQ(document.root()[0][0].text(), "again");
 }
 
-TEST_F(OriginTest, AChoiceFitsIfItIsOneOfThose) {
+TEST_F(OriginTest, ChoiceMustBeOneOfTheTargets) {
   TaskData chosen = pass(0);
   chosen.next = {"end"};
   leave("again", "1", chosen);
@@ -193,7 +193,7 @@ TEST_F(OriginTest, DamagedBlobsAreFound) {
   EXPECT_THAT(damage(data).value_or(""), HasSubstr("is missing"));
 }
 
-TEST_F(OriginTest, ValuesMustFitTheArtifactsOfNow) {
+TEST_F(OriginTest, ValuesMustFitTheCurrentTypes) {
   graph::DecoratorTable table{graph::core_decorators()};
   detail::FlowDescription flow{
       .name = "F",
@@ -225,12 +225,12 @@ TEST_F(OriginTest, ValuesMustFitTheArtifactsOfNow) {
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::invalid_command);
-    EXPECT_THAT(error.what(), HasSubstr("in its task start/1, a number is wanted"));
+    EXPECT_THAT(error.what(), HasSubstr("in task start/1, a number is wanted"));
     EXPECT_THAT(error.what(), HasSubstr("resume start"));
   }
 }
 
-TEST_F(OriginTest, ATaskThatVanishes) {
+TEST_F(OriginTest, VanishedTask) {
   leave("join", "1");
   Origin finished = origin();
   const Origin::Finished gone{"99", 0};

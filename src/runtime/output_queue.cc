@@ -47,9 +47,9 @@ bool OutputQueue::congested() {
   return true;
 }
 
-bool OutputQueue::finish(std::int64_t patience, int stop) {
+bool OutputQueue::finish(std::int64_t timeout, int stop) {
   flush();
-  return writer_.finish(patience, stop);
+  return writer_.finish(timeout, stop);
 }
 
 }  // namespace metaflow::runtime

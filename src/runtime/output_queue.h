@@ -1,4 +1,4 @@
-// The output of a run or a supervisor, on its way to a reader that may be slow, or stuck.
+// The output of a run or a supervisor, for a reader that may be slow or stuck.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +12,9 @@
 
 namespace metaflow::runtime {
 
-/// Never blocks on the reader. A slow reader gets everything: the producers wait while this is congested(). A stuck
-/// reader holds up nothing: what has no room is dropped, and the caller says so in its place. Not thread-safe.
+/// Never blocks on the reader. A slow reader gets every line: the producers wait while this is congested(). A stuck
+/// reader holds up nothing: lines that do not fit are dropped, and the caller prints a notice in their place. Not
+/// thread-safe.
 class OutputQueue {
  public:
   // Bytes. The lines of one read from a task fit between the first two.
@@ -24,25 +25,25 @@ class OutputQueue {
   static constexpr std::int64_t kStuck =
       10'000'000;  // microseconds without progress, after which a reader counts as stuck
 
-  /// `fd` stays the caller's; `loop` wakes up when congested() may have changed.
+  /// The caller owns `fd`. `loop` wakes up when congested() may have changed.
   OutputQueue(base::EventLoop& loop, base::Clock& clock, int fd);
   ~OutputQueue();
   OutputQueue(const OutputQueue&) = delete;
   OutputQueue& operator=(const OutputQueue&) = delete;
 
   /// Whether a text of this size fits; if not, the caller drops it. `needed`: a line about the run itself, for which
-  /// there is additional room.
+  /// additional room is reserved.
   bool has_room(std::size_t size, bool needed);
   void add(std::string_view text) { added_ += text; }
-  /// Writes what was added.
+  /// Writes the added text.
   void flush();
-  /// Bytes that are not written yet.
+  /// The number of bytes that are not written yet.
   std::size_t waiting() const { return writer_.pending() + added_.size(); }
-  /// Whether producers have to wait. To be asked at each turn of the loop.
+  /// Whether producers have to wait. Called at each turn of the loop.
   bool congested();
 
   /// As BackgroundWriter::finish().
-  bool finish(std::int64_t patience, int stop);
+  bool finish(std::int64_t timeout, int stop);
 
  private:
   base::EventLoop& loop_;

@@ -33,7 +33,7 @@ std::string_view type_word(ParameterType type) {
   return "text";
 }
 
-/// `why`: empty: there is no more to say.
+/// `why`: empty: no further explanation.
 [[noreturn]] void not_valid(const std::string& option, const std::string& text, std::string_view word,
                             std::string_view why = {}) {
   throw Error(ErrorCode::usage, fmt::format("Invalid value for '--{}': {} is not a valid {}{}{}", option,

@@ -10,8 +10,8 @@ namespace metaflow::runtime {
 
 namespace {
 
-constexpr int kFallbacks = 3;                          // Metaflow's number
-constexpr std::int64_t kPauseElsewhere = 120'000'000;  // Metaflow's
+constexpr int kFallbacks = 3;                            // Metaflow's number
+constexpr std::int64_t kRemoteRetryDelay = 120'000'000;  // Metaflow's default delay between remote attempts
 
 std::int64_t microseconds(double seconds) { return std::llround(seconds * 1e6); }
 
@@ -19,8 +19,8 @@ std::int64_t microseconds(double seconds) { return std::llround(seconds * 1e6); 
 
 int AttemptPolicy::attempts() const { return std::min(user_attempts() + fallbacks, store::kMaxAttempts); }
 
-std::int64_t AttemptPolicy::pause_after(bool elsewhere) const {
-  return pause.value_or(elsewhere ? kPauseElsewhere : 0);
+std::int64_t AttemptPolicy::retry_delay(bool elsewhere) const {
+  return delay.value_or(elsewhere ? kRemoteRetryDelay : 0);
 }
 
 bool AttemptPolicy::may_grow() const {
@@ -32,7 +32,7 @@ AttemptPolicy policy_of(const std::vector<graph::Decorator>& decorators) {
   if (const auto again = graph::find_decorator<retry>(decorators)) {
     policy.retries = again->times;
     policy.once = again->times == 0;
-    if (again->minutes_between_retries) policy.pause = microseconds(*again->minutes_between_retries * 60);
+    if (again->minutes_between_retries) policy.delay = microseconds(*again->minutes_between_retries * 60);
   }
   policy.time_limit = graph::time_limit(decorators);
   policy.caught = graph::find_decorator<catch_>(decorators);

@@ -1,4 +1,4 @@
-// What a step's decorators say about its attempts.
+// The retry policy of a step, from its decorators.
 #pragma once
 
 #include <cstdint>
@@ -10,24 +10,24 @@
 
 namespace metaflow::runtime {
 
-/// How often a task is tried, and for how long. Attempts count from 0: the first `user_attempts()` call the step; what
-/// may follow is the last resort of catch, which only notes that the step failed.
+/// How many attempts a task may have, and how long each may take. Attempts count from 0: the first `user_attempts()`
+/// call the step. The fallback attempts of `catch` may follow; they only record that the step failed.
 struct AttemptPolicy {
   int retries = 0;                    // user attempts after the first
-  int fallbacks = 0;                  // last resorts: more than one, since they, too, are processes that may die
-  std::optional<std::int64_t> pause;  // microseconds between user attempts, if that was said
+  int fallbacks = 0;                  // fallback attempts; several, since these processes may die, too
+  std::optional<std::int64_t> delay;  // microseconds between user attempts; nothing: not set
   std::int64_t time_limit = 0;        // microseconds per user attempt; 0: none
-  std::optional<catch_> caught;       // what to do with the failure of the last user attempt
-  bool once = false;                  // retry{.times = 0}: its user attempt must not be repeated, whatever ended it
+  std::optional<catch_> caught;       // the `catch` decorator, if there is one
+  bool once = false;  // retry{.times = 0}: the user attempt must never be repeated, not even after its node was lost
 
-  /// Microseconds to wait before the next user attempt. `elsewhere`: the one that failed was on another machine, where
-  /// what it failed of may take its time to pass.
-  std::int64_t pause_after(bool elsewhere) const;
+  /// Microseconds to wait before the next user attempt. `elsewhere`: the failed attempt ran on another machine, where
+  /// the cause of the failure may take some time to pass.
+  std::int64_t retry_delay(bool elsewhere) const;
 
   int user_attempts() const { return retries + 1; }
   int attempts() const;
   bool is_fallback(int attempt) const { return attempt > retries; }
-  /// Whether one more user attempt is possible: Metaflow's clients know of few attempts, and catch needs one of them.
+  /// Whether one more user attempt is possible. Metaflow's clients know of few attempts, and `catch` needs one of them.
   bool may_grow() const;
 };
 

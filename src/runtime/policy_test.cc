@@ -18,7 +18,7 @@ TEST(Policy, WithoutDecoratorsOneAttempt) {
   const AttemptPolicy plain = policy({});
   EXPECT_EQ(plain.attempts(), 1);
   EXPECT_EQ(plain.time_limit, 0);
-  EXPECT_EQ(plain.pause_after(false), 0);
+  EXPECT_EQ(plain.retry_delay(false), 0);
   EXPECT_FALSE(plain.is_fallback(0));
 }
 
@@ -26,17 +26,17 @@ TEST(Policy, Retry) {
   const AttemptPolicy again = policy({"retry:times=3,minutes_between_retries=0.5"});
   EXPECT_EQ(again.user_attempts(), 4);
   EXPECT_EQ(again.attempts(), 4);
-  EXPECT_EQ(again.pause_after(false), 30'000'000);
-  EXPECT_EQ(again.pause_after(true), 30'000'000);
+  EXPECT_EQ(again.retry_delay(false), 30'000'000);
+  EXPECT_EQ(again.retry_delay(true), 30'000'000);
 }
 
-TEST(Policy, WithoutAWordOnPausesThereAreNoneOnThisMachine) {
-  EXPECT_EQ(policy({"retry"}).pause_after(false), 0);
-  EXPECT_EQ(policy({"retry"}).pause_after(true), 120'000'000);
-  EXPECT_EQ(policy({"retry:minutes_between_retries=0"}).pause_after(true), 0);
+TEST(Policy, LocalRetriesHaveNoDelayByDefault) {
+  EXPECT_EQ(policy({"retry"}).retry_delay(false), 0);
+  EXPECT_EQ(policy({"retry"}).retry_delay(true), 120'000'000);
+  EXPECT_EQ(policy({"retry:minutes_between_retries=0"}).retry_delay(true), 0);
 }
 
-TEST(Policy, CatchAddsLastResortsThatAreNoAttemptsOfTheUser) {
+TEST(Policy, CatchAddsFallbackAttempts) {
   const AttemptPolicy caught = policy({"retry:times=1", "catch"});
   EXPECT_EQ(caught.user_attempts(), 2);
   EXPECT_EQ(caught.attempts(), 5);
@@ -44,15 +44,15 @@ TEST(Policy, CatchAddsLastResortsThatAreNoAttemptsOfTheUser) {
   EXPECT_TRUE(caught.is_fallback(2));
 }
 
-TEST(Policy, NeverMoreAttemptsThanMetaflowCounts) {
+TEST(Policy, AttemptsAreLimitedToThoseOfMetaflow) {
   EXPECT_EQ(policy({"retry:times=4", "catch"}).attempts(), store::kMaxAttempts);
 }
 
-TEST(Policy, WhatWasLostMayBeRepeatedWhereARetryFits) {
+TEST(Policy, LostAttemptMayBeRerunIfARetryFits) {
   EXPECT_TRUE(policy({}).may_grow());
   EXPECT_TRUE(policy({"retry:times=4"}).may_grow());
   EXPECT_TRUE(policy({"retry:times=3", "catch"}).may_grow());
-  EXPECT_FALSE(policy({"retry:times=4", "catch"}).may_grow()) << "the last resort needs an attempt";
+  EXPECT_FALSE(policy({"retry:times=4", "catch"}).may_grow()) << "the fallback needs an attempt";
   EXPECT_FALSE(policy({"retry:times=0"}).may_grow()) << "it must not be executed twice";
 }
 

@@ -11,7 +11,7 @@ namespace metaflow::runtime {
 namespace {
 
 constexpr std::size_t kBar = 20;
-constexpr std::int64_t kRateFrom = 1'000'000;  // a rate over less than a second says nothing
+constexpr std::int64_t kRateFrom = 1'000'000;  // no rate is shown before this: it would mean little
 
 std::string line_of(const std::string& name, std::size_t width, const StepProgress& at, std::int64_t now) {
   const std::size_t over = at.done + at.failed;

@@ -35,7 +35,7 @@ TEST_F(Progress, NothingToShow) {
   at[1].expected = 10;
   EXPECT_THAT(view(), IsEmpty()) << "it has not begun";
   at[1].done = 10;
-  EXPECT_THAT(view(), IsEmpty()) << "it is over";
+  EXPECT_THAT(view(), IsEmpty()) << "it has finished";
 }
 
 TEST_F(Progress, ABar) {
@@ -46,7 +46,7 @@ TEST_F(Progress, ABar) {
   EXPECT_THAT(view(), ElementsAre("work [########------------] 412 of 1,000, 16 running, 2 failed"));
 }
 
-TEST_F(Progress, ARateOnceItMeansSomething) {
+TEST_F(Progress, RateIsShownAfterASecond) {
   at[1] = {.running = 4, .done = 100, .expected = 400, .began = 10 * kSecond};
   EXPECT_THAT(view(10 * kSecond + kSecond / 2), ElementsAre("work [#####---------------] 100 of 400, 4 running"));
   EXPECT_THAT(view(12 * kSecond), ElementsAre("work [#####---------------] 100 of 400, 4 running, 50/s, 0:00:06 left"));
@@ -56,7 +56,7 @@ TEST_F(Progress, ARateOnceItMeansSomething) {
               ElementsAre("work [#####---------------] 100 of 400, 4 running, 6.0/min, 0:50:00 left"));
 }
 
-TEST_F(Progress, WhatWasClonedIsNoSpeed) {
+TEST_F(Progress, ClonedTasksDoNotCountInTheRate) {
   at[1] = {.running = 1, .done = 300, .cloned = 300, .expected = 400, .began = kSecond};
   EXPECT_THAT(view(5 * kSecond), ElementsAre("work [###############-----] 300 of 400, 1 running"));
   at[1].done = 310;
@@ -64,7 +64,7 @@ TEST_F(Progress, WhatWasClonedIsNoSpeed) {
               ElementsAre("work [###############-----] 310 of 400, 1 running, 1.0/s, 0:01:30 left"));
 }
 
-TEST_F(Progress, OnlySoManyLines) {
+TEST_F(Progress, NumberOfLinesIsLimited) {
   for (StepProgress& step : at) step = {.running = 1, .done = 1, .expected = 4};
   EXPECT_EQ(view(0, 3).size(), 3U);
   EXPECT_THAT(view(0, 2), ElementsAre("start [#####---------------] 1 of 4, 1 running", "and 3 more steps"));

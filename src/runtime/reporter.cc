@@ -11,7 +11,7 @@ namespace metaflow::runtime {
 
 namespace {
 
-// The live view is not drawn while so many bytes are unread.
+// The live view is not drawn while more bytes than this are unread.
 constexpr std::size_t kBehind = 64 * 1024;
 
 std::string head_of(const ReportLine& line) {
@@ -20,7 +20,7 @@ std::string head_of(const ReportLine& line) {
   return fmt::format("[{} ({})] ", base::visible(line.task), base::visible(line.where));
 }
 
-/// Lines after the first are indented: none looks like one of ours.
+/// Lines after the first are indented, so that none looks like a line of the scheduler.
 std::string shown_text(const ReportLine& line) {
   if (line.kind == ReportLine::Kind::output) return base::visible_output(line.text);
   std::string text = base::visible_lines(line.text);
@@ -29,7 +29,7 @@ std::string shown_text(const ReportLine& line) {
   return text;
 }
 
-/// Formats lines; drops those that do not fit, and counts them.
+/// Formats lines. Drops and counts those that do not fit.
 class LineReporter : public Reporter {
  public:
   LineReporter(std::unique_ptr<OutputQueue> out, base::Clock& clock) : out_(std::move(out)), clock_(clock) {}
@@ -42,16 +42,16 @@ class LineReporter : public Reporter {
       return;
     }
     before_line();
-    tell_dropped();
+    report_dropped();
     out_->add(text);
   }
   void show_status(std::vector<std::string>) override {}
   void flush() override { out_->flush(); }
   bool congested() override { return out_->congested(); }
-  bool finish(std::int64_t patience, int stop) override {
+  bool finish(std::int64_t timeout, int stop) override {
     show_status({});
-    tell_dropped();
-    return out_->finish(patience, stop);
+    report_dropped();
+    return out_->finish(timeout, stop);
   }
 
  protected:
@@ -61,8 +61,8 @@ class LineReporter : public Reporter {
   OutputQueue& out() { return *out_; }
 
  private:
-  /// Says how many lines are missing here.
-  void tell_dropped() {
+  /// Reports how many lines were dropped here.
+  void report_dropped() {
     if (dropped_ == 0) return;
     const std::string text = fmt::format("{} line{} not shown: the output was not read. `logs` shows what tasks print.",
                                          base::grouped(dropped_), dropped_ == 1 ? " was" : "s were");
@@ -106,7 +106,7 @@ class TextReporter : public LineReporter {
     const std::string head = head_of(line);
     const std::string body = shown_text(line);
     if (!terminal_) return fmt::format("{} {}{}\n", time, head, body);
-    // Magenta time, green head; bold what the system says, red what is bad.
+    // The time is magenta, the head green, system lines bold, errors red.
     std::string text = fmt::format("\033[35m{} \033[0m", time);
     if (!head.empty()) text += fmt::format("\033[32m{}\033[0m", head);
     switch (line.kind) {
@@ -118,7 +118,7 @@ class TextReporter : public LineReporter {
     return text;
   }
 
-  /// Takes the live view away.
+  /// Removes the live view.
   void before_line() override {
     if (shown_ > 0) out().add("\r\033[K");
     for (; shown_ > 1; --shown_) out().add("\033[A\033[K");
@@ -129,7 +129,7 @@ class TextReporter : public LineReporter {
   bool terminal_;
   bool quiet_;
   std::vector<std::string> status_;
-  std::size_t shown_ = 0;  // lines of it that are on the terminal
+  std::size_t shown_ = 0;  // lines of the live view that are on the terminal
 };
 
 class JsonReporter : public LineReporter {

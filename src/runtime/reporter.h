@@ -1,4 +1,4 @@
-// What a run tells on the terminal.
+// The output of a run.
 #pragma once
 
 #include <cstdint>
@@ -17,35 +17,34 @@ struct ReportLine {
     output,  // of a task
     task,    // about a task: "Task is starting."
     run,     // about the run: "Workflow starting ..."
-    failure  // about the run, bad: "Workflow failed."
+    failure  // about the run, an error: "Workflow failed."
   };
   Kind kind = Kind::run;
   std::int64_t time = 0;   // microseconds since 1970
   std::string_view task;   // "17/start/1"; empty for kind run
   std::string_view where;  // "pid 4711"; may be empty
   std::string_view text;
-  bool minor = false;  // one of many of its kind, which the live view of a terminal stands for
+  bool minor = false;  // one of many similar lines; a terminal shows the live view instead
 };
 
-/// Everything a run shows goes through here, and what a terminal would obey in it is made visible; the output of tasks
-/// keeps its colours. Only finish() waits for the reader. Not thread-safe.
+/// Everything that a run shows goes through here. Control characters are made visible; the output of tasks keeps its
+/// colours. Only finish() waits for the reader. Not thread-safe.
 class Reporter {
  public:
   virtual ~Reporter() = default;
   virtual void print(const ReportLine& line) = 0;
-  /// Lines that stay at the bottom of a terminal and change: the live view. Nothing where there is no terminal.
+  /// Shows lines that stay at the bottom of a terminal and change: the live view. Does nothing without a terminal.
   virtual void show_status(std::vector<std::string> lines) = 0;
-  /// Writes out what was printed since the last time.
+  /// Writes the lines that were printed since the last flush.
   virtual void flush() = 0;
   /// Whether tasks have to wait before they print more: OutputQueue.
   virtual bool congested() = 0;
   /// As BackgroundWriter::finish().
-  virtual bool finish(std::int64_t patience, int stop) = 0;
+  virtual bool finish(std::int64_t timeout, int stop) = 0;
 };
 
-/// Metaflow's lines: "2026-11-22 12:26:10.827 [17/start/1 (pid 4711)] Task is starting." to the standard output;
-/// coloured, with the status below, if that is a terminal.
-/// `quiet`: not what the runtime says about tasks.
+/// Metaflow's lines: "2026-11-22 12:26:10.827 [17/start/1 (pid 4711)] Task is starting." to standard output; coloured
+/// and with the live view if that is a terminal. `quiet`: without the lines about tasks.
 std::unique_ptr<Reporter> text_reporter(std::unique_ptr<OutputQueue> out, base::Clock& clock, bool terminal,
                                         bool quiet = false);
 /// One JSON object per line.

@@ -25,7 +25,7 @@ class ReporterTest : public testing::Test {
 
   static void print(Reporter& reporter, Kind kind, const std::string& text) { reporter.print({kind, 0, {}, {}, text}); }
 
-  /// What a reader gets who begins to read now.
+  /// The lines that a reader gets that starts to read now.
   std::vector<std::string> lines(std::unique_ptr<Reporter> reporter) {
     std::string text;
     std::thread reader([&] { text = base::read_bytes(pipe_.out.get(), 64 << 20); });
@@ -42,7 +42,7 @@ class ReporterTest : public testing::Test {
   base::ReadPipe pipe_;
 };
 
-/// Prints more lines than there is room for; how many.
+/// Prints more lines than fit; returns how many.
 std::size_t overflow(Reporter& reporter) {
   const std::size_t count = OutputQueue::kMost / 4000 + 1000;
   for (std::size_t i = 0; i < count; ++i) {
@@ -54,7 +54,7 @@ std::size_t overflow(Reporter& reporter) {
   return count;
 }
 
-TEST_F(ReporterTest, LinesThatWereDroppedAreCountedWhereTheyAreMissing) {
+TEST_F(ReporterTest, DroppedLinesAreReportedInTheirPlace) {
   auto reporter = text_reporter(queue(), clock_, false);
   const std::size_t count = overflow(*reporter);
   print(*reporter, Kind::failure, "Workflow failed.");
@@ -67,7 +67,7 @@ TEST_F(ReporterTest, LinesThatWereDroppedAreCountedWhereTheyAreMissing) {
   EXPECT_THAT(seen.back(), EndsWith("Workflow failed."));
 }
 
-TEST_F(ReporterTest, AtTheEndItIsSaidWhatWasDropped) {
+TEST_F(ReporterTest, DroppedLinesAreReportedAtTheEnd) {
   auto reporter = json_reporter(queue(), clock_);
   overflow(*reporter);
   const std::string last = lines(std::move(reporter)).back();
@@ -76,7 +76,7 @@ TEST_F(ReporterTest, AtTheEndItIsSaidWhatWasDropped) {
   EXPECT_THAT(last, EndsWith(" lines were not shown: the output was not read. `logs` shows what tasks print.\"}"));
 }
 
-TEST_F(ReporterTest, TheLiveViewIsNotDrawnForAReaderWhoIsBehind) {
+TEST_F(ReporterTest, LiveViewIsNotDrawnForASlowReader) {
   auto reporter = text_reporter(queue(), clock_, true);
   const auto draw = [&](const std::string& line) {
     reporter->show_status({line});
@@ -93,7 +93,7 @@ TEST_F(ReporterTest, TheLiveViewIsNotDrawnForAReaderWhoIsBehind) {
 
 class ReporterOfHostileText : public ReporterTest, public testing::WithParamInterface<bool> {};
 
-TEST_P(ReporterOfHostileText, DoesNotSteerTheTerminal) {
+TEST_P(ReporterOfHostileText, ControlCharactersAreMadeVisible) {
   const std::string evil = "\x1b]52;c;x\x07\x1b[31m";
   auto reporter = text_reporter(queue(), clock_, GetParam());
   reporter->print({Kind::task, 0, "17/start/1", "pod " + evil, "cause " + evil + "\nDone!"});
@@ -102,14 +102,14 @@ TEST_P(ReporterOfHostileText, DoesNotSteerTheTerminal) {
   ASSERT_EQ(seen.size(), 3U);
   EXPECT_THAT(seen[0], HasSubstr(R"((pod \x1b]52;c;x\x07\x1b[31m)] )"));
   EXPECT_THAT(seen[0], HasSubstr(R"(cause \x1b]52;c;x\x07\x1b[31m)"));
-  EXPECT_THAT(seen[1], StartsWith("    Done!")) << "no line of ours begins so";
-  EXPECT_THAT(seen[2], HasSubstr("\\x1b]52;c;x\\x07\x1b[31m")) << "a task's colours are its own matter";
+  EXPECT_THAT(seen[1], StartsWith("    Done!")) << "no line of the scheduler begins like this";
+  EXPECT_THAT(seen[2], HasSubstr("\\x1b]52;c;x\\x07\x1b[31m")) << "a task keeps its colours";
   EXPECT_THAT(seen[2], Not(HasSubstr("1 %")));
 }
 
 INSTANTIATE_TEST_SUITE_P(Terminal, ReporterOfHostileText, testing::Bool());
 
-TEST_F(ReporterTest, AReaderThatHasGoneIsNoTrouble) {
+TEST_F(ReporterTest, ClosedReaderIsIgnored) {
   auto reporter = text_reporter(queue(), clock_, false);
   pipe_.out.reset();
   overflow(*reporter);

@@ -17,12 +17,13 @@ using store::TaskRef;
 namespace {
 
 constexpr std::int64_t kSecond = 1'000'000;
-constexpr std::int64_t kGrace = 5 * kSecond;       // between asking tasks to stop and killing them
-constexpr std::int64_t kFarewell = kSecond / 2;    // that store and tasks have at the user's second word
-constexpr std::int64_t kSyncEvery = 30 * kSecond;  // what a power loss can cost
-constexpr std::size_t kMostEnded = 64;  // attempts that the store has not taken yet; no more are started then
+constexpr std::int64_t kGrace = 5 * kSecond;          // between asking tasks to stop and killing them
+constexpr std::int64_t kShutdownLimit = kSecond / 2;  // how long store and tasks have after the second interrupt
+constexpr std::int64_t kSyncEvery = 30 * kSecond;     // the most work that a power loss can cost
+constexpr std::size_t kMaxUncommitted = 64;  // attempts that are not committed yet; beyond this no more are started
 
-/// Syncs the file system now and then. A disk may take minutes for it: nobody waits, and none is begun meanwhile.
+/// Syncs the file system regularly. A disk may take minutes for it: the loop does not wait, and starts no second sync
+/// meanwhile.
 class RegularSync {
  public:
   explicit RegularSync(const RunServices& services)
@@ -75,7 +76,7 @@ void Run::clone(Origin& origin) {
 }
 
 bool Run::await_hold() {
-  while (!services_.holds() && !stopping()) services_.loop.run_once();  // something tells when that changes
+  while (!services_.holds() && !stopping()) services_.loop.run_once();  // the loop wakes up when holds() changes
   return !stopping();
 }
 
@@ -85,7 +86,7 @@ void Run::execute(compute::Backend& backend) {
   backend_ = &backend;
   try {
     loop();
-  } catch (...) {  // the store, most likely: nothing may go on that nobody looks after
+  } catch (...) {  // probably an error of the store: stop everything, since nothing is watched any more
     report_.end();
     services_.reporter.flush();
     backend.stop(running_ids(), compute::Stop::force);
@@ -103,38 +104,34 @@ void Run::loop() {
   while (true) {
     launch();
     report_.flush();
-    if (regulate_output()) continue;  // what was held can start
+    if (regulate_output()) continue;  // held tasks can start
     if (is_over()) break;
     services_.loop.run_once();
     report_.refresh();
     sync.if_due();
   }
-  tell_of_abandoned();
+  report_abandoned();
   report_.end();
 }
 
 bool Run::is_over() const {
   if (!may_wait_) return true;
   if (!running_.empty()) return false;
-  if (lost_) return true;  // what has ended stays uncommitted
+  if (lost_) return true;  // attempts that have ended stay uncommitted
   if (committer_.size() > 0 || launcher_.storing() > 0) return false;
   return stopping() || launcher_.empty();
 }
 
-void Run::tell_of_abandoned() {
-  if (const std::size_t tasks = committer_.size(); tasks > 0 && lost_) {
-    report_.say(ReportLine::Kind::failure,
-                fmt::format("{} finished task{} could not be committed: resume executes {} again.", tasks,
-                            tasks == 1 ? "" : "s", tasks == 1 ? "it" : "them"));
-  } else if (tasks > 0) {
-    report_.say(ReportLine::Kind::failure,
-                fmt::format("The store has not taken {} task{} that had ended: resume executes {} again.", tasks,
-                            tasks == 1 ? "" : "s", tasks == 1 ? "it" : "them"));
+void Run::report_abandoned() {
+  if (const std::size_t tasks = committer_.size(); tasks > 0) {
+    report_.print(ReportLine::Kind::failure,
+                  fmt::format("{} finished task{} could not be committed. `resume` will rerun {}.", tasks,
+                              tasks == 1 ? "" : "s", tasks == 1 ? "it" : "them"));
   }
   if (const std::size_t tasks = running_.size(); tasks > 0) {
-    report_.say(ReportLine::Kind::failure,
-                fmt::format("The end of {} task{} was not waited for: resume looks what became of {}.", tasks,
-                            tasks == 1 ? "" : "s", tasks == 1 ? "it" : "them"));
+    report_.print(ReportLine::Kind::failure,
+                  fmt::format("Stopped waiting for {} running task{}. `resume` will check {} state.", tasks,
+                              tasks == 1 ? "" : "s", tasks == 1 ? "its" : "their"));
   }
 }
 
@@ -158,11 +155,11 @@ void Run::conclude() {
   }
   if (stopping()) {
     if (const std::size_t tasks = committer_.stopped(); tasks > 0) {
-      report_.say(ReportLine::Kind::run,
-                  fmt::format("{} running task{} stopped{}.", tasks, tasks == 1 ? " was" : "s were",
-                              interrupted_ ? "" : " because of it"));
+      report_.print(ReportLine::Kind::run,
+                    fmt::format("{} running task{} stopped{}.", tasks, tasks == 1 ? " was" : "s were",
+                                interrupted_ ? "" : " because of the failure"));
     }
-    report_.say(ReportLine::Kind::run, "Flushing logs...");
+    report_.print(ReportLine::Kind::run, "Flushing logs...");
     services_.reporter.flush();
     if (interrupted_) throw Error(ErrorCode::interrupted, *interrupted_);
     throw Error(ErrorCode::step_failure, *failure_);
@@ -171,11 +168,11 @@ void Run::conclude() {
     throw Error(ErrorCode::internal, fmt::format("The terminal step {} was not successful by the end of flow.",
                                                  services_.graph.step(services_.graph.end()).name));
   }
-  report_.say(ReportLine::Kind::run, "Done!");
+  report_.print(ReportLine::Kind::run, "Done!");
   services_.reporter.flush();
 }
 
-/// What the file system still has in memory.
+/// Waits until the file system has written its cache to the disk.
 void Run::finish_disk() {
   const auto synced = std::make_shared<bool>(false);
   services_.sync_disk([synced] { *synced = true; });
@@ -183,23 +180,23 @@ void Run::finish_disk() {
   while (!*synced && may_wait_) services_.loop.run_once();
 }
 
-/// What is still on its way to a metadata service.
+/// Waits until the metadata service has received everything.
 void Run::finish_metadata() {
   if (services_.metadata.idle()) return;
   services_.reporter.flush();
   while (!services_.metadata.idle() && may_wait_) services_.loop.run_once();
   if (services_.metadata.idle() || lost_) return;
-  report_.say(ReportLine::Kind::failure,
-              "Workflow interrupted before the metadata service had taken all. Its tasks had ended.");
+  report_.print(ReportLine::Kind::failure,
+                "Workflow interrupted before all metadata was sent. All tasks had finished.");
   services_.reporter.flush();
   throw Error(ErrorCode::interrupted, "interrupted");
 }
 
-// --- what runs
+// --- running attempts
 
 void Run::launch() {
   while (!stopping() && !held_ && running_.size() < options_.max_workers &&
-         committer_.size() + launcher_.storing() < kMostEnded) {
+         committer_.size() + launcher_.storing() < kMaxUncommitted) {
     if (!launcher_.start_next(*backend_, options_.max_workers - running_.size())) return;
   }
 }
@@ -209,13 +206,13 @@ void Run::start(ScheduledTask task, const compute::Attempt& attempt) {
   ++step.running;
   if (step.began == 0) step.began = services_.clock.monotonic_microseconds();
   const bool elsewhere = task.elsewhere;
-  task.begun = elsewhere;  // there the supervisor marks it, when the attempt begins indeed
+  task.begun = elsewhere;  // a supervisor writes the begin mark itself, when the attempt really starts
   running_.emplace(attempt.id, std::move(task));
   if (!elsewhere) mark_begun(attempt.id);
   backend_->submit(attempt);
 }
 
-/// While its process starts; there before it is committed.
+/// Writes the begin mark while the process starts; it is in the store before the attempt is committed.
 void Run::mark_begun(compute::AttemptId attempt) {
   const ScheduledTask& task = running_.at(attempt);
   services_.background.put({services_.store.begin_mark(task.ref, task.attempt, services_.clock.wall_microseconds())},
@@ -231,9 +228,9 @@ void Run::mark_begun(compute::AttemptId attempt) {
 void Run::on_started(compute::AttemptId attempt, const std::string& where) {
   ScheduledTask& task = running_.at(attempt);
   task.where = where;
-  report_.say(task, task.is_fallback() ? "Task fallback is starting to handle the failure."
-                    : task.attempt > 0 ? "Task is starting (retry)."
-                                       : "Task is starting.");
+  report_.print(task, task.is_fallback() ? "Task fallback is starting to handle the failure."
+                      : task.attempt > 0 ? "Task is starting (retry)."
+                                         : "Task is starting.");
   services_.journal.attempt_begins(services_.clock.wall_microseconds(),
                                    {task.ref, task.attempt, task.is_fallback(), where,
                                     task.inputs_stored ? "" : compute::pack_inputs(task.work.inputs),
@@ -244,10 +241,10 @@ void Run::on_notice(std::span<const compute::AttemptId> attempts, std::string_vi
   const ScheduledTask& first = running_.at(attempts.front());
   constexpr std::size_t kFew = 3;
   if (usual || (attempts.size() <= kFew && !report_.is_wide(first.work.step))) {
-    for (const compute::AttemptId attempt : attempts) report_.say(running_.at(attempt), text);
+    for (const compute::AttemptId attempt : attempts) report_.print(running_.at(attempt), text);
   } else {
-    report_.say(ReportLine::Kind::run, fmt::format("{} task{} of step {}: {}", attempts.size(),
-                                                   attempts.size() == 1 ? "" : "s", first.ref.step, text));
+    report_.print(ReportLine::Kind::run, fmt::format("{} task{} of step {}: {}", attempts.size(),
+                                                     attempts.size() == 1 ? "" : "s", first.ref.step, text));
   }
 }
 
@@ -261,7 +258,8 @@ void Run::on_output(compute::AttemptId attempt, store::Stream stream, std::strin
   regulate_output();
 }
 
-/// While the reader is behind, tasks block on what they print, and no more are started. True: it has caught up.
+/// While the reader is behind, tasks block on their output, and no more are started. Returns true when it has caught
+/// up.
 bool Run::regulate_output() {
   const bool held = !stopping() && services_.reporter.congested();
   if (held == held_) return false;
@@ -270,7 +268,7 @@ bool Run::regulate_output() {
   return !held;
 }
 
-// --- what has ended
+// --- attempts that have ended
 
 void Run::on_finished(compute::AttemptId attempt, const compute::Verdict& verdict) {
   ScheduledTask task = std::move(running_.extract(attempt).mapped());
@@ -286,12 +284,11 @@ void Run::on_finished(compute::AttemptId attempt, const compute::Verdict& verdic
 void Run::on_committed(EndedAttempt&& ended) {
   ScheduledTask& task = ended.task;
   if (ended.outcome == Outcome::done) return follow(task.work, task.ref, *ended.data);
-  if (!stopping() && launcher_.try_again(task, ended.verdict)) return;
+  if (!stopping() && launcher_.retry_or_rerun(task, ended.verdict)) return;
   ++report_.progress(task.work.step).failed;
-  if (stopping()) return;  // the first failure is the one to tell
-  report_.say(
-      task,
-      fmt::format("To execute it again, by itself: {} debug {}", base::shell_quoted(options_.program), task.ref.path()),
+  if (stopping()) return;  // only the first failure is reported
+  report_.print(
+      task, fmt::format("To rerun only this task: {} debug {}", base::shell_quoted(options_.program), task.ref.path()),
       ReportLine::Kind::failure);
   fail(fmt::format("Step {} (task-id {}) failed.", task.ref.step, task.ref.task));
 }
@@ -309,7 +306,7 @@ void Run::follow(const Ready& work, const TaskRef& task, const TaskData& data) {
 
 void Run::fail(const std::string& why) {
   failure_ = why;
-  report_.say(ReportLine::Kind::failure, "Workflow failed.");
+  report_.print(ReportLine::Kind::failure, "Workflow failed.");
   stop_all();
 }
 
@@ -319,14 +316,14 @@ void Run::interrupt(const std::string& why) {
     return;
   }
   if (interrupted_) {
-    // Whoever is away, and whatever hangs: it is over then.
-    if (!std::exchange(killed_, true)) timers_.after(kFarewell, [this] { may_wait_ = false; });
+    // The second interrupt: stop within kShutdownLimit, whatever does not answer.
+    if (!std::exchange(killed_, true)) timers_.after(kShutdownLimit, [this] { may_wait_ = false; });
     if (running_.empty()) may_wait_ = false;
     if (backend_ != nullptr) backend_->stop(running_ids(), compute::Stop::force);
     return;
   }
   interrupted_ = why;
-  report_.say(ReportLine::Kind::failure, why);
+  report_.print(ReportLine::Kind::failure, why);
   if (!failure_) stop_all();
 }
 
@@ -335,23 +332,23 @@ void Run::lose(const Error& why) {
   const bool was_stopping = stopping();
   lost_ = why;
   committer_.close();
-  report_.say(ReportLine::Kind::failure, why.message());
-  if (!why.hint().empty()) report_.say(ReportLine::Kind::run, why.hint());
+  report_.print(ReportLine::Kind::failure, why.message());
+  if (!why.hint().empty()) report_.print(ReportLine::Kind::run, why.hint());
   if (backend_ != nullptr) backend_->leave();
   if (!was_stopping) stop_all();
-  // As long as others wait for (LeaseTimes::kMargin), and not for what cannot end.
-  timers_.after(kGrace + kFarewell, [this] { may_wait_ = false; });
+  // Waits no longer than other schedulers do (LeaseTimes::kMargin), even if a task cannot be stopped.
+  timers_.after(kGrace + kShutdownLimit, [this] { may_wait_ = false; });
 }
 
 void Run::stop_all() {
-  report_.say(ReportLine::Kind::run,
-              fmt::format("Terminating {} active task{}...", running_.size(), running_.size() == 1 ? "" : "s"));
+  report_.print(ReportLine::Kind::run,
+                fmt::format("Terminating {} active task{}...", running_.size(), running_.size() == 1 ? "" : "s"));
   for (auto& [id, task] : running_) task.stopped = true;
   if (backend_ == nullptr) return;
   backend_->stop(running_ids(), compute::Stop::ask);
   timers_.after(kGrace, [this] {
     if (running_.empty()) return;
-    report_.say(
+    report_.print(
         ReportLine::Kind::run,
         fmt::format("Killing {} remaining tasks after having waited for 5 seconds -- some tasks may not exit cleanly",
                     running_.size()));

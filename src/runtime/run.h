@@ -1,4 +1,4 @@
-// One run of a flow: decides what executes when.
+// The scheduler of one run.
 #pragma once
 
 #include <cstddef>
@@ -24,44 +24,44 @@
 
 namespace metaflow::runtime {
 
-/// The scheduler. The frontier knows what can start, the launcher makes attempts of it, a backend executes them, and
-/// the committer makes visible what they left; this decides, when something has happened, what is next, and when the
-/// run is over. A task is with one of the launcher (it waits), this (it runs) and the committer (it has ended). Lives
-/// in an event loop. Not thread-safe.
+/// Decides which task executes when. The frontier knows which tasks can start, the launcher makes attempts of them, a
+/// backend executes the attempts, and the committer makes their results visible. After each event, Run decides what
+/// follows and whether the run has ended. A task belongs to the launcher while it waits, to Run while it runs, and to
+/// the committer after it has ended. Lives in an event loop. Not thread-safe.
 class Run : public compute::BackendEvents {
  public:
   /// `parameters`: the task _parameters of the run.
   Run(RunServices services, RunOptions options, const store::TaskRef& parameters);
   ~Run() override;
 
-  /// Clones what the origin has finished, as far as the run has come to it. For the start. Throws
-  /// Error{invalid_command} if the origin does not fit the flow.
+  /// Clones the tasks that the origin has finished, as far as the run has reached them. Called before execute(). Throws
+  /// Error{invalid_command} if the origin does not match the flow.
   void clone(Origin& origin);
-  /// After cloning, what was and what is to come: runtime::outlook().
+  /// After cloning, the cloned tasks and those to execute: runtime::outlook().
   std::string outlook() const;
 
-  /// These steps are executed elsewhere. `code_package`: the value of the field that shows clients the code; empty:
-  /// none.
+  /// These steps are not executed on this machine. `code_package`: the value of the metadata field that shows clients
+  /// the code; empty: none.
   void mark_remote(const std::vector<std::string>& steps, std::string code_package);
 
-  /// Executes what is left. Throws Error{step_failure} when a task failed and Error{interrupted} when stopped; no
-  /// attempt is left then.
+  /// Executes the remaining tasks. Throws Error{step_failure} if a task failed and Error{interrupted} if the run was
+  /// stopped; then no attempt is running.
   void execute(compute::Backend& backend);
 
-  /// Stops the run: from a signal. The second time tasks are killed, and these, the backend and the store have a last
-  /// moment: the run is over within a second, whatever does not answer. Once nothing runs any more, nothing is waited
-  /// for from then on.
+  /// Stops the run; called for a signal. The second call kills the tasks and limits the wait for tasks, backend and
+  /// store: the run ends within a second, whatever does not answer. If no task is running, the second call ends every
+  /// wait.
   void interrupt(const std::string& why);
-  /// It has failed, or was interrupted: nothing more is started.
+  /// The run has failed, was interrupted or lost: no more tasks are started.
   bool stopping() const { return failure_ || interrupted_ || lost_; }
 
-  /// Before anything is written by which others are told that the run is this scheduler's: waits while it is in doubt
-  /// who holds it. False: it is stopping; nothing of the kind is to be written.
+  /// Called before writing anything that tells others that this scheduler holds the run: waits while that is in doubt.
+  /// Returns false if the run is stopping; then nothing of the kind may be written.
   bool await_hold();
-  /// RunServices::holds may have become true again.
-  void go_on() { committer_.go_on(); }
-  /// Another scheduler has the run, or may take it: tasks here are stopped, those elsewhere left to it, nothing more is
-  /// committed. execute() throws this error then.
+  /// Called when RunServices::holds may have become true again.
+  void resume_commits() { committer_.resume_commits(); }
+  /// Another scheduler has taken over the run, or may do so. Tasks on this machine are stopped, those elsewhere are
+  /// left to it, and nothing more is committed. execute() then throws this error.
   void lose(const Error& why);
 
   void on_started(compute::AttemptId attempt, const std::string& where) override;
@@ -72,7 +72,7 @@ class Run : public compute::BackendEvents {
  private:
   void loop();
   bool is_over() const;
-  void tell_of_abandoned();
+  void report_abandoned();
   void conclude();
   void finish_disk();
   void finish_metadata();
@@ -95,13 +95,13 @@ class Run : public compute::BackendEvents {
   Committer committer_;
   compute::Backend* backend_ = nullptr;
   std::map<compute::AttemptId, ScheduledTask> running_;
-  bool held_ = false;  // nothing is started until the reader has caught up
+  bool held_ = false;  // no task is started until the reader has caught up
   std::optional<std::string> failure_;
   std::optional<std::string> interrupted_;
   std::optional<Error> lost_;
-  bool killed_ = false;     // the user has asked twice
-  bool may_wait_ = true;    // for anything: until the user has asked once too often
-  bool finishing_ = false;  // nothing runs any more; the disk and the metadata are waited for
+  bool killed_ = false;     // interrupted twice
+  bool may_wait_ = true;    // false once the run may not wait for anything
+  bool finishing_ = false;  // no task is running; only the disk and the metadata are waited for
   base::Timers timers_;
 };
 

@@ -18,17 +18,17 @@ using testing::IsEmpty;
 using testing::Not;
 using testing::SizeIs;
 
-/// Run 17, in which the tasks of `step` that stand at `item` (or all) have failed.
+/// Executes run 17; the tasks of `step` at `item` (or all) fail.
 void leave_failed(RunWorld& world, const std::string& step, std::optional<std::size_t> item = {}) {
   world.backend.plan = [=](const compute::Attempt& attempt) {
-    return attempt.step.step == step && (!item || attempt.step.split_index == item) ? throws("boom") : ends_well();
+    return attempt.step.step == step && (!item || attempt.step.split_index == item) ? throws("boom") : succeeds();
   };
   EXPECT_EQ(world.execute().error, ErrorCode::step_failure);
   world.backend.plan = nullptr;
   world.metadata.lines.clear();
 }
 
-TEST(RunClone, WhatHasFinishedIsTakenOver) {
+TEST(RunClone, FinishedTasksAreCloned) {
   RunWorld world(*linear_graph());
   leave_failed(world, "end");
   world.expect_done("18", "17");
@@ -47,7 +47,7 @@ TEST(RunClone, WhatHasFinishedIsTakenOver) {
   EXPECT_EQ(history.clones[1].from.path(), "17/work/2");
 }
 
-TEST(RunClone, ARunThatWasDoneIsTakenOverWhole) {
+TEST(RunClone, FinishedRunIsClonedCompletely) {
   RunWorld world(*nested_graph());
   world.expect_done();
   world.expect_done("18", "17");
@@ -55,7 +55,7 @@ TEST(RunClone, ARunThatWasDoneIsTakenOverWhole) {
   EXPECT_THAT(world.committed("inner", "18"), SizeIs(9));
 }
 
-TEST(RunClone, WaitsForAReaderThatIsBehind) {
+TEST(RunClone, CloningWaitsForASlowReader) {
   RunWorld world(*nested_graph());
   world.expect_done();
   world.reporter.is_congested = true;
@@ -71,7 +71,7 @@ TEST(RunClone, WaitsForAReaderThatIsBehind) {
   EXPECT_GE(waited, 5);
 }
 
-TEST(RunClone, OfAForeachTheItemsThatAreMissing) {
+TEST(RunClone, OnlyMissingForeachItemsAreExecuted) {
   RunWorld world(*fan_out_graph());
   world.items["start"] = 200;  // more than are read together
   world.options.max_num_splits = 1000;
@@ -83,7 +83,7 @@ TEST(RunClone, OfAForeachTheItemsThatAreMissing) {
   EXPECT_THAT(world.committed("work", "18"), SizeIs(200));
 }
 
-TEST(RunClone, WhatTheProviderDoesNotKnowIsNotReferredTo) {
+TEST(RunClone, UnknownOriginIsNotReferredTo) {
   RunWorld world(*linear_graph());
   leave_failed(world, "end");
   world.options.origin_is_known = false;
@@ -91,10 +91,10 @@ TEST(RunClone, WhatTheProviderDoesNotKnowIsNotReferredTo) {
   EXPECT_THAT(world.metadata.lines, Not(Contains("18/work/5 attempt 0 origin-run-id=17")));
 }
 
-TEST(RunClone, WhatIsDamagedIsExecutedAgain) {
+TEST(RunClone, DamagedTaskIsRerun) {
   RunWorld world(*linear_graph());
   world.backend.plan = [&](const compute::Attempt& attempt) {
-    AttemptPlan plan = attempt.step.step == "end" ? throws("boom") : ends_well();
+    AttemptPlan plan = attempt.step.step == "end" ? throws("boom") : succeeds();
     if (attempt.step.step == "work")
       plan.left->artifacts.push_back({"x", "00112233445566778899aabbccddeeff00112233", 5, "<class 'int'>"});
     return plan;
@@ -103,14 +103,14 @@ TEST(RunClone, WhatIsDamagedIsExecutedAgain) {
   world.backend.plan = nullptr;
   world.expect_done("18", "17");
   EXPECT_THAT(world.backend.submitted, SizeIs(2));
-  EXPECT_THAT(world.reporter.lines, Contains(HasSubstr("Task 17/work/2 is executed again instead of cloned: ")));
+  EXPECT_THAT(world.reporter.lines, Contains(HasSubstr("Task 17/work/2 is rerun instead of cloned: ")));
 }
 
-TEST(RunClone, ItSaysWhatWasAndWhatIsToCome) {
+TEST(RunClone, OutlookNamesClonedAndNextTasks) {
   RunWorld world(*fan_out_graph());
   leave_failed(world, "work", 1);
   std::string outlook;
-  world.backend.room = [&](const std::string&) {  // asked first before anything is executed
+  world.backend.room = [&](const std::string&) {  // called before anything is executed
     if (outlook.empty()) outlook = world.run->outlook();
     return true;
   };
@@ -118,7 +118,7 @@ TEST(RunClone, ItSaysWhatWasAndWhatIsToCome) {
   EXPECT_EQ(outlook, "3 tasks were cloned: start, work (2 tasks). To execute next: work.");
 }
 
-TEST(RunClone, ClonesWaitForTheirIdsToo) {
+TEST(RunClone, ClonesWaitForTheirIds) {
   RunWorld world(*linear_graph());
   leave_failed(world, "end");
   const std::int64_t before = world.elapsed();
@@ -133,12 +133,12 @@ TEST(RunClone, ClonesWaitForTheirIdsToo) {
   EXPECT_THAT(world.committed("work", "18"), SizeIs(1));
 }
 
-TEST(RunClone, InterruptedAtAnyMomentOfCloning) {
+TEST(RunClone, CloningCanBeInterruptedAtAnyMoment) {
   for (int asked = 1;; ++asked) {
     RunWorld world(*fan_out_graph());
     leave_failed(world, "end");
     int times = 0;
-    world.metadata.is_ready = [&](const std::string& step) {  // asked before each task
+    world.metadata.is_ready = [&](const std::string& step) {  // called before each task
       if (step != "end" && ++times == asked) world.run->interrupt("Stop.");
       return true;
     };
@@ -156,7 +156,7 @@ TEST(RunClone, InterruptedAtAnyMomentOfCloning) {
   }
 }
 
-TEST(RunClone, EachOperationOfTheStoreFails) {
+TEST(RunClone, AnyStoreOperationMayFailWhileCloning) {
   int reached = 0;
   for (int n = 1;; ++n) {
     RunWorld world(*fan_out_graph());
@@ -169,7 +169,7 @@ TEST(RunClone, EachOperationOfTheStoreFails) {
       EXPECT_FALSE(result.error) << result.what;
       break;
     }
-    // What cannot be read may count as never finished: then it is executed again.
+    // A task that cannot be read may count as unfinished: then it is executed again.
     if (result.error) {
       EXPECT_EQ(result.error, ErrorCode::data_store);
       ++reached;

@@ -1,4 +1,4 @@
-// What a scheduler does that does not hold its run any more, or does not know.
+// A scheduler that has lost its run, or does not know whether it still holds it.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -17,12 +17,12 @@ using testing::Not;
 const Error kTakenOver(ErrorCode::interrupted, "Run F/17 was taken over by ada@host (pid 1): this scheduler stops.",
                        "What becomes of it: ./f status 23");
 
-TEST(RunLease, OneThatLostItStopsAndCommitsNothing) {
+TEST(RunLease, SchedulerThatLostTheRunStopsAndCommitsNothing) {
   RunWorld world(*fan_out_graph());
   world.options.max_workers = 3;
   bool lost = false;
   world.backend.plan = [](const compute::Attempt& attempt) {
-    AttemptPlan plan = ends_well();
+    AttemptPlan plan = succeeds();
     plan.takes = attempt.step.step == "start" ? kTestSecond : 20 * kTestSecond;
     return plan;
   };
@@ -40,7 +40,7 @@ TEST(RunLease, OneThatLostItStopsAndCommitsNothing) {
                                                "submit work/4/0", "leave", "ask 2", "ask 3", "ask 4", "end"));
   for (const char* task : {"work/2/0", "work/3/0", "work/4/0"})
     EXPECT_THAT(world.backend.ended, Contains(task)) << "it had time to end";
-  EXPECT_THAT(world.reporter.lines, Not(Contains(HasSubstr("not waited for"))));
+  EXPECT_THAT(world.reporter.lines, Not(Contains(HasSubstr("Stopped waiting"))));
   EXPECT_THAT(world.reporter.lines, Contains(kTakenOver.message()));
   EXPECT_THAT(world.reporter.lines, Contains(kTakenOver.hint()));
   EXPECT_THAT(world.history().why, HasSubstr("taken over"));
@@ -50,12 +50,12 @@ TEST(RunLease, OneThatLostItStopsAndCommitsNothing) {
   world.expect_done("23", "17");
 }
 
-TEST(RunLease, OneThatLostItDoesNotWaitForWhatCannotEnd) {
+TEST(RunLease, SchedulerThatLostTheRunDoesNotWaitForTasksThatCannotEnd) {
   RunWorld world(*fan_out_graph());
   world.options.max_workers = 3;
   bool lost = false;
   world.backend.plan = [](const compute::Attempt& attempt) {
-    AttemptPlan plan = ends_well();
+    AttemptPlan plan = succeeds();
     if (attempt.step.step == "work") plan.takes = 100 * kTestSecond;
     plan.ignores_asking = plan.ignores_force = true;
     return plan;
@@ -69,11 +69,12 @@ TEST(RunLease, OneThatLostItDoesNotWaitForWhatCannotEnd) {
   EXPECT_EQ(world.execute().error, ErrorCode::interrupted);
   EXPECT_LT(world.elapsed(), 10 * kTestSecond);
   EXPECT_THAT(world.backend.asked, Contains("force 2"));
-  EXPECT_THAT(world.reporter.lines, Contains(HasSubstr("The end of 3 tasks was not waited for")));
+  EXPECT_THAT(world.reporter.lines, Contains(HasSubstr("Stopped waiting for 3 running tasks.")));
 }
 
-/// At each turn of a run. A mark that is on its way then may arrive: the margin of leases is for that.
-TEST(RunLease, WheneverItIsLost) {
+/// Loses the run at each turn of its loop. A done mark that is on its way at that time may still arrive: leases have a
+/// margin for it.
+TEST(RunLease, LostAtAnyTurn) {
   for (int turn = 1;; ++turn) {
     RunWorld world(*fan_out_graph());
     std::vector<std::string> before;
@@ -100,7 +101,7 @@ TEST(RunLease, WheneverItIsLost) {
   }
 }
 
-TEST(RunLease, WhatIsInDoubtIsNotCommittedUntilItIsSure) {
+TEST(RunLease, NothingIsCommittedWhileInDoubt) {
   constexpr int kSure = 60;
   RunWorld world(*fan_out_graph());
   std::size_t committed = 0;
@@ -109,17 +110,17 @@ TEST(RunLease, WhatIsInDoubtIsNotCommittedUntilItIsSure) {
     committed += turn < kSure ? world.committed("start").size() : 0;
     if (turn != kSure) return;
     world.holds = true;
-    world.run->go_on();
+    world.run->resume_commits();
   };
   world.expect_done();
   EXPECT_GT(world.turns(), kSure);
   EXPECT_EQ(committed, 0U);
 }
 
-TEST(RunLease, CloningWaitsWhileItIsInDoubt) {
+TEST(RunLease, CloningWaitsWhileInDoubt) {
   RunWorld world(*linear_graph());
   world.backend.plan = [](const compute::Attempt& attempt) {
-    return attempt.step.step == "end" ? throws("boom") : ends_well();
+    return attempt.step.step == "end" ? throws("boom") : succeeds();
   };
   EXPECT_TRUE(world.execute().error);
   world.backend.plan = nullptr;
@@ -134,12 +135,12 @@ TEST(RunLease, CloningWaitsWhileItIsInDoubt) {
   EXPECT_EQ(world.committed("start", "23").size(), 1U);
 }
 
-/// By which `resume` finds the run to continue.
-TEST(RunLease, WhatTellsOthersOfTheRunWaitsWhileItIsInDoubt) {
+/// What `resume` uses to find the run to continue.
+TEST(RunLease, PublicationOfTheRunWaitsWhileInDoubt) {
   for (const bool is_lost : {false, true}) {
     RunWorld world(*linear_graph());
     world.backend.plan = [](const compute::Attempt& attempt) {
-      return attempt.step.step == "end" ? throws("boom") : ends_well();
+      return attempt.step.step == "end" ? throws("boom") : succeeds();
     };
     EXPECT_TRUE(world.execute().error);
     world.backend.plan = nullptr;

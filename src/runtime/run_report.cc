@@ -17,11 +17,11 @@ constexpr std::size_t kWide = 24;  // tasks
 RunReport::RunReport(const RunServices& services)
     : services_(services), progress_(services.graph.steps().size()), timers_(services.loop) {}
 
-void RunReport::say(ReportLine::Kind kind, std::string_view text) {
+void RunReport::print(ReportLine::Kind kind, std::string_view text) {
   services_.reporter.print({kind, services_.clock.wall_microseconds(), {}, {}, text});
 }
 
-void RunReport::say(const ScheduledTask& task, std::string_view text, ReportLine::Kind kind) {
+void RunReport::print(const ScheduledTask& task, std::string_view text, ReportLine::Kind kind) {
   const bool minor = kind == ReportLine::Kind::task && is_wide(task.work.step);
   services_.reporter.print({kind, services_.clock.wall_microseconds(), task.name, task.where, text, minor});
 }
@@ -36,7 +36,7 @@ bool RunReport::is_wide(int step) const { return progress_[static_cast<std::size
 void RunReport::begin() {
   repeat(kRefreshWithoutEvents, [this] { refresh(); });
   repeat(kReportEvery, [this] {
-    for (const std::string& line : progress_report(services_.graph, progress_)) say(ReportLine::Kind::run, line);
+    for (const std::string& line : progress_report(services_.graph, progress_)) print(ReportLine::Kind::run, line);
   });
 }
 
@@ -57,7 +57,7 @@ void RunReport::refresh() {
 void RunReport::end() { services_.reporter.show_status({}); }
 
 void RunReport::flush() {
-  services_.journal.flush();  // first: who has read that something began finds it there
+  services_.journal.flush();  // first: a reader of the line finds the event in the journal
   services_.reporter.flush();
 }
 

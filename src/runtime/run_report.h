@@ -1,4 +1,4 @@
-// What a run tells while it goes on: lines, the live view, and how many tasks of each step are how far.
+// The reports of a running run: lines, the live view, and the progress of each step.
 #pragma once
 
 #include <cstdint>
@@ -18,26 +18,26 @@ class RunReport {
  public:
   explicit RunReport(const RunServices& services);
 
-  /// About the run.
-  void say(ReportLine::Kind kind, std::string_view text);
-  /// About a task of it; whether it succeeds is left out of what a terminal shows of a step with many tasks.
-  void say(const ScheduledTask& task, std::string_view text, ReportLine::Kind kind = ReportLine::Kind::task);
-  /// What a task printed.
+  /// Prints a line about the run.
+  void print(ReportLine::Kind kind, std::string_view text);
+  /// Prints a line about one of its tasks. A terminal does not show the end of each task of a step with many tasks.
+  void print(const ScheduledTask& task, std::string_view text, ReportLine::Kind kind = ReportLine::Kind::task);
+  /// Prints a line of a task's output.
   void show_output(ScheduledTask& task, std::string_view text, std::int64_t time);
 
   StepProgress& progress(int step) { return progress_[static_cast<std::size_t>(step)]; }
   const std::vector<StepProgress>& progress() const { return progress_; }
-  /// A step with many tasks is watched by the live view, not line by line.
+  /// Whether the step has so many tasks that the live view stands for their lines.
   bool is_wide(int step) const;
 
-  /// From now on the live view is shown, and Metaflow's lines every five minutes, also while nothing happens.
+  /// Starts the live view, and Metaflow's lines every five minutes, which appear also while nothing happens.
   void begin();
-  /// The live view is brought up to date.
+  /// Redraws the live view.
   void refresh();
-  /// The live view is taken away.
+  /// Removes the live view.
   void end();
 
-  /// Writes out what was told since the last time, and what the journal has.
+  /// Writes the lines since the last flush, and the events of the journal.
   void flush();
 
  private:

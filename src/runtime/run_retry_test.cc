@@ -22,20 +22,20 @@ using testing::SizeIs;
 
 constexpr std::int64_t kTestMinute = 60 * kTestSecond;
 
-/// start, work with these decorators, end.
+/// The steps start, work with these decorators, end.
 TestGraph with(std::vector<detail::Decorator> decorators) {
   return {{"start", Transition::linear, {1}}, {"work", Transition::linear, {2}, false, std::move(decorators)}, {"end"}};
 }
 
-/// What becomes of the attempts of `work`, one after the other; the last counts for those beyond.
+/// The ends of the attempts of `work`, in order; the last one is used for all further attempts.
 std::function<AttemptPlan(const compute::Attempt&)> work_ends(std::vector<AttemptPlan> plans) {
   return [plans = std::move(plans)](const compute::Attempt& attempt) {
-    if (attempt.step.step != "work") return ends_well();
+    if (attempt.step.step != "work") return succeeds();
     return plans[std::min(plans.size() - 1, static_cast<std::size_t>(attempt.step.retry_count))];
   };
 }
 
-TEST(RunRetry, AKillForLackOfMemoryIsToldBesideWhatWasThrown) {
+TEST(RunRetry, OomKillIsReportedWithTheException) {
   const TestGraph graph = with({});
   RunWorld world(*graph);
   AttemptPlan plan = throws("boom");
@@ -48,10 +48,10 @@ TEST(RunRetry, AKillForLackOfMemoryIsToldBesideWhatWasThrown) {
   EXPECT_EQ(world.history("17").attempts.back().cause, "boom. " + words);
 }
 
-TEST(RunRetry, ATaskIsTriedAgainAfterAPause) {
+TEST(RunRetry, RetriesAfterADelay) {
   const TestGraph graph = with({make_decorator(retry{.times = 2, .minutes_between_retries = 3})});
   RunWorld world(*graph);
-  world.backend.plan = work_ends({throws("boom"), dies("Task was killed by SIGKILL."), ends_well()});
+  world.backend.plan = work_ends({throws("boom"), dies("Task was killed by SIGKILL."), succeeds()});
   world.expect_done();
   EXPECT_EQ(world.elapsed(), 5 * kTestSecond + 2 * 3 * kTestMinute);
   EXPECT_THAT(world.backend.asked, ElementsAre("submit start/1/0", "submit work/2/0", "submit work/2/1",
@@ -59,9 +59,9 @@ TEST(RunRetry, ATaskIsTriedAgainAfterAPause) {
   EXPECT_THAT(world.reporter.lines, AllOf(Contains("[17/work/2] Task failed."),
                                           Contains("[17/work/2] Sleeping 3 minutes before the next retry"),
                                           Contains("[17/work/2] Task is starting (retry).")));
-  EXPECT_EQ(world.log("work/2/0"), "Task failed.\n") << "what it threw, it has printed itself";
+  EXPECT_EQ(world.log("work/2/0"), "Task failed.\n") << "the task has printed its exception itself";
   EXPECT_EQ(world.log("work/2/1"), "Task was killed by SIGKILL.\nTask failed.\n");
-  EXPECT_TRUE(world.direct.is_done({"17", "work", "2"}, 0)) << "what it had set when it threw can be seen";
+  EXPECT_TRUE(world.direct.is_done({"17", "work", "2"}, 0)) << "the values it had set are visible";
   EXPECT_FALSE(world.direct.is_done({"17", "work", "2"}, 1));
   const store::RunHistory history = world.history();
   ASSERT_THAT(history.attempts, SizeIs(5));
@@ -71,10 +71,10 @@ TEST(RunRetry, ATaskIsTriedAgainAfterAPause) {
   EXPECT_EQ(history.attempts[3].how, store::AttemptEnd::done);
   EXPECT_THAT(world.metadata.lines,
               AllOf(Contains("17/work/2 attempt 0 artifacts"), Not(Contains("17/work/2 attempt 1 artifacts")),
-                    Contains("17/work/2 attempt 1 ends badly"), Contains("17/work/2 attempt 2 begins")));
+                    Contains("17/work/2 attempt 1 failed"), Contains("17/work/2 attempt 2 begins")));
 }
 
-TEST(RunRetry, WithoutAPauseItIsTriedAgainAtOnceAndBeforeWhatElseWaits) {
+TEST(RunRetry, RetryWithoutDelayRunsBeforeOtherWaitingTasks) {
   static const TestGraph graph{
       {"start", Transition::foreach, {1}},
       {"work", Transition::linear, {2}, false, {make_decorator(retry{.times = 1, .minutes_between_retries = 0})}},
@@ -83,7 +83,7 @@ TEST(RunRetry, WithoutAPauseItIsTriedAgainAtOnceAndBeforeWhatElseWaits) {
   RunWorld world(*graph);
   world.options.max_workers = 1;
   world.backend.plan = [](const compute::Attempt& attempt) {
-    return attempt.step.step == "work" && attempt.step.retry_count == 0 ? throws("boom") : ends_well();
+    return attempt.step.step == "work" && attempt.step.retry_count == 0 ? throws("boom") : succeeds();
   };
   world.expect_done();
   EXPECT_THAT(std::vector(world.backend.asked.begin(), world.backend.asked.begin() + 4),
@@ -91,7 +91,7 @@ TEST(RunRetry, WithoutAPauseItIsTriedAgainAtOnceAndBeforeWhatElseWaits) {
   EXPECT_EQ(world.elapsed(), 9 * kTestSecond);
 }
 
-TEST(RunRetry, OtherTasksRunDuringThePause) {
+TEST(RunRetry, OtherTasksRunDuringTheDelay) {
   static const TestGraph graph{
       {"start", Transition::foreach, {1}},
       {"work", Transition::linear, {2}, false, {make_decorator(retry{.times = 1, .minutes_between_retries = 1})}},
@@ -101,13 +101,13 @@ TEST(RunRetry, OtherTasksRunDuringThePause) {
   world.options.max_workers = 1;
   world.items["start"] = 20;
   world.backend.plan = [](const compute::Attempt& attempt) {
-    return attempt.step.task == "2" && attempt.step.retry_count == 0 ? throws("boom") : ends_well();
+    return attempt.step.task == "2" && attempt.step.retry_count == 0 ? throws("boom") : succeeds();
   };
   world.expect_done();
   EXPECT_EQ(world.elapsed(), 2 * kTestSecond + kTestMinute + 3 * kTestSecond);
 }
 
-TEST(RunRetry, WhenTheRetriesAreExhaustedTheRunFails) {
+TEST(RunRetry, RunFailsWhenRetriesAreExhausted) {
   const TestGraph graph = with({make_decorator(retry{.times = 1, .minutes_between_retries = 0})});
   RunWorld world(*graph);
   world.backend.plan = work_ends({throws("boom")});
@@ -115,11 +115,11 @@ TEST(RunRetry, WhenTheRetriesAreExhaustedTheRunFails) {
   EXPECT_EQ(result.error, ErrorCode::step_failure);
   EXPECT_EQ(result.what, "Step work (task-id 2) failed.");
   EXPECT_THAT(world.backend.submitted, SizeIs(3));
-  EXPECT_THAT(world.reporter.lines, AllOf(Contains("[17/work/2] To execute it again, by itself: ./f debug 17/work/2"),
+  EXPECT_THAT(world.reporter.lines, AllOf(Contains("[17/work/2] To rerun only this task: ./f debug 17/work/2"),
                                           Contains("Workflow failed.")));
 }
 
-TEST(RunRetry, AHopelessAttemptIsNotRepeated) {
+TEST(RunRetry, HopelessAttemptIsNotRetried) {
   const TestGraph graph = with({make_decorator(retry{.times = 3, .minutes_between_retries = 0})});
   RunWorld world(*graph);
   AttemptPlan hopeless = dies("The image does not exist.");
@@ -131,13 +131,13 @@ TEST(RunRetry, AHopelessAttemptIsNotRepeated) {
   EXPECT_THAT(world.reporter.lines, Contains("[17/work/2] The image does not exist."));
 }
 
-TEST(RunRetry, CatchIsGivenWhatTheLastAttemptFailedOf) {
+TEST(RunRetry, CatchGetsTheLastFailure) {
   const TestGraph graph = with({make_decorator(retry{.times = 1, .minutes_between_retries = 5}),
                                 make_decorator(timeout{.seconds = 9}), make_decorator(catch_{})});
   RunWorld world(*graph);
-  world.backend.plan = work_ends({throws("boom"), dies("Task was killed by SIGSEGV."), ends_well()});
+  world.backend.plan = work_ends({throws("boom"), dies("Task was killed by SIGSEGV."), succeeds()});
   world.expect_done();
-  EXPECT_EQ(world.elapsed(), 5 * kTestSecond + 5 * kTestMinute) << "catch comes at once";
+  EXPECT_EQ(world.elapsed(), 5 * kTestSecond + 5 * kTestMinute) << "the fallback starts without delay";
   const compute::Attempt& second = world.backend.attempt("work/2/1");
   EXPECT_EQ(second.step.failure, "");
   EXPECT_EQ(second.time_limit, 9 * kTestSecond);
@@ -150,10 +150,10 @@ TEST(RunRetry, CatchIsGivenWhatTheLastAttemptFailedOf) {
   EXPECT_TRUE(world.history().attempts[3].fallback);
 }
 
-TEST(RunRetry, CatchIsNoProcessThatCannotDie) {
+TEST(RunRetry, FallbackThatDiesIsRepeated) {
   const TestGraph graph = with({make_decorator(catch_{})});
   RunWorld world(*graph);
-  world.backend.plan = work_ends({dies("bad luck"), dies("bad luck"), ends_well()});
+  world.backend.plan = work_ends({dies("bad luck"), dies("bad luck"), succeeds()});
   world.expect_done();
   RunWorld unlucky(*graph);
   unlucky.backend.plan = work_ends({dies("bad luck")});
@@ -161,7 +161,7 @@ TEST(RunRetry, CatchIsNoProcessThatCannotDie) {
   EXPECT_THAT(unlucky.backend.submitted, SizeIs(1 + 1 + 3));
 }
 
-TEST(RunRetry, TimeoutsAreToldInTheirWords) {
+TEST(RunRetry, TimeoutMessages) {
   struct Case {
     bool told;
     bool killed_late;
@@ -172,7 +172,7 @@ TEST(RunRetry, TimeoutsAreToldInTheirWords) {
        {Case{true, false, "Step work timed out after 0 hours, 0 minutes, 30 seconds", false},
         Case{false, false, "Step work timed out after 0 hours, 0 minutes, 30 seconds", true},
         Case{false, true,
-             "Step work timed out after 0 hours, 0 minutes, 30 seconds, and was killed since it did not end by itself",
+             "Step work timed out after 0 hours, 0 minutes, 30 seconds, and was killed because it did not exit in time",
              true}}) {
     const TestGraph graph = with({make_decorator(timeout{.seconds = 30}), make_decorator(catch_{})});
     RunWorld world(*graph);
@@ -180,7 +180,7 @@ TEST(RunRetry, TimeoutsAreToldInTheirWords) {
     late.verdict.timed_out = true;
     late.verdict.told = c.told;
     late.verdict.killed_late = c.killed_late;
-    world.backend.plan = work_ends({late, ends_well()});
+    world.backend.plan = work_ends({late, succeeds()});
     world.expect_done();
     EXPECT_EQ(world.backend.attempt("work/2/1").step.failure_type, CaughtException::kTimedOut);
     EXPECT_EQ(world.backend.attempt("work/2/1").step.failure, c.cause);
@@ -190,21 +190,22 @@ TEST(RunRetry, TimeoutsAreToldInTheirWords) {
   }
 }
 
-TEST(RunRetry, WhatDiedAfterItsStepHadFinishedIsNotDone) {
+TEST(RunRetry, AttemptThatDiesAfterItsStepHasFailed) {
   RunWorld world(*linear_graph());
-  AttemptPlan late = ends_well();
+  AttemptPlan late = succeeds();
   late.verdict.exited = late.verdict.exited_well = false;
   late.verdict.cause = "Task was killed by SIGSEGV.";
   world.backend.plan = work_ends({late});
   EXPECT_EQ(world.execute().error, ErrorCode::step_failure);
-  EXPECT_THAT(world.reporter.lines, Contains(HasSubstr("Task was killed by SIGSEGV. Its step had finished: it died in "
-                                                       "exit(), perhaps in a static destructor.")));
+  EXPECT_THAT(world.reporter.lines,
+              Contains(HasSubstr("Task was killed by SIGSEGV. The step had finished; the process died in "
+                                 "exit(), perhaps in a static destructor.")));
   EXPECT_THAT(world.committed("work"), IsEmpty());
 }
 
-TEST(RunRetry, WhatEndedWellAndLeftNothingIsNotDone) {
+TEST(RunRetry, AttemptThatExitsWithZeroAndNoResultHasFailed) {
   RunWorld world(*linear_graph());
-  AttemptPlan nothing = ends_well();
+  AttemptPlan nothing = succeeds();
   nothing.left.reset();
   nothing.verdict.cause = "Task ended with exit status 0 before its step was finished. Did it call exit()?";
   nothing.output = "bye\n";
@@ -213,7 +214,7 @@ TEST(RunRetry, WhatEndedWellAndLeftNothingIsNotDone) {
   EXPECT_EQ(world.log("work/2/0"), "bye\n" + nothing.verdict.cause + "\nTask failed.\n");
 }
 
-TEST(RunRetry, AnAttemptThatCouldNotBeStartedHasFailed) {
+TEST(RunRetry, AttemptThatCannotStartHasFailed) {
   RunWorld world(*linear_graph());
   AttemptPlan unstarted = dies("No such file.");
   unstarted.starts = false;
@@ -222,21 +223,19 @@ TEST(RunRetry, AnAttemptThatCouldNotBeStartedHasFailed) {
   EXPECT_THAT(world.reporter.lines, Contains("[17/work/2] No such file."));
 }
 
-TEST(RunRetry, AttemptsThatWereLostWithTheirMachineDoNotCount) {
+TEST(RunRetry, LostAttemptsAreNotCountedAsRetries) {
   const TestGraph graph = with({make_decorator(retry{.times = 1, .minutes_between_retries = 2})});
   RunWorld world(*graph);
-  world.backend.plan = work_ends({is_lost(2), throws("boom"), is_lost(2), ends_well()});
+  world.backend.plan = work_ends({is_lost(2), throws("boom"), is_lost(2), succeeds()});
   world.expect_done();
-  EXPECT_EQ(world.elapsed(), 6 * kTestSecond + 2 * kTestMinute) << "a pause for the one that counts";
-  EXPECT_THAT(
-      world.reporter.lines,
-      AllOf(Contains("[17/work/2] It was lost with its machine: it is executed again, which is no retry (1 of 2)."),
-            Contains("[17/work/2] It was lost with its machine: it is executed again, which is no retry (2 of 2).")));
+  EXPECT_EQ(world.elapsed(), 6 * kTestSecond + 2 * kTestMinute) << "a delay for the one that counts";
+  EXPECT_THAT(world.reporter.lines, AllOf(Contains("[17/work/2] Rerunning (not counted as a retry, 1 of 2)."),
+                                          Contains("[17/work/2] Rerunning (not counted as a retry, 2 of 2).")));
   EXPECT_EQ(world.backend.attempt("work/2/0").step.max_user_code_retries, 1);
   EXPECT_EQ(world.backend.attempt("work/2/3").step.max_user_code_retries, 3);
 }
 
-TEST(RunRetry, NotForEverAreTheyLost) {
+TEST(RunRetry, RerunsOfLostAttemptsAreLimited) {
   RunWorld world(*linear_graph());
   world.backend.plan = work_ends({is_lost(2)});
   EXPECT_EQ(world.execute().error, ErrorCode::step_failure);
@@ -248,7 +247,7 @@ TEST(RunRetry, NotForEverAreTheyLost) {
   EXPECT_THAT(many.backend.submitted, SizeIs(1 + 6));
 }
 
-TEST(RunRetry, WhatMustNotBeRepeatedIsNotRepeatedWhenItIsLost) {
+TEST(RunRetry, LostAttemptIsNotRerunWithoutRetries) {
   const TestGraph graph = with({make_decorator(retry{.times = 0})});
   RunWorld world(*graph);
   world.backend.plan = work_ends({is_lost(2)});
@@ -256,12 +255,12 @@ TEST(RunRetry, WhatMustNotBeRepeatedIsNotRepeatedWhenItIsLost) {
   EXPECT_THAT(world.backend.submitted, SizeIs(2));
 }
 
-TEST(RunRetry, WhatASupervisorElsewhereHasDoneIsNotDoneAgain) {
+TEST(RunRetry, WorkOfTheSupervisorIsNotRepeated) {
   RunWorld world(*linear_graph());
   world.remote = {"work"};
   AttemptPlan threw = throws("boom");
   threw.verdict.committed = threw.verdict.log_stored = threw.verdict.data_read = true;
-  AttemptPlan well = ends_well();
+  AttemptPlan well = succeeds();
   well.verdict.committed = well.verdict.log_stored = well.verdict.data_read = true;
   well.output = "shown, and stored there\n";
   const TestGraph graph = with({make_decorator(retry{.times = 1, .minutes_between_retries = 0})});
@@ -271,17 +270,17 @@ TEST(RunRetry, WhatASupervisorElsewhereHasDoneIsNotDoneAgain) {
   remote.expect_done();
   EXPECT_THAT(remote.reporter.lines, Contains("[17/work/2] shown, and stored there"));
   EXPECT_EQ(remote.log("work/2/1"), "");
-  EXPECT_EQ(remote.log("work/2/0"), "Task failed.\n") << "what the scheduler notes, besides the log there";
+  EXPECT_EQ(remote.log("work/2/0"), "Task failed.\n") << "the scheduler's lines, in addition to the supervisor's log";
   for (const char* name : {"0.DONE.lock", "1.DONE.lock", "0.attempt.json", "1.attempt.json", "1.runtime_stdout.log"})
     EXPECT_EQ(remote.storage.puts[std::string("F/17/work/2/") + name], 0) << name;
 }
 
-TEST(RunRetry, AnAttemptElsewhereThatNobodyMarkedAsBegunIsMarkedWhenItHasEnded) {
+TEST(RunRetry, RemoteAttemptWithoutBeginMarkIsMarkedAtItsEnd) {
   const TestGraph graph = with({make_decorator(retry{.times = 1, .minutes_between_retries = 0})});
   RunWorld world(*graph);
   world.remote = {"work"};
   AttemptPlan gone = dies("The pod vanished.");
-  AttemptPlan well = ends_well();
+  AttemptPlan well = succeeds();
   well.verdict.committed = well.verdict.log_stored = true;
   world.backend.plan = work_ends({gone, well});
   world.expect_done();
@@ -289,7 +288,7 @@ TEST(RunRetry, AnAttemptElsewhereThatNobodyMarkedAsBegunIsMarkedWhenItHasEnded) 
   EXPECT_EQ(world.storage.puts["F/17/work/2/1.attempt.json"], 0);
 }
 
-TEST(RunRetry, NoticesOfAFewTasksAreTheirsAndOfManyTheSteps) {
+TEST(RunRetry, NoticesOfManyTasksAreMergedPerStep) {
   RunWorld world(*fan_out_graph());
   world.items["start"] = 5;
   world.backend.plan = [&](const compute::Attempt& attempt) {
@@ -302,7 +301,7 @@ TEST(RunRetry, NoticesOfAFewTasksAreTheirsAndOfManyTheSteps) {
         world.run->on_notice(all, "Job is queued.", true);
       };
     }
-    return ends_well();
+    return succeeds();
   };
   world.expect_done();
   EXPECT_EQ(world.reporter.count("] Pod is pending."), 2U);
@@ -310,7 +309,7 @@ TEST(RunRetry, NoticesOfAFewTasksAreTheirsAndOfManyTheSteps) {
   EXPECT_EQ(world.reporter.count("] Job is queued."), 5U);
 }
 
-TEST(Outcome, WhatHasTimedOutIsKeptIfItWasSaved) {
+TEST(Outcome, TimedOutAttemptKeepsItsSavedValues) {
   compute::Verdict killed;
   store::TaskData left;
   left.ok = false;
@@ -318,7 +317,7 @@ TEST(Outcome, WhatHasTimedOutIsKeptIfItWasSaved) {
   killed.timed_out = true;
   EXPECT_EQ(outcome_of(killed, &left), Outcome::threw);
   EXPECT_EQ(outcome_of(killed, nullptr), Outcome::died);
-  left.ok = true;  // it had finished, and its time was up in a static destructor
+  left.ok = true;  // it had finished, and timed out in a static destructor
   EXPECT_EQ(outcome_of(killed, &left), Outcome::died);
 }
 

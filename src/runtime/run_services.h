@@ -1,4 +1,4 @@
-// What a run is told to do, and what it needs from outside: the same for all of its parts.
+// The options of a run, and the services it needs: shared by all of its parts.
 #pragma once
 
 #include <cstdint>
@@ -25,12 +25,12 @@ struct RunOptions {
   std::string branch;             // of the flow's project; empty: it has none
   std::vector<std::string> with;  // --with, for the tasks: without secrets
   std::string origin_run;         // of resume
-  bool origin_is_known = true;    // to the provider of the metadata: clones may refer to it
-  std::string program;            // how the user called it, for what is told to try
+  bool origin_is_known = true;    // to the metadata provider: clones may refer to it
+  std::string program;            // the command with which the user started it, for hints
   std::string local_root;         // the .metaflow directory of this machine
 };
 
-/// What a run needs from outside. Everything outlives the run.
+/// The services of a run. All of them outlive it.
 struct RunServices {
   const graph::Graph& graph;
   store::FlowStore& store;
@@ -40,10 +40,10 @@ struct RunServices {
   base::EventLoop& loop;
   base::Clock& clock;
   Reporter& reporter;
-  /// Begins to write to the disk what the file system of this machine's files still has in memory, and calls back when
-  /// that is done: from the loop, or at once.
+  /// Starts to write the file system's cache of this machine's files to the disk, and calls `done` when that has
+  /// finished: from the loop, or before it returns.
   std::function<void(std::function<void()> done)> sync_disk;
-  /// Whether this scheduler holds the run, now: nothing is committed otherwise.
+  /// Whether this scheduler holds the run now. Nothing is committed otherwise.
   std::function<bool()> holds = [] { return true; };
 };
 

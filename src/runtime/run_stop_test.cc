@@ -20,7 +20,7 @@ using testing::IsEmpty;
 using testing::Not;
 using testing::SizeIs;
 
-/// Calls once, at the first turn of the loop at which something is so.
+/// Calls `what` once, at the first turn of the loop at which `when` is true.
 std::function<void(int)> once(std::function<bool()> when, std::function<void()> what) {
   return [when = std::move(when), what = std::move(what), done = false](int) mutable {
     if (done || !when()) return;
@@ -29,7 +29,7 @@ std::function<void(int)> once(std::function<bool()> when, std::function<void()> 
   };
 }
 
-/// start, three times work (with retries), join, end.
+/// The steps start, three tasks of work (with retries), join, end.
 const TestGraph& retried() {
   static const TestGraph graph{
       {"start", Transition::foreach, {1}},
@@ -39,9 +39,9 @@ const TestGraph& retried() {
   return graph;
 }
 
-/// Of the tasks of `work`, the second fails at first, one takes long.
+/// Of the tasks of `work`, the second fails at first, and one takes long.
 AttemptPlan eventful(const compute::Attempt& attempt) {
-  AttemptPlan plan = ends_well();
+  AttemptPlan plan = succeeds();
   if (attempt.step.step != "work") return plan;
   if (attempt.step.split_index == 1U && attempt.step.retry_count == 0) plan = throws("boom");
   plan.takes += static_cast<std::int64_t>(*attempt.step.split_index) * 1'500'000;
@@ -50,13 +50,13 @@ AttemptPlan eventful(const compute::Attempt& attempt) {
   return plan;
 }
 
-TEST(RunStop, AFailureStopsWhatRunsAndStartsNothing) {
+TEST(RunStop, FailureStopsRunningTasks) {
   RunWorld world(*fan_out_graph());
   world.items["start"] = 6;
   world.options.max_workers = 3;
   world.backend.plan = [](const compute::Attempt& attempt) {
     if (attempt.step.task == "2") return throws("boom");
-    AttemptPlan plan = ends_well();
+    AttemptPlan plan = succeeds();
     if (attempt.step.task != "1") plan.takes = 100 * kTestSecond;
     return plan;
   };
@@ -66,35 +66,35 @@ TEST(RunStop, AFailureStopsWhatRunsAndStartsNothing) {
                                                "submit work/4/0", "ask 3", "ask 4", "end"));
   EXPECT_THAT(world.reporter.lines,
               AllOf(Contains("Terminating 2 active tasks..."), Contains("[17/work/3] [KILLED BY ORCHESTRATOR]"),
-                    Contains("2 running tasks were stopped because of it."), Contains("Flushing logs...")));
-  EXPECT_EQ(world.reporter.count("Task failed."), 1U) << "what was stopped has not failed";
+                    Contains("2 running tasks were stopped because of the failure."), Contains("Flushing logs...")));
+  EXPECT_EQ(world.reporter.count("Task failed."), 1U) << "a stopped task is not reported as failed";
   EXPECT_EQ(world.log("work/3/0"), "[KILLED BY ORCHESTRATOR]\n");
   EXPECT_EQ(world.history().attempts[2].how, store::AttemptEnd::stopped);
   EXPECT_EQ(world.history().why, result.what);
 }
 
-TEST(RunStop, WhatEndsWellAllTheSameIsCommitted) {
+TEST(RunStop, StoppedTaskThatSucceedsIsCommitted) {
   RunWorld world(*fan_out_graph());
   world.backend.plan = [](const compute::Attempt& attempt) {
     if (attempt.step.task == "2") return throws("boom");
-    AttemptPlan plan = ends_well();
+    AttemptPlan plan = succeeds();
     plan.ignores_asking = attempt.step.task == "3";
     if (attempt.step.step == "work") plan.takes = 3 * kTestSecond;
     return plan;
   };
   EXPECT_EQ(world.execute().error, ErrorCode::step_failure);
   EXPECT_THAT(world.committed("work"), ElementsAre("3"));
-  EXPECT_THAT(world.reporter.lines, Contains("1 running task was stopped because of it."));
+  EXPECT_THAT(world.reporter.lines, Contains("1 running task was stopped because of the failure."));
 }
 
-TEST(RunStop, AFailureWhileOthersAreBeingCommitted) {
+TEST(RunStop, FailureWhileOtherTasksAreBeingCommitted) {
   RunWorld world(*fan_out_graph());
   world.on_background = [](store::ScriptedBackground& background) {
     background.takes = [] { return 7 * kTestSecond; };
   };
   world.backend.plan = [](const compute::Attempt& attempt) {
     if (attempt.step.task == "4") return throws("boom");
-    AttemptPlan plan = ends_well();
+    AttemptPlan plan = succeeds();
     if (attempt.step.task == "3") plan.takes = 30 * kTestSecond;
     if (attempt.step.task == "2") plan.takes = 2 * kTestSecond;
     return plan;
@@ -103,19 +103,19 @@ TEST(RunStop, AFailureWhileOthersAreBeingCommitted) {
   EXPECT_THAT(world.committed("work"), ElementsAre("2"));
 }
 
-TEST(RunStop, TheFirstFailureIsTheOneThatIsTold) {
+TEST(RunStop, OnlyTheFirstFailureIsReported) {
   RunWorld world(*fan_out_graph());
   world.backend.plan = [](const compute::Attempt& attempt) {
-    return attempt.step.step == "work" ? throws("boom") : ends_well();
+    return attempt.step.step == "work" ? throws("boom") : succeeds();
   };
   EXPECT_EQ(world.execute().what, "Step work (task-id 2) failed.");
   EXPECT_EQ(world.reporter.count("Workflow failed."), 1U);
 }
 
-TEST(RunStop, ATaskDoesNotPauseForARunThatFailed) {
+TEST(RunStop, NoRetryDelayAfterTheRunHasFailed) {
   RunWorld world(*retried());
   world.backend.plan = [](const compute::Attempt& attempt) {
-    AttemptPlan plan = attempt.step.step == "work" ? throws("boom") : ends_well();
+    AttemptPlan plan = attempt.step.step == "work" ? throws("boom") : succeeds();
     if (attempt.step.task == "3") plan.verdict.hopeless = true;
     return plan;
   };
@@ -126,7 +126,7 @@ TEST(RunStop, ATaskDoesNotPauseForARunThatFailed) {
 TEST(RunStop, TasksThatDoNotStopAreKilledAfterFiveSeconds) {
   RunWorld world(*linear_graph());
   world.backend.plan = [](const compute::Attempt&) {
-    AttemptPlan plan = ends_well();
+    AttemptPlan plan = succeeds();
     plan.takes = 100 * kTestSecond;
     plan.ignores_asking = true;
     return plan;
@@ -143,10 +143,10 @@ TEST(RunStop, TasksThatDoNotStopAreKilledAfterFiveSeconds) {
   EXPECT_EQ(world.history().how, store::RunEnd::interrupted);
 }
 
-TEST(RunStop, TheSecondTimeTasksAreKilledAtOnce) {
+TEST(RunStop, SecondInterruptKillsTasksAtOnce) {
   RunWorld world(*linear_graph());
   world.backend.plan = [](const compute::Attempt&) {
-    AttemptPlan plan = ends_well();
+    AttemptPlan plan = succeeds();
     plan.takes = 100 * kTestSecond;
     plan.ignores_asking = true;
     return plan;
@@ -159,7 +159,7 @@ TEST(RunStop, TheSecondTimeTasksAreKilledAtOnce) {
   EXPECT_LT(world.elapsed(), 5 * kTestSecond);
 }
 
-TEST(RunStop, BeforeAnythingWasStarted) {
+TEST(RunStop, InterruptBeforeTheFirstTask) {
   RunWorld world(*linear_graph());
   world.on_background = [&](store::ScriptedBackground&) {
     world.metadata.is_ready = [](const std::string&) { return false; };
@@ -171,8 +171,8 @@ TEST(RunStop, BeforeAnythingWasStarted) {
   EXPECT_THAT(world.backend.asked, ElementsAre("end"));
 }
 
-/// Interrupts a run at each turn of its loop, one after the other, and `again` turns later once more if that is more
-/// than 0. What was done then is not done again by resume, and all else is.
+/// Interrupts a run at each turn of its loop, one after the other; if `again` is greater than 0, also `again` turns
+/// later. `resume` must execute exactly the tasks that were not committed.
 void interrupt_everywhere(int again, const std::function<void(RunWorld&)>& prepare) {
   for (int turn = 1;; ++turn) {
     RunWorld world(*retried());
@@ -201,11 +201,11 @@ void interrupt_everywhere(int again, const std::function<void(RunWorld&)>& prepa
   }
 }
 
-TEST(RunStop, AtAnyMomentOfARun) {
+TEST(RunStop, InterruptAtAnyTurn) {
   interrupt_everywhere(0, [](RunWorld& world) { world.backend.plan = eventful; });
 }
 
-TEST(RunStop, AtAnyMomentOfARunOverASlowStore) {
+TEST(RunStop, InterruptAtAnyTurnOverASlowStore) {
   interrupt_everywhere(0, [](RunWorld& world) {
     world.backend.plan = eventful;
     world.on_background = [](store::ScriptedBackground& background) {
@@ -214,7 +214,7 @@ TEST(RunStop, AtAnyMomentOfARunOverASlowStore) {
   });
 }
 
-TEST(RunStop, TwiceAtAnyMoment) {
+TEST(RunStop, SecondInterruptAtAnyTurn) {
   for (const int again : {1, 2, 5}) {
     interrupt_everywhere(again, [](RunWorld& world) {
       world.backend.plan = eventful;
@@ -225,7 +225,7 @@ TEST(RunStop, TwiceAtAnyMoment) {
   }
 }
 
-TEST(RunStop, DuringThePauseBeforeARetry) {
+TEST(RunStop, InterruptDuringTheRetryDelay) {
   RunWorld world(*retried());
   world.backend.plan = eventful;
   world.on_turn = once([&] { return world.elapsed() > 15 * kTestSecond; }, [&] { world.run->interrupt("Stop."); });
@@ -235,7 +235,7 @@ TEST(RunStop, DuringThePauseBeforeARetry) {
   EXPECT_THAT(world.reporter.lines, Contains("Terminating 0 active tasks..."));
 }
 
-/// Whether a run among parts none of which answers any more is over within a second of the second word.
+/// Expects that a run none of whose parts answers any more ends within a second of the second interrupt.
 void expect_over_within_a_second(RunWorld& world, std::int64_t from) {
   std::int64_t asked = 0;
   world.on_turn = [&](int) {
@@ -250,12 +250,12 @@ void expect_over_within_a_second(RunWorld& world, std::int64_t from) {
   EXPECT_EQ(world.backend.asked.back(), "end at once");
 }
 
-TEST(RunStop, TheSecondTimeNothingIsWaitedFor) {
+TEST(RunStop, SecondInterruptEndsAllWaits) {
   RunWorld world(*fan_out_graph());
   world.backend.plan = [](const compute::Attempt& attempt) {
-    AttemptPlan plan = ends_well();
+    AttemptPlan plan = succeeds();
     if (attempt.step.task == "3") plan.takes = 100 * kTestSecond;
-    plan.ignores_asking = plan.ignores_force = true;  // of another machine, say
+    plan.ignores_asking = plan.ignores_force = true;  // for example on another machine
     return plan;
   };
   world.on_background = [&](store::ScriptedBackground& background) {
@@ -265,15 +265,15 @@ TEST(RunStop, TheSecondTimeNothingIsWaitedFor) {
   world.sync_disk = [](const std::function<void()>&) {};
   expect_over_within_a_second(world, 2 * kTestSecond);
   EXPECT_THAT(world.reporter.lines,
-              AllOf(Contains("The store has not taken 2 tasks that had ended: resume executes them again."),
-                    Contains("The end of 1 task was not waited for: resume looks what became of it.")));
+              AllOf(Contains("2 finished tasks could not be committed. `resume` will rerun them."),
+                    Contains("Stopped waiting for 1 running task. `resume` will check its state.")));
 }
 
-TEST(RunStop, ADiskThatHangsIsNotWaitedForByTheLoop) {
+TEST(RunStop, LoopDoesNotWaitForAHangingDisk) {
   RunWorld world(*fan_out_graph());
   world.options.max_workers = 1;
   world.backend.plan = [](const compute::Attempt&) {
-    AttemptPlan plan = ends_well();
+    AttemptPlan plan = succeeds();
     plan.takes = 40 * kTestSecond;
     return plan;
   };
@@ -283,17 +283,17 @@ TEST(RunStop, ADiskThatHangsIsNotWaitedForByTheLoop) {
     if (++syncs == 1) {
       hanging = std::move(done);
     } else {
-      EXPECT_EQ(world.committed("end").size(), 1U) << "another is begun while one hangs";
+      EXPECT_EQ(world.committed("end").size(), 1U) << "a second sync was started while one hangs";
       done();
     }
   };
   world.expect_done();
   EXPECT_EQ(syncs, 2);
   EXPECT_EQ(world.elapsed(), 240 * kTestSecond);
-  hanging();  // the run is gone
+  hanging();  // the run no longer exists
 }
 
-TEST(RunStop, ADiskThatHangsAtTheEndIsWaitedForUntilTheUserSaysSo) {
+TEST(RunStop, HangingDiskAtTheEndIsWaitedForUntilInterrupted) {
   RunWorld world(*linear_graph());
   bool at_end = false;
   world.sync_disk = [&](const std::function<void()>&) { at_end = true; };
@@ -307,7 +307,7 @@ TEST(RunStop, ADiskThatHangsAtTheEndIsWaitedForUntilTheUserSaysSo) {
 
 class RunStopLost : public testing::Test {
  protected:
-  /// The store does not answer any more for paths that end so.
+  /// Makes the store stop answering for paths with this end.
   void lose(RunWorld& world, const std::string& end) {
     world.on_background = [end](store::ScriptedBackground& background) {
       background.holds = [end](const std::string& path) { return path.ends_with(end); };
@@ -315,32 +315,30 @@ class RunStopLost : public testing::Test {
   }
 };
 
-TEST_F(RunStopLost, WhatTheStoreDoesNotTakeIsNotWaitedForTwice) {
+TEST_F(RunStopLost, SecondInterruptDoesNotWaitForTheStore) {
   RunWorld world(*linear_graph());
   lose(world, "DONE.lock");
   world.on_turn = [&](int) {
     if (world.elapsed() > 9 * kTestSecond) world.run->interrupt("Stop.");
   };
   EXPECT_EQ(world.execute().error, ErrorCode::interrupted);
-  EXPECT_THAT(world.reporter.lines,
-              Contains("The store has not taken 1 task that had ended: resume executes it again."));
+  EXPECT_THAT(world.reporter.lines, Contains("1 finished task could not be committed. `resume` will rerun it."));
 }
 
-TEST_F(RunStopLost, NorWhenSeveralTasksHadEnded) {
+TEST_F(RunStopLost, SecondInterruptDoesNotWaitForSeveralCommits) {
   RunWorld world(*fan_out_graph());
   world.on_turn = [&](int) {
     if (world.elapsed() >= kTestSecond) world.background->holds = [](const std::string&) { return true; };
     if (world.elapsed() > 9 * kTestSecond) world.run->interrupt("Stop.");
   };
   EXPECT_EQ(world.execute().error, ErrorCode::interrupted);
-  EXPECT_THAT(world.reporter.lines,
-              Contains("The store has not taken 3 tasks that had ended: resume executes them again."));
+  EXPECT_THAT(world.reporter.lines, Contains("3 finished tasks could not be committed. `resume` will rerun them."));
 }
 
-TEST_F(RunStopLost, WhenItIsLostWhileTasksRunAnEndIsCloseAfterTheSecondTime) {
+TEST_F(RunStopLost, SecondInterruptEndsTheRunWhenTheStoreIsLostWhileTasksRun) {
   RunWorld world(*fan_out_graph());
   world.backend.plan = [](const compute::Attempt& attempt) {
-    AttemptPlan plan = ends_well();
+    AttemptPlan plan = succeeds();
     if (attempt.step.step == "work") plan.takes = 1000 * kTestSecond;
     plan.stops_after = 3 * kTestSecond;
     return plan;
@@ -351,11 +349,10 @@ TEST_F(RunStopLost, WhenItIsLostWhileTasksRunAnEndIsCloseAfterTheSecondTime) {
   };
   EXPECT_EQ(world.execute().error, ErrorCode::interrupted);
   EXPECT_LT(world.elapsed(), 40 * kTestSecond);
-  EXPECT_THAT(world.reporter.lines,
-              Contains("The store has not taken 3 tasks that had ended: resume executes them again."));
+  EXPECT_THAT(world.reporter.lines, Contains("3 finished tasks could not be committed. `resume` will rerun them."));
 }
 
-TEST_F(RunStopLost, WhileTheInputsOfATaskAreBeingStored) {
+TEST_F(RunStopLost, InterruptWhileInputsAreBeingStored) {
   for (const bool answers : {true, false}) {
     RunWorld world(*fan_out_graph());
     world.items["start"] = 101;
@@ -369,8 +366,8 @@ TEST_F(RunStopLost, WhileTheInputsOfATaskAreBeingStored) {
     };
     EXPECT_EQ(world.execute().error, ErrorCode::interrupted);
     EXPECT_THAT(world.committed("work"), SizeIs(101));
-    EXPECT_THAT(world.reporter.lines, Not(Contains(HasSubstr("The store has not taken"))))
-        << "no task had ended that is not committed";
+    EXPECT_THAT(world.reporter.lines, Not(Contains(HasSubstr("could not be committed"))))
+        << "every finished task is committed";
     EXPECT_FALSE(world.backend.submitted.contains("join/103/0"));
     world.on_background = nullptr;
     world.on_turn = nullptr;

@@ -17,7 +17,7 @@ using testing::HasSubstr;
 using testing::SizeIs;
 using testing::StartsWith;
 
-/// start, three times work (one fails at first), join, end.
+/// The steps start, three tasks of work (one fails at first), join, end.
 const TestGraph& with_retry() {
   static const TestGraph graph{
       {"start", Transition::foreach, {1}},
@@ -29,7 +29,7 @@ const TestGraph& with_retry() {
 
 AttemptPlan with_output(const compute::Attempt& attempt) {
   const bool fails = attempt.step.split_index == 1U && attempt.step.retry_count == 0;
-  AttemptPlan plan = fails ? throws("boom") : ends_well();
+  AttemptPlan plan = fails ? throws("boom") : succeeds();
   plan.output = "a line\n";
   return plan;
 }
@@ -40,7 +40,7 @@ std::size_t committed(const RunWorld& world, const std::string& run) {
   return tasks;
 }
 
-/// Lets each operation of a run fail, one after the other; then the store works again, and the run is resumed.
+/// Makes each operation of a run fail, one after the other; then the store works again, and the run is resumed.
 void fail_everywhere(const TestGraph& graph, const std::function<void(RunWorld&)>& prepare, int at_least) {
   for (int n = 1;; ++n) {
     RunWorld world(*graph);
@@ -88,7 +88,7 @@ TEST(RunStore, EachOperationFailsWhileOtherTasksRunAndCommit) {
         [&](RunWorld& world) {
           world.items = {{"start", 2}, {"outer", 2}};
           world.backend.plan = [&](const compute::Attempt&) {
-            AttemptPlan plan = ends_well();
+            AttemptPlan plan = succeeds();
             plan.takes = static_cast<std::int64_t>(random() % kTestSecond);
             return plan;
           };
@@ -100,7 +100,7 @@ TEST(RunStore, EachOperationFailsWhileOtherTasksRunAndCommit) {
   }
 }
 
-TEST(RunStore, TheInputsCannotBeStored) {
+TEST(RunStore, InputsCannotBeStored) {
   RunWorld world(*fan_out_graph());
   world.items["start"] = 101;
   world.options.max_num_splits = 1000;
@@ -111,10 +111,10 @@ TEST(RunStore, TheInputsCannotBeStored) {
   world.expect_done("18", "17");
 }
 
-TEST(RunStore, WhenItFailsWhatRunsIsKilled) {
+TEST(RunStore, StoreErrorKillsRunningTasks) {
   RunWorld world(*fan_out_graph());
   world.backend.plan = [](const compute::Attempt& attempt) {
-    AttemptPlan plan = ends_well();
+    AttemptPlan plan = succeeds();
     if (attempt.step.task == "3" || attempt.step.task == "4") plan.takes = 100 * kTestSecond;
     return plan;
   };
@@ -125,7 +125,7 @@ TEST(RunStore, WhenItFailsWhatRunsIsKilled) {
   EXPECT_THAT(world.backend.asked, Contains("force 4"));
 }
 
-TEST(RunStore, WhatATaskLeftIsDamaged) {
+TEST(RunStore, DamagedTaskDataFailsTheRun) {
   RunWorld world(*linear_graph());
   world.on_turn = [&](int) {
     if (world.backend.ended.contains("work/2/0")) return;
@@ -143,7 +143,7 @@ TEST(RunStore, WhatATaskLeftIsDamaged) {
   EXPECT_THAT(result.what, HasSubstr("'F/17/work/2/0.data.json' is damaged"));
 }
 
-TEST(RunStore, OverASlowStoreThereIsABoundOnWhatHasEnded) {
+TEST(RunStore, UncommittedAttemptsAreBounded) {
   RunWorld world(*fan_out_graph());
   world.items["start"] = 300;
   world.options.max_num_splits = 1000;
@@ -157,10 +157,10 @@ TEST(RunStore, OverASlowStoreThereIsABoundOnWhatHasEnded) {
   };
   world.expect_done();
   EXPECT_GE(most, 64U);
-  EXPECT_LT(most, 64U + 10U) << "and those that ran then";
+  EXPECT_LT(most, 64U + 10U) << "plus the attempts that were running";
 }
 
-TEST(RunStore, TheBeginIsMarkedBeforeTheEndHoweverSlowThatIs) {
+TEST(RunStore, BeginMarkIsWrittenBeforeTheDoneMark) {
   RunWorld world(*linear_graph());
   world.on_background = [&](store::ScriptedBackground& background) {
     background.holds = [](const std::string& path) { return path.ends_with("work/2/0.attempt.json"); };

@@ -25,7 +25,7 @@ using testing::SizeIs;
 TEST(Run, Linear) {
   RunWorld world(*linear_graph());
   world.backend.plan = [](const compute::Attempt& attempt) {
-    AttemptPlan plan = ends_well();
+    AttemptPlan plan = succeeds();
     plan.output = "hello from " + attempt.step.step + "\nno newline";
     return plan;
   };
@@ -44,7 +44,7 @@ TEST(Run, Linear) {
   EXPECT_THAT(
       world.metadata.lines,
       AllOf(Contains("17/work"), Contains("17/work/2 attempt 0 begins"), Contains("17/work/2 attempt 0 artifacts"),
-            Contains("17/work/2 attempt 0 ends well"), Contains("17/work/2 attempt 0 attempt-done=0")));
+            Contains("17/work/2 attempt 0 succeeded"), Contains("17/work/2 attempt 0 attempt-done=0")));
   const store::RunHistory history = world.history();
   ASSERT_THAT(history.attempts, SizeIs(3));
   EXPECT_EQ(history.attempts[1].where, "pid 2");
@@ -52,7 +52,7 @@ TEST(Run, Linear) {
   EXPECT_EQ(history.attempts[1].ended - history.attempts[1].began, kTestSecond);
 }
 
-TEST(Run, BranchesRunTogetherAndAreJoined) {
+TEST(Run, BranchesRunInParallelAndAreJoined) {
   RunWorld world(*branches_graph());
   world.expect_done();
   EXPECT_EQ(world.elapsed(), 4 * kTestSecond);
@@ -61,7 +61,7 @@ TEST(Run, BranchesRunTogetherAndAreJoined) {
   EXPECT_EQ(world.backend.attempt("join/4/0").step.split, "17/start/1");
 }
 
-TEST(Run, AForeachHasATaskPerItem) {
+TEST(Run, ForeachHasATaskPerItem) {
   RunWorld world(*fan_out_graph());
   world.items["start"] = 4;
   world.expect_done();
@@ -73,7 +73,7 @@ TEST(Run, AForeachHasATaskPerItem) {
   EXPECT_EQ(world.history().expected["work"], 4U);
 }
 
-TEST(Run, AForeachInAForeach) {
+TEST(Run, NestedForeach) {
   RunWorld world(*nested_graph());
   world.items = {{"start", 2}, {"outer", 3}};
   world.expect_done();
@@ -91,30 +91,30 @@ TEST(Run, NoMoreTasksAtATimeThanWorkers) {  // the backend checks it
   EXPECT_EQ(world.elapsed(), (1 + 3 + 1 + 1) * kTestSecond);
 }
 
-TEST(Run, NoMoreTasksThanSplitsAreAllowed) {
+TEST(Run, MaxNumSplitsIsEnforced) {
   RunWorld world(*fan_out_graph());
   world.items["start"] = 11;
   world.options.max_num_splits = 10;
   const RunResult result = world.execute();
   EXPECT_EQ(result.error, ErrorCode::step_failure);
   EXPECT_THAT(result.what, HasSubstr("Foreach in step start (task-id 1) yielded 11 child steps"));
-  EXPECT_THAT(world.committed("start"), SizeIs(1)) << "resume goes on from it";
+  EXPECT_THAT(world.committed("start"), SizeIs(1)) << "resume continues from it";
   EXPECT_THAT(world.committed("work"), IsEmpty());
 }
 
-TEST(Run, ATaskThatDoesNotSayWhatFollowsEndsTheRun) {
+TEST(Run, TaskWithoutNextStepFailsTheRun) {
   RunWorld world(*linear_graph());
   world.backend.plan = [](const compute::Attempt&) {
-    AttemptPlan plan = ends_well();
+    AttemptPlan plan = succeeds();
     plan.left->next = {"nowhere"};
     return plan;
   };
   const RunResult result = world.execute();
   EXPECT_EQ(result.error, ErrorCode::step_failure);
-  EXPECT_THAT(result.what, HasSubstr("Step start (task-id 1) failed: it does not say which step follows."));
+  EXPECT_THAT(result.what, HasSubstr("Step start (task-id 1) failed: its data.json does not name the next step."));
 }
 
-TEST(Run, InputsBeyondAHundredTravelByTheStore) {
+TEST(Run, MoreThanAHundredInputsAreStored) {
   for (const bool slow : {false, true}) {
     RunWorld world(*fan_out_graph());
     world.items["start"] = 101;
@@ -131,7 +131,7 @@ TEST(Run, InputsBeyondAHundredTravelByTheStore) {
   }
 }
 
-TEST(Run, WhatTheBackendHasNoRoomForWaitsInItsOrder) {
+TEST(Run, TasksWithoutRoomWaitInOrder) {
   RunWorld world(*branches_graph());
   world.backend.room = [&](const std::string& step) {
     return step == "b" ? world.backend.running() == 0 : world.backend.running() < 2;
@@ -140,7 +140,7 @@ TEST(Run, WhatTheBackendHasNoRoomForWaitsInItsOrder) {
   EXPECT_EQ(world.elapsed(), 5 * kTestSecond) << "start, a, b, join, end";
 }
 
-TEST(Run, ARunForWhichThereIsNoRoomAtAllWaitsForIt) {
+TEST(Run, RunWaitsForRoom) {
   RunWorld world(*linear_graph());
   world.backend.room = [&](const std::string& step) { return step != "work" || world.elapsed() > 60 * kTestSecond; };
   world.expect_done();
@@ -163,24 +163,24 @@ TEST(Run, TasksWaitForTheirIds) {
   EXPECT_EQ(world.elapsed(), 11 * kTestSecond);
 }
 
-TEST(Run, TheMetadataIsWaitedForAtTheEndUnlessThatIsInterrupted) {
+TEST(Run, EndWaitsForTheMetadataUntilInterrupted) {
   RunWorld world(*linear_graph());
   world.metadata.is_idle = [&] { return world.elapsed() >= 9 * kTestSecond; };
   world.expect_done();
   EXPECT_EQ(world.elapsed(), 9 * kTestSecond);
 
-  RunWorld impatient(*linear_graph());
-  impatient.metadata.is_idle = [] { return false; };
-  impatient.on_turn = [&](int) {
-    if (impatient.elapsed() >= 20 * kTestSecond) impatient.run->interrupt("Stop.");
+  RunWorld interrupted(*linear_graph());
+  interrupted.metadata.is_idle = [] { return false; };
+  interrupted.on_turn = [&](int) {
+    if (interrupted.elapsed() >= 20 * kTestSecond) interrupted.run->interrupt("Stop.");
   };
-  const RunResult result = impatient.execute("18");
+  const RunResult result = interrupted.execute("18");
   EXPECT_EQ(result.error, ErrorCode::interrupted);
-  EXPECT_THAT(impatient.reporter.lines,
-              Contains("Workflow interrupted before the metadata service had taken all. Its tasks had ended."));
+  EXPECT_THAT(interrupted.reporter.lines,
+              Contains("Workflow interrupted before all metadata was sent. All tasks had finished."));
 }
 
-TEST(Run, AReaderThatIsBehindHoldsTasksUp) {
+TEST(Run, SlowReaderHoldsUpTasks) {
   RunWorld world(*linear_graph());
   world.reporter.is_congested = true;
   world.on_turn = [&](int) { world.reporter.is_congested = world.elapsed() < 10 * kTestSecond; };
@@ -190,10 +190,10 @@ TEST(Run, AReaderThatIsBehindHoldsTasksUp) {
   EXPECT_GE(world.elapsed(), 12 * kTestSecond);
 }
 
-TEST(Run, ALargePieceOfOutputHoldsTasksUpAtOnce) {
+TEST(Run, LargeOutputHoldsUpTasksAtOnce) {
   RunWorld world(*linear_graph());
   world.backend.plan = [&](const compute::Attempt&) {
-    AttemptPlan plan = ends_well();
+    AttemptPlan plan = succeeds();
     plan.output = std::string(5000, 'x');
     world.reporter.is_congested = true;
     return plan;
@@ -205,7 +205,7 @@ TEST(Run, ALargePieceOfOutputHoldsTasksUpAtOnce) {
   EXPECT_EQ(world.backend.asked[1], "hold");
 }
 
-TEST(Run, TheLiveViewIsTakenAwayAtTheEnd) {
+TEST(Run, LiveViewIsRemovedAtTheEnd) {
   RunWorld world(*fan_out_graph());
   bool was_shown = false;
   world.on_turn = [&](int) { was_shown = was_shown || !world.reporter.status.empty(); };
@@ -214,10 +214,10 @@ TEST(Run, TheLiveViewIsTakenAwayAtTheEnd) {
   EXPECT_THAT(world.reporter.status, IsEmpty());
 }
 
-TEST(Run, ALongRunSaysHowFarItIs) {
+TEST(Run, LongRunReportsItsProgress) {
   RunWorld world(*linear_graph());
   world.backend.plan = [](const compute::Attempt&) {
-    AttemptPlan plan = ends_well();
+    AttemptPlan plan = succeeds();
     plan.takes = 400 * kTestSecond;
     return plan;
   };
@@ -225,7 +225,7 @@ TEST(Run, ALongRunSaysHowFarItIs) {
   EXPECT_THAT(world.reporter.lines, Contains(HasSubstr("1 task")));
 }
 
-TEST(Run, WhatATaskCarriesAlong) {
+TEST(Run, AttemptDescription) {
   static const TestGraph graph{{"start",
                                 Transition::linear,
                                 {1},
@@ -239,7 +239,7 @@ TEST(Run, WhatATaskCarriesAlong) {
   world.options.branch = "user.me";
   world.remote = {"start"};
   world.backend.plan = [](const compute::Attempt& attempt) {
-    AttemptPlan plan = ends_well();
+    AttemptPlan plan = succeeds();
     plan.verdict.committed = plan.verdict.log_stored = attempt.step.step == "start";
     return plan;
   };
@@ -258,7 +258,7 @@ TEST(Run, WhatATaskCarriesAlong) {
                     Not(Contains("17/end/2 attempt 0 code-package=code"))));
 }
 
-TEST(Run, InWhateverOrderTasksEndAndTheStoreAnswers) {
+TEST(Run, AnyOrderOfTaskEndsAndStoreAnswers) {
   for (unsigned seed = 0; seed < 150; ++seed) {
     std::mt19937 random(seed);
     RunWorld world(*nested_graph());
@@ -268,7 +268,7 @@ TEST(Run, InWhateverOrderTasksEndAndTheStoreAnswers) {
       background.takes = [&] { return static_cast<std::int64_t>(random() % 3 * (random() % kTestSecond)); };
     };
     world.backend.plan = [&](const compute::Attempt&) {
-      AttemptPlan plan = ends_well();
+      AttemptPlan plan = succeeds();
       plan.takes = static_cast<std::int64_t>(random() % kTestSecond);
       plan.starts = random() % 8 > 0;
       if (random() % 2 > 0) plan.output = "a line\n";

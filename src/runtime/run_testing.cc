@@ -21,9 +21,9 @@ using store::TaskRef;
 
 namespace {
 
-constexpr int kMostTurns = 50'000;  // of a run that never ends
+constexpr int kMostTurns = 50'000;  // limit for a run that never ends
 
-/// Of something that lives elsewhere.
+/// A shared_ptr that does not own the storage.
 std::shared_ptr<store::Storage> unowned(store::Storage& storage) { return {std::shared_ptr<void>(), &storage}; }
 
 TaskRef ref_of(const Attempt& attempt) { return {attempt.step.run, attempt.step.step, attempt.step.task}; }
@@ -66,7 +66,7 @@ const graph::TestGraph& nested_graph() {
   return graph;
 }
 
-AttemptPlan ends_well() {
+AttemptPlan succeeds() {
   AttemptPlan plan;
   plan.verdict.exited = plan.verdict.exited_well = true;
   plan.left.emplace();
@@ -95,7 +95,7 @@ AttemptPlan is_lost(int uncounted) {
   return plan;
 }
 
-// --- what is told
+// --- recorders
 
 void RecordingMetadata::new_step(const std::string& run, const std::string& step) {
   lines.push_back(fmt::format("{}/{}", run, step));
@@ -106,7 +106,7 @@ void RecordingMetadata::attempt_begins(const TaskRef& task, int attempt) {
 }
 
 void RecordingMetadata::attempt_ends(const TaskRef& task, int attempt, bool ok) {
-  lines.push_back(fmt::format("{} attempt {} ends {}", task.path(), attempt, ok ? "well" : "badly"));
+  lines.push_back(fmt::format("{} attempt {} {}", task.path(), attempt, ok ? "succeeded" : "failed"));
 }
 
 void RecordingMetadata::add_fields(const TaskRef& task, int attempt, const std::vector<store::Field>& fields) {
@@ -149,7 +149,7 @@ void ScriptedBackend::submit(const Attempt& attempt) {
   for (const TaskRef& input : inputs)
     EXPECT_TRUE(world_.direct.read_done(input)) << name << " starts before " << input.path() << " is committed";
 
-  AttemptPlan plan = this->plan ? this->plan(attempt) : ends_well();
+  AttemptPlan plan = this->plan ? this->plan(attempt) : succeeds();
   if (!timers_) timers_.emplace(world_.loop);
   const AttemptId id = attempt.id;
   running_.emplace(id, Running{attempt, plan});
@@ -172,14 +172,14 @@ void ScriptedBackend::finish(AttemptId id, const AttemptPlan& plan) {
       world_.direct.mark_done(ref_of(attempt), attempt.step.retry_count);
     }
     if (verdict.data_read) verdict.data = std::make_shared<const TaskData>(data);
-    if (verdict.exited_well && data.ok) ended_well.insert(name);
+    if (verdict.exited_well && data.ok) succeeded.insert(name);
   }
   running_.erase(id);
   ended.insert(name);
   world_.run->on_finished(id, verdict);
 }
 
-/// As a task does it: what follows, and where it stands.
+/// The data.json of a task: the next steps, and its place.
 TaskData ScriptedBackend::data_of(const Attempt& attempt, TaskData data) const {
   const graph::Step& step = world_.graph.step(world_.graph.find(attempt.step.step));
   data.attempt = attempt.step.retry_count;
@@ -239,14 +239,14 @@ RunWorld::RunWorld(const graph::Graph& graph)
     const std::vector<std::string> parts = base::split(path, '/');  // F/17/work/3/0.DONE.lock
     if (parts.size() != 5 || !parts[4].ends_with(".DONE.lock")) return;
     const std::string attempt = fmt::format("{}/{}/{}", parts[2], parts[3], parts[4].substr(0, 1));
-    EXPECT_TRUE(backend.ended.contains(attempt)) << attempt << " is committed while it runs";
+    EXPECT_TRUE(backend.ended.contains(attempt)) << attempt << " is committed while it is running";
     EXPECT_EQ(storage.puts[path], 0) << attempt << " is committed twice";
   };
 }
 
 RunWorld::~RunWorld() { std::filesystem::remove_all(directory_); }
 
-/// The loop never sleeps: it is told that there is something to do, and the time is that of the next timer.
+/// The loop never sleeps: a descriptor is always readable, and the clock jumps to the next timer.
 void RunWorld::turn() {
   if (++turns_ > kMostTurns) throw std::logic_error("the run does not end");
   if (on_turn) on_turn(turns_);
@@ -258,7 +258,7 @@ RunResult RunWorld::execute(const std::string& id, const std::string& origin) {
   turns_ = 0;
   backend.asked.clear();
   backend.ended.clear();
-  backend.ended_well.clear();
+  backend.succeeded.clear();
   backend.submitted.clear();
   reporter.lines.clear();
   loop.watch(wakes_.get(), [this] { turn(); });
@@ -306,17 +306,17 @@ void RunWorld::expect_done(const std::string& id, const std::string& origin) {
 }
 
 void RunWorld::audit(const RunResult& result, const std::string& run) const {
-  // The store's error comes out as such. What else is not committed, the run has told.
+  // An error of the store is thrown as such. The run must report everything else that is not committed.
   const bool store_failed = result.error == ErrorCode::data_store;
-  bool is_told = store_failed;
+  bool is_reported = store_failed;
   for (const std::string& line : reporter.lines)
-    is_told =
-        is_told || line.find(": resume ") != std::string::npos || line.find("could not be committed") != line.npos;
-  for (const std::string& attempt : backend.ended_well) {
+    is_reported = is_reported || line.find("`resume` will ") != std::string::npos ||
+                  line.find("could not be committed") != line.npos;
+  for (const std::string& attempt : backend.succeeded) {
     const auto parts = base::split(attempt, '/');
     const TaskRef task{run, parts[0], parts[1]};
     const bool done = direct.is_done(task, std::stoi(parts[2]));
-    EXPECT_TRUE(done || is_told) << attempt << " ended well, is not committed, and nobody says so";
+    EXPECT_TRUE(done || is_reported) << attempt << " succeeded, is not committed, and that was not reported";
     const std::string line = fmt::format("[{}] Task finished successfully.", task.path());
     EXPECT_LE(reporter.count(line), 1U) << line;
     EXPECT_TRUE(done || reporter.count(line) == 0) << line;
@@ -333,10 +333,11 @@ void RunWorld::audit(const RunResult& result, const std::string& run) const {
   for (const store::AttemptHistory& attempt : history.attempts) {
     EXPECT_TRUE(attempt.how != store::AttemptEnd::done || direct.is_done(attempt.task, attempt.attempt))
         << attempt.task.path();
-    EXPECT_TRUE(store_failed || is_told || attempt.ended != 0) << attempt.task.path() << " has no end in the journal";
+    EXPECT_TRUE(store_failed || is_reported || attempt.ended != 0)
+        << attempt.task.path() << " has no end in the journal";
   }
-  // It was interrupted while it waited for metadata, and not before.
-  const bool had_ended = reporter.count("Its tasks had ended.") > 0 && reporter.count("Stop.") == 0;
+  // The run was interrupted while it waited for metadata, and not before.
+  const bool had_ended = reporter.count("All tasks had finished.") > 0 && reporter.count("Stop.") == 0;
   const auto how = !result.error || had_ended                ? store::RunEnd::done
                    : result.error == ErrorCode::step_failure ? store::RunEnd::failed
                    : result.error == ErrorCode::interrupted  ? store::RunEnd::interrupted

@@ -1,4 +1,4 @@
-// What the tests of runs share: a run among parts that do what a test says, and nothing of which takes time. The clock
+// The environment of tests of runs: a run whose other parts do what the test says. Nothing takes real time: the clock
 // jumps from one timer to the next.
 #pragma once
 
@@ -34,25 +34,25 @@ const graph::TestGraph& fan_out_graph();
 // start, outer for each item, inner for each of its items, join_inner, join_outer, end
 const graph::TestGraph& nested_graph();
 
-/// What becomes of an attempt.
+/// The scripted course of an attempt.
 struct AttemptPlan {
   compute::Verdict verdict{};
-  std::optional<store::TaskData> left;  // that it leaves in the store, besides what the graph says
+  std::optional<store::TaskData> left;  // written to the store, in addition to what the graph implies
   std::int64_t takes = kTestSecond;     // microseconds
-  std::string output{};                 // that it prints before it ends
-  bool starts = true;                   // else it ends without having started
-  std::int64_t stops_after = 0;         // microseconds after it was asked to stop
-  bool ignores_asking = false;          // it ends by force only,
+  std::string output{};                 // printed before it ends
+  bool starts = true;                   // false: it ends without having started
+  std::int64_t stops_after = 0;         // microseconds after the request to stop
+  bool ignores_asking = false;          // it ends only if forced,
   bool ignores_force = false;           // and not even then: its platform does not answer
 };
 
-AttemptPlan ends_well();
+AttemptPlan succeeds();
 AttemptPlan throws(const std::string& what);
 AttemptPlan dies(const std::string& cause);
-/// Its machine was taken from it: that many such ends do not count.
+/// An attempt whose node is lost. `uncounted`: how many such ends of a task do not count as a retry.
 AttemptPlan is_lost(int uncounted);
 
-/// Ids from 1; notes the rest in lines like "17/start/1 attempt 0 begins".
+/// Task ids from 1; records the other calls in lines like "17/start/1 attempt 0 begins".
 class RecordingMetadata : public store::MetadataWriter {
  public:
   std::string new_run(const std::vector<std::string>&, const std::vector<std::string>&) override { return "17"; }
@@ -77,7 +77,7 @@ class RecordingMetadata : public store::MetadataWriter {
   int tasks_ = 0;
 };
 
-/// Lines like "[17/start/1] Task is starting."
+/// Records lines like "[17/start/1] Task is starting."
 class RecordingReporter : public Reporter {
  public:
   void print(const ReportLine& line) override;
@@ -85,17 +85,17 @@ class RecordingReporter : public Reporter {
   void flush() override {}
   bool congested() override { return is_congested; }
   bool finish(std::int64_t, int) override { return true; }
-  /// How many lines end so.
+  /// The number of lines with this end.
   std::size_t count(std::string_view end) const;
 
   bool is_congested = false;
   std::vector<std::string> lines;
-  std::vector<std::string> status;  // at last
+  std::vector<std::string> status;  // the latest
 };
 
 class RunWorld;
 
-/// Executes attempts as planned. What attempts are, and leave, is checked as they go.
+/// Executes attempts as planned, and checks their order and their inputs.
 class ScriptedBackend : public compute::Backend {
  public:
   explicit ScriptedBackend(RunWorld& world);
@@ -110,12 +110,12 @@ class ScriptedBackend : public compute::Backend {
   std::size_t running() const { return running_.size(); }
   const compute::Attempt& attempt(const std::string& line) const { return submitted.at(line); }
 
-  std::function<AttemptPlan(const compute::Attempt&)> plan;  // of each; default: ends_well()
+  std::function<AttemptPlan(const compute::Attempt&)> plan;  // default: succeeds()
   std::function<bool(const std::string& step)> room;
   std::vector<std::string> asked;  // "submit work/3/0", "ask 1", "force 1", "hold"; the last is "end"
   std::map<std::string, compute::Attempt> submitted;  // by "work/3/0": task and attempt
-  std::set<std::string> ended;                        // by the same
-  std::set<std::string> ended_well;                   // those which are to be committed
+  std::set<std::string> ended;                        // keys as in `submitted`
+  std::set<std::string> succeeded;                    // those that are to be committed
 
  private:
   struct Running {
@@ -132,14 +132,14 @@ class ScriptedBackend : public compute::Backend {
 
 /// How a run ended.
 struct RunResult {
-  std::optional<ErrorCode> error;  // nothing: it is done
+  std::optional<ErrorCode> error;  // nothing: the run is done
   std::string what;
 };
 
-/// One run at a time over one store. Whatever a test does, each run is audited: it ends, what has ended well is
-/// committed once or said not to be, nothing is committed that still runs, nothing starts before what it builds on is
-/// committed or after the run has failed, and nothing is left when it is over. (Its many members are what a run needs,
-/// each for tests to look at.)
+/// One run at a time over one store. Each run is audited: it ends, each attempt that succeeded is committed once or
+/// reported as not committed, no running attempt is committed, no attempt starts before its inputs are committed or
+/// after the run has failed, and nothing is left at the end. The members are public, so that tests can inspect and
+/// replace what a run needs.
 class RunWorld {
  public:
   explicit RunWorld(const graph::Graph& graph);
@@ -147,15 +147,15 @@ class RunWorld {
 
   /// Executes run `id`. `origin`: resumes this run.
   RunResult execute(const std::string& id = "17", const std::string& origin = "");
-  /// The same, of a run that is to be done.
+  /// Executes a run that must be done at its end.
   void expect_done(const std::string& id = "17", const std::string& origin = "");
 
-  /// What was committed of a step: ids of tasks.
+  /// The ids of the committed tasks of a step.
   std::vector<std::string> committed(const std::string& step, const std::string& run = "17") const;
   store::RunHistory history(const std::string& run = "17") const;
-  /// The text of the log that is stored of an attempt: "work/3/0".
+  /// The stored log of an attempt: "work/3/0".
   std::string log(const std::string& attempt, const std::string& run = "17") const;
-  /// Microseconds since the beginning of the world.
+  /// Microseconds since the world was made.
   std::int64_t elapsed() const { return clock.now - began_; }
   int turns() const { return turns_; }
 
@@ -163,7 +163,7 @@ class RunWorld {
   base::FakeClock clock;
   base::EventLoop loop;
   store::MemoryStorage disk;
-  store::FlowStore direct;  // what tasks and tests see of the disk
+  store::FlowStore direct;  // the disk as tasks and tests see it
   store::ScriptedStorage storage;
   store::FlowStore store;  // the run's
   RecordingMetadata metadata;
@@ -174,11 +174,11 @@ class RunWorld {
   std::optional<Run> run;
   RunOptions options;
   bool holds = true;                           // the lease
-  std::vector<std::string> remote;             // steps that are executed elsewhere
-  std::map<std::string, std::uint64_t> items;  // that foreachs go over; default: 3
+  std::vector<std::string> remote;             // steps that are not executed on this machine
+  std::map<std::string, std::uint64_t> items;  // per step: the number of foreach items; default: 3
   std::function<void(int turn)> on_turn;       // of the loop, from 1
   std::function<void()> on_cloned;
-  /// Of the run. Default: a disk that takes no time.
+  /// RunServices::sync_disk. Default: a disk that takes no time.
   std::function<void(std::function<void()>)> sync_disk = [](const std::function<void()>& done) { done(); };
 
  private:
@@ -188,7 +188,7 @@ class RunWorld {
 
   const std::int64_t began_;
   std::string directory_;
-  base::Fd wakes_;  // can always be read
+  base::Fd wakes_;  // always readable
   int turns_ = 0;
 };
 

@@ -11,26 +11,26 @@
 
 namespace metaflow::runtime {
 
-/// A task, and the attempt that it is at. It is moved from one part of the run to the next: whoever has it decides what
-/// becomes of it.
+/// A task and its current attempt. It moves from one part of the run to the next; the part that holds it decides what
+/// happens to it.
 struct ScheduledTask {
   Ready work{};
   store::TaskRef ref{};
   std::string name{};      // "17/start/1"
-  AttemptPolicy policy{};  // with an attempt more for each that does not count
+  AttemptPolicy policy{};  // with one more attempt for each that does not count
   int attempt = 0;
-  int lost = 0;                // attempts that do not count: their machine was taken from them
-  std::string failure_type{};  // of the attempt before
+  int lost = 0;                // attempts that do not count: their node was lost
+  std::string failure_type{};  // of the previous attempt
   std::string failure{};
-  bool inputs_stored = false;  // the list of them, for its command line
+  bool inputs_stored = false;  // the list of its inputs is in the store
 
-  // Of the attempt.
-  bool elsewhere = false;        // it is not executed on this machine
+  // The current attempt:
+  bool elsewhere = false;        // not executed on this machine
   std::string where{};           // "pid 4711"
-  std::optional<TaskLog> log{};  // nothing until it is submitted
-  std::string last_line{};       // that it printed
+  std::optional<TaskLog> log{};  // null until the attempt is submitted
+  std::string last_line{};       // the last line of its output
   bool stopped = false;          // because of another task, or the user
-  bool begun = false;            // it is marked as such in the store
+  bool begun = false;            // its begin mark is in the store
 
   bool is_fallback() const { return policy.is_fallback(attempt); }
 };

@@ -33,7 +33,7 @@ std::vector<StepSummary> summarise(const store::RunHistory& history, const std::
   for (const auto& [name, tasks] : history.expected) at(name).expected = tasks;
   for (const store::CloneHistory& clone : history.clones) ++at(clone.task.step).cloned;
 
-  // What counts is the last attempt of a task.
+  // The last attempt of a task counts.
   std::unordered_map<std::string, const store::AttemptHistory*> last;
   for (const store::AttemptHistory& attempt : history.attempts) {
     StepSummary& step = at(attempt.task.step);

@@ -1,4 +1,4 @@
-// A run in numbers, for those who watch it.
+// A run in numbers, for the commands that show it.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 
 namespace metaflow::runtime {
 
-/// What became of the tasks of one step.
+/// The state of the tasks of one step.
 struct StepSummary {
   std::string step;
   std::uint64_t expected = 0;  // tasks, as far as known
@@ -23,11 +23,11 @@ struct StepSummary {
   double cpu_seconds = 0;
 
   std::uint64_t left() const;
-  /// Microseconds until the known tasks are done, at the rate so far; -1: cannot be told yet.
+  /// Microseconds until the known tasks are done, at the rate so far; -1: unknown.
   std::int64_t time_left(std::int64_t now) const;
 };
 
-/// Per step, in the order given; steps that are not in it come last.
+/// Per step, in the order given; steps that `order` does not have come last.
 std::vector<StepSummary> summarise(const store::RunHistory& history, const std::vector<std::string>& order);
 
 /// "0:01:12", of microseconds.

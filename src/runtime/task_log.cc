@@ -16,7 +16,7 @@ using store::Stream;
 
 namespace {
 
-/// A line longer than this is shown and kept in pieces.
+/// A line longer than this is shown and stored in pieces.
 constexpr std::size_t kLongestLine = 1024 * 1024;
 
 std::string_view without_trailing_space(std::string_view text) {
@@ -29,12 +29,13 @@ std::string_view without_trailing_space(std::string_view text) {
 bool GrowingText::append(std::string_view text) {
   if (memory_.size() + text.size() > kMostInMemory) return false;
   memory_ += text;
-  // Where it could not be written, it is tried again with as much more: others may have made room.
+  // If the file cannot be written, the next attempt follows after as many bytes again: others may have freed space by
+  // then.
   if (memory_.size() >= spool_at_) spool_at_ = spool() ? kSpoolFrom : memory_.size() + kSpoolFrom;
   return true;
 }
 
-/// Puts into the file what is in memory, if it takes it.
+/// Moves the text in memory to the file, if that succeeds.
 bool GrowingText::spool() {
   try {
     if (!file_) file_.emplace(base::make_temporary_file());
@@ -107,7 +108,7 @@ void TaskLog::line(Lines& lines, std::string_view raw, const Show& show) {
   }
   const std::int64_t stamp = stamps_->next();
   if (text.starts_with("[MFLOG|0|") ||
-      text.starts_with("[!MFLOG|0|")) {  // written by something that stamps its lines itself
+      text.starts_with("[!MFLOG|0|")) {  // written by a program that adds the prefix itself
     const store::LogLine parsed = store::parse_log_line(text);
     if (!parsed.time.empty()) {
       show(without_trailing_space(parsed.text), store::microseconds_of_log_time(parsed.time));
@@ -119,7 +120,7 @@ void TaskLog::line(Lines& lines, std::string_view raw, const Show& show) {
   if (!lines.cut) keep(lines, store::format_log_line(stamp, name_of(source_), text));
 }
 
-/// Or, when there is no room for it, that there is none.
+/// Stores a line; if there is no room for it, a truncation notice instead.
 void TaskLog::keep(Lines& lines, std::string_view line) {
   if (lines.cut) return;
   const bool allowed = lines.kept.size() + line.size() <= limit_;

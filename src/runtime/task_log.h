@@ -1,4 +1,4 @@
-// The output of one attempt: cut into lines, shown at once, kept for the store.
+// The output of one attempt: split into lines, shown at once, and stored.
 #pragma once
 
 #include <array>
@@ -15,18 +15,18 @@
 
 namespace metaflow::runtime {
 
-/// Text that grows: in memory while it is small, then in a temporary file. Where that cannot be written, for whatever
-/// reason, it stays in memory, up to a limit. Throws nothing of files.
+/// Text that grows: in memory while it is small, then in a temporary file. If the file cannot be written, the text
+/// stays in memory, up to a limit. File errors are not thrown.
 class GrowingText {
  public:
-  // Bytes in memory: from which on a file is tried, and which are never exceeded.
+  // Bytes in memory: the size from which a file is used, and the maximum.
   static constexpr std::size_t kSpoolFrom = 256 * 1024;
   static constexpr std::size_t kMostInMemory = 64 * 1024 * 1024;
 
-  /// False: there is no room for it anywhere, and nothing is appended.
+  /// Returns false if there is no room; then nothing is appended.
   [[nodiscard]] bool append(std::string_view text);
   std::uint64_t size() const { return spooled_ + memory_.size(); }
-  /// All of it.
+  /// The whole text.
   base::SharedBytes bytes();
 
  private:
@@ -38,28 +38,29 @@ class GrowingText {
   std::uint64_t spooled_ = 0;
 };
 
-/// Never fails for want of a place: what has none is shown and not kept, and the log says so. Not thread-safe.
+/// Never fails for lack of space: output without room is shown but not stored, and a line in the log states that. Not
+/// thread-safe.
 class TaskLog {
  public:
-  /// `limit`: bytes that are kept per stream; what follows is shown and not kept. `stamps`: unique times for the lines.
-  /// `source`: who keeps it, the scheduler or a supervisor elsewhere.
+  /// `limit`: bytes stored per stream; output beyond it is shown but not stored. `stamps`: unique times for the lines.
+  /// `source`: whether the scheduler or a supervisor stores it.
   TaskLog(base::Stamps& stamps, std::uint64_t limit, store::LogSource source = store::LogSource::runtime)
       : stamps_(&stamps), limit_(limit), source_(source) {}
 
   /// An empty one with the same stamps, limit and source.
   TaskLog another() const { return TaskLog(*stamps_, limit_, source_); }
 
-  /// A line to be shown: without newline, valid UTF-8. `time`: when it was written.
+  /// Shows a line: without newline, valid UTF-8. `time`: when it was written.
   using Show = std::function<void(std::string_view text, std::int64_t time)>;
 
   void add(store::Stream stream, std::string_view bytes, const Show& show);
-  /// What came after the last newline is a line, too.
+  /// Ends the last line of each stream, which may lack a newline.
   void finish(const Show& show);
-  /// A line of the scheduler, for the store only; kept even if the limit is reached, where there is room.
+  /// Adds a line of the scheduler, which is only stored; also beyond the limit, if there is room.
   void note(store::Stream stream, std::string_view text);
-  /// What is kept, to be written; nothing for a stream without a line.
+  /// The stored text, to be written; no object for a stream without a line.
   std::vector<store::OwnedObject> objects(const store::FlowStore& store, const store::TaskRef& task, int attempt);
-  /// What is kept of a stream so far: its size, and all of it. It may be used after more was added.
+  /// The text stored for a stream so far: its size, and its content, which stays valid when more is added.
   std::uint64_t size(store::Stream stream) const { return streams_[static_cast<std::size_t>(stream)].kept.size(); }
   base::SharedBytes content(store::Stream stream) { return streams_[static_cast<std::size_t>(stream)].kept.bytes(); }
 

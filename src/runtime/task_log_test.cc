@@ -21,7 +21,7 @@ class TaskLogTest : public testing::Test {
  protected:
   ~TaskLogTest() override { base::set_failure_point(""); }
 
-  /// `bytes` in lines, of which the last is "last".
+  /// Adds `bytes` bytes in lines; the last one is "last".
   void fill(TaskLog& log, std::size_t bytes) {
     const std::string line(1000, 'x');
     std::string lines;
@@ -37,7 +37,7 @@ class TaskLogTest : public testing::Test {
   TaskLog::Show show_ = [this](std::string_view, std::int64_t) { ++shown_; };
 };
 
-TEST_F(TaskLogTest, ALongOneIsKeptWholeWhereNoFileCanBeMade) {
+TEST_F(TaskLogTest, LongLogIsKeptInMemoryWithoutAFile) {
   base::set_failure_point("create:ENOSPC:1:sticky");
   TaskLog log(stamps_, 10 * kMegabyte);
   fill(log, kMegabyte);
@@ -46,21 +46,21 @@ TEST_F(TaskLogTest, ALongOneIsKeptWholeWhereNoFileCanBeMade) {
   EXPECT_THAT(kept, EndsWith("last\n"));
 }
 
-TEST_F(TaskLogTest, TheDiskFillsUpWhileItGrows) {
+TEST_F(TaskLogTest, DiskFillsUpWhileTheLogGrows) {
   base::set_failure_point("write:ENOSPC:2:sticky");
   TaskLog log(stamps_, 10 * kMegabyte);
   fill(log, kMegabyte);
   const std::string kept = text(log);
   EXPECT_EQ(std::count(kept.begin(), kept.end(), '\n'), 1001);
   EXPECT_THAT(kept, EndsWith("last\n"));
-  base::set_failure_point("");  // somebody has made room
+  base::set_failure_point("");  // there is room again
   fill(log, kMegabyte);
   const std::string whole = text(log);
   EXPECT_TRUE(whole.starts_with(kept));
   EXPECT_EQ(std::count(whole.begin(), whole.end(), '\n'), 2002);
 }
 
-TEST_F(TaskLogTest, WhatHasNoRoomAnywhereIsShownAndCut) {
+TEST_F(TaskLogTest, LogWithoutRoomIsShownAndTruncated) {
   base::set_failure_point("create:ENOSPC:1:sticky");
   TaskLog log(stamps_, 1000 * kMegabyte);
   fill(log, GrowingText::kMostInMemory);
@@ -70,7 +70,7 @@ TEST_F(TaskLogTest, WhatHasNoRoomAnywhereIsShownAndCut) {
   EXPECT_LE(kept.size(), GrowingText::kMostInMemory);
 }
 
-TEST_F(TaskLogTest, ItsLimitHoldsForLinesThatAreStampedAlready) {
+TEST_F(TaskLogTest, LimitAppliesToPrefixedLinesToo) {
   TaskLog log(stamps_, 1000);
   const std::string line = "[!MFLOG|0|2024-01-01T00:00:00.000000Z|task|abc]" + std::string(600, 'x') + "\n";
   for (int i = 0; i < 2; ++i) log.add(Stream::out, line, show_);

@@ -1,4 +1,4 @@
-// What the tests of the scheduler share: a language without a program behind it.
+// The environment of tests of the scheduler: a language without a program.
 #pragma once
 
 #include <string>
@@ -9,7 +9,7 @@
 
 namespace metaflow::runtime {
 
-/// Knows no code, and of values what a test says.
+/// Executes no code; checks values with the function that the test gives.
 class TestLanguage : public Language {
  public:
   explicit TestLanguage(ValueCheck check = [](std::string_view, const Value&, const detail::Place&) {})

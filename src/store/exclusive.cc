@@ -16,7 +16,7 @@ namespace {
 constexpr std::string_view kClaimed = "claimed";
 constexpr std::string_view kWithdrawn = "withdrawn";
 
-/// The claims for one object, as one who wants to make it sees them.
+/// The claims for one object, as seen by a process that wants to create it.
 class Claims {
  public:
   Claims(Storage& storage, const ClaimSite& site, const std::string& path)
@@ -24,7 +24,7 @@ class Claims {
 
   std::string path_of(const std::string& token) const { return prefix_ + token; }
 
-  /// The tokens of the others that may be about to make it.
+  /// The tokens of the other processes that may be about to create it.
   std::vector<std::string> others(const std::string& mine) {
     const std::int64_t now = site_.clock.boot_microseconds();
     std::vector<std::string> tokens;
@@ -78,7 +78,7 @@ bool create_by_claims(Storage& storage, const Object& object, const ClaimSite& s
         storage.put(std::span(&object, 1));
         return true;
       }
-      bool is_first = true;  // who stays
+      bool is_first = true;  // the first token wins
       for (const std::string& other : others) is_first = is_first && mine < other;
       if (!is_first) break;
       site.pause(ClaimTimes::kPause);

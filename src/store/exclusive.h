@@ -1,4 +1,4 @@
-// Making an object only if it is not there, on a store that cannot do so itself.
+// Exclusive creation of an object, for a store that does not support it.
 #pragma once
 
 #include <cstdint>
@@ -10,21 +10,22 @@
 
 namespace metaflow::store {
 
-/// What the claims need from outside. The clock outlives it.
+/// The environment of claims. The clock outlives it.
 struct ClaimSite {
   base::Clock& clock;
   std::function<void(std::int64_t)> pause;  // waits so many microseconds
-  std::function<std::string()> token;       // a new one each time, of letters and digits
+  std::function<std::string()> token;       // returns a new token of letters and digits
 };
-/// The system's pause, and random tokens.
+/// Sleeps, and makes random tokens.
 ClaimSite claim_site(base::Clock& clock);
 
-/// As Storage::create(), for a storage whose put() and list() see each other at once, as S3's do: whoever wants to make
-/// PATH first puts a claim, PATH.claim-TOKEN, and then looks for others. Who sees none makes the object; of those that
-/// see each other all but one withdraw. So of two that overlap, one sees the other at least, however slow they are.
+/// Does what Storage::create() does, for a storage whose put() is visible to list() at once, as in S3. A process that
+/// wants to create PATH first puts a claim, PATH.claim-TOKEN, and then lists the others. If it sees none, it creates
+/// the object. If several see each other, all but one withdraw. Of two overlapping processes at least one sees the
+/// other, however slow they are.
 ///
-/// Claims stay. One that is seen for `kTerm` without an object was left by a process that died; the object has to be on
-/// its way by kLimit after its claim, or is claimed anew. Waits meanwhile.
+/// Claims are not deleted. A claim that has been seen for `kTerm` without an object belongs to a process that died. A
+/// process must begin to write the object within kLimit after its claim, or claim again. Blocks meanwhile.
 bool create_by_claims(Storage& storage, const Object& object, const ClaimSite& site);
 
 struct ClaimTimes {  // microseconds

@@ -48,7 +48,7 @@ ExitReport exit_report_from_json(std::string_view text, std::string_view path) {
     const Json json = Json::parse_or_throw(text);
     const auto stage = json.get<std::string>("stage");
     const auto* const known = std::find(std::begin(kStages), std::end(kStages), stage);
-    if (known == std::end(kStages)) throw damaged("there is no stage '" + stage + "'");
+    if (known == std::end(kStages)) throw damaged("unknown stage '" + stage + "'");
     report.stage = static_cast<Stage>(known - std::begin(kStages));
     report.committed = json.get<bool>("committed");
     report.exited = json.get<bool>("exited");

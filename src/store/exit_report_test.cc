@@ -39,7 +39,7 @@ TEST(ExitReport, DamageIsAnError) {
   EXPECT_THROW(exit_report_from_json(R"({"stage": "step", "committed": 1})", "x"), Error);
 }
 
-TEST(ExitReport, LiesBesideTheAttempt) {
+TEST(ExitReport, IsStoredBesideTheAttempt) {
   auto storage = std::make_shared<MemoryStorage>();
   FlowStore store(storage, "F");
   const TaskRef task{"1", "start", "2"};

@@ -17,7 +17,7 @@ namespace metaflow::store {
 
 namespace {
 
-// Of packed values whose size is not recorded: bytes.
+// Limit in bytes for packed values whose size is not recorded.
 constexpr std::uint64_t kMostUnpackedByDefault = 4ULL << 30U;
 constexpr const char* kMostUnpacked = "METAFLOW_MAX_UNPACKED_SIZE";
 
@@ -29,7 +29,7 @@ std::uint64_t most_unpacked() {
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), most);
   if (error == std::errc() && end == digits.data() + digits.size()) return most;
   throw Error(ErrorCode::invalid_command,
-              fmt::format("{} is '{}', which is no number of bytes", kMostUnpacked, digits));
+              fmt::format("{} is '{}', which is not a number of bytes", kMostUnpacked, digits));
 }
 
 }  // namespace
@@ -72,7 +72,7 @@ base::SharedBytes FlowStore::payload_of(std::optional<base::SharedBytes>&& blob,
   if (!blob) {
     throw Error(ErrorCode::data_missing,
                 fmt::format("The value of '{}' is not in the store: blob {} is missing", what, key),
-                "The store was damaged or moved. Execute the step again: use resume.");
+                "The store was damaged or moved. `resume` executes the step again.");
   }
   if (value::is_gzip(blob->bytes())) {
     try {
@@ -88,7 +88,7 @@ base::SharedBytes FlowStore::payload_of(std::optional<base::SharedBytes>&& blob,
     throw Error(
         ErrorCode::data_store,
         fmt::format("The value of '{}' is damaged: blob {} has {} bytes, not {}", what, key, blob->size(), size),
-        "A power loss or a full disk may have cut it off. Execute the step that made it again.");
+        "A power loss or a full disk may have truncated it. `resume` executes the step again.");
   }
   return std::move(*blob);
 }
@@ -118,7 +118,7 @@ std::optional<TaskData> FlowStore::read_done(const TaskRef& task) const {
   return std::move(read_done(std::span(&task, 1)).front());
 }
 
-/// In two rounds, if no task has more than one attempt: each may take its time.
+/// Two rounds of reads if no task has more than one attempt: each round may take long.
 std::vector<std::optional<TaskData>> FlowStore::read_done(std::span<const TaskRef> tasks) const {
   constexpr std::size_t kAsked = 3;  // per task
   std::vector<std::string> paths;
@@ -178,7 +178,7 @@ void FlowStore::clone_attempts(std::span<const Clone> clones) {
   }
   for (const Clone& clone : clones) {
     if (clone.data->attempt == 0 && clone.data->has_details) continue;
-    TaskData first = *clone.data;  // what Python does not note is there by now
+    TaskData first = *clone.data;  // by now it has the details that Python does not write
     first.attempt = 0;
     write_data(clone.to, first);
   }
@@ -213,7 +213,7 @@ std::vector<std::optional<std::string>> FlowStore::find_damage(std::span<const T
   std::vector<std::optional<std::string>> damage(tasks.size());
   for (const auto& [task, artifact, path] : unknown) {
     if (damage[task] || good.contains(artifact->key)) continue;
-    if (sizes[path] != artifact->size || artifact->size == 0) {  // packed, by Python, or damaged
+    if (sizes[path] != artifact->size || artifact->size == 0) {  // packed, written by Python, or damaged
       try {
         load_value(artifact->key, artifact->size, artifact->name);
       } catch (const Error& error) {
@@ -273,7 +273,7 @@ std::vector<std::optional<base::SharedBytes>> FlowStore::read_objects(std::span<
 
 namespace {
 
-/// Numbers by value, before the rest.
+/// Compares names: numbers first, by value.
 bool comes_before(const std::string& a, const std::string& b) {
   const bool is_number = base::is_all_digits(a);
   if (is_number != base::is_all_digits(b)) return is_number;
@@ -293,7 +293,7 @@ std::vector<std::string> FlowStore::directories(const std::string& path, NameKin
 }
 
 bool FlowStore::has_run(const std::string& run) const {
-  // Asked of this run alone: there may be many.
+  // Reads this run alone: the flow may have many.
   return is_name(NameKind::run, run) && !storage_->list(flow_ + "/" + run).empty();
 }
 

@@ -18,7 +18,7 @@ namespace metaflow::store {
 /// Metaflow counts at most this many attempts of a task.
 inline constexpr int kMaxAttempts = 6;
 
-enum class LogSource : std::uint8_t { runtime, task };  // written by the scheduler, by the task's own supervisor
+enum class LogSource : std::uint8_t { runtime, task };  // written by the scheduler, or by the task's supervisor
 enum class Stream : std::uint8_t { out, err };
 
 std::string_view name_of(LogSource source);             // "runtime"
@@ -36,30 +36,30 @@ class FlowStore {
 
   // --- values
 
-  /// Stores a payload; gives back its key.
+  /// Stores a payload; returns its key.
   std::string save_value(Pieces payload, int spool_file = -1);
-  /// The payload under a key, unpacked. `size`: what it should be, 0 if unknown.
+  /// The unpacked payload of a key. `size`: the expected size, 0 if unknown.
   base::SharedBytes load_value(const std::string& key, std::uint64_t size, std::string_view what) const;
   std::vector<base::SharedBytes> load_values(std::span<const ArtifactRecord* const> artifacts) const;
   std::string blob_directory() const { return flow_ + "/data"; }
 
   // --- tasks
 
-  /// The newest attempt that was begun.
+  /// The newest attempt that has a begin mark.
   std::optional<int> latest_attempt(const TaskRef& task) const;
   bool is_done(const TaskRef& task, int attempt) const;
-  /// What attempt `attempt` left, whether it is marked as done or not; nothing if it left nothing.
+  /// The result of an attempt, with or without a done mark; nothing if it has no data.json.
   std::optional<TaskData> read_attempt(const TaskRef& task, int attempt) const;
-  /// What the newest attempt left, which must be marked as done; nothing otherwise.
+  /// The result of the newest attempt; nothing if that attempt has no done mark.
   std::optional<TaskData> read_done(const TaskRef& task) const;
   std::vector<std::optional<TaskData>> read_done(std::span<const TaskRef> tasks) const;
 
-  /// The input tasks of a task, if they are too many for its command line, as one text. Throws Error{data_missing} if
-  /// there is none.
+  /// The input tasks of a task as one text, for a task with too many inputs for its command line. Throws
+  /// Error{data_missing} if the list does not exist.
   OwnedObject inputs(const TaskRef& task, std::string packed) const;
   std::string read_inputs(const TaskRef& task) const;
 
-  /// What marks an attempt as begun, and as done.
+  /// The begin mark and the done mark of an attempt.
   OwnedObject begin_mark(const TaskRef& task, int attempt, std::int64_t microseconds) const;
   OwnedObject done_mark(const TaskRef& task, int attempt) const;
   void begin_attempt(const TaskRef& task, int attempt, std::int64_t microseconds) {
@@ -67,18 +67,18 @@ class FlowStore {
   }
   void mark_done(const TaskRef& task, int attempt) { put(*storage_, done_mark(task, attempt)); }
   void write_data(const TaskRef& task, const TaskData& data);
-  /// Where read_attempt() looks.
+  /// The path of the file that read_attempt() reads.
   std::string data_path(const TaskRef& task, int attempt) const { return attempt_path(task, attempt, "data.json"); }
 
-  /// Another task with what a finished attempt left, as its attempt 0; no blob is copied.
+  /// A task that gets the result of a finished attempt as its attempt 0. No blob is copied.
   struct Clone {
     TaskRef from;
     TaskRef to;
-    const TaskData* data;  // what `from` left; has the details also if Python wrote it
+    const TaskData* data;  // the result of `from`, with details even if Python wrote it
   };
   void clone_attempts(std::span<const Clone> clones);
-  /// Why a value that a task left cannot be trusted (it is missing, or was cut off); nothing if all can. Keys that were
-  /// found good are remembered in `good`.
+  /// Per task, why a value cannot be used (it is missing or truncated); nothing if all can. Keys of intact values are
+  /// added to `good`.
   std::vector<std::optional<std::string>> find_damage(std::span<const TaskData> tasks,
                                                       std::unordered_set<std::string>& good) const;
 
@@ -88,7 +88,7 @@ class FlowStore {
   OwnedObject log(const TaskRef& task, int attempt, LogSource source, Stream stream, base::SharedBytes content) const;
   std::optional<base::SharedBytes> read_log(const TaskRef& task, int attempt, LogSource source, Stream stream) const;
 
-  /// How an attempt ended elsewhere; nothing if its supervisor did not come to write it.
+  /// The supervisor's report on the end of an attempt; nothing if it could not write one.
   void write_exit_report(const TaskRef& task, int attempt, const ExitReport& report);
   std::optional<ExitReport> read_exit_report(const TaskRef& task, int attempt) const;
 
@@ -98,10 +98,10 @@ class FlowStore {
     int attempt = 0;
     std::string name{};
   };
-  /// Their contents, read together; nothing for those that do not exist.
+  /// The contents of objects, read together; nothing for those that do not exist.
   std::vector<std::optional<base::SharedBytes>> read_objects(std::span<const AttemptObject> which) const;
 
-  // --- what there is
+  // --- listing
 
   bool has_run(const std::string& run) const;
   std::vector<std::string> steps(const std::string& run) const;
@@ -114,7 +114,7 @@ class FlowStore {
   std::string attempt_path(const TaskRef& task, int attempt, std::string_view name) const;
   int latest_attempt_from(const TaskRef& task, int attempt) const;
   std::string log_path(const TaskRef& task, int attempt, LogSource source, Stream stream) const;
-  /// Those with names of this kind, in their order.
+  /// The directories whose names are valid for this kind, in order.
   std::vector<std::string> directories(const std::string& path, NameKind kind) const;
 
   std::shared_ptr<Storage> storage_;

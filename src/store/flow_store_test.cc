@@ -16,7 +16,7 @@ using testing::ElementsAre;
 using testing::EndsWith;
 using testing::HasSubstr;
 
-/// Lists the same directories wherever it is asked, in this order.
+/// Lists the same directories for every path, in the given order.
 class ListedAsPut : public MemoryStorage {
  public:
   explicit ListedAsPut(std::vector<std::string> names) : names_(std::move(names)) {}
@@ -30,7 +30,7 @@ class ListedAsPut : public MemoryStorage {
   std::vector<std::string> names_;
 };
 
-TEST(FlowStore, WhatIsNoStepOrTaskIsLeftOut) {
+TEST(FlowStore, NamesThatAreNotStepsOrTasksAreLeftOut) {
   FlowStore store(std::make_shared<MemoryStorage>(), "F");
   for (const char* path :
        {"F/17/_meta/x", "F/17/_parameters/0/x", "F/17/start/1/x", "F/17/start/10/x", "F/17/start/2-node-1/x",
@@ -44,8 +44,8 @@ TEST(FlowStore, WhatIsNoStepOrTaskIsLeftOut) {
   EXPECT_FALSE(store.has_run("../17"));
 }
 
-TEST(FlowStore, NumbersOfTasksComeByTheirValueAndBeforeTheRest) {
-  // A comparison that is no order would put them differently for each order that they come in.
+TEST(FlowStore, NumericTaskIdsAreSortedByValueBeforeOthers) {
+  // An inconsistent comparison would give a different result for each input order.
   std::vector<std::string> tasks{"10", "10-node-1", "9", "9-node-2", "100"};
   std::sort(tasks.begin(), tasks.end());
   do {
@@ -68,7 +68,7 @@ std::string gzip(std::string text) {
   return packed;
 }
 
-TEST(FlowStore, APackedValueIsNoLargerThanRecorded) {
+TEST(FlowStore, PackedValueMustNotExceedItsRecordedSize) {
   FlowStore store(std::make_shared<MemoryStorage>(), "F");
   const std::string key(40, 'a');
   put(store.storage(), "F/data/aa/" + key, gzip(std::string(1'000'000, 'x')));
@@ -82,7 +82,7 @@ TEST(FlowStore, APackedValueIsNoLargerThanRecorded) {
   EXPECT_EQ(failure(1'000'000), "1000000");
   EXPECT_THAT(failure(999'999), EndsWith("A gzip blob unpacks to more than 999999 bytes"));
   EXPECT_THAT(failure(24), EndsWith("more than 24 bytes"));
-  EXPECT_EQ(failure(0), "1000000") << "of which nothing is recorded";
+  EXPECT_EQ(failure(0), "1000000") << "without a recorded size";
   ::setenv("METAFLOW_MAX_UNPACKED_SIZE", "1000", 1);
   EXPECT_THAT(failure(0), HasSubstr("set METAFLOW_MAX_UNPACKED_SIZE to a number of bytes"));
   ::unsetenv("METAFLOW_MAX_UNPACKED_SIZE");

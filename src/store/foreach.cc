@@ -44,7 +44,7 @@ void encode_frames(detail::Pickler& out, const std::vector<ForeachFrame>& frames
 
 std::vector<ForeachFrame> decode_frames(const Value& value) {
   std::vector<ForeachFrame> frames;
-  if (value.kind() != Kind::list) throw Error(ErrorCode::data_store, "The artifact _foreach_stack is no list");
+  if (value.kind() != Kind::list) throw Error(ErrorCode::data_store, "The artifact _foreach_stack is not a list");
   for (std::size_t i = 0; i < value.size(); ++i) {
     const Value frame = value[i];
     frames.push_back({text_member(frame, 0), text_member(frame, 1), size_member(frame, 2), size_member(frame, 3),
@@ -54,7 +54,7 @@ std::vector<ForeachFrame> decode_frames(const Value& value) {
 }
 
 std::string frame_value(const Value& item) {
-  // Thirty characters, not bytes; each has at most four.
+  // Thirty characters, not bytes; a character has at most four bytes.
   const std::string text = text_of(item, kFrameValueChars * 4);
   std::size_t characters = 0;
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -76,15 +76,17 @@ std::string save_item_table(FlowStore& store, const std::vector<detail::ItemSpan
 
 Document read_foreach_item(const FlowStore& store, const ItemSource& source, std::size_t index) {
   if (source.key.empty()) {
-    throw Error(ErrorCode::data_missing,
-                fmt::format("The items of the foreach over '{}' are not among the artifacts that this task got from "
-                            "tasks in Python",
-                            source.variable));
+    throw Error(
+        ErrorCode::data_missing,
+        fmt::format("The items of the foreach over '{}' are not among the artifacts that the Python tasks before "
+                    "this task passed on",
+                    source.variable));
   }
   const base::SharedBytes payload = store.load_value(source.key, source.size, source.variable);
   auto out_of_range = [&](std::size_t size) {
-    return Error(ErrorCode::data_store, fmt::format("Item {} of the foreach over '{}' is not there: it has {} items",
-                                                    index, source.variable, size));
+    return Error(ErrorCode::data_store,
+                 fmt::format("Item {} of the foreach over '{}' does not exist: there are {} items", index,
+                             source.variable, size));
   };
   if (!source.offsets.empty()) {
     const Document table = value::read_pickle(store.load_value(source.offsets, 0, source.variable));
@@ -99,7 +101,7 @@ Document read_foreach_item(const FlowStore& store, const ItemSource& source, std
   const Document document = value::read_pickle(payload);
   const Value& range = document.root();
   if (index >= range.size()) throw out_of_range(range.size());
-  if (range.kind() == Kind::dict) {  // the item is the pair
+  if (range.kind() == Kind::dict) {  // the item is a pair of key and value
     auto arena = std::make_shared<detail::Arena>();
     detail::ListNode& pair = arena->list();
     arena->append(pair, std::array{range[index], range.mapped(index)});

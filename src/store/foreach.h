@@ -19,8 +19,8 @@ std::vector<ForeachFrame> decode_frames(const Value& value);
 inline constexpr std::size_t kFrameValueChars = 30;
 std::string frame_value(const Value& item);
 
-/// Writes the table of where the items stand in their payload, so that each is found without reading those before it;
-/// gives back its key, or nothing when the range is so small that reading it whole is as quick.
+/// Writes a table with the positions of the items in their payload, so that an item is found without reading those
+/// before it. Returns its key, or nothing if the range is so small that reading it whole is as fast.
 std::string save_item_table(FlowStore& store, const std::vector<detail::ItemSpan>& items);
 
 /// One item of a stored range.

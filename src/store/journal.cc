@@ -126,11 +126,11 @@ std::optional<RunHistory> read_journal(const std::string& path, const std::strin
 
 RunHistory parse_journal(std::string_view text, const std::string& run) {
   RunHistory history;
-  std::unordered_map<std::string, std::size_t> open;  // "work/5/0": which attempt
+  std::unordered_map<std::string, std::size_t> open;  // "work/5/0": the index of the attempt
   auto ref = [&](const std::string& step_and_task) { return parse_task_ref(run + "/" + step_and_task); };
   while (!text.empty()) {
     const std::size_t end = text.find('\n');
-    if (end == std::string_view::npos) break;  // a line that is just being written
+    if (end == std::string_view::npos) break;  // a line that is still being written
     const std::string_view line = text.substr(0, end);
     text.remove_prefix(end + 1);
     try {
@@ -189,7 +189,8 @@ RunHistory parse_journal(std::string_view text, const std::string& run) {
                          json.get("wr", std::uint64_t{0})};
       }
     } catch (const base::JsonMismatch&) {
-      // A power loss may have damaged a line; the others still tell what they tell. So it is with names that are none.
+      // A power loss may have damaged a line; the other lines are still valid. A line with an invalid name is skipped,
+      // too.
     }
   }
   return history;

@@ -1,5 +1,5 @@
-// What happened in a run, as its scheduler saw it: a line of JSON per event, in `_meta/journal.jsonl` of the run. For
-// `status`, `timeline` and `debug`; docs/format.md describes it. Nothing that a run decides depends on it.
+// The events of a run, as its scheduler saw them: a line of JSON per event, in `_meta/journal.jsonl` of the run. Read
+// by `status`, `timeline` and `debug`; docs/format.md describes it. The scheduler never reads it.
 #pragma once
 
 #include <cstdint>
@@ -18,14 +18,14 @@ namespace metaflow::store {
 /// The journal of a run below the local root: "/x/.metaflow/Sweep/17/_meta/journal.jsonl".
 std::string journal_path(const std::string& local_root, const std::string& flow, const std::string& run);
 
-/// The options --with of a run in full, in `_meta/with.json`, which its user alone can read: where the journal, which
-/// others may read, has "***".
+/// The complete --with options of a run, in `_meta/with.json`, which only its user can read. The journal, which others
+/// may read, has "***" instead of secrets.
 std::string private_with_path(const std::string& local_root, const std::string& flow, const std::string& run);
 void write_private_with(const std::string& path, const std::vector<std::string>& with);
-/// Nothing if the text is not what was written.
+/// Nothing if the text is invalid.
 std::optional<std::vector<std::string>> parse_private_with(std::string_view text);
 
-/// How a run was begun.
+/// How a run was started.
 struct RunBegin {
   std::string command;  // "run", "resume"
   std::string origin;   // of resume: the run it continues
@@ -33,12 +33,12 @@ struct RunBegin {
   std::int64_t pid = 0;
   std::uint64_t max_workers = 0;
   std::string name_space;
-  std::vector<std::string> with;  // what may be a secret in them is "***"
+  std::vector<std::string> with;  // possible secrets are replaced by "***"
   std::vector<std::string> tags;
   std::string branch;  // of the flow's project; empty: it has none
 };
 
-/// What it takes to execute an attempt again.
+/// Everything needed to execute an attempt again.
 struct AttemptBegin {
   TaskRef task;
   int attempt = 0;
@@ -49,23 +49,23 @@ struct AttemptBegin {
   std::string split;                 // of a join: the task that split
 };
 
-/// What became of an attempt. `running`: it has no end, or none that its scheduler lived to see. `stopped`: it failed
-/// because of another task, or the user.
+/// The end of an attempt. `running`: it has not ended, or its scheduler died before it could record the end. `stopped`:
+/// it failed because of another task, or the user.
 enum class AttemptEnd : std::uint8_t { running, done, failed, stopped };
 std::string_view name_of(AttemptEnd how);
 
 enum class RunEnd : std::uint8_t { none, done, failed, interrupted };
 std::string_view name_of(RunEnd how);
 
-/// Writes. Events are collected until flush(). Throws Error{data_store}. Not thread-safe.
+/// Writes a journal. Events are collected until flush(). Throws Error{data_store}. Not thread-safe.
 class Journal {
  public:
-  /// Begins or continues a file.
+  /// Creates or continues a file.
   explicit Journal(std::string path) : path_(std::move(path)) {}
 
   void run_begins(std::int64_t time, const RunBegin& run);
   void run_ends(std::int64_t time, RunEnd how, std::string_view why);
-  /// More tasks of a step are known to come.
+  /// More tasks of a step will follow.
   void expect(std::int64_t time, std::string_view step, std::uint64_t tasks);
   void cloned(std::int64_t time, const TaskRef& task, const TaskRef& from);
   void attempt_begins(std::int64_t time, const AttemptBegin& attempt);
@@ -82,7 +82,7 @@ class Journal {
 
 struct AttemptHistory : AttemptBegin {
   std::int64_t began = 0;  // microseconds since 1970
-  std::int64_t ended = 0;  // 0: it runs, or ran when its scheduler died
+  std::int64_t ended = 0;  // 0: it is running, or was running when its scheduler died
   AttemptEnd how = AttemptEnd::running;
   std::string cause;
   base::Usage usage;
@@ -104,10 +104,10 @@ struct RunHistory {
   std::vector<CloneHistory> clones;
 };
 
-/// Reads a journal, also one that is being written or whose writer was killed. Nothing if there is none (a run of
-/// Python, or of an older version). What it says is data: who obeys it asks first who wrote it.
+/// Reads a journal, also one that is being written or whose writer was killed. Nothing if there is none (the run is
+/// Python's, or of an older version). The content is untrusted: check who wrote the journal before acting on it.
 std::optional<RunHistory> read_journal(const std::string& path, const std::string& run);
-/// The same of its content.
+/// Parses the content of a journal.
 RunHistory parse_journal(std::string_view text, const std::string& run);
 
 }  // namespace metaflow::store

@@ -45,7 +45,7 @@ class JournalTest : public testing::Test {
   std::string path_;
 };
 
-TEST_F(JournalTest, TimesThatCannotBeAreNoTimes) {
+TEST_F(JournalTest, ImpossibleTimesAreIgnored) {
   const std::string lines = R"({"e":"run","t":9223372036854775807})"
                             "\n"
                             R"({"e":"run","t":-9223372036854775808})"
@@ -53,7 +53,7 @@ TEST_F(JournalTest, TimesThatCannotBeAreNoTimes) {
   EXPECT_EQ(parse_journal(lines, "17").began, 0);
 }
 
-TEST_F(JournalTest, OptionsWithSecretsAreForTheUserAlone) {
+TEST_F(JournalTest, OptionsWithSecretsAreReadableByTheUserOnly) {
   const std::vector<std::string> with{R"(environment:vars={"TOKEN":"hunter2"})", "retry"};
   const std::string path = private_with_path(directory_, "F", "17");
   write_private_with(path, with);
@@ -102,9 +102,9 @@ TEST_F(JournalTest, RoundTrip) {
   EXPECT_EQ(second.cause, "it \"threw\"\n\\");
 }
 
-TEST_F(JournalTest, ThereIsNone) { EXPECT_FALSE(read_journal(path_, "17")); }
+TEST_F(JournalTest, MissingJournal) { EXPECT_FALSE(read_journal(path_, "17")); }
 
-TEST_F(JournalTest, CutAnywhereItTellsWhatItTold) {
+TEST_F(JournalTest, TruncatedJournalKeepsTheCompleteLines) {
   write();
   const std::string whole = text();
   std::size_t attempts = 0;
@@ -119,7 +119,7 @@ TEST_F(JournalTest, CutAnywhereItTellsWhatItTold) {
   EXPECT_EQ(attempts, 2U);
 }
 
-TEST_F(JournalTest, ALineBehindOneThatWasCutIsReadIfItIsALineOfItsOwn) {
+TEST_F(JournalTest, LineAfterATruncatedOneIsRead) {
   write();
   const std::string whole = text();
   const std::size_t line = whole.find("\"e\":\"expect\"");
@@ -128,14 +128,14 @@ TEST_F(JournalTest, ALineBehindOneThatWasCutIsReadIfItIsALineOfItsOwn) {
   EXPECT_EQ(read().attempts.size(), 2U);
 }
 
-TEST_F(JournalTest, DamagedLinesAreLeftOut) {
+TEST_F(JournalTest, DamagedLinesAreSkipped) {
   write();
   const std::string whole = text();
   for (const std::string& damage :
        {std::string("\n"), std::string("null\n"), std::string("[1]\n"), std::string("{}\n"),
         std::string(400, '\0') + "\n", std::string(R"({"e":"start","t":"x"})") + "\n",
         std::string(R"({"e":"start","t":1,"task":5,"n":0})") + "\n",
-        std::string(R"({"e":"end","t":1,"task":"nobody/1","n":0,"how":"done"})") + "\n",
+        std::string(R"({"e":"end","t":1,"task":"unknown/1","n":0,"how":"done"})") + "\n",
         std::string(R"({"e":"of a version to come","t":1})") + "\n", std::string(100'000, '[') + "\n"}) {
     base::replace_file(path_, damage + whole);
     EXPECT_EQ(read().attempts.size(), 2U) << damage.substr(0, 50);
@@ -143,7 +143,7 @@ TEST_F(JournalTest, DamagedLinesAreLeftOut) {
   }
 }
 
-TEST_F(JournalTest, LinesWithNamesThatAreNoneAreLeftOut) {
+TEST_F(JournalTest, LinesWithInvalidNamesAreSkipped) {
   write();
   const std::string whole = text();
   for (const std::string task :
@@ -159,10 +159,10 @@ TEST_F(JournalTest, LinesWithNamesThatAreNoneAreLeftOut) {
                                 R"({"e":"run","t":1,"origin":"../16"})" + "\n");
   EXPECT_EQ(read().attempts.size(), 2U);
   EXPECT_EQ(read().expected.size(), 1U);
-  EXPECT_EQ(read().begin.origin, "16") << "what a run was begun with is a line like the others";
+  EXPECT_EQ(read().begin.origin, "16") << "the line that begins a run is checked, too";
 }
 
-TEST_F(JournalTest, ItIsContinued) {
+TEST_F(JournalTest, JournalIsContinued) {
   write();
   Journal journal(path_);
   journal.expect(200, "work", 5);
@@ -171,7 +171,7 @@ TEST_F(JournalTest, ItIsContinued) {
   EXPECT_EQ(read().expected.at("work"), 8U);
 }
 
-TEST_F(JournalTest, WhatCannotBeWrittenNamesTheJournal) {
+TEST_F(JournalTest, WriteErrorNamesTheJournal) {
   Journal journal(path_);
   journal.expect(1, "work", 1);
   base::set_failure_point("append:ENOSPC:2");

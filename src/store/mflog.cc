@@ -24,7 +24,7 @@ bool is_time(std::string_view text) {
 }  // namespace
 
 std::string format_log_line(std::int64_t stamp, std::string_view source, std::string_view text) {
-  // Ties are sorted by id, so the id repeats the stamp.
+  // Lines with the same time are sorted by id, so the id repeats the stamp.
   return fmt::format("[MFLOG|0|{}Z|{}|{}]{}\n", base::utc_time(stamp), source, stamp, text);
 }
 

@@ -9,7 +9,7 @@
 namespace metaflow::store {
 
 struct LogLine {
-  std::string time;    // UTC, as written; empty: the line was not of this form
+  std::string time;    // UTC, as written; empty: the line does not have this form
   std::string source;  // "runtime", "task"
   std::string id;
   std::string_view text;
@@ -19,13 +19,13 @@ struct LogLine {
 /// One line, with its newline. `stamp` (microseconds since 1970) must be unique in the stream.
 std::string format_log_line(std::int64_t stamp, std::string_view source, std::string_view text);
 
-/// Takes one line (without newline) apart. A line of another form is all text.
+/// Parses one line without its newline. A line of another form is all text.
 LogLine parse_log_line(std::string_view line);
 
-/// The lines of several logs of one stream in the order of time; lines of another form last.
+/// The lines of several logs of one stream, sorted by time. Lines of another form come last.
 std::vector<LogLine> merge_logs(const std::vector<std::string_view>& logs);
 
-/// Microseconds since 1970 of LogLine::time; 0 if it is none.
+/// Microseconds since 1970 of LogLine::time; 0 if it is not a time.
 std::int64_t microseconds_of_log_time(std::string_view time);
 
 }  // namespace metaflow::store

@@ -14,12 +14,12 @@ std::vector<std::string> texts(const std::vector<LogLine>& lines) {
   return result;
 }
 
-TEST(Mflog, LinesLookLikeMetaflows) {
+TEST(Mflog, FormatIsMetaflows) {
   EXPECT_EQ(format_log_line(1'700'000'000'123'456, "task", "hello"),
             "[MFLOG|0|2023-11-14T22:13:20.123456Z|task|1700000000123456]hello\n");
 }
 
-TEST(Mflog, WhatWasFormattedIsParsed) {
+TEST(Mflog, FormattedLineIsParsed) {
   const std::string text = format_log_line(1'700'000'000'000'007, "runtime", "a ] b | c");
   const LogLine line = parse_log_line(std::string_view(text).substr(0, text.size() - 1));
   EXPECT_EQ(line.time, "2023-11-14T22:13:20.000007");
@@ -58,7 +58,7 @@ TEST(Mflog, LogsAreMergedByTime) {
   EXPECT_THAT(texts(merge_logs({runtime, task})), ElementsAre("first", "second", "third", "fourth", "no stamp"));
 }
 
-TEST(Mflog, ALastLineWithoutNewline) { EXPECT_THAT(texts(merge_logs({"a\n\nb"})), ElementsAre("a", "", "b")); }
+TEST(Mflog, LastLineWithoutNewline) { EXPECT_THAT(texts(merge_logs({"a\n\nb"})), ElementsAre("a", "", "b")); }
 
 }  // namespace
 }  // namespace metaflow::store

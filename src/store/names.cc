@@ -12,17 +12,17 @@ namespace metaflow::store {
 namespace {
 
 constexpr std::size_t kLongestId = 200;
-constexpr std::size_t kLongestIdentifier = 255;  // what a file may be called
+constexpr std::size_t kLongestIdentifier = 255;  // the longest file name
 
-/// Of a run or a task: given by a scheduler, a metadata service or another orchestrator ("argo-sweep-x7k2p").
+/// The id of a run or a task, given by a scheduler, a metadata service or another orchestrator ("argo-sweep-x7k2p").
 bool is_id(std::string_view text) {
   if (text.empty() || text.size() > kLongestId || text[0] == '.' || text[0] == '-') return false;
   return std::all_of(text.begin(), text.end(),
                      [](char c) { return base::is_alphanumeric(c) || c == '_' || c == '-' || c == '.'; });
 }
 
-/// What Python takes for a letter beyond ASCII, and some more. Never a control character, a blank, or what turns the
-/// direction of the text.
+/// Accepts the non-ASCII letters of Python's identifiers, and some more characters. Rejects control characters, spaces,
+/// and characters that change the text direction.
 bool is_foreign_letter(char32_t c) {
   if (c < 0xAA) return false;
   if (c >= 0x2000 && c <= 0x206F) return c == 0x203F || c == 0x2040 || c == 0x2054;
@@ -61,7 +61,7 @@ bool is_key(std::string_view text) {
 }
 
 bool is_object_path(std::string_view path) {
-  std::size_t begin = 0;  // of the part
+  std::size_t begin = 0;  // of the current part
   for (std::size_t i = 0; i <= path.size(); ++i) {
     if (i < path.size() && path[i] != '/') {
       if (static_cast<unsigned char>(path[i]) < 0x20 || path[i] == 0x7F) return false;
@@ -74,7 +74,7 @@ bool is_object_path(std::string_view path) {
   return true;
 }
 
-std::string_view words_for(NameKind kind) {
+std::string_view kind_text(NameKind kind) {
   switch (kind) {
     case NameKind::flow: return "the name of a flow";
     case NameKind::run: return "the id of a run";
@@ -92,7 +92,7 @@ bool is_name(NameKind kind, std::string_view text) {
   switch (kind) {
     case NameKind::flow:
     case NameKind::artifact: return is_identifier(text);
-    // What stands beside steps, runs and tasks is not one of them.
+    // Names of other files and directories at the same level are not steps, runs or tasks.
     case NameKind::step: return is_identifier(text) && text != "_meta";
     case NameKind::run: return is_id(text) && text != "data" && text != "_meta";
     case NameKind::task: return is_id(text) && text != "_meta";
@@ -102,7 +102,7 @@ bool is_name(NameKind kind, std::string_view text) {
 }
 
 std::string not_a_name(NameKind kind, std::string_view text) {
-  return fmt::format("'{}' is not {}", base::visible(text), words_for(kind));
+  return fmt::format("'{}' is not {}", base::visible(text), kind_text(kind));
 }
 
 void check_name(NameKind kind, std::string_view text, std::string_view where) {
@@ -125,7 +125,7 @@ std::optional<TaskRef> parse_task_ref(std::string_view text) {
 void check_object_path(std::string_view path) {
   if (is_object_path(path)) return;
   throw Error(ErrorCode::data_store, fmt::format("'{}' is not the path of an object in a store", base::visible(path)),
-              "A name from the store or from a service would lead elsewhere.");
+              "A name from the store or a service would point outside of the store.");
 }
 
 std::string path_below(std::string_view root, std::string_view path) {

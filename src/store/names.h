@@ -1,5 +1,5 @@
-// What the names in a store look like: docs/format.md, "Names". They become parts of paths, of addresses and of
-// messages, so each is checked where it comes in: from a file, a bucket, a service or a command line.
+// The valid names in a store: docs/format.md, "Names". Names become parts of paths, addresses and messages, so each is
+// checked where it enters: from a file, a bucket, a service or a command line.
 #pragma once
 
 #include <cstdint>
@@ -13,16 +13,16 @@ namespace metaflow::store {
 
 enum class NameKind : std::uint8_t { flow, run, step, task, artifact, key };
 
-/// Allocates nothing: every task has some hundred names.
+/// Allocates nothing: a task has about a hundred names.
 bool is_name(NameKind kind, std::string_view text);
 
-/// "'a/b' is not the name of a step", with control characters made visible.
+/// The message for an invalid name: "'a/b' is not the name of a step", with control characters made visible.
 std::string not_a_name(NameKind kind, std::string_view text);
 
-/// Throws Error{data_store} for what is not one. `where`: what has the name: "the answer of the metadata service".
+/// Throws Error{data_store} for an invalid name. `where`: the source of the name: "the answer of the metadata service".
 void check_name(NameKind kind, std::string_view text, std::string_view where);
 
-/// Run, step and task: what a pathspec names below the flow.
+/// Run, step and task: the part of a pathspec below the flow.
 struct TaskRef {
   std::string run;
   std::string step;
@@ -32,14 +32,14 @@ struct TaskRef {
   bool operator==(const TaskRef&) const = default;
 };
 
-/// "17/start/1"; nothing if it is not of that form or has a part that is not a name.
+/// Parses "17/start/1"; nothing if the text does not have this form or a part is not a valid name.
 std::optional<TaskRef> parse_task_ref(std::string_view text);
 
-/// Throws Error{data_store} for a path that is not one of an object below the root of a store: empty, absolute, with an
-/// empty part, a part "." or "..", or a control character.
+/// Throws Error{data_store} for a path that cannot be that of an object below the root of a store: empty, absolute,
+/// with an empty part, a part "." or "..", or a control character.
 void check_object_path(std::string_view path);
 
-/// `root`/`path`, where the path is checked. All that reads or writes below a local root makes its paths by this.
+/// Returns `root`/`path` after checking the path. All reads and writes below a local root use it.
 std::string path_below(std::string_view root, std::string_view path);
 
 }  // namespace metaflow::store

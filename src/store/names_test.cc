@@ -40,7 +40,7 @@ TEST(Names, FlowsStepsAndArtifactsAreIdentifiers) {
   }
 }
 
-TEST(Names, IdsAreOfPlainCharacters) {
+TEST(Names, IdsHavePlainCharacters) {
   for (const NameKind kind : {NameKind::run, NameKind::task}) {
     for (const std::string& id :
          {"0"s, "1795366132157650"s, "argo-sweep-x7k2p"s, "sfn-0a.b"s, "control-1-node-2"s, "t_1"s})
@@ -53,7 +53,7 @@ TEST(Names, IdsAreOfPlainCharacters) {
   EXPECT_FALSE(is_name(NameKind::step, "_meta"));
 }
 
-TEST(Names, KeysAreFortyDigits) {
+TEST(Names, KeysAreFortyHexDigits) {
   EXPECT_TRUE(is_name(NameKind::key, kGoodKey));
   const std::string key = kGoodKey;
   for (const std::string& other :
@@ -61,7 +61,7 @@ TEST(Names, KeysAreFortyDigits) {
     EXPECT_FALSE(is_name(NameKind::key, other)) << other;
 }
 
-TEST(Names, TasksAreNamedByThreeParts) {
+TEST(Names, TaskRefHasThreeParts) {
   EXPECT_EQ(parse_task_ref("17/start/1"), (TaskRef{"17", "start", "1"}));
   EXPECT_EQ(parse_task_ref("argo-x/größe/t-1"), (TaskRef{"argo-x", "größe", "t-1"}));
   for (const char* text : {"", "17", "17/start", "17/start/1/2", "17//1", "/start/1", "17/start/", "../start/1",
@@ -69,7 +69,7 @@ TEST(Names, TasksAreNamedByThreeParts) {
     EXPECT_FALSE(parse_task_ref(text)) << text;
 }
 
-TEST(Names, WhatIsNotOneIsShownWithItsControlCharacters) {
+TEST(Names, InvalidNameIsShownWithVisibleControlCharacters) {
   try {
     check_name(NameKind::step, "a\x1b[2J\n", "the answer");
     FAIL();
@@ -80,7 +80,7 @@ TEST(Names, WhatIsNotOneIsShownWithItsControlCharacters) {
   check_name(NameKind::step, "a", "the answer");
 }
 
-TEST(Names, APathIsBelowItsRoot) {
+TEST(Names, PathStaysBelowItsRoot) {
   EXPECT_EQ(path_below("/r/.metaflow", "F/1/start/2/0.data.json"), "/r/.metaflow/F/1/start/2/0.data.json");
   EXPECT_EQ(path_below("/r", "F/.hidden/...x/ü ?"), "/r/F/.hidden/...x/ü ?");
   for (const std::string& path :

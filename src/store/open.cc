@@ -15,11 +15,11 @@ namespace metaflow::store {
 
 namespace {
 
-std::unique_ptr<Storage> open_s3(const std::string& root, bool impatient = false) {
+std::unique_ptr<Storage> open_s3(const std::string& root, bool few_retries = false) {
   const base::Settings settings;
   net::AwsConfig config(net::variables_of(settings));
   S3Options options = s3_options(settings, config);
-  if (impatient) {
+  if (few_retries) {
     options.retry.tries = 2;
     options.retry.max_retry_after = 2'000'000;
   }
@@ -37,7 +37,7 @@ std::unique_ptr<Storage> open_storage(const std::string& type, const std::string
               fmt::format("Invalid value for '--datastore': invalid choice: {}. (choose from local, s3)", type));
 }
 
-std::unique_ptr<Storage> open_impatient_storage(const std::string& type, const std::string& root) {
+std::unique_ptr<Storage> open_storage_with_few_retries(const std::string& type, const std::string& root) {
   return type == "s3" ? open_s3(root, true) : open_storage(type, root);
 }
 

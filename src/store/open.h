@@ -1,4 +1,4 @@
-// Opening storages and metadata by Metaflow's names.
+// Opens storages and metadata by Metaflow's names.
 #pragma once
 
 #include <memory>
@@ -11,15 +11,15 @@
 
 namespace metaflow::store {
 
-/// `type`: "local" or "s3", which is reached as METAFLOW_S3_* and AWS's own settings say. Throws Error{invalid_command}
-/// for others. `scratch`: a directory that takes all that is written; empty: none.
+/// `type`: "local", or "s3", which METAFLOW_S3_* and AWS's own settings configure. Throws Error{invalid_command} for
+/// other types. `scratch`: a directory that receives all writes; empty: none.
 std::unique_ptr<Storage> open_storage(const std::string& type, const std::string& root,
                                       const std::string& scratch = {});
-/// The same for a caller that tries again itself: a call that fails is repeated once only.
-std::unique_ptr<Storage> open_impatient_storage(const std::string& type, const std::string& root);
+/// For a caller that retries itself: a failed call is retried only once.
+std::unique_ptr<Storage> open_storage_with_few_retries(const std::string& type, const std::string& root);
 
-/// `type`: "local", in the directory .metaflow `local_root`, or "service", which is reached as METAFLOW_SERVICE_* say.
-/// The clock outlives it. Throws Error{invalid_command} for others.
+/// `type`: "local", with the directory .metaflow `local_root`, or "service", which METAFLOW_SERVICE_* configure. The
+/// clock outlives it. Throws Error{invalid_command} for other types.
 std::unique_ptr<Metadata> open_metadata(const base::Settings& settings, const std::string& type,
                                         const std::string& local_root, base::Clock& clock);
 

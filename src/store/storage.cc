@@ -6,10 +6,10 @@ namespace metaflow::store {
 
 namespace {
 
-/// Of a storage that is not slow.
-class AtOnce : public BackgroundStorage {
+/// For a storage whose calls do not block for long: carries out each call at once.
+class Immediate : public BackgroundStorage {
  public:
-  explicit AtOnce(Storage& storage) : storage_(storage) {}
+  explicit Immediate(Storage& storage) : storage_(storage) {}
 
   void get(std::vector<std::string> paths, Got done) override { done(storage_.get(paths)); }
   void put(std::vector<OwnedObject> objects, Put done) override {
@@ -56,7 +56,7 @@ bool exists(Storage& storage, const std::string& path) {
 std::optional<Link> Storage::link(const std::string& /*path*/, std::int64_t /*seconds*/) { return std::nullopt; }
 
 std::unique_ptr<BackgroundStorage> Storage::in_background(base::EventLoop& /*loop*/) {
-  return std::make_unique<AtOnce>(*this);
+  return std::make_unique<Immediate>(*this);
 }
 
 std::string blob_path(std::string_view directory, std::string_view key) {

@@ -1,4 +1,4 @@
-// Where the objects of runs are kept: one interface for directories, S3 and memory.
+// Storage for the objects of runs: one interface for directories, S3 and memory.
 #pragma once
 
 #include <cstdint>
@@ -17,11 +17,11 @@ namespace metaflow::store {
 
 using Pieces = std::span<const std::span<const std::byte>>;
 
-/// One object to be written.
+/// One object to write.
 struct Object {
   std::string path;  // below the root: "BigSum/17/start/1/0.data.json"
   Pieces content;
-  /// A mark or the like: many objects have this content, and one that exists may be left as it is.
+  /// For a mark or the like: many objects have this content, and an existing one need not be written again.
   bool common = false;
 };
 
@@ -31,7 +31,7 @@ struct Copy {
   std::string to;
 };
 
-/// One object to be written later: it owns its content.
+/// One object to write later: owns its content.
 struct OwnedObject {
   std::string path;
   base::SharedBytes content;
@@ -44,32 +44,32 @@ struct Entry {
   bool is_directory = false;
 };
 
-/// A URL that reads one object without any key, for a while. A secret.
+/// A URL that reads one object without a key, for a limited time. It is a secret.
 struct Link {
   std::string url;
   std::int64_t expires = 0;  // seconds since 1970
 };
 
-/// Reads and writes that their caller, who lives in an event loop, does not wait for. Not thread-safe.
+/// Asynchronous reads and writes, for callers in an event loop. Not thread-safe.
 ///
-/// `done` is called once, when all of it is there: from the loop, or before the function returns if the storage is not
-/// slow. What fails is thrown, by the function or out of the loop, and `done` is not called. What is not over when this
-/// is destroyed ends there, done or not.
+/// `done` is called once, when the whole call has succeeded: from the loop, or before the function returns if the
+/// storage is fast. A failure is thrown by the function or from the loop, and `done` is not called. The destructor
+/// cancels pending calls, which may or may not have been carried out.
 class BackgroundStorage {
  public:
   using Got = std::function<void(std::vector<std::optional<base::SharedBytes>>&&)>;
   using Put = std::function<void()>;
 
   virtual ~BackgroundStorage() = default;
-  /// As Storage::get() and put(); different calls are carried out in any order.
+  /// As Storage::get() and put(). Calls may be carried out in any order.
   virtual void get(std::vector<std::string> paths, Got done) = 0;
   virtual void put(std::vector<OwnedObject> objects, Put done) = 0;
 };
 
-/// A tree of objects. Paths are relative to the root, with '/'. Objects appear whole or not at all. All functions throw
-/// Error{data_store}. Not thread-safe, except for objects already got.
+/// A tree of objects. Paths are relative to the root, with '/'. An object appears as a whole or not at all. All
+/// functions throw Error{data_store}. Not thread-safe, except for the results of get().
 ///
-/// Calls take many objects at once, since a remote store wants them in flight together.
+/// Calls take many objects, since a remote store transfers them in parallel.
 class Storage {
  public:
   virtual ~Storage() = default;
@@ -83,26 +83,27 @@ class Storage {
   virtual std::vector<std::optional<std::uint64_t>> sizes(std::span<const std::string> paths) = 0;
   /// Writes objects, replacing older ones.
   virtual void put(std::span<const Object> objects) = 0;
-  /// Writes an object that must not exist; false, and nothing changed, if it does. Of several at a time one wins.
+  /// Writes an object that must not exist; returns false, and changes nothing, if it does. Of several concurrent calls
+  /// one succeeds.
   virtual bool create(const Object& object) = 0;
 
-  /// Gives objects' contents second paths, without moving bytes where that can be had. False for those that do not
-  /// exist.
+  /// Makes the content of objects available under second paths, without transferring the bytes if possible. Returns
+  /// false for objects that do not exist.
   virtual std::vector<bool> copy(std::span<const Copy> copies) = 0;
 
-  /// The entries directly below a path, unsorted; none if there is no such path.
+  /// The entries directly below a path, unsorted; none if the path does not exist.
   virtual std::vector<Entry> list(const std::string& path) = 0;
 
-  /// Stores one raw blob (cas_raw) by content, as `directory`/kk/key; gives back the key. What is there already is not
-  /// written again. `spool_file`: an open file without a name that holds just this content, or -1. A remote store may
-  /// only begin here: the blob is there when the next other call has returned, which throws if it could not be written.
+  /// Stores one raw blob (cas_raw) by content, as `directory`/kk/key; returns the key. An existing blob is not written
+  /// again. `spool_file`: an open unnamed file with exactly this content, or -1. A remote store may only start the
+  /// upload: the blob exists when the next other call has returned, which throws if it could not be written.
   virtual std::string save_blob(const std::string& directory, Pieces content, int spool_file) = 0;
 
-  /// Lets others read an object for at most so many seconds, or for as long as our keys live. Nothing if this storage
-  /// has no such thing.
+  /// Lets others read an object for at most so many seconds, or until our keys expire. Nothing if this storage does not
+  /// support links.
   virtual std::optional<Link> link(const std::string& path, std::int64_t seconds);
 
-  /// The same objects, without waiting for them. This and the loop must outlive it.
+  /// The same objects, asynchronously. This object and the loop must outlive the result.
   virtual std::unique_ptr<BackgroundStorage> in_background(base::EventLoop& loop);
 };
 

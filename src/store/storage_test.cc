@@ -1,4 +1,4 @@
-// What every Storage promises.
+// The contract of Storage, tested for all implementations.
 #include "store/storage.h"
 
 #include <gmock/gmock.h>
@@ -31,7 +31,7 @@ std::string fresh_directory() {
   return ::mkdtemp(name.data());
 }
 
-/// A new place in the server that METAFLOW_TEST_S3 names, "s3://bucket/prefix"; nothing if it is not set.
+/// A new prefix on the server that METAFLOW_TEST_S3 names, "s3://bucket/prefix"; nothing if it is not set.
 std::unique_ptr<S3Storage> s3_for_test() {
   const char* root = std::getenv("METAFLOW_TEST_S3");
   if (root == nullptr) return nullptr;
@@ -99,10 +99,10 @@ TEST_P(StorageTest, InTheBackground) {
   int over = 0;
   background->put({}, [&] { ++over; });
   background->get({}, [&](auto&&) { ++over; });
-  EXPECT_EQ(over, 2) << "nothing is over at once";
+  EXPECT_EQ(over, 2) << "no call has finished at once";
 }
 
-TEST_P(StorageTest, WhatIsPutCanBeGot) {
+TEST_P(StorageTest, PutAndGet) {
   put(*storage_, "F/1/a", "one");
   put(*storage_, "F/1/b/c", "");
   EXPECT_EQ(text("F/1/a"), "one");
@@ -110,13 +110,13 @@ TEST_P(StorageTest, WhatIsPutCanBeGot) {
   EXPECT_TRUE(exists(*storage_, "F/1/b/c"));
 }
 
-TEST_P(StorageTest, WhatIsNotThere) {
+TEST_P(StorageTest, MissingObjects) {
   EXPECT_EQ(text("F/1/a"), std::nullopt);
   EXPECT_FALSE(exists(*storage_, "F/1/a"));
   EXPECT_THAT(storage_->list("F/1"), IsEmpty());
 }
 
-TEST_P(StorageTest, ManyAtOnceKeepTheirOrder) {
+TEST_P(StorageTest, ResultsAreInTheOrderOfThePaths) {
   put(*storage_, "a", "1");
   put(*storage_, "c", "333");
   const std::vector<std::string> paths{"c", "b", "a"};
@@ -128,15 +128,15 @@ TEST_P(StorageTest, ManyAtOnceKeepTheirOrder) {
   EXPECT_THAT(storage_->sizes(paths), ElementsAre(Optional(3U), std::nullopt, Optional(1U)));
 }
 
-TEST_P(StorageTest, ALaterPutReplaces) {
+TEST_P(StorageTest, LaterPutReplaces) {
   put(*storage_, "x", "old and long");
   const auto old = get(*storage_, "x");
   put(*storage_, "x", "new");
   EXPECT_EQ(text("x"), "new");
-  EXPECT_EQ(old->text(), "old and long") << "what was got stays as it was";
+  EXPECT_EQ(old->text(), "old and long") << "an earlier result does not change";
 }
 
-TEST_P(StorageTest, ListTellsDirectoriesApart) {
+TEST_P(StorageTest, ListDistinguishesDirectories) {
   put(*storage_, "F/1/start/1/0.data.json", "{}");
   put(*storage_, "F/1/start/2/0.data.json", "{}");
   put(*storage_, "F/1/file", "");
@@ -169,7 +169,7 @@ TEST_P(StorageTest, OddNames) {
   EXPECT_EQ("F/" + storage_->list("F")[0].name + "/x", path);
 }
 
-TEST_P(StorageTest, NothingLeadsOutOfTheStore) {
+TEST_P(StorageTest, PathsStayInsideTheStore) {
   put(*storage_, "F/a", "1");
   using namespace std::string_literals;
   const std::vector<std::string> outside{"",       "/",         "/etc/passwd", "..",     "../x", "F/../../x",
@@ -206,7 +206,7 @@ TEST_P(StorageTest, NothingLeadsOutOfTheStore) {
   EXPECT_EQ(text("F/a"), "1");
 }
 
-TEST_P(StorageTest, WhatIsThereIsNotMadeAgain) {
+TEST_P(StorageTest, CreateDoesNotReplace) {
   EXPECT_TRUE(create(*storage_, "F/lease", "mine"));
   EXPECT_FALSE(create(*storage_, "F/lease", "other"));
   EXPECT_EQ(text("F/lease"), "mine");
@@ -219,7 +219,7 @@ TEST_P(StorageTest, Copies) {
   EXPECT_EQ(text("F/b"), "content");
 }
 
-TEST_P(StorageTest, ListsOfManyPages) {
+TEST_P(StorageTest, ListWithManyPages) {
   std::vector<std::string> paths;
   std::vector<Object> objects;
   for (int i = 0; i < 1234; ++i) paths.push_back("F/1/" + std::to_string(i));
@@ -229,8 +229,8 @@ TEST_P(StorageTest, ListsOfManyPages) {
   EXPECT_EQ(storage_->list("F").size(), 1U);
 }
 
-TEST_P(StorageTest, LargeObjectsAreWhole) {
-  // Above the sizes from which on S3 reads and writes in parts, and reads into a mapped file.
+TEST_P(StorageTest, LargeObjects) {
+  // Larger than the sizes from which S3 reads and writes in parts, and reads into a mapped file.
   std::string content(70U << 20U, '\0');
   for (std::size_t i = 0; i < content.size(); i += 997) content[i] = static_cast<char>(i * 31 >> 7U);
   for (const std::size_t size : {S3Transfers::kPart - 1, S3Transfers::kPart, S3Transfers::kPart + 1,
@@ -245,8 +245,8 @@ TEST_P(StorageTest, LargeObjectsAreWhole) {
   }
 }
 
-TEST(LocalStorage, LargeBlobsHaveTheSameKeyHoweverTheyCome) {
-  // Above 64 MiB blobs are hashed as a tree, in chunks, on several cores, while they are written.
+TEST(LocalStorage, LargeBlobsHaveTheSameKeyFromMemoryAndFile) {
+  // Blobs of more than 64 MiB are hashed as a tree, in chunks, on several cores, while they are written.
   const std::string directory = fresh_directory();
   LocalStorage storage(directory);
   std::string content(65U << 20U, '\0');
@@ -264,7 +264,7 @@ TEST(LocalStorage, LargeBlobsHaveTheSameKeyHoweverTheyCome) {
 TEST(LocalStorage, ErrorsNameTheOperationAndTheFile) {
   const std::string directory = fresh_directory();
   base::create_file(directory + "/file", "");
-  LocalStorage storage(directory + "/file");  // a file where a directory must be
+  LocalStorage storage(directory + "/file");  // a file instead of a directory
   try {
     put(storage, "x", "1");
     FAIL();
@@ -292,7 +292,7 @@ TEST(LinkPool, EqualFilesShareAnInode) {
   std::filesystem::remove_all(directory);
 }
 
-TEST(LinkPool, TheFirstFileMayBeRemoved) {
+TEST(LinkPool, FirstFileMayBeRemoved) {
   const std::string directory = fresh_directory();
   LinkPool pool;
   pool.create(directory + "/a", "same");
@@ -304,7 +304,7 @@ TEST(LinkPool, TheFirstFileMayBeRemoved) {
   std::filesystem::remove_all(directory);
 }
 
-TEST(LinkPool, AFileThatIsThereIsLeftAsItIs) {
+TEST(LinkPool, ExistingFileIsLeftUnchanged) {
   const std::string directory = fresh_directory();
   base::create_file(directory + "/a", "mine");
   LinkPool pool;

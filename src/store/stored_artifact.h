@@ -1,4 +1,4 @@
-// Artifacts as values: reading one, storing one.
+// Reads and stores artifacts as values.
 #pragma once
 
 #include <memory>
@@ -12,13 +12,14 @@
 
 namespace metaflow::store {
 
-/// The value of an artifact that is in the store.
+/// The value of a stored artifact.
 class StoredArtifact : public detail::StoredValue {
  public:
   StoredArtifact(std::shared_ptr<const FlowStore> store, ArtifactRecord record)
       : store_(std::move(store)), record_(std::move(record)) {}
 
-  /// Throws Error{data_store, data_missing, invalid_value}; of the latter the message begins with the artifact's name.
+  /// Throws Error{data_store, data_missing, invalid_value}. The message of invalid_value begins with the artifact's
+  /// name.
   Document read() const override;
   const std::string& name() const override { return record_.name; }
   const std::string& key() const override { return record_.key; }
@@ -29,7 +30,7 @@ class StoredArtifact : public detail::StoredValue {
   ArtifactRecord record_;
 };
 
-/// The value that an artifact's payload is. Throws Error{invalid_value} as StoredArtifact::read does.
+/// The value of an artifact's payload. Throws Error{invalid_value} as StoredArtifact::read does.
 Document parse_artifact(const base::SharedBytes& payload, std::string_view name);
 
 /// Stores a value that `encode` writes.

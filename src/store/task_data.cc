@@ -20,10 +20,10 @@ constexpr std::size_t kLongestEncoding = 100;
 
 Error damaged_file(std::string_view path, std::string_view why) {
   return Error(ErrorCode::data_store, fmt::format("'{}' is damaged: {}", path, why),
-               "The task has to be executed again: use resume.");
+               "`resume` executes the task again.");
 }
 
-/// "gzip+pickle-v4", or what an extension of Metaflow calls its own. Empty: not said.
+/// "gzip+pickle-v4", or the name that an extension of Metaflow uses. Empty: not given.
 bool is_encoding(std::string_view text) {
   return text.size() <= kLongestEncoding && std::all_of(text.begin(), text.end(), [](char c) {
            return base::is_alphanumeric(c) || std::string_view("+-._/").find(c) != std::string_view::npos;
@@ -92,15 +92,15 @@ TaskData task_data_from_json(std::string_view text, std::string_view path) {
     }
     data.attempt = json.get("attempt", 0);
     if (data.attempt < 0 || data.attempt > kMostAttempts)
-      throw damaged(fmt::format("there is no attempt {}", data.attempt));
+      throw damaged(fmt::format("invalid attempt {}", data.attempt));
     const base::Json& info = json.at("info");
     for (const auto& [name, key] : json.at("objects").members()) {
       ArtifactRecord artifact{name, key.as<std::string>(name), 0, "", ""};
       if (!is_name(NameKind::artifact, name)) throw damaged(not_a_name(NameKind::artifact, name));
-      if (!is_name(NameKind::key, artifact.key)) throw damaged("the key of '" + name + "' is not one");
+      if (!is_name(NameKind::key, artifact.key)) throw damaged("the key of '" + name + "' is invalid");
       if (const base::Json* details = info.find(name)) {
         artifact.size = details->get("size", std::uint64_t{0});
-        artifact.type = base::visible(details->get("type", ""));  // Python's words, whatever a metaclass may say
+        artifact.type = base::visible(details->get("type", ""));  // a metaclass may define any text
         artifact.encoding = details->get("encoding", "pickle-v4");
         if (!is_encoding(artifact.encoding))
           throw damaged(fmt::format("'{}' is not an encoding", base::visible(artifact.encoding)));

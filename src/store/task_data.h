@@ -1,4 +1,4 @@
-// What a task left behind: the content of data.json. docs/format.md describes it.
+// The result of a task: the content of data.json. docs/format.md describes it.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,7 @@ struct ArtifactRecord {
   bool operator==(const ArtifactRecord&) const = default;
 };
 
-/// Where the items of a foreach around a task are, so that a task deep inside finds its item in O(1).
+/// The location of the items of a foreach around a task, so that a deeply nested task finds its item in O(1).
 struct ItemSource {
   std::string variable;
   std::string key;  // of the stored range
@@ -31,28 +31,28 @@ struct ItemSource {
   bool operator==(const ItemSource&) const = default;
 };
 
-/// data.json. The members after `artifacts` are this implementation's own, under "cpp"; a task written by Python has
-/// none of them.
+/// data.json. The members after `artifacts` are specific to this implementation, under "cpp"; tasks written by Python
+/// do not have them.
 struct TaskData {
   int attempt = 0;
   std::vector<ArtifactRecord> artifacts;  // sorted by name
 
   bool has_details = false;             // whether there is a "cpp"
   std::vector<std::string> next;        // the steps that follow
-  std::optional<std::uint64_t> splits;  // of a foreach: how many items
+  std::optional<std::uint64_t> splits;  // of a foreach: the number of items
   std::vector<ItemSource> items;   // of the foreachs around the task, outermost first; at a split, the new one last
   std::vector<std::size_t> place;  // the items of the foreachs around the task, outermost first
   std::optional<std::size_t> iteration;  // of a step that chooses itself: 0, 1, ...
   bool ok = true;                        // false: the step threw
-  std::string failure;                   // then: what, in one line
+  std::string failure;                   // if not ok: the failure, in one line
 
   const ArtifactRecord* find(std::string_view name) const;
 };
 
 std::string to_json(const TaskData& data, std::string_view datastore);
-/// Throws Error{data_store} if the text is damaged, has a name that is not one, or is of a version to come.
+/// Throws Error{data_store} if the text is damaged, has an invalid name, or is of a later version.
 TaskData task_data_from_json(std::string_view text, std::string_view path);
-/// Throws Error{data_store} if a step, an artifact or a key that the details name is not one. `path`: of data.json.
+/// Throws Error{data_store} if a step, an artifact or a key in the details has an invalid name. `path`: of data.json.
 void check_details(const TaskData& data, std::string_view path);
 
 }  // namespace metaflow::store

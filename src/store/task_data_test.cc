@@ -33,7 +33,7 @@ std::string data_refusal(const std::string& json) {
   return "none";
 }
 
-TEST(TaskData, ARoundTrip) {
+TEST(TaskData, RoundTrip) {
   TaskData data;
   data.attempt = 2;
   data.artifacts = {{"_foreach_stack", kDataKey, 1, "<class 'list'>"},
@@ -58,7 +58,7 @@ TEST(TaskData, ARoundTrip) {
   EXPECT_EQ(read.failure, data.failure);
 }
 
-TEST(TaskData, EveryTextIsQuoted) {
+TEST(TaskData, TextIsQuoted) {
   TaskData data;
   data.artifacts = {{"a\"b", "k\"", 1, "t\"", "e\", \"sha\": \"f"}};
   data.items = {{"v\"", "i\"", 1, "o\""}};
@@ -69,14 +69,14 @@ TEST(TaskData, EveryTextIsQuoted) {
     EXPECT_THAT(json, HasSubstr(quoted));
 }
 
-TEST(TaskData, WhatPythonMayNameIsRead) {
+TEST(TaskData, PythonNamesAreAccepted) {
   for (const char* name : {"x", "name", "_foreach_stack", "_Flow__hidden", "X9", "größe", "数", "ªb", "a‿b", "\\u00e9"})
     EXPECT_EQ(data_refusal(data_json(name, "pickle-v4", R"("next": [])")), "none") << name;
   for (const char* encoding : {"pickle-v2", "gzip+pickle-v4", "json", "my.format/v1", ""})
     EXPECT_EQ(data_refusal(data_json("x", encoding, R"("next": [])")), "none") << encoding;
 }
 
-TEST(TaskData, AnArtifactIsNamedByAnIdentifier) {
+TEST(TaskData, ArtifactNameMustBeAnIdentifier) {
   for (const char* name : {"", "x/../../../../home/v/.metaflowconfig/config", "..", ".x", "/x", "a b", "a-b", "1a",
                            "a\\\"b", "a\\u0000b", "a\\u001bb", "a\\nb", "a\\u0085b", "a\\u202eb", "a\\u200bb"}) {
     EXPECT_THAT(data_refusal(data_json(name, "pickle-v4", R"("next": [])")),
@@ -87,18 +87,18 @@ TEST(TaskData, AnArtifactIsNamedByAnIdentifier) {
               HasSubstr(R"('a\x1b]0;b' is not the name of an artifact)"));
 }
 
-TEST(TaskData, AnEncodingIsAWord) {
+TEST(TaskData, EncodingMustBeAWord) {
   for (const char* encoding : {"x\\\", \\\"sha\\\": \\\"y", "a b", "a\\nb", "a\\u001bb"})
     EXPECT_THAT(data_refusal(data_json("x", encoding, R"("next": [])")), HasSubstr("is not an encoding")) << encoding;
 }
 
-TEST(TaskData, WhatFollowsAreSteps) {
+TEST(TaskData, NextMustBeStepNames) {
   EXPECT_THAT(data_refusal(data_json("x", "", R"("next": ["../../x"])")),
               HasSubstr("'../../x' is not the name of a step"));
   EXPECT_THAT(data_refusal(data_json("x", "", R"("next": ["a/b"])")), HasSubstr("'a/b' is not the name of a step"));
 }
 
-TEST(TaskData, ItemsAreOfAnArtifactAndUnderKeys) {
+TEST(TaskData, ItemsMustHaveAValidArtifactAndKeys) {
   auto items = [](const std::string& variable, const std::string& key, const std::string& offsets) {
     return data_json("x", "", fmt::format(R"("next": [], "items": [["{}", "{}", 3, "{}"]])", variable, key, offsets));
   };
@@ -110,12 +110,12 @@ TEST(TaskData, ItemsAreOfAnArtifactAndUnderKeys) {
   EXPECT_THAT(data_refusal(items("v", kDataKey, "E2F1")), HasSubstr("'E2F1' is not a key"));
 }
 
-TEST(TaskData, AnAttemptIsASmallNumber) {
+TEST(TaskData, AttemptMustBeASmallNumber) {
   EXPECT_THAT(data_refusal(R"({"attempt": -1, "objects": {}, "info": {}})"), HasSubstr("attempt"));
   EXPECT_THAT(data_refusal(R"({"attempt": 4294967296, "objects": {}, "info": {}})"), HasSubstr("attempt"));
 }
 
-TEST(TaskData, ATypeIsShownAsItIsOnOneLine) {
+TEST(TaskData, TypeIsMadeVisibleOnOneLine) {
   const TaskData data = task_data_from_json(
       fmt::format(R"({{"objects": {{"x": "{}"}}, "info": {{"x": {{"size": 1, "type": "<a\n\u001b[2J>"}}}}}})",
                   kDataKey),

@@ -1,4 +1,4 @@
-// A store for tests, which fails or is slow when they say so.
+// Stores for tests that fail or are slow when the test says so.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@
 
 namespace metaflow::store {
 
-/// A store, some operations of which fail.
+/// A store whose operations can be made to fail.
 class ScriptedStorage : public Storage {
  public:
   explicit ScriptedStorage(Storage& disk) : disk_(disk) {}
@@ -30,29 +30,29 @@ class ScriptedStorage : public Storage {
   std::string save_blob(const std::string& directory, Pieces content, int spool_file) override;
 
   int operations = 0;
-  int fails_at = 0;                                      // the operation of this number throws; 0: none does
-  std::function<bool(const std::string& path)> refuses;  // to write it
-  std::function<void(const std::string& path)> on_put;   // before it is carried out
-  std::map<std::string, int> puts;                       // per path, how often
+  int fails_at = 0;                                      // the operation with this number throws; 0: none
+  std::function<bool(const std::string& path)> refuses;  // paths whose write fails
+  std::function<void(const std::string& path)> on_put;   // called before the write
+  std::map<std::string, int> puts;                       // per path: the number of writes
 
  private:
   void operate();
   Storage& disk_;
 };
 
-/// The same in the background. Like S3 it carries out what it was asked for later and in any order, if `takes` says so.
+/// The same in the background. If `takes` is set, it carries out calls later and in any order, like S3.
 class ScriptedBackground : public BackgroundStorage {
  public:
   ScriptedBackground(base::EventLoop& loop, Storage& storage) : timers_(loop), storage_(storage) {}
 
   void get(std::vector<std::string> paths, Got done) override;
   void put(std::vector<OwnedObject> objects, Put done) override;
-  /// Carries out what was kept while `holds`.
+  /// Carries out the calls that `holds` has held back.
   void release();
   std::size_t held() const { return held_.size(); }
 
-  std::function<std::int64_t()> takes;                 // microseconds; 0: it is over when the call returns
-  std::function<bool(const std::string& path)> holds;  // until release(), perhaps never
+  std::function<std::int64_t()> takes;                 // microseconds; 0: the call is carried out before it returns
+  std::function<bool(const std::string& path)> holds;  // holds calls back until release()
 
  private:
   void carry_out(const std::string& path, std::function<void()> what);

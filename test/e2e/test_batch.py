@@ -190,7 +190,7 @@ def test_a_spot_reclaim_is_no_retry(user):
     user.peer.tell("POST", "/rules", {"jobs": {"name": "mf-.*-Failing-start-.*"}, "action": "reclaim", "after": 0, "times": 2})
     result = user.run("failing", "--with", "batch:queue=spot")
     assert result.status == 0 and "Host EC2" in result.out + result.err, result
-    assert result.out.count("which is no retry (1 of 3)") == result.out.count("which is no retry (2 of 3)") == 1, result
+    assert result.out.count("not counted as a retry, 1 of 3") == result.out.count("not counted as a retry, 2 of 3") == 1, result
     assert user.read("Failing")["tasks"]["start"][0]["attempts"] == "2"
 
 

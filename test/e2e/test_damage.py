@@ -56,7 +56,7 @@ DAMAGED_DATA = {
     "cut off": (cut, "0.data.json' is damaged"),
     "list": (lambda path: path.write_text("[]"), "0.data.json' is damaged"),
     "other": (lambda path: path.write_text('{"objects": 1}'), "0.data.json' is damaged"),
-    "no key": (lambda path: path.write_text('{"objects": {"x": "zz"}, "info": {}}'), "0.data.json' is damaged: the key of 'x' is not one"),
+    "no key": (lambda path: path.write_text('{"objects": {"x": "zz"}, "info": {}}'), "0.data.json' is damaged: the key of 'x' is invalid"),
     "deep": (lambda path: path.write_text("[" * 1_000_000), "0.data.json' is damaged"),
     "later version": (version_2, "has version 2.0 of the format; this program reads versions 1.x"),
 }

@@ -14,7 +14,7 @@ def files_of(directory):
 
 def told(result):
     """The command that a failed run says, without the program."""
-    command = re.search(r"To execute it again, by itself: \S+ (debug \S+)", result.out)
+    command = re.search(r"To rerun only this task: \S+ (debug \S+)", result.out)
     assert command, result
     return command[1].split()
 

@@ -113,7 +113,7 @@ def test_a_task_that_died_is_never_shown_as_done(cli, client, how):
 
 
 def test_crash_in_a_static_destructor_is_told_apart(cli):
-    said(fails(cli, "at_exit"), "Its step had finished: it died in exit(), perhaps in a static destructor.")
+    said(fails(cli, "at_exit"), "The step had finished; the process died in exit(), perhaps in a static destructor.")
 
 
 @pytest.mark.skipif(SANITIZED, reason="a sanitizer has its own operator new")

@@ -31,7 +31,7 @@ def test_one_failure_stops_the_others(make, gate):
     gate.wait_for(3)
     cluster.accident("exit", exitCode=3)
     out, _ = process.communicate(timeout=60)
-    assert process.returncode == 1 and "2 running tasks were stopped because of it." in out, out
+    assert process.returncode == 1 and "2 running tasks were stopped because of the failure." in out, out
     cluster.nothing_is_left()
 
 
@@ -72,7 +72,7 @@ def test_what_failed_stays_when_the_others_are_stopped(make, gate):
     gate.wait_for(12)
     cluster.accident("exit", exitCode=3)
     out, _ = process.communicate(timeout=60)
-    assert process.returncode == 1 and "11 running tasks were stopped because of it." in out, out
+    assert process.returncode == 1 and "11 running tasks were stopped because of the failure." in out, out
     cluster.nothing_is_left()
     (failed,) = cluster.jobs()
     assert failed["status"]["failed"] == 1 and cluster.peer.counts()["deletecollection jobs"] == 1

@@ -110,7 +110,7 @@ def test_shapes_are_what_they_are_here(runner, client, shape):
         ("segv", "Task failed with a segmentation fault (SIGSEGV"),
         ("exit3", "Task ended with exit status 3 before its step was finished."),
         ("kill", "Task was killed by SIGKILL"),
-        ("at_exit", "it died in exit(), perhaps in a static destructor"),
+        ("at_exit", "the process died in exit(), perhaps in a static destructor"),
     ],
 )
 def test_what_fails_is_reported_by_its_supervisor(runner, how, words):

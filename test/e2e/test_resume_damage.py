@@ -31,7 +31,7 @@ def test_a_task_with_a_damaged_blob_is_executed_again(cli, client, damage):
         path.unlink()  # it may be a link
         path.write_bytes(content[:-3] if damage == "cut off" else b"")
     resumed_id, result = cli.resume("small_foreach", env=plan("foreach_inner set_data anew"))
-    words = rf"Task {origin_id}/foreach_inner/{task.id} is executed again instead of cloned: .*'data'"
+    words = rf"Task {origin_id}/foreach_inner/{task.id} is rerun instead of cloned: .*'data'"
     assert re.search(words, result.out), result
     resumed = client.Run(f"SmallForeach/{resumed_id}")
     assert resumed.successful

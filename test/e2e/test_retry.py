@@ -210,7 +210,7 @@ def test_timeout_of_a_task_that_blocks_all_signals(cli, client):
     run_id = cli.run("linear", "--with", "timeout:seconds=1", "--with", "catch:var=caught", env=plan("a block_signals;a block"))
     caught = client.Run(f"Linear/{run_id}")["a"].task["caught"].data
     assert caught.type == TIMED_OUT
-    assert caught.exception.endswith("1 seconds, and was killed since it did not end by itself")
+    assert caught.exception.endswith("1 seconds, and was killed because it did not exit in time")
 
 
 # --- what is refused
@@ -229,9 +229,9 @@ def test_timeout_of_a_task_that_blocks_all_signals(cli, client):
         ("small_foreach", "catch", "@catch is defined for the step foreach_split but @catch is not supported in foreach split steps."),
         ("switch_basic", "catch", "@catch is defined for the step switch_step but @catch is not supported in conditional switch steps."),
         ("recursive_switch", "catch", "@catch is defined for the step loop_step but @catch is not supported in conditional switch steps."),
-        ("linear", "catch:var=data", "@catch is to put an exception into 'data', which cannot hold one"),
-        ("linear", "catch:var=items", "@catch is to put an exception into 'items', which cannot hold one"),
-        ("linear", "catch:var=constant", "@catch is to put an exception into 'constant', which cannot hold one"),
+        ("linear", "catch:var=data", "@catch cannot store an exception in 'data': its type does not allow it"),
+        ("linear", "catch:var=items", "@catch cannot store an exception in 'items': its type does not allow it"),
+        ("linear", "catch:var=constant", "@catch cannot store an exception in 'constant': its type does not allow it"),
         ("linear", "catch:var=2x", "Decorator 'catch': '2x' is not a valid name of an artifact"),
         ("linear", "catch:x", "--with catch:x: 'x' is not of the form attribute=value"),
     ],

@@ -245,7 +245,7 @@ def test_interrupted_before_a_task_was_stored(held):
     process.send_signal(signal.SIGINT)
     out = process.communicate(timeout=60)[0]
     assert process.returncode != 0
-    assert "The store has not taken 1 task that had ended: resume executes it again." in out
+    assert "1 finished task could not be committed. `resume` will rerun it." in out
 
 
 def test_interrupted_twice_while_the_store_is_away(in_s3, server):

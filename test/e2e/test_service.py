@@ -304,12 +304,12 @@ def test_a_service_that_is_away_for_a_while(with_service):
     reader = threading.Thread(target=lambda: lines.extend(process.stdout))
     reader.start()
     try:
-        wait_until(lambda: any(b"The run goes on" in line for line in lines))
+        wait_until(lambda: any(b"The run continues" in line for line in lines))
         with MetadataService(port=port) as second:
             second.service.tables.__dict__.update(tables.__dict__)
             assert process.wait(60) == 0, lines
             reader.join()
-            assert any(b"answers again" in line for line in lines)
+            assert any(b"is responding again" in line for line in lines)
             check_all_is_there(with_service, second, "SmallForeach", "1")
     finally:
         process.kill()

@@ -26,7 +26,7 @@ def test_keys(cli):
     bad = cli("linear", "run", env={"METAFLOW_SERVICE_HEADERS": f'{{"x": "{secret}\\n"}}'})
     assert bad.status == 1 and "METAFLOW_SERVICE_HEADERS" in bad.err and secret not in bad.err
     bad = cli("linear", "run", env={"METAFLOW_SERVICE_HEADERS": f"x-api-key: {secret}"})
-    assert bad.status == 1 and "no JSON object" in bad.err and secret not in bad.err
+    assert bad.status == 1 and "not a JSON object" in bad.err and secret not in bad.err
 
 
 ONCE = {"METAFLOW_SERVICE_RETRY_COUNT": "1"}
@@ -36,13 +36,13 @@ def test_a_service_that_is_not_there(cli):
     env = {**ONCE, "METAFLOW_DEFAULT_METADATA": "service", "METAFLOW_SERVICE_URL": f"http://user:secret@127.0.0.1:{s3.free_port()}/x"}
     result = cli("linear", "run", env=env)
     assert result.status == 1
-    assert "Metaflow service error" in result.err and "127.0.0.1" in result.err and "Is METAFLOW_SERVICE_URL right" in result.err
+    assert "Metaflow service error" in result.err and "127.0.0.1" in result.err and "Check METAFLOW_SERVICE_URL" in result.err
     assert "secret" not in result.err
     assert not list((cli.directory / ".metaflow").glob("Linear/*/_parameters"))
     missing = cli("linear", "--metadata", "service", "run")
     assert missing.status == 1 and "Missing Metaflow Service URL" in missing.err and "METAFLOW_SERVICE_URL" in missing.err
     wrong = cli("linear", "run", env={**env, "METAFLOW_SERVICE_URL": "localhost:8080"})
-    assert wrong.status == 1 and "no address of a metadata service" in wrong.err
+    assert wrong.status == 1 and "not the URL of a metadata service" in wrong.err
     unknown = cli("linear", "--metadata", "remote", "run")
     assert unknown.status == 2 and "service, local" in unknown.err
     for command in ("show", "check", "version"):  # need none
@@ -61,7 +61,7 @@ def test_what_is_no_service(cli):
     with MetadataService(faults=Page()) as service:
         env = {**ONCE, **service.environment}
         result = cli("linear", "run", env=env)
-        assert result.status == 1 and "is no metadata service of Metaflow" in result.err
+        assert result.status == 1 and "is not a Metaflow metadata service" in result.err
         result = cli("linear", "run", env={**env, "METAFLOW_SERVICE_URL": service.url + "/moved"})
         assert result.status == 1 and "https://login.example/" in result.err and "secret" not in result.err
 
@@ -69,11 +69,11 @@ def test_what_is_no_service(cli):
 def test_a_service_that_is_too_old(cli):
     with MetadataService(version="2.0.3") as service:
         result = cli("linear", "run", env=service.environment)
-        assert result.status == 1 and "has version 2.0.3, and 2.0.4 is needed" in result.err
+        assert result.status == 1 and "has version 2.0.3, but 2.0.4 is required" in result.err
     with MetadataService(version="2.2.9") as service:
         run = cli.run("linear", env=service.environment)
         result = cli("linear", "tag", "add", "--run-id", run, "x", env=service.environment)
-        assert result.status == 1 and "2.3.0 is needed" in result.err
+        assert result.status == 1 and "2.3.0 is required" in result.err
 
 
 def test_two_services_with_one_store(cli):

@@ -180,7 +180,7 @@ def test_a_time_limit(cli):
     attempt = Attempt(cli, "sleep")
     result = attempt.supervise("--time-limit", "1", timeout=30)
     assert result.status == 143, result
-    assert attempt.report["timed_out"] and "after its time of 1" in attempt.report["cause"]
+    assert attempt.report["timed_out"] and "timed out after 1" in attempt.report["cause"]
     assert attempt.report["stopped_by"] == 0
 
 
@@ -206,7 +206,7 @@ def test_the_work_is_not_done_twice(cli):
     attempt = Attempt(cli, "well")
     assert attempt.supervise().status == 0
     again = attempt.supervise()
-    assert again.status == 0 and again.out == "" and "has finished before" in again.err
+    assert again.status == 0 and again.out == "" and "has already finished" in again.err
     thrown = Attempt(cli, "throw")
     assert thrown.supervise().status == 1
     again = thrown.supervise()
@@ -228,7 +228,7 @@ def test_a_store_that_fails_at_the_end(cli):
 def test_a_store_that_is_not_there_at_first(cli):
     attempt = Attempt(cli, "well")
     result = attempt.supervise(env={"METAFLOW_FAIL_AT": "scheduler.write:ENOSPC:1:sticky"})
-    assert result.status == 98 and "could not be begun" in result.err, result
+    assert result.status == 98 and "Cannot start the attempt" in result.err, result
     assert result.out == "" and not attempt.done
 
 

@@ -84,7 +84,7 @@ void carry_out(std::string_view command) {
 }
 
 int step(int argc, char** argv) {
-  runtime::obey_memory_limit();
+  runtime::apply_memory_limit();
   const compute::StepArguments arguments = compute::parse_step_arguments(argc, argv);
   const char* script = std::getenv("SCRIPT");
   for (const std::string& command : base::split(script == nullptr ? "" : script, ';')) carry_out(command);

@@ -19,8 +19,8 @@ void detail::throw_no_input(std::size_t index, std::size_t size) {
 std::size_t detail::position_in(void* const* members, std::size_t count, const void* wanted) {
   const std::size_t position = static_cast<std::size_t>(std::find(members, members + count, wanted) - members);
   if (position == count)
-    throw Error(ErrorCode::invalid_command, "A data member was named that is not an artifact of the flow",
-                "A flow that has artifacts() lists all of them there.");
+    throw Error(ErrorCode::invalid_command, "The data member is not an artifact of the flow",
+                "Add it to artifacts() of the flow.");
   return position;
 }
 
@@ -84,7 +84,7 @@ void CppJoin::load_from(std::size_t input, std::span<const std::size_t> members,
   inputs_.prepare(input, to_read);
   for (std::size_t i = 0; i < members.size(); ++i) {
     const std::size_t m = members[i];
-    if (!inputs_.has(input, m)) continue;  // the initial value
+    if (!inputs_.has(input, m)) continue;  // it keeps its initial value
     const detail::Member& member = flow_.members[m];
     if (member.ops->attach != nullptr) {
       attach_member(member, into[i], store_, inputs_.record(input, m));
@@ -130,7 +130,7 @@ void CppJoin::merge(void* flow, const detail::MergeChoice& choice) {
   }
   if (choice.mode == Mode::all) return;
 
-  // What is left out starts at its initial value, unless the step has set it.
+  // A member that is left out gets its initial value, unless the step has set it.
   const FlowObject fresh(flow_);
   for (std::size_t m = 0; m < members.size(); ++m) {
     const detail::Member& member = members[m];

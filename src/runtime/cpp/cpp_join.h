@@ -1,4 +1,4 @@
-// The inputs of a join whose step is written in C++: what its mf::Inputs work with.
+// The inputs of a join whose step is written in C++: the implementation of mf::Inputs.
 #pragma once
 
 #include <memory>
@@ -14,11 +14,11 @@
 
 namespace metaflow::runtime {
 
-/// Gives flow objects the artifacts of inputs. Not thread-safe.
+/// Loads artifacts of the inputs into flow objects. Not thread-safe.
 class CppJoin : public detail::InputsCore {
  public:
-  /// `inputs` counts artifacts as the flow its members. All of these outlive this. `own`: the flow of the join, whose
-  /// members still have their initial values.
+  /// `inputs` numbers artifacts as the flow numbers its members. `own`: the flow object of the join, whose members
+  /// still have their initial values. All arguments outlive this object.
   CppJoin(const detail::FlowTable& flow, JoinInputs& inputs, std::shared_ptr<const store::FlowStore> store,
           const FlowObject& own);
 
@@ -35,7 +35,7 @@ class CppJoin : public detail::InputsCore {
   JoinInputs& inputs_;
   std::shared_ptr<const store::FlowStore> store_;
   const FlowObject& own_;
-  std::vector<std::string> initial_keys_;  // per member on which inputs do not agree: of the value it started with
+  std::vector<std::string> initial_keys_;  // per member on which the inputs disagree: the key of its initial value
 };
 
 }  // namespace metaflow::runtime

@@ -35,8 +35,8 @@ struct Walked : FlowSpec<Walked> {
   }
 };
 
-/// Notes how many blobs are asked for together.
-class Noting : public store::MemoryStorage {
+/// Records how many blobs are read together.
+class RecordingStorage : public store::MemoryStorage {
  public:
   std::vector<std::optional<base::SharedBytes>> get(std::span<const std::string> paths) override {
     if (!paths.empty() && paths[0].find("/data/") != std::string::npos) together.push_back(paths.size());
@@ -52,7 +52,8 @@ class Noting : public store::MemoryStorage {
 
 class JoinTest : public testing::Test {
  protected:
-  JoinTest() : storage_(std::make_shared<Noting>()), store_(std::make_shared<store::FlowStore>(storage_, "Walked")) {
+  JoinTest()
+      : storage_(std::make_shared<RecordingStorage>()), store_(std::make_shared<store::FlowStore>(storage_, "Walked")) {
     for (const auto& member : own_.members()) names_.emplace_back(member.name);
   }
 
@@ -60,13 +61,13 @@ class JoinTest : public testing::Test {
   store::ArtifactRecord saved(const std::string& name, const T& value) {
     return store::save_value(*store_, name, [&](detail::Pickler& pickler) { detail::encode(pickler, value); });
   }
-  /// Input i has i and -i, and a text of so many bytes.
+  /// Input i has the values i and -i, and a text of `bytes` bytes.
   detail::InputsCore& inputs(int count, std::size_t bytes = 1) {
     std::vector<store::TaskRef> tasks;
     for (int i = 0; i < count; ++i) {
       store::TaskData data;
       store::ArtifactRecord lazy = saved("lazy", std::vector<double>(3, i));
-      lazy.size = 1ULL << 30;  // nobody reads it
+      lazy.size = 1ULL << 30;  // it is never read
       data.artifacts = {lazy, saved("other", -i), saved("seed", 7),
                         saved("text", std::string(bytes, static_cast<char>('a' + i % 26)) + std::to_string(i)),
                         saved("value", i)};
@@ -81,7 +82,7 @@ class JoinTest : public testing::Test {
     return *join_;
   }
 
-  std::shared_ptr<Noting> storage_;
+  std::shared_ptr<RecordingStorage> storage_;
   std::shared_ptr<store::FlowStore> store_;
   std::vector<std::string> names_;  // of the members
   FlowObject own_{detail::kFlowTable<Walked>};
@@ -89,7 +90,7 @@ class JoinTest : public testing::Test {
   std::unique_ptr<CppJoin> join_;
 };
 
-TEST_F(JoinTest, WhatIsWalkedIsReadAhead) {
+TEST_F(JoinTest, IteratingReadsAhead) {
   detail::InputsCore& core = inputs(20);
   int sum = 0;
   for (const int value : Inputs<Walked>(core).each(&Walked::value)) sum += value;
@@ -97,7 +98,7 @@ TEST_F(JoinTest, WhatIsWalkedIsReadAhead) {
   EXPECT_THAT(storage_->together, ElementsAre(1, 2, 4, 8, 5));
 }
 
-TEST_F(JoinTest, WithAllMembersThatAreNotLazy) {
+TEST_F(JoinTest, ReadsAheadAllMembersThatAreNotLazy) {
   detail::InputsCore& core = inputs(7);
   int seen = 0;
   for (const Walked& input : Inputs<Walked>(core)) {
@@ -108,11 +109,11 @@ TEST_F(JoinTest, WithAllMembersThatAreNotLazy) {
     ++seen;
   }
   EXPECT_EQ(seen, 7);
-  // The first: three values (0 and -0 are one) and the parameter, which is that of all.
+  // The first read fetches three values (0 and -0 are one) and the parameter, which all inputs share.
   EXPECT_THAT(storage_->together, ElementsAre(3, 6, 12));
 }
 
-TEST_F(JoinTest, WhoWantsOneReadsOne) {
+TEST_F(JoinTest, IndexingReadsOneInput) {
   detail::InputsCore& core = inputs(20);
   const Inputs<Walked> inputs(core);
   EXPECT_EQ(inputs[0].value, 0);
@@ -121,7 +122,7 @@ TEST_F(JoinTest, WhoWantsOneReadsOne) {
   EXPECT_THAT(storage_->together, ElementsAre(3, 3, 3));
 }
 
-TEST_F(JoinTest, NoMoreBytesThanMemoryHasRoomFor) {
+TEST_F(JoinTest, ReadsAheadNoMoreThanFitsInMemory) {
   detail::InputsCore& core = inputs(6, 15'000'000);
   for (int times = 0; times < 2; ++times) {
     std::size_t bytes = 0;
@@ -131,7 +132,7 @@ TEST_F(JoinTest, NoMoreBytesThanMemoryHasRoomFor) {
   }
 }
 
-TEST_F(JoinTest, WhatIsMissingBehindIsNotInTheWay) {
+TEST_F(JoinTest, MissingValueOfALaterInputDoesNotFailAnEarlierOne) {
   detail::InputsCore& core = inputs(4);
   const std::string key = saved("value", 2).key;
   storage_->lost = store::blob_path(store_->blob_directory(), key);

@@ -51,7 +51,7 @@ detail::ParameterDescription describe_parameter(const detail::Member& member, co
   return parameter;
 }
 
-/// The index of the member of this name, among which it is.
+/// The index of the member with this name, which must exist.
 std::size_t member_named(std::span<const detail::Member> members, std::string_view name) {
   const auto found =
       std::find_if(members.begin(), members.end(), [&](const auto& member) { return member.name == name; });

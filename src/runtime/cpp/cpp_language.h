@@ -1,4 +1,4 @@
-// Flows in C++: what their tables say, as the rest of the library wants to know it.
+// Flows in C++: implements Language on top of a FlowTable.
 #pragma once
 
 #include <string>

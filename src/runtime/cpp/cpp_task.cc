@@ -22,7 +22,7 @@ using detail::ArtifactKind;
 
 namespace {
 
-/// A plain member above this size that a step did not change earns a line of advice.
+/// Advice is printed for a plain member of at least this size that a step did not change.
 constexpr std::uint64_t kAdviseFrom = 64ULL << 20;
 
 std::vector<std::string> names_of(std::span<const detail::Member> members) {
@@ -87,7 +87,7 @@ class CppTask {
 
   // --- the step
 
-  /// False: the step threw, and that was caught.
+  /// Returns false if the step threw; the exception was caught.
   bool call() {
     if (!session_.catches()) {
       call_step();
@@ -116,13 +116,13 @@ class CppTask {
           b.run(*b.call);
         },
         &both);
-    // What the step printed must be on its way before the task is committed.
+    // The step's output is written before the task is committed.
     if (std::fflush(nullptr) != 0) throw Error(ErrorCode::data_store, "The output of the step could not be written");
   }
 
   // --- after the step
 
-  /// Of a step that chooses: which of its targets; else -1.
+  /// The index of the chosen target of a step that chooses; else -1.
   int choose() {
     if (step_.choose == nullptr) return -1;
     const detail::Member& member = members()[static_cast<std::size_t>(step_.variable)];
@@ -148,14 +148,14 @@ class CppTask {
       const bool changed = save_member(m, ranged);
       if (!changed && before != nullptr && member.ops->kind == ArtifactKind::plain && before->size > kAdviseFrom) {
         fmt::print(stderr,
-                   "Advice: artifact '{}' ({}) was read and not changed; as an mf::Lazy or mf::Array it would cost "
-                   "nothing where it is not touched.\n",
+                   "Advice: artifact '{}' ({}) was loaded but not changed. Declare it as mf::Lazy or mf::Array: then "
+                   "it is loaded only where it is used.\n",
                    member.name, base::human_bytes(before->size));
       }
     }
   }
 
-  /// Gives back whether it is another value than the one that was loaded. `ranged`: also notes where the items stand.
+  /// Returns whether the value differs from the one that was loaded. `ranged`: also records where the items are.
   bool save_member(std::size_t m, bool ranged) {
     const auto& member = members()[m];
     const void* address = object_.member(m);
@@ -167,7 +167,7 @@ class CppTask {
         return false;
       }
       if (const auto* stored = record_of_member(member, address)) {
-        session_.refer(m, *stored);  // it may have come from an artifact of another name
+        session_.refer(m, *stored);  // it may be the value of another artifact
         return true;
       }
     }
@@ -180,14 +180,14 @@ class CppTask {
                              .items = pickler.items()});
   }
 
-  /// Keeps what the step had set before it threw, for whoever looks for the reason.
+  /// Saves the values that the step had set before it threw, for debugging.
   void save_what_can_be() {
     for (std::size_t m = 0; m < members().size(); ++m) {
       if (!is_artifact(m)) continue;
       try {
         save_member(m, false);
       } catch (const std::exception&) {
-        // this one cannot be saved; perhaps it is what the step failed of
+        // this value cannot be saved; that may be why the step failed
       }
     }
   }
@@ -205,7 +205,7 @@ int execute_cpp_task(const detail::FlowTable& table, const detail::FlowDescripti
                      const graph::DecoratorTable& decorators, const compute::StepArguments& arguments,
                      const std::vector<std::string>& command) {
   install_crash_handler(command);
-  std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);  // lines are shown live, and not lost with a process that dies
+  std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);  // lines are shown live, and survive a crash of the process
   try {
     CppTask task(table, flow, decorators, arguments);
     return task.run();

@@ -12,7 +12,7 @@ inline std::span<const detail::Member> members_of(const detail::FlowTable& flow)
   return {flow.members, static_cast<std::size_t>(flow.member_count)};
 }
 
-/// Its members have their initial values. The table outlives this.
+/// The members have their initial values. The table outlives this object.
 class FlowObject {
  public:
   explicit FlowObject(const detail::FlowTable& flow)

@@ -1,4 +1,4 @@
-// The members of a flow object in C++ and the payloads that they are in the store.
+// Converts between the members of a C++ flow object and their payloads in the store.
 #pragma once
 
 #include <memory>
@@ -10,20 +10,20 @@
 
 namespace metaflow::runtime {
 
-/// Lets a lazy member refer to the store. `member`: its address.
+/// Makes a lazy member refer to the store. `member`: its address.
 void attach_member(const detail::Member& description, void* member, std::shared_ptr<const store::FlowStore> store,
                    const store::ArtifactRecord& record);
-/// Gives any other member its value. Throws Error{invalid_value}.
+/// Decodes the value of a member that is not lazy. Throws Error{invalid_value}.
 void decode_member(const detail::Member& description, void* member, const base::SharedBytes& payload);
 
-/// What a lazy member refers to, unless the step gave it a value.
+/// The record that a lazy member refers to; null if the step gave it a value.
 const store::ArtifactRecord* record_of_member(const detail::Member& description, const void* member);
 /// Writes a whole payload; the member outlives it. Throws Error{invalid_value}.
 void encode_member(const detail::Member& description, const void* member, detail::Pickler& out);
 /// Encodes and stores a member.
 store::ArtifactRecord save_member(const detail::Member& description, const void* member, store::FlowStore& store);
 
-/// The key that a member is stored under, or would be.
+/// The key under which the member is stored, or would be stored.
 std::string key_of_member(const detail::Member& description, const void* member);
 
 }  // namespace metaflow::runtime

@@ -19,13 +19,13 @@ void ContainerOutput::add(std::string_view bytes) {
     bytes.remove_prefix(rest);
   }
   if (bytes.empty()) return;
-  tell_dropped();
+  report_dropped();
   queue_.add(bytes);
   queue_.flush();
   in_line_ = !bytes.ends_with('\n');
 }
 
-void ContainerOutput::tell_dropped() {
+void ContainerOutput::report_dropped() {
   if (dropped_ == 0) return;
   queue_.add(fmt::format("{}{} bytes were not shown here: the output was not read. The stored log has them.\n",
                          in_line_ ? "\n" : "", base::grouped(dropped_)));
@@ -33,9 +33,9 @@ void ContainerOutput::tell_dropped() {
   in_line_ = false;
 }
 
-bool ContainerOutput::finish(std::int64_t patience, int stop) {
-  tell_dropped();
-  return queue_.finish(patience, stop);
+bool ContainerOutput::finish(std::int64_t timeout, int stop) {
+  report_dropped();
+  return queue_.finish(timeout, stop);
 }
 
 }  // namespace metaflow::runtime

@@ -11,15 +11,15 @@ class ContainerOutput {
   /// `fd` stays the caller's.
   ContainerOutput(base::EventLoop& loop, base::Clock& clock, int fd) : queue_(loop, clock, fd) {}
 
-  /// Shows bytes, not necessarily whole lines. Drops those that do not fit; a line says later how many are missing.
+  /// Shows bytes, not necessarily whole lines. Drops bytes that do not fit; a later line reports how many are missing.
   void add(std::string_view bytes);
   /// As OutputQueue.
   bool congested() { return queue_.congested(); }
   std::size_t waiting() const { return queue_.waiting(); }
-  bool finish(std::int64_t patience, int stop);
+  bool finish(std::int64_t timeout, int stop);
 
  private:
-  void tell_dropped();
+  void report_dropped();
 
   OutputQueue queue_;
   std::uint64_t dropped_ = 0;  // bytes since the last that were shown

@@ -15,7 +15,7 @@ constexpr std::int64_t kMinute = 60'000'000;
 
 class ContainerOutputTest : public testing::Test {
  protected:
-  /// More than there is room for, in pieces that end in the middle of a line; how many bytes.
+  /// Adds more than fits, in pieces that end in the middle of a line; returns the number of bytes.
   std::size_t overflow() {
     const std::string piece = std::string(100, 'x') + '\n' + std::string(99'899, 'x');
     const std::size_t pieces = OutputQueue::kMost / piece.size() + 20;
@@ -29,7 +29,7 @@ class ContainerOutputTest : public testing::Test {
   std::optional<ContainerOutput> output_{std::in_place, loop_, clock_, pipe_.in.get()};
 };
 
-TEST_F(ContainerOutputTest, BytesThatWereDroppedAreCountedBetweenWholeLines) {
+TEST_F(ContainerOutputTest, DroppedBytesAreReportedBetweenWholeLines) {
   const std::size_t size = overflow();
   std::string shown;
   std::thread reader([&] { shown = base::read_bytes(pipe_.out.get(), 64 << 20); });
@@ -44,7 +44,7 @@ TEST_F(ContainerOutputTest, BytesThatWereDroppedAreCountedBetweenWholeLines) {
   EXPECT_EQ(shown.substr(line + 1), base::grouped(size - line));
 }
 
-TEST_F(ContainerOutputTest, GoesOnWithAWholeLine) {
+TEST_F(ContainerOutputTest, ContinuesWithAWholeLine) {
   const std::size_t size = overflow();
   std::string shown = base::read_bytes(pipe_.out.get(), OutputQueue::kMost - 200'000);
   output_->add("rest ");
@@ -61,7 +61,7 @@ TEST_F(ContainerOutputTest, GoesOnWithAWholeLine) {
   EXPECT_TRUE(shown.substr(notice + 1).starts_with(base::grouped(dropped) + " bytes"));
 }
 
-TEST_F(ContainerOutputTest, WhatThereIsRoomForIsShownAsItIs) {
+TEST_F(ContainerOutputTest, BytesThatFitAreShownUnchanged) {
   for (const char* piece : {"a", "b\n", "\n", "c"}) output_->add(piece);
   EXPECT_TRUE(output_->finish(kMinute, -1));
   EXPECT_EQ(base::read_bytes(pipe_.out.get(), 5), "ab\n\nc");

@@ -11,7 +11,7 @@ using store::Stream;
 
 namespace {
 
-constexpr std::int64_t kLookEvery = 1000;  // microseconds, whether a pipe was read
+constexpr std::int64_t kLookEvery = 1000;  // microseconds between two checks whether a pipe was read
 
 bool has_long_line(std::string_view lines) {
   while (!lines.empty()) {
@@ -22,7 +22,7 @@ bool has_long_line(std::string_view lines) {
   return false;
 }
 
-/// What the reader has not read of a pipe; 0 of what is none.
+/// The number of unread bytes in a pipe; 0 if the descriptor is not a pipe.
 std::size_t unread(int fd) {
   int bytes = 0;
   return ::ioctl(fd, FIONREAD, &bytes) == 0 && bytes > 0 ? static_cast<std::size_t>(bytes) : 0;
@@ -71,7 +71,7 @@ bool ContainerStreams::is_quiet() {
          unread(fds_[0]) + unread(fds_[1]) == 0;
 }
 
-/// As much as may be on its way together.
+/// Writes as many pending lines as may be on their way together.
 void ContainerStreams::write() {
   while (!pending_.empty()) {
     Lines& next = pending_.front();
@@ -85,7 +85,7 @@ void ContainerStreams::write() {
         });
         return;
       }
-      // A reader that reads nothing is not waited for again and again.
+      // A reader that reads nothing is waited for only once.
     } else {
       waits_since_.reset();
     }
@@ -100,12 +100,12 @@ bool ContainerStreams::congested(Stream stream) {
   return outputs_[index(stream)].congested() || pending_bytes_ > kMostPending;
 }
 
-void ContainerStreams::finish(std::int64_t patience, int stop) {
+void ContainerStreams::finish(std::int64_t timeout, int stop) {
   for (const Stream stream : {Stream::out, Stream::err}) {
     if (!partial_[index(stream)].empty()) push(stream, std::exchange(partial_[index(stream)], {}));
   }
   while (!pending_.empty()) loop_.run_once();
-  for (ContainerOutput& output : outputs_) output.finish(patience, stop);
+  for (ContainerOutput& output : outputs_) output.finish(timeout, stop);
 }
 
 }  // namespace metaflow::runtime

@@ -1,4 +1,4 @@
-// Both streams of a container, written so that whoever reads them as one log sees whole lines.
+// Both streams of a container, written so that a reader that merges them into one log gets whole lines.
 #pragma once
 
 #include <array>
@@ -14,16 +14,16 @@
 
 namespace metaflow::runtime {
 
-/// A container's log is what its runtime reads from the two streams, in pieces: of a line that is longer than a piece,
-/// the parts would have lines of the other stream between them. So a line is written when it is whole, and a long one
-/// while nothing else is on its way. Not thread-safe.
+/// A container runtime reads the two streams in pieces and merges them into one log. Lines of the other stream could
+/// appear between the pieces of a line that is longer than one piece. So a line is written when it is complete, and a
+/// long line only while nothing else is on its way. Not thread-safe.
 class ContainerStreams {
  public:
-  // Bytes. Lines up to kLongestLine are whole in the log.
+  // Bytes. Lines up to kLongestLine are kept whole in the log.
   static constexpr std::size_t kPiece = 8 * 1024;  // runtimes read this much at once, or more
   static constexpr std::size_t kLongestLine = 1 << 20;
   static constexpr std::size_t kMostPending = 1 << 20;  // then the step waits
-  static constexpr std::int64_t kAlone = 1'000'000;     // microseconds that a long line is waited for at most
+  static constexpr std::int64_t kAlone = 1'000'000;     // microseconds; the longest wait for a long line to be read
 
   /// The descriptors stay the caller's.
   ContainerStreams(base::EventLoop& loop, base::Clock& clock, int out, int err);
@@ -31,10 +31,10 @@ class ContainerStreams {
 
   /// Shows bytes, not necessarily whole lines.
   void add(store::Stream stream, std::string_view bytes);
-  /// Whether the step has to wait with this stream; to be asked at each turn of the loop.
+  /// Whether the step has to wait before it writes more to this stream. Called at each turn of the loop.
   bool congested(store::Stream stream);
   /// Writes what is left, as OutputQueue::finish().
-  void finish(std::int64_t patience, int stop);
+  void finish(std::int64_t timeout, int stop);
 
  private:
   struct Lines {  // of one stream
@@ -52,7 +52,7 @@ class ContainerStreams {
   base::Clock& clock_;
   std::array<int, 2> fds_;
   std::array<ContainerOutput, 2> outputs_;
-  std::array<std::string, 2> partial_;  // lines whose end has not come
+  std::array<std::string, 2> partial_;  // lines that are not complete yet
   std::deque<Lines> pending_;
   std::size_t pending_bytes_ = 0;
   bool long_is_under_way_ = false;

@@ -26,7 +26,7 @@ class ClockAhead : public base::SystemClock {
 /// A container runtime: reads pieces of either stream when the test says so, into one log.
 class ContainerStreamsTest : public testing::Test {
  protected:
-  /// What there is of a stream; how much.
+  /// Reads the available bytes of a stream; returns their number.
   std::size_t read(base::ReadPipe& pipe) {
     std::string piece(64 * 1024, '\0');
     const ssize_t count = ::read(pipe.out.get(), piece.data(), piece.size());
@@ -38,7 +38,7 @@ class ContainerStreamsTest : public testing::Test {
     loop_.run_once();
     loop_.cancel(timer);
   }
-  /// Reads the one stream first whenever both have something.
+  /// Reads `first` before `second` whenever both have data.
   void read_until(std::size_t size, base::ReadPipe& first, base::ReadPipe& second) {
     while (log_.size() < size) {
       if (read(first) == 0) read(second);
@@ -59,7 +59,7 @@ class ContainerStreamsTest : public testing::Test {
   }
 };
 
-TEST_F(ContainerStreamsTest, ALineIsWrittenWhenItIsWhole) {
+TEST_F(ContainerStreamsTest, LineIsWrittenWhenItIsComplete) {
   streams_->add(Stream::out, "one ");
   streams_->add(Stream::err, "two\n");
   streams_->add(Stream::out, "line\nrest");
@@ -70,7 +70,7 @@ TEST_F(ContainerStreamsTest, ALineIsWrittenWhenItIsWhole) {
   EXPECT_EQ(log_, "one line\ntwo\nrest");
 }
 
-TEST_F(ContainerStreamsTest, ALongLineIsWholeThoughTheOtherStreamWrites) {
+TEST_F(ContainerStreamsTest, LongLineStaysWholeWhileTheOtherStreamWrites) {
   const std::string line = std::string(300'000, 'x') + "\n";  // several times what a pipe holds
   const std::vector<std::string> parts{"before\n", line, "after\n", line, "end\n"};
   streams_->add(Stream::err, parts[0]);
@@ -85,7 +85,7 @@ TEST_F(ContainerStreamsTest, ALongLineIsWholeThoughTheOtherStreamWrites) {
   EXPECT_EQ(log_, whole) << "also in the order in which they were written";
 }
 
-TEST_F(ContainerStreamsTest, ALineThatNobodyReadsHoldsUpTheStepAndNotTheEnd) {
+TEST_F(ContainerStreamsTest, UnreadLineHoldsUpTheStepButNotTheEnd) {
   const std::string line = std::string(300'000, 'x') + "\n";
   for (int i = 0; i < 5; ++i) streams_->add(Stream::out, line);
   EXPECT_TRUE(streams_->congested(Stream::out));

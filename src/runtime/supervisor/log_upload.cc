@@ -10,7 +10,7 @@ namespace metaflow::runtime {
 
 namespace {
 
-constexpr int kTries = 3;  // at the end; the store has tried each of them several times
+constexpr int kAttempts = 3;  // attempts at the end; within each, the store retries several times
 constexpr std::chrono::milliseconds kPause{500};
 
 }  // namespace
@@ -47,7 +47,7 @@ std::optional<std::string> LogUpload::finish() {
     ending_ = true;
     changed_.notify_all();
   }
-  if (threads_.empty()) work();  // there was none to be had
+  if (threads_.empty()) work();  // no thread could be started
   threads_.clear();
   finished_ = true;
   const base::MutexLock lock(mutex_);
@@ -82,8 +82,8 @@ void LogUpload::work() {
     writing_ = false;
     failure_ = std::move(failure);
     if (!failure_) continue;
-    if (ending_ && ++tries >= kTries) return;
-    // What was not written waits again, unless something newer does.
+    if (ending_ && ++tries >= kAttempts) return;
+    // A log that could not be written waits again, unless a newer one does.
     for (std::size_t i = 0; i < taken.size(); ++i) {
       if (!waiting_[i]) waiting_[i] = std::move(taken[i]);
     }

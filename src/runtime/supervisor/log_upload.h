@@ -1,5 +1,5 @@
-// Logs on their way to the store while a task runs: in a thread of its own, since a store may be slow and the task's
-// pipes must be emptied.
+// Uploads the logs of a running task: in a thread of its own, since the store may be slow and the task's pipes must be
+// drained.
 #pragma once
 
 #include <array>
@@ -15,8 +15,8 @@
 
 namespace metaflow::runtime {
 
-/// How long to wait before the next upload, after a task has run for so long (microseconds): a quarter of a second at
-/// first, half a minute after half an hour.
+/// The delay before the next upload, in microseconds, of a task that has run for `running` microseconds: a quarter of a
+/// second at first, half a minute after half an hour.
 std::int64_t upload_pause(std::int64_t running);
 
 /// Thread-safe.
@@ -24,15 +24,16 @@ class LogUpload {
  public:
   using Open = std::function<std::unique_ptr<store::FlowStore>()>;
 
-  /// `open`: called in the thread, which needs a store of its own. Where no thread can be had, finish() writes.
+  /// `open`: called in the thread, which needs a store of its own. If no thread can be started, finish() writes the
+  /// logs.
   LogUpload(Open open, store::TaskRef task, int attempt);
   ~LogUpload();
 
-  /// The log as it is now. What was offered before and has not been written is dropped.
+  /// Offers the current log. Replaces an older one that is not written yet.
   void offer(store::Stream stream, base::SharedBytes content);
-  /// Whether what was offered is still on its way.
+  /// Whether an offered log is still on its way.
   bool busy() const;
-  /// Waits until all is written. Nothing, or why it could not be, after several tries.
+  /// Waits until everything is written. Returns nothing, or the error after several attempts.
   std::optional<std::string> finish();
 
  private:
@@ -46,9 +47,9 @@ class LogUpload {
   std::array<std::optional<base::SharedBytes>, 2> waiting_ MF_GUARDED_BY(mutex_);
   bool writing_ MF_GUARDED_BY(mutex_) = false;
   bool ending_ MF_GUARDED_BY(mutex_) = false;
-  std::optional<std::string> failure_ MF_GUARDED_BY(mutex_);  // of the last try
+  std::optional<std::string> failure_ MF_GUARDED_BY(mutex_);  // of the last attempt
   bool finished_ = false;
-  std::vector<std::jthread> threads_;  // one; none where it cannot be had
+  std::vector<std::jthread> threads_;  // one; none if it could not be started
 };
 
 }  // namespace metaflow::runtime

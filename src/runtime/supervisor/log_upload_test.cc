@@ -14,13 +14,13 @@ namespace {
 using store::LogSource;
 using store::Stream;
 
-/// Fails the first so many writes.
+/// Fails the first `failures` writes.
 class FailingStorage : public store::MemoryStorage {
  public:
   explicit FailingStorage(int failures) : failures_(failures) {}
   void put(std::span<const store::Object> objects) override {
     ++tries;
-    if (failures_-- > 0) throw Error(ErrorCode::data_store, "the store is away");
+    if (failures_-- > 0) throw Error(ErrorCode::data_store, "the store is unreachable");
     MemoryStorage::put(objects);
   }
   std::atomic<int> tries = 0;
@@ -40,7 +40,7 @@ LogUpload::Open opener(const std::shared_ptr<store::Storage>& storage) {
   return [storage] { return std::make_unique<store::FlowStore>(storage, "F"); };
 }
 
-TEST(LogUpload, TheNewestIsStored) {
+TEST(LogUpload, NewestLogIsStored) {
   const auto storage = std::make_shared<FailingStorage>(0);
   LogUpload upload(opener(storage), kTask, 0);
   upload.offer(Stream::out, base::SharedBytes(std::string("a\n")));
@@ -51,7 +51,7 @@ TEST(LogUpload, TheNewestIsStored) {
   EXPECT_EQ(stored(storage, Stream::err), "e\n");
 }
 
-TEST(LogUpload, IsTriedAgain) {
+TEST(LogUpload, FailedUploadIsRetried) {
   const auto storage = std::make_shared<FailingStorage>(2);
   LogUpload upload(opener(storage), kTask, 0);
   upload.offer(Stream::out, base::SharedBytes(std::string("a\n")));
@@ -59,22 +59,23 @@ TEST(LogUpload, IsTriedAgain) {
   EXPECT_EQ(stored(storage, Stream::out), "a\n");
 }
 
-TEST(LogUpload, SaysThatItFailed) {
+TEST(LogUpload, ReportsTheError) {
   const auto storage = std::make_shared<FailingStorage>(1000);
   LogUpload upload(opener(storage), kTask, 0);
   upload.offer(Stream::out, base::SharedBytes(std::string("a\n")));
-  EXPECT_EQ(upload.finish(), "the store is away");
+  EXPECT_EQ(upload.finish(), "the store is unreachable");
   EXPECT_LE(storage->tries, 5);
 }
 
 TEST(LogUpload, NothingToDo) {
-  LogUpload upload([]() -> std::unique_ptr<store::FlowStore> { throw Error(ErrorCode::data_store, "not asked for"); },
-                   kTask, 0);
+  LogUpload upload(
+      []() -> std::unique_ptr<store::FlowStore> { throw Error(ErrorCode::data_store, "must not be opened"); }, kTask,
+      0);
   EXPECT_FALSE(upload.busy());
   EXPECT_FALSE(upload.finish());
 }
 
-TEST(LogUpload, PausesGrow) {
+TEST(LogUpload, DelaysGrow) {
   EXPECT_NEAR(static_cast<double>(upload_pause(0)), 250'000, 5'000);
   EXPECT_LT(upload_pause(300'000'000), 400'000);
   EXPECT_GT(upload_pause(1'800'000'000), 29'000'000);

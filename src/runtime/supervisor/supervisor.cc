@@ -31,10 +31,10 @@ using store::Stream;
 namespace {
 
 constexpr std::size_t kBufferSize = 64 * 1024;
-// After the process has ended, its pipes may be held open by what it has left behind.
-constexpr std::int64_t kIdle = 200'000;         // nothing came for so long: all is read
-constexpr std::int64_t kLongest = 2'000'000;    // not waited longer for, however much comes
-constexpr std::int64_t kPatience = 10'000'000;  // with a reader of the container's output that reads nothing
+// After the process has ended, processes that it left behind may keep its pipes open.
+constexpr std::int64_t kIdle = 200'000;              // no output for this long: everything is read
+constexpr std::int64_t kLongest = 2'000'000;         // the longest wait, however much output comes
+constexpr std::int64_t kOutputTimeout = 10'000'000;  // for a reader of the container's output that reads nothing
 
 constexpr bool is_end(int signal) {
   return signal == SIGTERM || signal == SIGINT || signal == SIGHUP || signal == SIGQUIT;
@@ -62,11 +62,11 @@ class Supervisor {
     const std::uint64_t killed_before = what_.memory ? base::oom_kills(*what_.memory) : 0;
     try {
       store_ = what_.open();
-      if (const auto status = status_of_earlier_try()) return *status;
+      if (const auto status = status_of_earlier_attempt()) return *status;
       store_->begin_attempt(task_, attempt_, report_.began);
       child_ = base::start_process(what_.command, what_.step, what_.environment);
     } catch (const Error& error) {
-      return fail(fmt::format("The attempt could not be begun: {}", error.what()));
+      return fail(fmt::format("Cannot start the attempt: {}", error.what()));
     }
     report_.stage = Stage::step;
     begun_ = clock_.monotonic_microseconds();
@@ -82,23 +82,25 @@ class Supervisor {
 
     judge(killed_before);
     offer_logs();
-    if (const auto failure = upload_->finish()) say(fmt::format("The task's log could not be stored: {}", *failure));
+    if (const auto failure = upload_->finish())
+      print_error(fmt::format("The task's log could not be stored: {}", *failure));
     return commit();
   }
 
-  /// The log is stored, so a slow reader of the container's output is not waited for long.
+  /// The log is stored, so the wait for a slow reader of the container's output is short.
   void finish_output() {
     on_signals();
-    shown_.finish(report_.stopped_by != 0 ? base::kInterruptedTimeout : kPatience, signals_.fd());
+    shown_.finish(report_.stopped_by != 0 ? base::kInterruptedTimeout : kOutputTimeout, signals_.fd());
   }
 
  private:
-  /// A container that is started again after its node was lost may find that the work was done.
-  std::optional<int> status_of_earlier_try() {
+  /// A container that is restarted after its node was lost may find that the attempt has finished.
+  std::optional<int> status_of_earlier_attempt() {
     if (!store_->is_done(task_, attempt_)) return std::nullopt;
     const auto data = store_->read_attempt(task_, attempt_);
     if (!data) return std::nullopt;
-    say(fmt::format("Attempt {} of {} has finished before; it is not executed again.", attempt_, task_.path()));
+    print_error(
+        fmt::format("Attempt {} of {} has already finished and is not executed again.", attempt_, task_.path()));
     return data->ok ? kTaskSucceeded : kTaskThrew;
   }
 
@@ -135,7 +137,7 @@ class Supervisor {
     drained_ = !child_.out && !child_.err;
   }
 
-  /// While the reader of the container's output is behind, the step blocks on what it prints.
+  /// While the reader of the container's output is behind, the step blocks on its output.
   void regulate_output() {
     for (const Stream stream : {Stream::out, Stream::err}) {
       const bool held = !end_ && shown_.congested(stream);
@@ -146,7 +148,7 @@ class Supervisor {
     }
   }
 
-  void say(const std::string& text) { shown_.add(Stream::err, text + "\n"); }
+  void print_error(const std::string& text) { shown_.add(Stream::err, text + "\n"); }
 
   void schedule_upload() {
     loop_.after(upload_pause(clock_.monotonic_microseconds() - begun_), [this] {
@@ -177,16 +179,16 @@ class Supervisor {
     }
   }
 
-  /// Passes the signal on; whoever ignores it is killed later.
+  /// Passes the signal on; a step that ignores it is killed later.
   void stop(int signal) {
     ::kill(-child_.pid, signal);
-    if (patience_) return;
-    patience_ = loop_.after(what_.grace, [this] {
+    if (kill_timer_) return;
+    kill_timer_ = loop_.after(what_.grace, [this] {
       if (!end_) ::kill(-child_.pid, SIGKILL);
     });
   }
 
-  /// All but the step itself, whose end is told with what it used.
+  /// Reaps all children but the step itself, whose end is reported with its resource usage.
   void reap_orphans() {
     while (true) {
       siginfo_t info{};
@@ -210,14 +212,14 @@ class Supervisor {
     silence_ = loop_.after(kIdle, [this] { drained_ = true; });
   }
 
-  // --- when it has ended
+  // --- after the step has ended
 
   void judge(std::uint64_t killed_before) {
     compute::MemoryFacts memory;
     if (what_.memory) {
       const std::uint64_t killed = base::oom_kills(*what_.memory);
       report_.oom_kills = killed > killed_before ? killed - killed_before : 0;
-      // The peak of the group counts cached files, too: only of interest where that was too much.
+      // The peak of the group includes cached files, so it is reported only after an OOM kill.
       if (report_.oom_kills > 0)
         memory = {base::memory_limit(*what_.memory), "resources", base::peak_memory(*what_.memory), true};
     }
@@ -229,7 +231,7 @@ class Supervisor {
     report_.timed_out = report_.timed_out || verdict_.timed_out;
     report_.cause = verdict_.cause;
     if (report_.timed_out && !verdict_.timed_out) {
-      report_.cause = fmt::format("Task was stopped after its time of {} was up.",
+      report_.cause = fmt::format("Task was stopped: it timed out after {}.",
                                   base::human_seconds(static_cast<double>(what_.time_limit) * 1e-6));
     } else if (report_.stopped_by != 0 && end_->signal != 0 && report_.oom_kills == 0) {
       report_.cause = fmt::format("Task was stopped: its container got a {}.", base::signal_name(report_.stopped_by));
@@ -248,29 +250,29 @@ class Supervisor {
       if (outcome == Outcome::done) report_.cause.clear();
       if (outcome == Outcome::threw) report_.cause = data->failure;
       if (outcome != Outcome::done) report_.stage = Stage::step;
-      if (outcome == Outcome::died) say(report_.cause);
+      if (outcome == Outcome::died) print_error(report_.cause);
       write_report();
       if (report_.signal != 0) return 128 + report_.signal;
       return outcome != Outcome::done && report_.exit_code == 0 ? kTaskThrew : report_.exit_code;
     } catch (const Error& error) {
-      return fail(fmt::format("The task has ended, but what it left could not be committed: {}", error.what()));
+      return fail(fmt::format("The task ended, but its result could not be committed: {}", error.what()));
     }
   }
 
   int fail(const std::string& why) {
     report_.cause = why;
-    say(why);
+    print_error(why);
     if (store_ != nullptr) write_report();
     return compute::kStoreFailed;
   }
 
-  /// Who waits for the attempt can do without it: the container's own status, and DONE.lock, decide.
+  /// A scheduler can do without the report: the container's exit code and DONE.lock are sufficient.
   void write_report() {
     report_.ended = clock_.wall_microseconds();
     try {
       store_->write_exit_report(task_, attempt_, report_);
     } catch (const Error& error) {
-      say(fmt::format("How the task ended could not be stored: {}", error.what()));
+      print_error(fmt::format("The exit report could not be stored: {}", error.what()));
     }
   }
 
@@ -291,10 +293,10 @@ class Supervisor {
   std::array<std::uint64_t, 2> offered_{};
   std::int64_t begun_ = 0;
   std::optional<base::ProcessEnd> end_;
-  compute::Verdict verdict_;  // of it
-  bool drained_ = false;      // all that the step wrote was read, or is given up
+  compute::Verdict verdict_;  // of the step
+  bool drained_ = false;      // the step's output was read, or is given up
   std::optional<base::EventLoop::Timer> silence_;
-  std::optional<base::EventLoop::Timer> patience_;
+  std::optional<base::EventLoop::Timer> kill_timer_;
   ExitReport report_;
 };
 

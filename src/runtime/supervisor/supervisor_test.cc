@@ -20,7 +20,7 @@ namespace {
 
 using testing::HasSubstr;
 
-/// A shell text as the step, in a store of its own.
+/// A shell script as the step, in a store of its own.
 class Supervise : public testing::Test {
  protected:
   Supervise() {
@@ -49,42 +49,42 @@ class Supervise : public testing::Test {
   Supervision what_;
 };
 
-/// What a step leaves that ended well.
+/// Writes the data.json of a step that has succeeded.
 constexpr const char* kData =
     R"(mkdir -p "$D/F/1/work/7"; echo '{"objects": {}, "info": {}, "cpp": {"ok": true, "next": []}}' >"$D/F/1/work/7/0.data.json"; )";
 
-TEST_F(Supervise, CommitsWhatEndedWell) {
+TEST_F(Supervise, CommitsAStepThatSucceeded) {
   EXPECT_EQ(run(std::string(kData) + "echo said"), kTaskSucceeded);
   EXPECT_TRUE(what_.open()->is_done(kTask, 0));
   EXPECT_TRUE(report().committed);
 }
 
-TEST_F(Supervise, DoesNotCommitWhatDied) {
+TEST_F(Supervise, DoesNotCommitAStepThatDied) {
   EXPECT_EQ(run(std::string(kData) + "kill -SEGV $$"), 128 + SIGSEGV);
   EXPECT_FALSE(what_.open()->is_done(kTask, 0));
   EXPECT_EQ(report().signal, SIGSEGV);
   EXPECT_EQ(report().stage, store::Stage::step);
 }
 
-TEST_F(Supervise, AProgramThatIsNotThere) {
+TEST_F(Supervise, MissingProgram) {
   what_.command = {directory_ + "/nothing"};
   EXPECT_EQ(run(""), compute::kStoreFailed);
   EXPECT_EQ(report().stage, store::Stage::bootstrap);
-  EXPECT_THAT(report().cause, HasSubstr("could not be begun"));
+  EXPECT_THAT(report().cause, HasSubstr("Cannot start the attempt"));
 }
 
-TEST_F(Supervise, OutOfMemoryIsReadFromTheControlGroup) {
+TEST_F(Supervise, OomKillsAreReadFromTheControlGroup) {
   base::replace_file(directory_ + "/memory.events", "low 0\noom 3\noom_kill 2\n");
   base::replace_file(directory_ + "/memory.peak", "123456789\n");
   base::replace_file(directory_ + "/memory.max", "130000000\n");
   what_.memory = base::MemoryGroupPath{directory_, true};
   EXPECT_EQ(run("printf 'oom_kill 3\\n' >\"$D/memory.events\"; kill -KILL $$"), 128 + SIGKILL);
-  EXPECT_EQ(report().oom_kills, 1U) << "those of an earlier container with this group do not count";
+  EXPECT_EQ(report().oom_kills, 1U) << "OOM kills of an earlier container in this group do not count";
   EXPECT_GE(report().usage.peak_memory, 123456789U);
   EXPECT_THAT(report().cause, HasSubstr("ran out of memory: it may have 130.0 MB (resources)"));
 }
 
-TEST_F(Supervise, AKillWithoutLackOfMemory) {
+TEST_F(Supervise, KillWithoutOom) {
   base::replace_file(directory_ + "/memory.events", "oom_kill 2\n");
   what_.memory = base::MemoryGroupPath{directory_, true};
   run("kill -KILL $$");
@@ -92,7 +92,7 @@ TEST_F(Supervise, AKillWithoutLackOfMemory) {
   EXPECT_THAT(report().cause, HasSubstr("SIGKILL"));
 }
 
-TEST_F(Supervise, AnOrphanOfTheStepIsKilled) {
+TEST_F(Supervise, OrphanOfTheStepIsKilled) {
   EXPECT_EQ(run(std::string(kData) + "(setsid sleep 1000 & echo $! >\"$D/pid\")"), kTaskSucceeded);
   const int pid = std::atoi(std::string(base::read_file(directory_ + "/pid")->text()).c_str());
   ASSERT_GT(pid, 0);

@@ -84,9 +84,8 @@ void add_split(const std::shared_ptr<FlowStore>& store, const std::string& step,
   const Document document = StoredArtifact(store, *range).read();
   const Value& root = document.root();
   if (root.kind() == Kind::array && root.array().shape.size() != 1) {
-    throw Error(ErrorCode::invalid_flow,
-                fmt::format("Foreach over '{}': an array of one dimension is wanted, this one has {}", variable,
-                            root.array().shape.size()));
+    throw Error(ErrorCode::invalid_flow, fmt::format("Foreach over '{}': the array must have one dimension, not {}",
+                                                     variable, root.array().shape.size()));
   }
   const std::size_t splits = root.size();
   if (splits == 0) {

@@ -23,7 +23,7 @@ const Current& current() {
   const auto* task = runtime::current_task();
   if (task == nullptr)
     throw Error(ErrorCode::invalid_command,
-                "metaflow::current() tells of the running task, but this process executes no step");
+                "metaflow::current() describes the running task, but no step is running in this process");
   return task->current;
 }
 
@@ -43,7 +43,8 @@ std::optional<std::size_t> Current::index() const {
 
 Document Current::read_item(std::string_view variable) const {
   const auto* task = runtime::current_task();
-  if (task == nullptr) throw Error(ErrorCode::invalid_command, "The item of a foreach can be read while a step runs");
+  if (task == nullptr)
+    throw Error(ErrorCode::invalid_command, "The item of a foreach can be read only while a step is running");
   for (std::size_t i = foreach_stack.size(); i-- > 0;) {
     if (!variable.empty() && foreach_stack[i].variable != variable) continue;
     if (i >= task->items.size()) break;

@@ -1,4 +1,4 @@
-// The task that current() tells of.
+// The task that current() describes.
 #pragma once
 
 #include <functional>
@@ -11,15 +11,15 @@
 
 namespace metaflow::runtime {
 
-/// Set for the time in which a step runs.
+/// Set while a step is running.
 struct CurrentTask {
   Current current;
   std::shared_ptr<const store::FlowStore> store;
   std::vector<store::ItemSource> items;  // one per frame of the foreach stack
-  std::function<double()> wanted_cpus;   // what the step asked for; 0: nothing
+  std::function<double()> wanted_cpus;   // the CPUs that the step asked for; 0: not set
 };
 
-/// Null outside of a step. One per process: a process executes one task.
+/// Null unless a step is running. One per process: a process executes one task.
 CurrentTask*& current_task();
 
 }  // namespace metaflow::runtime

@@ -1,9 +1,9 @@
-// How a process that executes a task says how the task ended.
+// The exit codes of a process that executes a task.
 #pragma once
 
 namespace metaflow::runtime {
 
-/// Exit statuses of `step`. A task that threw has saved what it had, and says so in data.json.
+/// Exit codes of `step`. A task that threw has saved its values and recorded the failure in data.json.
 inline constexpr int kTaskSucceeded = 0;
 inline constexpr int kTaskThrew = 1;
 

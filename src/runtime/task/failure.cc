@@ -42,8 +42,8 @@ thread_local base::RawStack thrown_from;
 
 }  // namespace
 
-// The unwinder asks the personality routine of every frame whether it wants the exception, before any frame is unwound:
-// the moment to look at the whole stack. mf_call_watched is a frame with a personality routine of ours.
+// The unwinder calls the personality routine of every frame before it unwinds any frame: at that moment the whole stack
+// still exists. mf_call_watched is a frame with a personality routine of ours.
 extern "C" __attribute__((used, visibility("hidden"))) _Unwind_Reason_Code mf_watch_personality(
     int, _Unwind_Action actions, _Unwind_Exception_Class, _Unwind_Exception*, _Unwind_Context*) {
   if ((actions & _UA_SEARCH_PHASE) != 0) thrown_from = base::capture_stack();
@@ -155,7 +155,7 @@ const std::vector<std::string>* own_command = nullptr;
 const std::string* own_image = nullptr;
 posix_spawn_file_actions_t output_to_error;
 
-/// Text made without allocation.
+/// Builds a text without allocating.
 class Line {
  public:
   Line& operator<<(const char* text) {
@@ -186,7 +186,7 @@ struct Frames {
   std::size_t count = 0;
 };
 
-/// module+0xaddress of each frame, as arguments of `symbolize`.
+/// Writes module+0xaddress for each frame, as arguments of `symbolize`.
 void locate_frames(const base::RawStack& stack, Frames& frames) {
   for (std::size_t i = 0; i < stack.size && frames.count < frames.lines.size(); ++i) {
     struct Search {
@@ -227,7 +227,7 @@ void print_stack() {
   argv[words++] = command;
   for (std::size_t i = 0; i < frames.count; ++i) argv[words++] = frames.lines[i].text();
   argv[words] = nullptr;
-  // posix_spawn: it shares memory with its child instead of copying it, and allocates nothing.
+  // posix_spawn shares memory with its child instead of copying it, and allocates nothing.
   pid_t pid = 0;
   const char* const program = own_command->size() == 1 ? own_image->c_str() : argv[0];
   if (::posix_spawn(&pid, program, &output_to_error, nullptr, argv.data(), environ) == 0) {
@@ -242,7 +242,7 @@ void print_stack() {
 void write_error(const char* text) { [[maybe_unused]] const ssize_t written = ::write(2, text, std::strlen(text)); }
 
 void on_fatal_signal(int number, siginfo_t* info, void*) {
-  // A second fault in here kills at once.
+  // A second fault in this handler kills the process at once.
   for (int fatal : kFatal) ::signal(fatal, SIG_DFL);
 
   Line line;
@@ -266,7 +266,7 @@ std::array<char, 256> timeout_message{};
 std::function<void()>* save_at_timeout = nullptr;  // never freed
 
 void save_in_another_process() {
-  constexpr int kMostTime = 4'000'000;  // microseconds: the scheduler has a clock, too
+  constexpr int kMostTime = 4'000'000;  // microseconds; the scheduler limits the time, too
   constexpr int kLook = 5'000;
   const pid_t parent = ::getpid();
   const pid_t child = ::_Fork();
@@ -276,7 +276,7 @@ void save_in_another_process() {
     ::setrlimit(RLIMIT_CORE, &none);
     try {
       (*save_at_timeout)();
-    } catch (...) {  // it is not saved
+    } catch (...) {  // nothing is saved
     }
     ::_exit(0);
   }
@@ -293,7 +293,7 @@ void on_timeout(int number) {
   for (int fatal : kFatal) ::signal(fatal, SIG_DFL);
   ::signal(number, SIG_DFL);
   write_error(timeout_message.data());
-  write_error("Stack when the time was up:\n");
+  write_error("Stack at the timeout:\n");
   print_stack();
   if (save_at_timeout != nullptr) save_in_another_process();
   ::raise(number);
@@ -307,7 +307,8 @@ void install_crash_handler(const std::vector<std::string>& command) {
   if (command.empty() || command.size() > kLongestCommand) return;
   own_command = new std::vector<std::string>(command);
   own_image = new std::string(base::own_image());
-  // A stack of its own: a stack overflow leaves no room on the other. What saves when the time is up has it, too.
+  // A separate stack, since a stack overflow leaves no room on the normal one. The handler that saves at a timeout uses
+  // it, too.
   static constexpr std::size_t kSize = 1024 * 1024;
   void* memory = ::mmap(nullptr, kSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return;
@@ -327,7 +328,7 @@ namespace {
 timer_t timeout_timer;
 volatile std::sig_atomic_t timeout_armed = 0;
 
-/// Stops this process, and its clock.
+/// Stops this process, and the clock of its timeout.
 void on_suspension(int) {
   const int before = errno;
   itimerspec left{};
@@ -353,12 +354,12 @@ void arm_timeout(std::int64_t microseconds, const std::string& message, std::fun
   sigemptyset(&unblocked);
   sigaddset(&unblocked, number);
   ::pthread_sigmask(SIG_UNBLOCK, &unblocked, nullptr);
-  // To this thread, which executes the step: its stack is the one to see.
+  // The signal goes to this thread, which executes the step: its stack is printed.
   sigevent event{};
   event.sigev_notify = SIGEV_THREAD_ID;
   event.sigev_signo = number;
   event._sigev_un._tid = static_cast<pid_t>(::syscall(SYS_gettid));
-  if (::timer_create(CLOCK_MONOTONIC, &event, &timeout_timer) != 0) return;  // the scheduler has a clock, too
+  if (::timer_create(CLOCK_MONOTONIC, &event, &timeout_timer) != 0) return;  // the scheduler limits the time, too
   itimerspec time{};
   time.it_value.tv_sec = microseconds / 1'000'000;
   time.it_value.tv_nsec = microseconds % 1'000'000 * 1000;

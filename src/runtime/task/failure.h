@@ -1,4 +1,4 @@
-// What a step threw, in words.
+// How a step failed: exceptions, fatal signals and timeouts.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,8 @@
 
 namespace metaflow::runtime {
 
-/// Whether arm_timeout() calls `save`: not under ThreadSanitizer, which takes the other process for the handler.
+/// Whether arm_timeout() calls `save`. Not under ThreadSanitizer, which takes the forked process for the signal
+/// handler.
 #if defined(__SANITIZE_THREAD__) || MF_HAS_FEATURE(thread_sanitizer)
 inline constexpr bool kSavesAtTimeout = false;
 #else
@@ -28,37 +29,37 @@ inline constexpr bool kSavesAtTimeout = true;
 
 /// An exception that ended a step.
 struct Failure {
-  std::string type;     // "std::out_of_range"; Metaflow's headline for our own errors
+  std::string type;     // "std::out_of_range"; for our own errors Metaflow's headline
   std::string message;  // what()
   std::vector<std::string> stack;
 
-  /// "std::out_of_range: index 3", the first line of what the user sees.
+  /// "std::out_of_range: index 3": the first line that the user sees.
   std::string summary() const;
   CaughtException as_caught() const;
 };
 
-/// Calls `f(argument)`; if it throws, notes the stack as it was at the throw (it is gone when a handler runs).
+/// Calls `f(argument)`. If it throws, records the stack at the throw, which no longer exists when a handler runs.
 void call_watched(void (*f)(void*), void* argument);
 
-/// Describes the exception that is being handled; its stack is the one that call_watched noted.
+/// Describes the exception that is being handled, with the stack that call_watched recorded.
 Failure describe_current_exception();
 
-/// Makes fatal signals (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT) print a stack before the process dies of them.
-/// `command`: the words that start this program again, its path the last of them (the stack is looked up by a new
-/// process: the dying one cannot be trusted with memory).
+/// Makes fatal signals (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT) print a stack before the process dies. `command`: the
+/// command that starts this program again; its path is the last word. A new process looks up the symbols, because the
+/// memory of the dying one may be corrupt.
 void install_crash_handler(const std::vector<std::string>& command);
 
-/// Ends this process after so many microseconds: it says so, prints the stack of this thread, and dies of
-/// compute::timeout_signal(). While this process is stopped by SIGTSTP the time stands still.
+/// Ends this process after so many microseconds: prints `message` and the stack of this thread, and dies of
+/// compute::timeout_signal(). The time does not advance while this process is stopped by SIGTSTP.
 ///
-/// `save`, or null: called before it dies, in a process of its own that has all memory as it was (a signal handler may
-/// not do what saving needs, and the step's other threads would go on meanwhile). Where that process does not end
-/// within 4 s, because the step was stopped in the middle of what saving needs, or of changing what is saved, it is
-/// killed, and the rest goes on.
+/// `save`, or null: called before the process dies, in a forked process that has a copy of its memory. A signal handler
+/// may not do what saving requires, and the other threads of the step would continue meanwhile. The forked process is
+/// killed if it does not end within 4 s: the step may have been interrupted while it held a lock that saving requires,
+/// or while it changed a value that is saved. This process dies in any case.
 void arm_timeout(std::int64_t microseconds, const std::string& message, std::function<void()> save);
 void disarm_timeout();
 
-/// The hidden command `symbolize`, which that process executes: module+0xaddress per argument.
+/// The hidden command `symbolize`, which the new process executes: one module+0xaddress per argument.
 int symbolize(int argc, char** argv);
 
 }  // namespace metaflow::runtime

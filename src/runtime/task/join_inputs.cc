@@ -11,9 +11,9 @@ namespace metaflow::runtime {
 
 namespace {
 
-constexpr std::size_t kInputsAtATime = 64;  // that are read together
+constexpr std::size_t kInputsAtATime = 64;  // read together
 constexpr std::uint64_t kInputBytesAtATime = 32ULL << 20;
-constexpr std::uint64_t kLargeInput = 1ULL << 20;  // is not kept beside the value that it became
+constexpr std::uint64_t kLargeInput = 1ULL << 20;  // payloads of this size or more are not kept after decoding
 
 value::Digest digest_of(const std::string& key) {
   value::Digest digest{};
@@ -52,7 +52,7 @@ JoinInputs::JoinInputs(const std::vector<std::string>& artifacts, std::shared_pt
 
 store::ArtifactRecord JoinInputs::record(std::size_t input, std::size_t artifact) const {
   const Stored& at = stored(input, artifact);
-  // The type is asked for by Metaflow's `dump` only; artifacts that are carried over get it from the first input.
+  // Only Metaflow's `dump` reads the type. An artifact that is carried over gets the type from the first input.
   return {artifacts_[artifact], base::hex(at.key), at.size, ""};
 }
 
@@ -75,7 +75,7 @@ void JoinInputs::prepare(std::size_t input, std::span<const std::size_t> artifac
   try {
     read_values(input, input + count, artifacts);
   } catch (const Error& error) {
-    // What is missing may be of an input that nobody wants.
+    // A missing value may belong to an input that the step never reads.
     if (count == 1 || error.code() != ErrorCode::data_missing) throw;
     read_values(input, input + 1, artifacts);
   }
@@ -105,7 +105,7 @@ void JoinInputs::read_values(std::size_t begin, std::size_t end, std::span<const
     bytes += more;
     for (const std::size_t a : missing) {
       const auto [entry, is_new] = payloads.try_emplace(stored(input, a).key);
-      if (!is_new) continue;  // two artifacts of one value
+      if (!is_new) continue;  // two artifacts have the same value
       records.push_back(record(input, a));
       to_read.push_back(&entry->second);
     }
@@ -117,10 +117,10 @@ void JoinInputs::read_values(std::size_t begin, std::size_t end, std::span<const
   ahead_ = {{artifacts.begin(), artifacts.end()}, begin, input, std::move(payloads)};
 }
 
-// --- all of them
+// --- all inputs
 
 JoinInputs::Merged JoinInputs::merge(std::size_t artifact) const {
-  // The distinct values of the inputs, without the one that was there before the split.
+  // The distinct values of the inputs, without the value before the split.
   const auto* before = split_.find(artifacts_[artifact]);
   const Stored base = before != nullptr ? Stored{digest_of(before->key), before->size} : Stored{};
   std::size_t changed_input = SIZE_MAX;

@@ -1,5 +1,4 @@
-// The inputs of a join, whatever language its step is written in: read when touched, merged against the task that
-// split.
+// The inputs of a join, in any language: read on demand, and merged against the task that made the split.
 #pragma once
 
 #include <map>
@@ -13,14 +12,14 @@
 
 namespace metaflow::runtime {
 
-/// Keeps a key and a size per input and artifact (28 bytes), so that 100,000 inputs fit in memory. Who goes through the
-/// inputs in order gets more and more of them read ahead together, up to 64 inputs or 32 MB: a remote store takes as
-/// long for one value as for many. Not thread-safe.
+/// Keeps a key and a size per input and artifact (28 bytes), so that 100,000 inputs fit in memory. When the inputs are
+/// read in order, more and more of them are read ahead together, up to 64 inputs or 32 MB: a remote store takes as long
+/// for one value as for many. Not thread-safe.
 class JoinInputs {
  public:
-  /// `artifacts`: the names that are asked for; below, they are counted in this order. It outlives this. `split`: what
-  /// the task left that split; its artifacts are what the merge is against. Throws Error{data_missing} for an input
-  /// that has not finished, and Error{data_store}.
+  /// `artifacts`: the names of the artifacts, which the other functions refer to by index. It outlives this object.
+  /// `split`: the data of the task that made the split; inputs are merged against its artifacts. Throws
+  /// Error{data_missing} for an input that has not finished, and Error{data_store}.
   JoinInputs(const std::vector<std::string>& artifacts, std::shared_ptr<const store::FlowStore> store,
              std::vector<store::TaskRef> tasks, store::TaskData split);
 
@@ -31,25 +30,25 @@ class JoinInputs {
 
   // --- one input
 
-  /// Whether an input has an artifact: one that ran an older program may be without it.
+  /// Whether an input has an artifact. An input from an older version of the program may lack it.
   bool has(std::size_t input, std::size_t artifact) const { return stored(input, artifact).size != 0; }
   store::ArtifactRecord record(std::size_t input, std::size_t artifact) const;
-  /// Says which artifacts of an input will be asked for now, so that they are read together, and those of the inputs
-  /// behind it. Those that the input has not got count for nothing.
+  /// Announces which artifacts of an input are read next, so that they are read together, and ahead for the following
+  /// inputs. Artifacts that the input does not have are ignored.
   void prepare(std::size_t input, std::span<const std::size_t> artifacts);
-  /// The payload of an artifact that the input has. A large one is not kept: asked for once more, it is read once more.
+  /// The payload of an artifact that the input has. A large one is not kept: a second call reads it again.
   base::SharedBytes read(std::size_t input, std::size_t artifact);
 
-  // --- all of them
+  // --- all inputs
 
-  /// How the inputs stand to each other in one artifact.
+  /// The result of merging the inputs in one artifact.
   struct Merged {
-    bool conflict = false;     // several gave it a new value since the split
-    bool in_no_input = false;  // there is no value
-    std::size_t input = 0;     // else: one of those that have the value
+    bool conflict = false;     // several inputs gave it a new value since the split
+    bool in_no_input = false;  // no input has a value
+    std::size_t input = 0;     // else: one of the inputs that have the merged value
   };
   const Merged& merged(std::size_t artifact) const { return merged_[artifact]; }
-  /// What is carried over, if there is a value and no conflict.
+  /// The artifact that is carried over; requires a value and no conflict.
   store::ArtifactRecord carried(std::size_t artifact) const;
 
  private:
@@ -71,7 +70,7 @@ class JoinInputs {
   std::vector<Stored> stored_;
   std::vector<Merged> merged_;  // per artifact
 
-  /// What was read last: the values of these artifacts of the inputs [begin, end).
+  /// The last values that were read: of these artifacts of the inputs [begin, end).
   struct Ahead {
     std::vector<std::size_t> artifacts;
     std::size_t begin = 0;

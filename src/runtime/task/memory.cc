@@ -21,8 +21,8 @@
 #endif
 #endif
 
-// What the runtimes of sanitizers begin with. A flow may be instrumented where this library is not, so it is asked when
-// the process runs.
+// Functions with which the runtimes of sanitizers begin. A flow may be instrumented when this library is not, so the
+// check is made at run time.
 extern "C" {
 [[gnu::weak]] void __asan_init();
 [[gnu::weak]] void __hwasan_init();
@@ -61,9 +61,9 @@ void cap_memory() {
   ::setrlimit(RLIMIT_DATA, &limit);
 }
 
-void obey_memory_limit() {
-  // A control group counts what is used, of descendants, too. The limit of the kernel for one process counts what is
-  // asked for.
+void apply_memory_limit() {
+  // A control group counts the memory in use, including descendants. The kernel's limit for one process counts the
+  // allocated memory.
   if (const char* file = std::getenv("METAFLOW_MEMORY_GROUP")) {
     const base::Fd fd(::open(file, O_WRONLY | O_CLOEXEC));
     if (fd && ::write(fd.get(), "0", 1) == 1) return;
@@ -92,8 +92,8 @@ std::string describe_failed_allocation() {
 
 #if !defined(MF_SANITIZED)
 
-// operator new as libstdc++ has it, but one that remembers how much was asked for when it fails: std::bad_alloc does
-// not say. Weak, so that a program's own operator new wins.
+// Like operator new of libstdc++, but remembers the size of a failed allocation, which std::bad_alloc does not have.
+// Weak, so that a program's own operator new takes precedence.
 
 namespace {
 

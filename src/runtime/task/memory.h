@@ -1,4 +1,4 @@
-// Memory of a task: how much there is, and what an allocation that failed asked for.
+// The memory of a task: its limit, and the size of an allocation that failed.
 #pragma once
 
 #include <cstdint>
@@ -6,17 +6,17 @@
 
 namespace metaflow::runtime {
 
-/// Limits the data of this process and its children to what the machine has, so that asking for more fails at once
-/// instead of making the machine swap or the kernel kill. Does nothing under a sanitizer, which maps terabytes, or if
+/// Limits the data of this process and its children to the machine's memory: a larger allocation fails at once, instead
+/// of making the machine swap or the kernel kill. Does nothing under a sanitizer, which maps terabytes, or if
 /// METAFLOW_MEMORY_CAP=0.
 void cap_memory();
 
-/// Of a task: obeys the hard limit that its backend has set for it by METAFLOW_MEMORY_LIMIT (bytes), and by
+/// Applies the hard limit that the backend has set for the task by METAFLOW_MEMORY_LIMIT (bytes), and by
 /// METAFLOW_MEMORY_GROUP (a file to write to) where there are control groups.
-void obey_memory_limit();
+void apply_memory_limit();
 
-/// "cannot allocate 51.2 GB: this machine has 25.3 GB, of which the task used 12.0 MB": of the allocation that failed
-/// last.
+/// "cannot allocate 51.2 GB (51,200,000,000 bytes): a task here can have 25.3 GB, and this one used 5.5 MB at its
+/// peak": describes the last failed allocation.
 std::string describe_failed_allocation();
 
 }  // namespace metaflow::runtime

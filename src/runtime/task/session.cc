@@ -82,7 +82,8 @@ void TaskSession::open() {
   if (arguments_.failure_type == CaughtException::kTimedOut) continue_timed_out();
 }
 
-/// What the step had set when its time was up is what the task begins with that notes it: as of a step that threw.
+/// Continues from the artifacts that the timed-out attempt saved, for the fallback attempt that records the failure.
+/// Then the result is the same as for a step that threw.
 void TaskSession::continue_timed_out() {
   auto data =
       store_->read_attempt({arguments_.run, arguments_.step, arguments_.task}, arguments_.max_user_code_retries);
@@ -133,7 +134,7 @@ void TaskSession::open_single() {
     throw Error(ErrorCode::data_missing, fmt::format("The input {} is not finished or not in the store", input.path()));
   input_ = std::move(*data);
   data_.items = input_.items;
-  // Some may be missing: at the start step all but parameters; later what is new since the origin run.
+  // Some artifacts may be missing: at the start step all but parameters; later those that are new since the origin run.
   for (std::size_t a = 0; a < names_.size(); ++a) artifacts_[a].record = input_.find(names_[a]);
 }
 
@@ -148,7 +149,7 @@ void TaskSession::open_join() {
                 fmt::format("The task {} that split is not finished or not in the store", split->path()));
   inputs_ = std::make_unique<JoinInputs>(names_, store_, arguments_.inputs, std::move(*split_data));
   const TaskData& at_split = inputs_->split();
-  // Outside of the split again: the foreachs are those that were around it.
+  // The join is outside of the split, so the foreachs are those around the task that made the split.
   frames_record_ = at_split.find("_foreach_stack");
   data_.items = at_split.items;
   if (at_split.splits && !data_.items.empty()) data_.items.pop_back();
@@ -181,7 +182,7 @@ bool TaskSession::begin(std::function<void()> save) {
   if (!step_.decorators.empty() || !arguments_.with.empty()) policy_ = policy_of(decorators());
   if (const auto index = current_.current.index(); step_.takes_item && item_.memory() == nullptr && index)
     item_ = store::read_foreach_item(*store_, current_.items.back(), *index);
-  if (policy_.time_limit > 0 && arguments_.scratch.empty()) {  // somebody who debugs takes their time
+  if (policy_.time_limit > 0 && arguments_.scratch.empty()) {  // no limit while debugging
     const std::string message =
         fmt::format("Step {} timed out after {}", arguments_.step, duration_in_words(policy_.time_limit));
     auto at_timeout = [this, message, save = std::move(save)] { save_at_timeout(message, save); };
@@ -190,7 +191,7 @@ bool TaskSession::begin(std::function<void()> save) {
   return true;
 }
 
-/// The foreachs around this task: those of its input, and the one that the input split, if it did.
+/// Sets the foreach frames of this task: those of its input, and one for the split that the input made, if it did.
 void TaskSession::load_frames() {
   const store::TaskRef& input = arguments_.inputs[0];
   frames_record_ = input_.find("_foreach_stack");
@@ -203,7 +204,7 @@ void TaskSession::load_frames() {
     if (input_.has_details && !input_.items.empty()) {
       frame.variable = input_.items.back().variable;
       frame.num_splits = input_.splits.value_or(0);
-    } else {  // a split that Python made
+    } else {  // the split was made by a Python task
       frame.variable = read_internal<std::string>("_foreach_var");
       frame.num_splits = read_internal<std::size_t>("_foreach_num_splits");
       const ArtifactRecord* range = input_.find(frame.variable);
@@ -212,7 +213,7 @@ void TaskSession::load_frames() {
                     fmt::format("The input {} has no artifact '{}' to fan out over", input.path(), frame.variable));
       data_.items.push_back({frame.variable, range->key, range->size, ""});
     }
-    frames_record_ = nullptr;  // a list of its own
+    frames_record_ = nullptr;  // the frames differ from the stored ones
     frames.push_back(frame);
   }
   current_.items = data_.items;
@@ -252,7 +253,7 @@ void TaskSession::catch_failure(const CaughtException& caught) {
   end();
   policy_ = policy_of(decorators());
   if (policy_.caught && policy_.caught->print_exception) {
-    fmt::print("@catch caught an exception from {}\n", who());
+    fmt::print("@catch caught an exception from {}\n", description());
     for (const std::string& line : base::split(caught.stacktrace.empty() ? caught.exception : caught.stacktrace, '\n'))
       fmt::print(">  {}\n", line);
     std::fflush(stdout);
@@ -261,7 +262,7 @@ void TaskSession::catch_failure(const CaughtException& caught) {
   exception_ = caught;
 }
 
-/// What an attempt notes that comes after the last that was to succeed.
+/// The failure that a fallback attempt records.
 std::string TaskSession::last_failure() const {
   if (arguments_.failure_type == CaughtException::kTimedOut) return arguments_.failure;
   const int attempts = arguments_.max_user_code_retries + 1;
@@ -271,7 +272,7 @@ std::string TaskSession::last_failure() const {
 
 void TaskSession::fail(const Failure& failure) {
   std::fflush(nullptr);
-  std::string text = fmt::format("{} failed:\n{}\n", who(), failure.summary());
+  std::string text = fmt::format("{} failed:\n{}\n", description(), failure.summary());
   for (std::size_t i = 0; i < failure.stack.size(); ++i)
     text += fmt::format("    {}{}\n", i == 0 ? "thrown in " : "called by ", failure.stack[i]);
   text += "\n";
@@ -293,15 +294,15 @@ void TaskSession::set_failed(CaughtException exception, const std::string& summa
 
 void TaskSession::save_at_timeout(const std::string& message, const std::function<void()>& save) {
   if (!save) return;
-  // What is not on this machine has connections, and those are of the process whose copy this is.
+  // A store that is not on this machine has connections, which belong to the process that was copied.
   if (arguments_.scratch.empty() && arguments_.datastore == "s3") store_ = open_task_store(flow_.name, arguments_);
   set_failed({CaughtException::kTimedOut, message, ""}, message);
   save();
   finish();
 }
 
-/// "<flow F step work[3] (input: 0.5)>"
-std::string TaskSession::who() const {
+/// Describes the task: "<flow F step work[3] (input: 0.5)>"
+std::string TaskSession::description() const {
   const auto& frames = current_.current.foreach_stack;
   if (frames.empty()) return fmt::format("<flow {} step {}>", flow_.name, arguments_.step);
   std::vector<std::string> indices;
@@ -337,7 +338,7 @@ void TaskSession::finish(int chosen) {
   if (outcome_ == Outcome::failed) {
     try {
       write({.ok = false, .success = false, .exception = exception_});
-    } catch (const std::exception& error) {  // the store may be what the task failed of
+    } catch (const std::exception& error) {  // the store may be the cause of the failure
       fmt::print(stderr, "The artifacts of the failed step could not be saved: {}\n", error.what());
     }
     return;
@@ -354,7 +355,7 @@ void TaskSession::finish(int chosen) {
   write({.success = !caught});
 }
 
-/// The artifact that catch was asked for.
+/// Stores the exception in the artifact that `catch` names.
 void TaskSession::save_caught() {
   if (!policy_.caught || policy_.caught->var.empty()) return;
   const std::string& name = policy_.caught->var.name();

@@ -1,13 +1,13 @@
-// One attempt of a task, whatever language its step is written in: from the inputs in the store to its own data.json.
-// Artifacts are payloads with names here. Who executes the step (cpp_task.h) goes through it so:
+// One attempt of a task, in any language: from the inputs in the store to its own data.json. Artifacts are named
+// payloads here. The code that executes the step (cpp_task.h) calls:
 //
-//   session.open();                         what the inputs left
+//   session.open();                         read the results of the inputs
 //   session.read(...), session.payload(i)   the artifacts that the step begins with
-//   if (session.begin()) ...                the step runs, session.end(); or it threw: session.catch_failure(...)
-//   session.save(i, ...) or keep(i)         the artifacts that it leaves
+//   if (session.begin()) ...                call the step, session.end(); or it threw: session.catch_failure(...)
+//   session.save(i, ...) or keep(i)         the artifacts of the result
 //   session.finish();
 //
-// If anything of this throws: session.fail(...), then the artifacts that can be saved, and finish().
+// If any of this throws: session.fail(...), then save() for the artifacts that can be saved, and finish().
 #pragma once
 
 #include <cstdint>
@@ -34,22 +34,22 @@
 
 namespace metaflow::runtime {
 
-/// The store that a task's arguments name. Throws Error{invalid_command}.
+/// Opens the store that a task's arguments name. Throws Error{invalid_command}.
 std::shared_ptr<store::FlowStore> open_task_store(const std::string& flow, const compute::StepArguments& arguments);
 
-/// The bytes of an artifact that is to be stored.
+/// The bytes of an artifact to store.
 struct Payload {
   store::Pieces parts;
-  std::string_view type;                      // Python's words for the type of the value
-  int spool_file = -1;                        // a file that holds the bytes already
-  std::span<const detail::ItemSpan> items{};  // of the range of a foreach: where its items stand, if that is known
+  std::string_view type;                      // Python's name for the type of the value
+  int spool_file = -1;                        // a file that already holds the bytes
+  std::span<const detail::ItemSpan> items{};  // of the range of a foreach: the positions of its items, if known
 };
 
 /// Throws Error{data_store, data_missing}. Not thread-safe.
 class TaskSession {
  public:
-  /// `artifacts`: the names that the step's code knows; below, they are counted in this order. `flow` and `table`
-  /// outlive this. Throws Error{invalid_command} if the flow has no such step.
+  /// `artifacts`: the names of the artifacts that the step's code knows; the other functions refer to them by index.
+  /// `flow` and `table` outlive this object. Throws Error{invalid_command} if the flow has no such step.
   TaskSession(const detail::FlowDescription& flow, const graph::DecoratorTable& table,
               std::shared_ptr<store::FlowStore> store, compute::StepArguments arguments,
               std::vector<std::string> artifacts);
@@ -62,56 +62,56 @@ class TaskSession {
 
   // --- before the step
 
-  /// Reads what the inputs left: not the artifacts, only what there is. From here on current() tells of this task.
-  /// Throws Error{usage} for arguments that do not fit the step.
+  /// Reads the data.json of the inputs, but no artifacts. From here on current() describes this task. Throws
+  /// Error{usage} for arguments that do not match the step.
   void open();
-  /// What the step gets of an artifact. Null: nothing (it is new; or the inputs of the join do not agree on it).
+  /// The artifact as the step gets it. Null: it has no value (it is new, or the inputs of the join disagree).
   const store::ArtifactRecord* record(std::size_t artifact) const { return artifacts_[artifact].record; }
   /// Reads the payloads of artifacts that have a record, together.
   void read(std::span<const std::size_t> artifacts);
   const base::SharedBytes& payload(std::size_t artifact) const { return artifacts_[artifact].payload; }
-  /// Null if the step is no join.
+  /// Null if the step is not a join.
   JoinInputs* inputs() { return inputs_.get(); }
 
-  /// Reads the item of the foreach and starts the clock of the step's time limit. False: the step is not to be called
-  /// (the attempts before this one have failed, of which `catch` is told).
+  /// Reads the item of the foreach, and starts the clock of the step's time limit. Returns false if the step is not to
+  /// be called: the attempts before this one have failed, and this is a fallback attempt of `catch`.
   ///
-  /// `save`: saves the artifacts that can be saved. When the step's time is up it is called, in another process, for
-  /// what the step had set until then: the task has failed as if the step had thrown.
+  /// `save`: saves the artifacts that can be saved. It is called at a timeout, in another process, to keep the values
+  /// that the step had set; the task has then failed as if the step had thrown.
   bool begin(std::function<void()> save = nullptr);
-  /// Of the innermost foreach; none outside of any.
+  /// The item of the innermost foreach; none outside of any.
   const Value& item() const { return item_.root(); }
-  /// Whether what the step throws is for catch_failure().
+  /// Whether an exception of the step is to be passed to catch_failure().
   bool catches() const;
 
-  // --- after it
+  // --- after the step
 
-  /// Stops the clock.
+  /// Stops the clock of the time limit.
   void end();
-  /// The step failed, and `catch` makes that an artifact: the task is as good as done.
+  /// The step failed, and `catch` stores the exception as an artifact: the task counts as succeeded.
   void catch_failure(const CaughtException& caught);
-  /// The task failed: says so on the standard error stream. What was saved so far counts no more.
+  /// The task failed: prints the failure to standard error. Discards the artifacts that were saved so far.
   void fail(const Failure& failure);
 
-  /// Leaves an artifact as the step got it.
+  /// Passes an artifact on unchanged.
   void keep(std::size_t artifact) { data_.artifacts.push_back(*record(artifact)); }
-  /// Leaves as an artifact what is in the store already, maybe under another name.
+  /// Uses a value that is already in the store as an artifact, maybe under another name.
   void refer(std::size_t artifact, store::ArtifactRecord stored);
-  /// Stores an artifact, unless it has the bytes that were read. Gives back whether it is another one now.
+  /// Stores an artifact, unless it has the bytes that were read. Returns whether it has changed.
   bool save(std::size_t artifact, const Payload& payload);
 
-  /// Writes what Metaflow wants beside the artifacts, and last data.json. `chosen`: of a step that chooses, which of
-  /// its targets. After fail() it does what it can and throws nothing. Throws Error{invalid_flow} for a range that
-  /// cannot be fanned out over.
+  /// Writes the artifacts that Metaflow requires, and data.json last. `chosen`: of a step that chooses, the index of
+  /// the target. After fail() it writes what it can and throws nothing. Throws Error{invalid_flow} for a range that a
+  /// foreach cannot iterate over.
   void finish(int chosen = -1);
 
-  /// What to throw if no case of a step that chooses is the value (as text) of its variable.
+  /// The error for a value (as text) that matches no case of a step that chooses.
   Error no_case(const std::string& value) const;
 
  private:
   struct Artifact {
-    const store::ArtifactRecord* record = nullptr;  // of the input
-    base::SharedBytes payload;                      // once it was read, to see whether it was changed
+    const store::ArtifactRecord* record = nullptr;  // from the input
+    base::SharedBytes payload;                      // once it was read, to detect changes
   };
   enum class Outcome : std::uint8_t { succeeded, caught, failed };
 
@@ -131,7 +131,7 @@ class TaskSession {
   void save_at_timeout(const std::string& message, const std::function<void()>& save);
   void save_caught();
   void write(TaskFacts facts);
-  std::string who() const;
+  std::string description() const;
 
   const detail::FlowDescription& flow_;
   const graph::DecoratorTable& table_;
@@ -140,18 +140,18 @@ class TaskSession {
   const detail::StepDescription& step_;
   std::vector<std::string> names_;
   std::vector<Artifact> artifacts_;
-  store::TaskData input_;      // of a join the first one
-  store::TaskData timed_out_;  // of the attempt whose time was up, if this one notes that
+  store::TaskData input_;      // of a join: its first input
+  store::TaskData timed_out_;  // of the attempt that timed out, if this one records that
   std::unique_ptr<JoinInputs> inputs_;
   std::vector<store::ArtifactRecord> carried_;  // into a join
   const store::ArtifactRecord* frames_record_ = nullptr;
   std::optional<std::size_t> iteration_;  // of a step that chooses itself
   Document item_;
-  std::vector<detail::ItemSpan> items_;  // of the range that the step fans out over
+  std::vector<detail::ItemSpan> items_;  // the items of the range of the step's foreach
   AttemptPolicy policy_;
   CurrentTask current_;
   Outcome outcome_ = Outcome::succeeded;
-  std::optional<CaughtException> exception_;  // that ended the step
+  std::optional<CaughtException> exception_;  // the exception that ended the step
   store::TaskData data_;
 };
 

@@ -1,4 +1,4 @@
-// Joins, and what a task does when something fails or is not as it should be, without a language.
+// Joins, and how a task handles failures and unexpected inputs, without a language.
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -33,18 +33,18 @@ class SessionJoinTest : public SessionTest {
   }
 };
 
-TEST_F(SessionJoinTest, WhatTheInputsAgreeOnIsCarriedOver) {
+TEST_F(SessionJoinTest, AgreedArtifactsAreCarriedOver) {
   const ArtifactRecord word = stored("word", std::string("before"));
   auto session =
       open("join", {leave_input("2", {word, stored("result", std::string("r2"))}),
                     leave_input("3", {stored("word", std::string("changed")), stored("result", std::string("r3"))})});
   EXPECT_EQ(session->record(kResult), nullptr);  // two new values
   EXPECT_TRUE(session->inputs()->merged(kResult).conflict);
-  EXPECT_EQ(session->record(kItems), nullptr);  // none at all
+  EXPECT_EQ(session->record(kItems), nullptr);  // no value
   EXPECT_TRUE(session->inputs()->merged(kItems).in_no_input);
   EXPECT_EQ(read(*session, kWord), "changed");  // one new value since the split
   EXPECT_TRUE(session->begin());
-  EXPECT_EQ(current().index(), std::nullopt);  // outside of the foreach again
+  EXPECT_EQ(current().index(), std::nullopt);  // the join is outside of the foreach
   session->keep(kWord);
   session->finish();
   EXPECT_EQ(value_of(left(), "word"), "changed");
@@ -67,7 +67,7 @@ TEST_F(SessionJoinTest, ArtifactsOfTheInputsAreRead) {
   EXPECT_EQ(inputs.record(1, kResult).name, "result");
 }
 
-TEST_F(SessionJoinTest, AJoinNeedsTheTaskThatSplit) {
+TEST_F(SessionJoinTest, JoinRequiresTheTaskThatMadeTheSplit) {
   const TaskRef input = leave_input("2", {});
   arguments_.split = "";
   EXPECT_THAT(error_message(ErrorCode::usage, [&] { open("join", {input}); }),
@@ -88,7 +88,7 @@ TEST_F(SessionJoinTest, AllInputsMustHaveFinished) {
 
 // --- failures
 
-TEST_F(SessionTest, AFailureKeepsWhatIsSavedBehindIt) {
+TEST_F(SessionTest, ArtifactsSavedAfterAFailureAreKept) {
   auto session = open("end", {leave("again", "5", {})});
   session->begin();
   save(*session, kWord, std::string("half"));
@@ -109,7 +109,7 @@ TEST_F(SessionTest, AFailureKeepsWhatIsSavedBehindIt) {
   EXPECT_EQ(value_of<CaughtException>(data, "_exception").type, "std::out_of_range");
 }
 
-TEST_F(SessionTest, AFailureOfTheStoreIsSaid) {
+TEST_F(SessionTest, StoreErrorWhileSavingIsReported) {
   auto session = open("end", {leave("again", "5", {})});
   session->begin();
   storage_->broken = true;
@@ -120,7 +120,7 @@ TEST_F(SessionTest, AFailureOfTheStoreIsSaid) {
               HasSubstr("The artifacts of the failed step could not be saved: no space left"));
 }
 
-TEST_F(SessionTest, AFailureInAForeachSaysWhichTask) {
+TEST_F(SessionTest, FailureInAForeachNamesTheItem) {
   arguments_.split_index = 1;
   auto session = open("work", {leave_split({"a", "b"})});
   session->begin();
@@ -134,7 +134,7 @@ class SessionCatchTest : public SessionTest {
   SessionCatchTest() { arguments_.with = {"catch:var=word,print_exception=false"}; }
 };
 
-TEST_F(SessionCatchTest, WhatIsCaughtIsAnArtifact) {
+TEST_F(SessionCatchTest, CaughtExceptionIsAnArtifact) {
   auto session = open("end", {leave("again", "5", {})});
   EXPECT_TRUE(session->begin());
   ASSERT_TRUE(session->catches());
@@ -159,7 +159,7 @@ TEST_F(SessionCatchTest, OnlyTheLastAttemptCatches) {
   }
 }
 
-TEST_F(SessionCatchTest, TheAttemptAfterThemNotesTheirFailure) {
+TEST_F(SessionCatchTest, FallbackAttemptRecordsTheFailure) {
   arguments_.failure_type = "E";
   arguments_.failure = "killed";
   arguments_.retry_count = 2;
@@ -172,7 +172,7 @@ TEST_F(SessionCatchTest, TheAttemptAfterThemNotesTheirFailure) {
             "Task execution failed 2 times. The last time: killed");
 }
 
-TEST_F(SessionCatchTest, WhatWasSetWhenTheTimeWasUpIsKeptByTheAttemptThatNotesIt) {
+TEST_F(SessionCatchTest, FallbackAttemptKeepsValuesOfTheTimedOutAttempt) {
   store::TaskData timed_out;
   timed_out.ok = false;
   timed_out.artifacts = {stored("word", std::string("set in time"))};
@@ -186,7 +186,7 @@ TEST_F(SessionCatchTest, WhatWasSetWhenTheTimeWasUpIsKeptByTheAttemptThatNotesIt
   EXPECT_EQ(read(*session, kWord), "set in time");
 }
 
-TEST_F(SessionTest, WhatTheStepHadSetIsSavedWhenItsTimeIsUp) {
+TEST_F(SessionTest, ValuesAreSavedAtATimeout) {
   std::string directory = testing::TempDir() + "session_XXXXXX";
   ASSERT_NE(::mkdtemp(directory.data()), nullptr);
   storage_ = nullptr;
@@ -215,7 +215,7 @@ TEST_F(SessionTest, WhatTheStepHadSetIsSavedWhenItsTimeIsUp) {
   std::filesystem::remove_all(directory);
 }
 
-TEST_F(SessionCatchTest, NothingIsCaughtOfAStepThatSucceeds) {
+TEST_F(SessionCatchTest, SuccessfulStepHasNoCaughtException) {
   auto session = open("end", {leave("again", "5", {})});
   session->begin();
   session->end();
@@ -224,9 +224,9 @@ TEST_F(SessionCatchTest, NothingIsCaughtOfAStepThatSucceeds) {
   EXPECT_EQ(value_of<std::optional<CaughtException>>(left(), "word"), std::nullopt);
 }
 
-// --- inputs that are not as they should be
+// --- unexpected inputs
 
-TEST_F(SessionTest, AStepHasOneInput) {
+TEST_F(SessionTest, StepHasOneInput) {
   const TaskRef input = leave("again", "5", {});
   EXPECT_THAT(error_message(ErrorCode::usage, [&] { open("end", {}); }), HasSubstr("Step end has one input, not 0"));
   EXPECT_THAT(error_message(ErrorCode::usage,
@@ -236,7 +236,7 @@ TEST_F(SessionTest, AStepHasOneInput) {
               HasSubstr("Step end has one input, not 2"));
 }
 
-TEST_F(SessionTest, AnInputMustHaveFinished) {
+TEST_F(SessionTest, InputMustHaveFinished) {
   store_->begin_attempt({"17", "again", "5"}, 0, 0);
   store_->write_data({"17", "again", "5"}, {});
   EXPECT_THAT(error_message(ErrorCode::data_missing,
@@ -246,12 +246,12 @@ TEST_F(SessionTest, AnInputMustHaveFinished) {
               HasSubstr("The input 17/again/5 is not finished or not in the store"));
 }
 
-TEST_F(SessionTest, AStepMustExist) {
+TEST_F(SessionTest, StepMustExist) {
   EXPECT_THAT(error_message(ErrorCode::invalid_command, [&] { make("absent", {}); }),
               HasSubstr("Step absent doesn't exist."));
 }
 
-TEST_F(SessionTest, AMissingValueIsNamed) {
+TEST_F(SessionTest, MissingValueIsNamed) {
   TaskData before;
   before.artifacts = {{"word", std::string(40, 'a'), 10, ""}};
   auto session = open("end", {leave("again", "5", before)});
@@ -265,7 +265,7 @@ TEST_F(SessionTest, DamagedDataOfAnInputIsAnError) {
   EXPECT_THAT(error_message(ErrorCode::data_store, [&] { open("end", {input}); }), HasSubstr("0.data.json"));
 }
 
-TEST_F(SessionTest, ManyInputsAreInTheStore) {
+TEST_F(SessionTest, ManyInputsAreReadFromTheStore) {
   const TaskRef input = leave("again", "5", {});
   store::put(*storage_, store_->inputs({"17", "end", "9"}, compute::pack_inputs({input})));
   arguments_.inputs_stored = true;

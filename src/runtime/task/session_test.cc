@@ -1,4 +1,4 @@
-// What a task does with the store when all goes well, without a language.
+// How a task uses the store when it succeeds, without a language.
 #include "runtime/task/session_testing.h"
 
 namespace metaflow::runtime {
@@ -10,7 +10,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-TEST_F(SessionTest, WhatTheInputLeftIsReadAndWhatIsSavedIsLeft) {
+TEST_F(SessionTest, InputsAreReadAndResultsAreWritten) {
   TaskData before;
   before.artifacts = {stored("result", std::string("old")), stored("word", std::string("enough"))};
   auto session = open("end", {leave("again", "5", before)});
@@ -33,7 +33,7 @@ TEST_F(SessionTest, WhatTheInputLeftIsReadAndWhatIsSavedIsLeft) {
   EXPECT_EQ(value_of(data, "_current_step"), "end");
 }
 
-TEST_F(SessionTest, ManyAreReadTogether) {
+TEST_F(SessionTest, ArtifactsAreReadTogether) {
   TaskData before;
   before.artifacts = {stored("items", std::string("a")), stored("result", std::string("b")),
                       stored("word", std::string("c"))};
@@ -45,7 +45,7 @@ TEST_F(SessionTest, ManyAreReadTogether) {
   EXPECT_EQ(value::read_pickle(session->payload(kWord)).as<std::string>(), "c");
 }
 
-TEST_F(SessionTest, WhatWasReadAndNotChangedIsNotStoredAgain) {
+TEST_F(SessionTest, UnchangedArtifactIsNotStoredAgain) {
   TaskData before;
   before.artifacts = {stored("result", std::string("same")), stored("word", std::string("other"))};
   auto session = open("end", {leave("again", "5", before)});
@@ -54,13 +54,14 @@ TEST_F(SessionTest, WhatWasReadAndNotChangedIsNotStoredAgain) {
   storage_->blobs = 0;
   EXPECT_FALSE(save(*session, kResult, std::string("same")));
   EXPECT_EQ(storage_->blobs, 0);
-  EXPECT_FALSE(save(*session, kWord, std::string("other")));  // was not read: only its key says that it is the same
+  EXPECT_FALSE(
+      save(*session, kWord, std::string("other")));  // not read before: the key alone shows that it is the same
   EXPECT_EQ(storage_->blobs, 1);
   session->finish();
   EXPECT_EQ(*left().find("result"), before.artifacts[0]);
 }
 
-TEST_F(SessionTest, WhatIsStoredAlreadyGetsAnotherName) {
+TEST_F(SessionTest, StoredValueMayGetAnotherName) {
   TaskData before;
   before.artifacts = {stored("word", std::string("x"))};
   auto session = open("end", {leave("again", "5", before)});
@@ -70,7 +71,7 @@ TEST_F(SessionTest, WhatIsStoredAlreadyGetsAnotherName) {
   EXPECT_EQ(left().find("result")->key, before.artifacts[0].key);
 }
 
-TEST_F(SessionTest, CurrentTellsOfTheTaskWhileItLives) {
+TEST_F(SessionTest, CurrentDescribesTheRunningTask) {
   arguments_.retry_count = 3;
   arguments_.name_space = "user:me";
   arguments_.tags = {"nightly"};
@@ -83,10 +84,10 @@ TEST_F(SessionTest, CurrentTellsOfTheTaskWhileItLives) {
     EXPECT_THAT(current().parameter_names, ElementsAre("result"));
     EXPECT_EQ(current().index(), std::nullopt);
   }
-  EXPECT_THAT(error_message(ErrorCode::invalid_command, [] { current(); }), HasSubstr("executes no step"));
+  EXPECT_THAT(error_message(ErrorCode::invalid_command, [] { current(); }), HasSubstr("no step is running"));
 }
 
-TEST_F(SessionTest, AnAttemptLeavesItsOwnData) {
+TEST_F(SessionTest, AttemptsHaveSeparateData) {
   const TaskRef input = leave("again", "5", {});
   for (const int attempt : {0, 2}) {
     arguments_.retry_count = attempt;
@@ -102,7 +103,7 @@ TEST_F(SessionTest, AnAttemptLeavesItsOwnData) {
 
 // --- foreach
 
-TEST_F(SessionTest, ATaskOfAForeachHasItsItem) {
+TEST_F(SessionTest, ForeachTaskHasItsItem) {
   arguments_.split_index = 1;
   auto session = open("work", {leave_split({"a", "b", "c"})});
   EXPECT_TRUE(session->begin());
@@ -122,7 +123,7 @@ TEST_F(SessionTest, ATaskOfAForeachHasItsItem) {
   EXPECT_EQ(data.items[0].variable, "items");
 }
 
-TEST_F(SessionTest, TheStepsBehindHaveTheItemToo) {
+TEST_F(SessionTest, LaterStepsOfTheForeachHaveTheItemToo) {
   arguments_.split_index = 2;
   auto first = open("work", {leave_split({"a", "b", "c"})});
   first->begin();
@@ -138,12 +139,12 @@ TEST_F(SessionTest, TheStepsBehindHaveTheItemToo) {
   EXPECT_EQ(current().index(), 2U);
 }
 
-TEST_F(SessionTest, ASplitThatPythonMadeHasItsDetailsInArtifacts) {
+TEST_F(SessionTest, DetailsOfAPythonSplitComeFromItsArtifacts) {
   TaskData python;
   python.artifacts = {stored("items", std::vector<std::string>{"a", "b"}), stored("_foreach_var", std::string("items")),
                       stored("_foreach_num_splits", 2)};
   const TaskRef split = leave("start", "1", python);
-  // Without what only our own tasks note.
+  // Removes the details, which Python tasks do not have.
   std::string json = store::get(*storage_, store_->data_path(split, 0))->text().data();
   json = json.substr(0, json.find(", \"cpp\"")) + "}";
   store::put(*storage_, store_->data_path(split, 0), json);
@@ -154,7 +155,7 @@ TEST_F(SessionTest, ASplitThatPythonMadeHasItsDetailsInArtifacts) {
   EXPECT_EQ(current().foreach_stack.at(0).num_splits, 2U);
 }
 
-TEST_F(SessionTest, AForeachLeavesHowManyThereAre) {
+TEST_F(SessionTest, ForeachRecordsTheNumberOfItems) {
   auto session = open("start", {leave("_parameters", "0", {})});
   session->begin();
   save(*session, kItems, std::vector<std::string>{"a", "b"});
@@ -166,7 +167,7 @@ TEST_F(SessionTest, AForeachLeavesHowManyThereAre) {
   EXPECT_THAT(value_of<std::vector<std::string>>(data, "_foreach_values"), ElementsAre("a", "b"));
 }
 
-TEST_F(SessionTest, AnEmptyRangeIsAnError) {
+TEST_F(SessionTest, EmptyRangeIsAnError) {
   auto session = open("start", {leave("_parameters", "0", {})});
   session->begin();
   save(*session, kItems, std::vector<std::string>{});
@@ -176,7 +177,7 @@ TEST_F(SessionTest, AnEmptyRangeIsAnError) {
 
 // --- choose
 
-TEST_F(SessionTest, AChoiceLeavesOneNextStep) {
+TEST_F(SessionTest, ChoiceHasOneNextStep) {
   auto session = open("again", {leave("join", "5", {})});
   session->begin();
   save(*session, kWord, std::string("enough"));
@@ -185,7 +186,7 @@ TEST_F(SessionTest, AChoiceLeavesOneNextStep) {
   EXPECT_EQ(left().iteration, 0U);
 }
 
-TEST_F(SessionTest, ARepetitionIsCounted) {
+TEST_F(SessionTest, IterationsAreCounted) {
   TaskData before;
   before.artifacts = {stored("_iteration_stack", std::vector<int>{4})};
   auto session = open("again", {leave("again", "5", before)});
@@ -195,7 +196,7 @@ TEST_F(SessionTest, ARepetitionIsCounted) {
   EXPECT_EQ(left().iteration, 5U);
 }
 
-TEST_F(SessionTest, AValueWithoutACaseIsShown) {
+TEST_F(SessionTest, ValueWithoutACaseIsNamed) {
   auto session = open("again", {leave("join", "5", {})});
   EXPECT_STREQ(session->no_case("'no'").what(),
                "Switch condition variable 'word' has value 'no' which is not in the available cases: [more, enough]");

@@ -1,4 +1,4 @@
-// What the tests of a task's session share: a store in memory, a flow that is data, and artifacts that are texts.
+// The environment of tests of a task's session: a store in memory, a flow as data, and artifacts that are texts.
 #pragma once
 
 #include <gmock/gmock.h>
@@ -20,7 +20,7 @@
 
 namespace metaflow::runtime {
 
-/// Counts what is asked of it.
+/// Counts its operations.
 class CountingStorage : public store::MemoryStorage {
  public:
   std::vector<std::optional<base::SharedBytes>> get(std::span<const std::string> paths) override {
@@ -41,7 +41,7 @@ class CountingStorage : public store::MemoryStorage {
   bool broken = false;
 };
 
-/// start -> work (foreach over items) -> join -> again (which may repeat itself) -> end, all of them with these
+/// The flow start -> work (foreach over items) -> join -> again (which may repeat itself) -> end; all steps have these
 /// artifacts.
 class SessionTest : public testing::Test {
  protected:
@@ -67,7 +67,7 @@ class SessionTest : public testing::Test {
   store::ArtifactRecord stored(const std::string& name, const T& value) {
     return store::save_value(*store_, name, [&](detail::Pickler& out) { detail::encode(out, value); });
   }
-  /// What a finished task of another step left.
+  /// Writes the result of a finished task of another step.
   store::TaskRef leave(const std::string& step, const std::string& task, store::TaskData data) {
     const store::TaskRef ref{"17", step, task};
     std::sort(data.artifacts.begin(), data.artifacts.end(),
@@ -77,7 +77,7 @@ class SessionTest : public testing::Test {
     store_->mark_done(ref, data.attempt);
     return ref;
   }
-  /// A finished task of `start` that fans out over these.
+  /// Writes a finished task of `start` whose foreach goes over these items.
   store::TaskRef leave_split(const std::vector<std::string>& items) {
     store::TaskData data;
     data.artifacts = {stored("items", items), stored("word", std::string("before"))};
@@ -110,7 +110,7 @@ class SessionTest : public testing::Test {
     pickler.finish();
     return session.save(artifact, {.parts = pickler.parts(), .type = pickler.type()});
   }
-  /// What the task that was opened left.
+  /// The result of the task that was opened.
   store::TaskData left(int attempt = 0) { return *store_->read_attempt({"17", arguments_.step, "9"}, attempt); }
   template <class T = std::string>
   T value_of(const store::TaskData& data, std::string_view name) {

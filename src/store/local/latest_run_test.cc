@@ -31,17 +31,17 @@ TEST_F(LatestRun, IsTheOneThatWasSet) {
   EXPECT_EQ(base::read_file(root_ + "/F/latest_run")->text(), "argo-x");
 }
 
-TEST_F(LatestRun, AFileFromAnEditorEndsWithALine) {
+TEST_F(LatestRun, TrailingNewlineIsAllowed) {
   base::create_file(root_ + "/F/latest_run", " 17\n");
   EXPECT_EQ(latest_run(root_, "F"), "17");
 }
 
-TEST_F(LatestRun, AnEmptyFileIsNone) {  // after a power loss
+TEST_F(LatestRun, EmptyFileMeansNoRun) {  // after a power loss
   base::create_file(root_ + "/F/latest_run", "");
   EXPECT_EQ(latest_run(root_, "F"), std::nullopt);
 }
 
-TEST_F(LatestRun, WhatIsNoRunIsNotOne) {
+TEST_F(LatestRun, InvalidRunIdIsAnError) {
   for (const char* text : {"../../x", "17/start", "17\x1b[2J", "--with", "17 18"}) {
     base::replace_file(root_ + "/F/latest_run", text);
     try {

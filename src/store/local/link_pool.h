@@ -7,14 +7,14 @@
 
 namespace metaflow::store {
 
-/// Makes files, as hard links to an earlier file of the same content where that works. Not thread-safe.
+/// Creates files, as hard links to an earlier file of the same content where possible. Not thread-safe.
 class LinkPool {
  public:
-  /// Makes the file; one that exists already is left as it is.
+  /// Creates the file; an existing one is left unchanged.
   void create(const std::string& path, std::string_view content);
 
  private:
-  static constexpr std::size_t kMaxContents = 256;  // then all are forgotten: most contents are of the moment
+  static constexpr std::size_t kMaxContents = 256;  // then all are forgotten: most are used only for a short time
   std::unordered_map<std::string, std::string> first_path_;
 };
 

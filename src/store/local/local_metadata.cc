@@ -21,13 +21,13 @@ namespace {
 using base::Json;
 using base::json_quoted;
 
-/// Milliseconds since 1970, as Metaflow counts; with microseconds as a fraction, since many tasks are made in a
+/// Milliseconds since 1970, as in Metaflow; microseconds are the fraction, since many tasks are made in one
 /// millisecond.
 std::string milliseconds(std::int64_t microseconds) {
   return fmt::format("{}.{:03}", microseconds / 1000, microseconds % 1000);
 }
 
-/// To a tenth of a second, so that the files of tasks that go on together share their content.
+/// Rounds to a tenth of a second, so that the files of tasks that run at the same time have the same content.
 std::int64_t coarse(std::int64_t microseconds) { return microseconds / 100'000 * 100'000; }
 
 Json parse(const base::SharedBytes& text, const std::string& path) {
@@ -37,7 +37,7 @@ Json parse(const base::SharedBytes& text, const std::string& path) {
   } catch (const base::JsonMismatch& error) {
     throw Error(ErrorCode::data_store, fmt::format("'{}' is damaged: {}", path, error.what()));
   }
-  throw Error(ErrorCode::data_store, fmt::format("'{}' is damaged: it holds no JSON object", path));
+  throw Error(ErrorCode::data_store, fmt::format("'{}' is damaged: it is not a JSON object", path));
 }
 
 std::int64_t created_of(const Json& json) { return std::llround(json["ts_epoch"].number().value_or(0) * 1000); }
@@ -64,7 +64,7 @@ std::string LocalMetadataWriter::meta_path(std::string_view object, std::string_
 
 std::string LocalMetadataWriter::new_run(const std::vector<std::string>& tags,
                                          const std::vector<std::string>& system_tags) {
-  // The id of a run is its microsecond; the directory claims it.
+  // The id of a run is its time in microseconds; creating the directory reserves it.
   std::string run;
   do {
     run = std::to_string(stamps_.next());
@@ -118,7 +118,8 @@ void LocalMetadataWriter::attempt_begins(const TaskRef& task, int attempt) {
 
 void LocalMetadataWriter::attempt_ends(const TaskRef& task, int attempt, bool ok) {
   if (attempt == 0 && ok) return;
-  // The next attempt may begin in this very millisecond, which names the file, and readers take the latest for current.
+  // The next attempt may begin in this very millisecond, which is the name of the file. Readers take the latest file as
+  // current.
   if (attempt == 0) add_fields(task, 0, {{"attempt", "0", ""}}, clock_.wall_microseconds() - 1000);
   add_fields(task, attempt, {{"attempt_ok", ok ? "True" : "False", "internal_attempt_status"}});
 }
@@ -129,10 +130,10 @@ void LocalMetadataWriter::add_fields(const TaskRef& task, int attempt, const std
 
 void LocalMetadataWriter::add_fields(const TaskRef& task, int attempt, const std::vector<Field>& fields,
                                      std::int64_t now) {
-  const std::int64_t stamp = attempt == 0 ? coarse(now) : now;  // later attempts must look later
+  const std::int64_t stamp = attempt == 0 ? coarse(now) : now;  // later attempts must have a later time
   const std::string object = flow_ + "/" + task.path();
   for (const Field& field : fields) {
-    // A field that holds a list is JSON as it is (foreach-stack); everything else is text.
+    // A field that holds a list is JSON as it is (foreach-stack). All others are text.
     const std::string value = field.name == "foreach-stack" ? field.value : json_quoted(field.value);
     links_.create(
         meta_path(object, fmt::format("sysmeta_{}_{}.json", field.name, now / 1000)),
@@ -159,7 +160,7 @@ void LocalMetadataWriter::clone_artifacts(const TaskRef& task, const TaskRef& or
   const std::string to = flow_ + "/" + task.path();
   TaskData others;
   for (const ArtifactRecord& artifact : data.artifacts) {
-    // The time of _task_ok is when the task finished. The origin may lack rows: its scheduler was killed.
+    // The time of _task_ok is the end of the task. The origin may lack rows if its scheduler was killed.
     const bool linked =
         artifact.name != "_task_ok" &&
         base::link_file(meta_path(from, fmt::format("{}_artifact_{}.json", data.attempt, artifact.name)),
@@ -167,7 +168,7 @@ void LocalMetadataWriter::clone_artifacts(const TaskRef& task, const TaskRef& or
     if (!linked) others.artifacts.push_back(artifact);
   }
   add_artifacts(task, others, finished);
-  // Of an origin that was retried, readers would take the attempt for that of its clone, which has one attempt.
+  // Without this field, readers would use the attempt of the retried origin. A clone has one attempt.
   if (data.attempt > 0) add_fields(task, 0, {{"attempt", "0", ""}});
 }
 
@@ -253,7 +254,7 @@ std::vector<FieldInfo> LocalMetadataReader::fields(const std::string& flow, cons
 std::vector<ArtifactInfo> LocalMetadataReader::artifacts(const std::string& flow, const TaskRef& task, int attempt) {
   const std::string directory = path_below(root_, fmt::format("{}/{}/_meta", flow, task.path()));
   const auto names = base::list_directory(directory);
-  if (attempt < 0) {  // the last one that says it is done
+  if (attempt < 0) {  // the last attempt with a done field
     for (const std::string& name : names) {
       if (!name.starts_with("sysmeta_attempt-done_")) continue;
       const auto text = base::read_plain_file(directory + "/" + name, base::kMaxRecordSize);
@@ -284,7 +285,7 @@ std::vector<std::string> LocalMetadataReader::edit_tags(const std::string& flow,
   const std::string directory = path_below(root_, fmt::format("{}/{}/_meta", flow, run));
   if (!base::exists(directory + "/_self.json"))
     throw Error(ErrorCode::not_found, fmt::format("No run {}/{} found", flow, run));
-  // Two editors at a time: the second waits.
+  // If two processes edit at a time, the second waits.
   const base::Fd lock = base::open_plain_file(directory + "/.tags.lock", O_CREAT | O_RDWR);
   if (::flock(lock.get(), LOCK_EX) != 0) base::throw_errno("lock the tags in", directory, errno);
 

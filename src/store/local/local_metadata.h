@@ -22,8 +22,8 @@ class LocalMetadataWriter : public MetadataWriter {
   void register_task(const TaskRef& task) override;
   void new_step(const std::string& run, const std::string& step) override;
   std::string new_task(const std::string& run, const std::string& step) override;
-  /// Of attempt 0, nothing is written unless it fails: each field costs a file per task, and readers take 0 for the
-  /// attempt of a task that has no such field.
+  /// For attempt 0, nothing is written unless it fails: each field costs a file per task, and readers assume attempt 0
+  /// for a task without this field.
   void attempt_begins(const TaskRef& task, int attempt) override;
   void attempt_ends(const TaskRef& task, int attempt, bool ok) override;
   void add_fields(const TaskRef& task, int attempt, const std::vector<Field>& fields) override;
@@ -34,13 +34,13 @@ class LocalMetadataWriter : public MetadataWriter {
  private:
   /// `now`: microseconds since 1970, the time of the fields.
   void add_fields(const TaskRef& task, int attempt, const std::vector<Field>& fields, std::int64_t now);
-  /// A file of those that tell of an object: "F/17/start/1".
+  /// The path of a metadata file of an object: "F/17/start/1".
   std::string meta_path(std::string_view object, std::string_view file) const;
 
   std::string root_;
   std::string flow_;
   std::string user_;
-  std::string artifact_tail_;  // the part of an artifact's row that all of them share
+  std::string artifact_tail_;  // the part of an artifact's row that is the same for all
   base::Clock& clock_;
   base::Stamps stamps_;
   LinkPool links_;

@@ -22,7 +22,7 @@ using testing::UnorderedElementsAre;
 
 constexpr const char* kRowKey = "e2f1e2f1e2f1e2f1e2f1e2f1e2f1e2f1e2f1e2f1";
 
-/// A store at ROOT/x/y/.metaflow, so that a path which climbs out of it stays in the directory of the test.
+/// A store at ROOT/x/y/.metaflow: a path that escapes it stays in the directory of the test.
 class LocalMetadataTest : public testing::Test {
  protected:
   LocalMetadataTest() {
@@ -58,7 +58,7 @@ class LocalMetadataTest : public testing::Test {
   std::optional<LocalMetadataWriter> writer_;
 };
 
-TEST_F(LocalMetadataTest, ARowTellsWhatWasWritten) {
+TEST_F(LocalMetadataTest, RowsAreReadBack) {
   TaskData data;
   data.artifacts = {{"x", kRowKey, 3, "<class 'int'>", "pickle-v4"}};
   writer_->add_artifacts(task_, data, 1'000'000);
@@ -75,22 +75,22 @@ TEST_F(LocalMetadataTest, ARowTellsWhatWasWritten) {
   EXPECT_EQ(note->type, "kind \"k\"");
 }
 
-/// What the files of the task say of attempts, oldest first: "attempt=0 of 0".
-std::vector<std::string> told_of_attempts(const std::string& root, const TaskRef& task) {
-  std::vector<std::string> told;
+/// The attempt fields in the files of a task, oldest first: "attempt=0 of 0".
+std::vector<std::string> attempt_fields(const std::string& root, const TaskRef& task) {
+  std::vector<std::string> fields;
   for (const FieldInfo& field : LocalMetadataReader(root).fields("F", task))
-    told.push_back(field.name + "=" + field.value + " of " + std::to_string(field.attempt));
-  return told;
+    fields.push_back(field.name + "=" + field.value + " of " + std::to_string(field.attempt));
+  return fields;
 }
 
-TEST_F(LocalMetadataTest, AnAttemptThatIsTheOnlyOneCostsNoFile) {
+TEST_F(LocalMetadataTest, OnlyAttemptWritesNoField) {
   writer_->attempt_begins(task_, 0);
   writer_->attempt_ends(task_, 0, true);
-  EXPECT_THAT(told_of_attempts(root_, task_), IsEmpty());
+  EXPECT_THAT(attempt_fields(root_, task_), IsEmpty());
 }
 
-/// Also where the second begins in the millisecond in which the first ends: it names the files.
-TEST_F(LocalMetadataTest, EachAttemptOfATaskThatWasRetriedIsTold) {
+/// Even if the second begins in the millisecond in which the first ends: file names contain the time.
+TEST_F(LocalMetadataTest, EachAttemptOfARetriedTaskIsRecorded) {
   base::FakeClock clock;
   LocalMetadataWriter writer(root_, "F", "me", "local", root_, clock);
   writer.attempt_begins(task_, 0);
@@ -98,21 +98,21 @@ TEST_F(LocalMetadataTest, EachAttemptOfATaskThatWasRetriedIsTold) {
   writer.attempt_begins(task_, 1);
   clock.now += 1000;
   writer.attempt_ends(task_, 1, true);
-  EXPECT_THAT(told_of_attempts(root_, task_), UnorderedElementsAre("attempt=0 of 0", "attempt_ok=False of 0",
-                                                                   "attempt=1 of 1", "attempt_ok=True of 1"));
+  EXPECT_THAT(attempt_fields(root_, task_), UnorderedElementsAre("attempt=0 of 0", "attempt_ok=False of 0",
+                                                                 "attempt=1 of 1", "attempt_ok=True of 1"));
 }
 
-TEST_F(LocalMetadataTest, AClonesAttemptIsItsOwn) {
+TEST_F(LocalMetadataTest, CloneHasItsOwnAttempt) {
   const TaskRef clone{"18", "start", "1"};
   TaskData data;
   writer_->clone_artifacts(clone, task_, data, 1'000'000);
-  EXPECT_THAT(told_of_attempts(root_, clone), IsEmpty()) << "the client shows what the origin says";
+  EXPECT_THAT(attempt_fields(root_, clone), IsEmpty()) << "the client shows the fields of the origin";
   data.attempt = 2;
   writer_->clone_artifacts(clone, task_, data, 1'000'000);
-  EXPECT_THAT(told_of_attempts(root_, clone), ElementsAre("attempt=0 of 0"));
+  EXPECT_THAT(attempt_fields(root_, clone), ElementsAre("attempt=0 of 0"));
 }
 
-TEST_F(LocalMetadataTest, EveryTextIsQuoted) {
+TEST_F(LocalMetadataTest, TextIsQuoted) {
   TaskData data;
   data.artifacts = {{"x", kRowKey, 3, "", "e\", \"location\": \"elsewhere"}};
   writer_->add_artifacts(task_, data, 1'000'000);
@@ -121,7 +121,7 @@ TEST_F(LocalMetadataTest, EveryTextIsQuoted) {
   EXPECT_THAT(std::string(row->text()), HasSubstr(R"("content_type": "e\", \"location\": \"elsewhere")"));
 }
 
-TEST_F(LocalMetadataTest, NothingIsWrittenOutsideOfTheStore) {
+TEST_F(LocalMetadataTest, PathsStayInsideTheStore) {
   TaskData data;
   data.artifacts = {{"x/../../../../../../../../home/config", kRowKey, 3, "", "pickle-v4"}};
   EXPECT_THAT(refusal([&] { writer_->add_artifacts(task_, data, 1'000'000); }), HasSubstr("/../"));
@@ -132,7 +132,7 @@ TEST_F(LocalMetadataTest, NothingIsWrittenOutsideOfTheStore) {
   EXPECT_THAT(refusal([&] { writer_->add_fields(task_, 0, {{"../../x", "", ""}}); }), HasSubstr("/../"));
 }
 
-TEST_F(LocalMetadataTest, StraysAreNotListed) {
+TEST_F(LocalMetadataTest, InvalidNamesAreNotListed) {
   writer_->new_step("17", "start");
   for (const char* path : {"a flow/_meta/_self.json", "F/1;reboot/_meta/_self.json", "F/17/a step/_meta/_self.json",
                            "F/17/start/--with/_meta/_self.json"})
@@ -144,14 +144,14 @@ TEST_F(LocalMetadataTest, StraysAreNotListed) {
   EXPECT_EQ(reader.tasks("F", "17", "start").size(), 1U);
 }
 
-TEST_F(LocalMetadataTest, ATaskIsCalledAsItsDirectoryIs) {
+TEST_F(LocalMetadataTest, TaskIdIsTheDirectoryName) {
   base::replace_file(root_ + "/F/17/start/1/_meta/_self.json", R"({"task_id": "../../../../x", "ts_epoch": 1})");
   const auto tasks = LocalMetadataReader(root_).tasks("F", "17", "start");
   ASSERT_EQ(tasks.size(), 1U);
   EXPECT_EQ(tasks[0].id, "1");
 }
 
-TEST_F(LocalMetadataTest, ARowOfAnArtifactHasANameAndAKey) {
+TEST_F(LocalMetadataTest, ArtifactRowNeedsAValidNameAndKey) {
   const std::string path = root_ + "/F/17/start/1/_meta/0_artifact_x.json";
   for (const auto& [row, words] :
        {std::pair(R"({"name": "../x", "sha": "KEY"})", "'../x' is not the name of an artifact"),

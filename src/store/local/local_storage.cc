@@ -24,10 +24,10 @@ namespace metaflow::store {
 
 namespace {
 
-/// Of several threads.
+/// Keeps the last exception of several threads.
 class LastFailure {
  public:
-  /// From within a handler.
+  /// Called from within a catch handler.
   void note() {
     const base::MutexLock lock(mutex_);
     what_ = std::current_exception();
@@ -42,7 +42,7 @@ class LastFailure {
   std::exception_ptr what_ MF_GUARDED_BY(mutex_);
 };
 
-/// "Flow/data/ab/abc...": as large as a value may be.
+/// A path like "Flow/data/ab/abc...": the object may be as large as a value.
 bool is_blob(std::string_view path) {
   const std::size_t flow = path.find('/');
   return flow != std::string_view::npos && path.substr(flow + 1).starts_with("data/");
@@ -73,7 +73,7 @@ void LocalStorage::put(std::span<const Object> objects) {
       links_.create(full(object.path), base::as_text(object.content[0]));
       continue;
     }
-    // Nearly always new: making costs no more than replacing, and leaves nothing behind when killed.
+    // The object is nearly always new: creating costs no more than replacing, and leaves no temporary file if killed.
     if (!base::create_file(full(object.path), object.content)) base::replace_file(full(object.path), object.content);
   }
 }
@@ -103,8 +103,8 @@ std::vector<Entry> LocalStorage::list(const std::string& path) {
   return entries;
 }
 
-/// Whether the blob is there and whole. A file of another size is either packed (by Python) or what a power loss left
-/// of it.
+/// Whether the blob exists and is whole. A file of another size was either packed by Python or truncated by a power
+/// loss.
 bool LocalStorage::has_blob(const std::string& path, std::uint64_t size) const {
   const auto found = base::file_size(path);
   if (!found) return false;
@@ -125,7 +125,7 @@ std::string LocalStorage::save_blob(const std::string& directory, Pieces content
   std::string key = value::key_of(content);
   const std::string path = full(blob_path(directory, key));
   if (has_blob(path, size)) return key;
-  create_side_file(path);  // first: a raw blob without it is taken for a packed one
+  create_side_file(path);  // first: readers take a raw blob without this file for a packed one
   if (!base::create_file(path, content) && !has_blob(path, size)) base::replace_file(path, content);
   return key;
 }
@@ -133,7 +133,7 @@ std::string LocalStorage::save_blob(const std::string& directory, Pieces content
 std::string LocalStorage::save_large(const std::string& directory, Pieces content, int spool_file) {
   const std::uint64_t size = value::total_size(content);
   const unsigned threads = base::available_cpus();
-  if (spool_file >= 0) {  // the content is in a file already, which needs a name only
+  if (spool_file >= 0) {  // the content is already in a file, which only needs a name
     std::string key = value::key_of(content, threads);
     const std::string path = full(blob_path(directory, key));
     if (has_blob(path, size)) return key;
@@ -142,7 +142,7 @@ std::string LocalStorage::save_large(const std::string& directory, Pieces conten
     return key;
   }
 
-  // Hash and write at once, in steps, each step by one thread.
+  // Hashes and writes at the same time, in steps; each step is done by one thread.
   value::TreeHasher hasher(content);
   base::SpoolFile file(full(directory));
   constexpr std::size_t kStep = 16;

@@ -1,5 +1,5 @@
-// A store on top of another: reads from both, writes to the upper one only. For a task that is executed to be looked
-// at.
+// A store on top of another: reads from both, writes to the upper one only. For `debug`, which executes a task without
+// changing its run.
 #pragma once
 
 #include <memory>
@@ -13,7 +13,7 @@ class OverlayStorage : public Storage {
   OverlayStorage(std::unique_ptr<Storage> lower, std::unique_ptr<Storage> upper)
       : lower_(std::move(lower)), upper_(std::move(upper)) {}
 
-  // To whoever asks, it is the lower one.
+  // Presents itself as the lower store.
   std::string_view type() const override { return lower_->type(); }
   const std::string& root() const override { return lower_->root(); }
 

@@ -32,7 +32,7 @@ class Overlay : public testing::Test {
   std::unique_ptr<OverlayStorage> overlay_;
 };
 
-TEST_F(Overlay, ReadsBothAndTheUpperFirst) {
+TEST_F(Overlay, ReadsTheUpperBeforeTheLower) {
   put(*upper_, "F/1/b", "above");
   const std::vector<std::string> paths{"F/1/a", "F/1/b", "F/1/c"};
   const auto contents = overlay_->get(paths);
@@ -54,7 +54,7 @@ TEST_F(Overlay, WritesToTheUpperOnly) {
   EXPECT_FALSE(exists(*lower_, blob_path("F/data", key)));
 }
 
-TEST_F(Overlay, CreatesNothingThatIsBelow) {
+TEST_F(Overlay, DoesNotCreateWhatTheLowerHas) {
   EXPECT_FALSE(create(*overlay_, "F/1/a", "new"));
   EXPECT_FALSE(exists(*upper_, "F/1/a"));
   EXPECT_TRUE(create(*overlay_, "F/1/b", "new"));
@@ -78,7 +78,7 @@ TEST_F(Overlay, ListsEveryNameOnce) {
   EXPECT_THAT(names, testing::UnorderedElementsAre("a", "b/"));
 }
 
-TEST_F(Overlay, ToWhoeverAsksItIsTheLowerOne) {
+TEST_F(Overlay, PresentsItselfAsTheLower) {
   EXPECT_EQ(overlay_->type(), lower_->type());
   EXPECT_EQ(&overlay_->root(), &lower_->root());
 }

@@ -1,4 +1,4 @@
-// The header Content-Range of HTTP: which bytes of an object an answer has.
+// The HTTP header Content-Range: which bytes of an object an answer contains.
 #pragma once
 
 #include <cstdint>
@@ -15,10 +15,10 @@ struct ContentRange {
   std::uint64_t size() const { return last - first + 1; }
 };
 
-/// Of "bytes 0-8388607/123456789"; nothing for anything else, also if the total is "*".
+/// Parses "bytes 0-8388607/123456789". Nothing for anything else, also if the total is "*".
 std::optional<ContentRange> parse_content_range(std::string_view text);
 
-/// Of digits alone: sizes in headers and listings.
+/// Parses a size in a header or a listing: digits only.
 std::optional<std::uint64_t> parse_size(std::string_view text);
 
 }  // namespace metaflow::store

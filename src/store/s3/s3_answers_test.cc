@@ -1,4 +1,4 @@
-// Answers of an S3 server that are not what was asked for.
+// Answers of an S3 server that do not match the request.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -15,7 +15,7 @@ std::string content_range(std::size_t begin, std::size_t size, std::size_t total
   return "bytes " + std::to_string(begin) + "-" + std::to_string(begin + size - 1) + "/" + std::to_string(total);
 }
 
-TEST_F(S3Test, AnObjectThatIsWrittenWhileItIsRead) {
+TEST_F(S3Test, ObjectThatChangesDuringTheRead) {
   const std::string old(S3Transfers::kPart + 1000, 'o');
   const std::string fresh(S3Transfers::kPart + 2000, 'n');
   int count = 0;
@@ -32,7 +32,7 @@ TEST_F(S3Test, AnObjectThatIsWrittenWhileItIsRead) {
   EXPECT_TRUE(get(storage(), "x")->text() == fresh);
 }
 
-TEST_F(S3Test, APartHasTheBytesThatWereAskedFor) {
+TEST_F(S3Test, PartMustHaveTheRequestedBytes) {
   const std::string whole(S3Transfers::kPart + 1000, 'x');
   const Reply right_first{.status = 206,
                           .headers = {{"Content-Range", content_range(0, S3Transfers::kPart, whole.size())}},
@@ -55,16 +55,16 @@ TEST_F(S3Test, APartHasTheBytesThatWereAskedFor) {
       if (request.headers.at("range").starts_with("bytes=0-")) return right_first;
       return wrong_ones-- > 0 ? wrong : right_second;
     };
-    EXPECT_TRUE(get(storage(), "x")->text() == whole) << "it is asked for again";
+    EXPECT_TRUE(get(storage(), "x")->text() == whole) << "the part is requested again";
     wrong_ones = 1'000;
     EXPECT_THAT(failure([&] { get(storage(), "x"); }), HasSubstr("Cannot read 's3://bucket/root/x'"));
   }
   answer_ = [&](const Received&) { return too_short; };
-  EXPECT_THAT(failure([&] { get(storage(), "x"); }), HasSubstr("came instead of 0 to 8388607"));
-  EXPECT_THAT(failure([&] { storage().get_range("x", S3Transfers::kPart, 1000); }), HasSubstr("100 bytes came"));
+  EXPECT_THAT(failure([&] { get(storage(), "x"); }), HasSubstr("instead of 0 to 8388607"));
+  EXPECT_THAT(failure([&] { storage().get_range("x", S3Transfers::kPart, 1000); }), HasSubstr("received 100 bytes"));
 }
 
-TEST_F(S3Test, AListingComesToAnEnd) {
+TEST_F(S3Test, EndlessListingIsAnError) {
   auto page = [](const std::string& more) {
     return Reply{.body = "<ListBucketResult><Contents><Key>root/F/a</Key></Contents>" + more + "</ListBucketResult>"};
   };
@@ -74,14 +74,14 @@ TEST_F(S3Test, AListingComesToAnEnd) {
   EXPECT_THAT(failure([&] { storage().list("F"); }), HasSubstr("pages do not end"));
   EXPECT_EQ(requests().size(), 2U);
   answer_ = [&](const Received&) { return page("<IsTruncated>true</IsTruncated>"); };
-  EXPECT_THAT(failure([&] { storage().list("F"); }), HasSubstr("not how to ask for it"));
+  EXPECT_THAT(failure([&] { storage().list("F"); }), HasSubstr("no continuation token"));
 }
 
-TEST_F(S3Test, WhatIsListedIsBelowWhatWasAskedFor) {
+TEST_F(S3Test, ListingIgnoresKeysOutsideOfItsPrefix) {
   answer_ = [&](const Received&) -> Reply {
     return {.body =
                 "<?xml version=\"1.0\"?><ListBucketResult><Contents><Key>root/F/a</Key><Size>1</Size></Contents>"
-                "<Contents><Key>other/F/of/somebody</Key><Size>1</Size></Contents><Contents><Key>r</Key></Contents>"
+                "<Contents><Key>other/F/x</Key><Size>1</Size></Contents><Contents><Key>r</Key></Contents>"
                 "<CommonPrefixes><Prefix>root/F/b/</Prefix></CommonPrefixes>"
                 "<CommonPrefixes><Prefix>root/</Prefix></CommonPrefixes></ListBucketResult>"};
   };

@@ -1,4 +1,4 @@
-// Objects in S3, while the scheduler's loop goes on.
+// Reads and writes objects in S3 while the scheduler's loop continues.
 #include <algorithm>
 #include <utility>
 
@@ -12,8 +12,8 @@ constexpr int kTransfers = 32;  // in flight; the others wait
 
 }  // namespace
 
-/// With connections of its own: whoever waits for an object of the storage waits for nothing of this, and no callback
-/// of this comes in between.
+/// Has its own connections, so a blocking call of the storage does not wait for these requests, and none of their
+/// callbacks runs during such a call.
 class S3Storage::Background : public BackgroundStorage {
  public:
   Background(S3Storage& storage, base::EventLoop& loop) : transfers_(storage.transfers_, options_of(storage)) {
@@ -37,7 +37,7 @@ class S3Storage::Background : public BackgroundStorage {
     }
   }
 
-  /// Marks and logs: each in one request, whatever its size.
+  /// Marks and logs: one request each, whatever the size.
   void put(std::vector<OwnedObject> objects, Put done) override {
     if (objects.empty()) return done();
     const auto gathered = std::make_shared<std::pair<std::size_t, Put>>(objects.size(), std::move(done));

@@ -22,14 +22,15 @@ namespace {
 
 bool is_https(const std::string& endpoint) { return !endpoint.starts_with("http://"); }
 
-/// Whether an error of this name may be gone with the next try.
-bool passes(std::string_view code) {
-  static constexpr std::string_view kPassing[] = {"RequestTimeout", "SlowDown",           "OperationAborted",
-                                                  "InternalError",  "ServiceUnavailable", "ConditionalRequestConflict"};
-  return std::find(std::begin(kPassing), std::end(kPassing), code) != std::end(kPassing);
+/// Whether an error with this code may disappear at the next attempt.
+bool is_transient_code(std::string_view code) {
+  static constexpr std::string_view kTransient[] = {"RequestTimeout",     "SlowDown",
+                                                    "OperationAborted",   "InternalError",
+                                                    "ServiceUnavailable", "ConditionalRequestConflict"};
+  return std::find(std::begin(kTransient), std::end(kTransient), code) != std::end(kTransient);
 }
 
-/// Whether other keys may be what it takes.
+/// Whether other keys may help.
 bool is_stale_key(std::string_view code) {
   static constexpr std::string_view kStale[] = {"ExpiredToken", "TokenRefreshRequired", "InvalidToken",
                                                 "ExpiredTokenException"};
@@ -43,38 +44,38 @@ std::string hash_of(const std::optional<net::Body>& body) {
   return base::hex(hash.digest());
 }
 
-/// What the server says went wrong. Some operations begin to answer with 200 before they know how they end.
+/// Reads the error from the answer. Some operations answer with 200 before they know their result.
 void read_error(S3Response& response) {
   const auto xml = net::parse_xml(response.body);
   if (!xml || xml->name != "Error") return;
   response.code = xml->text_of("Code");
   response.message = xml->text_of("Message");
-  if (response.ok()) response.status = passes(response.code) ? 500 : 400;
+  if (response.ok()) response.status = is_transient_code(response.code) ? 500 : 400;
 }
 
-/// What is wrong with an answer to a request for a part of an object; empty: nothing.
+/// The fault in an answer to a request for a part of an object; empty: none.
 std::string fault_of(const S3Response& response, const S3Range& wanted) {
   if (response.status == 200) return {};
   const auto range = parse_content_range(response.header("content-range").value_or(""));
-  if (response.status != 206 || !range) return "the server does not say which part of the object it sends";
+  if (response.status != 206 || !range) return "the server sent no valid Content-Range";
   const std::uint64_t last = std::min(wanted.begin + (wanted.size - 1), range->total - 1);
   if (range->first != wanted.begin || range->last != last)
-    return fmt::format("bytes {} to {} came instead of {} to {}", range->first, range->last, wanted.begin, last);
+    return fmt::format("received bytes {} to {} instead of {} to {}", range->first, range->last, wanted.begin, last);
   if (response.received != range->size())
-    return fmt::format("{} bytes came instead of {}", response.received, range->size());
+    return fmt::format("received {} bytes instead of {}", response.received, range->size());
   return {};
 }
 
 }  // namespace
 
-/// What belongs to one process, and is not needed before the first request.
+/// State that belongs to one process and is not needed before the first request.
 struct S3Client::Engine {
-  Engine(const S3Options& options, base::Clock& clock, std::shared_ptr<net::AwsSession> who,
+  Engine(const S3Options& options, base::Clock& clock, std::shared_ptr<net::AwsSession> aws_session,
          base::EventLoop* somebodies)
       : own_loop(somebodies == nullptr ? std::make_unique<base::EventLoop>(clock) : nullptr),
         loop(somebodies == nullptr ? *own_loop : *somebodies),
         http({.connections_per_host = options.transfers, .connections_kept = 2 * options.transfers}),
-        session(std::move(who)),
+        session(std::move(aws_session)),
         queue(loop, clock, http,
               {.calls_per_second = 0, .calls_at_a_time = options.transfers, .retry = options.retry}) {
     http.attach(loop);
@@ -84,7 +85,7 @@ struct S3Client::Engine {
   base::EventLoop& loop;
   net::HttpClient http;
   std::shared_ptr<net::AwsSession> session;
-  net::CallQueue queue;  // gone first: with it all that calls back
+  net::CallQueue queue;  // last: destroyed first, and with it all callbacks
 };
 
 class S3Client::Running : public net::ServiceCall {
@@ -107,14 +108,14 @@ class S3Client::Running : public net::ServiceCall {
       if (std::string fault = fault_of(response_, *request_.range); !fault.empty())
         response_.failure = net::Failure{.cause = net::Cause::truncated, .text = std::move(fault)};
     }
-    if (net::is_transient(response_) || passes(response_.code)) return {.next = Next::retry};
-    if (response_.ok() || cured_ || !cure()) return {};
-    cured_ = true;
+    if (net::is_transient(response_) || is_transient_code(response_.code)) return {.next = Next::retry};
+    if (response_.ok() || fixed_ || !fix_and_retry()) return {};
+    fixed_ = true;
     return {.next = Next::retry_now};
   }
 
   void on_retry(std::int64_t) override {
-    // A gateway's 5xx says nothing about what happened behind it.
+    // A 5xx of a gateway does not tell whether the server behind it carried the request out.
     lost_reply_ = lost_reply_ || (response_.failure ? response_.failure->may_have_arrived : response_.status >= 500);
   }
 
@@ -136,7 +137,7 @@ class S3Client::Running : public net::ServiceCall {
     if (const auto& range = request_.range) {
       plain.headers.emplace_back("Range", fmt::format("bytes={}-{}", range->begin, range->begin + (range->size - 1)));
     }
-    // Under TLS nobody can change the body on its way. Without, its signature is what keeps it.
+    // TLS protects the body on its way. Without TLS, its signature does.
     if (is_https(plain.endpoint) && request_.body && request_.body->size() > 0) {
       plain.payload_sha256 = net::kUnsignedPayload;
     } else {
@@ -151,19 +152,19 @@ class S3Client::Running : public net::ServiceCall {
                                    .body = request_.body,
                                    .choose_sink = request_.choose_sink,
                                    .idle_timeout = milliseconds(30'000),
-                                   // What a POST begins or ends may take the server its time.
+                                   // The begin and the end of a multipart upload may take the server long.
                                    .min_speed = request_.method == "POST" ? 1U : net::kMinSpeed,
                                    .tls = client_.options_.tls}});
   }
 
-  /// Whether the reason for which the server refused is one that can be put right here.
-  bool cure() {
+  /// Fixes the cause for which the server refused the request, if possible; returns whether to retry.
+  bool fix_and_retry() {
     const int status = response_.status;
     if (status < 300 || status >= 500 || status == 404 || status == 412) return false;
     if (client_.learn_region(request_.bucket, response_)) return true;
     net::AwsSession& session = *client_.session_;
     if (session.correct_clock(response_)) return true;
-    // The answer to a HEAD has no words.
+    // The answer to a HEAD has no body, so no error code.
     const bool wordless = request_.method == "HEAD" && (status == 400 || status == 403);
     return (wordless || is_stale_key(response_.code)) && session.renew(keys_);
   }
@@ -172,12 +173,12 @@ class S3Client::Running : public net::ServiceCall {
   S3Request request_;
   std::function<void(S3Response&&)> done_;
   S3Response response_;
-  net::AwsKeys keys_;         // that the last try was signed with
+  net::AwsKeys keys_;         // the keys of the last attempt
   std::string payload_hash_;  // empty: not needed yet
-  bool cured_ = false;        // one thing that the server complained of was put right
+  bool fixed_ = false;        // a cause was fixed; this is done only once
   bool lost_reply_ = false;
-  std::optional<Error> no_keys_;                                            // for the last try
-  std::shared_ptr<const bool> alive_ = std::make_shared<const bool>(true);  // while this is
+  std::optional<Error> no_keys_;                                            // of the last attempt
+  std::shared_ptr<const bool> alive_ = std::make_shared<const bool>(true);  // expires with this object
 };
 
 S3Client::S3Client(S3Options options, base::Clock& clock, net::AwsConfig config,
@@ -200,9 +201,9 @@ std::shared_ptr<net::AwsSession> S3Client::session() {
   return session_;
 }
 
-/// The connections belong to the process that this one was forked from: not even closing them is ours to do.
+/// The connections belong to the parent of this forked process, which must not even close them.
 void S3Client::leave_to_parent() {
-  static auto& left = *new std::vector<std::unique_ptr<Engine>>;  // for leak checkers: never destroyed
+  static auto& left = *new std::vector<std::unique_ptr<Engine>>;  // never destroyed, and reachable for leak checkers
   left.push_back(std::move(engine_));
   session_.reset();
   loop_ = nullptr;
@@ -227,7 +228,7 @@ std::string S3Client::region_of(const std::string& bucket) {
 net::AwsRequest S3Client::address(const std::string& method, const std::string& bucket, const std::string& key) {
   net::AwsRequest request{.method = method};
   if (!options_.endpoint.empty()) {
-    // Compatible servers know buckets by the path; a path of the endpoint goes before.
+    // Compatible servers expect the bucket in the path, behind the path of the endpoint.
     const std::size_t path = options_.endpoint.find('/', options_.endpoint.find("://") + 3);
     request.endpoint = options_.endpoint.substr(0, path);
     request.path = (path == std::string::npos ? "" : options_.endpoint.substr(path)) + "/" + bucket + "/" + key;
@@ -235,7 +236,7 @@ net::AwsRequest S3Client::address(const std::string& method, const std::string& 
   }
   const std::string region = region_of(bucket);
   const std::string host = fmt::format("s3.{}.amazonaws.com{}", region, region.starts_with("cn-") ? ".cn" : "");
-  if (bucket.find('.') != std::string::npos) {  // no certificate is for two more levels
+  if (bucket.find('.') != std::string::npos) {  // wildcard certificates cover only one level
     request.endpoint = "https://" + host;
     request.path = "/" + bucket + "/" + key;
   } else {
@@ -262,7 +263,7 @@ void S3Client::finish() {
   try {
     while (engine.queue.in_flight() > 0) engine.loop.run_once();
   } catch (...) {
-    // What is in flight refers to memory of who started it, and that is about to go.
+    // Requests in flight refer to memory of their callers, which is about to be freed.
     engine.queue.cancel_all();
     throw;
   }
@@ -310,16 +311,16 @@ Error S3Client::error(std::string_view operation, const std::string& bucket, con
   }
   std::string hint;
   if (response.code == "NoSuchBucket") {
-    hint = "Make the bucket, or set METAFLOW_DATASTORE_SYSROOT_S3 to one that exists.";
+    hint = "Create the bucket, or set METAFLOW_DATASTORE_SYSROOT_S3 to one that exists.";
   } else if (response.status == 403 || response.code == "InvalidAccessKeyId") {
     hint = fmt::format("The AWS credentials come from {}. They need s3:GetObject, s3:PutObject and s3:ListBucket.",
                        session_ ? session_->source() : "nowhere");
   } else if (response.failure && response.failure->cause == net::Cause::tls) {
-    hint = "The server's certificate authority is named by AWS_CA_BUNDLE.";
+    hint = "Set AWS_CA_BUNDLE to a file with the server's certificate authority.";
   } else if (response.failure && !options_.endpoint.empty()) {
-    hint = "Is METAFLOW_S3_ENDPOINT_URL right, and the server up?";
+    hint = "Check METAFLOW_S3_ENDPOINT_URL, and that the server is running.";
   } else if (response.failure) {
-    hint = "Is the network up?";
+    hint = "Check the network connection.";
   }
   return Error(ErrorCode::data_store, fmt::format("Cannot {} 's3://{}/{}': {}", operation, bucket, key, why), hint);
 }

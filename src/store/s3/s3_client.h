@@ -1,4 +1,4 @@
-// Requests to S3: signed, many in flight, tried again when that may help.
+// Requests to S3: signed, many in flight, retried if that may help.
 #pragma once
 
 #include <sys/types.h>
@@ -38,24 +38,24 @@ struct S3Request {
   net::Query query{};
   net::Headers headers{};
   std::optional<net::Body> body{};  // in pieces of memory
-  /// What of the object is wanted. An answer with other bytes, or not all of these, is a failure like one that was cut
-  /// off. The whole object (200) is an answer.
+  /// The requested part of the object. An answer with other bytes, or with fewer, counts as truncated. The whole object
+  /// (200) is accepted.
   std::optional<S3Range> range{};
-  /// Where the answer goes; asked for every try.
+  /// Chooses the destination of the answer; called for each attempt.
   std::function<net::Sink(const net::Response&)> choose_sink{};
 };
 
 struct S3Response : net::Response {
-  std::string code{};     // "NoSuchKey"; empty if it was fine or said nothing
+  std::string code{};     // "NoSuchKey"; empty if the request succeeded or the answer had none
   std::string message{};  // in the server's words
-  /// An earlier try got no answer, but may have done what was asked.
+  /// An earlier attempt got no answer, but may have been carried out.
   bool after_lost_reply = false;
 };
 
-/// Not thread-safe. A forked child may go on using it: it gets connections of its own.
+/// Not thread-safe. A forked child may continue to use it: it gets its own connections.
 class S3Client {
  public:
-  /// Nothing is loaded or asked for before the first request.
+  /// Nothing is loaded or requested before the first request.
   S3Client(S3Options options, base::Clock& clock, net::AwsConfig config,
            std::shared_ptr<net::AwsSession> session = nullptr);
   ~S3Client();
@@ -65,24 +65,26 @@ class S3Client {
   const S3Options& options() const { return options_; }
   const net::AwsConfig& config() const { return config_; }
 
-  /// From now on the loop drives the requests, and finish() is not to be called; before the first of them. The loop
-  /// must outlive this.
+  /// Makes the loop drive the requests; then finish() must not be called. Called before the first request. The loop
+  /// must outlive this object.
   void attach(base::EventLoop& loop);
-  /// Who asks, for another client that asks as the same.
+  /// The session with the keys, for another client that uses the same identity.
   std::shared_ptr<net::AwsSession> session();
 
-  /// `done` is called in finish() and poll(), or from the loop, with the last answer, whatever it is; it may start
-  /// others. What it throws comes out there, and so does Error{invalid_command} if there are no keys.
+  /// `done` is called in finish() and poll(), or from the loop, with the last answer, also if that is an error. It may
+  /// start other requests. Exceptions of `done`, and Error{invalid_command} if there are no keys, are thrown by those
+  /// functions.
   void start(S3Request request, std::function<void(S3Response&&)> done);
-  /// Until nothing is left. If a `done` throws, what is in flight is cancelled, and it comes out here.
+  /// Waits until no request is left. If a `done` throws, the requests in flight are cancelled, and the exception is
+  /// rethrown.
   void finish();
-  /// Does what can be done without waiting.
+  /// Does what is possible without waiting.
   void poll();
   S3Response perform(S3Request request);
 
-  /// A URL that reads (or, with PUT, writes) an object without keys, for so many seconds at most. A secret. It ends
-  /// with the keys that sign it: see keys_expire(). Does not wait for keys where a client with the same session is
-  /// attached to a loop: throws.
+  /// A URL that reads (or, with PUT, writes) an object without keys, for so many seconds at most. It is a secret. It
+  /// expires with the keys that sign it: see keys_expire(). Throws instead of waiting for keys if a client with the
+  /// same session is attached to a loop.
   std::string presign(const std::string& method, const std::string& bucket, const std::string& key,
                       std::int64_t seconds);
   /// In seconds since 1970; 0: never.
@@ -105,9 +107,9 @@ class S3Client {
   S3Options options_;
   base::Clock& clock_;
   net::AwsConfig config_;
-  std::map<std::string, std::string> regions_;  // of buckets, as the server corrected us
-  base::EventLoop* loop_ = nullptr;             // somebody else's; null: the engine's own
-  pid_t process_ = 0;                           // that made the engine
+  std::map<std::string, std::string> regions_;  // per bucket, from the server's redirects
+  base::EventLoop* loop_ = nullptr;             // attached by the caller; null: the engine has its own
+  pid_t process_ = 0;                           // the process that created the engine
   std::shared_ptr<net::AwsSession> session_;
   std::unique_ptr<Engine> engine_;
 };

@@ -13,14 +13,14 @@ namespace metaflow::store {
 
 namespace {
 
-/// Also of old buckets and of compatible servers. It becomes a part of a host's name.
+/// Accepts also names of old buckets and of compatible servers. The name becomes a part of a host name.
 bool is_bucket(std::string_view name) {
   return !name.empty() && name[0] != '.' && name[0] != '-' && std::all_of(name.begin(), name.end(), [](char c) {
     return base::is_alphanumeric(c) || c == '.' || c == '-' || c == '_';
   });
 }
 
-/// Keys are texts to S3, but paths to servers and proxies on the way.
+/// To S3, keys are texts, but servers and proxies on the way treat them as paths.
 bool is_prefix(std::string_view prefix) {
   const auto parts = base::split(prefix, '/');
   return std::none_of(parts.begin(), parts.end(),
@@ -36,7 +36,7 @@ S3Options s3_options(const base::Settings& settings, const net::AwsConfig& confi
   while (options.endpoint.ends_with('/')) options.endpoint.pop_back();
   if (!options.endpoint.empty() && !options.endpoint.starts_with("http://") &&
       !options.endpoint.starts_with("https://")) {
-    throw Error(ErrorCode::invalid_command, fmt::format("The S3 endpoint '{}' is no URL", options.endpoint),
+    throw Error(ErrorCode::invalid_command, fmt::format("The S3 endpoint '{}' is not a URL", options.endpoint),
                 "Set METAFLOW_S3_ENDPOINT_URL to one that begins with https:// or http://.");
   }
   if (!options.endpoint.empty())
@@ -45,7 +45,7 @@ S3Options s3_options(const base::Settings& settings, const net::AwsConfig& confi
   options.encryption = settings.get("S3_SERVER_SIDE_ENCRYPTION", "");
   net::Tls tls;
   tls.ca_file = config.ca_bundle();
-  // A path, or whether to look at the certificate at all.
+  // A path, or whether to verify the certificate at all.
   const std::string verify = settings.get("S3_VERIFY_CERTIFICATE", "");
   const std::string word = base::lower(verify);
   if (word == "false" || word == "0" || word == "no") {
@@ -68,8 +68,8 @@ S3Location parse_s3_url(const std::string& url) {
   while (location.prefix.ends_with('/')) location.prefix.pop_back();
   location.prefix.erase(0, std::min(location.prefix.find_first_not_of('/'), location.prefix.size()));
   if (!is_bucket(location.bucket) || !is_prefix(location.prefix)) {
-    throw Error(ErrorCode::invalid_command, fmt::format("'{}' is no place in S3", base::visible(url)),
-                "It looks like this: s3://bucket/prefix");
+    throw Error(ErrorCode::invalid_command, fmt::format("'{}' is not an S3 URL", base::visible(url)),
+                "Use the form s3://bucket/prefix");
   }
   return location;
 }

@@ -1,4 +1,4 @@
-// How S3 is reached, and what names a place in it.
+// The configuration of S3, and S3 URLs.
 #pragma once
 
 #include <memory>
@@ -11,13 +11,13 @@
 
 namespace metaflow::store {
 
-/// How S3 is reached.
+/// The configuration of an S3 client.
 struct S3Options {
-  std::string endpoint{};  // "http://host:9000" of a compatible server; empty: AWS's
-  std::string region{};    // empty: the bucket's, found out
+  std::string endpoint{};  // "http://host:9000" for a compatible server; empty: AWS
+  std::string region{};    // empty: the region of the bucket, which the client finds out
   std::shared_ptr<const net::Tls> tls{};
-  std::string encryption{};  // "AES256", "aws:kms": asked for when writing
-  int transfers = 16;        // in flight
+  std::string encryption{};  // "AES256", "aws:kms": requested for new objects
+  int transfers = 16;        // the maximum in flight
   net::RetryOptions retry{};
 };
 
@@ -30,7 +30,7 @@ struct S3Location {
   std::string prefix;  // without slashes at its ends; may be empty
 };
 
-/// "s3://bucket/prefix". Throws Error{invalid_command} if it is none.
+/// Parses "s3://bucket/prefix". Throws Error{invalid_command} for anything else.
 S3Location parse_s3_url(const std::string& url);
 
 }  // namespace metaflow::store

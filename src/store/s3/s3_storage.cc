@@ -17,11 +17,11 @@ namespace metaflow::store {
 
 namespace {
 
-constexpr std::uint64_t kBehindUpTo = 1U << 20U;   // a blob of this size at most is written behind,
-constexpr std::uint64_t kMostBehind = 32U << 20U;  // and so much of them in all
+constexpr std::uint64_t kMaxBackgroundBlob = 1U << 20U;  // blobs up to this size are written in the background,
+constexpr std::uint64_t kMaxInBackground = 32U << 20U;   // up to this total
 constexpr std::uint64_t kListAtOnce = 1'000;
 
-/// How a blob says that it is not packed.
+/// The attributes of a blob that is not packed.
 net::Header blob_attributes() {
   return {"x-amz-meta-metaflow-user-attributes", R"({"cas_raw": true, "cas_version": 1})"};
 }
@@ -35,13 +35,13 @@ S3Storage::~S3Storage() = default;
 
 void S3Storage::settle() {
   client().finish();
-  behind_ = 0;
+  in_background_bytes_ = 0;
 }
 
 // --- reading
 
 std::vector<std::optional<base::SharedBytes>> S3Storage::get(std::span<const std::string> paths) {
-  for (const std::string& path : paths) transfers_.check(path);  // all of them before anything is in flight
+  for (const std::string& path : paths) transfers_.check(path);  // all paths, before any request
   settle();
   std::vector<std::optional<base::SharedBytes>> contents(paths.size());
   for (std::size_t i = 0; i < paths.size(); ++i)
@@ -75,15 +75,15 @@ std::optional<base::SharedBytes> S3Storage::get_range(const std::string& path, s
   part.range = {.begin = offset, .size = size};
   std::optional<S3Destination> destination;
   part.choose_sink = [&](const net::Response& response) -> net::Sink {
-    if (response.status != 206) throw std::runtime_error("the server does not know how to send a part of an object");
+    if (response.status != 206) throw std::runtime_error("the server does not support range requests");
     const auto range = parse_content_range(response.header("content-range").value_or(""));
-    if (!range || range->size() > size) return {};  // which is judged when it is over
+    if (!range || range->size() > size) return {};  // reported when the request has ended
     destination.emplace(range->size());
     return destination->sink(0, range->size());
   };
   const S3Response response = client().perform(std::move(part));
   if (is_missing(response)) return std::nullopt;
-  if (response.status == 416) return base::SharedBytes(std::string());  // it ends before
+  if (response.status == 416) return base::SharedBytes(std::string());  // the object ends before `offset`
   if (!response.ok()) transfers_.fail("read", path, response);
   return destination->take();
 }
@@ -117,7 +117,7 @@ std::vector<S3Storage::Listed> S3Storage::list_objects(const std::string& path, 
                    .query = {{"list-type", "2"},
                              {"prefix", prefix},
                              {"max-keys", std::to_string(kListAtOnce)},
-                             // XML cannot hold every character that a key may have.
+                             // XML cannot represent every character that a key may have.
                              {"encoding-type", "url"}}};
     if (!all) page.query.emplace_back("delimiter", "/");
     if (!token.empty()) page.query.emplace_back("continuation-token", token);
@@ -131,7 +131,7 @@ std::vector<S3Storage::Listed> S3Storage::list_objects(const std::string& path, 
         std::replace(key.begin(), key.end(), '+', ' ');
         key = base::percent_decode(key);
       }
-      // An object that stands for the directory, or what nobody has asked for.
+      // Skips an object that stands for the directory, and keys outside of the prefix.
       if (key.size() <= prefix.size() || !key.starts_with(prefix)) return;
       found.push_back({key.substr(root), parse_size(size).value_or(0)});
     };
@@ -141,7 +141,7 @@ std::vector<S3Storage::Listed> S3Storage::list_objects(const std::string& path, 
     }
     if (xml->text_of("IsTruncated") != "true") break;
     token = xml->text_of("NextContinuationToken");
-    if (token.empty()) fail("the server says that there is more, but not how to ask for it");
+    if (token.empty()) fail("the server announced another page but sent no continuation token");
     if (!tokens.add(token, /*is_empty=*/found.size() == before)) fail("the server's pages do not end");
   }
   return found;
@@ -177,13 +177,13 @@ void S3Storage::upload(const std::string& path, Pieces content, const net::Heade
 bool S3Storage::create(const Object& object) {
   transfers_.check(object.path);
   settle();
-  if (!obeys_conditions_) obeys_conditions_ = try_conditions(object.path);
-  if (!*obeys_conditions_) return create_by_claims(*this, object, claim_site(transfers_.clock()));
+  if (!supports_conditions_) supports_conditions_ = probe_conditions(object.path);
+  if (!*supports_conditions_) return create_by_claims(*this, object, claim_site(transfers_.clock()));
   const S3Response response = put_if_absent(object.path, object.content);
   if (response.ok()) return true;
   if (response.status != 412) transfers_.fail("create", object.path, response);
-  // Somebody else's, or our own, of which we have not heard.
-  return response.after_lost_reply && is_there_with(object);
+  // It was created by another process, or by an earlier attempt of ours whose answer was lost.
+  return response.after_lost_reply && exists_with(object);
 }
 
 S3Response S3Storage::put_if_absent(const std::string& path, Pieces content) {
@@ -194,9 +194,9 @@ S3Response S3Storage::put_if_absent(const std::string& path, Pieces content) {
   return client().perform(std::move(conditional));
 }
 
-/// Whether the server creates only what is not there: some do not know the condition, some take no notice of it. Told
-/// by an object beside the one that is to be made, which is there at the second try.
-bool S3Storage::try_conditions(const std::string& path) {
+/// Whether the server supports conditional creation: some servers reject the condition, others ignore it. Tests it by
+/// creating the same object twice, beside the one to create.
+bool S3Storage::probe_conditions(const std::string& path) {
   const std::string probe = path.substr(0, path.rfind('/') + 1) + "conditions_probe";
   for (int i = 0; i < 2; ++i) {
     const S3Response response = put_if_absent(probe, {});
@@ -207,7 +207,7 @@ bool S3Storage::try_conditions(const std::string& path) {
   return false;
 }
 
-bool S3Storage::is_there_with(const Object& object) {
+bool S3Storage::exists_with(const Object& object) {
   const auto content = store::get(*this, object.path);
   if (!content) return false;
   std::string wanted;
@@ -245,17 +245,18 @@ std::string S3Storage::save_blob(const std::string& directory, Pieces content, i
   const std::string path = blob_path(directory, key);
   net::Headers headers = transfers_.write_headers();
   headers.push_back(blob_attributes());
-  if (size > kBehindUpTo) {
-    // Asking costs less than sending it for nothing. An object is whole or not there; one of another size is packed.
+  if (size > kMaxBackgroundBlob) {
+    // A HEAD request costs less than sending an existing blob. An object is complete if it exists; one of another size
+    // is packed.
     if (!exists(*this, path)) upload(path, content, headers);
     return key;
   }
-  if (behind_ + size > kMostBehind) settle();
+  if (in_background_bytes_ + size > kMaxInBackground) settle();
   std::string copy;
   copy.reserve(size);
   for (const auto& piece : content) copy += base::as_text(piece);
   transfers_.start_whole_upload(path, net::text_body(std::move(copy)), std::move(headers), [] {});
-  behind_ += size;
+  in_background_bytes_ += size;
   client().poll();
   return key;
 }

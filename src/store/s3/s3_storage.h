@@ -1,4 +1,4 @@
-// Objects in S3, in Metaflow's layout: the blocking face of S3Transfers.
+// Objects in S3, in Metaflow's layout: a blocking interface to S3Transfers.
 #pragma once
 
 #include <memory>
@@ -11,10 +11,11 @@
 
 namespace metaflow::store {
 
-/// Every call waits for what it is for; the objects of one call are in flight together. Not thread-safe.
+/// Every call blocks until it has finished; the objects of one call are in flight together. Not thread-safe.
 ///
-/// Small blobs are written behind: save_blob begins, and the next other call ends when they are there. So the artifacts
-/// of a task are in flight together, and what refers to them is never there before them.
+/// Small blobs are written in the background: save_blob starts the upload, and the next other call returns when it has
+/// finished. So the artifacts of a task are in flight together, and an object that refers to them never exists before
+/// them.
 class S3Storage : public Storage {
  public:
   /// `root`: "s3://bucket/prefix".
@@ -40,14 +41,14 @@ class S3Storage : public Storage {
     std::string path;  // below the root
     std::uint64_t size = 0;
   };
-  /// What is below a path, unsorted: directly, or all objects.
+  /// The entries below a path, unsorted: only the direct ones, or all objects.
   std::vector<Listed> list_objects(const std::string& path, bool all);
-  /// At most `size` bytes from `offset` on; nothing if there is no such object.
+  /// At most `size` bytes from `offset` on; nothing if the object does not exist.
   std::optional<base::SharedBytes> get_range(const std::string& path, std::uint64_t offset, std::uint64_t size);
 
   S3Client& client() { return transfers_.client(); }
   const S3Location& location() const { return transfers_.location(); }
-  /// Throws Error{data_store} for a path of no object.
+  /// Throws Error{data_store} for an invalid path.
   std::string key_of(const std::string& path) const { return transfers_.key_of(path); }
 
  private:
@@ -56,12 +57,13 @@ class S3Storage : public Storage {
   void settle();
   void upload(const std::string& path, Pieces content, const net::Headers& headers);
   S3Response put_if_absent(const std::string& path, Pieces content);
-  bool try_conditions(const std::string& path);
-  bool is_there_with(const Object& object);
+  bool probe_conditions(const std::string& path);
+  bool exists_with(const Object& object);
 
   S3Transfers transfers_;
-  std::optional<bool> obeys_conditions_{};  // the server; nothing: not known yet
-  std::uint64_t behind_ = 0;                // bytes of blobs that are being written behind
+  std::optional<bool>
+      supports_conditions_{};              // whether the server supports conditional creation; nothing: not known yet
+  std::uint64_t in_background_bytes_ = 0;  // bytes of blobs that are being written in the background
 };
 
 }  // namespace metaflow::store

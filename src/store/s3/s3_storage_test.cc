@@ -1,5 +1,4 @@
-// What the S3 store does when the server, or the way to it, is not as it should be. (That it is a Storage:
-// storage_test.cc.)
+// The S3 store when the server or the network fails. storage_test.cc tests it as a Storage.
 #include "store/s3/s3_storage.h"
 
 #include <gmock/gmock.h>
@@ -20,7 +19,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
 
-TEST_F(S3Test, WhatPassesIsTriedAgain) {
+TEST_F(S3Test, TransientErrorIsRetried) {
   int count = 0;
   answer_ = [&](const Received&) -> Reply {
     switch (++count) {
@@ -38,7 +37,7 @@ TEST_F(S3Test, WhatPassesIsTriedAgain) {
   EXPECT_THAT(error, HasSubstr("Cannot read 's3://bucket/root/x': 500 InternalError: words"));
 }
 
-TEST_F(S3Test, WhatDoesNotPassIsNot) {
+TEST_F(S3Test, PermanentErrorIsNotRetried) {
   answer_ = [&](const Received&) -> Reply { return {.status = 403, .body = error_xml("AccessDenied")}; };
   const std::string error = failure([&] { put(storage(), "x", "1"); });
   EXPECT_EQ(requests().size(), 1U);
@@ -49,7 +48,7 @@ TEST_F(S3Test, WhatDoesNotPassIsNot) {
   EXPECT_THAT(failure([&] { get(storage(), "x"); }), HasSubstr("METAFLOW_DATASTORE_SYSROOT_S3"));
 }
 
-TEST_F(S3Test, TheBucketsRegion) {
+TEST_F(S3Test, RegionOfTheBucketIsLearned) {
   answer_ = [&](const Received& request) -> Reply {
     const bool right = request.headers.at("authorization").find("/eu-x-1/s3/") != std::string::npos;
     if (right) return {.body = "here"};
@@ -57,10 +56,10 @@ TEST_F(S3Test, TheBucketsRegion) {
   };
   EXPECT_EQ(get(storage(), "x")->text(), "here");
   EXPECT_EQ(get(storage(), "x")->text(), "here");
-  EXPECT_EQ(requests().size(), 3U) << "it is remembered";
+  EXPECT_EQ(requests().size(), 3U) << "the region is remembered";
 }
 
-TEST_F(S3Test, ARegionIsNoHost) {
+TEST_F(S3Test, InvalidRegionIsRejected) {
   answer_ = [&](const Received&) -> Reply {
     return {.status = 301, .headers = {{"x-amz-bucket-region", "evil.example/"}}};
   };
@@ -68,16 +67,17 @@ TEST_F(S3Test, ARegionIsNoHost) {
   EXPECT_EQ(requests().size(), 1U);
 }
 
-TEST_F(S3Test, AClockThatIsWrong) {
+TEST_F(S3Test, WrongClockIsCorrected) {
   answer_ = [&](const Received& request) -> Reply {
     if (request.headers.at("x-amz-date").starts_with("20010203T0405")) return {.body = "good"};
-    return {.status = 403, .headers = {{"Date", "Sat, 03 Feb 2001 04:05:06 GMT"}}};  // a HEAD's has no words
+    return {.status = 403,
+            .headers = {{"Date", "Sat, 03 Feb 2001 04:05:06 GMT"}}};  // the answer to a HEAD has no error code
   };
   EXPECT_TRUE(exists(storage(), "x"));
   EXPECT_EQ(requests().size(), 2U);
 }
 
-TEST_F(S3Test, KeysThatHaveExpired) {
+TEST_F(S3Test, ExpiredKeysAreRenewed) {
   int asked = 0;
   TestServer container([&](const Received&) {
     return Reply{.body = R"({"AccessKeyId": "K)" + std::to_string(++asked) +
@@ -93,8 +93,8 @@ TEST_F(S3Test, KeysThatHaveExpired) {
   EXPECT_EQ(asked, 2);
 }
 
-TEST_F(S3Test, OursOrSomebodyElses) {
-  // The first answer is lost, the second says that it is there: it is ours if it has our content.
+TEST_F(S3Test, CreateRecognisesItsOwnObject) {
+  // The answer to the first attempt is lost, the second finds that the object exists: it is ours if it has our content.
   std::map<std::string, std::string> stored;
   bool lost = false;
   answer_ = [&](const Received& request) -> Reply {
@@ -106,12 +106,12 @@ TEST_F(S3Test, OursOrSomebodyElses) {
     return {};
   };
   EXPECT_TRUE(create(storage(), "lease", "me"));
-  EXPECT_FALSE(create(storage(), "lease", "me")) << "it was there before";
+  EXPECT_FALSE(create(storage(), "lease", "me")) << "the object existed before";
   lost = true;
   EXPECT_TRUE(create(storage(), "other", "me"));
 }
 
-TEST_F(S3Test, AServerWithoutConditionsOrThatTakesNoNoticeOfThem) {
+TEST_F(S3Test, ServerThatRejectsOrIgnoresConditions) {
   for (const bool refuses : {true, false}) {
     std::map<std::string, std::string> stored;
     answer_ = [&](const Received& request) -> Reply {
@@ -136,11 +136,11 @@ TEST_F(S3Test, AServerWithoutConditionsOrThatTakesNoNoticeOfThem) {
     EXPECT_EQ(get(storage(), name)->text(), "me");
     std::size_t claims = 0;
     for (const auto& [target, body] : stored) claims += target.find(".claim-") != std::string::npos ? 1U : 0U;
-    EXPECT_EQ(claims, 1U) << "who finds it there claims nothing";
+    EXPECT_EQ(claims, 1U) << "no claim is made for an existing object";
   }
 }
 
-TEST_F(S3Test, PartsThatFailAreCleanedUp) {
+TEST_F(S3Test, FailedUploadIsAborted) {
   answer_ = [&](const Received& request) -> Reply {
     if (request.target.ends_with("?uploads="))
       return {.body = "<InitiateMultipartUploadResult><UploadId>id+/=</UploadId></InitiateMultipartUploadResult>"};
@@ -152,7 +152,7 @@ TEST_F(S3Test, PartsThatFailAreCleanedUp) {
   EXPECT_EQ(requests().back(), "DELETE /bucket/root/x?uploadId=id%2B%2F%3D");
 }
 
-TEST_F(S3Test, AnErrorThatCallsItselfSuccess) {
+TEST_F(S3Test, ErrorWithStatus200) {
   int completed = 0;
   answer_ = [&](const Received& request) -> Reply {
     if (request.target.ends_with("?uploads=")) return {.body = "<R><UploadId>u</UploadId></R>"};
@@ -171,7 +171,7 @@ TEST_F(S3Test, AnErrorThatCallsItselfSuccess) {
   EXPECT_THAT(failure([&] { copy(storage(), "a", "b"); }), HasSubstr("InternalError"));
 }
 
-TEST_F(S3Test, BlobsAreThereBeforeWhatRefersToThem) {
+TEST_F(S3Test, BlobsAreWrittenBeforeObjectsThatReferToThem) {
   answer_ = [&](const Received&) -> Reply { return {.pause = std::chrono::milliseconds(5)}; };
   for (const char* value : {"1", "2", "3"}) {
     const auto piece = base::as_bytes(value);
@@ -186,7 +186,7 @@ TEST_F(S3Test, BlobsAreThereBeforeWhatRefersToThem) {
   EXPECT_FALSE(server_.received()[3].headers.contains("x-amz-meta-metaflow-user-attributes"));
 }
 
-/// A loop, and what the store does beside it.
+/// An event loop, and background writes that it drives.
 class S3BackgroundTest : public S3Test {
  protected:
   void put_beside(const std::string& path) {
@@ -200,7 +200,7 @@ class S3BackgroundTest : public S3Test {
   int put_ = 0;
 };
 
-TEST_F(S3BackgroundTest, WhatPassesIsTriedAgain) {
+TEST_F(S3BackgroundTest, TransientErrorIsRetried) {
   int count = 0;
   answer_ = [&](const Received&) -> Reply {
     switch (++count) {
@@ -210,12 +210,12 @@ TEST_F(S3BackgroundTest, WhatPassesIsTriedAgain) {
     }
   };
   put_beside("x");
-  EXPECT_TRUE(requests().empty()) << "nothing happens before the loop does it";
+  EXPECT_TRUE(requests().empty()) << "the loop sends the request";
   while (put_ == 0) loop_.run_once();
   EXPECT_EQ(count, 3);
 }
 
-TEST_F(S3BackgroundTest, WhatFailsComesOutOfTheLoop) {
+TEST_F(S3BackgroundTest, ErrorIsThrownByTheLoop) {
   answer_ = [&](const Received&) -> Reply { return {.status = 403, .body = error_xml("AccessDenied")}; };
   put_beside("x");
   const std::string error = failure([&] {
@@ -225,22 +225,22 @@ TEST_F(S3BackgroundTest, WhatFailsComesOutOfTheLoop) {
   EXPECT_EQ(put_, 0);
 }
 
-TEST_F(S3BackgroundTest, ManyWaitForAPlace) {
+TEST_F(S3BackgroundTest, TransfersBeyondTheLimitWait) {
   for (int i = 0; i < 100; ++i) put_beside("x" + std::to_string(i));
   while (put_ < 100) loop_.run_once();
   EXPECT_EQ(requests().size(), 100U);
   EXPECT_LE(server_.connections(), 32);
 }
 
-TEST_F(S3BackgroundTest, WhoWaitsForTheStoreHearsNothingOfIt) {
+TEST_F(S3BackgroundTest, BlockingCallRunsNoBackgroundCallback) {
   put_beside("x");
-  loop_.poll();  // it is sent
+  loop_.poll();  // sends the request
   put(storage(), "y", "content");
   EXPECT_EQ(put_, 0);
   while (put_ == 0) loop_.run_once();
 }
 
-TEST_F(S3BackgroundTest, WhatIsNotOverEndsWithIt) {
+TEST_F(S3BackgroundTest, DestructorCancelsPendingRequests) {
   put_beside("x");
   loop_.poll();
   put_beside("y");
@@ -249,7 +249,7 @@ TEST_F(S3BackgroundTest, WhatIsNotOverEndsWithIt) {
   EXPECT_EQ(put_, 0);
 }
 
-TEST_F(S3Test, PlacesInS3) {
+TEST_F(S3Test, Urls) {
   EXPECT_EQ(parse_s3_url("s3://b/p/q/").prefix, "p/q");
   EXPECT_EQ(parse_s3_url("s3://b").prefix, "");
   EXPECT_EQ(parse_s3_url("s3://b//p").prefix, "p");
@@ -260,7 +260,7 @@ TEST_F(S3Test, PlacesInS3) {
   EXPECT_EQ(storage().root(), "s3://bucket/root");
 }
 
-TEST_F(S3Test, KeysAreNotSentWhereTheyCanBeReadOnTheWay) {
+TEST_F(S3Test, KeysAreNotSentWithoutTls) {
   const net::AwsConfig config([](const std::string& name) -> std::optional<std::string> {
     return name == "AWS_ENDPOINT_URL" ? std::optional<std::string>("http://minio:9000") : std::nullopt;
   });
@@ -283,7 +283,7 @@ TEST_F(S3Test, KeysAreNotSentWhereTheyCanBeReadOnTheWay) {
   ::unsetenv("METAFLOW_S3_ENDPOINT_URL");
 }
 
-TEST_F(S3Test, AmazonsOwnHosts) {
+TEST_F(S3Test, HostsOfAmazon) {
   net::AwsConfig config([variables = variables_](const std::string& name) {
     const auto found = variables.find(name);
     return found == variables.end() ? std::nullopt : std::optional(found->second);
@@ -296,7 +296,7 @@ TEST_F(S3Test, AmazonsOwnHosts) {
               testing::StartsWith("https://s3.eu-x-1.amazonaws.com/dotted.bucket/k?"));
 }
 
-TEST_F(S3Test, NothingIsAskedForThatIsNoPathOfAStore) {
+TEST_F(S3Test, InvalidPathsAreRejected) {
   for (const std::string path : {"../x", "/x", "a//b", "a/./b", "a\nb"}) {
     const std::vector<std::string> paths{"good", path};
     EXPECT_THAT(failure([&] { storage().get(paths); }), HasSubstr("is not the path of an object"));

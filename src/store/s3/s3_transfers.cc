@@ -21,7 +21,7 @@ namespace {
 constexpr std::uint64_t kMostParts = 10'000;  // S3's limit
 constexpr int kMostRestarts = 5;
 
-/// The size of the whole object: of a part that is its begin, or of all that comes.
+/// The size of the whole object, from an answer with its first part or with the whole object.
 std::optional<std::uint64_t> total_of(const net::Response& response) {
   if (response.status != 206) return parse_size(response.header("content-length").value_or(""));
   const auto range = parse_content_range(response.header("content-range").value_or(""));
@@ -53,7 +53,7 @@ S3Destination::S3Destination(std::uint64_t size) : size_(size) {
     buffer_ = std::make_unique_for_overwrite<std::byte[]>(size);
     return;
   }
-  spool_.emplace(base::make_temporary_file(size));  // a disk that is full later would be a signal to whoever writes
+  spool_.emplace(base::make_temporary_file(size));  // a disk that fills up later would raise a signal in the writer
 }
 
 net::Sink S3Destination::sink(std::uint64_t begin, std::uint64_t length) const {
@@ -75,12 +75,12 @@ base::SharedBytes S3Destination::take() {
 
 struct S3Transfers::Download {
   std::string path;
-  Downloaded done;  // nothing: there is no such object
+  Downloaded done;  // called with nothing if the object does not exist
   std::optional<S3Destination> destination;
   std::string etag;
   std::size_t parts_left = 0;
   int restarts = 0;
-  bool changed = false;  // the object, between two parts
+  bool changed = false;  // the object changed between two parts
 };
 
 struct S3Transfers::Upload {
@@ -140,12 +140,12 @@ void S3Transfers::start_download(const std::string& path, Downloaded done) {
   start_download(std::make_shared<Download>(Download{path, std::move(done), {}, {}}));
 }
 
-/// Asks for the first part: most objects have no other, and its answer says how large the object is.
+/// Requests the first part. Most objects have only one, and the answer contains the size of the object.
 void S3Transfers::start_download(const std::shared_ptr<Download>& download) {
   S3Request first = request("GET", download->path);
   first.range = {.begin = 0, .size = kPart};
   first.choose_sink = [download](const net::Response& response) -> net::Sink {
-    download->destination.reset();  // of an earlier try
+    download->destination.reset();  // of an earlier attempt
     const auto total = total_of(response);
     if (!total) return {};
     download->destination.emplace(*total);
@@ -154,7 +154,7 @@ void S3Transfers::start_download(const std::shared_ptr<Download>& download) {
   };
   client_.start(std::move(first), [this, download](S3Response&& response) {
     if (is_missing(response)) return download->done(std::nullopt);
-    if (response.status == 416) return download->done(base::SharedBytes(std::string()));  // there is no first byte
+    if (response.status == 416) return download->done(base::SharedBytes(std::string()));  // the object is empty
     if (!response.ok()) fail("read", download->path, response);
     if (!download->destination) {
       download->done(base::SharedBytes(std::move(response.body)));
@@ -177,7 +177,7 @@ void S3Transfers::download_rest(const std::shared_ptr<Download>& download) {
     part.choose_sink = [download, begin, length](const net::Response& response) -> net::Sink {
       if (response.status != 206 || response.header("etag").value_or("") != download->etag) {
         download->changed = true;
-        return net::MemorySink{};  // the whole of another object may come: it is cut off
+        return net::MemorySink{};  // the server may send another, whole object: it is discarded
       }
       return download->destination->sink(begin, length);
     };
@@ -191,7 +191,7 @@ void S3Transfers::download_rest(const std::shared_ptr<Download>& download) {
       if (!download->changed) return download->done(download->destination->take());
       if (++download->restarts > kMostRestarts)
         throw Error(ErrorCode::data_store,
-                    fmt::format("Cannot read '{}/{}': it is written again and again meanwhile", root_, download->path));
+                    fmt::format("Cannot read '{}/{}': it changed repeatedly during the read", root_, download->path));
       download->destination.reset();
       start_download(download);
     });
@@ -265,7 +265,7 @@ void S3Transfers::complete_upload(const std::shared_ptr<Upload>& upload) {
       return;
     }
     if (response.code != "NoSuchUpload" || !response.after_lost_reply) fail("write", upload->path, response);
-    // It may be complete by an earlier try.
+    // An earlier attempt may have completed it.
     client_.start(request("HEAD", upload->path), [this, upload, first = response](S3Response&& found) {
       if (!found.ok() || parse_size(found.header("content-length").value_or("")) != upload->size)
         fail("write", upload->path, first);
@@ -281,7 +281,7 @@ void S3Transfers::abort(const Uploads& uploads) {
     abort.query = {{"uploadId", upload->id}};
     try {
       client_.perform(std::move(abort));
-    } catch (const Error&) {  // what went wrong is on its way to the caller already
+    } catch (const Error&) {  // the original error is already on its way to the caller
     }
   }
 }

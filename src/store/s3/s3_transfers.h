@@ -1,5 +1,5 @@
-// The objects of a place in S3 on their way: the asynchronous engine under S3Storage (which waits) and its
-// BackgroundStorage (which does not).
+// Asynchronous transfers of objects below an S3 URL: used by S3Storage, which blocks, and its BackgroundStorage, which
+// does not.
 #pragma once
 
 #include <cstdint>
@@ -17,22 +17,22 @@
 
 namespace metaflow::store {
 
-/// What objects may be called: what a store has, or whatever S3 takes.
+/// The accepted names: those of a store, or all that S3 accepts.
 enum class S3Names : std::uint8_t { of_store, any };
 
-/// Memory for an object that comes: a buffer, or from kSpoolFrom on a mapped file without a name in the temporary
-/// directory, so that it may be larger than the memory.
+/// Memory for an object that is received: a buffer, or from kSpoolFrom on a mapped unnamed file in the temporary
+/// directory, so that the object may be larger than the memory.
 class S3Destination {
  public:
   static constexpr std::uint64_t kSpoolFrom = 64U << 20U;
 
-  /// Throws Error{data_store} if the disk has no room.
+  /// Throws Error{data_store} if the disk is full.
   explicit S3Destination(std::uint64_t size);
 
   std::uint64_t size() const { return size_; }
-  /// For `length` bytes from `begin` on.
+  /// A sink for `length` bytes from `begin` on.
   net::Sink sink(std::uint64_t begin, std::uint64_t length) const;
-  /// All of it. Once.
+  /// The whole object. Called once.
   base::SharedBytes take();
 
  private:
@@ -41,20 +41,21 @@ class S3Destination {
   std::optional<base::SpoolFile> spool_;
 };
 
-/// Nothing here waits: each start_...() begins, and its callback comes when the client is driven, by its finish() and
-/// poll() or by a loop. What fails is thrown there, as Error{data_store}. Large objects move in parts. Not thread-safe.
+/// No function blocks, except abort(): each start_...() starts a transfer, whose callback is called when the client is
+/// driven, by its finish() and poll() or by a loop. Failures are thrown there, as Error{data_store}. Large objects are
+/// transferred in parts. Not thread-safe.
 class S3Transfers {
  public:
-  static constexpr std::uint64_t kPart = 8U << 20U;        // read at once
+  static constexpr std::uint64_t kPart = 8U << 20U;        // one read request
   static constexpr std::uint64_t kWholeUpTo = 16U << 20U;  // written without parts
 
   /// `root`: "s3://bucket/prefix".
   S3Transfers(const std::string& root, S3Options options, net::AwsConfig config, S3Names names);
 
-  /// With options of its own for the same place: its calls and connections are apart from these, its keys are the same.
+  /// For the same URL with other options: with calls and connections of its own, and the same keys.
   S3Transfers(S3Transfers& other, S3Options options);
 
-  /// nothing: there is no such object.
+  /// Nothing: the object does not exist.
   using Downloaded = std::function<void(std::optional<base::SharedBytes>&&)>;
   void start_download(const std::string& path, Downloaded done);
 
@@ -62,9 +63,10 @@ class S3Transfers {
 
   struct Upload;
   using Uploads = std::vector<std::shared_ptr<Upload>>;
-  /// In parts if it is large: such an upload is added to `uploads`. The content must stay until it is over.
+  /// A large object is uploaded in parts, and added to `uploads`. The content must stay valid until the upload has
+  /// finished.
   void start_upload(const std::string& path, Pieces content, net::Headers headers, Uploads& uploads);
-  /// Waits. What was not completed is dropped: parts would be paid for until somebody looks for them.
+  /// Aborts incomplete uploads, whose parts would otherwise be billed for ever. Blocks.
   void abort(const Uploads& uploads);
 
   S3Client& client() { return client_; }
@@ -73,14 +75,14 @@ class S3Transfers {
   const S3Location& location() const { return location_; }
   base::Clock& clock() { return clock_; }
 
-  /// Throws Error{data_store} for a name that an object here may not have.
+  /// Throws Error{data_store} for a name that is not accepted here.
   void check(const std::string& path) const;
-  /// Checked.
+  /// The key of a path, which is checked.
   std::string key_of(const std::string& path) const;
   std::string unchecked_key_of(const std::string& path) const;
-  /// For an object. Checked.
+  /// A request for an object, whose path is checked.
   S3Request request(const std::string& method, const std::string& path) const;
-  /// What every new object gets.
+  /// The headers of every new object.
   net::Headers write_headers() const;
   [[noreturn]] void fail(std::string_view operation, const std::string& path, const S3Response& response) const;
 
@@ -99,10 +101,10 @@ class S3Transfers {
   S3Client client_;
 };
 
-/// Refers to the pieces: they must stay.
+/// Refers to the pieces, which must stay valid.
 net::Body body_of(Pieces pieces);
 
-/// Whether the answer is that there is no such object.
+/// Whether the answer means that the object does not exist.
 bool is_missing(const S3Response& response);
 
 }  // namespace metaflow::store

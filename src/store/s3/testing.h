@@ -1,4 +1,4 @@
-// For tests of what is kept in S3: a server that answers as the test says.
+// For tests of S3: a server that answers as the test says.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -24,7 +24,7 @@ inline std::string error_xml(const std::string& code, const std::string& more = 
   return "<?xml version=\"1.0\"?><Error><Code>" + code + "</Code><Message>words</Message>" + more + "</Error>";
 }
 
-/// A server that answers as the test says, and the store on it.
+/// A scripted server, and a store on it.
 class S3Test : public testing::Test {
  protected:
   S3Test() : server_([this](const Received& request) { return answer_(request); }) {}

@@ -49,11 +49,11 @@ void Heartbeats::beat() {
     const std::string path = queue_.begin()->second;
     queue_.erase(queue_.begin());
     due_[path] = 0;
-    // 404: the last one was less than the period ago, or came with that of a task.
+    // 404: the previous heartbeat was less than a period ago, or came with that of a task.
     client_.start({.method = "POST", .path = path + "/heartbeat", .body = "{}", .background = true},
                   [this, path](ServiceAnswer&& answer) {
                     const auto found = due_.find(path);
-                    if (found == due_.end() || found->second != 0) return;  // stopped, maybe started anew, meanwhile
+                    if (found == due_.end() || found->second != 0) return;  // stopped, or started again
                     add(path, heartbeat_period(answer.ok() ? answer.json : base::Json()));
                     arm();
                   });

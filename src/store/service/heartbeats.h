@@ -1,4 +1,4 @@
-// Signs of life of a run and its tasks, from which the service's readers see what is running.
+// Heartbeats of a run and its tasks, which show the service's readers what is running.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,8 @@
 
 namespace metaflow::store {
 
-/// Each object gets one per period, as well as the service keeps up; a lost one is not made up for. Not thread-safe.
+/// Sends one heartbeat per object and period, if the service keeps up. A lost heartbeat is not repeated. Not
+/// thread-safe.
 class Heartbeats {
  public:
   Heartbeats(ServiceClient& client, base::EventLoop& loop, base::Clock& clock)
@@ -23,7 +24,7 @@ class Heartbeats {
   Heartbeats(const Heartbeats&) = delete;
   Heartbeats& operator=(const Heartbeats&) = delete;
 
-  /// `path`: "/flows/Sweep/runs/17". `delay`: microseconds until the first one.
+  /// `path`: "/flows/Sweep/runs/17". `delay`: microseconds until the first heartbeat.
   void start(const std::string& path, std::int64_t delay);
   void stop(const std::string& path);
 
@@ -35,7 +36,7 @@ class Heartbeats {
   ServiceClient& client_;
   base::EventLoop& loop_;
   base::Clock& clock_;
-  std::map<std::string, std::int64_t> due_;  // 0: a request is on its way
+  std::map<std::string, std::int64_t> due_;  // 0: a request is in flight
   std::set<std::pair<std::int64_t, std::string>> queue_;
   std::optional<base::EventLoop::Timer> timer_;
   std::int64_t timer_at_ = 0;

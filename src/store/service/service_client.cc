@@ -19,35 +19,35 @@ namespace {
 
 constexpr int kInFlight = 16;
 constexpr int kInBackground = 4;  // of those
-constexpr int kTriesBeforeTelling = 3;
-constexpr std::int64_t kSilence = 60'000'000;
-constexpr std::size_t kWordsOfServer = 300;  // what is repeated of an answer
+constexpr int kAttemptsBeforeReport = 3;
+constexpr std::int64_t kReportInterval = 60'000'000;
+constexpr std::size_t kMaxQuoted = 300;  // how much of an answer is quoted
 
-/// Statuses of which it is not known whether the request was carried out behind the server or gateway that says so.
-bool leaves_it_open(int status) { return status == 500 || status == 502 || status == 504; }
+/// Statuses that do not tell whether the server behind a gateway carried the request out.
+bool is_ambiguous(int status) { return status == 500 || status == 502 || status == 504; }
 
 std::string shortened(std::string_view text) {
-  std::string line = base::replace_invalid_utf8(text.substr(0, kWordsOfServer));
+  std::string line = base::replace_invalid_utf8(text.substr(0, kMaxQuoted));
   std::replace_if(
       line.begin(), line.end(), [](unsigned char c) { return c < 0x20 || c == 0x7F; }, ' ');
-  return std::string(base::trim(line)) + (text.size() > kWordsOfServer ? "..." : "");
+  return std::string(base::trim(line)) + (text.size() > kMaxQuoted ? "..." : "");
 }
 
-/// A name or value of a header that ends the header would begin another one.
+/// A line break in a name or value would begin another header.
 bool fits_header(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](unsigned char c) { return c >= 0x20 && c != 0x7F; });
 }
 
 net::Headers parse_headers(const std::string& text) {
-  const std::string hint = R"(It looks like this: {"x-team": "risk"})";
+  const std::string hint = R"(Example: {"x-team": "risk"})";
   const auto json = Json::parse_object(text);
-  if (!json) throw Error(ErrorCode::invalid_command, "METAFLOW_SERVICE_HEADERS is no JSON object of headers", hint);
+  if (!json) throw Error(ErrorCode::invalid_command, "METAFLOW_SERVICE_HEADERS is not a JSON object", hint);
   net::Headers headers;
   for (const auto& [name, value] : json->members()) {
     if (!value.is_text() || name.empty() || name.find(':') != std::string::npos || !fits_header(name) ||
         !fits_header(value.text())) {
       throw Error(ErrorCode::invalid_command,
-                  fmt::format("METAFLOW_SERVICE_HEADERS has '{}', which is no header with a text", shortened(name)),
+                  fmt::format("METAFLOW_SERVICE_HEADERS: '{}' is not a header with a text value", shortened(name)),
                   hint);
     }
     headers.emplace_back(name, value.text());
@@ -55,7 +55,7 @@ net::Headers parse_headers(const std::string& text) {
   return headers;
 }
 
-/// A key that a file has beside an address is for that address, and not for one that the environment names instead.
+/// A key in a file with an address belongs to that address, and not to another one in the environment.
 void check_belongs_to(const std::string& url, const char* variable, const base::Settings& settings) {
   const auto key = settings.find(variable);
   const auto configured = settings.find_in_files("METAFLOW_SERVICE_URL");
@@ -64,7 +64,7 @@ void check_belongs_to(const std::string& url, const char* variable, const base::
   while (address.ends_with('/')) address.pop_back();
   if (address == url) return;
   throw Error(ErrorCode::invalid_command,
-              fmt::format("{} in '{}' is for {}, and METAFLOW_SERVICE_URL is {}", variable, key->file,
+              fmt::format("{} in '{}' is for {}, but METAFLOW_SERVICE_URL is {}", variable, key->file,
                           net::printable_url(address), net::printable_url(url)),
               fmt::format("Set {} in the environment as well, or unset METAFLOW_SERVICE_URL.", variable));
 }
@@ -89,22 +89,23 @@ ServiceOptions service_options(const base::Settings& settings) {
   ServiceOptions options;
   options.url = settings.get("SERVICE_URL", "");
   if (options.url.empty()) {
-    throw Error(ErrorCode::invalid_command, "Missing Metaflow Service URL",
-                "Specify with METAFLOW_SERVICE_URL environment variable, http://host:8080 for instance; --metadata "
-                "local needs no service.");
+    throw Error(
+        ErrorCode::invalid_command, "Missing Metaflow Service URL",
+        "Specify with METAFLOW_SERVICE_URL environment variable, for example http://host:8080, or use --metadata "
+        "local, which needs no service.");
   }
   while (options.url.ends_with('/')) options.url.pop_back();
   const bool is_http = options.url.starts_with("http://") || options.url.starts_with("https://");
   if (!is_http || options.url.find_first_of("?# ") != std::string::npos || !fits_header(options.url)) {
     throw Error(ErrorCode::invalid_command,
-                fmt::format("METAFLOW_SERVICE_URL is '{}', which is no address of a metadata service",
+                fmt::format("METAFLOW_SERVICE_URL is '{}', which is not the URL of a metadata service",
                             net::printable_url(options.url)),
-                "It looks like this: https://host:port/path");
+                "Use the form https://host:port/path");
   }
   if (const auto headers = settings.get("SERVICE_HEADERS")) options.headers = parse_headers(*headers);
   if (const auto key = settings.get("SERVICE_AUTH_KEY")) {
     if (!fits_header(*key))
-      throw Error(ErrorCode::invalid_command, "METAFLOW_SERVICE_AUTH_KEY has a line end or the like in it");
+      throw Error(ErrorCode::invalid_command, "METAFLOW_SERVICE_AUTH_KEY contains a control character");
     std::erase_if(options.headers, [](const net::Header& header) { return base::lower(header.first) == "x-api-key"; });
     options.headers.emplace_back("x-api-key", *key);
   }
@@ -118,10 +119,11 @@ ServiceOptions service_options(const base::Settings& settings) {
     int tries = 0;
     const auto [end, error] = std::from_chars(count->data(), count->data() + count->size(), tries);
     if (error != std::errc() || end != count->data() + count->size() || tries < 1) {
-      throw Error(ErrorCode::invalid_command,
-                  fmt::format("METAFLOW_SERVICE_RETRY_COUNT is '{}', which is no number of tries", shortened(*count)));
+      throw Error(
+          ErrorCode::invalid_command,
+          fmt::format("METAFLOW_SERVICE_RETRY_COUNT is '{}', which is not a number of attempts", shortened(*count)));
     }
-    options.retry.tries = options.patient.tries = tries;
+    options.retry.tries = options.run_retry.tries = tries;
   }
   return options;
 }
@@ -144,9 +146,9 @@ class ServiceClient::Running : public net::ServiceCall {
     answer_ = ServiceAnswer{std::move(plain)};
     if (!answer_.failure) answer_.json = parse_answer(answer_.body);
     answer_.tries = tries_;
-    lost_now_ = answer_.failure ? answer_.failure->may_have_arrived : leaves_it_open(answer_.status);
+    lost_now_ = answer_.failure ? answer_.failure->may_have_arrived : is_ambiguous(answer_.status);
     const bool transient = net::is_transient(answer_) || (request_.is_registered && answer_.status == 400);
-    if (!request_.background) client_.tell(answer_, transient);
+    if (!request_.background) client_.report(answer_, transient);
     const bool may_try_again = !request_.background && (request_.repeatable || !lost_now_);
     return {.next = transient && may_try_again ? Next::retry : Next::finish};
   }
@@ -165,8 +167,8 @@ class ServiceClient::Running : public net::ServiceCall {
   Done done_;
   ServiceAnswer answer_;
   int tries_ = 0;
-  bool lost_now_ = false;  // the last try may have been carried out,
-  bool lost_ = false;      // or one before it
+  bool lost_now_ = false;  // the last attempt may have been carried out
+  bool lost_ = false;      // or an earlier one
 };
 
 ServiceClient::ServiceClient(ServiceOptions options, base::EventLoop& loop, base::Clock& clock)
@@ -180,7 +182,7 @@ ServiceClient::ServiceClient(ServiceOptions options, base::EventLoop& loop, base
              {.calls_per_second = 0,
               .calls_at_a_time = kInFlight,
               .background_at_a_time = kInBackground,
-              .retry = options_.patient},
+              .retry = options_.run_retry},
              [this] { return random_(); }) {
   http_.attach(loop_);
 }
@@ -196,42 +198,43 @@ void ServiceClient::start(ServiceRequest request, Done done) {
 
 ServiceAnswer ServiceClient::fetch(ServiceRequest request) {
   const auto answer =
-      std::make_shared<std::optional<ServiceAnswer>>();  // the loop may throw, and the answer come later
+      std::make_shared<std::optional<ServiceAnswer>>();  // if the loop throws, the answer may come later
   start(std::move(request), [answer](ServiceAnswer&& given) { *answer = std::move(given); });
   while (!*answer) loop_.run_once();
   return std::move(**answer);
 }
 
-/// One that the next try cures is not worth a word, and a service that comes and goes is worth one per minute.
-void ServiceClient::tell(const ServiceAnswer& answer, bool trouble) {
-  const bool in_run = retry_ == &options_.patient;
-  if (trouble == in_trouble_ || !in_run || !tell_) return;
+/// Reports the begin and the end of trouble. A problem that the next attempt solves is not reported, and a service that
+/// fails repeatedly is reported once a minute.
+void ServiceClient::report(const ServiceAnswer& answer, bool trouble) {
+  const bool in_run = retry_ == &options_.run_retry;
+  if (trouble == in_trouble_ || !in_run || !report_) return;
   if (!trouble) {
     in_trouble_ = false;
-    return tell_("The metadata service answers again.");
+    return report_("The metadata service is responding again.");
   }
   const std::int64_t now = clock_.monotonic_microseconds();
-  if (answer.tries < kTriesBeforeTelling || now < silent_until_) return;
+  if (answer.tries < kAttemptsBeforeReport || now < next_report_) return;
   in_trouble_ = true;
-  silent_until_ = now + kSilence;
-  tell_(fmt::format("The metadata service {} has a problem ({}). The run goes on, and tells it what it missed later.",
-                    url(), answer.failure ? answer.failure->text : fmt::format("status {}", answer.status)));
+  next_report_ = now + kReportInterval;
+  report_(
+      fmt::format("The metadata service {} is failing ({}). The run continues, and sends the missing metadata later.",
+                  url(), answer.failure ? answer.failure->text : fmt::format("status {}", answer.status)));
 }
 
 std::optional<std::string> ServiceClient::check(std::string_view at_least) {
   const ServiceAnswer answer = fetch({.path = "/ping"});
   if (!answer.ok()) throw error("talk", answer);
   if (base::trim(answer.body) != "pong") {
-    throw Error(ErrorCode::metadata_service,
-                fmt::format("What answers at {} is no metadata service of Metaflow", url()),
-                "Is METAFLOW_SERVICE_URL right? The service listens on port 8080 by default; the UI is not it.");
+    throw Error(ErrorCode::metadata_service, fmt::format("The server at {} is not a Metaflow metadata service", url()),
+                "Check METAFLOW_SERVICE_URL. The service listens on port 8080 by default; the UI has another address.");
   }
   const auto version = answer.header("metadata_service_version");
   if (!version) return std::nullopt;
   if (older_version(*version, at_least)) {
     throw Error(
         ErrorCode::metadata_service,
-        fmt::format("The metadata service {} has version {}, and {} is needed", url(), shortened(*version), at_least),
+        fmt::format("The metadata service {} has version {}, but {} is required", url(), shortened(*version), at_least),
         "Upgrade the service, or use --metadata local.");
   }
   return std::string(*version);
@@ -241,7 +244,7 @@ void ServiceClient::check_name(NameKind kind, std::string_view name) const {
   if (is_name(kind, name)) return;
   throw Error(ErrorCode::metadata_service,
               fmt::format("In an answer of the metadata service {}, {}", url(), not_a_name(kind, name)),
-              "Is METAFLOW_SERVICE_URL right?");
+              "Check METAFLOW_SERVICE_URL.");
 }
 
 Error ServiceClient::error(std::string_view operation, const ServiceAnswer& answer) const {
@@ -250,30 +253,30 @@ Error ServiceClient::error(std::string_view operation, const ServiceAnswer& answ
   if (answer.failure) {
     why = answer.failure->text;
     hint = answer.failure->cause == net::Cause::tls
-               ? "The certificate authorities are those of the system, or of the file that SSL_CERT_FILE names."
-               : "Is METAFLOW_SERVICE_URL right, and the service up?";
+               ? "Set SSL_CERT_FILE to a file with the server's certificate authority."
+               : "Check METAFLOW_SERVICE_URL, and that the service is running.";
   } else if (answer.status >= 300 && answer.status < 400) {
-    why = fmt::format("it sends to another address ({})",
-                      net::printable_url(shortened(answer.header("location").value_or("it does not say which"))));
-    hint = "Set METAFLOW_SERVICE_URL to that of the service itself.";
+    why = fmt::format("it redirects to another address ({})",
+                      net::printable_url(shortened(answer.header("location").value_or("no address given"))));
+    hint = "Set METAFLOW_SERVICE_URL to the address of the service itself.";
   } else if (answer.ok()) {
-    why = "its answer is not what a metadata service says";
-    hint = "Is METAFLOW_SERVICE_URL right?";
+    why = "its answer is not that of a metadata service";
+    hint = "Check METAFLOW_SERVICE_URL.";
   } else {
     const std::string words = shortened(words_of_answer(answer.json));
     why = fmt::format("it answers with {}{}{}", answer.status, words.empty() ? "" : ": ", words);
     if (answer.status == 401 || answer.status == 403)
-      hint = "Set METAFLOW_SERVICE_AUTH_KEY or METAFLOW_SERVICE_HEADERS to what it asks for.";
+      hint = "Set METAFLOW_SERVICE_AUTH_KEY or METAFLOW_SERVICE_HEADERS to valid credentials.";
     else if (answer.status == 404)
-      hint = "Is METAFLOW_SERVICE_URL right?";
+      hint = "Check METAFLOW_SERVICE_URL.";
     else
-      hint = "The service's own log says more.";
+      hint = "See the service's log.";
   }
-  if (retry_ == &options_.patient)  // in a run
-    hint += "\nWhat has finished is stored. To carry on: resume; with --metadata local also without the service.";
+  if (retry_ == &options_.run_retry)  // in a run
+    hint += "\nFinished tasks are stored. To continue: resume (without the service: --metadata local resume)";
   return {ErrorCode::metadata_service,
           fmt::format("Cannot {} with the metadata service {}{}: {}", operation, url(),
-                      answer.tries > 1 ? fmt::format(" ({} tries)", answer.tries) : "", why),
+                      answer.tries > 1 ? fmt::format(" ({} attempts)", answer.tries) : "", why),
           hint};
 }
 

@@ -38,7 +38,7 @@ class ServiceClientTest : public testing::Test {
   std::optional<ServiceClient> client_;
 };
 
-TEST_F(ServiceClientTest, ARequestIsTriedAgainButAHeartbeatIsNot) {
+TEST_F(ServiceClientTest, RequestIsRetriedButHeartbeatIsNot) {
   EXPECT_EQ(client().fetch({.path = "/x"}).tries, 3);
   const ServiceAnswer beat = client().fetch({.method = "POST", .path = "/heartbeat", .background = true});
   EXPECT_EQ(beat.status, 503);
@@ -46,7 +46,7 @@ TEST_F(ServiceClientTest, ARequestIsTriedAgainButAHeartbeatIsNot) {
   EXPECT_EQ(server_.received().size(), 4u);
 }
 
-TEST_F(ServiceClientTest, WhatMayHaveBeenCarriedOutIsNotRepeatedUnlessThatIsHarmless) {
+TEST_F(ServiceClientTest, NonRepeatableRequestIsNotRetriedAfterALostAnswer) {
   answer_ = [](const Received&) { return Reply{.status = 500}; };
   const ServiceAnswer once = client().fetch({.method = "POST", .path = "/x", .repeatable = false});
   EXPECT_EQ(once.tries, 1);
@@ -56,10 +56,10 @@ TEST_F(ServiceClientTest, WhatMayHaveBeenCarriedOutIsNotRepeatedUnlessThatIsHarm
   answer_ = [&](const Received&) { return Reply{.status = ++asked == 1 ? 500 : 409}; };
   const ServiceAnswer second = client().fetch({.method = "POST", .path = "/x"});
   EXPECT_EQ(second.status, 409);
-  EXPECT_TRUE(second.after_lost_answer) << "the 409 may be about the first try";
+  EXPECT_TRUE(second.after_lost_answer) << "the 409 may come from the first attempt";
   answer_ = [](const Received&) { return Reply{.status = 503}; };
   const ServiceAnswer refused = client().fetch({.method = "POST", .path = "/x", .repeatable = false});
-  EXPECT_EQ(refused.tries, 3) << "a service that refuses has done nothing";
+  EXPECT_EQ(refused.tries, 3) << "a refused request was not carried out";
   EXPECT_FALSE(refused.may_have_arrived);
 }
 
@@ -72,7 +72,7 @@ TEST(ServiceOptionsTest, Versions) {
   EXPECT_FALSE(older_version("2.4.1rc1", "2.4.1"));
 }
 
-TEST(ServiceOptionsTest, KeysStayOutOfMessages) {
+TEST(ServiceOptionsTest, MessagesDoNotContainKeys) {
   ::setenv("METAFLOW_SERVICE_URL", "https://me:pass@host/x?token=t", 1);
   ::setenv("METAFLOW_SERVICE_AUTH_KEY", "hidden\r\nx: y", 1);
   const base::Settings settings;
@@ -94,7 +94,7 @@ TEST(ServiceOptionsTest, KeysStayOutOfMessages) {
   ::unsetenv("METAFLOW_SERVICE_AUTH_KEY");
 }
 
-/// A configuration of the user, and variables that are unset in the end.
+/// A configuration file of the user, and variables that are unset at the end.
 class ServiceSettings : public testing::Test {
  protected:
   ServiceSettings() {
@@ -124,7 +124,7 @@ class ServiceSettings : public testing::Test {
   std::vector<std::string> set_;
 };
 
-TEST_F(ServiceSettings, KeysAreNotSentWhereTheyCanBeReadOnTheWay) {
+TEST_F(ServiceSettings, KeysAreNotSentWithoutTls) {
   set("METAFLOW_SERVICE_URL", "http://metadata:8080");
   EXPECT_EQ(refusal(), "none") << "without a key";
   for (const auto& [name, value] :
@@ -141,23 +141,23 @@ TEST_F(ServiceSettings, KeysAreNotSentWhereTheyCanBeReadOnTheWay) {
   set("METAFLOW_SERVICE_URL", "http://metadata:8080");
   base::replace_file(home_ + "/config.json",
                      R"({"METAFLOW_SERVICE_AUTH_KEY": "k", "METAFLOW_ALLOW_PLAIN_HTTP": true})");
-  EXPECT_EQ(refusal(), "none") << "the user said so";
+  EXPECT_EQ(refusal(), "none") << "the user has allowed it";
 }
 
-TEST_F(ServiceSettings, AKeyIsForTheAddressBesideIt) {
+TEST_F(ServiceSettings, KeyInAFileIsForTheAddressInThatFile) {
   base::replace_file(home_ + "/config.json",
                      R"({"METAFLOW_SERVICE_AUTH_KEY": "k", "METAFLOW_SERVICE_URL": "https://own/"})");
   EXPECT_EQ(refusal(), "none");
   set("METAFLOW_SERVICE_URL", "https://own");
   EXPECT_EQ(refusal(), "none");
   set("METAFLOW_SERVICE_URL", "https://other");
-  EXPECT_THAT(refusal(), AllOf(HasSubstr("is for https://own, and METAFLOW_SERVICE_URL is https://other"),
+  EXPECT_THAT(refusal(), AllOf(HasSubstr("is for https://own, but METAFLOW_SERVICE_URL is https://other"),
                                HasSubstr("METAFLOW_SERVICE_AUTH_KEY in '" + home_), Not(HasSubstr("\"k\""))));
   set("METAFLOW_SERVICE_AUTH_KEY", "another");
-  EXPECT_EQ(refusal(), "none") << "which is for whatever the environment names";
+  EXPECT_EQ(refusal(), "none") << "a key in the environment is for the address there";
   ::unsetenv("METAFLOW_SERVICE_AUTH_KEY");
   base::replace_file(home_ + "/config.json", R"({"METAFLOW_SERVICE_AUTH_KEY": "k"})");
-  EXPECT_EQ(refusal(), "none") << "no address beside it";
+  EXPECT_EQ(refusal(), "none") << "the file has no address";
 }
 
 }  // namespace

@@ -15,22 +15,22 @@ using base::Json;
 
 namespace {
 
-constexpr std::size_t kMostOutboxes = 256;     // with more tasks that have something to tell, no further ones begin
-constexpr std::size_t kLongestLocation = 255;  // of an artifact, in the service's database
-constexpr std::int64_t kFirstHeartbeat = 1'000'000;  // after the beginning: most tasks are over by then
-/// The service knows milliseconds, and readers take what is latest: attempts must not share one.
+constexpr std::size_t kMostOutboxes = 256;           // if more tasks have metadata to send, no new tasks begin
+constexpr std::size_t kLongestLocation = 255;        // of an artifact, in the service's database
+constexpr std::int64_t kFirstHeartbeat = 1'000'000;  // after the begin of a task: most tasks have ended by then
+/// The service stores milliseconds, and readers take the latest row: attempts must not share a millisecond.
 constexpr std::int64_t kBetweenAttempts = 2'000;
-constexpr const char* kOldest = "2.0.4";  // that knows heartbeats
+constexpr const char* kOldest = "2.0.4";  // the first version with heartbeats
 
 bool is_number(const std::string& id) { return !id.empty() && base::is_all_digits(id); }
 
-/// "/flows/Sweep/runs/17/steps/start/tasks/3" as people write it: "Sweep/17/start/3".
+/// The pathspec "Sweep/17/start/3" of "/flows/Sweep/runs/17/steps/start/tasks/3".
 std::string pathspec(const std::string& path) {
   const auto parts = base::split(path, '/');
   return fmt::format("{}/{}/{}/{}", parts[2], parts[4], parts[6], parts[8]);
 }
 
-/// Whether a row is among those that the service lists.
+/// Whether the service lists the row.
 bool is_listed(const Json& row, bool artifact, const Json& listed) {
   return std::any_of(listed.items().begin(), listed.items().end(), [&](const Json& other) {
     if (!other.is_object()) return false;
@@ -48,17 +48,17 @@ ServiceMetadataWriter::ServiceMetadataWriter(ServiceClient& client, base::EventL
   const std::string location = ":root:" + options_.datastore_root;
   if (location.size() > kLongestLocation) {
     throw Error(ErrorCode::invalid_command,
-                fmt::format("The datastore root '{}' is longer than the {} characters that the metadata service keeps",
+                fmt::format("The datastore root '{}' is longer than the {} characters that the metadata service stores",
                             options_.datastore_root, kLongestLocation - 6),
-                "Use one with a shorter path.");
+                "Use a shorter path.");
   }
   client_.check(kOldest);
 }
 
-/// Makes what must not wait: for the start of a run.
+/// Creates an object and waits for it, at the start of a run.
 ServiceAnswer ServiceMetadataWriter::create(const std::string& what, const std::string& path, const Json& row) {
   ServiceAnswer answer = client_.fetch({.method = "POST", .path = path, .body = row.dump()});
-  if (!answer.ok() && answer.status != 409) throw client_.error("register " + what, answer);  // 409: it is there
+  if (!answer.ok() && answer.status != 409) throw client_.error("register " + what, answer);  // 409: it exists
   return answer;
 }
 
@@ -89,7 +89,7 @@ std::string ServiceMetadataWriter::new_run(const std::vector<std::string>& tags,
   std::string run = id_in(answer.json, "run_number");
   if (!is_name(NameKind::run, run)) throw client_.error("register " + what, answer);
   heartbeats_.start(fmt::format("/flows/{}/runs/{}", options_.flow, run), kFirstHeartbeat);
-  client_.be_patient();
+  client_.use_run_retries();
   return run;
 }
 
@@ -209,13 +209,13 @@ void ServiceMetadataWriter::post(const TaskRef& task, bool artifacts, int attemp
   const std::string where = path(task);
   Outbox& outbox = outboxes_[where];
   const bool begin = outbox.empty();
-  auto open = [&](bool kind) {  // something of the kind that is still to be sent, at the end
+  auto open = [&](bool kind) {  // the last unsent post of the same kind
     return !outbox.empty() && !outbox.back().sent && outbox.back().artifacts == kind;
   };
   if (open(artifacts) && outbox.back().attempt == attempt) {
     for (Json& row : rows.items()) outbox.back().rows.push_back(std::move(row));
   } else if (artifacts && open(false)) {
-    // Nobody minds that how a task began is told with how it ended: one request less for tasks that are over quickly.
+    // The fields of the begin and the end of a task may be sent together: one request less for short tasks.
     outbox.insert(std::prev(outbox.end()), Post{.artifacts = true, .attempt = attempt, .rows = std::move(rows)});
   } else {
     outbox.push_back({.artifacts = artifacts, .attempt = attempt, .rows = std::move(rows)});
@@ -223,7 +223,7 @@ void ServiceMetadataWriter::post(const TaskRef& task, bool artifacts, int attemp
   if (begin) send_next(where);
 }
 
-/// From the loop: what else there is to say now goes with it.
+/// Sends from the loop, so that rows which are added until then are sent in the same request.
 void ServiceMetadataWriter::send_next(const std::string& where) {
   const Post& next = outboxes_.at(where).front();
   const std::int64_t pause = next.attempt > 0 && !next.artifacts ? kBetweenAttempts : 0;
@@ -248,13 +248,13 @@ void ServiceMetadataWriter::answered(const std::string& where, const ServiceAnsw
   Post& post = outboxes_.at(where).front();
   const char* created = post.artifacts ? "artifacts_created" : "metadata_created";
   const auto count = answer.json[created].natural();
-  if (!answer.ok() || !count) throw client_.error("register what task " + pathspec(where) + " did", answer);
-  // Rows that its database refuses are left out by the service, which says so by the number alone.
+  if (!answer.ok() || !count) throw client_.error("register metadata of task " + pathspec(where), answer);
+  // The service leaves out rows that its database rejects, and only the number in its answer shows that.
   if (*count >= post.rows.size()) return sent(where);
-  look_what_is_missing(where);
+  find_missing_rows(where);
 }
 
-void ServiceMetadataWriter::look_what_is_missing(const std::string& where) {
+void ServiceMetadataWriter::find_missing_rows(const std::string& where) {
   const Post& asked = outboxes_.at(where).front();
   const std::string list =
       asked.artifacts ? fmt::format("{}/attempt/{}/artifacts", where, asked.attempt) : where + "/metadata";
@@ -265,16 +265,16 @@ void ServiceMetadataWriter::look_what_is_missing(const std::string& where) {
     for (Json& row : post.rows.items()) {
       if (!is_listed(row, post.artifacts, answer.json)) missing.push_back(std::move(row));
     }
-    if (missing.empty()) return sent(where);  // they had come before, with an answer that was lost
+    if (missing.empty()) return sent(where);  // an earlier attempt, whose answer was lost, has stored them
     post.rows = std::move(missing);
     if (!post.retry) post.retry.emplace(client_.retry(), client_.budget(), client_.random());
     const auto pause = post.retry->next_delay();
     if (!pause) {
       const std::string name = post.rows.at(0)[post.artifacts ? "name" : "field_name"].text();
       throw Error(ErrorCode::metadata_service,
-                  fmt::format("The metadata service {} does not take {} {} of task {}", client_.url(),
+                  fmt::format("The metadata service {} rejects {} {} of task {}", client_.url(),
                               post.artifacts ? "artifact" : "metadatum", name, pathspec(where)),
-                  "The service's own log says why. What has finished is stored, and resume can carry on.");
+                  "See the service's log for the reason. Finished tasks are stored. To continue: resume");
     }
     loop_.after(*pause, [this, where, alive = std::weak_ptr<bool>(alive_)] {
       if (!alive.expired()) send(where);

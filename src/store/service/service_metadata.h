@@ -18,9 +18,9 @@
 
 namespace metaflow::store {
 
-/// What is told to the service waits in a queue per task: in order for each of them, several tasks at a time. A queue
-/// that is too long makes the writer not ready. What the service does not take is thrown from the loop. For one run.
-/// Not thread-safe.
+/// Each task has a queue of rows, which are sent in order; several tasks send at a time. While the queues are too long,
+/// the writer is not ready. Rows that the service rejects cause an exception from the loop. For one run. Not
+/// thread-safe.
 class ServiceMetadataWriter : public MetadataWriter {
  public:
   struct Options {
@@ -30,11 +30,11 @@ class ServiceMetadataWriter : public MetadataWriter {
     std::string datastore_root;
   };
 
-  /// All of them outlive it. Throws Error{metadata_service} if the service is not there or too old.
+  /// All arguments outlive it. Throws Error{metadata_service} if the service cannot be reached or is too old.
   ServiceMetadataWriter(ServiceClient& client, base::EventLoop& loop, base::Clock& clock, Options options);
 
   std::string new_run(const std::vector<std::string>& tags, const std::vector<std::string>& system_tags) override;
-  /// One whose id is a number comes from the service, and is there already.
+  /// A run whose id is a number comes from the service, and is already registered.
   void register_run(const std::string& run, const std::vector<std::string>& tags,
                     const std::vector<std::string>& system_tags) override;
   void register_task(const TaskRef& task) override;
@@ -53,12 +53,12 @@ class ServiceMetadataWriter : public MetadataWriter {
  private:
   using Json = base::Json;
 
-  /// A list of rows for one task, sent at once.
+  /// Rows of one task that are sent in one request.
   struct Post {
     bool artifacts = false;  // else metadata
     int attempt = 0;
     Json rows;
-    std::optional<net::Retry> retry{};  // of rows that the service did not take
+    std::optional<net::Retry> retry{};  // for rows that the service rejected
     bool sent = false;
   };
   using Outbox = std::list<Post>;
@@ -72,7 +72,7 @@ class ServiceMetadataWriter : public MetadataWriter {
   void send_next(const std::string& path);
   void send(const std::string& path);
   void answered(const std::string& path, const ServiceAnswer& answer);
-  void look_what_is_missing(const std::string& path);
+  void find_missing_rows(const std::string& path);
   void sent(const std::string& path);
 
   ServiceClient& client_;

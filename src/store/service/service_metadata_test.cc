@@ -20,12 +20,12 @@ using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-/// A service that does what it is asked, but for the replies that are scripted.
+/// A service that carries out every request, except for scripted replies.
 class Service {
  public:
   Service() : server_([this](const Received& request) { return reply(request); }) {}
 
-  /// The next request whose method and target contain the text is answered with this.
+  /// Scripts the reply to the next request whose method and target contain `text`.
   void script(const std::string& text, Reply reply, bool work_is_done = false) {
     const std::scoped_lock lock(mutex_);
     scripts_.push_back({text, std::move(reply), work_is_done});
@@ -33,10 +33,10 @@ class Service {
   ServiceOptions options() const {
     ServiceOptions options{.url = server_.url()};
     options.retry = {.tries = 3, .first_delay = 100};
-    options.patient = {.tries = 4, .first_delay = 100};
+    options.run_retry = {.tries = 4, .first_delay = 100};
     return options;
   }
-  /// "POST /flows/..." of what has come, without what stands before `from`.
+  /// The received requests, "POST /flows/...", starting at the text `from`.
   std::vector<std::string> requests(const std::string& from = {}) {
     std::vector<std::string> lines;
     for (const Received& request : server_.received()) {
@@ -52,7 +52,7 @@ class Service {
     }
     return found;
   }
-  /// When the metadata of tasks came, in microseconds.
+  /// The arrival times of the metadata of tasks, in microseconds.
   std::vector<std::int64_t> times() const {
     const std::scoped_lock lock(mutex_);
     return times_;
@@ -154,7 +154,7 @@ std::string message_of(const std::function<void()>& what) {
   return "nothing was thrown";
 }
 
-TEST_F(ServiceTest, TellsOfATaskInOrder) {
+TEST_F(ServiceTest, RowsOfATaskAreSentInOrder) {
   EXPECT_EQ(writer().new_run({"mine"}, {"user:me"}), "17");
   const TaskRef task{"17", "start", new_task("start")};
   writer().add_fields(task, 0, {{"ds-type", "local", ""}});
@@ -174,7 +174,7 @@ TEST_F(ServiceTest, TellsOfATaskInOrder) {
   EXPECT_EQ(service_.bodies("/artifact")[0][0]["location"], ":root:/x/.metaflow");
 }
 
-TEST_F(ServiceTest, TellsThatACloneIsWell) {
+TEST_F(ServiceTest, CloneIsMarkedAsSuccessful) {
   writer().new_run({}, {});
   writer().clone_artifacts({"17", "start", new_task("start")}, {"16", "start", "9"}, data_with("x"), 0);
   finish();
@@ -185,7 +185,7 @@ TEST_F(ServiceTest, TellsThatACloneIsWell) {
   EXPECT_EQ(fields[0][1]["value"], "True");
 }
 
-TEST_F(ServiceTest, TellsOfAQuickTaskWithTwoRequests) {
+TEST_F(ServiceTest, ShortTaskNeedsTwoRequests) {
   writer().new_run({}, {});
   const TaskRef task{"17", "start", new_task("start")};
   writer().add_fields(task, 0, {{"ds-type", "local", ""}});
@@ -196,7 +196,7 @@ TEST_F(ServiceTest, TellsOfAQuickTaskWithTwoRequests) {
   EXPECT_EQ(service_.bodies("/metadata")[0].size(), 2u);
 }
 
-/// Metaflow's client takes the latest of what attempts say, by the service's milliseconds.
+/// Metaflow's client takes the latest row of all attempts, by the service's milliseconds.
 TEST_F(ServiceTest, AttemptsDoNotShareAMillisecond) {
   writer().new_run({}, {});
   const TaskRef task{"17", "start", new_task("start")};
@@ -210,7 +210,7 @@ TEST_F(ServiceTest, AttemptsDoNotShareAMillisecond) {
   for (std::size_t i = 1; i < times.size(); ++i) EXPECT_GT(times[i] - times[i - 1], 1000);
 }
 
-TEST_F(ServiceTest, FindsATaskWhoseAnswerWasLost) {
+TEST_F(ServiceTest, FindsTaskAfterALostAnswer) {
   writer().new_run({}, {});
   service_.script("POST /flows/Sweep/runs/17/steps/start/task", kLost, true);
   EXPECT_EQ(new_task("start"), "1");
@@ -218,7 +218,7 @@ TEST_F(ServiceTest, FindsATaskWhoseAnswerWasLost) {
   EXPECT_EQ(service_.tasks(), 2);
 }
 
-TEST_F(ServiceTest, MakesATaskAgainThatWasNotMade) {
+TEST_F(ServiceTest, RegistersTaskAgainIfItWasNotRegistered) {
   writer().new_run({}, {});
   service_.script("/steps/start/task", kLost, false);
   service_.script("/steps/start/step", {.status = 503});
@@ -226,19 +226,19 @@ TEST_F(ServiceTest, MakesATaskAgainThatWasNotMade) {
   EXPECT_EQ(service_.tasks(), 1);
 }
 
-TEST_F(ServiceTest, GivesUpOnTasksWhoseAnswersAreAllLost) {
+TEST_F(ServiceTest, AbandonsTasksWhenAllAnswersAreLost) {
   writer().new_run({}, {});
   for (int i = 0; i < 20; ++i) service_.script("POST /flows/Sweep/runs/17/steps/start/task", kLost, false);
   EXPECT_THAT(message_of([&] { new_task("start"); }), HasSubstr("Cannot register a task of Sweep/17/start"));
 }
 
-TEST_F(ServiceTest, AnExistingStepIsFine) {
+TEST_F(ServiceTest, ExistingStepIsAccepted) {
   writer().new_run({}, {});
   service_.script("/steps/start/step", {.status = 409, .body = "\"duplicate\""});
   EXPECT_EQ(new_task("start"), "1");
 }
 
-TEST_F(ServiceTest, TriesAgainWhenTheServiceSaysThatATaskIsNotThere) {
+TEST_F(ServiceTest, RetriesWhenTheServiceDoesNotFindTheTask) {
   writer().new_run({}, {});
   service_.script("/tasks/1/metadata", {.status = 400, .body = R"({"message": "need to register run_id first"})"});
   writer().add_fields({"17", "start", new_task("start")}, 0, {{"attempt", "0", ""}});
@@ -246,7 +246,7 @@ TEST_F(ServiceTest, TriesAgainWhenTheServiceSaysThatATaskIsNotThere) {
   EXPECT_EQ(service_.bodies("/metadata").size(), 2u);
 }
 
-TEST_F(ServiceTest, ArtifactsThatAreThereAlreadyAreFine) {
+TEST_F(ServiceTest, ExistingArtifactsAreAccepted) {
   writer().new_run({}, {});
   service_.script("POST /flows/Sweep/runs/17/steps/start/tasks/1/artifact", {.body = R"({"artifacts_created": 0})"});
   service_.script("/tasks/1/attempt/0/artifacts", {.body = R"([{"name": "x", "attempt_id": 0, "sha": "ab"}])"});
@@ -255,27 +255,27 @@ TEST_F(ServiceTest, ArtifactsThatAreThereAlreadyAreFine) {
   EXPECT_EQ(service_.bodies("/artifact").size(), 1u);
 }
 
-TEST_F(ServiceTest, WhatTheServiceDoesNotTakeIsNamed) {
+TEST_F(ServiceTest, RejectedArtifactIsNamed) {
   writer().new_run({}, {});
   for (int i = 0; i < 20; ++i) {
     service_.script("POST /flows/Sweep/runs/17/steps/start/tasks/1/artifact", {.body = R"({"artifacts_created": 0})"});
     service_.script("/tasks/1/attempt/0/artifacts", {.body = "[]"});
   }
   writer().add_artifacts({"17", "start", new_task("start")}, data_with("odd"), 0);
-  EXPECT_THAT(message_of([&] { finish(); }), HasSubstr("does not take artifact odd of task Sweep/17/start/1"));
+  EXPECT_THAT(message_of([&] { finish(); }), HasSubstr("rejects artifact odd of task Sweep/17/start/1"));
 }
 
-TEST_F(ServiceTest, TroubleIsToldOnceAndItsEndToo) {
-  std::vector<std::string> told;
-  client_.on_trouble([&](const std::string& text) { told.push_back(text); });
+TEST_F(ServiceTest, TroubleAndItsEndAreReportedOnce) {
+  std::vector<std::string> lines;
+  client_.on_trouble([&](const std::string& text) { lines.push_back(text); });
   writer().new_run({}, {});
   for (int i = 0; i < 3; ++i) service_.script("/tasks/1/metadata", {.status = 503});
   writer().add_fields({"17", "start", new_task("start")}, 0, {{"attempt", "0", ""}});
   finish();
-  EXPECT_THAT(told, ElementsAre(HasSubstr("status 503"), HasSubstr("answers again")));
+  EXPECT_THAT(lines, ElementsAre(HasSubstr("status 503"), HasSubstr("is responding again")));
 }
 
-TEST_F(ServiceTest, IdsAreFetchedAheadAsFastAsTheyAreTaken) {
+TEST_F(ServiceTest, IdsAreFetchedAheadAtTheRateOfTheirUse) {
   StillClock still;
   TaskIds ids(client_, loop_, still, {"Sweep", "17", "me", {}});
   ids.expect("work", 1000);
@@ -288,13 +288,13 @@ TEST_F(ServiceTest, IdsAreFetchedAheadAsFastAsTheyAreTaken) {
   for (int i = 1; i < 80; ++i) take();
   for (int i = 0; i < 200; ++i) loop_.poll();
   while (service_.tasks() < 90) loop_.run_once();
-  EXPECT_EQ(service_.tasks(), 90);  // an eighth of what was taken in this second
+  EXPECT_EQ(service_.tasks(), 90);  // an eighth of the ids used in this second
   still.now += 10'000'000;
   for (int i = 0; i < 10; ++i) take();
   EXPECT_LE(service_.tasks(), 91);
 }
 
-TEST_F(ServiceTest, NoMoreTasksAreMadeThanExpected) {
+TEST_F(ServiceTest, NoMoreTasksAreRegisteredThanExpected) {
   StillClock still;
   TaskIds ids(client_, loop_, still, {"Sweep", "17", "me", {}});
   ids.expect("work", 30);
@@ -306,7 +306,7 @@ TEST_F(ServiceTest, NoMoreTasksAreMadeThanExpected) {
   EXPECT_EQ(service_.tasks(), 30);
 }
 
-TEST_F(ServiceTest, ErrorsSayWhatTheServiceSays) {
+TEST_F(ServiceTest, ErrorsQuoteTheService) {
   service_.script("/ping", {.status = 401, .body = R"("{\"err_msg\": {\"pgerror\": \"no\\nentry\"}}")"});
   EXPECT_THAT(message_of([&] { client_.check("2.0.4"); }),
               AllOf(HasSubstr("401: no entry"), HasSubstr("METAFLOW_SERVICE_AUTH_KEY"), HasSubstr(client_.url())));
@@ -316,7 +316,7 @@ TEST_F(ServiceTest, ErrorsSayWhatTheServiceSays) {
   EXPECT_EQ(client_.check("2.0.4"), std::nullopt);
 }
 
-TEST_F(ServiceTest, AnswersThatAreNoneAreRefused) {
+TEST_F(ServiceTest, InvalidAnswersAreRejected) {
   const std::string deep(100'000, '[');
   for (const std::string& body : {std::string("null"), std::string("[]"), std::string("{\"run_number\": {}}"),
                                   std::string("{\"run_number\": \"../x\"}"), deep}) {
@@ -325,14 +325,14 @@ TEST_F(ServiceTest, AnswersThatAreNoneAreRefused) {
   }
 }
 
-TEST_F(ServiceTest, AnIdThatIsNoneIsNamed) {
+TEST_F(ServiceTest, InvalidIdIsNamed) {
   writer().new_run({}, {});
   service_.script("POST /flows/Sweep/runs/17/steps/start/task", {.body = R"({"task_id": "../../../x\u001b[2J"})"});
   EXPECT_THAT(message_of([&] { new_task("start"); }),
               AllOf(HasSubstr(R"('../../../x\x1b[2J' is not the id of a task)"), HasSubstr(client_.url())));
 }
 
-TEST_F(ServiceTest, AnIdThatIsNoneIsNamedAlsoInAList) {
+TEST_F(ServiceTest, InvalidIdInAListIsNamed) {
   writer().new_run({}, {});
   service_.script("POST /flows/Sweep/runs/17/steps/start/task", kLost, true);
   service_.script("GET /flows/Sweep/runs/17/steps/start/tasks", {.body = R"([{"task_id": "1/2"}])"});

@@ -16,7 +16,7 @@ using base::Json;
 namespace {
 
 constexpr const char* kOldestForTags = "2.3.0";
-constexpr int kTriesOfTags = 10;  // against others who change them at the same time
+constexpr int kTagAttempts = 10;  // attempts, while other processes change the tags at the same time
 
 std::string path_of(const std::string& flow, const std::string& run) {
   return fmt::format("/flows/{}/runs/{}", base::percent_encode(flow), base::percent_encode(run));
@@ -30,16 +30,16 @@ std::string path_of(const std::string& flow, const TaskRef& task) {
   return fmt::format("{}/{}", path_of(flow, task.run, task.step), base::percent_encode(task.task));
 }
 
-/// The service's database counts in 32 bits, and takes anything above for a failure of its own. Runs of the local
-/// provider have longer numbers.
-bool may_be_there(const std::string& run) {
+/// The service's database has 32-bit run numbers, and fails for larger ones. Runs of the local provider have longer
+/// numbers.
+bool is_possible_id(const std::string& run) {
   if (!base::is_all_digits(run)) return true;
   return run.size() < 10 || (run.size() == 10 && run <= "2147483647");
 }
 
 }  // namespace
 
-/// Null if there is no such thing.
+/// Null if the object does not exist.
 Json ServiceMetadataReader::get(const std::string& path) {
   ServiceAnswer answer = client_.fetch({.path = path});
   if (answer.status == 404) return {};
@@ -91,7 +91,7 @@ std::vector<RunInfo> ServiceMetadataReader::runs(const std::string& flow) {
 }
 
 std::optional<RunInfo> ServiceMetadataReader::run(const std::string& flow, const std::string& run) {
-  if (!may_be_there(run)) return std::nullopt;
+  if (!is_possible_id(run)) return std::nullopt;
   const Json row = get(path_of(flow, run));
   if (!row.is_object()) return std::nullopt;
   RunInfo info = run_of(row);
@@ -138,7 +138,7 @@ std::vector<std::string> ServiceMetadataReader::edit_tags(const std::string& flo
   check_tags(add);
   client_.check(kOldestForTags);
   const std::string body = Json{{"tags_to_add", add}, {"tags_to_remove", remove}}.dump();
-  const net::RetryOptions patience{.tries = kTriesOfTags, .first_delay = 300'000, .max_delay = 10'000'000};
+  const net::RetryOptions patience{.tries = kTagAttempts, .first_delay = 300'000, .max_delay = 10'000'000};
   net::Retry conflicts(patience, client_.budget(), client_.random());
   while (true) {
     const ServiceAnswer answer =

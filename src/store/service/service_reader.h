@@ -1,4 +1,4 @@
-// What Metaflow's metadata service knows of runs.
+// Reads runs from Metaflow's metadata service.
 #pragma once
 
 #include <optional>
@@ -16,7 +16,7 @@ namespace metaflow::store {
 /// Each call waits for the service. Throws Error{metadata_service}. Not thread-safe.
 class ServiceMetadataReader : public Metadata {
  public:
-  /// The clock outlives it. Nothing is asked yet.
+  /// The clock outlives it. Sends no request.
   ServiceMetadataReader(ServiceOptions options, base::Clock& clock)
       : loop_(clock), client_(std::move(options), loop_, clock) {}
 

@@ -16,7 +16,7 @@ using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-TEST(ServiceReaderTest, NamesThatAreNoneAreRefused) {
+TEST(ServiceReaderTest, InvalidNamesAreRejected) {
   std::string body;
   net::TestServer server([&](const Received&) { return Reply{.body = body}; });
   base::SystemClock clock;
@@ -50,7 +50,7 @@ TEST(ServiceReaderTest, NamesBeyondAsciiAreEncodedInAddresses) {
   EXPECT_EQ(server.received().at(0).target, "/flows/F/runs/3/steps/gr%C3%B6%C3%9Fe/tasks");
 }
 
-TEST(ServiceReaderTest, ReadsWhatIsOdd) {
+TEST(ServiceReaderTest, ReadsUnusualRows) {
   net::TestServer server([](const Received& request) {
     if (request.target == "/flows/F/runs") {
       return Reply{.body = R"([{"run_number": 3, "ts_epoch": 5, "tags": ["a", 1], "system_tags": null},
@@ -72,7 +72,7 @@ TEST(ServiceReaderTest, ReadsWhatIsOdd) {
   EXPECT_FALSE(reader.run("F", "3"));
   EXPECT_FALSE(reader.run("F", "1795385838395170"));
   EXPECT_TRUE(reader.steps("F", "3").empty());
-  EXPECT_EQ(server.received().size(), 4u);  // it was not asked for a number that its database takes for a mistake
+  EXPECT_EQ(server.received().size(), 4u);  // no request for a number that the service's database rejects
 }
 
 }  // namespace

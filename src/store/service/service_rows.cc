@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::int64_t kSecond = 1'000'000;
 constexpr std::int64_t kPeriod = 10 * kSecond;
-constexpr std::int64_t kLongestPeriod = 40 * kSecond;  // after a minute, the UI takes a task for dead
+constexpr std::int64_t kLongestPeriod = 40 * kSecond;  // the UI takes a task for dead after a minute
 constexpr std::string_view kAttemptTag = "attempt_id:";
 
 }  // namespace

@@ -1,5 +1,5 @@
-// What the metadata service answers, as values. Nothing in it is taken for granted: what is missing, or of another
-// type, is not there.
+// Parses the answers of the metadata service. They are not trusted: a field that is missing or has another type is
+// ignored.
 #pragma once
 
 #include <cstdint>
@@ -11,16 +11,15 @@
 
 namespace metaflow::store {
 
-/// The body of an answer; null if it is no JSON.
+/// The body of an answer; null if it is not JSON.
 base::Json parse_answer(std::string_view body);
 
-/// What the service says in an answer that is an error: a text, or an object with one, sometimes as JSON in JSON.
+/// The error text in an answer: a text, or an object that contains one, sometimes as JSON in JSON.
 std::string words_of_answer(const base::Json& json);
 
-/// The value of `name` in a row that the service gave, as it stands in paths: of a number its digits. Empty if there is
-/// none.
+/// The value of `name` in a row, in the form used in paths: a number as its digits. Empty if there is none.
 std::string id_in(const base::Json& row, const char* name);
-/// When it was registered, in microseconds since 1970; 0: it does not say.
+/// The time of registration, in microseconds since 1970; 0: unknown.
 std::int64_t created_in(const base::Json& row);
 
 RunInfo run_of(const base::Json& row);

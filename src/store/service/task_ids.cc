@@ -55,7 +55,7 @@ std::string TaskIds::row(const Step& step) const {
 void TaskIds::register_step(Step& step) {
   client_.start(
       {.method = "POST", .path = path(step, "step"), .body = row(step)}, [this, &step](ServiceAnswer&& answer) {
-        if (!answer.ok() && answer.status != 409)  // 409: an earlier try, whose answer was lost, did it
+        if (!answer.ok() && answer.status != 409)  // 409: an earlier attempt, whose answer was lost, has registered it
           throw client_.error(fmt::format("register step {}/{}/{}", owner_.flow, owner_.run, step.name), answer);
         step.registered = true;
         fetch(step, step.expected > 0 ? 1 : 0);
@@ -85,7 +85,7 @@ std::string TaskIds::take(const std::string& name) {
   return id;
 }
 
-/// How many ids a step at its present pace should have in reserve.
+/// How many ids a step should have in reserve at its current rate.
 std::size_t TaskIds::ahead(Step& step) {
   const std::int64_t second = clock_.monotonic_microseconds() / kSecond;
   if (second != step.second) {
@@ -96,7 +96,7 @@ std::size_t TaskIds::ahead(Step& step) {
   return std::min(kMostAhead, (step.taken_before + step.taken_now) / kPerSecond);
 }
 
-/// So that there are as many ids as wanted, as soon as they come.
+/// Requests ids until `wanted` of them are there or on their way.
 void TaskIds::fetch(Step& step, std::size_t wanted) {
   if (!step.registered || step.uncertain) return;
   while (step.expected > 0 && step.ids.size() + step.in_flight < wanted) {
@@ -120,7 +120,7 @@ void TaskIds::arrived(Step& step, ServiceAnswer&& answer) {
   } else {
     throw client_.error(fmt::format("register a task of {}/{}/{}", owner_.flow, owner_.run, step.name), answer);
   }
-  if (step.uncertain && step.in_flight == 0) find_out(step);
+  if (step.uncertain && step.in_flight == 0) list_after_delay(step);
 }
 
 void TaskIds::add(Step& step, std::string id) {
@@ -128,16 +128,16 @@ void TaskIds::add(Step& step, std::string id) {
   step.ids.push_back(std::move(id));
 }
 
-/// After a pause, since what was lost may still be at work in the service.
-void TaskIds::find_out(Step& step) {
+/// Lists the tasks after a delay, since the service may still be processing the lost request.
+void TaskIds::list_after_delay(Step& step) {
   if (!step.retry) step.retry.emplace(client_.retry(), client_.budget(), client_.random());
   const auto pause = step.retry->next_delay();
   if (!pause) {
     throw Error(ErrorCode::metadata_service,
                 fmt::format("Cannot register a task of {}/{}/{} with the metadata service {}: its answers were lost "
-                            "({} tries)",
+                            "({} attempts)",
                             owner_.flow, owner_.run, step.name, client_.url(), step.retry->tries()),
-                "The service's own log may say why.");
+                "See the service's log.");
   }
   step.pause = loop_.after(*pause, [this, &step] {
     step.pause.reset();

@@ -1,4 +1,5 @@
-// The ids of the tasks of a run, which the metadata service gives: fetched ahead, so that nobody waits for them.
+// The ids of the tasks of a run, which the metadata service assigns: fetched ahead of time, so that the scheduler does
+// not wait for them.
 #pragma once
 
 #include <cstdint>
@@ -14,10 +15,10 @@
 
 namespace metaflow::store {
 
-/// Steps are registered when tasks of theirs are expected. Of a step, no more tasks are registered than are expected,
-/// and as few ahead of time as its tasks' pace allows: one that is registered and does not begin looks dead to who
-/// reads the service. Which id a task gets does not matter, so an id whose answer was lost is found and used later:
-/// nobody else makes tasks in this run. Not thread-safe.
+/// A step is registered when its first tasks are expected. No more tasks are registered than are expected, and no
+/// earlier than the rate of the step requires: a registered task that does not begin looks dead to readers of the
+/// service. Tasks may get ids in any order, so an id whose answer was lost is found and used later: no other process
+/// makes tasks in this run. Not thread-safe.
 class TaskIds {
  public:
   struct Owner {
@@ -32,26 +33,26 @@ class TaskIds {
   TaskIds(const TaskIds&) = delete;
   TaskIds& operator=(const TaskIds&) = delete;
 
-  /// That many more tasks of the step will be made.
+  /// This many more tasks of the step will be made.
   void expect(const std::string& step, std::size_t tasks);
-  /// Whether there is an id at once. `soon`: how many would be taken now.
+  /// Whether an id is available at once. `soon`: how many would be taken now.
   bool ready(const std::string& step, std::size_t soon);
-  /// Of a step that is ready.
+  /// Takes an id of a step that is ready.
   std::string take(const std::string& step);
 
  private:
   struct Step {
     std::string name;
     bool registered = false;
-    std::size_t expected = 0;     // not asked for yet
+    std::size_t expected = 0;     // not requested yet
     std::size_t in_flight = 0;    // requests
-    bool uncertain = false;       // an answer was lost: what there is has to be found out
+    bool uncertain = false;       // an answer was lost: the registered tasks have to be listed
     std::deque<std::string> ids;  // not taken yet
     std::vector<std::string> all;
-    std::size_t taken_now = 0;     // in this second
-    std::size_t taken_before = 0;  // in the one before
+    std::size_t taken_now = 0;     // in the current second
+    std::size_t taken_before = 0;  // in the previous second
     std::int64_t second = 0;
-    std::optional<net::Retry> retry;  // of finding out
+    std::optional<net::Retry> retry;  // of listing the tasks
     std::optional<base::EventLoop::Timer> pause;
   };
 
@@ -59,7 +60,7 @@ class TaskIds {
   void register_step(Step& step);
   void fetch(Step& step, std::size_t wanted);
   void arrived(Step& step, ServiceAnswer&& answer);
-  void find_out(Step& step);
+  void list_after_delay(Step& step);
   void list(Step& step);
   void add(Step& step, std::string id);
   std::size_t ahead(Step& step);
