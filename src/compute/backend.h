@@ -29,15 +29,15 @@ struct Attempt {
 /// How an attempt ended, as far as a backend knows: not whether what it left is any good.
 struct Verdict {
   /// The process ended with status 0: the task may be committed.
-  bool exited_well = false;
+  bool exited_with_zero = false;
   /// Otherwise: the process ended by itself with another status, so a step that threw may have saved what it had.
   bool exited = false;
   /// For people, one sentence: "Task was killed by SIGTERM (peak memory 3.1 MB)."
   std::string cause;
-  /// The attempt ended because its time was up: by itself, having said so, if `told`; in another way, if `killed_late`
-  /// since it did not end by itself.
+  /// The attempt ended because its time was up: by itself, having said so, if `timeout_reported`; in another way, if
+  /// `killed_late` since it did not end by itself.
   bool timed_out = false;
-  bool told = false;
+  bool timeout_reported = false;
   bool killed_late = false;
   /// Its supervisor elsewhere has made visible what it left, and has stored its log.
   bool committed = false;

@@ -179,7 +179,7 @@ TEST_P(BackendTest, AnAttemptStartsPrintsAndEndsOnce) {
   submit(1, "out hello;err oops");
   EXPECT_THAT(events_.finished, IsEmpty()) << "nothing ends within a call";
   const Verdict verdict = wait(1);
-  EXPECT_TRUE(verdict.exited_well) << verdict.cause;
+  EXPECT_TRUE(verdict.exited_with_zero) << verdict.cause;
   EXPECT_THAT(events_.lines.front(), testing::StartsWith("1 started "));
   EXPECT_EQ(events_.lines.back(), "1 finished well");
   EXPECT_THAT(output(1, Stream::out) + output(1, Stream::err), AnyOf("hello\noops\n", "oops\nhello\n"));
@@ -214,7 +214,7 @@ TEST_P(BackendTest, TheLastValueOfAVariableCounts) {
   Attempt made = attempt(1, "print COLOUR");
   made.environment.insert(made.environment.end(), {"COLOUR=red", "COLOUR=green, blue=$HOME %41 \"x\""});
   backend_->submit(made);
-  EXPECT_TRUE(wait(1).exited_well);
+  EXPECT_TRUE(wait(1).exited_with_zero);
   EXPECT_EQ(output(1, Stream::out), "green, blue=$HOME %41 \"x\"\n");
 }
 
@@ -224,7 +224,7 @@ TEST_P(BackendTest, AnAttemptThatCannotBeStarted) {
   submit(1, "");
   EXPECT_THAT(events_.finished, IsEmpty()) << "nothing ends within a call";
   const Verdict& verdict = wait(1);
-  EXPECT_FALSE(verdict.exited_well || verdict.exited || verdict.timed_out);
+  EXPECT_FALSE(verdict.exited_with_zero || verdict.exited || verdict.timed_out);
   EXPECT_FALSE(verdict.cause.empty());
   settle();
   EXPECT_EQ(events_.finished[1], 1);
@@ -235,22 +235,22 @@ TEST_P(BackendTest, AnAttemptThatCannotBeStarted) {
 TEST_P(BackendTest, AnExitStatus) {
   const Verdict& verdict = verdict_of_script("exit 3");
   EXPECT_TRUE(verdict.exited);
-  EXPECT_FALSE(verdict.exited_well || verdict.timed_out || verdict.hopeless);
+  EXPECT_FALSE(verdict.exited_with_zero || verdict.timed_out || verdict.hopeless);
   EXPECT_TRUE(verdict.began);
   EXPECT_THAT(verdict.cause, HasSubstr("exit status 3"));
 }
 
 TEST_P(BackendTest, ASignal) {
   const Verdict& verdict = verdict_of_script("raise " + std::to_string(SIGUSR1));
-  EXPECT_FALSE(verdict.exited || verdict.exited_well || verdict.timed_out);
+  EXPECT_FALSE(verdict.exited || verdict.exited_with_zero || verdict.timed_out);
   EXPECT_THAT(verdict.cause, HasSubstr("SIGUSR1"));
 }
 
 TEST_P(BackendTest, AStepThatEndsItselfWhenItsTimeIsUp) {
   const Verdict& verdict = verdict_of_script("time-up");
-  EXPECT_FALSE(verdict.exited_well);
+  EXPECT_FALSE(verdict.exited_with_zero);
   EXPECT_TRUE(verdict.timed_out);
-  EXPECT_TRUE(verdict.told);
+  EXPECT_TRUE(verdict.timeout_reported);
   EXPECT_FALSE(verdict.killed_late);
 }
 
@@ -265,7 +265,7 @@ TEST_P(BackendTest, AStepThatDoesNotEndItselfWhenItsTimeIsUp) {
   EXPECT_THAT(events_.finished, IsEmpty()) << "it has a moment left";
   clock_.leap(60'000'000);
   const Verdict& verdict = wait(1);
-  EXPECT_FALSE(verdict.exited_well);
+  EXPECT_FALSE(verdict.exited_with_zero);
   EXPECT_TRUE(verdict.timed_out);
 }
 
@@ -277,7 +277,7 @@ TEST_P(BackendTest, OutOfMemory) {
   made.step.step = "greedy";
   backend_->submit(made);
   const Verdict& verdict = wait(1);
-  EXPECT_FALSE(verdict.exited_well || verdict.timed_out);
+  EXPECT_FALSE(verdict.exited_with_zero || verdict.timed_out);
   EXPECT_THAT(verdict.cause, HasSubstr("ran out of memory"));
 }
 
@@ -287,7 +287,7 @@ TEST_P(BackendTest, UsageIsKnown) { EXPECT_GT(verdict_of_script("take 20").usage
 
 TEST_P(BackendTest, AllOutputIsToldBeforeTheEnd) {
   constexpr std::size_t kLines = 20'000;  // a megabyte: more than pipes and buffers hold
-  EXPECT_TRUE(verdict_of_script("fill " + std::to_string(kLines)).exited_well);
+  EXPECT_TRUE(verdict_of_script("fill " + std::to_string(kLines)).exited_with_zero);
   EXPECT_EQ(events_.lines.back(), "1 finished well");
   EXPECT_EQ(output(1, Stream::out).size() + output(1, Stream::err).size(), 2 * kLines * kLine);
 }
@@ -297,7 +297,7 @@ TEST_P(BackendTest, HeldOutputIsNotLost) {
   submit(1, "fill 4000;attach " + gate_.port());
   settle();
   backend_->hold_output(false);
-  EXPECT_TRUE(wait(1).exited_well);
+  EXPECT_TRUE(wait(1).exited_with_zero);
   EXPECT_EQ(output(1, Stream::out).size() + output(1, Stream::err).size(), 2 * 4000 * kLine);
 }
 
@@ -308,7 +308,7 @@ TEST_P(BackendTest, ManyAtOnceEndEachOnceWhateverTheirOrder) {
   std::iota(all.begin(), all.end(), 1);
   for (const AttemptId id : all) submit(id, id % 3 == 0 ? "exit 5" : "");
   for (const AttemptId id : all) {
-    EXPECT_EQ(wait(id).exited_well, id % 3 != 0) << id << ": " << events_.verdicts[id].cause;
+    EXPECT_EQ(wait(id).exited_with_zero, id % 3 != 0) << id << ": " << events_.verdicts[id].cause;
   }
   settle();
   EXPECT_THAT(events_.finished, AllOf(SizeIs(all.size()), Each(Pair(testing::_, 1))));
@@ -328,7 +328,7 @@ TEST_P(BackendTest, AskedToStop) {
   submit_to_gate(1, "", "hold");
   stop(1, Stop::ask);
   const Verdict& verdict = wait(1);
-  EXPECT_FALSE(verdict.exited_well || verdict.exited);
+  EXPECT_FALSE(verdict.exited_with_zero || verdict.exited);
   EXPECT_FALSE(verdict.cause.empty());
   EXPECT_EQ(events_.finished[1], 1);
 }
@@ -339,14 +339,14 @@ TEST_P(BackendTest, OneThatIgnoresItIsForced) {
   settle();
   EXPECT_THAT(events_.finished, IsEmpty());
   stop(1, Stop::force);
-  EXPECT_FALSE(wait(1).exited_well);
+  EXPECT_FALSE(wait(1).exited_with_zero);
 }
 
 TEST_P(BackendTest, AskedToStopBeforeItHasStarted) {
   for (const AttemptId id : {1, 2, 3, 4, 5}) submit(id, "hold");
   const AttemptId all[] = {1, 2, 3, 4, 5};
   backend_->stop(all, Stop::ask);
-  for (const AttemptId id : all) EXPECT_FALSE(wait(id).exited_well);
+  for (const AttemptId id : all) EXPECT_FALSE(wait(id).exited_with_zero);
   settle();
   EXPECT_THAT(events_.finished, AllOf(SizeIs(5), Each(Pair(testing::_, 1))));
 }
@@ -356,7 +356,7 @@ TEST_P(BackendTest, UnknownAttemptsAreIgnored) {
   submit(1, "");
   stop(kUnknown, Stop::ask);
   stop(kUnknown, Stop::force);
-  EXPECT_TRUE(wait(1).exited_well);
+  EXPECT_TRUE(wait(1).exited_with_zero);
   EXPECT_FALSE(events_.finished.contains(kUnknown));
 }
 
@@ -365,17 +365,17 @@ TEST_P(BackendTest, OneIsStoppedTheOtherGoesOn) {
   submit(2, "gate " + gate_.port());
   run_until([&] { return gate_.came() == 2; });
   stop(1, Stop::ask);
-  EXPECT_FALSE(wait(1).exited_well);
+  EXPECT_FALSE(wait(1).exited_with_zero);
   EXPECT_FALSE(events_.finished.contains(2));
   gate_.release();
-  EXPECT_TRUE(wait(2).exited_well);
+  EXPECT_TRUE(wait(2).exited_with_zero);
 }
 
 // --- the end of a run
 
 TEST_P(BackendTest, WhatAStepHasLeftBehindIsGoneAtTheEnd) {
   submit(1, "leave " + gate_.port());
-  EXPECT_TRUE(wait(1).exited_well);
+  EXPECT_TRUE(wait(1).exited_with_zero);
   backend_->end(Stop::ask);
   run_until([&] { return gate_.came() == gate_.gone(); });
 }

@@ -23,7 +23,7 @@ class RecordingEvents : public BackendEvents {
     output[{attempt, stream}] += bytes;
   }
   void on_finished(AttemptId attempt, const Verdict& verdict) override {
-    note(attempt, verdict.exited_well ? "finished well" : "finished: " + verdict.cause);
+    note(attempt, verdict.exited_with_zero ? "finished well" : "finished: " + verdict.cause);
     ++finished[attempt];
     verdicts[attempt] = verdict;
   }

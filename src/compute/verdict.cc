@@ -29,7 +29,7 @@ Verdict verdict_of(const base::ProcessEnd& ending, pid_t pid, const MemoryFacts&
                    ending.written};
   if (ending.signal == 0) {
     verdict.exited = true;
-    verdict.exited_well = ending.exit_code == 0;
+    verdict.exited_with_zero = ending.exit_code == 0;
     verdict.lost_processes = memory.killed;
     verdict.cause = fmt::format("Task ended with exit status {} before its step was finished.", ending.exit_code);
     if (ending.exit_code == 0) verdict.cause += " Did it call exit()?";
@@ -37,7 +37,7 @@ Verdict verdict_of(const base::ProcessEnd& ending, pid_t pid, const MemoryFacts&
     return verdict;
   }
   const std::string peak = base::human_bytes(verdict.usage.peak_memory);
-  verdict.timed_out = verdict.told = ending.signal == timeout_signal();
+  verdict.timed_out = verdict.timeout_reported = ending.signal == timeout_signal();
   if (ending.signal == SIGSEGV) {
     verdict.cause = fmt::format("Task failed with a segmentation fault (SIGSEGV, peak memory {}).", peak);
   } else if (ending.signal == SIGKILL && memory.killed) {
@@ -58,9 +58,9 @@ Verdict verdict_of(const base::ProcessEnd& ending, pid_t pid, const MemoryFacts&
 Verdict verdict_of(const store::ExitReport& report) {
   Verdict verdict;
   verdict.exited = report.exited;
-  verdict.exited_well = report.committed && report.exited && report.exit_code == 0;
+  verdict.exited_with_zero = report.committed && report.exited && report.exit_code == 0;
   verdict.cause = report.cause;
-  verdict.timed_out = verdict.told = report.timed_out;
+  verdict.timed_out = verdict.timeout_reported = report.timed_out;
   verdict.lost_processes = report.exited && report.oom_kills > 0;
   verdict.committed = report.committed;
   verdict.log_stored = report.stage != store::Stage::bootstrap;

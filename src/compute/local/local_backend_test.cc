@@ -77,7 +77,7 @@ TEST_F(LocalBackendWithRequests, MoreMemoryThanItMayHave) {
   if (!base::MemoryGroup::make("metaflow-test", kMegabyte)) GTEST_SKIP() << "memory cannot be limited here";
   submit(1, "bounded",
          R"(echo 0 >"$METAFLOW_MEMORY_GROUP"; exec awk 'BEGIN { s = "x"; while (length(s) < 2e8) s = s s; exit 3 }')");
-  EXPECT_FALSE(wait(1).exited_well);
+  EXPECT_FALSE(wait(1).exited_with_zero);
   EXPECT_THAT(events_.verdicts[1].cause, HasSubstr("Task ran out of memory: it may have 50.0 MB"));
 }
 
@@ -100,14 +100,14 @@ TEST_F(LocalBackendTest, WhileOutputIsHeldAttemptsBlock) {
 
 TEST_F(LocalBackendTest, WhoKeepsThePipesOpenIsNotWaitedFor) {
   submit(1, "work", "sleep 1000 & echo said");
-  EXPECT_TRUE(wait(1).exited_well);
+  EXPECT_TRUE(wait(1).exited_with_zero);
   EXPECT_EQ(out(1), "said\n");
   backend_.end(Stop::ask);
 }
 
 TEST_F(LocalBackendTest, WhatAFailedAttemptLeftBehindIsKilledWithIt) {
   submit(1, "work", "sleep 1000 & echo $!; exit 3");
-  EXPECT_FALSE(wait(1).exited_well);
+  EXPECT_FALSE(wait(1).exited_with_zero);
   const auto left = static_cast<pid_t>(std::stoi(out(1)));
   backend_.end(Stop::ask);
   EXPECT_EQ(base::start_of_process(left), 0U);
@@ -131,7 +131,7 @@ TEST(LocalBackendThatCopies, ExecutesTheFirstOnesAndCopiesTheOthers) {
     attempt.step.task = std::to_string(id);
     backend.submit(attempt);
     while (!events.finished.contains(id)) loop.run_once();
-    EXPECT_TRUE(events.verdicts[id].exited_well);
+    EXPECT_TRUE(events.verdicts[id].exited_with_zero);
   }
   EXPECT_THAT((events.output[{1, store::Stream::err}]), HasSubstr("quiet 1\n"));
   EXPECT_THAT((events.output[{6, store::Stream::err}]), HasSubstr("quiet 9\n"));
@@ -152,7 +152,7 @@ TEST_F(LocalBackendWithoutRoom, WhatCannotBeStartedNowIsStartedWhenAnotherHasEnd
     base::set_failure_point(lack);
     submit(id + 1, "work", "exit 0");
     EXPECT_FALSE(backend_.has_room("work")) << "one waits already";
-    EXPECT_TRUE(wait(id + 1).exited_well) << lack;
+    EXPECT_TRUE(wait(id + 1).exited_with_zero) << lack;
     EXPECT_EQ(events_.finished[id], 1);
     EXPECT_TRUE(backend_.has_room("work"));
     id += 2;
@@ -165,7 +165,7 @@ TEST_F(LocalBackendWithoutRoom, WhereNothingRunsTheLimitIsNamed) {
   EXPECT_THAT(events_.finished, testing::IsEmpty()) << "nothing ends within a call";
   const Verdict& verdict = wait(1);
   EXPECT_THAT(verdict.cause, AllOf(HasSubstr("ulimit -u"), HasSubstr("pids.max"), HasSubstr("--max-workers")));
-  EXPECT_FALSE(verdict.exited_well || verdict.exited);
+  EXPECT_FALSE(verdict.exited_with_zero || verdict.exited);
 }
 
 TEST_F(LocalBackendWithoutRoom, TheLastOneThatRunsLeavesTheOthersNothingToWaitFor) {
@@ -173,7 +173,7 @@ TEST_F(LocalBackendWithoutRoom, TheLastOneThatRunsLeavesTheOthersNothingToWaitFo
   base::set_failure_point("start:EAGAIN:1:sticky");
   submit(2, "work", "exit 0");
   submit(3, "work", "exit 0");
-  EXPECT_TRUE(wait(1).exited_well);
+  EXPECT_TRUE(wait(1).exited_with_zero);
   EXPECT_THAT(wait(2).cause, HasSubstr("ulimit -u"));
   EXPECT_THAT(wait(3).cause, HasSubstr("ulimit -u"));
 }

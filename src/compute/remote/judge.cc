@@ -55,7 +55,7 @@ Verdict judge(const JobFacts& job, AttemptResult&& left) {
   if (left.report) {
     judge_reported(job, *left.report, verdict);
   } else if (left.done) {  // the report alone was lost
-    verdict.exited = verdict.exited_well = verdict.committed = true;
+    verdict.exited = verdict.exited_with_zero = verdict.committed = true;
   } else {
     judge_by_job(job, verdict);
   }

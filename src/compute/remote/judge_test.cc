@@ -23,18 +23,18 @@ TEST(Judge, WhatWasCommittedIsDoneWhateverBecameOfThePod) {
     const JobEnd pod = ended(by);
     const Verdict verdict =
         judge({.end = &pod, .was_running = true, .has_limit = false, .uncounted_retries = 3}, left(finished(), true));
-    EXPECT_TRUE(verdict.exited_well && verdict.committed && verdict.began);
+    EXPECT_TRUE(verdict.exited_with_zero && verdict.committed && verdict.began);
   }
   EXPECT_TRUE(
       judge({.end = nullptr, .was_running = true, .has_limit = false, .uncounted_retries = 3}, left(finished(), true))
-          .exited_well)
+          .exited_with_zero)
       << "its node does not answer";
   AttemptResult unreported;
   unreported.done = true;
   const JobEnd pod = ended(EndedBy::cluster);
   EXPECT_TRUE(
       judge({.end = &pod, .was_running = true, .has_limit = false, .uncounted_retries = 3}, std::move(unreported))
-          .exited_well)
+          .exited_with_zero)
       << "the report alone was lost";
 }
 
@@ -42,7 +42,7 @@ TEST(Judge, APodThatEndedWellHasLeftAResult) {
   JobEnd pod = ended(EndedBy::task, "");
   pod.succeeded = true;
   const Verdict verdict = judge({.end = &pod, .was_running = true, .has_limit = false, .uncounted_retries = 3}, {});
-  EXPECT_FALSE(verdict.exited_well);
+  EXPECT_FALSE(verdict.exited_with_zero);
   EXPECT_EQ(verdict.cause, "The container ended well, but the task has left no result in the datastore.");
 }
 
@@ -107,7 +107,8 @@ TEST(Judge, APlatformThatSaysNothingIsNoCause) {
 TEST(Judge, TimeIsUp) {
   const JobEnd pod = ended(EndedBy::deadline);
   EXPECT_TRUE(judge({.end = &pod, .was_running = true, .has_limit = true, .uncounted_retries = 3}, {}).timed_out);
-  EXPECT_FALSE(judge({.end = &pod, .was_running = true, .has_limit = true, .uncounted_retries = 3}, {}).told)
+  EXPECT_FALSE(
+      judge({.end = &pod, .was_running = true, .has_limit = true, .uncounted_retries = 3}, {}).timeout_reported)
       << "the cluster ended it";
   EXPECT_FALSE(judge({.end = &pod, .was_running = true, .has_limit = false, .uncounted_retries = 3}, {}).timed_out)
       << "the step has no timeout: that of every pod";
@@ -132,7 +133,7 @@ TEST(Judge, WhatCannotBeReadIsSaid) {
   const Verdict verdict =
       judge({.end = &pod, .was_running = true, .has_limit = false, .uncounted_retries = 3}, std::move(unread));
   EXPECT_EQ(verdict.cause, "How the task ended could not be read: no connection");
-  EXPECT_FALSE(verdict.exited_well);
+  EXPECT_FALSE(verdict.exited_with_zero);
 }
 
 }  // namespace

@@ -93,7 +93,7 @@ TEST_F(RemoteAttemptsTest, WhatWasCommittedWhileItWasStoppedIsDone) {
   attempts_->stop(ids, Stop::ask);
   commit(1);
   end(1, failed(EndedBy::cluster, 137, "deleted"));
-  EXPECT_TRUE(events_.verdicts[1].exited_well);
+  EXPECT_TRUE(events_.verdicts[1].exited_with_zero);
 }
 
 TEST_F(RemoteAttemptsTest, StoppedBetweenTwoTries) {
@@ -116,7 +116,7 @@ TEST_F(RemoteAttemptsTest, StoppedWhileItsLogIsRead) {
   attempts_->stop(ids, Stop::ask);
   settle();
   EXPECT_EQ(events_.finished[1], 1) << "the end of the log is not waited for";
-  EXPECT_TRUE(events_.verdicts[1].exited_well);
+  EXPECT_TRUE(events_.verdicts[1].exited_with_zero);
 }
 
 // --- the end of a run

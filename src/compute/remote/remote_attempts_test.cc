@@ -189,7 +189,7 @@ TEST_F(RemoteAttemptsTest, OfASilentMachineTheStoreTells) {
   commit(1);
   wait(RemoteAttempts::kLookEvery);
   EXPECT_EQ(events_.finished[1], 1);
-  EXPECT_TRUE(events_.verdicts[1].exited_well);
+  EXPECT_TRUE(events_.verdicts[1].exited_with_zero);
   EXPECT_THAT(jobs_->take(), Contains("remove 1"));
 }
 
