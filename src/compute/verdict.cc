@@ -15,10 +15,10 @@ namespace {
 
 std::string where_core_is(pid_t pid) {
   const auto pattern = base::try_read_file("/proc/sys/kernel/core_pattern");
-  if (!pattern) return "where the kernel puts it";
+  if (!pattern) return "see core(5)";
   const std::string program = base::own_executable();
-  return place_of_core(pattern->text(), base::current_directory(),
-                       std::string_view(program).substr(program.rfind('/') + 1), pid);
+  return describe_core_file(pattern->text(), base::current_directory(),
+                            std::string_view(program).substr(program.rfind('/') + 1), pid);
 }
 
 }  // namespace
@@ -31,7 +31,7 @@ Verdict verdict_of(const base::ProcessEnd& ending, pid_t pid, const MemoryFacts&
     verdict.exited = true;
     verdict.exited_with_zero = ending.exit_code == 0;
     verdict.lost_processes = memory.killed;
-    verdict.cause = fmt::format("Task ended with exit status {} before its step was finished.", ending.exit_code);
+    verdict.cause = fmt::format("Task exited with code {} before its step was finished.", ending.exit_code);
     if (ending.exit_code == 0) verdict.cause += " Did it call exit()?";
     if (memory.killed) verdict.cause += std::string(" ") + kLostProcesses;
     return verdict;
@@ -41,13 +41,13 @@ Verdict verdict_of(const base::ProcessEnd& ending, pid_t pid, const MemoryFacts&
   if (ending.signal == SIGSEGV) {
     verdict.cause = fmt::format("Task failed with a segmentation fault (SIGSEGV, peak memory {}).", peak);
   } else if (ending.signal == SIGKILL && memory.killed) {
-    verdict.cause = "Task ran out of memory: it ";
+    verdict.cause = "Task ran out of memory: ";
     if (memory.limit > 0)
-      verdict.cause += fmt::format("may have {} ({}), and ", base::human_bytes(memory.limit), memory.limited_by);
-    verdict.cause += fmt::format("had {} at its peak.", peak);
+      verdict.cause += fmt::format("limit {} ({}), ", base::human_bytes(memory.limit), memory.limited_by);
+    verdict.cause += fmt::format("peak {}.", peak);
   } else if (ending.signal == SIGKILL) {
     verdict.cause = fmt::format(
-        "Task was killed by SIGKILL, by somebody or by the kernel for lack of memory (peak memory {}).", peak);
+        "Task was killed by SIGKILL: externally, or by the kernel for lack of memory (peak memory {}).", peak);
   } else {
     verdict.cause = fmt::format("Task was killed by {} (peak memory {}).", base::signal_name(ending.signal), peak);
   }

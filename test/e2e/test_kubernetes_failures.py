@@ -50,7 +50,7 @@ def test_how_a_task_died_is_told_once(make, gate):
             break
     gate.release()
     out = "".join(lines) + process.communicate(timeout=60)[0]
-    assert process.returncode == 1 and out.count("] Task ended with exit status 7 before its step was finished.") == 1, out
+    assert process.returncode == 1 and out.count("] Task exited with code 7 before its step was finished.") == 1, out
 
 
 def test_a_second_pod_of_a_job_is_removed(make, gate):

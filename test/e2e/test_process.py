@@ -108,7 +108,7 @@ def test_shapes_are_what_they_are_here(runner, client, shape):
     [
         ("throw", "OwnException: boom"),
         ("segv", "Task failed with a segmentation fault (SIGSEGV"),
-        ("exit3", "Task ended with exit status 3 before its step was finished."),
+        ("exit3", "Task exited with code 3 before its step was finished."),
         ("kill", "Task was killed by SIGKILL"),
         ("at_exit", "it died in exit(), perhaps in a static destructor"),
     ],

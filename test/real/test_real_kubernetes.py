@@ -24,7 +24,7 @@ def test_the_image_fetches_the_package(flow):
 
 def test_how_a_task_died_is_told_once(flow):
     out = flow.run("run", "--n", "1", "--seconds", "3", "--fail", "exit", status=1)
-    assert out.count("] Task ended with exit status 7 before its step was finished.") == 1, out
+    assert out.count("] Task exited with code 7 before its step was finished.") == 1, out
     flow.nothing_is_left()
 
 

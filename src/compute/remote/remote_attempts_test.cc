@@ -33,7 +33,7 @@ TEST_F(RemoteAttemptsTest, AnAttemptThatEndsWell) {
   told().on_log_end(1, true);
   settle();
   EXPECT_THAT(events_.take(), ElementsAre("1 started job j1", "1 out hello\n", "1 notice Pod is running on node n.",
-                                          "1 out goodbye\n", "1 finished well"));
+                                          "1 out goodbye\n", "1 finished successfully"));
   EXPECT_TRUE(events_.verdicts[1].committed);
   EXPECT_THAT(jobs_->take(), ElementsAre("submit 1", "follow 1", "forget 1"));
 }
