@@ -96,7 +96,7 @@ def test_a_step_that_takes_too_long(make):
 # The others differ in what the pod's status says: src/compute/kubernetes/pod_state_test.cc, with what a real cluster said.
 ACCIDENTS = {
     "oom": "ran out of memory",
-    "vanish": "deleted",  # by somebody, if the watch tells how it went; else it was deleted, evicted or lost
+    "vanish": "deleted",  # externally, if the watch reports it; else it was deleted, evicted or lost
 }
 
 

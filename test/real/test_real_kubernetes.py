@@ -46,7 +46,7 @@ WAITING = {
 def test_what_does_not_come_by_itself_is_given_up(flow, case):
     env, words = WAITING[case]
     out = flow.run("run", "--n", "1", env=env, status=1)
-    assert re.search(words, out) and "The pod cannot start, and was given up after 5.0 s" in out, out
+    assert re.search(words, out) and "The pod could not start within 5.0 s" in out, out
     flow.nothing_is_left()
 
 
@@ -61,7 +61,7 @@ def test_no_room(flow):
 def test_quota(flow, cluster):
     cluster.kubectl("-n", flow.namespace, "create", "quota", "few", "--hard=pods=0")
     process = flow.start("placed", "run", "--n", "1")
-    lines = until(process, "The cluster makes no pod yet: FailedCreate: exceeded quota: few, requested: pods=1, used: pods=0, limited: pods=0")
+    lines = until(process, "The cluster has not created the pod yet: FailedCreate: exceeded quota: few, requested: pods=1, used: pods=0, limited: pods=0")
     cluster.kubectl("-n", flow.namespace, "delete", "quota", "few")
     out = "".join(lines) + process.communicate(timeout=PATIENCE)[0]
     assert process.returncode == 0, out
@@ -92,8 +92,9 @@ def test_a_pod_that_goes(flow, cluster, gate, how):
     gate.wait_for(2, PATIENCE)
     gate.release()
     out = "".join(lines) + process.communicate(timeout=PATIENCE)[0]
-    words = "EvictionByEvictionAPI: Eviction API: evicting" if how == "evict" else "somebody deleted it"
-    assert process.returncode == 0 and (f"The pod was ended by the cluster, on node node-1: {words}" in out or "The pod is gone" in out), out
+    evicted = "The cluster terminated the pod on node node-1: EvictionByEvictionAPI: Eviction API: evicting"
+    words = evicted if how == "evict" else "The pod was deleted externally on node node-1"
+    assert process.returncode == 0 and (words in out or "The pod vanished" in out), out
     flow.nothing_is_left()
 
 
@@ -126,7 +127,7 @@ def test_the_api_server_is_killed(flow, cluster, gate):
     process = flow.start("placed", "run", "--n", "3", "--seconds", "2", "--run-id-file", "id", *gate.options)
     gate.wait_for(3, PATIENCE)
     cluster.stop("kube-apiserver", signal.SIGKILL)
-    lines = until(process, "The cluster is tried again: ")
+    lines = until(process, "Retrying the cluster: ")
     for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler"):
         cluster.start(name)
     gate.release()
