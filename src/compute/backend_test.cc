@@ -1,7 +1,7 @@
-// What every Backend promises. The steps are test/programs/scripted_task.
+// The contract of every Backend. The steps are test/programs/scripted_task.
 //
-// Here the backends of `local` and of the tests' own platform are tested. Where METAFLOW_TEST_PLATFORM names a service,
-// whose settings, and METAFLOW_TEST_S3, say where it is, that one is instead (test/e2e/remote.py).
+// Tests the backends of `local` and of the tests' own platform. If METAFLOW_TEST_PLATFORM names a service, that is
+// tested instead; its settings and METAFLOW_TEST_S3 locate it (test/e2e/remote.py).
 #include "compute/backend.h"
 
 #include <gmock/gmock.h>
@@ -57,7 +57,7 @@ class BackendTest : public testing::TestWithParam<std::string> {
     ::unsetenv("METAFLOW_PROCESS_SPOOL");
   }
 
-  /// Whether the platform is a service outside this test, which has a store of its own and limits of its own.
+  /// Whether the platform is a service outside this test, with a store and limits of its own.
   bool is_service() const { return GetParam() != "local" && GetParam() != "process"; }
 
   void SetUp() override {
@@ -74,10 +74,10 @@ class BackendTest : public testing::TestWithParam<std::string> {
     make({METAFLOW_TEST_PROGRAMS "/scripted_task"});
   }
 
-  /// `command`: the words that start the flow, where the platform does not say it itself.
+  /// `command`: the words that start the flow, unless the platform knows them itself.
   void make(std::vector<std::string> command) {
     backend_.reset();
-    decorators_.clear();  // where no platform was asked for, a step is executed here
+    decorators_.clear();  // without a decorator, a step is executed here
     if (GetParam() != "local") decorators_.push_back(platforms_.decorators().parse(GetParam()));
     settings_.emplace();
     site_.emplace(RunSite{.settings = *settings_,
@@ -118,11 +118,11 @@ class BackendTest : public testing::TestWithParam<std::string> {
   }
   void submit(AttemptId id, const std::string& script) { backend_->submit(attempt(id, script)); }
   void stop(AttemptId id, Stop how) { backend_->stop(std::span(&id, 1), how); }
-  /// Submits one that comes to a gate, and waits until it is there.
+  /// Submits an attempt that connects to the gate, and waits for its connection.
   void submit_to_gate(AttemptId id, const std::string& before, const std::string& behind) {
-    const std::size_t came = gate_.came();
+    const std::size_t came = gate_.connections();
     submit(id, before + ";attach " + gate_.port() + ";" + behind);
-    run_until([&] { return gate_.came() > came; });
+    run_until([&] { return gate_.connections() > came; });
   }
 
   void run_until(const std::function<bool()>& holds) {
@@ -140,7 +140,7 @@ class BackendTest : public testing::TestWithParam<std::string> {
     submit(1, script);
     return wait(1);
   }
-  /// What is due, and what follows from it.
+  /// Runs what is due, and what follows from it.
   void settle() {
     for (int i = 0; i < 20; ++i) loop_.poll();
   }
@@ -175,17 +175,17 @@ INSTANTIATE_TEST_SUITE_P(All, BackendTest, testing::ValuesIn(names_of_platforms(
 
 // --- from submit to the verdict
 
-TEST_P(BackendTest, AnAttemptStartsPrintsAndEndsOnce) {
+TEST_P(BackendTest, AttemptStartsPrintsAndEndsOnce) {
   submit(1, "out hello;err oops");
   EXPECT_THAT(events_.finished, IsEmpty()) << "nothing ends within a call";
   const Verdict verdict = wait(1);
-  EXPECT_TRUE(verdict.exited_well) << verdict.cause;
+  EXPECT_TRUE(verdict.exited_with_zero) << verdict.cause;
   EXPECT_THAT(events_.lines.front(), testing::StartsWith("1 started "));
-  EXPECT_EQ(events_.lines.back(), "1 finished well");
+  EXPECT_EQ(events_.lines.back(), "1 finished successfully");
   EXPECT_THAT(output(1, Stream::out) + output(1, Stream::err), AnyOf("hello\noops\n", "oops\nhello\n"));
 }
 
-TEST_P(BackendTest, NothingIsToldOfAnAttemptThatHasEnded) {
+TEST_P(BackendTest, NoEventsAfterTheEnd) {
   submit(1, "out hello");
   wait(1);
   events_.take();
@@ -197,7 +197,7 @@ TEST_P(BackendTest, NothingIsToldOfAnAttemptThatHasEnded) {
   EXPECT_THAT(events_.take(), IsEmpty());
 }
 
-TEST_P(BackendTest, WhatItLeftIsReadOrLeftToBeRead) {
+TEST_P(BackendTest, ResultIsReadOrLeftToBeRead) {
   const Verdict& well = verdict_of_script("");
   if (well.data_read) {
     ASSERT_NE(well.data, nullptr);
@@ -210,62 +210,62 @@ TEST_P(BackendTest, WhatItLeftIsReadOrLeftToBeRead) {
   EXPECT_FALSE(store_->is_done({"7", "work", "2"}, 0));
 }
 
-TEST_P(BackendTest, TheLastValueOfAVariableCounts) {
+TEST_P(BackendTest, LastValueOfAVariableWins) {
   Attempt made = attempt(1, "print COLOUR");
   made.environment.insert(made.environment.end(), {"COLOUR=red", "COLOUR=green, blue=$HOME %41 \"x\""});
   backend_->submit(made);
-  EXPECT_TRUE(wait(1).exited_well);
+  EXPECT_TRUE(wait(1).exited_with_zero);
   EXPECT_EQ(output(1, Stream::out), "green, blue=$HOME %41 \"x\"\n");
 }
 
-TEST_P(BackendTest, AnAttemptThatCannotBeStarted) {
-  if (is_service()) GTEST_SKIP() << "what is in an image, its own tests are of";
+TEST_P(BackendTest, FailedStartIsReported) {
+  if (is_service()) GTEST_SKIP() << "images have tests of their own";
   make({directory_ + "/nothing"});
   submit(1, "");
   EXPECT_THAT(events_.finished, IsEmpty()) << "nothing ends within a call";
   const Verdict& verdict = wait(1);
-  EXPECT_FALSE(verdict.exited_well || verdict.exited || verdict.timed_out);
+  EXPECT_FALSE(verdict.exited_with_zero || verdict.exited || verdict.timed_out);
   EXPECT_FALSE(verdict.cause.empty());
   settle();
   EXPECT_EQ(events_.finished[1], 1);
 }
 
-// --- how it ended
+// --- verdicts
 
-TEST_P(BackendTest, AnExitStatus) {
+TEST_P(BackendTest, ExitCode) {
   const Verdict& verdict = verdict_of_script("exit 3");
   EXPECT_TRUE(verdict.exited);
-  EXPECT_FALSE(verdict.exited_well || verdict.timed_out || verdict.hopeless);
+  EXPECT_FALSE(verdict.exited_with_zero || verdict.timed_out || verdict.hopeless);
   EXPECT_TRUE(verdict.began);
-  EXPECT_THAT(verdict.cause, HasSubstr("exit status 3"));
+  EXPECT_THAT(verdict.cause, HasSubstr("exited with code 3"));
 }
 
-TEST_P(BackendTest, ASignal) {
+TEST_P(BackendTest, Signal) {
   const Verdict& verdict = verdict_of_script("raise " + std::to_string(SIGUSR1));
-  EXPECT_FALSE(verdict.exited || verdict.exited_well || verdict.timed_out);
+  EXPECT_FALSE(verdict.exited || verdict.exited_with_zero || verdict.timed_out);
   EXPECT_THAT(verdict.cause, HasSubstr("SIGUSR1"));
 }
 
-TEST_P(BackendTest, AStepThatEndsItselfWhenItsTimeIsUp) {
+TEST_P(BackendTest, StepEndsItselfAtItsTimeout) {
   const Verdict& verdict = verdict_of_script("time-up");
-  EXPECT_FALSE(verdict.exited_well);
+  EXPECT_FALSE(verdict.exited_with_zero);
   EXPECT_TRUE(verdict.timed_out);
-  EXPECT_TRUE(verdict.told);
+  EXPECT_TRUE(verdict.timeout_reported);
   EXPECT_FALSE(verdict.killed_late);
 }
 
-TEST_P(BackendTest, AStepThatDoesNotEndItselfWhenItsTimeIsUp) {
-  if (is_service()) GTEST_SKIP() << "it is the service that ends it, after a minute at least";
+TEST_P(BackendTest, StepThatIgnoresItsTimeoutIsKilled) {
+  if (is_service()) GTEST_SKIP() << "the service ends it, after a minute at least";
   Attempt made = attempt(1, "attach " + gate_.port() + ";hold");
   made.time_limit = 3'600'000'000;
   backend_->submit(made);
-  run_until([&] { return gate_.came() == 1; });
+  run_until([&] { return gate_.connections() == 1; });
   clock_.leap(made.time_limit - 1'000'000);
   settle();
-  EXPECT_THAT(events_.finished, IsEmpty()) << "it has a moment left";
+  EXPECT_THAT(events_.finished, IsEmpty()) << "its grace period has not ended";
   clock_.leap(60'000'000);
   const Verdict& verdict = wait(1);
-  EXPECT_FALSE(verdict.exited_well);
+  EXPECT_FALSE(verdict.exited_with_zero);
   EXPECT_TRUE(verdict.timed_out);
 }
 
@@ -273,11 +273,11 @@ TEST_P(BackendTest, OutOfMemory) {
   if (GetParam() == "process") GTEST_SKIP() << "it does not limit memory";
   if (GetParam() == "local" && !base::MemoryGroup::make("metaflow-test", 1'000'000))
     GTEST_SKIP() << "memory cannot be limited here";
-  Attempt made = attempt(1, is_service() ? "hold" : "take 200");  // a service is told to be short of memory
+  Attempt made = attempt(1, is_service() ? "hold" : "take 200");  // a service simulates lack of memory
   made.step.step = "greedy";
   backend_->submit(made);
   const Verdict& verdict = wait(1);
-  EXPECT_FALSE(verdict.exited_well || verdict.timed_out);
+  EXPECT_FALSE(verdict.exited_with_zero || verdict.timed_out);
   EXPECT_THAT(verdict.cause, HasSubstr("ran out of memory"));
 }
 
@@ -285,10 +285,10 @@ TEST_P(BackendTest, UsageIsKnown) { EXPECT_GT(verdict_of_script("take 20").usage
 
 // --- output
 
-TEST_P(BackendTest, AllOutputIsToldBeforeTheEnd) {
+TEST_P(BackendTest, AllOutputIsReportedBeforeTheEnd) {
   constexpr std::size_t kLines = 20'000;  // a megabyte: more than pipes and buffers hold
-  EXPECT_TRUE(verdict_of_script("fill " + std::to_string(kLines)).exited_well);
-  EXPECT_EQ(events_.lines.back(), "1 finished well");
+  EXPECT_TRUE(verdict_of_script("fill " + std::to_string(kLines)).exited_with_zero);
+  EXPECT_EQ(events_.lines.back(), "1 finished successfully");
   EXPECT_EQ(output(1, Stream::out).size() + output(1, Stream::err).size(), 2 * kLines * kLine);
 }
 
@@ -297,24 +297,24 @@ TEST_P(BackendTest, HeldOutputIsNotLost) {
   submit(1, "fill 4000;attach " + gate_.port());
   settle();
   backend_->hold_output(false);
-  EXPECT_TRUE(wait(1).exited_well);
+  EXPECT_TRUE(wait(1).exited_with_zero);
   EXPECT_EQ(output(1, Stream::out).size() + output(1, Stream::err).size(), 2 * 4000 * kLine);
 }
 
 // --- several
 
-TEST_P(BackendTest, ManyAtOnceEndEachOnceWhateverTheirOrder) {
+TEST_P(BackendTest, ManyAttemptsFinishOnceEach) {
   std::vector<AttemptId> all(24);
   std::iota(all.begin(), all.end(), 1);
   for (const AttemptId id : all) submit(id, id % 3 == 0 ? "exit 5" : "");
   for (const AttemptId id : all) {
-    EXPECT_EQ(wait(id).exited_well, id % 3 != 0) << id << ": " << events_.verdicts[id].cause;
+    EXPECT_EQ(wait(id).exited_with_zero, id % 3 != 0) << id << ": " << events_.verdicts[id].cause;
   }
   settle();
   EXPECT_THAT(events_.finished, AllOf(SizeIs(all.size()), Each(Pair(testing::_, 1))));
 }
 
-TEST_P(BackendTest, ThereIsRoomForStepsThatAskForNothing) {
+TEST_P(BackendTest, StepsWithoutRequestsHaveRoom) {
   for (const AttemptId id : {1, 2, 3}) {
     EXPECT_TRUE(backend_->has_room("work"));
     submit(id, "");
@@ -324,29 +324,29 @@ TEST_P(BackendTest, ThereIsRoomForStepsThatAskForNothing) {
 
 // --- stopping
 
-TEST_P(BackendTest, AskedToStop) {
+TEST_P(BackendTest, AttemptStopsWhenAsked) {
   submit_to_gate(1, "", "hold");
   stop(1, Stop::ask);
   const Verdict& verdict = wait(1);
-  EXPECT_FALSE(verdict.exited_well || verdict.exited);
+  EXPECT_FALSE(verdict.exited_with_zero || verdict.exited);
   EXPECT_FALSE(verdict.cause.empty());
   EXPECT_EQ(events_.finished[1], 1);
 }
 
-TEST_P(BackendTest, OneThatIgnoresItIsForced) {
+TEST_P(BackendTest, AttemptThatIgnoresStopIsForced) {
   submit_to_gate(1, "ignore " + std::to_string(SIGTERM), "hold");
   stop(1, Stop::ask);
   settle();
   EXPECT_THAT(events_.finished, IsEmpty());
   stop(1, Stop::force);
-  EXPECT_FALSE(wait(1).exited_well);
+  EXPECT_FALSE(wait(1).exited_with_zero);
 }
 
-TEST_P(BackendTest, AskedToStopBeforeItHasStarted) {
+TEST_P(BackendTest, StopBeforeTheStart) {
   for (const AttemptId id : {1, 2, 3, 4, 5}) submit(id, "hold");
   const AttemptId all[] = {1, 2, 3, 4, 5};
   backend_->stop(all, Stop::ask);
-  for (const AttemptId id : all) EXPECT_FALSE(wait(id).exited_well);
+  for (const AttemptId id : all) EXPECT_FALSE(wait(id).exited_with_zero);
   settle();
   EXPECT_THAT(events_.finished, AllOf(SizeIs(5), Each(Pair(testing::_, 1))));
 }
@@ -356,40 +356,40 @@ TEST_P(BackendTest, UnknownAttemptsAreIgnored) {
   submit(1, "");
   stop(kUnknown, Stop::ask);
   stop(kUnknown, Stop::force);
-  EXPECT_TRUE(wait(1).exited_well);
+  EXPECT_TRUE(wait(1).exited_with_zero);
   EXPECT_FALSE(events_.finished.contains(kUnknown));
 }
 
-TEST_P(BackendTest, OneIsStoppedTheOtherGoesOn) {
+TEST_P(BackendTest, StopLeavesOtherAttemptsRunning) {
   submit_to_gate(1, "", "hold");
   submit(2, "gate " + gate_.port());
-  run_until([&] { return gate_.came() == 2; });
+  run_until([&] { return gate_.connections() == 2; });
   stop(1, Stop::ask);
-  EXPECT_FALSE(wait(1).exited_well);
+  EXPECT_FALSE(wait(1).exited_with_zero);
   EXPECT_FALSE(events_.finished.contains(2));
   gate_.release();
-  EXPECT_TRUE(wait(2).exited_well);
+  EXPECT_TRUE(wait(2).exited_with_zero);
 }
 
 // --- the end of a run
 
-TEST_P(BackendTest, WhatAStepHasLeftBehindIsGoneAtTheEnd) {
+TEST_P(BackendTest, EndKillsOrphans) {
   submit(1, "leave " + gate_.port());
-  EXPECT_TRUE(wait(1).exited_well);
+  EXPECT_TRUE(wait(1).exited_with_zero);
   backend_->end(Stop::ask);
-  run_until([&] { return gate_.came() == gate_.gone(); });
+  run_until([&] { return gate_.connections() == gate_.closed(); });
 }
 
-TEST_P(BackendTest, WhatStillRunsIsGoneAtTheEndAndNotTold) {
+TEST_P(BackendTest, EndKillsRunningAttemptsWithoutReportingThem) {
   submit_to_gate(1, "", "hold");
   events_.take();
   backend_->end(Stop::ask);
-  run_until([&] { return gate_.gone() == 1; });
+  run_until([&] { return gate_.closed() == 1; });
   settle();
   EXPECT_FALSE(events_.finished.contains(1) && is_service());
 }
 
-TEST_P(BackendTest, AnEndWithoutABeginning) { backend_->end(Stop::ask); }
+TEST_P(BackendTest, EndWithoutAttempts) { backend_->end(Stop::ask); }
 
 }  // namespace
 }  // namespace metaflow::compute

@@ -1,5 +1,4 @@
-// What tests of backends have besides the scheduler's side (testing.h): a clock that goes on by itself and can leap,
-// and a gate where steps report.
+// Shared by tests of backends, besides testing.h: a clock that can leap, and a gate where steps report.
 #pragma once
 
 #include <arpa/inet.h>
@@ -18,7 +17,7 @@
 
 namespace metaflow::compute {
 
-/// The system's clock, ahead of it by what a test says: processes and servers do take their time.
+/// The system's clock plus an offset that a test sets. It runs on, since processes and servers take time.
 class LeapingClock : public base::Clock {
  public:
   std::int64_t wall_microseconds() override { return system_.wall_microseconds() + ahead_; }
@@ -53,10 +52,10 @@ class TestGate {
   TestGate& operator=(const TestGate&) = delete;
 
   std::string port() const { return std::to_string(port_); }
-  std::size_t came() const { return came_; }
-  /// How many of those are not connected any more: their processes have ended.
-  std::size_t gone() const { return came_ - open_.size(); }
-  /// Answers those that are there.
+  std::size_t connections() const { return connections_; }
+  /// How many of those were closed: their processes have ended.
+  std::size_t closed() const { return connections_ - open_.size(); }
+  /// Answers all open connections.
   void release() {
     for (const auto& [fd, connection] : open_) EXPECT_EQ(::write(fd, "!", 1), 1);
   }
@@ -65,7 +64,7 @@ class TestGate {
   void accept() {
     const int fd = ::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC);
     if (fd < 0) return;
-    ++came_;
+    ++connections_;
     open_.emplace(fd, base::Fd(fd));
     loop_.watch(fd, [this, fd] {
       char buffer[64];
@@ -78,7 +77,7 @@ class TestGate {
   base::EventLoop& loop_;
   base::Fd listener_;
   int port_ = 0;
-  std::size_t came_ = 0;
+  std::size_t connections_ = 0;
   std::map<int, base::Fd> open_;
 };
 

@@ -8,9 +8,9 @@ namespace metaflow::compute {
 
 namespace {
 
-constexpr std::size_t kLongestName = 15;  // the kernel keeps that much of a program's name
+constexpr std::size_t kMaxNameLength = 15;  // the kernel truncates a program's name to this length
 
-/// The pattern with what can be known of it; nothing if it holds more, such as the time.
+/// Expands the pattern; empty if it contains what is not known here, such as the time.
 std::string expand(std::string_view pattern, std::string_view name, pid_t pid) {
   std::string path;
   for (std::size_t i = 0; i < pattern.size(); ++i) {
@@ -23,7 +23,7 @@ std::string expand(std::string_view pattern, std::string_view name, pid_t pid) {
       case '%': path += '%'; break;
       case 'p':
       case 'P': path += std::to_string(pid); break;
-      case 'e': path += name.substr(0, kLongestName); break;
+      case 'e': path += name.substr(0, kMaxNameLength); break;
       default: return {};
     }
   }
@@ -32,17 +32,18 @@ std::string expand(std::string_view pattern, std::string_view name, pid_t pid) {
 
 }  // namespace
 
-std::string place_of_core(std::string_view pattern, const std::string& directory, std::string_view name, pid_t pid) {
+std::string describe_core_file(std::string_view pattern, const std::string& directory, std::string_view name,
+                               pid_t pid) {
   pattern = base::trim(pattern);
   if (pattern.starts_with('|')) {
     return pattern.find("systemd-coredump") != std::string_view::npos
                ? fmt::format("see `coredumpctl info {}`", pid)
-               : fmt::format("it was given to `{}`", base::trim(pattern.substr(1)));
+               : fmt::format("piped to `{}`", base::trim(pattern.substr(1)));
   }
   const std::string absolute =
       pattern.starts_with('/') ? std::string(pattern) : fmt::format("{}/{}", directory, pattern);
   const std::string expanded = expand(absolute, name, pid);
-  // With kernel.core_uses_pid the number comes behind a pattern that lacks it.
+  // With kernel.core_uses_pid, the kernel appends the number to a pattern without one.
   for (const std::string& path : {expanded + "." + std::to_string(pid), expanded}) {
     if (!expanded.empty() && base::exists(path)) return path;
   }

@@ -8,8 +8,10 @@
 
 namespace metaflow::compute {
 
-/// For people: the file, or the directory it is in, or who took it. `pattern`: /proc/sys/kernel/core_pattern, see
-/// core(5); `directory`: the one that the process was in; `name`: of its program. Looks whether there is such a file.
-std::string place_of_core(std::string_view pattern, const std::string& directory, std::string_view name, pid_t pid);
+/// Describes, for the user, where a core file is: the file, its directory, or the program that received it. `pattern`:
+/// /proc/sys/kernel/core_pattern, see core(5); `directory`: the process's working directory; `name`: of its program.
+/// Checks whether the file exists.
+std::string describe_core_file(std::string_view pattern, const std::string& directory, std::string_view name,
+                               pid_t pid);
 
 }  // namespace metaflow::compute

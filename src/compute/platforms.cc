@@ -38,7 +38,7 @@ Platforms::Platforms(std::vector<const Platform*> all) : all_(std::move(all)), d
 const Platform& Platforms::of_step(const std::string& step, const std::vector<graph::Decorator>& decorators) const {
   if (graph::has_decorator(decorators, fallback().name())) return fallback();
   const Platform* found = nullptr;
-  // Backwards: Metaflow's sentence names the platforms in this order.
+  // Backwards: Metaflow's message names the platforms in this order.
   for (auto platform = all_.rbegin(); platform != all_.rend(); ++platform) {
     if (!graph::has_decorator(decorators, (*platform)->name())) continue;
     if (found != nullptr)

@@ -18,24 +18,24 @@ std::string platform_of(const std::vector<std::string>& with) {
   }
 }
 
-TEST(Platforms, AStepIsOnThePlatformThatItNames) {
+TEST(Platforms, DecoratorSelectsThePlatform) {
   EXPECT_EQ(platform_of({"kubernetes", "resources", "retry"}), "kubernetes");
   EXPECT_EQ(platform_of({"resources:cpu=4"}), "local");
   EXPECT_EQ(platform_of({}), "local");
 }
 
-TEST(Platforms, AStepNamesOneOtherPlatformAtMost) {
+TEST(Platforms, TwoPlatformsAreRefused) {
   EXPECT_EQ(platform_of({"batch", "kubernetes"}),
             "Step *work* is marked for execution both on AWS Batch and Kubernetes.\n"
             "Please use one or the other.");
 }
 
-TEST(Platforms, LocalKeepsAStepHereWhateverTheOthersDo) {
+TEST(Platforms, LocalOverridesOtherPlatforms) {
   EXPECT_EQ(platform_of({"local", "kubernetes"}), "local");
   EXPECT_EQ(platform_of({"batch", "local:enforce=true", "kubernetes"}), "local");
 }
 
-TEST(Platforms, AVariableThatNoProgramCanBeGivenIsRefused) {
+TEST(Platforms, TooLongVariableIsRefused) {
   auto with_value = [](std::size_t size) { return "environment:vars={\"A\":\"" + std::string(size, 'y') + "\"}"; };
   EXPECT_EQ(platform_of({with_value(131'069)}), "local");
   try {
@@ -47,7 +47,7 @@ TEST(Platforms, AVariableThatNoProgramCanBeGivenIsRefused) {
   }
 }
 
-TEST(Platforms, NamesAndDecoratorsBelongTogether) {
+TEST(Platforms, NamesMatchDecorators) {
   for (const Platform* platform : platforms().all()) {
     EXPECT_EQ(platform->decorator().name, platform->name());
     EXPECT_FALSE(platform->title().empty() || platform->unit().empty());

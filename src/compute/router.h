@@ -13,8 +13,8 @@ namespace metaflow::compute {
 /// Not thread-safe.
 class Router : public Backend {
  public:
-  /// `local` executes what no other backend was added for, and what only notes that a step failed: that needs nothing
-  /// of what the step asked for.
+  /// `local` executes steps without another backend, and attempts that only record that a step failed: those require
+  /// none of what the step requests.
   explicit Router(std::unique_ptr<Backend> local);
 
   void add(std::unique_ptr<Backend> backend, const std::vector<std::string>& steps);

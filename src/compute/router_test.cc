@@ -11,10 +11,10 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-/// Notes in a list that several share what it is asked for: "cloud submit 1".
-class NotingBackend : public Backend {
+/// Records its calls in a list that several backends share: "cloud submit 1".
+class RecordingBackend : public Backend {
  public:
-  NotingBackend(std::string name, std::vector<std::string>& notes) : name_(std::move(name)), notes_(notes) {}
+  RecordingBackend(std::string name, std::vector<std::string>& notes) : name_(std::move(name)), notes_(notes) {}
 
   bool has_room(const std::string& step) const override {
     notes_.push_back(fmt::format("{} has_room {}", name_, step));
@@ -44,7 +44,9 @@ class RouterTest : public testing::Test {
     router_.add(std::move(cloud), {"train", "score"});
     router_.add(make("cluster"), {"sweep"});
   }
-  std::unique_ptr<NotingBackend> make(const std::string& name) { return std::make_unique<NotingBackend>(name, notes_); }
+  std::unique_ptr<RecordingBackend> make(const std::string& name) {
+    return std::make_unique<RecordingBackend>(name, notes_);
+  }
 
   static Attempt attempt(AttemptId id, const std::string& step, int number = 0, int most = 0) {
     Attempt made{.id = id, .step = {}, .environment = {}};
@@ -57,7 +59,7 @@ class RouterTest : public testing::Test {
 
   std::vector<std::string> notes_;
   Router router_;
-  NotingBackend* cloud_ = nullptr;
+  RecordingBackend* cloud_ = nullptr;
 };
 
 TEST_F(RouterTest, AttemptsGoToTheBackendOfTheirStep) {
@@ -68,17 +70,17 @@ TEST_F(RouterTest, AttemptsGoToTheBackendOfTheirStep) {
   EXPECT_THAT(take(), ElementsAre("here submit 1", "cloud submit 2", "cluster submit 3", "cloud submit 4"));
 }
 
-TEST_F(RouterTest, TriesOfAStepStayWhereItIs) {
+TEST_F(RouterTest, RetriesUseTheSameBackend) {
   router_.submit(attempt(1, "train", 2, 2));
   EXPECT_THAT(take(), ElementsAre("cloud submit 1"));
 }
 
-TEST_F(RouterTest, WhatOnlyNotesThatAStepFailedNeedsNothingOfWhatItAskedFor) {
+TEST_F(RouterTest, AttemptsThatRecordAFailureRunLocally) {
   router_.submit(attempt(1, "train", 3, 2));
   EXPECT_THAT(take(), ElementsAre("here submit 1"));
 }
 
-TEST_F(RouterTest, TheBackendOfAStepSaysWhetherThereIsRoom) {
+TEST_F(RouterTest, BackendOfAStepKnowsItsRoom) {
   EXPECT_TRUE(router_.has_room("start"));
   cloud_->room = false;
   EXPECT_FALSE(router_.has_room("score"));
@@ -86,7 +88,7 @@ TEST_F(RouterTest, TheBackendOfAStepSaysWhetherThereIsRoom) {
   EXPECT_THAT(take(), ElementsAre("here has_room start", "cloud has_room score", "cluster has_room sweep"));
 }
 
-TEST_F(RouterTest, AllAreToldToStopToHoldAndToEnd) {
+TEST_F(RouterTest, StopHoldAndEndReachAllBackends) {
   const AttemptId attempts[] = {3, 5};
   router_.stop(attempts, Stop::ask);
   EXPECT_THAT(take(), ElementsAre("here ask 3 5", "cloud ask 3 5", "cluster ask 3 5"));

@@ -38,8 +38,8 @@ void RunPlan::check_store(const Platform& platform, const std::string& step) con
   if (site_.datastore != "local") return;
   throw Error::of_platform(
       platform.title(),
-      fmt::format("The *@{}* decorator (step *{}*) requires --datastore=s3: what a {} leaves must be where "
-                  "others find it",
+      fmt::format("The *@{}* decorator (step *{}*) requires --datastore=s3: a {} must store its results where "
+                  "other hosts can read them",
                   platform.name(), step, platform.unit()),
       "Set METAFLOW_DEFAULT_DATASTORE=s3 and METAFLOW_DATASTORE_SYSROOT_S3=s3://bucket/prefix.");
 }

@@ -1,5 +1,5 @@
-// Which step of a run is executed where: planned, and checked with each platform, before anything starts; then the
-// backends.
+// Decides where each step of a run is executed, and checks that with each platform before anything starts. Then creates
+// the backends.
 #pragma once
 
 #include <cstdint>
@@ -23,13 +23,13 @@ class RunPlan {
   /// The references outlive this.
   RunPlan(const Platforms& platforms, const RunSite& site, const graph::Graph& graph);
 
-  /// Those that are executed elsewhere.
+  /// Returns the steps that are executed elsewhere.
   const std::vector<std::string>& remote_steps() const { return remote_steps_; }
 
-  /// Stores the package, if one is needed, and makes the backends. `site`: all but its package. Called once.
+  /// Stores the package, if one is needed, and creates the backends. `site`: without its package. Called once.
   std::unique_ptr<Router> make_backends(BackendSite site);
-  /// The value of the field `code-package` of tasks elsewhere, by which clients show the code: the graph in words.
-  /// Stores it.
+  /// Stores the graph as text, and returns the value of the field `code-package` of tasks elsewhere, by which clients
+  /// show the code.
   std::string store_code(store::FlowStore& store) const;
 
  private:

@@ -12,7 +12,7 @@ namespace metaflow::compute {
 
 namespace {
 
-constexpr const char* kStored = "stored";  // no path of a task: those have slashes
+constexpr const char* kStored = "stored";  // not the path of a task, which has slashes
 
 template <class T>
 T number(std::string_view option, std::string_view text) {
@@ -134,7 +134,7 @@ StepArguments parse_step_arguments(int argc, char** argv) {
       a.tags.emplace_back(value);
     } else if (name == "--metadata" || name == "--environment" || name == "--event-logger" || name == "--monitor" ||
                name == "--package-suffixes") {
-      // of no use to a task
+      // ignored by a task
     } else {
       throw usage(fmt::format("no such option: {}", name));
     }

@@ -1,4 +1,4 @@
-// The command line of `step`, by which a task is executed wherever it is: here, or as a job elsewhere.
+// The command line of `step`, which executes a task, on this host or as a job elsewhere.
 #pragma once
 
 #include <optional>
@@ -23,26 +23,26 @@ struct StepArguments {
   std::optional<std::size_t> split_index;
   int retry_count = 0;
   int max_user_code_retries = 0;
-  // Of an attempt that comes after these: what the last one failed of, which is all there is to do.
+  // Of an attempt after the last retry: the failure, which it only has to record.
   std::string failure_type;
   std::string failure;
-  std::string scratch;  // a directory for all that the task writes, which then is no part of the run; for `debug`
+  std::string scratch;  // a directory for everything that the task writes, outside the run; for `debug`
   std::string name_space;
   std::string branch;  // of the flow's project: "user.me"; empty: it has none
   std::string origin_run_id;
   std::vector<std::string> tags;
 };
 
-/// The signal by which an attempt ends itself when its time is up. One of those that nobody uses.
+/// The signal by which an attempt ends itself when it times out: one that is not used otherwise.
 int timeout_signal();
 
-/// The arguments behind the program's name. Throws Error{usage}.
+/// Returns the arguments after the program's name. Throws Error{usage}.
 std::vector<std::string> to_command_line(const StepArguments& arguments);
 
-/// Reads what to_command_line made. Throws Error{usage}.
+/// Parses the arguments that to_command_line made. Throws Error{usage}.
 StepArguments parse_step_arguments(int argc, char** argv);
 
-/// Input tasks as one text: "17/a/1,17/b/2"; with a common prefix "17/work/:1,2,3".
+/// Packs input tasks into one text: "17/a/1,17/b/2"; with a common prefix "17/work/:1,2,3".
 std::string pack_inputs(const std::vector<store::TaskRef>& inputs);
 std::vector<store::TaskRef> unpack_inputs(std::string_view text);
 

@@ -17,7 +17,7 @@ StepArguments parse(std::vector<std::string> words) {
   return parse_step_arguments(static_cast<int>(argv.size()), argv.data());
 }
 
-TEST(StepArguments, ComeBackFromTheCommandLine) {
+TEST(StepArguments, RoundTrip) {
   StepArguments a;
   a.datastore_root = "/tmp/with space/.metaflow";
   a.with = {"resources:cpu=2", "environment:vars={\"A\": \"--tag\"}"};
@@ -62,7 +62,7 @@ TEST(StepArguments, InputsOfOneStepArePacked) {
   EXPECT_TRUE(unpack_inputs("").empty());
 }
 
-TEST(StepArguments, WhatIsWrongIsNamed) {
+TEST(StepArguments, InvalidArgumentsAreNamed) {
   const auto words_of = [](const std::vector<std::string>& words) -> std::string {
     try {
       parse(words);

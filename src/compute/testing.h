@@ -1,4 +1,4 @@
-// What tests of backends share: the scheduler's side, which notes what it is told.
+// Shared by tests of backends: a recorder of their events.
 #pragma once
 
 #include <map>
@@ -23,12 +23,12 @@ class RecordingEvents : public BackendEvents {
     output[{attempt, stream}] += bytes;
   }
   void on_finished(AttemptId attempt, const Verdict& verdict) override {
-    note(attempt, verdict.exited_well ? "finished well" : "finished: " + verdict.cause);
+    note(attempt, verdict.exited_with_zero ? "finished successfully" : "finished: " + verdict.cause);
     ++finished[attempt];
     verdicts[attempt] = verdict;
   }
 
-  /// What was told since this was asked for last.
+  /// Returns the events since the last call.
   std::vector<std::string> take() { return std::exchange(lines, {}); }
 
   std::vector<std::string> lines;

@@ -1,4 +1,4 @@
-// Verdicts: how an attempt ended, from what its parent saw.
+// Verdicts: how an attempt ended, as its parent saw it.
 #pragma once
 
 #include <cstdint>
@@ -10,21 +10,21 @@
 
 namespace metaflow::compute {
 
-/// What is known of the memory that a process and its descendants had together.
+/// The memory that a process and its descendants had together.
 struct MemoryFacts {
-  std::uint64_t limit = 0;                                      // 0: none that is known
-  std::string_view limited_by = "resources and local:enforce";  // what a user changes it with
+  std::uint64_t limit = 0;                                      // 0: none, or not known
+  std::string_view limited_by = "resources and local:enforce";  // where the user sets it
   std::uint64_t peak = 0;                                       // 0: not counted
-  bool killed = false;                                          // the kernel has killed one of them for lack of memory
+  bool killed = false;                                          // the kernel killed one of them for lack of memory
 };
 
-/// For people, of Verdict::lost_processes.
+/// The sentence for the user about Verdict::lost_processes.
 inline constexpr const char* kLostProcesses =
     "Before that, the kernel killed a process that the task had started, for lack of memory.";
 
 Verdict verdict_of(const base::ProcessEnd& ending, pid_t pid, const MemoryFacts& memory);
 
-/// Of an attempt that was executed elsewhere, by what its supervisor wrote.
+/// Returns the verdict on an attempt elsewhere, from the report of its supervisor.
 Verdict verdict_of(const store::ExitReport& report);
 
 }  // namespace metaflow::compute

@@ -33,7 +33,7 @@ TaskData visible(TaskData data) {
 void Committer::commit(compute::AttemptId attempt, ScheduledTask task, const compute::Verdict& verdict) {
   // An attempt that succeeded is usually committed: its log needs no more lines, and is written while its data is read.
   std::vector<store::OwnedObject> log;
-  if (verdict.exited_well && !verdict.log_stored) log = task.log->objects(services_.store, task.ref, task.attempt);
+  if (verdict.exited_with_zero && !verdict.log_stored) log = task.log->objects(services_.store, task.ref, task.attempt);
   const std::string path = services_.store.data_path(task.ref, task.attempt);
   const std::size_t awaited = 1 + (task.begun ? 0 : 1) + (log.empty() ? 0 : 1) + (verdict.data_read ? 0 : 1);
   waiting_.emplace(attempt, Waiting{{std::move(task), verdict, verdict.data}, awaited});
@@ -114,7 +114,7 @@ void Committer::note_failure(EndedAttempt& ended) {
     task.log->note(store::Stream::err, kStopped);
     return;
   }
-  if (ended.outcome == Outcome::died && !ended.verdict.told) {
+  if (ended.outcome == Outcome::died && !ended.verdict.timeout_reported) {
     // A log that is shown while it is written already ends with the supervisor's message.
     if (task.last_line != ended.cause) report_.print(task, ended.cause, ReportLine::Kind::failure);
     task.log->note(store::Stream::err, ended.cause);

@@ -29,7 +29,7 @@ inline Outcome outcome_of(const compute::Verdict& verdict, const store::TaskData
   if (data == nullptr) return Outcome::died;
   if (!data->ok && verdict.timed_out) return Outcome::threw;
   if (!verdict.exited) return Outcome::died;
-  if (data->ok) return verdict.exited_well ? Outcome::done : Outcome::died;
+  if (data->ok) return verdict.exited_with_zero ? Outcome::done : Outcome::died;
   return Outcome::threw;
 }
 

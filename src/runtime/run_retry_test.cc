@@ -178,7 +178,7 @@ TEST(RunRetry, TimeoutMessages) {
     RunWorld world(*graph);
     AttemptPlan late = dies("Task was killed by SIGKILL.");
     late.verdict.timed_out = true;
-    late.verdict.told = c.told;
+    late.verdict.timeout_reported = c.told;
     late.verdict.killed_late = c.killed_late;
     world.backend.plan = work_ends({late, succeeds()});
     world.expect_done();
@@ -193,7 +193,7 @@ TEST(RunRetry, TimeoutMessages) {
 TEST(RunRetry, AttemptThatDiesAfterItsStepHasFailed) {
   RunWorld world(*linear_graph());
   AttemptPlan late = succeeds();
-  late.verdict.exited = late.verdict.exited_well = false;
+  late.verdict.exited = late.verdict.exited_with_zero = false;
   late.verdict.cause = "Task was killed by SIGSEGV.";
   world.backend.plan = work_ends({late});
   EXPECT_EQ(world.execute().error, ErrorCode::step_failure);

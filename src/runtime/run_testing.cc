@@ -68,7 +68,7 @@ const graph::TestGraph& nested_graph() {
 
 AttemptPlan succeeds() {
   AttemptPlan plan;
-  plan.verdict.exited = plan.verdict.exited_well = true;
+  plan.verdict.exited = plan.verdict.exited_with_zero = true;
   plan.left.emplace();
   return plan;
 }
@@ -172,7 +172,7 @@ void ScriptedBackend::finish(AttemptId id, const AttemptPlan& plan) {
       world_.direct.mark_done(ref_of(attempt), attempt.step.retry_count);
     }
     if (verdict.data_read) verdict.data = std::make_shared<const TaskData>(data);
-    if (verdict.exited_well && data.ok) succeeded.insert(name);
+    if (verdict.exited_with_zero && data.ok) succeeded.insert(name);
   }
   running_.erase(id);
   ended.insert(name);

@@ -50,7 +50,7 @@ def test_how_a_task_died_is_told_once(make, gate):
             break
     gate.release()
     out = "".join(lines) + process.communicate(timeout=60)[0]
-    assert process.returncode == 1 and out.count("] Task ended with exit status 7 before its step was finished.") == 1, out
+    assert process.returncode == 1 and out.count("] Task exited with code 7 before its step was finished.") == 1, out
 
 
 def test_a_second_pod_of_a_job_is_removed(make, gate):
@@ -96,7 +96,7 @@ def test_a_step_that_takes_too_long(make):
 # The others differ in what the pod's status says: src/compute/kubernetes/pod_state_test.cc, with what a real cluster said.
 ACCIDENTS = {
     "oom": "ran out of memory",
-    "vanish": "deleted",  # deleted externally, if the watch reports the deletion; else deleted, evicted or lost
+    "vanish": "deleted",  # externally, if the watch reports it; else it was deleted, evicted or lost
 }
 
 

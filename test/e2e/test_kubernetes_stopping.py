@@ -149,7 +149,7 @@ def test_kill_leaves_a_living_run_what_it_needs(make, gate, cli):
     gate.wait_for(2)
     gate.release()
     out, _ = process.communicate(timeout=60)
-    assert process.returncode == 0 and "somebody deleted it" in out, out
+    assert process.returncode == 0 and "deleted externally" in out, out
     cluster.nothing_is_left()
 
 

@@ -34,7 +34,7 @@ def test_what_only_people_can_cure_is_given_up(make):
     cluster = make({"pods": {}, "action": "create-container-error"})
     env = {"METAFLOW_KUBERNETES_PATIENCE": "2"}
     result = cluster.run("placed", "--n", "1", "--with", "retry:times=3,minutes_between_retries=0", env=env)
-    assert result.status == 1 and "The pod cannot start, and was given up after 2" in result.out and "CreateContainer" in result.out, result
+    assert result.status == 1 and "The pod could not start within 2" in result.out and "CreateContainer" in result.out, result
     assert cluster.peer.counts()["create jobs"] == 1
     cluster.nothing_is_left()
 
@@ -43,7 +43,7 @@ def test_a_service_account_that_is_not_there(make):
     cluster = make()
     env = {"METAFLOW_KUBERNETES_SERVICE_ACCOUNT": "nobody", "METAFLOW_KUBERNETES_PATIENCE": "2"}
     result = cluster.run("placed", "--n", "1", env=env)
-    assert result.status == 1 and 'serviceaccount "nobody" not found' in result.out and "was given up after 2" in result.out, result
+    assert result.status == 1 and 'serviceaccount "nobody" not found' in result.out and "could not start within 2" in result.out, result
     cluster.nothing_is_left()
 
 
@@ -60,7 +60,7 @@ def test_a_volume_that_is_not_there(make):
     cluster = make({"pods": {}, "action": "failed-mount"})
     result = cluster.run("placed", "--n", "3", env={"METAFLOW_KUBERNETES_PATIENCE": "2"})
     assert result.status == 1 and result.out.count('Pod is pending: PodInitializing: FailedMount: secret "keys" not found\n') == 3, result
-    assert 'The pod cannot start, and was given up after 2' in result.out and ': PodInitializing: FailedMount: secret "keys" not found' in result.out, result
+    assert 'The pod could not start within 2' in result.out and ': PodInitializing: FailedMount: secret "keys" not found' in result.out, result
     cluster.nothing_is_left()
     cluster.no_complaints()
 
@@ -78,7 +78,7 @@ def test_a_quota_is_told_and_waited_for(make):
         lines.append(line)
         if "exceeded quota: few" in line:
             break
-    assert process.poll() is None and "The cluster makes no pod yet: FailedCreate" in lines[-1], lines
+    assert process.poll() is None and "The cluster has not created the pod yet: FailedCreate" in lines[-1], lines
     assert cluster.peer.request("DELETE", path + "/few", headers=headers)[0] == 200
     out = "".join(lines) + process.communicate(timeout=90)[0]
     assert process.returncode == 0, out

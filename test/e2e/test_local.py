@@ -65,7 +65,7 @@ def test_memory_is_divided(cli):
     """Each may have more than half of the machine's."""
     result = cli("linear", "run", *asks(cpu=1, memory=1e9))
     assert result.status == 1
-    has = re.search(r"this machine has (\S+) (MB|GB|TB) to give", result.err)
+    has = re.search(r"this host has (\S+) (MB|GB|TB): it", result.err)
     megabytes = float(has[1].replace(",", "")) * {"MB": 1, "GB": 1e3, "TB": 1e6}[has[2]]
     assert megabytes <= machine_memory() * 1.01
     result = cli("small_foreach", "run", *ITEMS, *asks(cpu=0.1, memory=round(megabytes * 0.6)))
@@ -122,9 +122,9 @@ def test_threads_of_libraries(cli, client):
 @pytest.mark.parametrize(
     "resources, words",
     [
-        ({"cpu": 10_000}, rf"asks for 10000 cores, and this machine has {CORES} to give: it could never start"),
-        ({"memory": 1_000_000_000}, r"asks for 1\S* PB of memory, and this machine has .* to give: it could never start"),
-        ({"gpu": 3, "memory": 1}, r"asks for 3 GPUs, and this machine has 2 to give: it could never start"),
+        ({"cpu": 10_000}, rf"requests 10000 cores, but this host has {CORES}: it could never start"),
+        ({"memory": 1_000_000_000}, r"requests 1\S* PB of memory, but this host has .*: it could never start"),
+        ({"gpu": 3, "memory": 1}, r"requests 3 GPUs, but this host has 2: it could never start"),
     ],
 )
 def test_what_never_fits_is_refused_before_the_run(cli, resources, words):

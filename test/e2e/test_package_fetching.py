@@ -144,7 +144,7 @@ def test_what_others_may_have_put_in_its_place_is_not_executed(cli, shell):
     home.rename(home.with_name("elsewhere"))
     home.symlink_to("elsewhere")
     refused = bootstrap(cli, shell, ["ls"], env)
-    assert refused.returncode == 96 and "is not ours" in refused.stderr, refused
+    assert refused.returncode == 96 and "belongs to another user" in refused.stderr, refused
 
 
 def test_another_machine(cli):
@@ -184,7 +184,7 @@ def test_a_directory_of_somebody_else_is_not_used(cli, server, tmp_path):
     (theirs / f".metaflow-{os.getuid()}").symlink_to("/")
     env = {"MF_URL": server.url(file.name), "MF_SHA256": digest, "MF_DIR": "", "TMPDIR": str(theirs)}
     failed = bootstrap(cli, "dash", ["tar", "gzip", "sha256sum", "curl"], env, "version")
-    assert failed.returncode == 96 and "is not ours" in failed.stderr
+    assert failed.returncode == 96 and "belongs to another user" in failed.stderr
     (theirs / f".metaflow-{os.getuid()}").unlink()
     assert bootstrap(cli, "dash", ["tar", "gzip", "sha256sum", "curl"], env, "version").returncode == 0
     assert (theirs / f".metaflow-{os.getuid()}").stat().st_mode & 0o777 == 0o700

@@ -63,7 +63,7 @@ def test_every_step_is_caught(cli, client, shape, how):
         else:
             assert attempts(task)[0] == 3, "two of the step, one that handles the failure"
             assert caught.type == PROCESS_DIED
-            cause = "Task was killed by SIGKILL" if how == "kill" else "Task ended with exit status 7"
+            cause = "Task was killed by SIGKILL" if how == "kill" else "Task exited with code 7"
             assert caught.exception.startswith(f"Task execution failed 2 times. The last time: {cause}")
             assert task["data"].data == "" and task["lineage"].data == "", "what it began with"
 

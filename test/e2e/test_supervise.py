@@ -91,7 +91,7 @@ def test_a_step_that_ends_well(cli):
     "how, status, committed, cause",
     [
         ("throw", 1, True, "OwnException: boom"),
-        ("exit3", 3, False, "exit status 3"),
+        ("exit3", 3, False, "exited with code 3"),
         ("exit0", 1, False, "Did it call exit()?"),
         ("abort", 134, False, "SIGABRT"),
         ("segv", 139, False, "segmentation fault"),
@@ -279,7 +279,7 @@ def test_out_of_memory(cli):
     assert result.status == 137, result
     report = attempt.report
     assert report["oom_kills"] >= 1 and report["signal"] == 9
-    assert "ran out of memory: it may have 200.0 MB" in report["cause"] and report["mem"] > 100_000_000
+    assert "ran out of memory: limit 200.0 MB" in report["cause"] and report["mem"] > 100_000_000
     assert "about to do: oom" in attempt.log("stdout")
 
 

@@ -98,7 +98,7 @@ def test_somebody_deletes_every_pod(flow, cluster, gate):
     gate.wait_for(4, PATIENCE)
     gate.release()
     out = "".join(lines) + process.communicate(timeout=PATIENCE)[0]
-    assert process.returncode == 0 and out.count("somebody deleted it") == 3 and "says no reason" not in out, out
+    assert process.returncode == 0 and out.count("deleted externally") == 3 and "no reason given" not in out, out
     flow.nothing_is_left()
 
 

@@ -24,7 +24,7 @@ def test_the_image_fetches_the_package(flow):
 
 def test_how_a_task_died_is_told_once(flow):
     out = flow.run("run", "--n", "1", "--seconds", "3", "--fail", "exit", status=1)
-    assert out.count("] Task ended with exit status 7 before its step was finished.") == 1, out
+    assert out.count("] Task exited with code 7 before its step was finished.") == 1, out
     flow.nothing_is_left()
 
 
@@ -67,7 +67,7 @@ WAITING = {
 def test_what_does_not_come_by_itself_is_given_up(flow, case):
     env, words = WAITING[case]
     out = flow.run("run", "--n", "1", env=env, status=1)
-    assert re.search(words, out) and "The pod cannot start, and was given up after 5.0 s" in out, out
+    assert re.search(words, out) and "The pod could not start within 5.0 s" in out, out
     flow.nothing_is_left()
 
 
@@ -82,7 +82,7 @@ def test_no_room(flow):
 def test_quota(flow, cluster):
     cluster.kubectl("-n", flow.namespace, "create", "quota", "few", "--hard=pods=0")
     process = flow.start("placed", "run", "--n", "1")
-    lines = until(process, "The cluster makes no pod yet: FailedCreate: exceeded quota: few, requested: pods=1, used: pods=0, limited: pods=0")
+    lines = until(process, "The cluster has not created the pod yet: FailedCreate: exceeded quota: few, requested: pods=1, used: pods=0, limited: pods=0")
     cluster.kubectl("-n", flow.namespace, "delete", "quota", "few")
     out = "".join(lines) + process.communicate(timeout=PATIENCE)[0]
     assert process.returncode == 0, out
@@ -113,8 +113,9 @@ def test_a_pod_that_goes(flow, cluster, gate, how):
     gate.wait_for(2, PATIENCE)
     gate.release()
     out = "".join(lines) + process.communicate(timeout=PATIENCE)[0]
-    words = "EvictionByEvictionAPI: Eviction API: evicting" if how == "evict" else "somebody deleted it"
-    assert process.returncode == 0 and (f"The pod was ended by the cluster, on node node-1: {words}" in out or "The pod is gone" in out), out
+    evicted = "The cluster terminated the pod on node node-1: EvictionByEvictionAPI: Eviction API: evicting"
+    words = evicted if how == "evict" else "The pod was deleted externally on node node-1"
+    assert process.returncode == 0 and (words in out or "The pod vanished" in out), out
     flow.nothing_is_left()
 
 
@@ -147,7 +148,7 @@ def test_the_api_server_is_killed(flow, cluster, gate):
     process = flow.start("placed", "run", "--n", "3", "--seconds", "2", "--run-id-file", "id", *gate.options)
     gate.wait_for(3, PATIENCE)
     cluster.stop("kube-apiserver", signal.SIGKILL)
-    lines = until(process, "The cluster is tried again: ")
+    lines = until(process, "Retrying the cluster: ")
     for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler"):
         cluster.start(name)
     gate.release()

@@ -14,15 +14,15 @@ using net::CallFailure;
 
 namespace {
 
-constexpr std::uint64_t kKeptLog = 1U << 20U;  // bytes that are shown of CloudWatch's log
-constexpr AttemptId kNone = 0;
-constexpr const char* kNoMachine =
-    "no machine has come for it yet, and AWS Batch says no reason (its console may: the quota of vCPUs, the compute "
-    "environment, its subnets)";
+constexpr std::uint64_t kKeptLog = 1U << 20U;  // bytes of CloudWatch's log that are shown
+constexpr AttemptId kNoAttempt = 0;
+constexpr const char* kNoInstance =
+    "no instance is available yet (no reason given; check the console of AWS Batch: the vCPU quota, the compute "
+    "environment and its subnets)";
 constexpr const char* kStopped = "Stopped by Metaflow";
 
-/// Without a word of what keeps it.
-bool awaits_machine(const Job& job) { return job.status == JobStatus::runnable && job.reason.empty(); }
+/// Whether the job waits for an instance, and AWS Batch gives no reason.
+bool awaits_instance(const Job& job) { return job.status == JobStatus::runnable && job.reason.empty(); }
 
 JobState waiting_state(const Job& job) {
   const std::string waiting = waiting_of(job);
@@ -41,7 +41,7 @@ BatchJobs::BatchJobs(base::EventLoop& loop, base::Clock& clock, compute::JobEven
            {.on_retry = [this](const CallFailure& failure, std::int64_t /*pause*/) { on_trouble(failure); }}),
       kept_logs_(loop, clock, session),
       watch_(loop, clock, api_,
-             {.on_job = [this](Job&& job) { on_told(std::move(job)); },
+             {.on_job = [this](Job&& job) { on_described(std::move(job)); },
               .on_lost = [this](const std::string& job) { on_lost(job); },
               .on_failure = [this](const CallFailure& failure,
                                    const std::vector<std::string>& jobs) { on_poll_failed(failure, jobs); }},
@@ -58,15 +58,15 @@ BatchJobs::Record* BatchJobs::find(Id attempt) {
 
 AttemptId BatchJobs::attempt_of(const std::string& job) const {
   const auto found = by_job_.find(job);
-  return found == by_job_.end() ? kNone : found->second;
+  return found == by_job_.end() ? kNoAttempt : found->second;
 }
 
-/// A service that does not answer.
+/// Called when the service does not answer.
 void BatchJobs::on_trouble(const CallFailure& failure) {
   if (!troubles_.add(clock_.monotonic_microseconds())) return;
   std::vector<Id> all;
   for (const auto& [attempt, record] : records_) all.push_back(attempt);
-  events_.on_trouble(all, fmt::format("AWS Batch is tried again: {}", failure.advised()));
+  events_.on_trouble(all, fmt::format("Retrying AWS Batch: {}", failure.advised()));
 }
 
 // --- from attempt to job
@@ -82,7 +82,7 @@ void BatchJobs::on_placed(const Order& order, Placement&& placement) {
   const Id attempt = order.attempt->id;
   Record* record = find(attempt);
   if (record == nullptr || record->tries != order.tries) {
-    if (!placement.job.empty()) {  // nobody waits for it any more
+    if (!placement.job.empty()) {  // it was removed meanwhile
       watch_.add(placement.job);
       watch_.terminate(placement.job, kStopped, [this] { end_if_idle(); });
     }
@@ -101,7 +101,7 @@ void BatchJobs::on_placed(const Order& order, Placement&& placement) {
   end_if_idle();
 }
 
-// --- what becomes of the jobs
+// --- states of the jobs
 
 void BatchJobs::on_poll_failed(const CallFailure& failure, const std::vector<std::string>& jobs) {
   if (failure.transient) return on_trouble(failure);
@@ -116,11 +116,11 @@ void BatchJobs::on_poll_failed(const CallFailure& failure, const std::vector<std
 
 void BatchJobs::on_lost(const std::string& job) {
   const Id attempt = attempt_of(job);
-  if (Record* record = find(attempt)) return tell_end(attempt, *record, end_of_lost(job));
+  if (Record* record = find(attempt)) return report_end(attempt, *record, end_of_lost(job));
   watch_.remove(job);
 }
 
-void BatchJobs::on_told(Job&& job) {
+void BatchJobs::on_described(Job&& job) {
   troubles_.over();
   const Id attempt = attempt_of(job.id);
   Record* record = find(attempt);
@@ -131,32 +131,32 @@ void BatchJobs::on_told(Job&& job) {
   const bool changed = record->job.status != job.status || record->job.reason != job.reason;
   record->job = std::move(job);
   if (!changed) return;
-  watch_.quicken();
-  if (has_ended(record->job.status)) return tell_end(attempt, *record, end_of(record->job));
+  watch_.poll_often();
+  if (has_ended(record->job.status)) return report_end(attempt, *record, end_of(record->job));
   if (record->job.status == JobStatus::running)
     return events_.on_state(attempt, {.phase = JobState::Phase::running, .where = "Job is running."});
   events_.on_state(attempt, waiting_state(record->job));
-  if (!awaits_machine(record->job)) return;
-  timers_.after(options_.machine_due, [this, attempt, job = record->id] {
+  if (!awaits_instance(record->job)) return;
+  timers_.after(options_.instance_due, [this, attempt, job = record->id] {
     const Record* waiting = find(attempt);
-    if (waiting == nullptr || waiting->id != job || waiting->unwanted || !awaits_machine(waiting->job)) return;
-    events_.on_state(attempt, {.trouble = kNoMachine, .notice = fmt::format("Job is RUNNABLE: {}", kNoMachine)});
+    if (waiting == nullptr || waiting->id != job || waiting->unwanted || !awaits_instance(waiting->job)) return;
+    events_.on_state(attempt, {.trouble = kNoInstance, .notice = fmt::format("Job is RUNNABLE: {}", kNoInstance)});
   });
 }
 
-void BatchJobs::tell_end(Id attempt, Record& record, compute::JobEnd&& end) {
+void BatchJobs::report_end(Id attempt, Record& record, compute::JobEnd&& end) {
   record.ended = true;
   watch_.remove(record.id);
-  end.ran = record.job.started > 0;  // it may have been between two looks
-  end.meant = record.job.terminated || record.job.cancelled;
+  end.ran = record.job.started > 0;  // it may have run between two polls
+  end.deliberate = record.job.terminated || record.job.cancelled;
   events_.on_state(attempt, {.phase = JobState::Phase::ended, .end = std::move(end)});
 }
 
-void BatchJobs::observe(Id attempt, std::function<void(const JobState&)> told) {
-  if (const Record* record = find(attempt)) told(waiting_state(record->job));
+void BatchJobs::observe(Id attempt, std::function<void(const JobState&)> done) {
+  if (const Record* record = find(attempt)) done(waiting_state(record->job));
 }
 
-/// Its supervisor did not come to store a log: what the container wrote is elsewhere.
+/// Called when the supervisor has stored no log: the container's output is in CloudWatch.
 void BatchJobs::read_kept_log(Id attempt, std::function<void(const std::string& failure)> done) {
   const Record& record = *find(attempt);
   if (record.job.log_stream.empty()) return done({});
@@ -175,7 +175,7 @@ void BatchJobs::read_kept_log(Id attempt, std::function<void(const std::string& 
 void BatchJobs::terminate(Id attempt, const Record& record) {
   watch_.terminate(record.id, kStopped, [this, attempt] {
     if (const Record* terminated = find(attempt); terminated != nullptr && !terminated->ended) {
-      watch_.quicken();
+      watch_.poll_often();
       events_.on_removed(attempt, false);
     }
     end_if_idle();
@@ -206,7 +206,7 @@ void BatchJobs::end(std::function<void()> done) {
   end_if_idle();
 }
 
-/// Not at once: whoever calls may have more to ask for.
+/// Deferred, since the caller may have more to request.
 void BatchJobs::end_if_idle() {
   if (!done_) return;
   timers_.after(0, [this] {

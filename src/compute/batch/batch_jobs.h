@@ -1,7 +1,7 @@
 // Attempts as jobs of AWS Batch.
 //
-// Each attempt is a job, or the child of an array, that is tried once. A job's name follows from the attempts that it
-// is for, so a submission whose answer was lost is found again.
+// Each attempt is a job, or the child of an array, that Batch executes once. A job's name is derived from its attempts,
+// so a submission whose answer was lost is found again.
 #pragma once
 
 #include <cstdint>
@@ -29,8 +29,8 @@ namespace metaflow::awsbatch {
 struct BatchOptions {
   SubmissionOptions jobs{};
   std::map<std::string, PlacedRequest> requests{};  // by step
-  std::int64_t poll_every = 1'000'000;              // microseconds, at the most often
-  std::int64_t machine_due = 180'000'000;  // microseconds that a machine takes to come, usually; then that is told
+  std::int64_t poll_every = 1'000'000;              // microseconds between polls, at least
+  std::int64_t instance_due = 180'000'000;          // microseconds; a longer wait for an instance is reported
 };
 
 /// Not thread-safe; lives in the scheduler's event loop.
@@ -43,7 +43,7 @@ class BatchJobs : public compute::RemoteJobs {
 
   void submit(const compute::JobOrder& order) override;
   void remove(std::span<const compute::AttemptId> attempts) override;
-  void observe(compute::AttemptId attempt, std::function<void(const compute::JobState&)> told) override;
+  void observe(compute::AttemptId attempt, std::function<void(const compute::JobState&)> done) override;
   void forget(compute::AttemptId attempt) override;
   void read_kept_log(compute::AttemptId attempt, std::function<void(const std::string& failure)> done) override;
   void end(std::function<void()> done) override;
@@ -55,17 +55,17 @@ class BatchJobs : public compute::RemoteJobs {
     int tries = 0;
     const PlacedRequest* placed = nullptr;
     std::string id{};  // of the job; empty: its submission was not answered
-    Job job{};         // as it was told last
+    Job job{};         // as it was described last
     bool unwanted = false;
     bool ended = false;
   };
 
   void on_placed(const Order& order, Placement&& placement);
-  void on_told(Job&& job);
+  void on_described(Job&& job);
   void on_lost(const std::string& job);
   void on_poll_failed(const net::CallFailure& failure, const std::vector<std::string>& jobs);
   void on_trouble(const net::CallFailure& failure);
-  void tell_end(Id attempt, Record& record, compute::JobEnd&& end);
+  void report_end(Id attempt, Record& record, compute::JobEnd&& end);
   void terminate(Id attempt, const Record& record);
   void end_if_idle();
   Record* find(Id attempt);

@@ -23,7 +23,7 @@ using testing::IsEmpty;
 using testing::SizeIs;
 using testing::StartsWith;
 
-/// An account with jobs, whose states a test says.
+/// An account with jobs whose states a test sets.
 class BatchJobsTest : public net::AwsTest {
  protected:
   BatchJobsTest() {
@@ -33,7 +33,8 @@ class BatchJobsTest : public net::AwsTest {
       if (const auto fault = faults_.find(operation); fault != faults_.end() && !fault->second.empty()) {
         Reply reply = fault->second.front();
         fault->second.pop_front();
-        if (reply.reset) answer(operation, Json::parse_or_throw(request.body));  // it is done, but the answer is lost
+        if (reply.reset)
+          answer(operation, Json::parse_or_throw(request.body));  // it is carried out, but the answer is lost
         return reply;
       }
       return Reply{.body = answer(operation, Json::parse_object(request.body).value_or(Json::object())).dump()};
@@ -91,7 +92,7 @@ class BatchJobsTest : public net::AwsTest {
   }
 
   BatchJobs& jobs() {
-    if (!jobs_) jobs_.emplace(loop_, clock_, told_, store_, session(), options_);
+    if (!jobs_) jobs_.emplace(loop_, clock_, events_, store_, session(), options_);
     return *jobs_;
   }
   void fault(const std::string& operation, std::deque<Reply> replies) {
@@ -111,9 +112,9 @@ class BatchJobsTest : public net::AwsTest {
     return terminated_;
   }
   void wait_for(const std::string& line, std::size_t times = 1) {
-    run_until([&] { return told_.count(line) >= times; });
+    run_until([&] { return events_.count(line) >= times; });
   }
-  /// Until the account was asked for it.
+  /// Waits until the account has received this call.
   void wait_for_call(const std::string& operation) {
     while (calls(operation) == 0) {
       const base::EventLoop::Timer tick = loop_.after(1000, [] {});
@@ -144,48 +145,49 @@ class BatchJobsTest : public net::AwsTest {
   std::set<std::string> lost_;
   std::vector<std::string> terminated_;
   store::FlowStore store_{std::make_shared<store::MemoryStorage>(), "F"};
-  compute::RecordingJobEvents told_;
+  compute::RecordingJobEvents events_;
   BatchOptions options_;
   std::optional<BatchJobs> jobs_;
 };
 
 // --- from attempt to job
 
-TEST_F(BatchJobsTest, WhatBecomesOfAJobIsToldWhenItChanges) {
-  options_.machine_due = 1000;
+TEST_F(BatchJobsTest, ChangesOfAJobAreReported) {
+  options_.instance_due = 1000;
   submit(1);
   set("j1", {{"status", "RUNNABLE"}});
-  wait_for("1 waiting: Job is RUNNABLE: no machine has come for it yet, and AWS Batch says no reason");
-  EXPECT_FALSE(told_.states[1].hopeless);
+  wait_for("1 waiting: Job is RUNNABLE: no instance is available yet (no reason given");
+  EXPECT_FALSE(events_.states[1].hopeless);
   set("j1", {{"status", "RUNNABLE"}, {"statusReason", "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY"}});
   wait_for("1 waiting: Job is RUNNABLE: CAPACITY");
   set("j1", {{"status", "RUNNING"}, {"startedAt", 5}});
   wait_for("1 running: Job is running.");
   set("j1", {{"status", "FAILED"}, {"startedAt", 5}, {"container", {{"exitCode", 3}}}});
   wait_for("1 ended: ");
-  EXPECT_EQ(told_.lines.back(), "1 ended: Task ended with exit status 3.");
-  EXPECT_TRUE(told_.states[1].end.ran);
-  EXPECT_EQ(told_.count("1 running"), 1U) << "told once, however often it was asked";
+  EXPECT_EQ(events_.lines.back(), "1 ended: Task exited with code 3.");
+  EXPECT_TRUE(events_.states[1].end.ran);
+  EXPECT_EQ(events_.count("1 running"), 1U) << "reported once, however often it is polled";
 }
 
-TEST_F(BatchJobsTest, AlikeAttemptsAreAnArrayAndEachIsToldOf) {
+TEST_F(BatchJobsTest, SimilarAttemptsBecomeAnArrayAndEachIsReported) {
   for (const AttemptId id : {1, 2, 3, 4, 5, 6}) jobs().submit(order_of(id));
   wait_for(" job j1:", 6);
   EXPECT_EQ(calls("submitjob"), 1);
   set("j1:4", {{"status", "SUCCEEDED"}, {"startedAt", 5}});
-  wait_for("ended: well");
-  EXPECT_EQ(told_.lines.back(), "5 ended: well");
+  wait_for("ended: succeeded");
+  EXPECT_EQ(events_.lines.back(), "5 ended: succeeded");
 }
 
-TEST_F(BatchJobsTest, ARefusedJobIsNone) {
+TEST_F(BatchJobsTest, RefusedJobIsReported) {
   fault("submitjob", {refusal(400, "ClientException", "no such queue")});
   jobs().submit(order_of(1));
   wait_for("1 no job");
-  EXPECT_THAT(told_.lines, ElementsAre(testing::AllOf(StartsWith("1 no job, hopeless: Unable to launch AWS Batch job."),
-                                                      HasSubstr("no such queue"))));
+  EXPECT_THAT(events_.lines,
+              ElementsAre(testing::AllOf(StartsWith("1 no job, hopeless: Unable to launch AWS Batch job."),
+                                         HasSubstr("no such queue"))));
 }
 
-TEST_F(BatchJobsTest, AThrottledSubmissionIsTriedAgain) {
+TEST_F(BatchJobsTest, ThrottledSubmissionIsRetried) {
   fault("submitjob", {refusal(429, "TooManyRequestsException", "x"), refusal(429, "TooManyRequestsException", "x")});
   submit(1);
   EXPECT_EQ(calls("submitjob"), 3);
@@ -193,7 +195,7 @@ TEST_F(BatchJobsTest, AThrottledSubmissionIsTriedAgain) {
 
 // --- removal
 
-TEST_F(BatchJobsTest, WhatWasNotSentIsTakenBack) {
+TEST_F(BatchJobsTest, UnsentAttemptIsWithdrawn) {
   jobs().submit(order_of(1));
   remove(1);
   wait_for("1 removed, gone");
@@ -201,19 +203,19 @@ TEST_F(BatchJobsTest, WhatWasNotSentIsTakenBack) {
   EXPECT_EQ(calls("submitjob"), 0);
 }
 
-TEST_F(BatchJobsTest, AJobIsTerminatedOnceAndItsEndIsTold) {
+TEST_F(BatchJobsTest, JobIsTerminatedOnceAndItsEndIsReported) {
   submit(1);
   remove(1);
   remove(1);
   wait_for("1 removed");
-  EXPECT_EQ(told_.count("1 removed, gone"), 0U);
+  EXPECT_EQ(events_.count("1 removed, gone"), 0U);
   set("j1", {{"status", "FAILED"}, {"isTerminated", true}, {"statusReason", "Stopped by Metaflow"}});
   wait_for("1 ended: ");
   EXPECT_THAT(terminated(), ElementsAre("j1"));
-  EXPECT_TRUE(told_.states[1].end.meant);
+  EXPECT_TRUE(events_.states[1].end.deliberate);
 }
 
-TEST_F(BatchJobsTest, WhatIsRemovedWhileItsSubmissionIsUnansweredIsTerminatedThen) {
+TEST_F(BatchJobsTest, RemovalDuringTheSubmissionTerminatesTheJob) {
   fault("submitjob", {{.body = R"({"jobId":"late"})", .pause = std::chrono::milliseconds(30)}});
   jobs().submit(order_of(1));
   wait_for_call("submitjob");
@@ -222,7 +224,7 @@ TEST_F(BatchJobsTest, WhatIsRemovedWhileItsSubmissionIsUnansweredIsTerminatedThe
   EXPECT_THAT(terminated(), ElementsAre("late"));
 }
 
-TEST_F(BatchJobsTest, WhatIsForgottenWhileItsSubmissionIsUnansweredIsTerminated) {
+TEST_F(BatchJobsTest, JobForgottenDuringTheSubmissionIsTerminated) {
   fault("submitjob", {{.body = R"({"jobId":"late"})", .pause = std::chrono::milliseconds(30)}});
   jobs().submit(order_of(1));
   wait_for_call("submitjob");
@@ -230,10 +232,10 @@ TEST_F(BatchJobsTest, WhatIsForgottenWhileItsSubmissionIsUnansweredIsTerminated)
   jobs().forget(1);
   end();
   EXPECT_THAT(terminated(), ElementsAre("late"));
-  EXPECT_THAT(told_.lines, IsEmpty());
+  EXPECT_THAT(events_.lines, IsEmpty());
 }
 
-TEST_F(BatchJobsTest, AnArrayIsTerminatedByOneCall) {
+TEST_F(BatchJobsTest, OneCallTerminatesAnArray) {
   const std::vector<AttemptId> all{1, 2, 3, 4, 5};
   for (const AttemptId id : all) jobs().submit(order_of(id));
   wait_for(" job j1:", 5);
@@ -242,26 +244,26 @@ TEST_F(BatchJobsTest, AnArrayIsTerminatedByOneCall) {
   EXPECT_THAT(terminated(), ElementsAre("j1"));
 }
 
-// --- what is not known
+// --- missing information
 
-TEST_F(BatchJobsTest, AJobThatBatchDoesNotKnowAnyMore) {
+TEST_F(BatchJobsTest, UnknownJobHasEnded) {
   submit(1);
   {
     const std::scoped_lock lock(mutex_);
     lost_.insert("j1");
   }
-  wait_for("1 ended: AWS Batch does not know the job j1 any more.");
+  wait_for("1 ended: AWS Batch no longer knows the job j1.");
 }
 
-TEST_F(BatchJobsTest, WhoMayNotAskWhatBecomesOfJobsCannotExecute) {
+TEST_F(BatchJobsTest, MissingPermissionForJobsFailsAttempts) {
   fault("describejobs", std::deque<Reply>(50, refusal(403, "AccessDeniedException", "not authorized")));
   submit(1);
   wait_for("1 no job, hopeless: ");
-  EXPECT_THAT(told_.lines.back(), HasSubstr("batch:DescribeJobs"));
+  EXPECT_THAT(events_.lines.back(), HasSubstr("batch:DescribeJobs"));
   run_until([&] { return !terminated().empty(); });
 }
 
-TEST_F(BatchJobsTest, WhatAJobWroteIsReadWhereItsSupervisorStoredNothing) {
+TEST_F(BatchJobsTest, KeptLogIsReadIfTheSupervisorStoredNone) {
   submit(1);
   set("j1", {{"status", "FAILED"}, {"container", {{"exitCode", 127}, {"logStreamName", "d/1"}}}});
   wait_for("1 ended: ");
@@ -269,27 +271,27 @@ TEST_F(BatchJobsTest, WhatAJobWroteIsReadWhereItsSupervisorStoredNothing) {
   jobs().read_kept_log(1, [&](const std::string& why) { failure = why; });
   run_until([&] { return failure.has_value(); });
   EXPECT_EQ(*failure, "");
-  EXPECT_EQ(told_.lines.back(), "1 log sh: not found\n");
+  EXPECT_EQ(events_.lines.back(), "1 log sh: not found\n");
 }
 
-TEST_F(BatchJobsTest, OneWithoutAContainerWroteNothing) {
+TEST_F(BatchJobsTest, JobWithoutAContainerHasNoLog) {
   submit(1);
   std::optional<std::string> failure;
   jobs().read_kept_log(1, [&](const std::string& why) { failure = why; });
   EXPECT_EQ(failure, "");
-  EXPECT_EQ(told_.count("log"), 0U);
+  EXPECT_EQ(events_.count("log"), 0U);
 }
 
 // --- the end
 
-TEST_F(BatchJobsTest, TheEndWaitsForWhatWasAskedFor) {
+TEST_F(BatchJobsTest, EndWaitsForAllAnswers) {
   submit(1);
   remove(1);
   end();
   EXPECT_THAT(terminated(), SizeIs(1));
 }
 
-TEST_F(BatchJobsTest, AnEndWithNothingToEnd) { end(); }
+TEST_F(BatchJobsTest, EndWithoutJobs) { end(); }
 
 }  // namespace
 }  // namespace metaflow::awsbatch

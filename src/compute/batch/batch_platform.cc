@@ -29,7 +29,7 @@ constexpr const char* kName = "batch";
 constexpr const char* kPlaces = "queues";
 constexpr const char* kUnit = "job";
 constexpr const char* kRuntime = "aws-batch";  // Metaflow's word
-constexpr int kUncountedRetries = 3;           // of what Spot took
+constexpr int kUncountedRetries = 3;           // of tasks that lost their Spot instance
 
 class BatchPlan : public compute::PlatformPlan {
  public:
@@ -41,12 +41,12 @@ class BatchPlan : public compute::PlatformPlan {
 
   compute::Needs needs() const override { return compute::needs_of_containers(flow_in_image_); }
 
-  /// Which queues there are, and what their machines can do.
+  /// Looks up the queues, and what their compute environments support.
   void prepare() override {
     session_.emplace(site_.clock, net::AwsConfig(net::variables_of(site_.settings)));
     base::EventLoop loop(site_.clock);
     BatchApi api(loop, site_.clock, *session_, waiting_options());
-    std::map<std::string, Queue> queues;  // by what they were asked for
+    std::map<std::string, Queue> queues;  // by the requested name
     for (const auto& [step, request] : asked_) {
       if (!queues.contains(request.queue)) queues.emplace(request.queue, wait_for_queue(api, loop, request.queue));
       const Queue& queue = queues.at(request.queue);
@@ -105,7 +105,7 @@ class BatchPlatform : public compute::Platform {
     return std::make_unique<BatchRunJobs>(site, store, queues);
   }
 
-  /// In a variable, and at the end of the job's id.
+  /// Reads a variable, or the end of the job's id if that is not set.
   std::optional<std::uint64_t> place_in_array() const override {
     const char* place = std::getenv("AWS_BATCH_JOB_ARRAY_INDEX");
     const char* job = std::getenv("AWS_BATCH_JOB_ID");

@@ -17,11 +17,11 @@ std::vector<graph::Decorator> parse(const std::vector<std::string>& specs) {
   return decorators;
 }
 
-TEST(BatchPlatform, StepsThatNameItAreThere) {
+TEST(BatchPlatform, DecoratorSelectsBatch) {
   EXPECT_EQ(&platforms().of_step("work", parse({"batch", "resources", "retry"})), &batch_platform());
 }
 
-TEST(BatchPlatform, AStepThatNamesAnotherOneTooIsRefusedInMetaflowsWords) {
+TEST(BatchPlatform, TwoPlatformsAreRefusedInMetaflowsWords) {
   try {
     platforms().of_step("work", parse({"kubernetes", "batch"}));
     FAIL() << "nothing was thrown";
@@ -33,7 +33,7 @@ TEST(BatchPlatform, AStepThatNamesAnotherOneTooIsRefusedInMetaflowsWords) {
   }
 }
 
-/// Variables of a job, until the end of a test.
+/// Sets variables of a job, until the end of a test.
 class JobVariables {
  public:
   JobVariables(const char* place, const char* job) {
@@ -55,11 +55,11 @@ std::optional<std::uint64_t> place(const char* index, const char* job) {
   return batch_platform().place_in_array();
 }
 
-TEST(BatchPlatform, AChildOfAnArrayFindsItsPlaceInItsEnvironment) {
+TEST(BatchPlatform, PlaceInAnArrayComesFromTheEnvironment) {
   EXPECT_EQ(place("7", "abc:7"), 7U);
   EXPECT_EQ(place(nullptr, "abc:12"), 12U);
   EXPECT_EQ(place(nullptr, "abc"), std::nullopt) << "a job of its own";
-  EXPECT_EQ(place(nullptr, nullptr), std::nullopt) << "somewhere else";
+  EXPECT_EQ(place(nullptr, nullptr), std::nullopt) << "not on AWS Batch";
   EXPECT_EQ(place("x", nullptr), std::nullopt);
 }
 

@@ -20,15 +20,15 @@ using compute::given_or;
 using compute::PlatformSettings;
 using compute::Positive;
 
-// Of those that are small, it has what fetches the package; the registry of AWS counts no pulls of AWS.
+// A small image that can fetch the package. The registry of AWS does not limit pulls from within AWS.
 constexpr const char* kDefaultJobImage = "public.ecr.aws/docker/library/buildpack-deps:bookworm-curl";
-constexpr double kLeastMemory = 4;  // MiB, of Batch
-constexpr std::size_t kLongestKey = 128;
-constexpr std::size_t kLongestValue = 256;
-constexpr std::size_t kMostTags = 50;
-constexpr int kMostSwappiness = 100;
-constexpr int kLeastStorage = 21;  // GiB, of Fargate
-constexpr int kMostStorage = 200;
+constexpr double kMinMemory = 4;  // MiB, of Batch
+constexpr std::size_t kMaxKeyLength = 128;
+constexpr std::size_t kMaxValueLength = 256;
+constexpr std::size_t kMaxTags = 50;
+constexpr int kMaxSwappiness = 100;
+constexpr int kMinStorage = 21;  // GiB, of Fargate
+constexpr int kMaxStorage = 200;
 constexpr std::array<std::string_view, 8> kLogDrivers{"json-file", "syslog",  "journald", "gelf",
                                                       "fluentd",   "awslogs", "splunk",   "awsfirelens"};
 
@@ -36,7 +36,7 @@ constexpr std::array<std::string_view, 8> kLogDrivers{"json-file", "syslog",  "j
   throw Error::of_platform(kTitle, std::move(message), std::move(hint));
 }
 
-/// The larger of the two; if only one is given, that.
+/// Returns the larger of the two; if only one is given, that one.
 template <class Number>
 std::optional<Number> larger(std::optional<Number> one, std::optional<Number> other) {
   if (one && other) return std::max(*one, *other);
@@ -60,7 +60,7 @@ std::optional<int> checked(const std::string& step, const char* attribute, std::
   return value;
 }
 
-/// "source:mount", or without the mount.
+/// Parses "source:mount", or "source" alone.
 Volume volume(const std::string& text) {
   const std::size_t colon = text.find(':');
   if (colon == std::string::npos) return {text, {}};
@@ -83,8 +83,8 @@ std::vector<Volume> efs_volumes(const std::string& step, const std::vector<std::
   for (const std::string& text : given) {
     Volume& made = volumes.emplace_back(volume(text));
     if (made.source.empty())
-      refuse_job(fmt::format("efs_volumes of step *{}* has '{}', which names no file system", step, text),
-                 "It looks like this: fs-0123456789abcdef0:/where");
+      refuse_job(fmt::format("efs_volumes of step *{}* has '{}', which does not name a file system", step, text),
+                 "Name a file system and a directory: fs-0123456789abcdef0:/data");
     if (made.mount.empty()) made.mount = "/mnt/" + made.source;
     Positive{step, kTitle}.check_path("efs_volumes", made.mount);
   }
@@ -93,23 +93,22 @@ std::vector<Volume> efs_volumes(const std::string& step, const std::vector<std::
 
 bool is_tag_text(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) {
-    // AWS allows letters and digits of any script, so what is not ASCII is the server's to judge.
+    // AWS allows letters and digits of any script: the server checks what is not ASCII.
     return base::is_alphanumeric(c) || static_cast<signed char>(c) < 0 ||
            std::string_view(" +-=._:/@").find(c) != std::string_view::npos;
   });
 }
 
 void check_tags(const std::string& step, const std::map<std::string, std::string>& tags) {
-  if (tags.size() > kMostTags)
-    refuse_job(fmt::format("Step *{}* has {} tags; there may be {}", step, tags.size(), kMostTags));
+  if (tags.size() > kMaxTags)
+    refuse_job(fmt::format("Step *{}* has {} tags; AWS Batch allows {}", step, tags.size(), kMaxTags));
   for (const auto& [key, value] : tags) {
     if (base::lower(key).starts_with("aws:"))
-      refuse_job(fmt::format("'{}' cannot be the key of a tag of step *{}*: AWS keeps what begins with aws: for itself",
-                             key, step));
-    if (key.empty() || key.size() > kLongestKey || !is_tag_text(key))
+      refuse_job(fmt::format("'{}' cannot be the key of a tag of step *{}*: AWS reserves the prefix aws:", key, step));
+    if (key.empty() || key.size() > kMaxKeyLength || !is_tag_text(key))
       refuse_job(fmt::format("'{}' cannot be the key of a tag of step *{}*", key, step),
                  "A key has 1 to 128 letters, digits, spaces and + - = . _ : / @");
-    if (value.size() > kLongestValue || !is_tag_text(value))
+    if (value.size() > kMaxValueLength || !is_tag_text(value))
       refuse_job(fmt::format("'{}' cannot be the value of the tag {} of step *{}*", value, key, step),
                  "A value has at most 256 letters, digits, spaces and + - = . _ : / @");
   }
@@ -120,7 +119,7 @@ std::map<std::string, std::string> log_options(const std::string& step, const st
   for (const std::string& text : given) {
     const std::size_t colon = text.find(':');
     if (colon == 0 || colon == std::string::npos)
-      refuse_job(fmt::format("log_options of step *{}* has '{}', which is no key:value", step, text));
+      refuse_job(fmt::format("log_options of step *{}* has '{}', which is not key:value", step, text));
     options[text.substr(0, colon)] = text.substr(colon + 1);
   }
   return options;
@@ -129,7 +128,7 @@ std::map<std::string, std::string> log_options(const std::string& step, const st
 int neuron_devices(const std::string& step, const metaflow::batch& asked) {
   if (asked.inferentia && asked.trainium)
     refuse_job(fmt::format("Step *{}* asks for both inferentia and trainium", step),
-               "They are two words for one thing: only use one of them.");
+               "They are synonyms: only use one of them.");
   const bool inferentia = asked.inferentia.has_value();
   return whole(step, inferentia ? "inferentia" : "trainium", inferentia ? asked.inferentia : asked.trainium, 1,
                INT32_MAX);
@@ -158,15 +157,14 @@ std::optional<BatchRequest> batch_request(const std::string& step, const std::ve
   }
   job.cpu = positive("cpu", cpu.value_or(job.cpu));
   job.memory = positive("memory", memory.value_or(job.memory));
-  if (job.memory < kLeastMemory)
-    refuse_job(fmt::format("Invalid memory value *{}* for step *{}*; Batch wants at least {} MiB", job.memory, step,
-                           kLeastMemory));
+  if (job.memory < kMinMemory)
+    refuse_job(fmt::format("Invalid memory value *{}* for step *{}*; AWS Batch requires at least {} MiB", job.memory,
+                           step, kMinMemory));
   job.gpu = whole(step, "gpu", gpu, 0, INT32_MAX);
   checked(step, "shared_memory", job.shared_memory, 1);
   job.max_swap = checked(step, "max_swap", asked->max_swap, 0);
-  job.swappiness = checked(step, "swappiness", asked->swappiness, 0, kMostSwappiness);
-  if (job.swappiness && !job.max_swap)
-    refuse_job(fmt::format("swappiness of step *{}* means nothing without max_swap", step));
+  job.swappiness = checked(step, "swappiness", asked->swappiness, 0, kMaxSwappiness);
+  if (job.swappiness && !job.max_swap) refuse_job(fmt::format("swappiness of step *{}* requires max_swap", step));
   job.neuron_devices = neuron_devices(step, *asked);
   job.efa = whole(step, "efa", asked->efa, 1, INT32_MAX);
 
@@ -175,15 +173,15 @@ std::optional<BatchRequest> batch_request(const std::string& step, const std::ve
   job.iam_role = given_or(asked->iam_role, ecs.text("S3_ACCESS_IAM_ROLE"));
   job.execution_role = given_or(asked->execution_role, ecs.text("FARGATE_EXECUTION_ROLE"));
   if (job.iam_role.empty())
-    refuse_job(fmt::format("No IAM role found for step *{}*: its tasks could not use S3", step),
+    refuse_job(fmt::format("No IAM role found for step *{}*: its tasks cannot access S3", step),
                "Set METAFLOW_ECS_S3_ACCESS_IAM_ROLE, or iam_role, to the ARN of a role that may read and write the "
                "datastore.");
   job.host_volumes = host_volumes(step, asked->host_volumes);
   job.efs_volumes = efs_volumes(step, asked->efs_volumes);
   job.tmpfs = compute::tmpfs_of(*asked, job.memory, positive);
-  job.ephemeral_storage = checked(step, "ephemeral_storage", asked->ephemeral_storage, kLeastStorage, kMostStorage);
+  job.ephemeral_storage = checked(step, "ephemeral_storage", asked->ephemeral_storage, kMinStorage, kMaxStorage);
   job.tags = asked->aws_batch_tags;
-  job.describing_tags = settings.truth("EMIT_TAGS");
+  job.describing_tags = settings.boolean("EMIT_TAGS");
   if (job.describing_tags) job.tags.merge(settings.dict("DEFAULT_TAGS"));
   check_tags(step, job.tags);
   job.log_driver = asked->log_driver;

@@ -1,5 +1,5 @@
-// What a task asks of AWS Batch, with everything decided: no defaults and no settings are left to look up. What cannot
-// be known without asking Batch is which machines a queue has.
+// The complete request of a task to AWS Batch: no defaults and no settings are left to look up. Only the machines of a
+// queue are not known without asking Batch.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@
 
 namespace metaflow::awsbatch {
 
-/// The machines of a job queue.
+/// What a job queue runs its jobs on.
 enum class Machines : std::uint8_t { ec2, spot, fargate, fargate_spot };
 inline bool is_fargate(Machines machines) {
   return machines == Machines::fargate || machines == Machines::fargate_spot;
@@ -28,13 +28,13 @@ struct Volume {
   bool operator==(const Volume&) const = default;
 };
 
-/// What a step asks of its job: a member for each attribute of the decorator, which are as many as Batch offers.
+/// What a step requests for its job. The members are the attributes of the decorator: all that Batch offers.
 struct BatchRequest {
   double cpu = 1;        // vCPUs
   double memory = 4096;  // MiB
   int gpu = 0;
   std::string image{};
-  std::string queue{};  // empty: the first that takes jobs
+  std::string queue{};  // empty: the first that accepts jobs
   std::string iam_role{};
   std::string execution_role{};
   std::optional<int> shared_memory{};  // MiB
@@ -54,14 +54,14 @@ struct BatchRequest {
   std::int64_t time_limit = 0;  // seconds that the job may take
 };
 
-/// What a step with the decorator `batch` asks for: decorator, `resources`, `timeout` and settings, merged by
-/// Metaflow's rules; nothing if the step has no such decorator. Throws Error{platform}, naming the step, for what
-/// cannot be asked for.
+/// Returns the request of a step with the decorator `batch`: decorator, `resources`, `timeout` and settings, merged by
+/// Metaflow's rules; nothing if the step has no such decorator. Throws Error{platform}, naming the step, for invalid
+/// requests.
 std::optional<BatchRequest> batch_request(const std::string& step, const std::vector<graph::Decorator>& decorators,
                                           const base::Settings& settings);
 
-/// What the machines can do of it: on EC2, vCPUs become whole. Throws Error{platform}, naming the step, for what they
-/// cannot.
+/// Adapts a request to its machines: on EC2, vCPUs become whole. Throws Error{platform}, naming the step, for what they
+/// do not support.
 BatchRequest fit_to(Machines machines, const std::string& step, BatchRequest request);
 
 }  // namespace metaflow::awsbatch

@@ -11,17 +11,17 @@
 
 namespace metaflow::awsbatch {
 
-/// Of a client whose user waits for the answers.
+/// Options of a client whose user waits for the answers.
 BatchApiOptions waiting_options();
 
 class BatchRunJobs : public compute::RunJobs {
  public:
-  /// `queues`: as they were noted of a run; none: that of the settings. `site` and `store` outlive this.
+  /// `queues`: as recorded for a run; empty: the one of the settings. `site` and `store` outlive this.
   BatchRunJobs(const compute::RunSite& site, store::FlowStore& store, std::set<std::string> queues);
 
   compute::RunJobsWords words() const override { return {"AWS Batch jobs", "Created", "on AWS Batch", ""}; }
   std::vector<compute::RunJob> unfinished(const compute::ChosenRuns& which) override;
-  /// What was terminated while it started may yet begin.
+  /// A job that was terminated while it started may still begin.
   bool end(std::span<const compute::RunJob> jobs, const std::string& reason) override;
 
  private:

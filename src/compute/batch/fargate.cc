@@ -1,4 +1,4 @@
-// What the machines of a queue can do of a request: Fargate has sizes, and lacks devices.
+// What the machines of a queue support: Fargate has fixed sizes and no devices.
 #include <algorithm>
 #include <cmath>
 
@@ -16,7 +16,7 @@ namespace {
   throw Error::of_platform(kTitle, std::move(message), std::move(hint));
 }
 
-/// What Fargate has for so many vCPUs: from `least` MiB to `most` by `by`, or only the `sizes`.
+/// The memory that Fargate offers for a number of vCPUs: `least` to `most` MiB in steps of `by`, or only the `sizes`.
 struct FargateSize {
   double cpu;
   int least;
@@ -39,7 +39,7 @@ const std::vector<FargateSize>& fargate_sizes() {
   return kSizes;
 }
 
-/// The smallest memory of this size that is enough; nothing if none is.
+/// Returns the smallest memory of this size that is enough; nothing if none is.
 std::optional<int> enough(const FargateSize& size, double memory) {
   if (memory > size.most) return std::nullopt;
   if (size.by == 0) {
@@ -58,18 +58,18 @@ void check_fargate_size(const std::string& step, double cpu, double memory) {
     if (size.cpu == cpu && *fits == memory) return;
     if (pair.empty()) pair = fmt::format("cpu={}, memory={}", size.cpu, *fits);
   }
-  const std::string what = fmt::format("Fargate has no tasks of {} vCPU with {} MiB (step *{}*)", cpu, memory, step);
-  if (pair.empty()) refuse(what, "The largest is cpu=32, memory=249856. Use a queue with EC2 machines.");
-  refuse(what, fmt::format("The smallest that is enough: {}. To change one of the two is enough if memory is from the "
-                           "list at https://docs.aws.amazon.com/batch/latest/APIReference/API_ResourceRequirement.html",
+  const std::string what = fmt::format("Fargate does not offer {} vCPU with {} MiB (step *{}*)", cpu, memory, step);
+  if (pair.empty()) refuse(what, "The largest is cpu=32, memory=249856. Use a queue with EC2 instances.");
+  refuse(what, fmt::format("The smallest size that is enough: {}. Valid sizes: "
+                           "https://docs.aws.amazon.com/batch/latest/APIReference/API_ResourceRequirement.html",
                            pair));
 }
 
 void check_fargate(const std::string& step, const BatchRequest& request) {
   auto not_there = [&](bool asked, const char* attribute) {
     if (!asked) return;
-    refuse(fmt::format("Fargate has no {}, which step *{}* asks for", attribute, step),
-           "Use a queue with EC2 machines, or take it out.");
+    refuse(fmt::format("Fargate does not support {} (step *{}*)", attribute, step),
+           "Use a queue with EC2 instances, or remove the attribute.");
   };
   not_there(request.gpu > 0, "gpu");
   not_there(request.neuron_devices > 0, "inferentia (or trainium)");
@@ -107,7 +107,7 @@ BatchRequest fit_to(Machines machines, const std::string& step, BatchRequest req
   }
   if (request.ephemeral_storage)
     refuse(fmt::format("The ephemeral_storage of step *{}* is only available for Fargate compute environments", step),
-           "The disks of EC2 machines are chosen in the launch template of the compute environment.");
+           "The disks of EC2 instances are chosen in the launch template of the compute environment.");
   request.cpu = std::ceil(request.cpu);
   request.memory = std::floor(request.memory);
   return request;

@@ -14,28 +14,29 @@ namespace metaflow::awsbatch {
 
 namespace {
 
-constexpr std::size_t kLongestPart = 32;  // of flow, run, step and task in the name of a job, which has at most 128
-constexpr std::size_t kDigest = 40;       // hexadecimal digits of a definition's content in its name
-constexpr std::size_t kLongestTag = 256;
+constexpr std::size_t kMaxPartLength =
+    32;                              // of flow, run, step and task in a job's name, which may have 128 characters
+constexpr std::size_t kDigest = 40;  // hexadecimal digits of a definition's content in its name
+constexpr std::size_t kMaxTagLength = 256;
 constexpr const char* kScriptVariable = "MF_BOOTSTRAP";
-// Placeholders, which every job overrides. A pair that Fargate has.
+// Placeholders that every job overrides. Fargate accepts this pair.
 constexpr const char* kAnyCpu = "1";
 constexpr const char* kAnyMemory = "4096";
 
-/// Of letters, digits, - and _.
+/// Replaces everything but letters, digits, - and _.
 std::string name_part(std::string_view text) {
   std::string part;
-  for (const char c : text.substr(0, kLongestPart)) {
+  for (const char c : text.substr(0, kMaxPartLength)) {
     const bool fits = base::is_alphanumeric(c) || c == '_';
     part += fits ? c : '-';
   }
   return part;
 }
 
-/// As the value of a tag.
+/// Makes a text a valid value of a tag.
 std::string tag_value(std::string_view text) {
   std::string value;
-  for (const char c : text.substr(0, kLongestTag)) {
+  for (const char c : text.substr(0, kMaxTagLength)) {
     if (base::is_alphanumeric(c) || std::string_view(" +-=._:/@").find(c) != std::string_view::npos) value += c;
   }
   return value;
@@ -95,7 +96,7 @@ std::string job_prefix(std::string_view run_key) { return fmt::format("mf-{}-", 
 std::string job_name(const compute::JobIdentity& identity, std::string_view store, int tries) {
   const std::string prefix = job_prefix(compute::run_key(identity.flow, identity.run, store));
   const std::string key = compute::attempt_key(identity, store, tries);
-  // For people: which step and task it is, as far as there is room.
+  // For the user: step and task, as far as there is room.
   return fmt::format("{}{}-{}-{}-{}", prefix, name_part(identity.flow), name_part(identity.step), identity.attempt,
                      key);
 }
@@ -126,7 +127,7 @@ Json job_definition(const BatchRequest& request, Machines machines, std::string_
 
 std::vector<std::string> job_command(const std::string& flow_in_image, const std::vector<std::string>& arguments) {
   std::vector<std::string> command{flow_in_image};
-  // The script is taken out of the environment before the flow has it.
+  // The script is removed from the environment before the flow starts.
   if (flow_in_image.empty())
     command = {"sh", "-c", fmt::format("s=${0}; unset {0}; eval \"$s\"", kScriptVariable), "metaflow"};
   command.insert(command.end(), arguments.begin(), arguments.end());
@@ -148,7 +149,7 @@ Json job_submission(const compute::JobIdentity& identity, const std::string& nam
   if (request.tmpfs.size && request.tmpfs.is_tempdir) environment.emplace_back("METAFLOW_TEMPDIR", request.tmpfs.path);
   Json::List variables;
   for (const auto& [variable, value] : environment) {
-    // Of two with one name, the last counts.
+    // Of two variables with one name, the last one wins.
     std::erase_if(variables, [&](const Json& earlier) { return earlier["name"] == variable; });
     variables.push_back({{"name", variable}, {"value", value}});
   }

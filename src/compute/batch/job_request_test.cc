@@ -24,7 +24,7 @@ BatchRequest request() {
 
 std::string name_of(const Json& definition) { return text_at(definition, {"jobDefinitionName"}); }
 
-TEST(BatchJobName, IsWhatBatchTakes) {
+TEST(BatchJobName, IsValidForBatch) {
   JobIdentity long_one{std::string(200, 'F'), "1", std::string(200, 's') + "ä.b", "1", 0, "u"};
   for (const JobIdentity& each : {identity(), long_one}) {
     const std::string name = job_name(each, "s3://b/x");
@@ -36,7 +36,7 @@ TEST(BatchJobName, IsWhatBatchTakes) {
   }
 }
 
-TEST(BatchJobName, FollowsFromTheAttempt) {
+TEST(BatchJobName, DependsOnTheAttempt) {
   EXPECT_EQ(job_name(identity(), "s"), job_name(identity(), "s"));
   JobIdentity other = identity();
   other.attempt = 2;
@@ -45,22 +45,22 @@ TEST(BatchJobName, FollowsFromTheAttempt) {
   EXPECT_NE(job_name(identity(), "s", 1), job_name(identity(), "s"));
 }
 
-TEST(BatchDefinition, TheNameFollowsFromTheContent) {
+TEST(BatchDefinition, NameDependsOnTheContent) {
   const Json one = job_definition(request(), Machines::ec2, "x86_64");
-  EXPECT_EQ(one, job_definition(request(), Machines::spot, "x86_64")) << "Spot is the queue's";
+  EXPECT_EQ(one, job_definition(request(), Machines::spot, "x86_64")) << "Spot is a property of the queue";
   BatchRequest more = request();
   more.cpu = 4;
   more.memory = 9999;
   more.gpu = 1;
   more.time_limit = 60;
-  EXPECT_EQ(name_of(one), name_of(job_definition(more, Machines::ec2, "x86_64"))) << "these are the job's";
+  EXPECT_EQ(name_of(one), name_of(job_definition(more, Machines::ec2, "x86_64"))) << "the job sets these";
   more.image = "ubuntu:24.04";
   EXPECT_NE(name_of(one), name_of(job_definition(more, Machines::ec2, "x86_64")));
   EXPECT_NE(name_of(one), name_of(job_definition(request(), Machines::fargate, "x86_64")));
   EXPECT_LE(name_of(one).size(), 128U);
 }
 
-TEST(BatchDefinition, WhatMachinesHave) {
+TEST(BatchDefinition, FieldsForEc2) {
   BatchRequest asked = request();
   asked.shared_memory = 64;
   asked.max_swap = 0;
@@ -90,7 +90,7 @@ TEST(BatchDefinition, WhatMachinesHave) {
   EXPECT_FALSE(container.contains("networkConfiguration"));
 }
 
-TEST(BatchDefinition, WhatFargateNeeds) {
+TEST(BatchDefinition, FieldsForFargate) {
   BatchRequest asked = request();
   asked.execution_role = "arn:aws:iam::1:role/e";
   asked.ephemeral_storage = 30;
@@ -123,14 +123,14 @@ TEST(BatchSubmission, OfOneAttempt) {
   std::map<std::string, std::string> variables;
   for (const Json& variable : overrides["environment"].items())
     variables[variable["name"].text()] = variable["value"].text();
-  EXPECT_EQ(variables.size(), overrides["environment"].size()) << "none twice";
+  EXPECT_EQ(variables.size(), overrides["environment"].size()) << "no duplicates";
   EXPECT_EQ(variables.at("A"), "2");
   EXPECT_EQ(variables.at("OMP_NUM_THREADS"), "7");
   EXPECT_EQ(variables.at("MKL_NUM_THREADS"), "2");
   EXPECT_EQ(variables.at("METAFLOW_TEMPDIR"), "/t");
   EXPECT_EQ(job["parameters"]["metaflow.task_id"], "7");
   EXPECT_FALSE(job.contains("tags"));
-  EXPECT_LT(overrides.dump().size(), 1000U) << "Batch takes 8192";
+  EXPECT_LT(overrides.dump().size(), 1000U) << "Batch allows 8192";
 }
 
 TEST(BatchSubmission, Tags) {
@@ -146,7 +146,7 @@ TEST(BatchSubmission, Tags) {
   EXPECT_EQ(tags["metaflow.user"], "b");
 }
 
-TEST(BatchSubmission, FractionsOfFargate) {
+TEST(BatchSubmission, FargateAllowsFractionsOfCpus) {
   BatchRequest asked = request();
   asked.cpu = 0.25;
   asked.memory = 512;
@@ -155,7 +155,7 @@ TEST(BatchSubmission, FractionsOfFargate) {
             "0.25");
 }
 
-TEST(BatchCommand, HasNoPlaceholders) {
+TEST(BatchCommand, PlaceholdersAreEncoded) {
   const std::vector<std::string> plain{"step", "--tag", "100%25", "$(A) $$"};
   std::vector<std::string> words = plain;
   EXPECT_FALSE(percent_encode_placeholders(words));

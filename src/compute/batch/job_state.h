@@ -1,4 +1,4 @@
-// What the state of a job says of the attempt in it.
+// The state of an attempt, from the state of its job.
 #pragma once
 
 #include <string>
@@ -8,16 +8,16 @@
 
 namespace metaflow::awsbatch {
 
-/// Why a job does not start: "RUNNABLE: CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY - ..."; empty: it is on its way as
+/// Returns why a job does not start: "RUNNABLE: CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY - ..."; empty if it starts as
 /// usual.
 std::string waiting_of(const Job& job);
-/// It never will, unless somebody changes the queue's environment or the step.
+/// Whether the job can never start, unless the queue's environment or the step is changed.
 bool is_hopeless(const Job& job);
 
-/// Of a job that has ended.
+/// Returns how a job ended. `job` has ended.
 compute::JobEnd end_of(const Job& job);
 
-/// Of one that Batch does not know.
+/// Returns the end of a job that Batch does not know.
 compute::JobEnd end_of_lost(const std::string& id);
 
 }  // namespace metaflow::awsbatch

@@ -22,7 +22,7 @@ TEST(JobState, Waiting) {
   EXPECT_EQ(waiting_of(job), "");
   job.reason = "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY - no m5.large";
   EXPECT_EQ(waiting_of(job), "RUNNABLE: CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY - no m5.large");
-  EXPECT_FALSE(is_hopeless(job)) << "machines may come";
+  EXPECT_FALSE(is_hopeless(job)) << "instances may become available";
   job.reason = "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE - too small";
   EXPECT_TRUE(is_hopeless(job));
   job.status = JobStatus::running;
@@ -30,12 +30,12 @@ TEST(JobState, Waiting) {
   EXPECT_FALSE(is_hopeless(job));
 }
 
-TEST(JobState, EndedByItself) {
+TEST(JobState, ExitedByItself) {
   EXPECT_TRUE(end_of({.id = "j", .status = JobStatus::succeeded}).succeeded);
   const JobEnd three = end_of(failed("Essential container in task exited", 3));
   EXPECT_EQ(three.by, EndedBy::task);
   EXPECT_EQ(three.exit_code, 3);
-  EXPECT_EQ(three.cause, "Task ended with exit status 3.");
+  EXPECT_EQ(three.cause, "Task exited with code 3.");
   EXPECT_EQ(end_of(failed("Essential container in task exited", 139)).cause, "Task was killed by SIGSEGV.");
   EXPECT_EQ(end_of(failed("Essential container in task exited", 97)).by, EndedBy::bootstrap);
   EXPECT_EQ(end_of(failed("Essential container in task exited", 98)).cause,
@@ -52,27 +52,27 @@ TEST(JobState, OutOfMemory) {
             "to memory usage).");
 }
 
-TEST(JobState, MachinesThatGo) {
+TEST(JobState, ReclaimedInstances) {
   for (const char* reason :
        {"Host EC2 (instance i-0123456789abcdef0) terminated.", "Your Spot Task was interrupted."}) {
     const JobEnd ending = end_of(failed(reason));
     EXPECT_EQ(ending.by, EndedBy::cluster);
-    EXPECT_EQ(ending.cause, std::string("The job was ended by AWS: ") + reason);
+    EXPECT_EQ(ending.cause, std::string("AWS terminated the job: ") + reason);
     EXPECT_TRUE(ending.lost);
   }
   EXPECT_EQ(end_of(failed("")).by, EndedBy::cluster);
   EXPECT_FALSE(end_of(failed("")).lost);
 }
 
-TEST(JobState, TimeIsUp) {
+TEST(JobState, TimedOut) {
   EXPECT_EQ(end_of(failed("Job attempt duration exceeded timeout", 137)).by, EndedBy::deadline);
 }
 
-TEST(JobState, TerminatedBySomebody) {
+TEST(JobState, TerminatedExternally) {
   Job job = failed("enough", 143);
   job.terminated = true;
   EXPECT_EQ(end_of(job).by, EndedBy::cluster);
-  EXPECT_EQ(end_of(job).cause, "The job was terminated by somebody: enough.");
+  EXPECT_EQ(end_of(job).cause, "The job was terminated externally: enough.");
 }
 
 TEST(JobState, NeverStarted) {
@@ -87,13 +87,13 @@ TEST(JobState, NeverStarted) {
                           "CannotPullContainerError: toomanyrequests: You have reached your pull rate limit"))
                 .by,
             EndedBy::cluster)
-      << "it passes";
+      << "it is transient";
   EXPECT_EQ(
       end_of(failed("Task failed to start", 1, "CannotStartContainerError: exec /bin/sh: exec format error")).cause,
       "The flow was built for another architecture than that of the machine.");
 }
 
-TEST(JobState, Lost) { EXPECT_EQ(end_of_lost("j").cause, "AWS Batch does not know the job j any more."); }
+TEST(JobState, Lost) { EXPECT_EQ(end_of_lost("j").cause, "AWS Batch no longer knows the job j."); }
 
 }  // namespace
 }  // namespace metaflow::awsbatch

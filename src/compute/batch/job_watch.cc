@@ -9,10 +9,10 @@ namespace {
 
 constexpr std::int64_t kSecond = 1'000'000;
 constexpr std::int64_t kSlowestPoll = 15 * kSecond;
-constexpr std::int64_t kPollShare = 20;                // of the time since something changed
+constexpr std::int64_t kPollShare = 20;                // of the time since the last change
 constexpr std::int64_t kPerHundredJobs = 200'000;      // microseconds: at most five DescribeJobs in a second
-constexpr std::int64_t kChildrenEvery = 60 * kSecond;  // what a child waits for is not in its array's summary
-constexpr int kMostUnknown = 5;                        // times that Batch may say nothing of a job
+constexpr std::int64_t kChildrenEvery = 60 * kSecond;  // its array's summary does not say what a child waits for
+constexpr int kMaxUnknownPolls = 5;                    // polls in a row that do not report a job
 
 }  // namespace
 
@@ -21,7 +21,7 @@ JobWatch::JobWatch(base::EventLoop& loop, base::Clock& clock, BatchApi& api, Eve
 
 JobWatch::~JobWatch() {
   if (poll_timer_) loop_.cancel(*poll_timer_);
-  if (doom_timer_) loop_.cancel(*doom_timer_);
+  if (termination_timer_) loop_.cancel(*termination_timer_);
 }
 
 void JobWatch::add(const std::string& job) {
@@ -41,7 +41,7 @@ void JobWatch::remove(const std::string& job) {
   if (array->second.children.empty()) arrays_.erase(array);
 }
 
-void JobWatch::quicken() {
+void JobWatch::poll_often() {
   changed_at_ = clock_.monotonic_microseconds();
   schedule(true);
 }
@@ -69,7 +69,7 @@ void JobWatch::poll() {
   const std::int64_t now = clock_.monotonic_microseconds();
   for (auto& [array, state] : arrays_) {
     asked.push_back(array);
-    if (now - state.told_at >= kChildrenEvery) state.due = true;
+    if (now - state.polled_at >= kChildrenEvery) state.due = true;
   }
   polling_ = true;
   calls_ = 0;
@@ -80,7 +80,7 @@ void JobWatch::ask_for_children() {
   std::vector<std::string> asked;
   for (auto& [array, state] : arrays_) {
     if (!std::exchange(state.due, false)) continue;
-    state.told_at = clock_.monotonic_microseconds();
+    state.polled_at = clock_.monotonic_microseconds();
     for (const auto& [child, status] : state.children) asked.push_back(child);
   }
   const auto over = [this] {
@@ -97,31 +97,31 @@ void JobWatch::ask(const std::vector<std::string>& jobs, const std::function<voi
     if (const auto found = jobs_.find(job); found != jobs_.end()) ++found->second;
   }
   api_.describe_jobs(
-      jobs, [this](Job&& job) { on_told(std::move(job)); },
+      jobs, [this](Job&& job) { on_described(std::move(job)); },
       [this, jobs, then](const BatchApi::Failure& failure) {
-        std::vector<std::string> in_vain;
+        std::vector<std::string> failed;
         for (const std::string& job : jobs) {
           if (const auto array = arrays_.find(job); array != arrays_.end()) {
-            // What its children do is found out in any case, when they are asked for.
+            // An array needs no further check: its children are polled themselves.
             for (const auto& [child, status] : array->second.children) {
-              if (failure) in_vain.push_back(child);
+              if (failure) failed.push_back(child);
             }
           }
           const auto found = jobs_.find(job);
           if (found == jobs_.end() || found->second == 0) continue;
           if (failure) {
             found->second = 0;
-            in_vain.push_back(job);
-          } else if (found->second >= kMostUnknown) {
+            failed.push_back(job);
+          } else if (found->second >= kMaxUnknownPolls) {
             events_.on_lost(job);
           }
         }
-        if (failure) events_.on_failure(*failure, in_vain);
+        if (failure) events_.on_failure(*failure, failed);
         then();
       });
 }
 
-void JobWatch::on_told(Job&& job) {
+void JobWatch::on_described(Job&& job) {
   if (arrays_.contains(job.id)) return on_array(job);
   const auto found = jobs_.find(job.id);
   if (found == jobs_.end()) return;
@@ -131,7 +131,7 @@ void JobWatch::on_told(Job&& job) {
   events_.on_job(std::move(job));
 }
 
-/// Compared with what is known of its children, and not with what it said before: either may be told late.
+/// Compares the summary with the known states of the children, not with the last summary: either may be outdated.
 void JobWatch::on_array(const Job& job) {
   Array& array = arrays_.at(job.id);
   std::map<JobStatus, std::size_t> known = array.ended;
@@ -139,35 +139,36 @@ void JobWatch::on_array(const Job& job) {
   if (job.children != known) array.due = true;
 }
 
-// --- the end of jobs
+// --- termination
 
 void JobWatch::terminate(const std::string& job, const std::string& reason, std::function<void()> done) {
-  doomed_.insert_or_assign(job, Doomed{reason, std::move(done)});
-  if (doom_timer_) return;
-  doom_timer_ = loop_.after(0, [this] {
-    doom_timer_.reset();
-    end_doomed();
+  to_terminate_.insert_or_assign(job, Termination{reason, std::move(done)});
+  if (termination_timer_) return;
+  termination_timer_ = loop_.after(0, [this] {
+    termination_timer_.reset();
+    terminate_pending();
   });
 }
 
-void JobWatch::end_doomed() {
-  auto doomed = std::exchange(doomed_, {});
+void JobWatch::terminate_pending() {
+  auto pending = std::exchange(to_terminate_, {});
   std::map<std::string, std::size_t> in_array;
-  for (const auto& [job, end] : doomed) ++in_array[std::string(array_of(job))];
-  std::map<std::string, std::vector<std::function<void()>>> whole;  // arrays
-  for (auto& [job, end] : doomed) {
+  for (const auto& [job, end] : pending) ++in_array[std::string(array_of(job))];
+  std::map<std::string, std::vector<std::function<void()>>> whole;  // arrays that end as a whole
+  for (auto& [job, end] : pending) {
     const std::string array(array_of(job));
     const auto watched = arrays_.find(array);
     if (watched == arrays_.end() || watched->second.children.size() > in_array.at(array)) {
-      end_job(job, end.reason, {std::move(end.done)});
+      terminate_job(job, end.reason, {std::move(end.done)});
     } else {
       whole[array].push_back(std::move(end.done));
-      if (whole.at(array).size() == in_array.at(array)) end_job(array, end.reason, std::move(whole.at(array)));
+      if (whole.at(array).size() == in_array.at(array)) terminate_job(array, end.reason, std::move(whole.at(array)));
     }
   }
 }
 
-void JobWatch::end_job(const std::string& job, const std::string& reason, std::vector<std::function<void()>> done) {
+void JobWatch::terminate_job(const std::string& job, const std::string& reason,
+                             std::vector<std::function<void()>> done) {
   ++terminations_;
   api_.terminate(job, reason, [this, done = std::move(done)](const BatchApi::Failure&) {
     --terminations_;

@@ -49,12 +49,12 @@ class JobWatchTest : public net::AwsTest {
       }
       return Reply{.body = Json{{"jobs", found}}.dump()};
     };
-    events_.on_job = [this](Job&& job) { told_.push_back(job.id + " " + std::string(name_of(job.status))); };
+    events_.on_job = [this](Job&& job) { reported_.push_back(job.id + " " + std::string(name_of(job.status))); };
     events_.on_lost = [this](const std::string& job) {
       lost_.push_back(job);
       watch_->remove(job);
     };
-    events_.on_failure = [this](const net::CallFailure&, const std::vector<std::string>& jobs) { in_vain_ = jobs; };
+    events_.on_failure = [this](const net::CallFailure&, const std::vector<std::string>& jobs) { failed_ = jobs; };
     api_.emplace(loop_, clock_, session(), BatchApiOptions{.limits = quick(1), .settling = 1000}, random_);
     watch_.emplace(loop_, clock_, *api_, events_, 1000);
   }
@@ -74,7 +74,7 @@ class JobWatchTest : public net::AwsTest {
     const std::scoped_lock lock(mutex_);
     return polls_;
   }
-  /// Some answers more.
+  /// Runs until this many more polls were answered.
   void run_polls(int count) {
     const int before = polls();
     run_until([&] { return polls() >= before + count; });
@@ -93,59 +93,59 @@ class JobWatchTest : public net::AwsTest {
   std::set<std::string> asked_;
   std::vector<std::string> terminated_;
   int polls_ = 0;
-  std::vector<std::string> told_;
+  std::vector<std::string> reported_;
   std::vector<std::string> lost_;
-  std::vector<std::string> in_vain_;
+  std::vector<std::string> failed_;
   JobWatch::Events events_;
   std::optional<BatchApi> api_;
   std::optional<JobWatch> watch_;
 };
 
-TEST_F(JobWatchTest, TellsOfJobsUntilTheyAreRemoved) {
+TEST_F(JobWatchTest, ReportsJobsUntilTheyAreRemoved) {
   set("a", "RUNNING");
   set("b", "SUCCEEDED");
   watch_->add("a");
   watch_->add("b");
-  run_until([&] { return told_.size() >= 2; });
-  EXPECT_THAT(told_, UnorderedElementsAre("a RUNNING", "b SUCCEEDED"));
+  run_until([&] { return reported_.size() >= 2; });
+  EXPECT_THAT(reported_, UnorderedElementsAre("a RUNNING", "b SUCCEEDED"));
   watch_->remove("b");
   asked_since();
   run_polls(2);
   EXPECT_THAT(asked_since(), ElementsAre("a"));
 }
 
-TEST_F(JobWatchTest, ChildrenAreAskedForWhenTheirArrayHasChanged) {
+TEST_F(JobWatchTest, ChildrenArePolledWhenTheirArrayHasChanged) {
   add_array("p", 3);
   watch_array("p", 3);
-  run_until([&] { return told_.size() >= 3; });
-  EXPECT_THAT(told_, UnorderedElementsAre("p:0 RUNNABLE", "p:1 RUNNABLE", "p:2 RUNNABLE"));
+  run_until([&] { return reported_.size() >= 3; });
+  EXPECT_THAT(reported_, UnorderedElementsAre("p:0 RUNNABLE", "p:1 RUNNABLE", "p:2 RUNNABLE"));
   run_polls(1);
   asked_since();
   run_polls(3);
   EXPECT_THAT(asked_since(), ElementsAre("p")) << "nothing has changed";
-  told_.clear();
+  reported_.clear();
   set("p:1", "RUNNING");
-  run_until([&] { return !told_.empty(); });
-  EXPECT_THAT(told_, Contains("p:1 RUNNING"));
+  run_until([&] { return !reported_.empty(); });
+  EXPECT_THAT(reported_, Contains("p:1 RUNNING"));
 }
 
-TEST_F(JobWatchTest, ThoseThatHaveEndedAreNotAskedForAgain) {
+TEST_F(JobWatchTest, EndedChildrenAreNotPolledAgain) {
   add_array("p", 3);
   watch_array("p", 3);
   set("p:0", "FAILED");
-  run_until([&] { return told_.size() >= 3; });
+  run_until([&] { return reported_.size() >= 3; });
   watch_->remove("p:0");
   run_polls(1);
   asked_since();
   run_polls(3);
   EXPECT_THAT(asked_since(), ElementsAre("p"));
-  told_.clear();
+  reported_.clear();
   set("p:2", "SUCCEEDED");
-  run_until([&] { return !told_.empty(); });
-  EXPECT_THAT(told_, AllOf(Contains("p:2 SUCCEEDED"), Not(Contains(HasSubstr("p:0")))));
+  run_until([&] { return !reported_.empty(); });
+  EXPECT_THAT(reported_, AllOf(Contains("p:2 SUCCEEDED"), Not(Contains(HasSubstr("p:0")))));
 }
 
-TEST_F(JobWatchTest, WhatBatchDoesNotKnowIsLostAfterAWhile) {
+TEST_F(JobWatchTest, UnknownJobIsLostAfterSomePolls) {
   set("a", "RUNNING");
   add_array("p", 1);
   watch_->add("a");
@@ -155,7 +155,7 @@ TEST_F(JobWatchTest, WhatBatchDoesNotKnowIsLostAfterAWhile) {
   EXPECT_EQ(lost_[0], "gone");
 }
 
-TEST_F(JobWatchTest, WhoMayNotAskIsTold) {
+TEST_F(JobWatchTest, MissingPermissionIsReported) {
   {
     const std::scoped_lock lock(mutex_);
     handler_ = nullptr;
@@ -164,11 +164,11 @@ TEST_F(JobWatchTest, WhoMayNotAskIsTold) {
   watch_->add("a");
   watch_->add("p:0");
   watch_->add("p:1");
-  run_until([&] { return !in_vain_.empty(); });
-  EXPECT_THAT(in_vain_, UnorderedElementsAre("a", "p:0", "p:1"));
+  run_until([&] { return !failed_.empty(); });
+  EXPECT_THAT(failed_, UnorderedElementsAre("a", "p:0", "p:1"));
 }
 
-TEST_F(JobWatchTest, AnArrayIsTerminatedByOneCall) {
+TEST_F(JobWatchTest, OneCallTerminatesAnArray) {
   add_array("p", 3);
   add_array("q", 2);
   watch_array("p", 3);

@@ -30,7 +30,7 @@ bool is_chosen(const Job& job, const RunSelection& which) {
 
 using Ids = std::vector<std::string>;
 
-/// Adds those that have not ended.
+/// Adds the ids of jobs that have not ended.
 void list_unfinished(BatchApi& api, base::EventLoop& loop, const JobSelection& selection, Ids& ids) {
   std::optional<BatchApi::Failure> end;
   api.list_jobs(
@@ -42,14 +42,14 @@ void list_unfinished(BatchApi& api, base::EventLoop& loop, const JobSelection& s
   wait_for(loop, end);
 }
 
-/// One status after the other, since Batch lists no more at once.
+/// Lists one status after the other, since Batch accepts only one per call.
 void list_unfinished_by_status(BatchApi& api, base::EventLoop& loop, JobSelection selection, Ids& ids) {
   for (const JobStatus status :
        {JobStatus::submitted, JobStatus::pending, JobStatus::runnable, JobStatus::starting, JobStatus::running}) {
     selection.status = status;
     list_unfinished(api, loop, selection, ids);
   }
-  // One may have been listed twice on its way.
+  // A job whose status changed meanwhile may be listed twice.
   std::sort(ids.begin(), ids.end());
   ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
 }

@@ -63,7 +63,7 @@ class RunJobsTest : public net::AwsTest {
   BatchApi api_{loop_, clock_, session(), BatchApiOptions{.limits = quick(), .settling = 1000}, random_};
 };
 
-TEST_F(RunJobsTest, ByRunStepAndTask) {
+TEST_F(RunJobsTest, JobsAreSortedByRunStepAndTask) {
   add("a", "9", "work", "10");
   add("b", "9", "work", "9", "STARTING");
   add("c", "8", "work", "30", "RUNNABLE");
@@ -75,7 +75,7 @@ TEST_F(RunJobsTest, ByRunStepAndTask) {
   EXPECT_THAT(ids({.user = "eve"}), IsEmpty());
 }
 
-TEST_F(RunJobsTest, OfOneRunByName) {
+TEST_F(RunJobsTest, JobsOfARunAreFoundByName) {
   add("a", "9", "work", "10");
   add("b", "9", "work", "11", "FAILED");
   EXPECT_THAT(ids({.run_key = "0123"}), ElementsAre("a"));
@@ -119,7 +119,7 @@ class RunArraysTest : public RunJobsTest {
   }
 };
 
-TEST_F(RunArraysTest, ItsChildrenAreListedWithTheirTasks) {
+TEST_F(RunArraysTest, ChildrenAreListedWithTheirTasks) {
   add("a", "9", "end", "10");
   add_array({"SUCCEEDED", "RUNNING", "RUNNABLE", "STARTING"});
   std::vector<std::string> tasks;
@@ -132,20 +132,20 @@ TEST_F(RunArraysTest, ItsChildrenAreListedWithTheirTasks) {
   EXPECT_THAT(ids({.run = "8"}), IsEmpty());
 }
 
-TEST_F(RunArraysTest, EndsAWholeOneByOneCall) {
+TEST_F(RunArraysTest, OneCallEndsAWholeArray) {
   add_array({"SUCCEEDED", "RUNNING", "RUNNABLE", "STARTING"});
   add("a", "9", "end", "10");
   EXPECT_THAT(ended(ids({})), UnorderedElementsAre("p", "a"));
 }
 
-TEST_F(RunArraysTest, EndsChildrenOfWhichOthersGoOn) {
+TEST_F(RunArraysTest, ChildrenEndWhileOthersGoOn) {
   add_array({"SUCCEEDED", "RUNNING", "RUNNABLE", "STARTING"});
   auto jobs = ids({});
   jobs.erase(jobs.begin());
   EXPECT_THAT(ended(jobs), UnorderedElementsAre("p:2", "p:3"));
 }
 
-TEST_F(RunJobsTest, WhoMayNotIsTold) {
+TEST_F(RunJobsTest, MissingPermissionIsAnError) {
   add("a", "9", "work", "10");
   const auto jobs = ids({});
   handler_ = nullptr;

@@ -18,12 +18,13 @@ using compute::StepArray;
 namespace {
 
 constexpr std::int64_t kSecond = 1'000'000;
-constexpr std::int64_t kLinkAgain = kSecond;   // microseconds until another try for one
-constexpr std::int64_t kLinkLeft = 3600;       // seconds that a link has to live, for a job that waits for a machine
-constexpr std::size_t kAtATime = 8;            // calls without an answer
-constexpr std::size_t kFewest = 4;             // an array of fewer is not worth its parent, which is asked for, too
-constexpr std::size_t kMost = 10'000;          // children, for Batch
-constexpr std::size_t kLongestNumbers = 1500;  // bytes, of the 8192 that a job may bring of its own
+constexpr std::int64_t kLinkRetry = kSecond;  // microseconds until the next try to make one
+constexpr std::int64_t kMinLinkLife =
+    3600;  // seconds that a link must remain valid, for a job that waits for an instance
+constexpr std::size_t kMaxUnanswered = 8;      // unanswered calls
+constexpr std::size_t kMinArraySize = 4;       // a smaller array is not worth its parent, which is polled as well
+constexpr std::size_t kMaxArraySize = 10'000;  // Batch's limit
+constexpr std::size_t kMaxNumbersSize = 1500;  // bytes, of the 8192 that a job may bring of its own
 
 std::string advised(const net::CallFailure& failure) {
   return fmt::format("Unable to launch AWS Batch job. {}", failure.advised());
@@ -83,7 +84,7 @@ void Submissions::defined(const std::string& name, const BatchApi::Failure& fail
 // --- jobs
 
 void Submissions::schedule(std::int64_t wait) {
-  if (timer_ || waiting_.empty() || unanswered_ >= kAtATime) return;
+  if (timer_ || waiting_.empty() || unanswered_ >= kMaxUnanswered) return;
   timer_ = loop_.after(wait, [this] {
     timer_.reset();
     send_ready();
@@ -96,7 +97,7 @@ void Submissions::send_ready() {
     StepArray array;
   };
   std::vector<Group> groups;
-  std::map<std::string, std::size_t> open;  // those that more may join, by what is the same
+  std::map<std::string, std::size_t> open;  // groups that can grow, by their key
   for (auto waiting = waiting_.begin(); waiting != waiting_.end();) {
     const Order& order = waiting->second;
     if (definitions_.at(definition_of_.at(order.placed)).arn.empty()) {
@@ -110,25 +111,25 @@ void Submissions::send_ready() {
       for (const std::string& variable : order.attempt->environment) *key += '\0' + variable;
       group = open.try_emplace(*key, group).first->second;
     }
-    const bool fits = group < groups.size() && groups[group].orders.size() < kMost &&
-                      groups[group].array.add(order.attempt->step, kLongestNumbers);
+    const bool fits = group < groups.size() && groups[group].orders.size() < kMaxArraySize &&
+                      groups[group].array.add(order.attempt->step, kMaxNumbersSize);
     if (!fits) {
       if (key) open[*key] = groups.size();
       group = groups.size();
-      groups.emplace_back().array.add(order.attempt->step, kLongestNumbers);
+      groups.emplace_back().array.add(order.attempt->step, kMaxNumbersSize);
     }
     groups[group].orders.push_back(std::move(waiting->second));
     waiting = waiting_.erase(waiting);
   }
   for (Group& group : groups) {
     const std::string& definition = definitions_.at(definition_of_.at(group.orders[0].placed)).arn;
-    if (group.orders.size() >= kFewest) {
+    if (group.orders.size() >= kMinArraySize) {
       send(std::move(group.orders), group.array, definition);
       continue;
     }
     for (Order& order : group.orders) {
       StepArray alone;
-      alone.add(order.attempt->step, kLongestNumbers);
+      alone.add(order.attempt->step, kMaxNumbersSize);
       send({std::move(order)}, alone, definition);
     }
   }
@@ -138,10 +139,10 @@ void Submissions::send(std::vector<Order> orders, const StepArray& array, const 
   Json job;
   try {
     job = describe(orders[0], array, definition);
-  } catch (const Error& error) {  // there is no link,
-    if (link_) {                  // now: the keys that sign it are being renewed
+  } catch (const Error& error) {  // no link can be made,
+    if (link_) {                  // or not now: the keys that sign it are being renewed
       for (Order& order : orders) waiting_.insert_or_assign(order.attempt->id, std::move(order));
-      return schedule(kLinkAgain);
+      return schedule(kLinkRetry);
     }
     for (const Order& order : orders) done_(order, {.cause = error.what(), .hopeless = true});
     return;
@@ -185,11 +186,11 @@ Json Submissions::describe(const Order& order, const StepArray& array, const std
                         std::move(environment), array.size());
 }
 
-/// A link that fetches the package for a while yet.
+/// Returns a link to the package that remains valid for a while.
 const std::string& Submissions::link() {
   const std::int64_t now = clock_.wall_microseconds() / kSecond;
-  // A job that starts after the link's end fails before its task begins, and is submitted again.
-  if (!link_ || link_->expires - now < kLinkLeft) link_ = compute::link_to(store_, options_.package);
+  // A job that starts after the link has expired fails before its task begins, and is submitted again.
+  if (!link_ || link_->expires - now < kMinLinkLife) link_ = compute::link_to(store_, options_.package);
   return link_->url;
 }
 

@@ -1,6 +1,6 @@
-// From attempts to jobs: the definition that they need, which is registered once, and alike ones as one array, so that
-// a wide foreach costs a call or a few. What comes while calls are without an answer waits for one and joins others
-// then: arrays grow where calls are scarce, and a single task waits for nothing.
+// From attempts to jobs. A definition is registered once. Similar attempts become one array, so that a wide foreach
+// costs a call or a few. Attempts that arrive while all calls are unanswered wait for an answer and are then grouped:
+// arrays grow where calls are scarce, and a single task does not wait.
 #pragma once
 
 #include <cstdint>
@@ -28,13 +28,13 @@ class StepArray;
 
 namespace metaflow::awsbatch {
 
-/// A step, and where its jobs go.
+/// The request of a step, and the queue of its jobs.
 struct PlacedRequest {
   BatchRequest request{};
   Queue queue{};
 };
 
-/// What jobs of a run have in common.
+/// Common to all jobs of a run.
 struct SubmissionOptions {
   std::string run{};
   std::string user{};
@@ -45,17 +45,17 @@ struct SubmissionOptions {
   std::uint64_t max_log_size = 10;  // MB per stream
 };
 
-/// An attempt that is to become a job.
+/// An attempt to be submitted as a job.
 struct Order {
   std::shared_ptr<const compute::Attempt> attempt{};
   const PlacedRequest* placed = nullptr;
-  int tries = 0;  // earlier jobs of it, whose task did not begin
+  int tries = 0;  // earlier jobs of the attempt, whose task did not begin
 };
 
-/// What became of it.
+/// The result of a submission.
 struct Placement {
-  std::string job{};    // its id; empty: there is none, and it may be tried again if not `hopeless`
-  std::string cause{};  // why, for people
+  std::string job{};    // its id; empty: there is none; unless `hopeless`, another try may succeed
+  std::string cause{};  // why there is none, for the user
   bool hopeless = false;
 };
 
@@ -73,15 +73,15 @@ class Submissions {
   Submissions& operator=(const Submissions&) = delete;
 
   void add(Order order);
-  /// Takes an attempt back that was not sent yet: nothing more is told of it. False: it may be a job already.
+  /// Withdraws an attempt that was not sent yet; `done` is not called for it. Returns false if it may be a job already.
   bool withdraw(compute::AttemptId attempt);
-  /// The link to the package may have expired: a new one is made.
+  /// Makes a new link to the package for the next job, since the present one may have expired.
   void renew_link() { link_.reset(); }
-  /// Nothing that was sent is without an answer.
+  /// Whether every call was answered.
   bool is_idle() const { return unanswered_ == 0; }
 
  private:
-  /// A job definition that jobs wait for, or that is there.
+  /// A job definition that jobs wait for or use.
   struct Definition {
     std::string arn{};  // empty: not yet
     bool asked = false;
@@ -101,7 +101,7 @@ class Submissions {
   store::FlowStore& store_;
   SubmissionOptions options_;
   Done done_;
-  std::map<compute::AttemptId, Order> waiting_;  // in the order in which they came
+  std::map<compute::AttemptId, Order> waiting_;  // in the order of arrival
   std::map<const PlacedRequest*, std::string> definition_of_;
   std::map<std::string, Definition> definitions_;  // by name
   std::optional<store::Link> link_;

@@ -42,7 +42,7 @@ class SubmissionsTest : public net::AwsTest {
         loop_, clock_, *api_, store_, SubmissionOptions{.run = "9", .user = "ada", .flow_in_image = "/opt/flow"},
         [this](const Order& order, Placement&& placement) { placements_[order.attempt->step.task] = placement; });
   }
-  /// Tasks of a foreach from this one on.
+  /// Adds tasks of a foreach, from `first` on.
   void add(int first, int count, int retry_count = 0, int tries = 0) {
     for (int i = 0; i < count; ++i) {
       auto attempt = std::make_shared<compute::Attempt>();
@@ -81,7 +81,7 @@ class SubmissionsTest : public net::AwsTest {
   std::optional<Submissions> submissions_;
 };
 
-TEST_F(SubmissionsTest, AlikeTasksAreAnArray) {
+TEST_F(SubmissionsTest, SimilarTasksBecomeAnArray) {
   add(2, 50);
   run_until_placed(50);
   EXPECT_THAT(sizes(), ElementsAre(50));
@@ -95,7 +95,7 @@ TEST_F(SubmissionsTest, AlikeTasksAreAnArray) {
   EXPECT_EQ(looks_, 1);
 }
 
-TEST_F(SubmissionsTest, AFewAreJobsOfTheirOwn) {
+TEST_F(SubmissionsTest, FewTasksBecomeSingleJobs) {
   add(2, 3);
   run_until_placed(3);
   EXPECT_THAT(sizes(), ElementsAre(1, 1, 1));
@@ -118,13 +118,13 @@ TEST_F(SubmissionsTest, AttemptsAndTriesAreNotMixed) {
   EXPECT_NE(jobs()[0]["jobName"], jobs()[1]["jobName"]);
 }
 
-TEST_F(SubmissionsTest, WhatComesWhileCallsAreUnderWayJoins) {
+TEST_F(SubmissionsTest, TasksThatArriveDuringCallsAreGrouped) {
   add(2, 1);
   run_until_placed(1);
   std::unique_lock lock(mutex_);  // the server answers nothing
   for (int i = 0; i < 8; ++i) {
     add(10 * (i + 1), 1);
-    loop_.run_once();  // each goes out alone
+    loop_.run_once();  // each is sent alone
   }
   for (int i = 0; i < 10; ++i) {
     add(200 + i, 1);
@@ -139,7 +139,7 @@ TEST_F(SubmissionsTest, WhatComesWhileCallsAreUnderWayJoins) {
   EXPECT_THAT(found, ElementsAre(1, 1, 1, 1, 1, 1, 1, 1, 1, 10));
 }
 
-TEST_F(SubmissionsTest, WhatWasNotSentIsTakenBack) {
+TEST_F(SubmissionsTest, UnsentAttemptIsWithdrawn) {
   add(2, 5);
   EXPECT_TRUE(submissions_->withdraw(3));
   EXPECT_FALSE(submissions_->withdraw(3));
@@ -149,7 +149,7 @@ TEST_F(SubmissionsTest, WhatWasNotSentIsTakenBack) {
   EXPECT_FALSE(placements_.contains("4"));
 }
 
-TEST_F(SubmissionsTest, ADefinitionThatIsRefusedIsTheEndOfThoseThatNeedIt) {
+TEST_F(SubmissionsTest, RefusedDefinitionFailsItsAttempts) {
   {
     const std::scoped_lock lock(mutex_);
     refuses_ = true;
@@ -161,7 +161,7 @@ TEST_F(SubmissionsTest, ADefinitionThatIsRefusedIsTheEndOfThoseThatNeedIt) {
   EXPECT_THAT(jobs(), IsEmpty());
 }
 
-TEST_F(SubmissionsTest, ARefusedArrayIsRefusedForEachTask) {
+TEST_F(SubmissionsTest, RefusedArrayFailsEachTask) {
   {
     const std::scoped_lock lock(mutex_);
     handler_ = [](const Received& request) -> std::optional<Reply> {

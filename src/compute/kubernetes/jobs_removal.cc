@@ -1,5 +1,5 @@
-// The part of KubernetesJobs that removes jobs: of attempts that are stopped, of failed runs, and whatever is left at
-// the end.
+// The part of KubernetesJobs that removes jobs: of stopped attempts, of failed runs, and what remains at the end of a
+// run.
 #include <map>
 #include <utility>
 
@@ -16,7 +16,7 @@ void KubernetesJobs::remove(std::span<const compute::AttemptId> attempts) {
     record->unwanted = true;
     if (!record->uid.empty()) {
       due.push_back(record);
-    } else if (!record->creating) {  // there is no job, and will be none
+    } else if (!record->creating) {  // there is no job, and none will be created
       timers_.after(0, [this, id] {
         if (find(id) != nullptr) events_.on_removed(id, true);
       });
@@ -25,8 +25,8 @@ void KubernetesJobs::remove(std::span<const compute::AttemptId> attempts) {
   remove_jobs(due);
 }
 
-/// A run has thousands of jobs, of which a server takes some dozens of deletions in a second: many go together, by what
-/// they have in common.
+/// A run may have thousands of jobs, and a server handles a few dozen deletions per second. Many jobs are deleted
+/// together, selected by their labels.
 void KubernetesJobs::remove_jobs(std::span<Record* const> records) {
   std::map<Place*, std::vector<Record*>> by_place;
   for (Record* record : records) {
@@ -47,7 +47,7 @@ void KubernetesJobs::remove_jobs(std::span<Record* const> records) {
       for (Record* record : due) remove_job(*record);
       continue;
     }
-    // One whose creation nobody has answered yet may be there, and goes with them.
+    // A job whose creation was not answered yet may exist, and is deleted with them.
     for (const auto& [id, record] : records_) {
       if (record->place == where && record->unwanted && record->creating) record->removing = true;
     }
@@ -59,7 +59,7 @@ void KubernetesJobs::remove_jobs(std::span<Record* const> records) {
     ++deletions_;
     where->own->api().remove_all(Resource::jobs, *selection,
                                  [this, place = where, jobs = std::move(jobs)](Answer&& answer) {
-                                   // Roles that were made for earlier versions allow one at a time.
+                                   // Roles for earlier versions allow only single deletions.
                                    const bool refused = answer.failure && !answer.failure->transient;
                                    for (const auto& [id, job] : jobs) {
                                      if (refused) {
@@ -87,13 +87,13 @@ void KubernetesJobs::remove_job(Place& place, Id id, const std::string& job) {
   });
 }
 
-/// Without a pod there is nothing to wait for.
+/// Without a pod, there is no end to wait for.
 void KubernetesJobs::on_removed(Id id) {
   if (const Record* removed = find(id)) events_.on_removed(id, removed->pod.empty() && !removed->ended);
 }
 
-/// An API server that was away may make the job controller believe what was true before, and make a second pod of a job
-/// whose pod has ended. Nobody waits for it, and the run's secret may be gone before it starts.
+/// After an outage of the API server, the job controller may act on an old state, and create a second pod for a job
+/// whose pod has ended. No attempt waits for that pod, and the run's secret may be deleted before it starts.
 void KubernetesJobs::remove_surplus(const std::string& job, const Json& pod) {
   const auto place = places_.find(text_at(pod, {"metadata", "namespace"}));
   if (done_ || place == places_.end() || job.empty() || state_of_pod(pod).phase == PodPhase::ended) return;
@@ -108,13 +108,13 @@ void KubernetesJobs::forget(Id id) {
   const auto found = records_.extract(id);
   if (found.empty()) return;
   Record& record = *found.mapped();
-  // Its pod would stay as long as what was added to it, in nobody's service, and count against quotas.
+  // Its sidecars would keep the pod running, without a use, and it would count against quotas.
   if (record.ended && record.outlived) remove_job(record);
-  // A job that failed is not among those that are deleted when a run is stopped.
+  // A failed job is not among those that are deleted when a run is stopped.
   if (record.ended && !record.succeeded && !record.removing) {
     std::deque<std::string>& failed = record.place->failed;
     failed.push_back(record.name);
-    if (failed.size() > kMostNamed) failed.pop_front();
+    if (failed.size() > kMaxNamed) failed.pop_front();
   }
   if (record.creating && record.unwanted) abandoned_.insert(record.name);
   by_job_.erase(record.name);

@@ -1,4 +1,4 @@
-// KubernetesJobs before a small cluster, for its tests.
+// A fixture for tests of KubernetesJobs, with a small cluster.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -20,7 +20,7 @@ namespace metaflow::kube {
 
 inline constexpr std::int64_t kSecond = 1'000'000;
 
-/// A store whose objects others can fetch.
+/// A store with links to its objects.
 class LinkingStorage : public store::MemoryStorage {
  public:
   std::optional<store::Link> link(const std::string& path, std::int64_t /*seconds*/) override {
@@ -46,7 +46,7 @@ class KubernetesJobsTest : public testing::Test {
       Access access;
       access.cluster.server = server_.url();
       access.source = "context 'test' of /k";
-      jobs_.emplace(loop_, clock_, told_, store_, access, options_);
+      jobs_.emplace(loop_, clock_, events_, store_, access, options_);
     }
     return *jobs_;
   }
@@ -54,9 +54,9 @@ class KubernetesJobsTest : public testing::Test {
     while (!holds()) loop_.run_once();
   }
   void wait_for(const std::string& line, std::size_t times = 1) {
-    run_until([&] { return told_.count(line) >= times; });
+    run_until([&] { return events_.count(line) >= times; });
   }
-  /// Until the cluster was asked for it so often.
+  /// Waits until the cluster has received this call so often.
   void wait_for_call(const std::string& call, std::size_t times = 1) {
     while (cluster_.count(call) < times) {
       const base::EventLoop::Timer timer = loop_.after(1000, [] {});
@@ -64,13 +64,13 @@ class KubernetesJobsTest : public testing::Test {
       loop_.cancel(timer);
     }
   }
-  /// Submits, and waits for the job; its name.
+  /// Submits an attempt, waits for its job, and returns the job's name.
   std::string submit(compute::AttemptId id) {
     const std::string line = std::to_string(id) + " job ";
     jobs().submit(compute::order_of(id));
     wait_for(line);
-    for (const std::string& told : told_.lines) {
-      if (told.starts_with(line)) return told.substr(line.size());
+    for (const std::string& event : events_.lines) {
+      if (event.starts_with(line)) return event.substr(line.size());
     }
     return {};
   }
@@ -86,7 +86,7 @@ class KubernetesJobsTest : public testing::Test {
   base::EventLoop loop_{clock_};
   net::TestServer server_;
   store::FlowStore store_{std::make_shared<LinkingStorage>(), "F"};
-  compute::RecordingJobEvents told_;
+  compute::RecordingJobEvents events_;
   KubernetesOptions options_;
   std::optional<KubernetesJobs> jobs_;
 };

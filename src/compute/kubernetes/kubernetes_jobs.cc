@@ -16,11 +16,11 @@ using compute::JobState;
 namespace {
 
 constexpr std::size_t kCreatedAtATime = 64;
-// Of the log of an init container that failed.
+// Limits of the log of a failed init container.
 constexpr int kLinesOfOthers = 20;
 constexpr std::uint64_t kBytesOfOthers = 1U << 20U;
 
-/// An image that cannot be pulled is tried, and then not tried for a while, in turn: that is no news.
+/// A node alternates between pulling an image and backing off: that is not news.
 bool is_pull(std::string_view trouble) {
   return trouble.find("ErrImagePull") != trouble.npos || trouble.find("ImagePullBackOff") != trouble.npos;
 }
@@ -120,7 +120,7 @@ void KubernetesJobs::create_job(Id id) {
   create_jobs();
 }
 
-/// As many at a time as answers are awaited for: manifests are large, and what was not sent need not be deleted.
+/// Limits the unanswered creations: manifests are large, and jobs that were not created need not be deleted.
 void KubernetesJobs::create_jobs() {
   while (creating_ < kCreatedAtATime && !to_create_.empty()) {
     const Id id = to_create_.front();
@@ -144,8 +144,8 @@ void KubernetesJobs::start_job(Record& record) {
 
 void KubernetesJobs::on_created(Id id, Place& place, const std::string& job, Answer&& answer) {
   const bool is_abandoned = abandoned_.erase(job) > 0;
-  // A job may be there though nobody told us. One whose creation is tried again, after all jobs were deleted and its
-  // pod was seen to go, is there anew.
+  // The job may exist although no answer said so. A creation that is retried after all jobs were deleted creates the
+  // job again.
   if (answer.failure ? answer.uncertain : is_abandoned) remove_job(place, id, job);
   --creating_;
   create_jobs();
@@ -162,7 +162,7 @@ void KubernetesJobs::on_created(Id id, Place& place, const std::string& job, Ans
   record->created = clock_.monotonic_microseconds();
   announce(*record);
   if (record->unwanted) {
-    record->removing = false;  // it may have been made after all were deleted
+    record->removing = false;  // it may have been created after all were deleted
     return remove_job(*record);
   }
   note_suspension(*record, is_suspended(answer.object));
@@ -171,23 +171,24 @@ void KubernetesJobs::on_created(Id id, Place& place, const std::string& job, Ans
 
 void KubernetesJobs::announce(const Record& record) { events_.on_job(record.order.id(), record.name); }
 
-// --- what becomes of the pods
+// --- states of the pods
 
 void KubernetesJobs::on_pod(Change change, const Json& pod) {
   std::string job = label(pod, "batch.kubernetes.io/job-name");
   if (job.empty()) job = label(pod, "job-name");
   const std::string name = text_at(pod, {"metadata", "name"});
-  if (job.empty()) job = name.substr(0, name.rfind('-'));  // of one that went while nobody looked, no more is known
+  if (job.empty())
+    job = name.substr(0, name.rfind('-'));  // all that is known of a pod that was deleted between two watches
   Record* record = find_job(job);
   if (record == nullptr && change == Change::added) return remove_surplus(job, pod);
-  if (record == nullptr || (!record->pod.empty() && record->pod != name) || record->former_pod == name) return;
-  if (record->asking_why) return;
+  if (record == nullptr || (!record->pod.empty() && record->pod != name) || record->previous_pod == name) return;
+  if (record->reading_reason) return;
   if (record->ended) {
     record->outlived = change != Change::deleted && state_of_pod(pod).others_run;
     return;
   }
   announce(*record);
-  if (record->pod.empty()) record->no_trouble();
+  if (record->pod.empty()) record->clear_trouble();
   record->suspended = false;
   record->pod = name;
   PodState state = state_of_pod(pod);
@@ -211,30 +212,30 @@ void KubernetesJobs::on_waiting(Record& record, const PodState& state) {
   if (record.starting != state.starting) {
     record.starting = state.starting;
     record.since = clock_.monotonic_microseconds();
-    record.no_trouble();
+    record.clear_trouble();
   }
-  if (!record.trouble.empty()) return;  // its status tells nothing new
+  if (!record.trouble.empty()) return;  // its status has no news
   if (!is_pull(state.waiting) || !is_pull(record.waiting)) record.waiting = state.waiting;
-  tell_waiting(record, record.waiting, fmt::format("Pod is pending: {}", record.waiting), state.hopeless);
+  report_waiting(record, record.waiting, fmt::format("Pod is pending: {}", record.waiting), state.hopeless);
 }
 
-void KubernetesJobs::tell_waiting(const Record& record, const std::string& trouble, const std::string& notice,
-                                  bool hopeless) {
+void KubernetesJobs::report_waiting(const Record& record, const std::string& trouble, const std::string& notice,
+                                    bool hopeless) {
   events_.on_state(record.order.id(), {.trouble = trouble, .notice = notice, .hopeless = hopeless});
 }
 
-/// What its status says now. What only events tell holds as long as that is the same.
-void KubernetesJobs::observe(Id id, std::function<void(const JobState&)> told) {
+/// Reports the present state. A problem that only events show remains as long as the status is the same.
+void KubernetesJobs::observe(Id id, std::function<void(const JobState&)> done) {
   const Record* record = find(id);
   if (record == nullptr) return;
-  if (record->pod.empty()) return told({.trouble = record->trouble, .hopeless = record->hopeless});
-  record->place->own->api().get(Resource::pods, record->pod, [this, id, told = std::move(told)](Answer&& answer) {
+  if (record->pod.empty()) return done({.trouble = record->trouble, .hopeless = record->hopeless});
+  record->place->own->api().get(Resource::pods, record->pod, [this, id, done = std::move(done)](Answer&& answer) {
     const Record* waiting = find(id);
     if (waiting == nullptr) return;
-    if (answer.failure) return told({.trouble = answer.failure->text, .hopeless = true});
+    if (answer.failure) return done({.trouble = answer.failure->text, .hopeless = true});
     const PodState state = state_of_pod(answer.object);
     const bool is_held = !waiting->trouble.empty() && state.starting == waiting->starting;
-    told({.trouble = is_held ? waiting->trouble : state.waiting, .hopeless = is_held || state.hopeless});
+    done({.trouble = is_held ? waiting->trouble : state.waiting, .hopeless = is_held || state.hopeless});
   });
 }
 
@@ -249,7 +250,7 @@ void KubernetesJobs::on_running(Record& record, const PodState& state) {
 }
 
 void KubernetesJobs::on_ended(Record& record, const PodState& state) {
-  // The job would make another pod, of which nobody knows.
+  // The job would create another pod, unknown to the scheduler.
   if (state.deleted) remove_job(record);
   record.ended = true;
   record.succeeded = state.succeeded;
@@ -275,7 +276,7 @@ void KubernetesJobs::read_kept_log(Id id, std::function<void(const std::string& 
       [done = std::move(done)](Answer&& answer) { done(answer.failure ? answer.failure->text : std::string()); });
 }
 
-/// Nothing can be done in this namespace.
+/// Called when nothing can be done in a namespace.
 void KubernetesJobs::fail_all(Place& place, const std::string& words) {
   const std::vector<Id> all = ids_in(place);
   std::vector<Record*> there;

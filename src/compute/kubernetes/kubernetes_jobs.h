@@ -1,7 +1,7 @@
 // Attempts as jobs of a Kubernetes cluster.
 //
-// Each attempt is a Job with one pod that is tried once. One watch per namespace tells what becomes of the pods. A
-// job's name follows from the attempt, so a submission whose answer was lost is not made twice.
+// Each attempt is a Job with one pod that is executed once. One watch per namespace reports the states of the pods. A
+// job's name is derived from the attempt, so a submission whose answer was lost does not create a second job.
 #pragma once
 
 #include <cstdint>
@@ -34,7 +34,7 @@ struct KubernetesOptions {
   std::map<std::string, PodRequest> requests{};  // by step
   Variables environment{};                       // of every container
   DeliveryOptions delivery{};
-  std::int64_t job_seconds = 7 * 24 * 3600;  // that a finished job is kept by the cluster
+  std::int64_t job_seconds = 7 * 24 * 3600;  // for which the cluster keeps a finished job
   std::uint64_t max_log_size = 10;           // MB per stream
 };
 
@@ -48,23 +48,24 @@ class KubernetesJobs : public compute::RemoteJobs {
 
   void submit(const compute::JobOrder& order) override;
   void remove(std::span<const compute::AttemptId> attempts) override;
-  void observe(compute::AttemptId attempt, std::function<void(const compute::JobState&)> told) override;
+  void observe(compute::AttemptId attempt, std::function<void(const compute::JobState&)> done) override;
   std::unique_ptr<compute::LiveLog> follow(compute::AttemptId attempt) override;
   void forget(compute::AttemptId attempt) override;
-  /// The log of a pod is read while it is there. Of one that an init container has ended, the end of that one's log.
+  /// Reads the log of a pod while the pod exists; if an init container has ended the pod, the end of that container's
+  /// log.
   void read_kept_log(compute::AttemptId attempt, std::function<void(const std::string& failure)> done) override;
   void end(std::function<void()> done) override;
 
  private:
   using Id = compute::AttemptId;
 
-  /// A namespace that attempts are in.
+  /// A namespace with attempts.
   struct Place {
     std::unique_ptr<RunNamespace> own;
-    std::vector<Id> waiting;                      // until jobs may be made
+    std::vector<Id> waiting;                      // until jobs may be created
     std::optional<base::EventLoop::Timer> sweep;  // for jobs without a pod
-    std::size_t asking = 0;                       // for what such a sweep looks for, not answered
-    std::deque<std::string> failed{};             // jobs, the last ones: they stay, for people to look into
+    std::size_t asking = 0;                       // unanswered requests of such a sweep
+    std::deque<std::string> failed{};             // the last failed jobs, which are kept for debugging
   };
 
   /// A job, and its pod.
@@ -74,30 +75,30 @@ class KubernetesJobs : public compute::RemoteJobs {
     Place* place = nullptr;
     std::string name{};        // of the job; empty: its creation was not sent yet
     std::string uid{};         // of the job; empty: its creation was not answered
-    std::int64_t created = 0;  // when the job was; monotonic
+    std::int64_t created = 0;  // when the job was created; monotonic
     bool creating = false;     // its creation was not answered
     bool unwanted = false;     // it is to be removed
     bool removing = false;     // its deletion was sent
-    bool suspended = false;    // as far as is known: it gets no pod
+    bool suspended = false;    // as far as is known: it has no pod then
     std::string pod{};
-    std::string former_pod{};  // that was deleted before its task began
-    bool asking_why = false;   // the pod was deleted, and the job is asked about it
+    std::string previous_pod{};   // deleted before its task began
+    bool reading_reason = false;  // the pod was deleted, and the job is read for the reason
     std::string node{};
-    std::string trouble{};    // what events tell: why the job has no pod, or why that is not made ready
+    std::string trouble{};    // from events: why the job has no pod, or why the pod is not ready
     std::string waiting{};    // what the pod waits for
-    bool hopeless = false;    // the trouble does not pass by itself
-    std::string starting{};   // how its node makes it ready
+    bool hopeless = false;    // the trouble does not resolve itself
+    std::string starting{};   // how its node prepares it
     std::int64_t since = 0;   // when it began that; monotonic
-    std::string warning{};    // when its last warning was told, by the cluster's clock
-    std::int64_t warned = 0;  // and by ours
+    std::string warning{};    // time of its last warning, by the cluster's clock
+    std::int64_t warned = 0;  // the same; monotonic
     bool running = false;
     bool ended = false;
     bool succeeded = false;
-    bool outlived = false;           // its task has ended, and other containers of its pod run on
-    std::string failed_container{};  // of others, which has ended the pod
+    bool outlived = false;           // its task has ended, and other containers of its pod still run
+    std::string failed_container{};  // not part of the flow, and has ended the pod
 
     const compute::Attempt& attempt() const { return *order.attempt; }
-    void no_trouble() {
+    void clear_trouble() {
       trouble.clear();
       hopeless = false;
     }
@@ -112,7 +113,7 @@ class KubernetesJobs : public compute::RemoteJobs {
   void announce(const Record& record);
   void on_pod(Change change, const Json& pod);
   void on_waiting(Record& record, const PodState& state);
-  void tell_waiting(const Record& record, const std::string& trouble, const std::string& notice, bool hopeless);
+  void report_waiting(const Record& record, const std::string& trouble, const std::string& notice, bool hopeless);
   void on_running(Record& record, const PodState& state);
   void on_ended(Record& record, const PodState& state);
   void ask_why_deleted(Record& record, PodState&& state, const Json& pod);
@@ -125,7 +126,7 @@ class KubernetesJobs : public compute::RemoteJobs {
   void answered(Place& place);
   void sweep(Place& place);
   bool is_without_pod(const Record& record, const Place& place) const;
-  void ask_for_warnings(Place& place, const std::string& fields, std::function<void(const Json&)> told,
+  void ask_for_warnings(Place& place, const std::string& fields, std::function<void(const Json&)> on_warning,
                         std::function<void()> restart, std::function<void(bool failed)> done);
   void look_for_job(Place& place, Id id);
   void look_for_jobs(Place& place);
@@ -155,7 +156,7 @@ class KubernetesJobs : public compute::RemoteJobs {
   std::map<std::string, Place> places_;  // by namespace
   std::unordered_map<Id, std::unique_ptr<Record>> records_;
   std::unordered_map<std::string, Id> by_job_;
-  std::unordered_set<std::string> abandoned_;  // jobs whose creation is on its way, and that nobody wants any more
+  std::unordered_set<std::string> abandoned_;  // jobs that were abandoned during their creation
   std::deque<Id> to_create_;
   std::size_t creating_ = 0;    // jobs whose creation was not answered
   std::size_t deletions_ = 0;   // not answered yet

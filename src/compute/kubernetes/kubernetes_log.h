@@ -1,4 +1,4 @@
-// The log of an attempt's pod, shown while it is written.
+// The live log of an attempt's pod.
 #pragma once
 
 #include <optional>

@@ -14,14 +14,14 @@ namespace metaflow::kube {
 
 class KubernetesRunJobs : public compute::RunJobs {
  public:
-  /// `namespaces`: as they were noted of a run; none: that of the settings. Throws Error{data_store} for what cannot be
-  /// one. `site` outlives this.
+  /// `namespaces`: as recorded for a run; empty: the one of the settings. Throws Error{data_store} for an invalid name.
+  /// `site` outlives this.
   KubernetesRunJobs(const compute::RunSite& site, std::set<std::string> namespaces);
 
   compute::RunJobsWords words() const override { return {"Kubernetes pods", "Started", "in the cluster", "pod"}; }
   std::vector<compute::RunJob> unfinished(const compute::ChosenRuns& which) override;
   bool end(std::span<const compute::RunJob> jobs, const std::string& reason) override;
-  /// The run's secret.
+  /// Deletes the run's secret.
   void end_run(const std::string& run_key) override;
 
  private:

@@ -15,27 +15,27 @@ namespace metaflow::kube {
 
 namespace {
 
-constexpr std::size_t kLongestPart = 12;  // of flow and step in the name of a job, which pods make longer
-constexpr double kLeastStorage = 256;     // MB of the fetcher
+constexpr std::size_t kMaxPartLength = 12;  // of flow and step in a job's name, to which pods add
+constexpr double kMinStorage = 256;         // MB of the fetcher
 constexpr double kFetcherCpu = 0.1;
 constexpr double kFetcherMemory = 64;  // MB
 constexpr int kGraceSeconds = 30;      // to stop the step and to upload its logs
 
-/// As a part of a DNS label (RFC 1123).
+/// Makes a text a valid part of a DNS label (RFC 1123).
 std::string dns_part(std::string_view text) {
   std::string part;
   for (char c : base::lower(text)) part += base::is_lower(c) || base::is_digit(c) ? c : '-';
-  part = part.substr(0, kLongestPart);
+  part = part.substr(0, kMaxPartLength);
   while (part.starts_with('-')) part.erase(0, 1);
   while (part.ends_with('-')) part.pop_back();
   return part.empty() ? "flow" : part;
 }
 
-/// A number as a Kubernetes quantity: 4, 0.5, 60000.
+/// Formats a Kubernetes quantity: 4, 0.5, 60000.
 std::string quantity(double number, std::string_view unit = {}) { return fmt::format("{}{}", number, unit); }
 
-/// A text as a container is to see it. In commands and in values of variables Kubernetes replaces $$ by $, $(NAME) by
-/// the variable of this name (a secret, perhaps), and damages a character behind a $ that is not ASCII.
+/// Escapes a text for a container. In commands and values of variables, Kubernetes replaces $$ by $ and $(NAME) by the
+/// variable of this name (perhaps a secret), and damages a character behind a $ that is not ASCII.
 std::string literal(std::string_view text) {
   std::string escaped;
   for (const char c : text) escaped.append(c == '$' ? 2 : 1, c);
@@ -87,7 +87,7 @@ Json security_of(const SecurityContext& context) {
   if (context.run_as_user) json.set("runAsUser", *context.run_as_user);
   if (context.run_as_group) json.set("runAsGroup", *context.run_as_group);
   if (context.run_as_non_root) json.set("runAsNonRoot", *context.run_as_non_root);
-  // With these two, what else the level "restricted" of PodSecurity asks for takes nothing away.
+  // With these two, the other requirements of the PodSecurity level "restricted" take nothing away.
   if (context.run_as_non_root.value_or(false) && !context.allow_privilege_escalation.value_or(true)) {
     json.set("capabilities", {{"drop", Json::list({"ALL"})}});
     json.set("seccompProfile", {{"type", "RuntimeDefault"}});
@@ -185,12 +185,11 @@ Json container_of(const PodRequest& request, const Delivery& delivery, const Var
 }
 
 Json fetcher_of(const PodRequest& request, const Delivery& delivery) {
-  // It has the archive and what is in it, on disk. The cache of what it writes counts as memory, but can be given back,
+  // The fetcher has the archive and its content on disk. The cache of its writes counts as memory, but can be reclaimed
   // unless the directory is in memory itself: so there is no limit where the pod has none.
   const double megabytes = static_cast<double>(delivery.package_size) / 1e6;
-  const std::string storage = quantity(std::ceil(std::max(kLeastStorage, 2 * megabytes)), "M");
-  // A pod is set aside the larger of what its containers ask for in turn, as long as it is there: not more than for the
-  // task.
+  const std::string storage = quantity(std::ceil(std::max(kMinStorage, 2 * megabytes)), "M");
+  // While a pod exists, the largest request of its containers is reserved: so not more than for the task.
   const Json small{{"cpu", quantity(std::min(kFetcherCpu, request.cpu))},
                    {"memory", quantity(std::min(kFetcherMemory, request.memory), "M")},
                    {"ephemeral-storage", storage}};

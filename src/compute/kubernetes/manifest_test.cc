@@ -9,11 +9,11 @@ namespace {
 
 const JobIdentity kIdentity{"BigSum", "17", "a_step_with_a_long_name", "4", 1, "alice"};
 
-TEST(Manifest, NamesAreThoseOfTheAttempt) {
+TEST(Manifest, NameDependsOnTheAttempt) {
   const std::string name = job_name(kIdentity, "s3://b/metaflow");
   EXPECT_EQ(name, job_name(kIdentity, "s3://b/metaflow"));
   EXPECT_TRUE(name.starts_with("mf-bigsum-a-step-with-")) << name;
-  EXPECT_LE(name.size(), 57U);  // pods have six characters more, and 63 is the end
+  EXPECT_LE(name.size(), 57U);  // pods add six characters, and 63 is the limit
   EXPECT_EQ(name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-"), std::string::npos);
   JobIdentity other = kIdentity;
   other.attempt = 2;
@@ -24,7 +24,7 @@ TEST(Manifest, NamesAreThoseOfTheAttempt) {
       << "no letter is left of the flow";
 }
 
-TEST(Manifest, TheLeast) {
+TEST(Manifest, MinimalJob) {
   const Json job = job_manifest(kIdentity, "mf-x", "k", PodRequest{.image = "debian:12", .time_limit = 100},
                                 Delivery{.command = {"/flow", "supervise"}, .architecture = "amd64", .secret = ""},
                                 {{"A", "b"}}, 60);
@@ -90,7 +90,7 @@ TEST(Manifest, Everything) {
   EXPECT_EQ(pod["initContainers"][0]["envFrom"].dump(), R"([{"secretRef":{"name":"mf-k"}}])");
 }
 
-TEST(Manifest, KubernetesReplacesNothingInTexts) {
+TEST(Manifest, DollarSignsAreEscaped) {
   PodRequest request{.image = "debian:12", .tmpfs = {100, true, "/$(HOME)"}, .time_limit = 100};
   Delivery delivery{.command = {"/flow", "--tag", "$(SECRET) a$$b"}};
   delivery.environment = {{"MF_DIR", "$$"}};
@@ -110,12 +110,12 @@ TEST(Manifest, KubernetesReplacesNothingInTexts) {
   EXPECT_EQ(value(container, "MF_DIR"), "$$$$");
   EXPECT_EQ(value(container, "PASSWORD"), "pa$$$$word$$(USER)$$");
   EXPECT_EQ(value(container, "METAFLOW_TEMPDIR"), "/$$(HOME)");
-  EXPECT_EQ(container["volumeMounts"][0]["mountPath"], "/$(HOME)") << "is no place where something is replaced";
+  EXPECT_EQ(container["volumeMounts"][0]["mountPath"], "/$(HOME)") << "Kubernetes replaces nothing here";
   EXPECT_EQ(pod["initContainers"][0]["command"][2], "new=$$dir/.new.$$$$");
   EXPECT_EQ(value(pod["initContainers"][0], "MF_URL"), "http://x/$$(A)");
 }
 
-TEST(Manifest, WhatTheLevelRestrictedAsksFor) {
+TEST(Manifest, PodSecurityRestricted) {
   PodRequest request{.image = "debian:12", .time_limit = 100};
   request.security_context = {.allow_privilege_escalation = false, .run_as_user = 1000, .run_as_non_root = true};
   const Json job = job_manifest(kIdentity, "mf-x", "k", request, {.command = {"/flow"}}, {}, 60);
@@ -134,13 +134,12 @@ TEST(Manifest, TheFetcherHasRoomForThePackage) {
     const Json job = job_manifest(kIdentity, "mf-x", "k", request, delivery, {}, 60);
     return job["spec"]["template"]["spec"]["initContainers"][0]["resources"];
   };
-  EXPECT_EQ(resources()["requests"]["ephemeral-storage"], "2000M") << "for the archive and what is in it";
+  EXPECT_EQ(resources()["requests"]["ephemeral-storage"], "2000M") << "for the archive and its content";
   EXPECT_EQ(resources()["requests"]["cpu"], "0.1");
   EXPECT_FALSE(resources().contains("limits"));
   request.cpu = 0.02;
   request.memory = 50;
-  EXPECT_EQ(resources()["requests"]["cpu"], "0.02")
-      << "the larger of the two is set aside for as long as the pod is there";
+  EXPECT_EQ(resources()["requests"]["cpu"], "0.02") << "the larger of the two is reserved while the pod exists";
   EXPECT_EQ(resources()["requests"]["memory"], "50M");
   request.guaranteed = true;  // then every container of the pod must have limits
   EXPECT_EQ(resources()["limits"], resources()["requests"]);

@@ -6,7 +6,7 @@ namespace metaflow::kube {
 
 namespace {
 
-constexpr int kMostFailures = 5;
+constexpr int kMaxFailures = 5;
 constexpr std::int64_t kPause = 1'000'000;
 
 }  // namespace
@@ -50,7 +50,7 @@ void PodLog::take(std::string_view piece) {
     piece.remove_prefix(end + 1);
   }
   partial_ += piece;
-  if (partial_.size() >= kLongestLine) {
+  if (partial_.size() >= kMaxLine) {
     line(partial_);
     partial_.clear();
     is_continued_ = true;
@@ -58,14 +58,14 @@ void PodLog::take(std::string_view piece) {
   if (!lines_.empty()) sink_(lines_);
 }
 
-/// "2026-11-23T04:16:21.123456789Z text". The server cuts zeros at the end of the fraction, so times are compared
+/// Reads "2026-11-23T04:16:21.123456789Z text". The server cuts zeros at the end of the fraction, so times are compared
 /// without the Z: "21.1" < "21.12".
 void PodLog::line(std::string_view text) {
   constexpr std::size_t kLongestTime = 40;
   const std::size_t space = text.find(' ');
   const std::string_view time = text.substr(0, space);
   if (!is_continued_ && time.ends_with('Z') && time.size() < kLongestTime) {
-    if (!query_.since_time.empty()) {  // the line that was the last one comes once more
+    if (!query_.since_time.empty()) {  // the last line is repeated
       const std::string_view known(query_.since_time.data(), query_.since_time.size() - 1);
       if (time.substr(0, time.size() - 1) <= known) return;
     }
@@ -83,7 +83,7 @@ void PodLog::ended(Answer&& answer) {
     line(partial_);
     if (!lines_.empty()) sink_(lines_);
   }
-  if (!answer.failure || !answer.failure->transient || ++failures_ > kMostFailures) {
+  if (!answer.failure || !answer.failure->transient || ++failures_ > kMaxFailures) {
     const Done done = std::move(done_);
     return done(!answer.failure);
   }

@@ -1,4 +1,4 @@
-// The log of a pod's container while it is written.
+// The live log of a pod's container.
 #pragma once
 
 #include <cstdint>
@@ -11,14 +11,14 @@
 
 namespace metaflow::kube {
 
-/// Follows a log to its end. Where the stream breaks off it is taken up again: each line comes once; one longer than
-/// kLongestLine comes in pieces. Not thread-safe; callbacks come from the loop, and may destroy this.
+/// Follows a log to its end, and continues where the stream breaks off: each line comes once. A line longer than
+/// kMaxLine comes in pieces. Not thread-safe; callbacks come from the loop, and may destroy this.
 class PodLog {
  public:
-  static constexpr std::size_t kLongestLine = 1U << 20U;  // bytes
+  static constexpr std::size_t kMaxLine = 1U << 20U;  // bytes
 
   using Sink = std::function<void(std::string_view lines)>;
-  /// `whole`: the log was read to its end. Else the rest was not to be had.
+  /// `whole`: the log was read to its end. Otherwise, the rest is not available.
   using Done = std::function<void(bool whole)>;
 
   /// `api` must outlive this.
@@ -40,10 +40,10 @@ class PodLog {
   KubernetesApi::Id id_ = 0;
   std::optional<base::EventLoop::Timer> pause_;
   std::string partial_;
-  bool is_continued_ = false;  // the line: its begin was told
-  std::string until_;          // the time of the last line that was told
+  bool is_continued_ = false;  // the beginning of the line was reported
+  std::string until_;          // the time of the last reported line
   std::string lines_;          // of one piece
-  int failures_ = 0;           // since something came
+  int failures_ = 0;           // since the last data
 };
 
 }  // namespace metaflow::kube

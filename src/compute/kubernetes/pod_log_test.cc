@@ -13,10 +13,10 @@ namespace {
 
 using PodLogTest = KubernetesApiTest;
 
-TEST_F(PodLogTest, ALineWithoutAnEndIsToldInPieces) {
+TEST_F(PodLogTest, LongLineIsReportedInPieces) {
   const std::string time = "2026-11-23T04:16:21.5Z ";
-  const std::string line(3 * PodLog::kLongestLine, 'x');
-  // What a piece of a line begins with is text, whatever it looks like.
+  const std::string line(3 * PodLog::kMaxLine, 'x');
+  // The beginning of a continued piece is text, even if it looks like a time.
   answers({{.pieces = {time + line, time + line + "\n" + time.substr(0, 20) + "6Z next\n"}}});
   std::string told;
   std::size_t longest = 0;
@@ -30,7 +30,7 @@ TEST_F(PodLogTest, ALineWithoutAnEndIsToldInPieces) {
       [&](bool is_whole) { whole = is_whole; });
   run_until([&] { return whole.has_value(); });
   EXPECT_TRUE(*whole);
-  EXPECT_LT(longest, 2 * PodLog::kLongestLine);
+  EXPECT_LT(longest, 2 * PodLog::kMaxLine);
   std::erase(told, '\n');
   EXPECT_TRUE(told == line + time + line + "next") << told.size();
 }

@@ -23,13 +23,13 @@ using compute::Positive;
 
 constexpr const char* kDefaultPodImage = "debian:bookworm-slim";
 
-constexpr std::size_t kLongestLabel = 63;
+constexpr std::size_t kMaxLabelLength = 63;
 
 [[noreturn]] void refuse(std::string message, std::string hint = {}) {
   throw Error::of_platform(kTitle, std::move(message), std::move(hint));
 }
 
-std::int64_t whole(const std::string& step, const std::string& attribute, const std::string& text) {
+std::int64_t parse_integer(const std::string& step, const std::string& attribute, const std::string& text) {
   std::int64_t number = 0;
   const auto parsed = std::from_chars(text.data(), text.data() + text.size(), number);
   if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size() || number < 0)
@@ -37,7 +37,7 @@ std::int64_t whole(const std::string& step, const std::string& attribute, const 
   return number;
 }
 
-bool truth(const std::string& step, const std::string& attribute, const std::string& text) {
+bool parse_boolean(const std::string& step, const std::string& attribute, const std::string& text) {
   const std::string lower = base::lower(text);
   if (lower == "true" || lower == "1") return true;
   if (lower == "false" || lower == "0") return false;
@@ -46,9 +46,10 @@ bool truth(const std::string& step, const std::string& attribute, const std::str
 
 bool is_label_value(const std::string& value) {
   if (value.empty()) return true;
-  return value.size() <= kLongestLabel && base::is_alphanumeric(value.front()) && base::is_alphanumeric(value.back()) &&
-         std::all_of(value.begin(), value.end(),
-                     [](char c) { return base::is_alphanumeric(c) || c == '-' || c == '_' || c == '.'; });
+  return value.size() <= kMaxLabelLength && base::is_alphanumeric(value.front()) &&
+         base::is_alphanumeric(value.back()) && std::all_of(value.begin(), value.end(), [](char c) {
+           return base::is_alphanumeric(c) || c == '-' || c == '_' || c == '.';
+         });
 }
 
 void check_labels(const std::string& step, const std::map<std::string, std::string>& labels) {
@@ -73,7 +74,7 @@ Toleration toleration(const std::string& step, const std::map<std::string, std::
     } else if (key == "effect") {
       made.effect = value;
     } else if (key == "toleration_seconds") {
-      made.seconds = whole(step, "toleration_seconds", value);
+      made.seconds = parse_integer(step, "toleration_seconds", value);
     } else {
       unknown.push_back(key);
     }
@@ -81,7 +82,7 @@ Toleration toleration(const std::string& step, const std::map<std::string, std::
   if (!unknown.empty()) {
     refuse(
         fmt::format("Tolerations parameter contains invalid keys: [{}] (step *{}*)", base::join(unknown, ", "), step),
-        "The keys are key, operator, value, effect, toleration_seconds.");
+        "Valid keys: key, operator, value, effect, toleration_seconds.");
   }
   return made;
 }
@@ -90,18 +91,18 @@ SecurityContext security_context(const std::string& step, const std::map<std::st
   SecurityContext made;
   for (const auto& [key, value] : given) {
     if (key == "privileged") {
-      made.privileged = truth(step, key, value);
+      made.privileged = parse_boolean(step, key, value);
     } else if (key == "allow_privilege_escalation") {
-      made.allow_privilege_escalation = truth(step, key, value);
+      made.allow_privilege_escalation = parse_boolean(step, key, value);
     } else if (key == "run_as_user") {
-      made.run_as_user = whole(step, key, value);
+      made.run_as_user = parse_integer(step, key, value);
     } else if (key == "run_as_group") {
-      made.run_as_group = whole(step, key, value);
+      made.run_as_group = parse_integer(step, key, value);
     } else if (key == "run_as_non_root") {
-      made.run_as_non_root = truth(step, key, value);
+      made.run_as_non_root = parse_boolean(step, key, value);
     } else {
       refuse(fmt::format("security_context of step *{}* has the unknown key {}", step, key),
-             "The keys are privileged, allow_privilege_escalation, run_as_user, run_as_group, run_as_non_root.");
+             "Valid keys: privileged, allow_privilege_escalation, run_as_user, run_as_group, run_as_non_root.");
     }
   }
   return made;
@@ -146,7 +147,7 @@ std::optional<PodRequest> pod_request(const std::string& step, const std::vector
   pod.gpu_vendor = base::lower(given_or(asked->gpu_vendor, settings.text("GPU_VENDOR", defaults.gpu_vendor)));
   if (pod.gpu_vendor != "nvidia" && pod.gpu_vendor != "amd")
     refuse(fmt::format("GPU vendor *{}* for step *{}* is not currently supported.", pod.gpu_vendor, step),
-           "It is nvidia or amd.");
+           "Choose one of: nvidia, amd");
   if (!pod.shared_memory) {
     if (const auto set = settings.number("SHARED_MEMORY")) pod.shared_memory = static_cast<int>(*set);
   }

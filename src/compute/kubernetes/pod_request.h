@@ -1,4 +1,4 @@
-// What a task asks of Kubernetes, with everything decided: no defaults and no settings are left to look up.
+// The complete request of a task to Kubernetes: no defaults and no settings are left to look up.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +29,7 @@ struct SecurityContext {
   std::optional<bool> run_as_non_root{};
 };
 
-/// What a step asks of its pod: a member for each attribute of the decorator, which are as many as Kubernetes offers.
+/// What a step requests for its pod. The members are the attributes of the decorator: all that Kubernetes offers.
 struct PodRequest {
   double cpu = 1;
   double memory = 4096;  // MB
@@ -56,9 +56,9 @@ struct PodRequest {
   std::int64_t time_limit = 0;  // seconds that the pod may take
 };
 
-/// What a step with the decorator `kubernetes` asks for: decorator, `resources`, `timeout` and settings, merged by
-/// Metaflow's rules; nothing if the step has no such decorator. Throws Error{platform}, naming the step, for what
-/// cannot be asked for.
+/// Returns the request of a step with the decorator `kubernetes`: decorator, `resources`, `timeout` and settings,
+/// merged by Metaflow's rules; nothing if the step has no such decorator. Throws Error{platform}, naming the step, for
+/// invalid requests.
 std::optional<PodRequest> pod_request(const std::string& step, const std::vector<graph::Decorator>& decorators,
                                       const base::Settings& settings);
 

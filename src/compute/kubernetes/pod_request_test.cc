@@ -11,7 +11,7 @@
 namespace metaflow::kube {
 namespace {
 
-/// Settings with these variables, which are gone when the test ends.
+/// Sets variables of the environment, and unsets them when the test ends.
 class PodRequests : public testing::Test {
  protected:
   ~PodRequests() override {
@@ -39,7 +39,7 @@ class PodRequests : public testing::Test {
   std::vector<std::string> set_;
 };
 
-TEST_F(PodRequests, OnlyStepsThatAskForIt) {
+TEST_F(PodRequests, OnlyStepsWithTheDecorator) {
   EXPECT_FALSE(
       pod_request("work", {compute::platforms().decorators().parse("resources:cpu=4")}, base::Settings()).has_value());
 }
@@ -63,7 +63,7 @@ TEST_F(PodRequests, ResourcesAreMerged) {
   EXPECT_EQ(pod.shared_memory, 64);
 }
 
-TEST_F(PodRequests, SettingsFillWhatIsNotGiven) {
+TEST_F(PodRequests, SettingsAreDefaults) {
   set("KUBERNETES_CPU", "8");
   set("KUBERNETES_MEMORY", "1000");
   set("KUBERNETES_NAMESPACE", "ml");
@@ -85,7 +85,7 @@ TEST_F(PodRequests, SettingsFillWhatIsNotGiven) {
   EXPECT_EQ(pod.labels, (std::map<std::string, std::string>{{"team", "quant"}, {"own", ""}}));
 }
 
-TEST_F(PodRequests, FormsOfTheCommandLine) {
+TEST_F(PodRequests, CommandLineSyntax) {
   const PodRequest pod =
       of({"kubernetes:namespace=ml,node_selector=a=b,use_tmpfs=true,memory=1000,"
           "security_context={\"run_as_user\":1000,\"privileged\":false}",
@@ -99,7 +99,7 @@ TEST_F(PodRequests, FormsOfTheCommandLine) {
   EXPECT_EQ(of({"kubernetes:node_selector=\"a=b,c=d\""}).node_selector.size(), 2U);
 }
 
-TEST_F(PodRequests, WhatCannotBeIsRefused) {
+TEST_F(PodRequests, InvalidRequestsAreRefused) {
   EXPECT_EQ(refused({"kubernetes:cpu=0"}), "Invalid cpu value *0* for step *work*; it should be greater than 0");
   EXPECT_EQ(refused({"kubernetes:gpu=1,gpu_vendor=intel"}),
             "GPU vendor *intel* for step *work* is not currently supported.");
@@ -112,7 +112,7 @@ TEST_F(PodRequests, WhatCannotBeIsRefused) {
   EXPECT_EQ(refused({"kubernetes:shared_memory=0"}),
             "Invalid shared_memory value: *0* for step *work* (it should be an integer greater than 0)");
   set("KUBERNETES_CPU", "many");
-  EXPECT_EQ(refused({"kubernetes"}), "METAFLOW_KUBERNETES_CPU is 'many', and has to be a number");
+  EXPECT_EQ(refused({"kubernetes"}), "METAFLOW_KUBERNETES_CPU is 'many', which is not a number");
 }
 
 TEST(Images, Registry) {

@@ -19,13 +19,13 @@ using base::Json;
 
 constexpr int kBySignal = 128;    // exit codes above are signals
 constexpr int kStartError = 128;  // of containerd
-constexpr std::size_t kLongestMessage = 400;
+constexpr std::size_t kMaxMessageLength = 400;
 
 int number(const Json& object, const char* name, int otherwise) {
   return static_cast<int>(object[name].integer().value_or(otherwise));
 }
 
-/// What a program that passed the message on has put before it: "rpc error: code = NotFound desc = ".
+/// Removes prefixes of programs that passed the message on: "rpc error: code = NotFound desc = ".
 void drop_wrapping(std::string& message) {
   constexpr std::string_view kWrapping = "rpc error: code = ";
   constexpr std::string_view kMessage = " desc = ";
@@ -36,23 +36,23 @@ void drop_wrapping(std::string& message) {
   }
 }
 
-/// Messages of a cluster have lines, and may be long.
+/// Makes a message of a cluster one line, of limited length.
 std::string one_line(std::string message) {
   drop_wrapping(message);
   std::replace(message.begin(), message.end(), '\n', ' ');
   message = base::trim(message);
-  if (message.size() > kLongestMessage) message = message.substr(0, kLongestMessage) + "...";
+  if (message.size() > kMaxMessageLength) message = message.substr(0, kMaxMessageLength) + "...";
   return base::replace_invalid_utf8(message);
 }
 
-/// Without what is another in the message of each pod: those of many are told together.
+/// Removes what differs between pods, so that equal messages of many pods are reported together.
 std::string without_names(std::string_view message, std::string_view pod) {
   auto is_part = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_'; };
   auto is_random = [&](std::string_view word) {
-    constexpr std::size_t kShortestId = 32;
+    constexpr std::size_t kMinIdLength = 32;
     const bool is_id = std::all_of(
         word.begin(), word.end(), [](char c) { return std::isxdigit(static_cast<unsigned char>(c)) != 0 || c == '-'; });
-    return (is_id && word.size() >= kShortestId) || (!pod.empty() && word.find(pod) != word.npos);
+    return (is_id && word.size() >= kMinIdLength) || (!pod.empty() && word.find(pod) != word.npos);
   };
   std::string text;
   while (!message.empty()) {
@@ -69,7 +69,7 @@ std::string without_names(std::string_view message, std::string_view pod) {
   return text;
 }
 
-/// What a program said last: what failed, and what it made of that.
+/// Returns the last two lines of a program: the failure, and its consequence.
 std::string last_lines(std::string_view message) {
   std::vector<std::string> lines = base::split(base::trim(message), '\n');
   if (lines.size() > 2) lines.erase(lines.begin(), lines.end() - 2);
@@ -99,7 +99,7 @@ const Json& container(const Json& status, const char* list, std::string_view nam
   return none;
 }
 
-/// What only somebody who changes the flow, or the cluster, can cure.
+/// Whether only a change of the flow or of the cluster helps.
 bool is_hopeless(std::string_view reason) {
   constexpr std::array kReasons{
       "ErrImagePull",      "ImagePullBackOff",    "InvalidImageName",           "ErrImageNeverPull",
@@ -108,7 +108,7 @@ bool is_hopeless(std::string_view reason) {
   return std::find(kReasons.begin(), kReasons.end(), reason) != kReasons.end();
 }
 
-/// A waiting container's say, if it is more than that it is being made.
+/// Reads why a container waits, unless it is just being created.
 void wait(PodState& state, const Json& waiting) {
   const std::string reason = waiting["reason"].text();
   if (reason.empty()) return;
@@ -124,18 +124,20 @@ void end_by_cluster(PodState& state, const std::string& what) {
   state.phase = PodPhase::ended;
   state.by = EndedBy::cluster;
   state.lost = true;
-  state.cause = state.node.empty() ? fmt::format("The pod was ended by the cluster: {}.", what)
-                                   : fmt::format("The pod was ended by the cluster, on node {}: {}.", state.node, what);
+  state.cause = state.node.empty() ? fmt::format("The cluster terminated the pod: {}.", what)
+                                   : fmt::format("The cluster terminated the pod on node {}: {}.", state.node, what);
 }
 
-/// Not a loss of its machine: whoever deletes a task means it.
+/// Not counted as a lost node: a deletion is deliberate.
 void end_by_deletion(PodState& state) {
-  end_by_cluster(state, "somebody deleted it");
+  end_by_cluster(state, {});
+  state.cause = state.node.empty() ? "The pod was deleted externally."
+                                   : fmt::format("The pod was deleted externally on node {}.", state.node);
   state.lost = false;
   state.deleted = true;
 }
 
-/// An init container that failed and is none of ours; null: none.
+/// Returns a failed init container that is not part of the flow; null: none.
 const Json& failed_init_container(const Json& status) {
   static const Json none;
   for (const Json& each : status["initContainerStatuses"].items()) {
@@ -146,13 +148,13 @@ const Json& failed_init_container(const Json& status) {
   return none;
 }
 
-/// Before the task began, which is not to blame.
+/// Called for a failure before the task began, so the task is not its cause.
 void end_by_init_container(PodState& state, const Json& container) {
   const Json& terminated = container["state"]["terminated"];
   state.failed_container = container["name"].text();
   const std::string said = last_lines(terminated["message"].text());
   end_by_cluster(
-      state, fmt::format("its init container {}, which is none of the flow's, failed with exit code {}{}{}",
+      state, fmt::format("its init container {} (not part of the flow) failed with exit code {}{}{}",
                          state.failed_container, number(terminated, "exitCode", -1), said.empty() ? "" : ": ", said));
   state.lost = false;
 }
@@ -166,7 +168,7 @@ bool others_run(const Json& status) {
   return false;
 }
 
-/// What a container of others waits for, while the task waits for it.
+/// Reads what a container that is not part of the flow waits for, while the task waits for it.
 void wait_for_others(PodState& state, const Json& status) {
   for (const char* list : {"initContainerStatuses", "containerStatuses"}) {
     for (const Json& each : status[list].items()) {
@@ -175,7 +177,7 @@ void wait_for_others(PodState& state, const Json& status) {
       PodState other;
       wait(other, each["state"]["waiting"]);
       if (other.waiting.empty()) continue;
-      state.waiting = fmt::format("its container {}, which is none of the flow's: {}", name, other.waiting);
+      state.waiting = fmt::format("its container {} (not part of the flow): {}", name, other.waiting);
       state.hopeless = other.hopeless;
     }
   }
@@ -185,7 +187,7 @@ void wait_for_others(PodState& state, const Json& status) {
 void end_of_task(PodState& state, const Json& terminated) {
   state.exit_code = number(terminated, "exitCode", -1);
   const std::string reason = terminated["reason"].text();
-  if (reason == "OOMKilled") {  // also with exit code 0 or 1: the kernel has killed one of its processes
+  if (reason == "OOMKilled") {  // also with exit code 0 or 1: the kernel killed one of its processes
     state.by = EndedBy::memory;
     state.cause =
         fmt::format("Task ran out of memory: the kernel killed it in its container (exit code {}).", state.exit_code);
@@ -224,10 +226,10 @@ PodState state_of_pod(const Json& pod) {
   if (reason == "DeadlineExceeded") {
     state.phase = PodPhase::ended;
     state.by = EndedBy::deadline;
-    state.cause = "The pod took longer than it may (activeDeadlineSeconds).";
+    state.cause = "The pod timed out (activeDeadlineSeconds).";
   } else if (terminated.is_object() && terminated["reason"].text() == "Completed" &&
              number(terminated, "exitCode", -1) == 0) {
-    // For about a second the phase is still Running then.
+    // The phase is still Running for about a second.
     state.phase = PodPhase::ended;
     state.succeeded = true;
     state.exit_code = 0;
@@ -257,7 +259,7 @@ PodState state_of_pod(const Json& pod) {
     end_by_init_container(state, other);
   } else if (phase == "Failed") {
     const std::string why = reason_and_message(status);
-    end_by_cluster(state, why.empty() ? "it says no reason" : why);
+    end_by_cluster(state, why.empty() ? "no reason given" : why);
     if (why.empty() && is_deleted) end_by_deletion(state);
   } else if (phase == "Succeeded") {
     state.phase = PodPhase::ended;
@@ -265,7 +267,7 @@ PodState state_of_pod(const Json& pod) {
     state.exit_code = 0;
   } else if (task["running"].is_object()) {
     state.phase = PodPhase::running;
-    // Its node has not been heard of for a while. After some minutes the cluster gives it up, and the pod with it.
+    // Its node has not reported for a while. After some minutes, the cluster abandons the node, and the pod with it.
     if (condition(status, "Ready")["status"].text() == "False" &&
         condition(status, "ContainersReady")["status"].text() == "True")
       state.waiting = fmt::format("Node {} does not answer", state.node);
@@ -290,7 +292,7 @@ bool was_suspended(const Json& job, std::string_view since) {
 }
 
 void end_by_suspension(PodState& state) {
-  end_by_cluster(state, "its job was suspended, by a queue of the cluster, such as Kueue, or by hand");
+  end_by_cluster(state, "its job was suspended by a queue such as Kueue, or manually");
 }
 
 PodWarning warning_of(const Json& event) {
@@ -313,7 +315,7 @@ PodWarning warning_of(const Json& event) {
 }
 
 NoPod why_no_pod(const Json& event) {
-  // The message names the pod that could not be made, anew for each try: without it, those of many jobs are alike.
+  // The message contains a new name of a pod for each try. Without it, the messages of many jobs are equal.
   std::string message = event["message"].text();
   const std::size_t quote = message.find('"');
   const std::size_t end = quote == std::string::npos ? quote : message.find('"', quote + 1);
@@ -323,19 +325,19 @@ NoPod why_no_pod(const Json& event) {
     if (rest.starts_with(kForbidden)) rest.remove_prefix(kForbidden.size());
     message = std::string(base::trim(rest));
   }
-  // What is forbidden (a missing service account, PodSecurity, a LimitRange, a quota for what the pod does not say) or
-  // denied by a webhook stays so. A full quota does not.
+  // What is forbidden (a missing service account, PodSecurity, a LimitRange, a quota that requires limits) or denied by
+  // a webhook stays so. A full quota does not.
   const bool forbidden = event["message"].text().find(" is forbidden: ") != std::string::npos;
   const bool denied = message.find(" denied the request") != std::string::npos;
   const bool full = message.find("exceeded quota") != std::string::npos;
-  return {fmt::format("The cluster makes no pod yet: {}: {}", event["reason"].text(), one_line(message)),
+  return {fmt::format("The cluster has not created the pod yet: {}: {}", event["reason"].text(), one_line(message)),
           (forbidden && !full) || denied || message.find("service account") != std::string::npos};
 }
 
 std::string cause_of_vanished_pod(std::string_view node) {
   return node.empty()
-             ? "The pod is gone: somebody deleted it before it started."
-             : fmt::format("The pod is gone from node {}: it was deleted, evicted, or its node was lost.", node);
+             ? "The pod was deleted externally before it started."
+             : fmt::format("The pod vanished from node {}: it was deleted or evicted, or its node was lost.", node);
 }
 
 }  // namespace metaflow::kube

@@ -12,7 +12,7 @@ namespace {
 
 using testing::HasSubstr;
 
-/// A pod as the API server tells of it; `state` is that of the task's container.
+/// A pod as the API server describes it; `state` is that of the task's container.
 Json pod(const char* phase, Json state, Json more = Json::object()) {
   Json status{{"phase", phase}};
   if (!state.is_null()) status.set("containerStatuses", Json::list({{{"name", kContainer}, {"state", state}}}));
@@ -32,7 +32,7 @@ Json condition(const char* type, const char* status, const char* reason, const c
   return {{"conditions", Json::list({{{"type", type}, {"status", status}, {"reason", reason}, {"message", message}}})}};
 }
 
-TEST(PodState, OnTheWay) {
+TEST(PodState, Starting) {
   EXPECT_EQ(state_of_pod(pod("Pending", nullptr)).phase, PodPhase::pending);
   const PodState creating = state_of_pod(pod("Pending", waiting("ContainerCreating", "")));
   EXPECT_EQ(creating.waiting, "");
@@ -48,7 +48,7 @@ Json with_init_containers(Json pod, Json statuses) {
   return pod;
 }
 
-TEST(PodState, WhatContainersOfOthersWaitForIsTold) {
+TEST(PodState, ForeignContainerThatWaitsIsReported) {
   auto state = [](Json state_of_proxy) {
     const Json proxy{{"name", "istio-proxy"}, {"state", std::move(state_of_proxy)}};
     const Json fetcher{{"name", kFetcher}, {"state", waiting("PodInitializing", "")}};
@@ -57,16 +57,16 @@ TEST(PodState, WhatContainersOfOthersWaitForIsTold) {
   };
   const PodState no_image = state(waiting("ImagePullBackOff", "Back-off pulling image \"mesh\""));
   EXPECT_EQ(no_image.waiting,
-            "its container istio-proxy, which is none of the flow's: ImagePullBackOff: Back-off pulling image "
+            "its container istio-proxy (not part of the flow): ImagePullBackOff: Back-off pulling image "
             "\"mesh\"");
   EXPECT_TRUE(no_image.hopeless);
   const PodState restarting = state(waiting("CrashLoopBackOff", "back-off 40s restarting failed container"));
-  EXPECT_THAT(restarting.waiting, HasSubstr("istio-proxy, which is none of the flow's: CrashLoopBackOff: back-off"));
-  EXPECT_FALSE(restarting.hopeless) << "it is tried again";
+  EXPECT_THAT(restarting.waiting, HasSubstr("istio-proxy (not part of the flow): CrashLoopBackOff: back-off"));
+  EXPECT_FALSE(restarting.hopeless) << "it is restarted";
   EXPECT_EQ(state(waiting("PodInitializing", "")).waiting, "");
 }
 
-TEST(PodState, AnInitContainerOfOthersThatFailedIsNamed) {
+TEST(PodState, FailedForeignInitContainerIsNamed) {
   const Json proxy{{"name", "istio-init"}, {"state", terminated(126, "Error", "a\nb\niptables: denied\n")}};
   const PodState state =
       state_of_pod(with_init_containers(pod("Failed", waiting("PodInitializing", "")), Json::list({proxy})));
@@ -74,10 +74,11 @@ TEST(PodState, AnInitContainerOfOthersThatFailedIsNamed) {
   EXPECT_EQ(state.by, EndedBy::cluster);
   EXPECT_FALSE(state.lost);
   EXPECT_EQ(state.failed_container, "istio-init");
-  EXPECT_EQ(state.cause,
-            "The pod was ended by the cluster, on node node-1: its init container istio-init, which is none of the "
-            "flow's, failed with exit code 126: b; iptables: denied.");
-  // While the kubelet starts it again, it has ended nothing.
+  EXPECT_EQ(
+      state.cause,
+      "The cluster terminated the pod on node node-1: its init container istio-init (not part of the flow) failed "
+      "with exit code 126: b; iptables: denied.");
+  // While the kubelet restarts it, the pod has not ended.
   EXPECT_EQ(state_of_pod(with_init_containers(pod("Pending", nullptr), Json::list({proxy}))).phase, PodPhase::pending);
 }
 
@@ -97,7 +98,7 @@ TEST(PodState, OtherContainersMayOutliveTheTask) {
   EXPECT_FALSE(with_sidecar("Failed", terminated(3, "Error"), terminated(0, "Completed")).others_run);
 }
 
-TEST(PodState, ADeletedPodSaysSo) {
+TEST(PodState, DeletedPod) {
   auto deleted = [](Json pod) {
     pod.find("metadata")->set("deletionTimestamp", "2026-11-22T13:04:54Z");
     return state_of_pod(pod);
@@ -106,10 +107,10 @@ TEST(PodState, ADeletedPodSaysSo) {
   for (const PodState& state :
        {deleted(pod("Failed", nullptr)), deleted(pod("Failed", terminated(143, "Error"))),
         deleted(with_init_containers(pod("Failed", waiting("PodInitializing", "")), Json::list({fetcher})))}) {
-    EXPECT_EQ(state.cause, "The pod was ended by the cluster, on node node-1: somebody deleted it.");
+    EXPECT_EQ(state.cause, "The pod was deleted externally on node node-1.");
     EXPECT_FALSE(state.lost);
   }
-  EXPECT_THAT(state_of_pod(pod("Failed", nullptr)).cause, HasSubstr("it says no reason"));
+  EXPECT_THAT(state_of_pod(pod("Failed", nullptr)).cause, HasSubstr("no reason given"));
 }
 
 TEST(PodState, FetchingThePackage) {
@@ -119,7 +120,7 @@ TEST(PodState, FetchingThePackage) {
             "PodInitializing: the flow's package is being fetched");
 }
 
-TEST(PodState, WhatHasAReasonIsNotOnItsWay) {
+TEST(PodState, PodWithAReasonIsNotStarting) {
   EXPECT_EQ(state_of_pod(pod("Pending", waiting("ErrImagePull", "no"))).starting, "");
   const Json fetcher{{"name", kFetcher}, {"state", waiting("ErrImagePull", "no")}};
   const Json more{{"initContainerStatuses", Json::list({fetcher})}};
@@ -136,7 +137,7 @@ Json warning(const char* reason, const char* message) {
           {"lastTimestamp", "2026-11-22T13:05:54Z"}};
 }
 
-TEST(PodWarning, WhatIsMissing) {
+TEST(PodWarning, MissingObjectIsHopeless) {
   const PodWarning missing = warning_of(warning(
       "FailedMount", R"(MountVolume.SetUp failed for volume "kube-api-access-x7x2p" : configmap "ca" not found)"));
   EXPECT_EQ(missing.cause, R"(FailedMount: configmap "ca" not found)");
@@ -147,7 +148,7 @@ TEST(PodWarning, WhatIsMissing) {
                   .hopeless);
 }
 
-TEST(PodWarning, WhatMayBeCured) {
+TEST(PodWarning, TemporaryWarningIsNotHopeless) {
   const PodWarning warned = warning_of(
       warning("FailedAttachVolume", R"(Multi-Attach error for volume "pvc-1" Volume is already used by pod(s) other)"));
   EXPECT_EQ(warned.cause,
@@ -156,19 +157,19 @@ TEST(PodWarning, WhatMayBeCured) {
   EXPECT_FALSE(warning_of(warning("FailedCreatePodSandBox", "network not found")).hopeless);
 }
 
-TEST(PodWarning, ManyPodsSayTheSame) {
+TEST(PodWarning, NamesAreRemovedFromMessages) {
   const PodWarning warned = warning_of(warning(
       "FailedCreatePodSandBox",
       R"(sandbox "0123456789abcdef0123456789abcdef" of mf-a-b-1-xyz_n_3f0d3c80-9a1b-4c63-8f2e-0a4b1b0f9d11 failed)"));
   EXPECT_EQ(warned.cause, R"(FailedCreatePodSandBox: sandbox "..." of ... failed)");
 }
 
-TEST(PodWarning, NothingIsTakenForGranted) {
+TEST(PodWarning, InvalidEventsAreAccepted) {
   EXPECT_EQ(warning_of(Json::object()).cause, "");
   EXPECT_EQ(warning_of({{"involvedObject", 1}, {"message", Json::list()}, {"reason", "R"}}).cause, "R");
 }
 
-TEST(PodState, WhatAnAutoscalerMayCureWaits) {
+TEST(PodState, UnschedulablePodIsNotHopeless) {
   const PodState state = state_of_pod(
       pod("Pending", nullptr,
           condition("PodScheduled", "False", "Unschedulable", "0/1 nodes are available: 1 Insufficient cpu.")));
@@ -177,7 +178,7 @@ TEST(PodState, WhatAnAutoscalerMayCureWaits) {
   EXPECT_FALSE(state.hopeless);
 }
 
-TEST(PodState, WhatNobodyCuresIsHopeless) {
+TEST(PodState, BadImagesAndSecretsAreHopeless) {
   for (const auto& [reason, message] : std::initializer_list<std::pair<const char*, const char*>>{
            {"ImagePullBackOff", "Back-off pulling image \"127.0.0.1:9/no-such:tag\""},
            {"ErrImageNeverPull", "Container image \"no-such:tag\" is not present with pull policy of Never"},
@@ -189,7 +190,7 @@ TEST(PodState, WhatNobodyCuresIsHopeless) {
   }
 }
 
-TEST(PodState, TheFetchersTroublesCount) {
+TEST(PodState, ProblemsOfTheFetcherCount) {
   const Json fetcher = {{"initContainerStatuses",
                          Json::list({{{"name", kFetcher}, {"state", waiting("ErrImagePull", "no such host")}}})}};
   const PodState state = state_of_pod(pod("Pending", waiting("PodInitializing", ""), fetcher));
@@ -203,26 +204,26 @@ TEST(PodState, TheFetchersTroublesCount) {
   EXPECT_EQ(ended.cause, "The flow's package could not be fetched (exit code 97): 404; not found");
 }
 
-TEST(PodState, EndedWell) {
+TEST(PodState, Succeeded) {
   EXPECT_TRUE(state_of_pod(pod("Succeeded", terminated(0, "Completed"))).succeeded);
-  // Its phase lags behind.
+  // Its phase is updated later.
   const PodState early = state_of_pod(pod("Running", terminated(0, "Completed")));
   EXPECT_EQ(early.phase, PodPhase::ended);
   EXPECT_TRUE(early.succeeded);
 }
 
-TEST(PodState, ExitStatusAndSignal) {
+TEST(PodState, ExitCodeAndSignal) {
   const PodState three = state_of_pod(pod("Failed", terminated(3, "Error", "about to fail\n")));
   EXPECT_FALSE(three.succeeded);
   EXPECT_EQ(three.by, EndedBy::task);
   EXPECT_EQ(three.exit_code, 3);
-  EXPECT_EQ(three.cause, "Task ended with exit status 3.");
+  EXPECT_EQ(three.cause, "Task exited with code 3.");
   EXPECT_EQ(state_of_pod(pod("Failed", terminated(139, "Error"))).cause, "Task was killed by SIGSEGV.");
   EXPECT_EQ(state_of_pod(pod("Failed", terminated(132, "Error"))).cause,
             "Task was killed by SIGILL: was it built for another processor (-march=native)?");
 }
 
-TEST(PodState, OutOfMemoryWhateverTheExitCode) {
+TEST(PodState, OutOfMemoryWithAnyExitCode) {
   for (int code : {137, 1, 0}) {
     const PodState state = state_of_pod(pod("Failed", terminated(code, "OOMKilled")));
     EXPECT_EQ(state.by, EndedBy::memory);
@@ -237,14 +238,14 @@ TEST(PodState, NeverStarted) {
   EXPECT_EQ(state.cause, "The container could not be started: exec: \"/no/such\": stat /no/such: no such file");
 }
 
-TEST(PodState, TheClustersDoing) {
+TEST(PodState, EndedByTheCluster) {
   EXPECT_EQ(state_of_pod(pod("Failed", terminated(255, "Unknown"))).by, EndedBy::cluster);
   const PodState evicted =
       state_of_pod(pod("Failed", terminated(143, "Error"),
                        condition("DisruptionTarget", "True", "EvictionByEvictionAPI", "Eviction API: evicting")));
   EXPECT_EQ(evicted.by, EndedBy::cluster);
   EXPECT_EQ(evicted.cause,
-            "The pod was ended by the cluster, on node node-1: EvictionByEvictionAPI: Eviction API: evicting.");
+            "The cluster terminated the pod on node node-1: EvictionByEvictionAPI: Eviction API: evicting.");
   EXPECT_EQ(state_of_pod(
                 pod("Failed", nullptr, {{"reason", "Evicted"}, {"message", "The node was low on resource: memory."}}))
                 .by,
@@ -252,8 +253,8 @@ TEST(PodState, TheClustersDoing) {
   EXPECT_EQ(state_of_pod(pod("Failed", nullptr, {{"reason", "DeadlineExceeded"}})).by, EndedBy::deadline);
 }
 
-TEST(PodState, WhatPassedAMessageOnIsNotTold) {
-  // As kubelet 1.33 with containerd says it.
+TEST(PodState, PrefixesOfMessagesAreRemoved) {
+  // The wording of kubelet 1.33 with containerd.
   const Json waiting{
       {"reason", "ErrImagePull"},
       {"message",
@@ -263,7 +264,7 @@ TEST(PodState, WhatPassedAMessageOnIsNotTold) {
 }
 
 /// Messages of a real cluster (1.33).
-TEST(PodState, WhatIsForbiddenDoesNotComeByItself) {
+TEST(PodState, ForbiddenPodsAreHopeless) {
   auto of = [](const char* message) { return why_no_pod({{"reason", "FailedCreate"}, {"message", message}}); };
   EXPECT_FALSE(
       of("Error creating: pods \"mf-a-b-1-x\" is forbidden: exceeded quota: few, requested: pods=1, used: pods=0, "
@@ -276,28 +277,30 @@ TEST(PodState, WhatIsForbiddenDoesNotComeByItself) {
   EXPECT_TRUE(policy.hopeless);
   EXPECT_THAT(
       policy.cause,
-      testing::StartsWith("The cluster makes no pod yet: FailedCreate: violates PodSecurity \"restricted:latest\": "));
+      testing::StartsWith(
+          "The cluster has not created the pod yet: FailedCreate: violates PodSecurity \"restricted:latest\": "));
   EXPECT_TRUE(of("Error creating: pods \"mf-a-b-1-x\" is forbidden: failed quota: lim: must specify limits.cpu for: "
                  "package,task; limits.memory for: package,task")
                   .hopeless);
-  EXPECT_TRUE(of("Error creating: pods \"mf-a-b-1-x\" is forbidden: error looking up service account metaflow/nobody: "
-                 "serviceaccount \"nobody\" not found")
+  EXPECT_TRUE(of("Error creating: pods \"mf-a-b-1-x\" is forbidden: error looking up service account metaflow/missing: "
+                 "serviceaccount \"missing\" not found")
                   .hopeless);
   EXPECT_TRUE(of("Error creating: admission webhook \"policy.example.com\" denied the request: no").hopeless);
   EXPECT_EQ(of("Error creating: admission webhook \"p\" denied the request: a\nb").cause,
-            "The cluster makes no pod yet: FailedCreate: Error creating: admission webhook \"p\" denied the request: "
+            "The cluster has not created the pod yet: FailedCreate: Error creating: admission webhook \"p\" denied the "
+            "request: "
             "a b");
   EXPECT_FALSE(of("Error creating: Internal error occurred: failed calling webhook \"policy.example.com\"").hopeless);
 }
 
-TEST(PodState, ForeignAnswersAreSurvived) {
+TEST(PodState, InvalidPodsAreAccepted) {
   for (const Json& odd :
        {Json(nullptr), Json(3), Json{{"status", 7}}, Json{{"status", {{"phase", 1}, {"conditions", "x"}}}},
         Json{{"status", {{"containerStatuses", {{"name", 1}}}}}}})
     EXPECT_EQ(state_of_pod(odd).phase, PodPhase::pending);
 }
 
-/// What a real cluster said, in recorded_pods.json: the status of a pod in each case.
+/// Statuses of pods in each case, recorded on a real cluster: recorded_pods.json.
 class RecordedPods : public testing::Test {
  protected:
   static PodState of(const char* name) { return state_of_pod(cases().at(name)); }
@@ -310,9 +313,9 @@ class RecordedPods : public testing::Test {
   }
 };
 
-TEST_F(RecordedPods, ThatEnded) {
+TEST_F(RecordedPods, Ended) {
   for (const char* name : {"ok", "incluster", "indexed"}) EXPECT_TRUE(of(name).succeeded) << name;
-  EXPECT_EQ(of("exit3").cause, "Task ended with exit status 3.");
+  EXPECT_EQ(of("exit3").cause, "Task exited with code 3.");
   EXPECT_EQ(of("retries").by, EndedBy::task);
   EXPECT_EQ(of("podfailurepolicy").by, EndedBy::task);
   EXPECT_EQ(of("oom").by, EndedBy::memory);
@@ -326,7 +329,7 @@ TEST_F(RecordedPods, ThatEnded) {
   EXPECT_THAT(of("tainted-watch").cause, HasSubstr("DeletionByTaintManager: Taint manager: deleting"));
 }
 
-TEST_F(RecordedPods, ThatRun) {
+TEST_F(RecordedPods, Running) {
   EXPECT_EQ(of("running").phase, PodPhase::running);
   EXPECT_EQ(of("running").waiting, "");
   EXPECT_EQ(of("evicted-terminating").phase, PodPhase::running) << "it has time to end";
@@ -336,7 +339,7 @@ TEST_F(RecordedPods, ThatRun) {
   }
 }
 
-TEST_F(RecordedPods, ThatWait) {
+TEST_F(RecordedPods, Waiting) {
   EXPECT_THAT(of("unschedulable").waiting,
               testing::StartsWith("Unschedulable: 0/1 nodes are available: 1 Insufficient cpu"));
   EXPECT_FALSE(of("unschedulable").hopeless);

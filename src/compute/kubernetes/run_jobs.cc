@@ -16,7 +16,7 @@ namespace {
 
 constexpr const char* kOurs = "app.kubernetes.io/name=metaflow-task";
 
-/// Takes the objects of a list, those of a list that expired not among them.
+/// Lists objects, without those of a list that expired.
 std::optional<CallFailure> list(KubernetesApi& api, base::EventLoop& loop, Resource resource,
                                 const Selection& selection, std::vector<Json>& objects) {
   std::optional<ListEnd> end;
@@ -47,7 +47,7 @@ void remove(KubernetesApi& api, base::EventLoop& loop, Resource resource, std::s
   if (failure) throw failure->error(kTitle);
 }
 
-/// How a job has ended: "Complete", "Failed"; empty: it has not.
+/// Returns how a job ended: "Complete", "Failed"; empty: it has not.
 std::string end_of(const Json& job) {
   for (const Json& condition : job["status"]["conditions"].items()) {
     const std::string& type = condition["type"].text();
@@ -58,7 +58,7 @@ std::string end_of(const Json& job) {
 
 Selection of_run(const std::string& run_key) { return {.labels = fmt::format("{}={}", kRunLabel, run_key)}; }
 
-/// Whether the jobs of a run were deleted together: not if that is not possible, or the role lacks the verb.
+/// Deletes the jobs of a run together. Returns false if that is not possible, or the role lacks the verb.
 bool remove_together(KubernetesApi& api, base::EventLoop& loop, const std::string& run_key,
                      const std::set<std::string>& names) {
   std::vector<std::string> kept;
@@ -135,10 +135,10 @@ Selection unfinished_or_failed(const std::string& run_key) {
 
 std::optional<Selection> all_jobs_but(const std::string& run_key, std::span<const std::string> kept,
                                       std::span<const std::string> failed) {
-  if (kept.size() > kMostNamed) return std::nullopt;
+  if (kept.size() > kMaxNamed) return std::nullopt;
   Selection selection = unfinished_or_failed(run_key);
   for (const std::string& name : kept) selection.fields += ",metadata.name!=" + name;
-  for (const std::string& name : failed.last(std::min(failed.size(), kMostNamed - kept.size())))
+  for (const std::string& name : failed.last(std::min(failed.size(), kMaxNamed - kept.size())))
     selection.fields += ",metadata.name!=" + name;
   return selection;
 }

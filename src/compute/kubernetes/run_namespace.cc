@@ -13,7 +13,7 @@ namespace metaflow::kube {
 namespace {
 
 constexpr std::int64_t kSecond = 1'000'000;
-constexpr std::int64_t kShortestRenewal = 60 * kSecond;
+constexpr std::int64_t kMinRenewal = 60 * kSecond;
 constexpr const char* kUrl = "MF_URL";
 
 }  // namespace
@@ -86,25 +86,24 @@ void RunNamespace::begin() {
 
 void RunNamespace::trouble(const std::string& words) {
   if (over_ || !troubles_.add(clock_.monotonic_microseconds())) return;
-  handler_.on_trouble(fmt::format("The cluster is tried again: {}", words));
+  handler_.on_trouble(fmt::format("Retrying the cluster: {}", words));
 }
 
-/// A pod may start long after its job was made, when the first link has expired.
+/// A pod may start long after its job was created, when the first link has expired.
 void RunNamespace::renew_at(std::int64_t expires) {
   const std::int64_t left = expires * kSecond - clock_.wall_microseconds();
-  renewal_ = loop_.after(std::max(left / 2, kShortestRenewal), [this] {
+  renewal_ = loop_.after(std::max(left / 2, kMinRenewal), [this] {
     renewal_.reset();
     renew();
   });
 }
 
-/// What fails is tried again before long: half of the link's life is left.
+/// A failure is retried soon: half of the link's life is left.
 void RunNamespace::renew() {
   auto again = [this](const std::string& words) {
     if (over_) return;
-    handler_.on_trouble(
-        fmt::format("The link to the flow's package could not be renewed, and is tried again: {}", words));
-    renewal_ = loop_.after(kShortestRenewal, [this] {
+    handler_.on_trouble(fmt::format("Cannot renew the link to the flow's package, retrying: {}", words));
+    renewal_ = loop_.after(kMinRenewal, [this] {
       renewal_.reset();
       renew();
     });

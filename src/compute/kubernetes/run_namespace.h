@@ -1,5 +1,5 @@
-// What a run has in one namespace of a cluster besides its jobs: a client of the API, the watch of its pods, and the
-// secret with the link by which they fetch the flow.
+// What a run has in one namespace besides its jobs: an API client, the watch of its pods, and the secret with the link
+// by which they fetch the flow.
 #pragma once
 
 #include <cstdint>
@@ -21,17 +21,17 @@ class RunNamespace {
  public:
   struct Handler {
     std::function<void(Change, const Json& pod)> on_pod;
-    /// Jobs may be made: what they refer to is there. Once.
+    /// Jobs may be created: what they refer to exists. Called once.
     std::function<void()> on_ready;
-    /// The cluster does not answer, and it lasts; again every half minute.
+    /// The cluster has not answered for a while; repeated every half minute.
     std::function<void(const std::string& words)> on_trouble;
-    /// Nothing can be done here.
+    /// Nothing can be done in this namespace.
     std::function<void(const std::string& words)> on_failure;
   };
-  /// A link to the package, as long-lived as can be. May throw Error.
+  /// Makes a link to the package with the longest possible life. May throw Error.
   using Link = std::function<store::Link()>;
 
-  /// `secret`: its name; empty: there is none, and no `link` is asked for. The references outlive this.
+  /// `secret`: its name; empty: there is none, and `link` is not called. The references outlive this.
   RunNamespace(base::EventLoop& loop, base::Clock& clock, const Access& access, const std::string& name,
                const std::string& run_key, std::string secret, Link link, Handler handler);
   ~RunNamespace();
@@ -40,7 +40,7 @@ class RunNamespace {
 
   KubernetesApi& api() { return api_; }
   bool ready() const { return ready_; }
-  /// Deletes the secret; `done` when that was answered. Nothing is told any more but that.
+  /// Deletes the secret; `done` is called with the answer. No other callback follows.
   void end(std::function<void()> done);
 
  private:
@@ -61,7 +61,7 @@ class RunNamespace {
   std::optional<Watch> watch_;
   std::optional<base::EventLoop::Timer> beginning_;
   std::optional<base::EventLoop::Timer> renewal_;
-  compute::Troubles troubles_;  // since pods were heard of
+  compute::Troubles troubles_;  // since the last news of pods
   bool ready_ = false;
   bool over_ = false;
 };

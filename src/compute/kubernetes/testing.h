@@ -1,4 +1,4 @@
-// A cluster as the tests of KubernetesJobs need one: it keeps jobs and pods, and answers as they say.
+// A small cluster for tests of KubernetesJobs: it stores jobs, and answers as a test sets it.
 #pragma once
 
 #include <condition_variable>
@@ -19,7 +19,7 @@
 
 namespace metaflow::kube {
 
-/// Thread-safe. Of one namespace, "n".
+/// Thread-safe. Has one namespace, "n".
 class SmallCluster {
  public:
   ~SmallCluster() { close(); }
@@ -38,20 +38,20 @@ class SmallCluster {
     return carry_out(request, path);
   }
 
-  /// What is answered to requests such as "POST jobs", so often (0: always). `is_done`: what was asked for is done all
-  /// the same.
+  /// Sets the reply to requests such as "POST jobs", for so many times (0: always). `is_done`: the request is carried
+  /// out all the same.
   void fail(const std::string& request, net::Reply reply, int times = 0, bool is_done = false) {
     const std::scoped_lock lock(mutex_);
     faults_[request] = {std::move(reply), times, is_done};
   }
-  /// A pod of a job comes, changes or goes.
-  void tell(const char* type, const std::string& job, const char* phase, Json state = nullptr,
+  /// Sends an event of a job's pod: ADDED, MODIFIED or DELETED.
+  void send(const char* type, const std::string& job, const char* phase, Json state = nullptr,
             const std::string& pod_name = "abc") {
     Json containers = Json::list();
     if (!state.is_null()) containers.push_back({{"name", kContainer}, {"state", std::move(state)}});
-    tell_status(type, job, {{"phase", phase}, {"containerStatuses", containers}}, pod_name);
+    send_status(type, job, {{"phase", phase}, {"containerStatuses", containers}}, pod_name);
   }
-  void tell_status(const char* type, const std::string& job, Json status, const std::string& pod_name = "abc") {
+  void send_status(const char* type, const std::string& job, Json status, const std::string& pod_name = "abc") {
     const std::scoped_lock lock(mutex_);
     Json pod{{"metadata",
               {{"name", job + "-" + pod_name},
@@ -64,7 +64,7 @@ class SmallCluster {
     stream_ += Json{{"type", type}, {"object", pod}}.dump() + "\n";
     changed_.notify_all();
   }
-  /// Ends the watch as servers do from time to time.
+  /// Ends the watch, as servers do from time to time.
   void end_watch() {
     const std::scoped_lock lock(mutex_);
     ++ended_watches_;
@@ -74,34 +74,34 @@ class SmallCluster {
     const std::scoped_lock lock(mutex_);
     events_.push_back(std::move(event));
   }
-  /// What the logs of containers hold.
+  /// Sets the text of all containers' logs.
   void set_log(const std::string& text) {
     const std::scoped_lock lock(mutex_);
     log_ = text;
   }
-  /// A queue holds jobs back: a webhook suspends what is made.
+  /// Suspends all new jobs, as the webhook of a queue does.
   void suspend_jobs() {
     const std::scoped_lock lock(mutex_);
     suspends_ = true;
   }
-  /// A queue takes a job back, or lets it go on.
+  /// Suspends a job or lets it go on, as a queue does.
   void suspend(const std::string& job, bool suspended = true) {
     const std::scoped_lock lock(mutex_);
     jobs_.at(job).find("spec")->set("suspend", suspended);
   }
-  /// Somebody else deletes a job.
+  /// Deletes a job, as another client may do.
   void lose(const std::string& job) {
     const std::scoped_lock lock(mutex_);
     jobs_.erase(job);
   }
-  /// Waits for nothing any more.
+  /// Ends all waits.
   void close() {
     const std::scoped_lock lock(mutex_);
     closed_ = true;
     changed_.notify_all();
   }
 
-  /// "POST jobs", "DELETE jobs/x" of all that came, and how many begin so.
+  /// Returns all requests: "POST jobs", "DELETE jobs/x". count() counts those with a prefix.
   std::vector<std::string> asked() {
     const std::scoped_lock lock(mutex_);
     return asked_;
@@ -153,7 +153,7 @@ class SmallCluster {
     for (const auto& [name, object] : objects) items.push_back(object);
     return object_reply({{"metadata", {{"resourceVersion", std::to_string(version_)}}}, {"items", items}});
   }
-  /// Of the stream of a watch.
+  /// Returns the next piece of a watch's stream.
   std::string next(int watch) {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return closed_ || watch != ended_watches_ || !stream_.empty(); });
@@ -178,7 +178,7 @@ class SmallCluster {
 inline Json running() { return {{"running", {{"startedAt", "2026-11-22T13:04:54Z"}}}}; }
 inline Json waiting(const char* reason) { return {{"waiting", {{"reason", reason}}}}; }
 inline Json terminated(int code) { return {{"terminated", {{"exitCode", code}, {"reason", "Error"}}}}; }
-/// A pod whose task is so, beside a container that a webhook has added, which is so.
+/// Returns the status of a pod with the task's container and a sidecar.
 inline Json meshed(const char* phase, Json task, Json sidecar) {
   return {{"phase", phase},
           {"containerStatuses", Json::list({{{"name", kContainer}, {"state", std::move(task)}},

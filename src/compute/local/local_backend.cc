@@ -21,12 +21,12 @@ using store::Stream;
 namespace {
 
 constexpr std::size_t kBufferSize = 64 * 1024;
-constexpr std::int64_t kLate = 5'000'000;        // that an attempt may take longer than it may, to end itself
-constexpr std::int64_t kLookAgain = 1'000'000;   // whether there is room by now
-constexpr std::size_t kWorthAServer = 4;         // attempts: a fork server costs what it saves two of them
-constexpr std::size_t kMoreArguments = 8;        // that later command lines may have
-constexpr const char* kNoArgument = "--quiet";   // of a step, which is quiet anyway
-constexpr std::int64_t kMomentToStop = 500'000;  // for all of them: the guard waits for this process, too
+constexpr std::int64_t kTimeoutGrace = 5'000'000;  // for an attempt to end itself after its timeout
+constexpr std::int64_t kRetryEvery = 1'000'000;    // to start waiting attempts
+constexpr std::size_t kForkServerFrom = 4;         // attempts: a fork server costs what it saves two of them
+constexpr std::size_t kSpareArguments = 8;         // for later command lines
+constexpr const char* kFiller = "--quiet";         // for unused arguments: a step is quiet anyway
+constexpr std::int64_t kSuspendTimeout = 500'000;  // for all processes: the guard waits for this one, too
 
 }  // namespace
 
@@ -42,7 +42,7 @@ LocalBackend::LocalBackend(base::EventLoop& loop, BackendEvents& events, std::ve
 }
 
 LocalBackend::~LocalBackend() {
-  if (look_again_) loop_.cancel(*look_again_);
+  if (retry_timer_) loop_.cancel(*retry_timer_);
   for (auto& [id, process] : processes_) {
     if (process->deadline) loop_.cancel(*process->deadline);
     ::kill(-process->child.pid, SIGKILL);
@@ -62,33 +62,33 @@ void LocalBackend::submit(const Attempt& attempt) {
   if (!waiting_.empty()) return waiting_.push_back(attempt);
   const auto lacking = try_to_start(attempt);
   if (!lacking) return;
-  if (processes_.empty()) return tell_not_started(attempt.id, lacking->what());
+  if (processes_.empty()) return report_not_started(attempt.id, lacking->what());
   waiting_.push_back(attempt);
-  look_again();
+  retry_later();
 }
 
-/// Others than our tasks give something back, too.
-void LocalBackend::look_again() {
-  if (look_again_) return;
-  look_again_ = loop_.after(kLookAgain, [this] {
-    look_again_.reset();
+/// Other processes may release resources, too.
+void LocalBackend::retry_later() {
+  if (retry_timer_) return;
+  retry_timer_ = loop_.after(kRetryEvery, [this] {
+    retry_timer_.reset();
     start_waiting();
-    if (!waiting_.empty()) look_again();
+    if (!waiting_.empty()) retry_later();
   });
 }
 
-/// In their order, as far as there is room.
+/// Starts attempts in their order, as long as there is room.
 void LocalBackend::start_waiting() {
   while (!waiting_.empty()) {
     const auto lacking = try_to_start(waiting_.front());
     if (lacking && !processes_.empty()) return;
-    // Nothing of ours runs that would give anything back.
-    if (lacking) tell_not_started(waiting_.front().id, lacking->what());
+    // No attempt is left that could release resources.
+    if (lacking) report_not_started(waiting_.front().id, lacking->what());
     waiting_.pop_front();
   }
 }
 
-void LocalBackend::tell_not_started(AttemptId id, const std::string& cause) {
+void LocalBackend::report_not_started(AttemptId id, const std::string& cause) {
   loop_.after(0, [this, id, cause] {
     Verdict verdict;
     verdict.cause = cause;
@@ -98,8 +98,8 @@ void LocalBackend::tell_not_started(AttemptId id, const std::string& cause) {
 
 std::variant<base::Child, base::NoRoom> LocalBackend::start(const std::vector<std::string>& arguments,
                                                             const std::vector<std::string>& environment) {
-  if (++started_ == kWorthAServer && command_ == std::vector{base::own_executable()})
-    fork_server_.emplace(arguments.size() + kMoreArguments, kNoArgument, environment_);
+  if (++started_ == kForkServerFrom && command_ == std::vector{base::own_executable()})
+    fork_server_.emplace(arguments.size() + kSpareArguments, kFiller, environment_);
   if (fork_server_) {
     if (auto started = fork_server_->try_start(arguments, environment)) return std::move(*started);
   }
@@ -132,7 +132,7 @@ std::optional<Error> LocalBackend::try_to_start(const Attempt& attempt) {
     process->child = std::get<base::Child>(std::move(started));
   } catch (const Error& error) {
     machine_.give_back(process->grant);
-    tell_not_started(attempt.id, error.what());
+    report_not_started(attempt.id, error.what());
     return std::nullopt;
   }
   Process& started = *process;
@@ -144,12 +144,12 @@ std::optional<Error> LocalBackend::try_to_start(const Attempt& attempt) {
   return std::nullopt;
 }
 
-/// It ends itself when its time is up. This is for one that cannot.
+/// An attempt ends itself at its timeout. This kills one that does not.
 void LocalBackend::arm_deadline(Process& process) {
   if (process.deadline) loop_.cancel(*process.deadline);
   process.deadline.reset();
   if (process.time_limit == 0) return;
-  process.deadline = loop_.after(process.time_limit + kLate, [&process] {
+  process.deadline = loop_.after(process.time_limit + kTimeoutGrace, [&process] {
     process.deadline.reset();
     process.killed_late = true;
     ::kill(-process.child.pid, SIGKILL);
@@ -211,7 +211,7 @@ void LocalBackend::drain(Process& process, Stream stream) {
 void LocalBackend::on_ended(Process& process) {
   const auto ending = base::reap(process.child.pid);
   if (!ending) return;
-  // What the process wrote is in the pipes. They may stay open, held by a grandchild: that is not waited for.
+  // The output of the process is in the pipes. A grandchild that holds them open is not waited for.
   for (Stream stream : {Stream::out, Stream::err}) {
     if (stream == Stream::out ? process.out_open : process.err_open) drain(process, stream);
     close(process, stream);
@@ -220,7 +220,7 @@ void LocalBackend::on_ended(Process& process) {
   const auto done = processes_.extract(process.id);
   Process& ended = *done.mapped();
   if (ended.deadline) loop_.cancel(*ended.deadline);
-  // What a failed attempt has left behind must not disturb the next one.
+  // Orphans of a failed attempt must not disturb the next one.
   if (ending->signal != 0 || ending->exit_code != 0) ::kill(-ended.child.pid, SIGKILL);
   machine_.give_back(ended.grant);
   MemoryFacts memory{.limit = ended.grant.memory_limit()};
@@ -241,14 +241,14 @@ void LocalBackend::stop(std::span<const AttemptId> attempts, Stop how) {
     const auto found = processes_.find(id);
     if (found != processes_.end()) ::kill(-found->second->child.pid, how == Stop::ask ? SIGTERM : SIGKILL);
     if (std::erase_if(waiting_, [id](const Attempt& attempt) { return attempt.id == id; }) > 0)
-      tell_not_started(id, "Task was stopped before there was room for its process.");
+      report_not_started(id, "Task was stopped before it could be started.");
   }
 }
 
 void LocalBackend::suspend() {
-  // First the signal that a step with a time limit stops its clock for (arm_timeout), then the one that nobody ignores.
+  // SIGTSTP stops the clock of a step with a time limit (arm_timeout). No process can ignore SIGSTOP.
   for (const auto& [id, process] : processes_) ::kill(-process->child.pid, SIGTSTP);
-  std::int64_t left = kMomentToStop;
+  std::int64_t left = kSuspendTimeout;
   for (const auto& [id, process] : processes_) {
     if (process->time_limit > 0) left -= base::await_stop(process->child.pid, left);
   }

@@ -1,4 +1,4 @@
-// Attempts as child processes on this machine.
+// Attempts as child processes on this host.
 #pragma once
 
 #include <deque>
@@ -20,13 +20,14 @@
 
 namespace metaflow::compute {
 
-/// Where this machine lacks what another process needs (its limits of processes and file descriptors, its memory), an
-/// attempt waits until another one has ended, or the machine has more; if none runs, it is told as finished. Not
-/// thread-safe.
+/// If this host lacks resources for another process (its limits of processes and file descriptors, its memory), an
+/// attempt waits until another one has ended, or resources are free. If no attempt runs, it is reported as finished.
+/// Not thread-safe.
 class LocalBackend : public Backend {
  public:
   /// `command`: the words that start the flow, which knows the command `step` (base::own_command). `environment`: of
-  /// every task, without what attempts add. `requests`: by step, of those that wait until there is room for them.
+  /// every task, without the additions of attempts. `requests`: by step, of steps that wait until there is room for
+  /// them.
   LocalBackend(base::EventLoop& loop, BackendEvents& events, std::vector<std::string> command,
                std::vector<std::string> environment, std::map<std::string, Request> requests);
   ~LocalBackend() override;
@@ -35,8 +36,8 @@ class LocalBackend : public Backend {
   void submit(const Attempt& attempt) override;
   void stop(std::span<const AttemptId> attempts, Stop how) override;
   void hold_output(bool held) override;
-  /// Stops whole process groups. The clock of a step's time limit stands still meanwhile; the backend's own, for steps
-  /// that do not end themselves, begins again.
+  /// Stops whole process groups. The clock of a step's time limit pauses meanwhile. The backend's own timer, for steps
+  /// that do not end themselves, starts anew.
   void suspend() override;
   void proceed() override;
   void end(Stop how) override;
@@ -56,18 +57,18 @@ class LocalBackend : public Backend {
 
   std::variant<base::Child, base::NoRoom> start(const std::vector<std::string>& arguments,
                                                 const std::vector<std::string>& environment);
-  /// Why there is no room for it now; nothing: it has been started, or told as finished.
+  /// Returns why there is no room now; nothing: the attempt was started, or reported as finished.
   std::optional<Error> try_to_start(const Attempt& attempt);
   void start_waiting();
-  void look_again();
-  /// Later, from the loop.
-  void tell_not_started(AttemptId id, const std::string& cause);
+  void retry_later();
+  /// Reports later, from the loop.
+  void report_not_started(AttemptId id, const std::string& cause);
   void arm_deadline(Process& process);
   void watch_output(Process& process);
-  /// Tells what can be read now; false at the end of the stream.
+  /// Reports the output that can be read now; false at the end of the stream.
   bool read(Process& process, store::Stream stream);
   void on_readable(Process& process, store::Stream stream);
-  /// Tells what is in the pipe now, and no more: somebody else may go on writing.
+  /// Reports what is in the pipe now, and no more: another process may go on writing.
   void drain(Process& process, store::Stream stream);
   void on_ended(Process& process);
   void close(Process& process, store::Stream stream);
@@ -83,7 +84,7 @@ class LocalBackend : public Backend {
   std::string buffer_;
   std::map<AttemptId, std::unique_ptr<Process>> processes_;
   std::deque<Attempt> waiting_;  // for room
-  std::optional<base::EventLoop::Timer> look_again_;
+  std::optional<base::EventLoop::Timer> retry_timer_;
   bool held_ = false;
 };
 

@@ -1,4 +1,4 @@
-// What the backend of this machine does besides what every one promises (backend_test.cc).
+// What the backend of this host does beyond the contract of every backend (backend_test.cc).
 #include "compute/local/local_backend.h"
 
 #include <gmock/gmock.h>
@@ -21,7 +21,7 @@ using testing::HasSubstr;
 
 constexpr std::uint64_t kMegabyte = 1'000'000;
 
-/// Attempts are a shell's, whatever the step; the text is in SCRIPT.
+/// Attempts run a shell, whatever the step; the script is in SCRIPT.
 class LocalBackendTest : public testing::Test {
  protected:
   explicit LocalBackendTest(std::map<std::string, Request> requests = {})
@@ -53,18 +53,18 @@ class LocalBackendWithRequests : public LocalBackendTest {
                           {"bounded", {.memory = 50 * kMegabyte, .enforce = true}}}) {}
 };
 
-TEST_F(LocalBackendWithRequests, AStepThatNeedsTheWholeMachineWaitsForIt) {
+TEST_F(LocalBackendWithRequests, StepThatRequestsTheWholeHostWaitsForIt) {
   EXPECT_TRUE(backend_.has_room("wide"));
   submit(1, "wide", "sleep 1000");
   EXPECT_FALSE(backend_.has_room("wide"));
-  EXPECT_TRUE(backend_.has_room("other")) << "it asks for nothing";
+  EXPECT_TRUE(backend_.has_room("other")) << "it has no request";
   const AttemptId ids[] = {1};
   backend_.stop(ids, Stop::force);
   wait(1);
   EXPECT_TRUE(backend_.has_room("wide"));
 }
 
-TEST_F(LocalBackendWithRequests, RoomIsGivenBackByWhatEndsInAnyWay) {
+TEST_F(LocalBackendWithRequests, EveryEndReleasesResources) {
   for (const char* script : {"exit 0", "exit 1", "kill -9 $$"}) {
     const auto id = static_cast<AttemptId>(events_.finished.size() + 1);
     submit(id, "wide", script);
@@ -73,21 +73,21 @@ TEST_F(LocalBackendWithRequests, RoomIsGivenBackByWhatEndsInAnyWay) {
   }
 }
 
-TEST_F(LocalBackendWithRequests, MoreMemoryThanItMayHave) {
+TEST_F(LocalBackendWithRequests, MemoryLimitIsEnforced) {
   if (!base::MemoryGroup::make("metaflow-test", kMegabyte)) GTEST_SKIP() << "memory cannot be limited here";
   submit(1, "bounded",
          R"(echo 0 >"$METAFLOW_MEMORY_GROUP"; exec awk 'BEGIN { s = "x"; while (length(s) < 2e8) s = s s; exit 3 }')");
-  EXPECT_FALSE(wait(1).exited_well);
-  EXPECT_THAT(events_.verdicts[1].cause, HasSubstr("Task ran out of memory: it may have 50.0 MB"));
+  EXPECT_FALSE(wait(1).exited_with_zero);
+  EXPECT_THAT(events_.verdicts[1].cause, HasSubstr("Task ran out of memory: limit 50.0 MB"));
 }
 
-TEST_F(LocalBackendTest, ItsPlaceIsAProcessId) {
+TEST_F(LocalBackendTest, StartIsReportedWithTheProcessId) {
   submit(1, "work", "echo $$");
   wait(1);
   EXPECT_EQ(events_.lines.front() + "\n", "1 started pid " + out(1));
 }
 
-TEST_F(LocalBackendTest, WhileOutputIsHeldAttemptsBlock) {
+TEST_F(LocalBackendTest, AttemptsBlockWhileOutputIsHeld) {
   backend_.hold_output(true);
   submit(1, "work", "echo before; dd if=/dev/zero bs=1000000 count=1 2>/dev/null | tr '\\0' x; echo behind >&2");
   loop_.poll();
@@ -98,30 +98,30 @@ TEST_F(LocalBackendTest, WhileOutputIsHeldAttemptsBlock) {
   EXPECT_EQ((events_.output[{1, store::Stream::err}]), "behind\n");
 }
 
-TEST_F(LocalBackendTest, WhoKeepsThePipesOpenIsNotWaitedFor) {
+TEST_F(LocalBackendTest, OpenPipesOfGrandchildrenAreNotWaitedFor) {
   submit(1, "work", "sleep 1000 & echo said");
-  EXPECT_TRUE(wait(1).exited_well);
+  EXPECT_TRUE(wait(1).exited_with_zero);
   EXPECT_EQ(out(1), "said\n");
   backend_.end(Stop::ask);
 }
 
-TEST_F(LocalBackendTest, WhatAFailedAttemptLeftBehindIsKilledWithIt) {
+TEST_F(LocalBackendTest, OrphansOfAFailedAttemptAreKilled) {
   submit(1, "work", "sleep 1000 & echo $!; exit 3");
-  EXPECT_FALSE(wait(1).exited_well);
+  EXPECT_FALSE(wait(1).exited_with_zero);
   const auto left = static_cast<pid_t>(std::stoi(out(1)));
   backend_.end(Stop::ask);
   EXPECT_EQ(base::process_start_time(left), 0U);
 }
 
-/// Of a program that can be copied.
-TEST(LocalBackendThatCopies, ExecutesTheFirstOnesAndCopiesTheOthers) {
+/// Runs a program that has a fork server.
+TEST(LocalBackendWithForkServer, FirstAttemptsAreExecutedAndOthersForked) {
   if (!base::ForkServer::is_possible()) GTEST_SKIP() << "not under a sanitizer";
   base::SystemClock clock;
   base::EventLoop loop(clock);
   RecordingEvents events;
   std::vector<std::string> environment = base::own_environment();
   base::set_variable(environment, "GTEST_ALSO_RUN_DISABLED_TESTS=1");
-  base::set_variable(environment, "GTEST_FILTER=ForkServer.DISABLED_Child");  // it tells how often it was told --quiet
+  base::set_variable(environment, "GTEST_FILTER=ForkServer.DISABLED_Child");  // it prints how often it received --quiet
   LocalBackend backend(loop, events, {base::own_executable()}, environment, {});
   for (AttemptId id = 1; id <= 6; ++id) {
     Attempt attempt;
@@ -131,7 +131,7 @@ TEST(LocalBackendThatCopies, ExecutesTheFirstOnesAndCopiesTheOthers) {
     attempt.step.task = std::to_string(id);
     backend.submit(attempt);
     while (!events.finished.contains(id)) loop.run_once();
-    EXPECT_TRUE(events.verdicts[id].exited_well);
+    EXPECT_TRUE(events.verdicts[id].exited_with_zero);
   }
   EXPECT_THAT((events.output[{1, store::Stream::err}]), HasSubstr("quiet 1\n"));
   EXPECT_THAT((events.output[{6, store::Stream::err}]), HasSubstr("quiet 9\n"));
@@ -145,40 +145,40 @@ class LocalBackendWithoutRoom : public LocalBackendTest {
   ~LocalBackendWithoutRoom() override { base::set_failure_point(""); }
 };
 
-TEST_F(LocalBackendWithoutRoom, WhatCannotBeStartedNowIsStartedWhenAnotherHasEnded) {
+TEST_F(LocalBackendWithoutRoom, AttemptStartsWhenAnotherHasEnded) {
   AttemptId id = 1;
   for (const char* lack : {"start:EAGAIN:1", "start:EMFILE:1"}) {
     submit(id, "work", "exit 0");
     base::set_failure_point(lack);
     submit(id + 1, "work", "exit 0");
     EXPECT_FALSE(backend_.has_room("work")) << "one waits already";
-    EXPECT_TRUE(wait(id + 1).exited_well) << lack;
+    EXPECT_TRUE(wait(id + 1).exited_with_zero) << lack;
     EXPECT_EQ(events_.finished[id], 1);
     EXPECT_TRUE(backend_.has_room("work"));
     id += 2;
   }
 }
 
-TEST_F(LocalBackendWithoutRoom, WhereNothingRunsTheLimitIsNamed) {
+TEST_F(LocalBackendWithoutRoom, LimitIsNamedIfNothingRuns) {
   base::set_failure_point("start:EAGAIN:1:sticky");
   submit(1, "work", "exit 0");
   EXPECT_THAT(events_.finished, testing::IsEmpty()) << "nothing ends within a call";
   const Verdict& verdict = wait(1);
   EXPECT_THAT(verdict.cause, AllOf(HasSubstr("ulimit -u"), HasSubstr("pids.max"), HasSubstr("--max-workers")));
-  EXPECT_FALSE(verdict.exited_well || verdict.exited);
+  EXPECT_FALSE(verdict.exited_with_zero || verdict.exited);
 }
 
-TEST_F(LocalBackendWithoutRoom, TheLastOneThatRunsLeavesTheOthersNothingToWaitFor) {
+TEST_F(LocalBackendWithoutRoom, WaitingAttemptsFailWhenNothingRuns) {
   submit(1, "work", "exit 0");
   base::set_failure_point("start:EAGAIN:1:sticky");
   submit(2, "work", "exit 0");
   submit(3, "work", "exit 0");
-  EXPECT_TRUE(wait(1).exited_well);
+  EXPECT_TRUE(wait(1).exited_with_zero);
   EXPECT_THAT(wait(2).cause, HasSubstr("ulimit -u"));
   EXPECT_THAT(wait(3).cause, HasSubstr("ulimit -u"));
 }
 
-TEST_F(LocalBackendWithoutRoom, WhatWaitsIsStopped) {
+TEST_F(LocalBackendWithoutRoom, WaitingAttemptIsStopped) {
   submit(1, "work", "sleep 1000");
   base::set_failure_point("start:EAGAIN:1:sticky");
   submit(2, "work", "exit 0");
@@ -191,14 +191,14 @@ TEST_F(LocalBackendWithoutRoom, WhatWaitsIsStopped) {
 
 // --- Ctrl-Z
 
-/// The letter of proc(5).
+/// Returns the state letter of proc(5).
 char state_of(pid_t pid) {
   const auto stat = base::read_file("/proc/" + std::to_string(pid) + "/stat");
   return stat->text()[stat->text().rfind(')') + 2];
 }
 
-TEST_F(LocalBackendTest, WholeGroupsStopAndGoOn) {
-  // One of them does not care for SIGTSTP.
+TEST_F(LocalBackendTest, WholeGroupsAreSuspendedAndResumed) {
+  // One of them ignores SIGTSTP.
   submit(1, "work", "trap '' TSTP; sleep 1000 & echo $$ $!; wait");
   while (out(1).find('\n') == std::string::npos) loop_.run_once();
   std::istringstream pids(out(1));

@@ -21,7 +21,7 @@ namespace {
 class LocalPlan : public PlatformPlan {
  public:
   explicit LocalPlan(const std::vector<PlannedStep>& steps) {
-    std::optional<Machine> machine;  // looked at if a step asks
+    std::optional<Machine> machine;  // detected if a step needs it
     for (const PlannedStep& step : steps) {
       const auto request = local_request(*step.decorators);
       if (!request) continue;
@@ -39,7 +39,7 @@ class LocalPlan : public PlatformPlan {
   }
 
  private:
-  std::map<std::string, Request> requests_;  // by step: of those that the machine has to have room for
+  std::map<std::string, Request> requests_;  // by step, for those that wait for room
 };
 
 class LocalPlatform : public Platform {

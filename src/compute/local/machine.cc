@@ -17,7 +17,7 @@ namespace metaflow::compute {
 
 namespace {
 
-constexpr double kAlmost = 1e-9;  // sums of fractions of a core
+constexpr double kTolerance = 1e-9;  // for sums of fractions of a core
 
 std::vector<std::string> visible_gpus() {
   for (const char* variable : {"METAFLOW_LOCAL_GPUS", "CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"}) {
@@ -71,18 +71,17 @@ Machine::Machine(double cpus, std::uint64_t memory, std::vector<std::string> gpu
 
 void Machine::check(const std::string& step, const Request& request) const {
   auto refuse = [&](const std::string& asked, const std::string& has) {
-    throw Error(
-        ErrorCode::invalid_command,
-        fmt::format("Step {} asks for {}, and this machine has {} to give: it could never start", step, asked, has),
-        "Ask for less, or leave out `local`: then resources are a hint.");
+    throw Error(ErrorCode::invalid_command,
+                fmt::format("Step {} requests {}, but this host has {}: it could never start", step, asked, has),
+                "Request less, or omit `local`: resources are a hint then.");
   };
-  if (request.cpus > cpus_ + kAlmost) refuse(fmt::format("{:g} cores", request.cpus), fmt::format("{:g}", cpus_));
+  if (request.cpus > cpus_ + kTolerance) refuse(fmt::format("{:g} cores", request.cpus), fmt::format("{:g}", cpus_));
   if (request.memory > memory_) refuse(base::human_bytes(request.memory) + " of memory", base::human_bytes(memory_));
   if (request.gpus > all_gpus_) refuse(fmt::format("{} GPUs", request.gpus), fmt::format("{}", all_gpus_));
 }
 
 bool Machine::fits(const Request& request) const {
-  return request.cpus <= free_cpus_ + kAlmost && request.memory <= free_memory_ && request.gpus <= free_gpus_.size();
+  return request.cpus <= free_cpus_ + kTolerance && request.memory <= free_memory_ && request.gpus <= free_gpus_.size();
 }
 
 Grant Machine::take(const Request& request) {
@@ -110,7 +109,7 @@ std::vector<std::string> Machine::environment(const Grant& grant) const {
     for (const char* name : {"CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"})
       variables.push_back(fmt::format("{}={}", name, base::join(grant.gpus, ",")));
   }
-  const int threads = std::max(1, static_cast<int>(std::floor(grant.request.cpus + kAlmost)));
+  const int threads = std::max(1, static_cast<int>(std::floor(grant.request.cpus + kTolerance)));
   for (const char* name :
        {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "NUMEXPR_NUM_THREADS"}) {
     if (std::getenv(name) == nullptr) variables.push_back(fmt::format("{}={}", name, threads));

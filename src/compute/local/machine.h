@@ -1,4 +1,4 @@
-// What this machine has, and what tasks with `--with local` have of it.
+// The resources of this host, and what tasks with `--with local` get of them.
 #pragma once
 
 #include <cstdint>
@@ -10,31 +10,31 @@
 
 namespace metaflow::compute {
 
-/// What a task asks for.
+/// The resources that a task requests.
 struct Request {
   double cpus = 1;
-  std::uint64_t memory = 0;  // bytes; 0: does not matter
+  std::uint64_t memory = 0;  // bytes; 0: any
   std::size_t gpus = 0;
-  bool enforce = false;  // its memory is a hard limit
+  bool enforce = false;  // the memory is a hard limit
 };
 
-/// The request of a step that is to be honoured here: of one with the decorator `local`.
+/// Returns the request of a step with the decorator `local`; nothing for other steps.
 std::optional<Request> local_request(const std::vector<graph::Decorator>& decorators);
 
-/// What a task was given.
+/// The resources that a task got.
 struct Grant {
   Request request;
   std::vector<std::string> gpus;  // names of devices
   bool granted = false;
 
-  /// Bytes, hard; 0: none.
+  /// Returns the hard limit in bytes; 0: none.
   std::uint64_t memory_limit() const { return request.enforce ? request.memory : 0; }
 };
 
 class Machine {
  public:
-  /// This machine, within affinity, control groups and CUDA_VISIBLE_DEVICES; METAFLOW_LOCAL_GPUS=0,1 names the devices
-  /// where they cannot be found.
+  /// This host, within affinity, control groups and CUDA_VISIBLE_DEVICES. METAFLOW_LOCAL_GPUS=0,1 names devices that
+  /// cannot be detected.
   Machine();
   Machine(double cpus, std::uint64_t memory, std::vector<std::string> gpus);
 
@@ -44,8 +44,8 @@ class Machine {
   Grant take(const Request& request);
   void give_back(Grant& grant);
 
-  /// Variables that tell a task what it was given: devices, and the number of threads for OpenMP and its relatives
-  /// unless the user has set it.
+  /// Returns the variables of a task: its devices, and the number of threads for OpenMP and similar libraries unless
+  /// the user has set it.
   std::vector<std::string> environment(const Grant& grant) const;
 
  private:

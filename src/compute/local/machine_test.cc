@@ -29,15 +29,15 @@ std::string refusal(const Machine& machine, const Request& request) {
   }
 }
 
-TEST(Machine, WhatCanNeverStartIsRefused) {
+TEST(Machine, ImpossibleRequestsAreRefused) {
   const Machine machine(4, 8 * kGB, {"0"});
   EXPECT_EQ(refusal(machine, {.cpus = 4, .memory = 8 * kGB, .gpus = 1}), "");
-  EXPECT_THAT(refusal(machine, {.cpus = 4.5}), HasSubstr("Step work asks for 4.5 cores, and this machine has 4"));
-  EXPECT_THAT(refusal(machine, {.memory = 9 * kGB}), HasSubstr("asks for 9.0 GB of memory"));
-  EXPECT_THAT(refusal(machine, {.gpus = 2}), HasSubstr("asks for 2 GPUs, and this machine has 1"));
+  EXPECT_THAT(refusal(machine, {.cpus = 4.5}), HasSubstr("Step work requests 4.5 cores, but this host has 4"));
+  EXPECT_THAT(refusal(machine, {.memory = 9 * kGB}), HasSubstr("requests 9.0 GB of memory"));
+  EXPECT_THAT(refusal(machine, {.gpus = 2}), HasSubstr("requests 2 GPUs, but this host has 1"));
 }
 
-TEST(Machine, WhatIsTakenIsGoneUntilItIsGivenBack) {
+TEST(Machine, ResourcesAreTakenUntilTheyAreReleased) {
   Machine machine(4, 8 * kGB, {});
   Grant most = machine.take({.cpus = 3, .memory = 6 * kGB});
   EXPECT_TRUE(machine.fits({.cpus = 1, .memory = 2 * kGB}));
@@ -46,7 +46,7 @@ TEST(Machine, WhatIsTakenIsGoneUntilItIsGivenBack) {
   machine.give_back(most);
   EXPECT_TRUE(machine.fits({.cpus = 4, .memory = 8 * kGB}));
   machine.give_back(most);
-  EXPECT_FALSE(machine.fits({.cpus = 4.1})) << "the second time nothing is given back";
+  EXPECT_FALSE(machine.fits({.cpus = 4.1})) << "the second time, nothing is released";
 }
 
 TEST(Machine, TenthsOfACoreAddUp) {
@@ -74,13 +74,13 @@ TEST(Machine, DevicesAreGivenByName) {
   EXPECT_THAT(machine.take({.gpus = 1}).gpus, ElementsAre("0"));
 }
 
-TEST(Machine, WithoutDevicesTheVariableIsLeftAlone) {
+TEST(Machine, WithoutDevicesTheVariableIsUnchanged) {
   Machine machine(8, kGB, {});
   for (const std::string& variable : machine.environment(machine.take({})))
     EXPECT_THAT(variable, Not(HasSubstr("VISIBLE_DEVICES")));
 }
 
-TEST(Machine, ThreadsAreWholeCoresUnlessTheUserSaysSo) {
+TEST(Machine, ThreadsAreWholeCoresUnlessSet) {
   Machine machine(8, kGB, {});
   ::unsetenv("OMP_NUM_THREADS");
   EXPECT_THAT(machine.environment(machine.take({.cpus = 2.9})), Contains("OMP_NUM_THREADS=2"));
@@ -99,7 +99,7 @@ TEST(Machine, OnlyStepsWithLocalHaveARequest) {
   EXPECT_EQ(request->memory, 2 * kGB);
   EXPECT_EQ(request->gpus, 1U);
   EXPECT_FALSE(request->enforce);
-  EXPECT_EQ(local_request({compute::platforms().decorators().parse("local")})->cpus, 1) << "without a wish: one core";
+  EXPECT_EQ(local_request({compute::platforms().decorators().parse("local")})->cpus, 1) << "by default: one core";
 }
 
 }  // namespace

@@ -19,7 +19,7 @@ namespace {
 
 constexpr std::size_t kBlock = 512;
 constexpr std::uint64_t kTime = 1575360000;  // 2019-12-03, as in Metaflow's packages
-constexpr int kLevel = 3;                    // as there; higher ones take long and gain little
+constexpr int kLevel = 3;                    // as there; higher levels are slow and gain little
 
 /// A member's header, POSIX.1-1988 (ustar).
 struct Header {
@@ -76,9 +76,9 @@ Header header_of(const std::string& name, std::uint64_t size, bool executable) {
 class Archive::Packer {
  public:
   Packer() {
-    // 16: gzip, whose header has neither time nor name then.
+    // 16 selects gzip, without time and name in its header.
     if (::deflateInit2(&stream_, kLevel, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK)
-      throw Error(ErrorCode::out_of_memory, "A package could not be begun");
+      throw Error(ErrorCode::out_of_memory, "Cannot create a package: out of memory");
   }
   Packer(const Packer&) = delete;
   Packer& operator=(const Packer&) = delete;

@@ -20,7 +20,7 @@ class Archive {
   /// `name`: at most 255 characters, relative. Throws Error{invalid_command} if it is too long.
   void add(const std::string& name, std::span<const std::byte> content, bool executable);
   void add(const std::string& name, std::string_view content);
-  /// The whole archive; nothing can be added any more.
+  /// Returns the whole archive; nothing can be added after that.
   std::string finish();
 
  private:

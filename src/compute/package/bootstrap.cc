@@ -4,8 +4,8 @@ namespace metaflow::compute {
 
 namespace {
 
-// Downloaders report no reasons where they might print the link. What has failed is tried again with the next one: a
-// curl without certificate authorities need not be the end.
+// Errors of downloaders are not shown, since they may contain the link. If one fails, the next one is tried: a curl
+// without certificate authorities does not end it.
 constexpr const char* kFetch = R"sh(say() { echo "metaflow bootstrap: $*" >&2; }
 die() { status=$1; shift; say "$@"; exit "$status"; }
 have() { command -v "$1" >/dev/null 2>&1; }
@@ -70,28 +70,28 @@ fetch() {
       die 96 "no downloader for ${MF_URL%%:*} in this image: none of curl, wget, python3, busybox, or for http bash"
     fi
     [ "$try" -lt "$tries" ] || die 97 "could not fetch the package: $why ($try times)"
-    say "$why; trying again in ${MF_PAUSE:-10} s"
+    say "$why; retrying in ${MF_PAUSE:-10} s"
     sleep "${MF_PAUSE:-10}"
   done
 }
 if [ -n "$MF_MACHINE" ] && have uname && [ "$(uname -m)" != "$MF_MACHINE" ]; then
-  die 96 "the flow was built for $MF_MACHINE, and this machine is $(uname -m)"
+  die 96 "the flow was built for $MF_MACHINE, but this host is $(uname -m)"
 fi
 )sh";
 
-// One's own directory, else another user of the machine could put a program there. The package appears whole, by a
-// rename.
+// Uses a directory of the user: in a shared one, another user of the host could put a program. The package appears as a
+// whole, by a rename.
 constexpr const char* kBecome = R"sh(dir=$MF_DIR
 if [ -z "$dir" ]; then
   dir=${TMPDIR:-/tmp}
   [ -d "$dir" ] && [ -w "$dir" ] || dir=/tmp
   dir=$dir/.metaflow-$(id -u)
   (umask 077 && mkdir -p "$dir") 2>/dev/null
-  [ -O "$dir" ] && [ ! -L "$dir" ] && chmod 700 "$dir" || die 96 "cannot use $dir: it is not ours; set MF_DIR"
+  [ -O "$dir" ] && [ ! -L "$dir" ] && chmod 700 "$dir" || die 96 "cannot use $dir: it is a link or belongs to another user; set MF_DIR"
 fi
 home=$dir/$MF_SHA256 new=$dir/.new.$$
 if [ -e "$home" ] || [ -L "$home" ]; then
-  [ -O "$home" ] && [ ! -L "$home" ] || die 96 "$home is not ours; remove it, or set MF_DIR to a directory of your own"
+  [ -O "$home" ] && [ ! -L "$home" ] || die 96 "$home is a link or belongs to another user; remove it, or set MF_DIR to a directory of your own"
   case $(ls -ld "$home" 2>/dev/null) in
     ?????w*|????????w*) die 96 "others can write in $home; remove it, or set MF_DIR to a directory of your own" ;;
   esac
@@ -99,7 +99,7 @@ fi
 if [ ! -d "$home" ]; then
   mkdir -p "$new" 2>/dev/null || die 96 "cannot write in $dir; set MF_DIR to a directory that can be written"
   fetch "$new/package"
-  (umask 022 && mkdir "$new/home" && unpack "$new/package" "$new/home") || die 96 "cannot unpack the package in $dir: no tar with gzip and no python3, or no room"
+  (umask 022 && mkdir "$new/home" && unpack "$new/package" "$new/home") || die 96 "cannot unpack the package in $dir: no tar with gzip and no python3, or no space"
   mv "$new/home" "$home" 2>/dev/null
   rm -rf "$new" "$home/home"
   [ -d "$home" ] || die 96 "cannot rename in $dir"
@@ -113,7 +113,7 @@ exec "$home/lib/ld.so" --library-path "$home/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_
 constexpr const char* kInstall = R"sh([ -d "$MF_DIR" ] && [ -w "$MF_DIR" ] || die 96 "cannot write in MF_DIR ($MF_DIR)"
 [ ! -e "$MF_DIR/bin/flow" ] || exit 0
 fetch "$MF_DIR/.package"
-unpack "$MF_DIR/.package" "$MF_DIR" || die 96 "cannot unpack the package in $MF_DIR: no tar with gzip and no python3, or no room"
+unpack "$MF_DIR/.package" "$MF_DIR" || die 96 "cannot unpack the package in $MF_DIR: no tar with gzip and no python3, or no space"
 rm -f "$MF_DIR/.package"
 )sh";
 

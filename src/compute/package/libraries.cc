@@ -17,13 +17,13 @@ namespace metaflow::compute {
 
 namespace {
 
-/// What the C library opens by itself, when names are looked up or a thread is cancelled. Taken if it is there: newer
-/// ones have it built in.
+/// Libraries that the C library opens itself, to look up names or to cancel a thread. Optional: newer C libraries have
+/// them built in.
 constexpr const char* kPartsOfLibc[] = {"libnss_files.so.2", "libnss_dns.so.2", "libresolv.so.2", "libgcc_s.so.1"};
 
 std::string file_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
-/// One file that is loaded, and who asked for it: their RPATHs count for it, too.
+/// A loaded file, and the file that needs it, whose RPATHs count as well.
 struct Object {
   std::string path;
   base::Elf elf;
@@ -41,14 +41,14 @@ class Search {
     closure_.program = program.elf;
     if (program.elf.interpreter.empty()) {
       if (program.elf.needed.empty()) return;  // static
-      throw Error(ErrorCode::invalid_command, fmt::format("'{}' is a shared library, no program", path));
+      throw Error(ErrorCode::invalid_command, fmt::format("'{}' is a shared library, not a program", path));
     }
     closure_.loader = program.elf.interpreter;
     const auto loader = base::read_file(closure_.loader);
     if (!loader) missing_.push_back(fmt::format("the loader {}", closure_.loader));
     loader_names_ = {file_name(closure_.loader)};
     if (loader) loader_names_.insert(base::read_elf(loader->bytes(), closure_.loader).soname);
-    // musl is its own loader: the C library is asked for by names of its own.
+    // musl is its own loader, and names the C library differently.
     is_musl_ = file_name(closure_.loader).starts_with("ld-musl");
 
     for (const std::string& name : program.elf.needed) ask(name, program);
@@ -115,7 +115,7 @@ class Search {
     for (const std::string& name : object.elf.needed) ask(name, object);
   }
 
-  /// A library that was given by its path.
+  /// Adds a library that was given by its path.
   void add_file(const std::string& path) {
     const auto file = base::read_file(path);
     if (!file) return missing_.push_back(fmt::format("{} (opened by the program)", path));
@@ -146,7 +146,7 @@ class Search {
     return paths;
   }
 
-  /// With $ORIGIN filled in; empty for what else a loader may put in, which only it knows.
+  /// Replaces $ORIGIN. Returns empty for other variables, which only the loader knows.
   static std::string expanded(std::string directory, const Object& object) {
     const std::string origin = base::directory_of(base::absolute_path(object.path));
     for (const std::string_view variable : {"${ORIGIN}", "$ORIGIN"}) {
@@ -180,7 +180,7 @@ class Search {
 
   const LibraryPlaces& places_;
   Closure& closure_;
-  std::deque<Object> objects_;  // stay where they are
+  std::deque<Object> objects_;  // their addresses stay valid
   std::deque<Question> questions_;
   std::set<std::string> asked_;
   std::set<std::string> loader_names_;
@@ -199,7 +199,7 @@ std::optional<T> load(std::span<const std::byte> bytes, std::uint64_t offset) {
 }  // namespace
 
 std::map<std::string, std::vector<std::string>> read_loader_cache(std::span<const std::byte> cache) {
-  // The form since glibc 2.2: see <dl-cache.h> there. An older one may stand before it.
+  // The format since glibc 2.2: see <dl-cache.h> there. An older one may precede it.
   constexpr std::string_view kOldMagic = "ld.so-1.7.0";
   constexpr std::string_view kMagic = "glibc-ld.so.cache1.1";
   constexpr std::uint64_t kOldHeader = 16;
@@ -261,7 +261,8 @@ Closure find_closure(const std::string& program, const std::vector<std::string>&
 }
 
 bool is_driver_library(std::string_view name) {
-  // The user's side of drivers for NVIDIA and for graphics. The CUDA toolkit (libcudart, libcublas) is none of it.
+  // The user's side of drivers for NVIDIA and for graphics. The CUDA toolkit (libcudart, libcublas) is not a part of
+  // them.
   constexpr std::string_view kDrivers[] = {
       "libcuda.so",      "libcudadebugger.so", "libnvidia-",       "libnvcuvid.so",
       "libnvoptix.so",   "libGL.so",           "libGLX",           "libEGL",

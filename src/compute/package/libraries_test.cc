@@ -33,7 +33,7 @@ class Libraries : public testing::Test {
   }
   ~Libraries() override { std::filesystem::remove_all(directory_); }
 
-  /// This program again, changed at one place of its header.
+  /// Copies this program, with a change in its header.
   std::string changed_program(const std::string& name, std::size_t at, std::uint16_t value) {
     std::string file(base::read_file(base::own_executable())->text());
     std::memcpy(file.data() + at, &value, sizeof value);
@@ -64,7 +64,7 @@ TEST_F(Libraries, OfThisProgram) {
   }
 }
 
-TEST_F(Libraries, OpenedOnesBringTheirOwn) {
+TEST_F(Libraries, OpenedLibrariesHaveLibrariesOfTheirOwn) {
   const Closure closure = find_closure(base::own_executable(), {"libstdc++.so.6", "libGL.so.1"}, library_places());
   EXPECT_THAT(closure.libraries, Contains(Field(&Library::name, "libstdc++.so.6")));
   EXPECT_THAT(closure.libraries, Contains(Field(&Library::name, "libm.so.6")));
@@ -84,29 +84,29 @@ TEST_F(Libraries, AllThatIsMissingIsNamed) {
   EXPECT_THAT(why, HasSubstr("/no/plugin.so"));
 }
 
-TEST_F(Libraries, OfAnotherMachineAreNoHelp) {
+TEST_F(Libraries, LibrariesOfAnotherArchitectureAreSkipped) {
   changed_program("libother.so.1", offsetof(Elf64_Ehdr, e_machine), EM_AARCH64);
   LibraryPlaces places = library_places();
   places.first = {directory_};
   EXPECT_THAT(refusal(base::own_executable(), {"libother.so.1"}, places), HasSubstr("is for aarch64, the program for"));
   EXPECT_THAT(refusal(base::own_executable(), {directory_ + "/libother.so.1"}, places), HasSubstr("is for aarch64"));
-  // The loader, too, goes on with the next directory.
+  // The loader, too, continues with the next directory.
   changed_program("libstdc++.so.6", offsetof(Elf64_Ehdr, e_machine), EM_AARCH64);
   EXPECT_THAT(find_closure(base::own_executable(), {"libstdc++.so.6"}, places).libraries,
               Contains(Field(&Library::name, "libstdc++.so.6")));
 }
 
-TEST_F(Libraries, AProgramOfAnotherMachineLacksItsLibraries) {
+TEST_F(Libraries, ProgramOfAnotherArchitectureLacksItsLibraries) {
   const std::string program = changed_program("other", offsetof(Elf64_Ehdr, e_machine), EM_AARCH64);
   EXPECT_THAT(refusal(program, {}, library_places()), HasSubstr("the program for aarch64"));
 }
 
-TEST_F(Libraries, ALibraryIsNoProgram) {
+TEST_F(Libraries, LibraryIsNotAProgram) {
   const std::string library = library_places().by_name.at("libstdc++.so.6").at(0);
-  EXPECT_THAT(refusal(library, {}, library_places()), HasSubstr("is a shared library, no program"));
+  EXPECT_THAT(refusal(library, {}, library_places()), HasSubstr("is a shared library, not a program"));
 }
 
-TEST_F(Libraries, NoDrivers) {
+TEST_F(Libraries, DriverLibraries) {
   for (const char* name : {"libcuda.so.1", "libnvidia-ml.so.1", "libGL.so.1", "libEGL_nvidia.so.0"})
     EXPECT_TRUE(is_driver_library(name)) << name;
   for (const char* name : {"libcudart.so.12", "libcublas.so.12", "libGLU.so.1", "libc.so.6"})
@@ -136,13 +136,13 @@ std::string cache(bool with_old) {
   return text + fresh + names;
 }
 
-TEST(LoaderCache, TellsWhatIsForEveryProcessor) {
+TEST(LoaderCache, ReturnsLibrariesForEveryProcessor) {
   for (const bool with_old : {false, true})
     EXPECT_THAT(read_loader_cache(base::as_bytes(cache(with_old))),
                 ElementsAre(Pair("liba.so.1", ElementsAre("/lib/liba.so.1"))));
 }
 
-TEST(LoaderCache, DamageIsLeftOut) {
+TEST(LoaderCache, DamageIsSkipped) {
   EXPECT_THAT(read_loader_cache({}), IsEmpty());
   EXPECT_THAT(read_loader_cache(base::as_bytes("something else")), IsEmpty());
   const std::string whole = cache(true);

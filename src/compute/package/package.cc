@@ -22,7 +22,7 @@ constexpr const char* kProgram = "bin/flow";
 constexpr const char* kLoader = "lib/ld.so";
 constexpr const char* kRoots = "etc/ca-certificates.crt";
 
-/// Libraries that flows open when they need them.
+/// Libraries that flows open on demand.
 constexpr std::array kOpenedByFlows{"libcurl.so.4"};
 
 }  // namespace
@@ -41,8 +41,8 @@ PackagePlan plan_package(const std::string& program, const std::vector<std::stri
   plan.is_static = closure.loader.empty();
   plan.of_host = closure.of_host;
   if (base::uname_machine(plan.machine).empty()) {
-    throw Error(ErrorCode::invalid_command,
-                fmt::format("'{}' is for {}, which packages do not know", program, base::machine_name(plan.machine)));
+    throw Error(ErrorCode::invalid_command, fmt::format("Cannot package '{}': it is for {}, which is not supported",
+                                                        program, base::machine_name(plan.machine)));
   }
   auto add = [&](const std::string& name, const std::string& source, bool executable) {
     plan.files.push_back({name, source, base::file_size(source).value_or(0), executable});
@@ -69,8 +69,7 @@ std::string find_certificate_authorities() {
     if (base::exists(chosen)) return chosen;
     throw Error(
         ErrorCode::invalid_command,
-        fmt::format("SSL_CERT_FILE names '{}', which does not exist, so the package lacks certificate authorities",
-                    chosen));
+        fmt::format("Cannot package certificate authorities: SSL_CERT_FILE is '{}', which does not exist", chosen));
   }
   for (const char* known : {"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
                             "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem"}) {
@@ -82,7 +81,7 @@ std::string find_certificate_authorities() {
 Package make_package(const PackagePlan& plan) {
   Archive archive;
   for (const PackageFile& file : plan.files) {
-    // This program as it was started: the file of its path may have been replaced since.
+    // This program as it was started: the file at its path may have been replaced since.
     const bool is_own = file.source == base::own_executable();
     const auto content = base::read_file(is_own ? base::own_image() : file.source);
     if (!content)

@@ -42,7 +42,7 @@ TEST(Archive, IsTheSameForTheSameFiles) {
   EXPECT_EQ(small_archive().substr(4, 4), std::string(4, '\0'));  // the time of gzip
 }
 
-TEST(Archive, IsOfWholeBlocks) {
+TEST(Archive, HasWholeBlocks) {
   const std::string tar = unpacked(small_archive());
   EXPECT_EQ(tar.size(), 512U * 6);
   EXPECT_EQ(tar.substr(0, 9), std::string("bin/flow\0", 9));
@@ -51,7 +51,7 @@ TEST(Archive, IsOfWholeBlocks) {
   EXPECT_EQ(tar.substr(1024 + 100, 7), "0000444");
 }
 
-TEST(Archive, TakesLongNamesApart) {
+TEST(Archive, SplitsLongNames) {
   const std::string directory(120, 'd');
   Archive archive;
   archive.add(directory + "/file", "x");
@@ -61,7 +61,7 @@ TEST(Archive, TakesLongNamesApart) {
   EXPECT_THROW(archive.add(std::string(300, 'x'), "x"), Error);
 }
 
-TEST(Package, HasWhatTheProgramNeeds) {
+TEST(Package, HasTheProgramAndItsLibraries) {
   const PackagePlan plan = plan_package(base::own_executable(), {}, library_places());
   EXPECT_FALSE(plan.is_static);
   for (const char* name : {"bin/flow", "lib/ld.so", "lib/libc.so.6"})
@@ -88,7 +88,7 @@ TEST(Package, StartsThroughItsLoader) {
   EXPECT_THAT(start_command("/mf", true), ElementsAre("/mf/bin/flow"));
 }
 
-TEST(Package, TheRootsThatTheUserChose) {
+TEST(Package, UserChoosesCertificateAuthorities) {
   const char* const before = std::getenv("SSL_CERT_FILE");
   ::setenv("SSL_CERT_FILE", "/proc/self/status", 1);
   EXPECT_EQ(find_certificate_authorities(), "/proc/self/status");
@@ -97,14 +97,14 @@ TEST(Package, TheRootsThatTheUserChose) {
   before != nullptr ? ::setenv("SSL_CERT_FILE", before, 1) : ::unsetenv("SSL_CERT_FILE");
 }
 
-TEST(Package, TheFieldForClients) {
+TEST(Package, CodePackageField) {
   EXPECT_EQ(code_package_field("s3", "abc", "s3://b/F/data/ab/abc"),
             R"({"ds_type":"s3","location":"s3://b/F/data/ab/abc",)"
             R"("metadata":"{\"archive_format\":\"tgz\",\"mfcontent_version\":1,\"version\":0}","sha":"abc"})");
 }
 
-TEST(Bootstrap, IsShortAndHasNoLinkInIt) {
-  EXPECT_LT(bootstrap_script().size(), 6000U);  // some platforms take about 8 KB of a command
+TEST(Bootstrap, IsShortAndHasNoLink) {
+  EXPECT_LT(bootstrap_script().size(), 6000U);  // some platforms limit a command to about 8 KB
   EXPECT_LT(install_script().size(), 6000U);
   for (const std::string& script : {bootstrap_script(), install_script()}) EXPECT_THAT(script, Not(HasSubstr("://b")));
   EXPECT_THAT(bootstrap_command({"supervise", "--", "step", "start"}),

@@ -24,11 +24,11 @@ namespace metaflow::compute {
 
 namespace {
 
-constexpr std::size_t kMostTogether = 128;
-constexpr int kGivesUpAfter = 4;         // attempts that cannot be read
-constexpr std::size_t kWorthAList = 32;  // attempts of a step that were killed
+constexpr std::size_t kMaxTogether = 128;  // that a thread reads at once
+constexpr int kMaxFailures = 4;            // failed reads in a row
+constexpr std::size_t kMinForList = 32;    // killed attempts of a step
 
-/// Without its marks.
+/// Removes the marks of the log's format.
 std::optional<std::string> plain_log(const std::optional<base::SharedBytes>& log) {
   if (!log) return std::nullopt;
   std::string text;
@@ -47,7 +47,7 @@ struct ResultReader::Shared {
   }
 
   const Open open;
-  std::size_t most_threads = 0;
+  std::size_t max_threads = 0;
   base::Fd wake;
   std::atomic<bool> ending{false};
   base::Mutex mutex;
@@ -59,8 +59,8 @@ struct ResultReader::Shared {
 };
 
 ResultReader::ResultReader(base::EventLoop& loop, Open open, std::size_t threads)
-    : loop_(loop), most_threads_(threads), shared_(std::make_shared<Shared>(std::move(open))) {
-  shared_->most_threads = threads;
+    : loop_(loop), max_threads_(threads), shared_(std::make_shared<Shared>(std::move(open))) {
+  shared_->max_threads = threads;
   loop_.watch(shared_->wake.get(), [this] { deliver(); });
 }
 
@@ -87,23 +87,23 @@ void ResultReader::read_log(const store::TaskRef& task, int attempt, Done done) 
   add({.task = task, .attempt = attempt, .with_result = false, .with_log = true}, std::move(done));
 }
 
-/// A remote store answers after a while, whatever it is asked for: everything is asked for at once.
+/// A remote store takes a while to answer, whatever is requested: everything is requested at once.
 void ResultReader::read_together(const store::FlowStore& store, std::span<const Order> orders,
                                  std::span<AttemptResult> left) {
   using store::LogSource;
   using store::Stream;
-  std::map<std::pair<std::string, std::string>, std::size_t> doubtful;  // how many, by run and step
+  std::map<std::pair<std::string, std::string>, std::size_t> killed;  // number of killed attempts, by run and step
   for (const Order& order : orders) {
-    if (order.was_killed) ++doubtful[{order.task.run, order.task.step}];
+    if (order.was_killed) ++killed[{order.task.run, order.task.step}];
   }
-  std::set<std::string> there;  // tasks that have left anything, of steps that are doubtful
-  for (const auto& [step, count] : doubtful) {
-    if (count < kWorthAList) continue;
+  std::set<std::string> there;  // tasks that left anything, of these steps
+  for (const auto& [step, count] : killed) {
+    if (count < kMinForList) continue;
     for (std::string& task : store.tasks(step.first, step.second))
       there.insert(store::TaskRef{step.first, step.second, std::move(task)}.path());
   }
   auto is_absent = [&](const Order& order) {
-    if (!order.was_killed || doubtful.at({order.task.run, order.task.step}) < kWorthAList) return false;
+    if (!order.was_killed || killed.at({order.task.run, order.task.step}) < kMinForList) return false;
     return !there.contains(order.task.path());
   };
 
@@ -115,7 +115,7 @@ void ResultReader::read_together(const store::FlowStore& store, std::span<const 
                             std::optional<base::SharedBytes>&& content) {
       try {
         take(std::move(content));
-      } catch (const Error& error) {  // it is damaged, which is nothing to the others
+      } catch (const Error& error) {  // this object is damaged; the others are not affected
         to.failure = error.what();
       }
     });
@@ -159,7 +159,7 @@ void ResultReader::read_together(const store::FlowStore& store, std::span<const 
     if (to.report) to.done = to.report->committed;
     if (orders[i].with_result && !to.report && !is_absent(orders[i]))
       ask(orders[i], "DONE.lock", [&](Bytes&& mark) { to.done = mark.has_value(); });
-    // It was committed between the answers.
+    // It was committed between the two answers.
     if (to.report && to.report->committed && to.data == nullptr) ask_for_data(orders[i], to);
   }
   read();
@@ -172,22 +172,22 @@ void ResultReader::add(Order&& order, Done done) {
   order.id = next_order_++;
   done_.emplace(order.id, std::move(done));
   bool needs_thread = false;
-  bool is_alone = false;  // there is no thread
+  bool has_no_thread = false;
   {
     const base::MutexLock lock(shared_->mutex);
     shared_->orders.push_back(std::move(order));
-    needs_thread = shared_->orders.size() > shared_->idle && shared_->threads < most_threads_;
+    needs_thread = shared_->orders.size() > shared_->idle && shared_->threads < max_threads_;
     if (needs_thread) ++shared_->threads;
   }
   if (needs_thread && !base::start_detached([shared = shared_] { work(*shared); })) {
     const base::MutexLock lock(shared_->mutex);
-    is_alone = --shared_->threads == 0;
+    has_no_thread = --shared_->threads == 0;
   }
-  if (most_threads_ > 0 && !is_alone) return shared_->changed.notify_one();
+  if (max_threads_ > 0 && !has_no_thread) return shared_->changed.notify_one();
   if (!reading_) reading_ = loop_.after(0, [this] { read_here(); });
 }
 
-/// `store`: of the caller's thread, opened when it is first needed.
+/// `store`: of the calling thread, opened when it is first needed.
 std::vector<AttemptResult> ResultReader::read_all(Shared& shared, std::unique_ptr<store::FlowStore>& store,
                                                   std::span<const Order> orders) {
   std::vector<AttemptResult> left(orders.size());
@@ -198,26 +198,26 @@ std::vector<AttemptResult> ResultReader::read_all(Shared& shared, std::unique_pt
   try {
     read(0, orders.size());
     return left;
-  } catch (const Error& error) {  // which of them cannot be read?
+  } catch (const Error& error) {  // find out which of them cannot be read
     if (orders.size() == 1) {
       left[0] = {.failure = error.what()};
       return left;
     }
   }
-  int in_vain = 0;  // one after the other
+  int failures = 0;  // in a row
   for (std::size_t i = 0; i < orders.size() && !shared.ending; ++i) {
     left[i] = {};
-    // A store that is away would be waited for by each.
-    if (in_vain == kGivesUpAfter) {
+    // Otherwise, each attempt would wait for a store that is away.
+    if (failures == kMaxFailures) {
       left[i].failure = left[i - 1].failure;
       continue;
     }
     try {
       read(i, 1);
-      in_vain = 0;
+      failures = 0;
     } catch (const Error& error) {
       left[i] = {.failure = error.what()};
-      ++in_vain;
+      ++failures;
     }
   }
   return left;
@@ -244,7 +244,7 @@ void ResultReader::work(Shared& shared) {
     --shared.idle;
     if (shared.ending) return;
     std::vector<Order> orders;
-    const std::size_t share = std::clamp(shared.orders.size() / shared.most_threads, std::size_t{1}, kMostTogether);
+    const std::size_t share = std::clamp(shared.orders.size() / shared.max_threads, std::size_t{1}, kMaxTogether);
     while (orders.size() < share) {
       orders.push_back(std::move(shared.orders.front()));
       shared.orders.pop_front();

@@ -1,5 +1,5 @@
-// What attempts that were executed elsewhere have left in the store, read by threads: a store may be slow, and a
-// scheduler that waits for it would keep thousands of others waiting.
+// Reads in threads what attempts elsewhere have left in the store: a store may be slow, and the scheduler must not wait
+// for it.
 #pragma once
 
 #include <cstddef>
@@ -21,10 +21,10 @@ namespace metaflow::compute {
 struct AttemptResult {
   std::optional<store::ExitReport> report{};
   bool done = false;                              // it was committed
-  std::shared_ptr<const store::TaskData> data{};  // nothing: it left nothing
-  std::optional<std::string> out{};               // its log, without marks, if that was asked for and there is one
+  std::shared_ptr<const store::TaskData> data{};  // null: it left none
+  std::optional<std::string> out{};               // its log, without marks, if that was requested and exists
   std::optional<std::string> err{};
-  std::string failure{};  // why these could not be read; empty: they were
+  std::string failure{};  // why the result could not be read; empty: it was
 };
 
 /// Lives in the scheduler's event loop; not thread-safe itself.
@@ -37,15 +37,16 @@ class ResultReader {
 
   /// `threads`: 0 reads in the loop itself, for a store that answers at once.
   ResultReader(base::EventLoop& loop, Open open, std::size_t threads);
-  /// What was not read yet is not, and `done` is not called. A thread whose store does not answer is not waited for.
+  /// Drops pending requests, without calling `done`. Does not wait for a thread whose store does not answer.
   ~ResultReader();
   ResultReader(const ResultReader&) = delete;
   ResultReader& operator=(const ResultReader&) = delete;
 
   void read(const store::TaskRef& task, int attempt, bool with_log, Done done);
-  /// The same of an attempt that was killed. Perhaps it left nothing: of many of a step, a list tells which did.
+  /// Reads the result of a killed attempt, which may have left nothing. For many attempts of a step, a list shows which
+  /// left something.
   void read_killed(const store::TaskRef& task, int attempt, bool with_log, Done done);
-  /// The log alone, as far as it is there: of an attempt that goes on.
+  /// Reads the log of a running attempt, as far as it exists.
   void read_log(const store::TaskRef& task, int attempt, Done done);
 
  private:
@@ -70,8 +71,8 @@ class ResultReader {
                             std::span<AttemptResult> left);
 
   base::EventLoop& loop_;
-  std::size_t most_threads_;
-  std::shared_ptr<Shared> shared_;  // with the threads, which may hang
+  std::size_t max_threads_;
+  std::shared_ptr<Shared> shared_;  // shared with the threads, which may hang
   std::map<std::uint64_t, Done> done_;
   std::uint64_t next_order_ = 0;
   std::unique_ptr<store::FlowStore> own_store_;  // of the loop, without threads

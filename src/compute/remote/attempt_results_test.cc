@@ -24,10 +24,10 @@ using store::Stream;
 
 constexpr int kAll = 100;
 
-class LeftoverReaderTest : public testing::Test {
+class ResultReaderTest : public testing::Test {
  protected:
-  LeftoverReaderTest() : store_(open()) {}
-  ~LeftoverReaderTest() override { std::filesystem::remove_all(root_); }
+  ResultReaderTest() : store_(open()) {}
+  ~ResultReaderTest() override { std::filesystem::remove_all(root_); }
 
   std::unique_ptr<store::FlowStore> open() {
     return std::make_unique<store::FlowStore>(std::make_shared<store::LocalStorage>(root_), "F");
@@ -48,20 +48,20 @@ class LeftoverReaderTest : public testing::Test {
     ResultReader reader(
         loop_, [this] { return open(); }, 2);
     for (int i = 0; i < kAll; ++i) {
-      auto done = [&left, i](AttemptResult&& leftover) { left[i] = std::move(leftover); };
+      auto done = [&left, i](AttemptResult&& result) { left[i] = std::move(result); };
       killed ? reader.read_killed(task(i), 0, true, done) : reader.read(task(i), 0, true, done);
     }
     while (left.size() < kAll) loop_.run_once();
     return left;
   }
 
-  std::string root_ = testing::TempDir() + "leftovers";
+  std::string root_ = testing::TempDir() + "results";
   base::SystemClock clock_;
   base::EventLoop loop_{clock_};
   std::unique_ptr<store::FlowStore> store_;
 };
 
-TEST_F(LeftoverReaderTest, ManyAreReadTogether) {
+TEST_F(ResultReaderTest, ManyAreReadTogether) {
   for (int i = 0; i < kAll; i += 3) leave(i, i % 2 == 0);
   store_->mark_done(task(1), 0);
   for (const bool killed : {false, true}) {
@@ -75,7 +75,7 @@ TEST_F(LeftoverReaderTest, ManyAreReadTogether) {
   }
 }
 
-TEST_F(LeftoverReaderTest, WhatIsDamagedIsNotThatOfOthers) {
+TEST_F(ResultReaderTest, DamagedResultDoesNotAffectOthers) {
   for (int i = 0; i < kAll; ++i) leave(i, true);
   put(store_->storage(), "F/1/work/17/0.exit.json", "{");
   for (const auto& [i, left] : read(true)) {
@@ -84,7 +84,7 @@ TEST_F(LeftoverReaderTest, WhatIsDamagedIsNotThatOfOthers) {
   }
 }
 
-/// A store that does not answer, until it is said so.
+/// A store that does not answer until a test lets it.
 class SilentStorage : public store::MemoryStorage {
  public:
   explicit SilentStorage(std::shared_future<void> answers) : answers_(std::move(answers)) {}
@@ -97,7 +97,7 @@ class SilentStorage : public store::MemoryStorage {
   std::shared_future<void> answers_;
 };
 
-TEST(LeftoverReaderAwayTest, AStoreThatDoesNotAnswerIsNotWaitedFor) {
+TEST(ResultReaderOutageTest, SilentStoreIsNotWaitedFor) {
   base::SystemClock clock;
   base::EventLoop loop(clock);
   std::promise<void> answers;
@@ -107,7 +107,8 @@ TEST(LeftoverReaderAwayTest, AStoreThatDoesNotAnswerIsNotWaitedFor) {
     ResultReader reader(
         loop, [storage] { return std::make_unique<store::FlowStore>(storage, "F"); }, 2);
     for (int i = 0; i < 5; ++i)
-      reader.read({"1", "work", std::to_string(i)}, 0, true, [](AttemptResult&&) { FAIL() << "it is gone"; });
+      reader.read({"1", "work", std::to_string(i)}, 0, true,
+                  [](AttemptResult&&) { FAIL() << "the reader is destroyed"; });
   }
   EXPECT_GT(base::detached_threads(), before);
   answers.set_value();
@@ -125,25 +126,25 @@ class RefusingStorage : public store::MemoryStorage {
   int tries = 0;
 };
 
-TEST(LeftoverReaderAwayTest, AStoreThatIsAwayIsNotAskedForEach) {
+TEST(ResultReaderOutageTest, UnreachableStoreIsNotReadForEach) {
   base::SystemClock clock;
   base::EventLoop loop(clock);
   const auto storage = std::make_shared<RefusingStorage>();
   ResultReader reader(
       loop, [&] { return std::make_unique<store::FlowStore>(storage, "F"); }, 0);
-  int told = 0;
+  int reported = 0;
   for (int i = 0; i < kAll; ++i) {
     reader.read({"1", "work", std::to_string(i)}, 0, true, [&](AttemptResult&& left) {
       EXPECT_NE(left.failure.find("no connection"), std::string::npos);
-      ++told;
+      ++reported;
     });
   }
-  while (told < kAll) loop.run_once();
+  while (reported < kAll) loop.run_once();
   EXPECT_LT(storage->tries, 10);
 }
 
-/// Whose objects are asked for together, but one is read before all are written.
-class BehindTime : public store::MemoryStorage {
+/// A store in which an attempt commits while its objects are read.
+class RacingStorage : public store::MemoryStorage {
  public:
   std::vector<std::optional<base::SharedBytes>> get(std::span<const std::string> paths) override {
     auto contents = MemoryStorage::get(paths);
@@ -157,10 +158,10 @@ class BehindTime : public store::MemoryStorage {
   bool first_ = true;
 };
 
-TEST(LeftoverReaderRaceTest, WhatWasCommittedWhileItWasReadHasItsData) {
+TEST(ResultReaderRaceTest, ResultCommittedDuringTheReadHasItsData) {
   base::SystemClock clock;
   base::EventLoop loop(clock);
-  const auto storage = std::make_shared<BehindTime>();
+  const auto storage = std::make_shared<RacingStorage>();
   store::FlowStore store(storage, "F");
   const store::TaskRef task{"1", "work", "2"};
   store.write_data(task, store::TaskData{});
@@ -170,7 +171,7 @@ TEST(LeftoverReaderRaceTest, WhatWasCommittedWhileItWasReadHasItsData) {
   ResultReader reader(
       loop, [&] { return std::make_unique<store::FlowStore>(storage, "F"); }, 1);
   std::optional<AttemptResult> left;
-  reader.read(task, 0, false, [&](AttemptResult&& leftover) { left = std::move(leftover); });
+  reader.read(task, 0, false, [&](AttemptResult&& result) { left = std::move(result); });
   while (!left) loop.run_once();
   EXPECT_TRUE(left->done);
   EXPECT_TRUE(left->data);

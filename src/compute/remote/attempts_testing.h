@@ -1,4 +1,4 @@
-// What the tests of RemoteAttempts share: attempts over a platform that does what a test says, and a store in memory.
+// Shared by the tests of RemoteAttempts: attempts on a scripted platform, and a store in memory.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -21,7 +21,7 @@
 
 namespace metaflow::compute {
 
-/// A store that cannot be read while a test says so.
+/// A store that cannot be read while `is_away`.
 class FragileStorage : public store::MemoryStorage {
  public:
   std::vector<std::optional<base::SharedBytes>> get(std::span<const std::string> paths) override {
@@ -45,7 +45,7 @@ class RemoteAttemptsTest : public testing::Test {
           return jobs;
         });
   }
-  JobEvents& told() { return jobs_->events; }
+  JobEvents& job_events() { return jobs_->events; }
 
   static Attempt attempt(AttemptId id, std::int64_t time_limit = 0) {
     Attempt made{.id = id, .step = {}, .environment = {}, .time_limit = time_limit};
@@ -57,16 +57,16 @@ class RemoteAttemptsTest : public testing::Test {
   static store::TaskRef task(AttemptId id) { return {"7", "work", std::to_string(id)}; }
   void submit(AttemptId id) {
     attempts_->submit(attempt(id));
-    told().on_job(id, "j" + std::to_string(id));
+    job_events().on_job(id, "j" + std::to_string(id));
     settle();
   }
   void run(AttemptId id) {
     submit(id);
-    told().on_state(id, {.phase = JobState::Phase::running, .where = "Pod is running."});
+    job_events().on_state(id, {.phase = JobState::Phase::running, .where = "Pod is running."});
     settle();
   }
   void end(AttemptId id, JobEnd end) {
-    told().on_state(id, {.phase = JobState::Phase::ended, .end = std::move(end)});
+    job_events().on_state(id, {.phase = JobState::Phase::ended, .end = std::move(end)});
     settle();
   }
   static JobEnd succeeded() { return {.succeeded = true, .exit_code = 0}; }
@@ -74,13 +74,13 @@ class RemoteAttemptsTest : public testing::Test {
     return {.by = by, .exit_code = status, .cause = cause};
   }
 
-  /// What a supervisor stores of an attempt that ended well.
+  /// Stores what the supervisor of a successful attempt stores.
   void commit(AttemptId id) {
     store_.write_exit_report(task(id), 0,
                              {.stage = store::Stage::commit, .committed = true, .exited = true, .exit_code = 0});
     store_.mark_done(task(id), 0);
   }
-  /// `lines`: apart by line breaks.
+  /// `lines`: separated by line breaks.
   void write_log(AttemptId id, const std::string& lines) {
     std::string log;
     std::int64_t stamp = clock_.now;
@@ -88,7 +88,7 @@ class RemoteAttemptsTest : public testing::Test {
     const auto bytes = base::as_bytes(log);
     store_.write_log(task(id), 0, store::LogSource::task, store::Stream::out, store::Pieces(&bytes, 1));
   }
-  /// All that is due now, and what follows from it.
+  /// Runs what is due, and what follows from it.
   void settle() {
     for (int i = 0; i < 5; ++i) loop_.poll();
   }

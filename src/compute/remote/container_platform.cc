@@ -9,7 +9,7 @@ namespace metaflow::compute {
 
 namespace {
 
-/// Settings that tell a program where S3 is.
+/// Settings that locate S3.
 constexpr const char* kPassedOn[] = {"S3_ENDPOINT_URL", "S3_SERVER_SIDE_ENCRYPTION", "S3_VERIFY_CERTIFICATE",
                                      "ALLOW_PLAIN_HTTP"};
 

@@ -1,4 +1,4 @@
-// What platforms have in common whose jobs are containers.
+// Common to platforms whose jobs are containers.
 #pragma once
 
 #include "compute/platform.h"
@@ -7,14 +7,15 @@
 
 namespace metaflow::compute {
 
-/// Who runs it, where the store is and how it is reached; what is secret is not among it. `runtime`: Metaflow's word
-/// for the platform: "kubernetes".
+/// Returns variables with the user, the location of the store and how to reach it; none of them is secret. `runtime`:
+/// Metaflow's name of the platform: "kubernetes".
 Variables container_variables(const RunSite& site, const store::FlowStore& store, const std::string& runtime);
 
-/// A store that containers reach, and the flow as a package, unless their image has it at the path `flow_in_image`.
+/// Returns the needs of containers: a store that they can reach, and the flow as a package, unless the image has it at
+/// the path `flow_in_image`.
 Needs needs_of_containers(const std::string& flow_in_image);
 
-/// What METAFLOW_<prefix>_UNCOUNTED_RETRIES and METAFLOW_<prefix>_PATIENCE (seconds) say; else as in `defaults`. Throws
+/// Reads METAFLOW_<prefix>_UNCOUNTED_RETRIES and METAFLOW_<prefix>_PATIENCE (seconds), on top of `defaults`. Throws
 /// Error{invalid_command}.
 RemoteOptions remote_options(const base::Settings& settings, const std::string& prefix, RemoteOptions defaults);
 

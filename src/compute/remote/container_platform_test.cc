@@ -16,7 +16,7 @@ using testing::Contains;
 using testing::Not;
 using testing::Pair;
 
-/// Variables that are gone when the test ends.
+/// Sets variables, and unsets them when the test ends.
 class ContainerPlatform : public testing::Test {
  protected:
   ~ContainerPlatform() override {
@@ -31,7 +31,7 @@ class ContainerPlatform : public testing::Test {
   std::vector<std::string> set_;
 };
 
-TEST_F(ContainerPlatform, AttemptsAreAsTheSettingsSay) {
+TEST_F(ContainerPlatform, SettingsOverrideDefaults) {
   const RemoteOptions defaults{.unit = "pod", .uncounted_retries = 3};
   RemoteOptions options = remote_options(base::Settings(), "SOMEWHERE", defaults);
   EXPECT_EQ(options.unit, "pod");
@@ -54,7 +54,7 @@ TEST_F(ContainerPlatform, AFlowInTheImageNeedsNoPackage) {
   EXPECT_TRUE(needs_of_containers("/opt/flow").shared_store);
 }
 
-TEST_F(ContainerPlatform, ContainersAreToldWhereTheStoreIsAndNoSecrets) {
+TEST_F(ContainerPlatform, VariablesLocateTheStoreAndHaveNoSecrets) {
   set("METAFLOW_S3_ENDPOINT_URL", "https://s3.example");
   set("AWS_REGION", "eu-north-1");
   set("AWS_SECRET_ACCESS_KEY", "hidden");
@@ -62,13 +62,13 @@ TEST_F(ContainerPlatform, ContainersAreToldWhereTheStoreIsAndNoSecrets) {
   base::SystemClock clock;
   const RunSite site{settings, clock, "F", "./there/flow", "me", "s3"};
   const store::FlowStore store(std::make_shared<store::MemoryStorage>(), "F");
-  const Variables told = container_variables(site, store, "somewhere");
-  EXPECT_THAT(told, Contains(Pair("METAFLOW_USER", "me")));
-  EXPECT_THAT(told, Contains(Pair("METAFLOW_FLOW_FILENAME", "flow")));
-  EXPECT_THAT(told, Contains(Pair("METAFLOW_RUNTIME_ENVIRONMENT", "somewhere")));
-  EXPECT_THAT(told, Contains(Pair("METAFLOW_S3_ENDPOINT_URL", "https://s3.example")));
-  EXPECT_THAT(told, Contains(Pair("AWS_REGION", "eu-north-1")));
-  EXPECT_THAT(told, Not(Contains(Pair(testing::_, "hidden"))));
+  const Variables variables = container_variables(site, store, "somewhere");
+  EXPECT_THAT(variables, Contains(Pair("METAFLOW_USER", "me")));
+  EXPECT_THAT(variables, Contains(Pair("METAFLOW_FLOW_FILENAME", "flow")));
+  EXPECT_THAT(variables, Contains(Pair("METAFLOW_RUNTIME_ENVIRONMENT", "somewhere")));
+  EXPECT_THAT(variables, Contains(Pair("METAFLOW_S3_ENDPOINT_URL", "https://s3.example")));
+  EXPECT_THAT(variables, Contains(Pair("AWS_REGION", "eu-north-1")));
+  EXPECT_THAT(variables, Not(Contains(Pair(testing::_, "hidden"))));
 }
 
 }  // namespace

@@ -9,7 +9,7 @@ namespace metaflow::compute {
 
 namespace {
 
-constexpr std::int64_t kLongestLink = 7 * 24 * 3600;  // of AWS, in seconds
+constexpr std::int64_t kMaxLinkLife = 7 * 24 * 3600;  // of AWS, in seconds
 
 }  // namespace
 
@@ -21,10 +21,10 @@ StoredPackage store_package(store::FlowStore& store, const PackagePlan& plan) {
 }
 
 store::Link link_to(store::FlowStore& store, const StoredPackage& package) {
-  std::optional<store::Link> link = store.storage().link(package.path, kLongestLink);
+  std::optional<store::Link> link = store.storage().link(package.path, kMaxLinkLife);
   if (!link) {
     throw Error(ErrorCode::data_store,
-                fmt::format("The datastore {} is of this machine: others cannot fetch the flow from it",
+                fmt::format("The datastore {} is on this host: other hosts cannot fetch the flow from it",
                             store.storage().root()),
                 "Use --datastore s3.");
   }

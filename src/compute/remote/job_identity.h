@@ -1,4 +1,4 @@
-// Which attempt a job of a platform is for, and names that follow from that.
+// The attempt that a job is for, and names derived from it.
 #pragma once
 
 #include <string>
@@ -20,15 +20,15 @@ struct JobIdentity {
   std::string user;
 };
 
-/// The same for the same attempt, so that a submission whose answer was lost cannot become two jobs: 16 hexadecimal
-/// digits. `store`: where the run is stored, since two stores may have runs of the same id. `tries`: jobs that the
-/// attempt had before, whose task did not begin.
+/// Returns 16 hexadecimal digits, the same for the same attempt, so that a submission whose answer was lost cannot
+/// create two jobs. `store`: where the run is stored, since two stores may have runs of the same id. `tries`: earlier
+/// jobs of the attempt, whose task did not begin.
 std::string attempt_key(const JobIdentity& identity, std::string_view store, int tries);
-/// What is common to the jobs of a run: 16 hexadecimal digits.
+/// Returns 16 hexadecimal digits that all jobs of a run share.
 std::string run_key(std::string_view flow, std::string_view run, std::string_view store);
 
-/// What tells a task, and libraries with pools of threads, how many cores it has; of the latter what is not among the
-/// variables yet.
+/// Returns variables that set the number of cores for the task, and for libraries with thread pools unless
+/// `environment` sets them.
 Variables processor_variables(double cpu, const Variables& environment);
 
 }  // namespace metaflow::compute

@@ -9,7 +9,7 @@ namespace metaflow::compute {
 
 namespace {
 
-/// The supervisor came to write how the attempt ended.
+/// The supervisor has written how the attempt ended.
 void judge_reported(const JobFacts& job, const store::ExitReport& report, Verdict& verdict) {
   verdict.began = report.stage != store::Stage::bootstrap;
   if (report.committed || job.end == nullptr) return;
@@ -22,7 +22,7 @@ void judge_reported(const JobFacts& job, const store::ExitReport& report, Verdic
   verdict.timed_out = verdict.timed_out || (end.by == EndedBy::deadline && job.has_limit);
 }
 
-/// It did not, and the attempt left nothing that was committed.
+/// The supervisor has written nothing, and nothing was committed.
 void judge_by_job(const JobFacts& job, Verdict& verdict) {
   if (job.end == nullptr) {
     verdict.cause = "Task was stopped.";
@@ -31,10 +31,10 @@ void judge_by_job(const JobFacts& job, Verdict& verdict) {
   const JobEnd& end = *job.end;
   verdict.began = end.by != EndedBy::bootstrap;
   if (end.succeeded) {
-    verdict.cause = "The container ended well, but the task has left no result in the datastore.";
+    verdict.cause = "The container exited with 0, but wrote no result to the datastore.";
     return;
   }
-  verdict.cause = end.cause.empty() ? "The platform ended the job, and says no reason." : end.cause;
+  verdict.cause = end.cause.empty() ? "The platform terminated the job (no reason given)." : end.cause;
   verdict.timed_out = end.by == EndedBy::deadline && job.has_limit;
   verdict.hopeless = end.by == EndedBy::bootstrap;
   if (end.lost) verdict.uncounted = job.uncounted_retries;
@@ -46,7 +46,7 @@ void judge_by_job(const JobFacts& job, Verdict& verdict) {
 Verdict judge(const JobFacts& job, AttemptResult&& left) {
   Verdict verdict;
   if (!left.failure.empty()) {
-    verdict.cause = fmt::format("How the task ended could not be read: {}", left.failure);
+    verdict.cause = fmt::format("Cannot read how the task ended: {}", left.failure);
     return verdict;
   }
   if (left.report) verdict = verdict_of(*left.report);
@@ -54,8 +54,8 @@ Verdict judge(const JobFacts& job, AttemptResult&& left) {
   verdict.data_read = true;
   if (left.report) {
     judge_reported(job, *left.report, verdict);
-  } else if (left.done) {  // the report alone was lost
-    verdict.exited = verdict.exited_well = verdict.committed = true;
+  } else if (left.done) {  // only the report was lost
+    verdict.exited = verdict.exited_with_zero = verdict.committed = true;
   } else {
     judge_by_job(job, verdict);
   }

@@ -1,4 +1,4 @@
-// How an attempt ended, from what its supervisor wrote beside it in the store, and from what the platform tells of its
+// Determines how an attempt ended, from the report of its supervisor in the store, and from the platform's state of its
 // job.
 #pragma once
 
@@ -8,15 +8,15 @@
 
 namespace metaflow::compute {
 
-/// What is known of an attempt besides what it left.
+/// The facts about an attempt besides its result.
 struct JobFacts {
-  const JobEnd* end = nullptr;  // null: the job was never seen to end
+  const JobEnd* end = nullptr;  // null: the end of the job was not observed
   bool was_running = false;     // its container had started
-  bool has_limit = false;       // the step has a timeout, so it counts as one if the job's time was up
-  int uncounted_retries = 0;    // of a task that was lost with its machine
+  bool has_limit = false;       // the step has a timeout: a timeout of the job counts as one of the step
+  int uncounted_retries = 0;    // of a task that was lost with its node
 };
 
-/// What the supervisor wrote counts; the platform knows what has killed the two together.
+/// The report of the supervisor has priority. The platform knows what killed the supervisor together with the task.
 Verdict judge(const JobFacts& job, AttemptResult&& left);
 
 }  // namespace metaflow::compute

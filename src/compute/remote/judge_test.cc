@@ -18,35 +18,35 @@ store::ExitReport finished() {
 
 JobEnd ended(EndedBy by, const char* cause = "the pod's cause") { return {.by = by, .exit_code = 1, .cause = cause}; }
 
-TEST(Judge, WhatWasCommittedIsDoneWhateverBecameOfThePod) {
+TEST(Judge, CommittedAttemptIsDoneWhateverHappenedToThePod) {
   for (const EndedBy by : {EndedBy::cluster, EndedBy::deadline, EndedBy::memory, EndedBy::task}) {
     const JobEnd pod = ended(by);
     const Verdict verdict =
         judge({.end = &pod, .was_running = true, .has_limit = false, .uncounted_retries = 3}, left(finished(), true));
-    EXPECT_TRUE(verdict.exited_well && verdict.committed && verdict.began);
+    EXPECT_TRUE(verdict.exited_with_zero && verdict.committed && verdict.began);
   }
   EXPECT_TRUE(
       judge({.end = nullptr, .was_running = true, .has_limit = false, .uncounted_retries = 3}, left(finished(), true))
-          .exited_well)
+          .exited_with_zero)
       << "its node does not answer";
   AttemptResult unreported;
   unreported.done = true;
   const JobEnd pod = ended(EndedBy::cluster);
   EXPECT_TRUE(
       judge({.end = &pod, .was_running = true, .has_limit = false, .uncounted_retries = 3}, std::move(unreported))
-          .exited_well)
-      << "the report alone was lost";
+          .exited_with_zero)
+      << "only the report was lost";
 }
 
-TEST(Judge, APodThatEndedWellHasLeftAResult) {
+TEST(Judge, SucceededPodWithoutAResultFailed) {
   JobEnd pod = ended(EndedBy::task, "");
   pod.succeeded = true;
   const Verdict verdict = judge({.end = &pod, .was_running = true, .has_limit = false, .uncounted_retries = 3}, {});
-  EXPECT_FALSE(verdict.exited_well);
-  EXPECT_EQ(verdict.cause, "The container ended well, but the task has left no result in the datastore.");
+  EXPECT_FALSE(verdict.exited_with_zero);
+  EXPECT_EQ(verdict.cause, "The container exited with 0, but wrote no result to the datastore.");
 }
 
-TEST(Judge, ThePodKnowsWhatKilledSupervisorAndTask) {
+TEST(Judge, PodExplainsWhatKilledSupervisorAndTask) {
   store::ExitReport stopped{.stage = store::Stage::step, .signal = 15, .stopped_by = 15, .cause = "SIGTERM"};
   const JobEnd evicted = ended(EndedBy::cluster, "evicted");
   EXPECT_EQ(
@@ -62,7 +62,7 @@ TEST(Judge, ThePodKnowsWhatKilledSupervisorAndTask) {
       "status 3");
 }
 
-TEST(Judge, ProcessesThatWereKilledForMemoryAreNoted) {
+TEST(Judge, ProcessesKilledForMemoryAreReported) {
   const JobEnd failed = ended(EndedBy::task);
   store::ExitReport threw{
       .stage = store::Stage::step, .committed = true, .exited = true, .exit_code = 1, .oom_kills = 1};
@@ -72,7 +72,7 @@ TEST(Judge, ProcessesThatWereKilledForMemoryAreNoted) {
   EXPECT_FALSE(judge(job, left(threw)).lost_processes);
 }
 
-TEST(Judge, LostIsWhatEndedWithItsMachine) {
+TEST(Judge, LostNodeIsNotCounted) {
   JobEnd reclaimed = ended(EndedBy::cluster, "reclaimed");
   reclaimed.lost = true;
   const store::ExitReport stopped{.stage = store::Stage::step, .signal = 15, .stopped_by = 15, .cause = "SIGTERM"};
@@ -90,30 +90,31 @@ TEST(Judge, LostIsWhatEndedWithItsMachine) {
                   left(finished(), true))
                 .uncounted,
             0);
-  const JobEnd killed = ended(EndedBy::cluster, "by somebody");
+  const JobEnd killed = ended(EndedBy::cluster, "externally");
   EXPECT_EQ(judge({.end = &killed, .was_running = true, .has_limit = false, .uncounted_retries = 3}, {}).uncounted, 0);
 }
 
-TEST(Judge, APlatformThatSaysNothingIsNoCause) {
+TEST(Judge, PlatformWithoutAReasonIsNotTheCause) {
   store::ExitReport killed{.stage = store::Stage::step, .signal = 9, .cause = "Task was killed by SIGKILL."};
   const JobEnd silent = ended(EndedBy::cluster, "");
   EXPECT_EQ(
       judge({.end = &silent, .was_running = true, .has_limit = false, .uncounted_retries = 3}, left(killed)).cause,
       "Task was killed by SIGKILL.");
   EXPECT_EQ(judge({.end = &silent, .was_running = true, .has_limit = false, .uncounted_retries = 3}, {}).cause,
-            "The platform ended the job, and says no reason.");
+            "The platform terminated the job (no reason given).");
 }
 
-TEST(Judge, TimeIsUp) {
+TEST(Judge, TimedOut) {
   const JobEnd pod = ended(EndedBy::deadline);
   EXPECT_TRUE(judge({.end = &pod, .was_running = true, .has_limit = true, .uncounted_retries = 3}, {}).timed_out);
-  EXPECT_FALSE(judge({.end = &pod, .was_running = true, .has_limit = true, .uncounted_retries = 3}, {}).told)
+  EXPECT_FALSE(
+      judge({.end = &pod, .was_running = true, .has_limit = true, .uncounted_retries = 3}, {}).timeout_reported)
       << "the cluster ended it";
   EXPECT_FALSE(judge({.end = &pod, .was_running = true, .has_limit = false, .uncounted_retries = 3}, {}).timed_out)
-      << "the step has no timeout: that of every pod";
+      << "the step has no timeout: this is the limit of every pod";
 }
 
-TEST(Judge, WhatHadNotBegunIsNoAttempt) {
+TEST(Judge, EndBeforeTheTaskIsNotAnAttempt) {
   const JobEnd bootstrap = ended(EndedBy::bootstrap);
   EXPECT_FALSE(judge({.end = &bootstrap, .was_running = true, .has_limit = false, .uncounted_retries = 3}, {}).began);
   EXPECT_TRUE(judge({.end = &bootstrap, .was_running = true, .has_limit = false, .uncounted_retries = 3}, {}).hopeless);
@@ -125,14 +126,14 @@ TEST(Judge, WhatHadNotBegunIsNoAttempt) {
                    .began);
 }
 
-TEST(Judge, WhatCannotBeReadIsSaid) {
+TEST(Judge, UnreadableResultIsReported) {
   const JobEnd pod = ended(EndedBy::task);
   AttemptResult unread;
   unread.failure = "no connection";
   const Verdict verdict =
       judge({.end = &pod, .was_running = true, .has_limit = false, .uncounted_retries = 3}, std::move(unread));
-  EXPECT_EQ(verdict.cause, "How the task ended could not be read: no connection");
-  EXPECT_FALSE(verdict.exited_well);
+  EXPECT_EQ(verdict.cause, "Cannot read how the task ended: no connection");
+  EXPECT_FALSE(verdict.exited_with_zero);
 }
 
 }  // namespace

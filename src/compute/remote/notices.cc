@@ -12,21 +12,21 @@ Notices::~Notices() {
   if (repeating_) loop_.cancel(*repeating_);
 }
 
-void Notices::tell(AttemptId attempt, const std::string& step, const std::string& text, bool usual) {
+void Notices::report(AttemptId attempt, const std::string& step, const std::string& text, bool usual) {
   fresh_[{step, text, usual}].push_back(attempt);
   gather();
 }
 
-void Notices::waits(AttemptId attempt, const std::string& step, const std::string& text) {
+void Notices::set_waiting(AttemptId attempt, const std::string& step, const std::string& text) {
   Waiting& waiting = waiting_[attempt];
   if (waiting.text == text) return;
   waiting = {step, text, waiting.text.empty() ? clock_.monotonic_microseconds() : waiting.since};
   const Kind kind{step, text, false};
   const std::int64_t now = clock_.monotonic_microseconds();
-  const auto [told, is_new] = told_.try_emplace(kind, now);
-  if (is_new || fresh_.contains(kind) || now - told->second >= kRepeatEvery) {
-    told->second = now;
-    tell(attempt, step, text);
+  const auto [reported, is_new] = reported_.try_emplace(kind, now);
+  if (is_new || fresh_.contains(kind) || now - reported->second >= kRepeatEvery) {
+    reported->second = now;
+    report(attempt, step, text);
   }
   if (!repeating_) repeating_ = loop_.after(kRepeatEvery, [this] { repeat(); });
 }
@@ -51,7 +51,7 @@ void Notices::flush() {
 void Notices::repeat() {
   repeating_.reset();
   const std::int64_t now = clock_.monotonic_microseconds();
-  std::erase_if(told_, [&](const auto& kind) { return now - kind.second >= kRepeatEvery; });
+  std::erase_if(reported_, [&](const auto& kind) { return now - kind.second >= kRepeatEvery; });
   if (waiting_.empty()) return;
   std::map<Kind, std::vector<AttemptId>> still;
   std::map<Kind, std::int64_t> since;
@@ -63,7 +63,7 @@ void Notices::repeat() {
   }
   for (const auto& [kind, attempts] : still) {
     const double seconds = static_cast<double>(now - since.at(kind)) * 1e-6;
-    told_[kind] = now;
+    reported_[kind] = now;
     events_.on_notice(attempts, fmt::format("{} (waiting for {})", kind.text, base::human_seconds(seconds)), false);
   }
   repeating_ = loop_.after(kRepeatEvery, [this] { repeat(); });

@@ -1,4 +1,5 @@
-// What attempts elsewhere wait for, told to people: when it changes, with a clock, and once for many of them.
+// Notices about what attempts elsewhere wait for: when it changes, each minute while they wait, and once for many of
+// them.
 #pragma once
 
 #include <compare>
@@ -18,7 +19,7 @@ namespace metaflow::compute {
 /// Not thread-safe; lives in the scheduler's event loop.
 class Notices {
  public:
-  static constexpr std::int64_t kGather = 500'000;          // microseconds in which the same of several is one notice
+  static constexpr std::int64_t kGather = 500'000;          // microseconds in which equal notices are merged
   static constexpr std::int64_t kRepeatEvery = 60'000'000;  // while something still waits
 
   Notices(base::EventLoop& loop, base::Clock& clock, BackendEvents& events)
@@ -27,12 +28,12 @@ class Notices {
   Notices(const Notices&) = delete;
   Notices& operator=(const Notices&) = delete;
 
-  /// Told soon, once. `usual`: nothing is wrong.
-  void tell(AttemptId attempt, const std::string& step, const std::string& text, bool usual = false);
-  /// The attempt waits for this from now on. Told if it is new, and no other attempt of the step waited for it in the
-  /// last minute: where there is room for some at a time, each waits a little. Again each minute.
-  void waits(AttemptId attempt, const std::string& step, const std::string& text);
-  /// It waits no longer, or is over: nothing more is told of it.
+  /// Reports a text once, soon. `usual`: nothing is wrong.
+  void report(AttemptId attempt, const std::string& step, const std::string& text, bool usual = false);
+  /// Sets what the attempt waits for. Reports it if it is new and no other attempt of the step waited for it in the
+  /// last minute: where there is room for some at a time, each waits a little. Repeats it each minute.
+  void set_waiting(AttemptId attempt, const std::string& step, const std::string& text);
+  /// Drops all notices of an attempt that no longer waits, or is over.
   void clear(AttemptId attempt);
 
  private:
@@ -55,7 +56,7 @@ class Notices {
   base::EventLoop& loop_;
   base::Clock& clock_;
   BackendEvents& events_;
-  std::map<Kind, std::int64_t> told_;  // when last
+  std::map<Kind, std::int64_t> reported_;  // last time
   std::map<Kind, std::vector<AttemptId>> fresh_;
   std::map<AttemptId, Waiting> waiting_;
   std::optional<base::EventLoop::Timer> flushing_;

@@ -14,8 +14,8 @@ namespace {
 
 using base::Json;
 
-constexpr std::int64_t kLongest = 5 * 24 * 3600;  // seconds: Metaflow's time limit where a step has none
-constexpr std::int64_t kShortest = 60;            // below it a container hardly starts
+constexpr std::int64_t kMaxJobSeconds = 5 * 24 * 3600;  // seconds: Metaflow's time limit where a step has none
+constexpr std::int64_t kMinJobSeconds = 60;             // in less time, a container hardly starts
 
 }  // namespace
 
@@ -32,7 +32,7 @@ std::optional<double> PlatformSettings::number(const std::string& name) const {
   return number;
 }
 
-bool PlatformSettings::truth(const std::string& name) const {
+bool PlatformSettings::boolean(const std::string& name) const {
   const std::string value = base::lower(text(name));
   if (value.empty() || value == "0" || value == "false" || value == "no" || value == "off") return false;
   if (value == "1" || value == "true" || value == "yes" || value == "on") return true;
@@ -43,9 +43,9 @@ std::vector<std::string> PlatformSettings::list(const std::string& name) const {
   const std::string value = text(name);
   std::vector<std::string> items;
   if (value.starts_with('[')) {
-    const Json given = json(name, "a list of texts");
+    const Json given = json(name, "a list of strings");
     for (const Json& item : given.items()) {
-      if (!item.is_text()) wrong(name, value, "a list of texts");
+      if (!item.is_text()) wrong(name, value, "a list of strings");
       items.push_back(item.text());
     }
     return items;
@@ -60,7 +60,7 @@ std::map<std::string, std::string> PlatformSettings::dict(const std::string& nam
   const std::string value = text(name);
   std::map<std::string, std::string> items;
   if (value.starts_with('{')) {
-    const Json object = json(name, "an object of texts");
+    const Json object = json(name, "an object of strings");
     for (const auto& [key, item] : object.members()) items[key] = item.is_text() ? item.text() : item.dump();
     return items;
   }
@@ -97,7 +97,7 @@ Json PlatformSettings::json(const std::string& name, const char* what) const {
 }
 
 void PlatformSettings::wrong(const std::string& name, const std::string& value, const char* what) const {
-  throw Error::of_platform(title_, fmt::format("METAFLOW_{}{} is '{}', and has to be {}", prefix_, name, value, what));
+  throw Error::of_platform(title_, fmt::format("METAFLOW_{}{} is '{}', which is not {}", prefix_, name, value, what));
 }
 
 std::string image_with_registry(const std::string& image, const std::string& registry) {
@@ -125,18 +125,18 @@ int Positive::operator()(const char* attribute, int value) const {
 void Positive::check_path(const char* attribute, const std::string& path) const {
   if (!path.starts_with('/'))
     throw Error::of_platform(
-        title, fmt::format("{} of step *{}* has the path '{}', which has to begin with /", attribute, step, path));
+        title, fmt::format("{} of step *{}* has the path '{}', which must begin with /", attribute, step, path));
 }
 
 int half_of(double memory) { return std::max(1, static_cast<int>(memory / 2)); }
 
 std::int64_t job_seconds(const std::vector<graph::Decorator>& decorators, const Positive& step) {
   const std::int64_t limit = graph::time_limit(decorators) / 1'000'000;
-  if (limit > 0 && limit < kShortest)
+  if (limit > 0 && limit < kMinJobSeconds)
     throw Error::of_platform(step.title,
                              fmt::format("The timeout for step *{}* should be at least {} seconds for execution on {}.",
-                                         step.step, kShortest, step.title));
-  return limit > 0 ? limit : kLongest;
+                                         step.step, kMinJobSeconds, step.title));
+  return limit > 0 ? limit : kMaxJobSeconds;
 }
 
 std::int64_t number_of(const base::Settings& settings, const std::string& name, std::int64_t otherwise,
@@ -146,7 +146,7 @@ std::int64_t number_of(const base::Settings& settings, const std::string& name, 
   std::int64_t number = 0;
   const auto parsed = std::from_chars(text->data(), text->data() + text->size(), number);
   if (parsed.ec != std::errc() || parsed.ptr != text->data() + text->size() || number < 0 || number > INT32_MAX)
-    throw Error(ErrorCode::invalid_command, fmt::format("METAFLOW_{} is '{}', and has to be {}", name, *text, what));
+    throw Error(ErrorCode::invalid_command, fmt::format("METAFLOW_{} is '{}', which is not {}", name, *text, what));
   return number;
 }
 

@@ -1,4 +1,4 @@
-// What the requests to all platforms have in common: their settings, and the checks of what was asked for.
+// Common to the requests of all platforms: their settings, and checks of the requests.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,8 @@
 
 namespace metaflow::compute {
 
-/// The settings METAFLOW_<platform>_*, read as what they have to be. What they are not is an Error{platform}.
+/// Reads the settings METAFLOW_<platform>_* with the required types. Throws Error{platform} for a value of another
+/// type.
 class PlatformSettings {
  public:
   /// `settings` must outlive this.
@@ -26,13 +27,13 @@ class PlatformSettings {
 
   std::string text(const std::string& name, const std::string& otherwise = {}) const;
   std::optional<double> number(const std::string& name) const;
-  bool truth(const std::string& name) const;                               // false if it is not set
+  bool boolean(const std::string& name) const;                             // false if it is not set
   std::vector<std::string> list(const std::string& name) const;            // a,b or JSON
   std::map<std::string, std::string> dict(const std::string& name) const;  // a=b,c or JSON
-  /// A JSON list of objects of texts and numbers.
+  /// A JSON list of objects with strings and numbers.
   std::vector<std::map<std::string, std::string>> objects(const std::string& name) const;
 
-  /// The image of a container, `given` or that of the settings or `otherwise`, with its registry.
+  /// Returns the image of a container with its registry: `given`, or the image of the settings, or `otherwise`.
   std::string image(const std::string& given, const char* otherwise) const;
 
  private:
@@ -44,37 +45,37 @@ class PlatformSettings {
   std::string title_;
 };
 
-/// An image with its registry: "base:1" is "REGISTRY/base:1" if there is a REGISTRY, "quay.io/base:1" stays as it is.
+/// Adds a registry to an image: "base:1" becomes "REGISTRY/base:1" if there is a REGISTRY; "quay.io/base:1" stays.
 std::string image_with_registry(const std::string& image, const std::string& registry);
 
-/// What is not given comes from the settings.
+/// Returns `given`, or `otherwise` if that is empty.
 template <class Container>
 Container given_or(const Container& given, const Container& otherwise) {
   return given.empty() ? otherwise : given;
 }
 
-/// Refuses values that are not above zero, as Error{platform} that names step and attribute.
+/// Refuses values that are not above zero: throws Error{platform}, naming step and attribute.
 struct Positive {
   const std::string& step;
   const char* title;  // of the platform
 
   double operator()(const char* attribute, double value) const;
   int operator()(const char* attribute, int value) const;
-  /// The same of a path that does not begin with /.
+  /// Refuses a path that does not begin with /, in the same way.
   void check_path(const char* attribute, const std::string& path) const;
 };
 
-/// Half of the memory in whole MiB, 1 at least.
+/// Returns half of the memory in whole MiB, at least 1.
 int half_of(double memory);
 
-/// A directory in memory, as all platforms with containers have it.
+/// A directory in memory, the same for all platforms with containers.
 struct Tmpfs {
-  std::optional<int> size{};  // MiB; nothing: there is none
-  bool is_tempdir = true;     // METAFLOW_TEMPDIR says where it is
+  std::optional<int> size{};  // MiB; nothing: no directory
+  bool is_tempdir = true;     // METAFLOW_TEMPDIR is its path
   std::string path{};
 };
 
-/// What a decorator asks for by use_tmpfs, tmpfs_size, tmpfs_tempdir and tmpfs_path. `memory`: MiB of the step. Throws
+/// Reads use_tmpfs, tmpfs_size, tmpfs_tempdir and tmpfs_path of a decorator. `memory`: MiB of the step. Throws
 /// Error{platform}.
 template <class D>
 Tmpfs tmpfs_of(const D& asked, double memory, const Positive& positive) {
@@ -85,11 +86,11 @@ Tmpfs tmpfs_of(const D& asked, double memory, const Positive& positive) {
   return made;
 }
 
-/// Seconds that a job of the step may take: its timeout, or Metaflow's limit for those that have none. Throws
+/// Returns the time limit of the step's job in seconds: its timeout, or Metaflow's limit for steps without one. Throws
 /// Error{platform} for a timeout in which a job hardly starts.
 std::int64_t job_seconds(const std::vector<graph::Decorator>& decorators, const Positive& step);
 
-/// METAFLOW_<name> as a whole number from 0 on. `what`: "a number of retries". Throws Error{invalid_command}.
+/// Reads METAFLOW_<name> as a whole number from 0 on. `what`: "a number of retries". Throws Error{invalid_command}.
 std::int64_t number_of(const base::Settings& settings, const std::string& name, std::int64_t otherwise,
                        const char* what);
 

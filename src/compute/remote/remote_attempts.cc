@@ -34,7 +34,7 @@ RemoteAttempts::RemoteAttempts(base::EventLoop& loop, base::Clock& clock, Backen
       jobs_(make_jobs(*this)) {}
 
 RemoteAttempts::~RemoteAttempts() {
-  entries_.clear();  // their logs are the platform's
+  entries_.clear();  // their logs use the platform
 }
 
 RemoteAttempts::Entry* RemoteAttempts::find(AttemptId id) {
@@ -59,7 +59,7 @@ void RemoteAttempts::drop_timer(Entry& entry) {
   entry.timer.reset();
 }
 
-/// From the loop, if the attempt is still there then.
+/// Called from the loop, if the attempt still exists then.
 void RemoteAttempts::soon(AttemptId id, void (RemoteAttempts::*what)(AttemptId)) {
   timers_.after(0, [this, id, what] {
     if (find(id) != nullptr) (this->*what)(id);
@@ -88,7 +88,7 @@ void RemoteAttempts::on_no_job(AttemptId attempt, const std::string& cause, bool
   fail(attempt, cause, hopeless);
 }
 
-// --- what becomes of the job
+// --- states of the job
 
 void RemoteAttempts::on_state(AttemptId attempt, JobState&& state) {
   Entry* entry = find(attempt);
@@ -107,7 +107,7 @@ void RemoteAttempts::on_waiting(Entry& entry) {
   if (state.trouble.empty()) {
     notices_.clear(entry.id());
   } else {
-    notices_.waits(entry.id(), entry.step(), state.notice);
+    notices_.set_waiting(entry.id(), entry.step(), state.notice);
   }
   if (!state.hopeless) {
     if (entry.waits_for(TimerFor::patience)) drop_timer(entry);
@@ -116,14 +116,15 @@ void RemoteAttempts::on_waiting(Entry& entry) {
   }
 }
 
-/// A job has waited long enough for what does not come by itself. What the platform says of it now is the cause.
+/// Called when a job has waited long enough for what does not resolve itself. The platform's present reason is the
+/// cause.
 void RemoteAttempts::give_up(AttemptId id) {
   jobs_->observe(id, [this, id](const JobState& state) {
     const Entry* entry = find(id);
     if (entry == nullptr || entry->job.end || entry->job.running || entry->stopping || !state.hopeless) return;
     jobs_->remove(std::span(&id, 1));
     fail(id,
-         fmt::format("The {} cannot start, and was given up after {}: {}", options_.unit,
+         fmt::format("The {} could not start within {}: {}", options_.unit,
                      base::human_seconds(static_cast<double>(options_.patience) * 1e-6), state.trouble),
          true);
   });
@@ -135,16 +136,16 @@ void RemoteAttempts::on_running(Entry& entry, bool is_new) {
     drop_timer(entry);
     notices_.clear(entry.id());
     if (entry.stopping) return;
-    notices_.tell(entry.id(), entry.step(), state.where, true);
+    notices_.report(entry.id(), entry.step(), state.where, true);
     return follow(entry);
   }
   entry.job.silent = !state.trouble.empty() && !entry.stopping;
   if (!entry.job.silent) return notices_.clear(entry.id());
-  notices_.waits(entry.id(), entry.step(), state.notice);
+  notices_.set_waiting(entry.id(), entry.step(), state.notice);
   look_into_store(entry.id());
 }
 
-/// The machine of a job does not answer: the task may end well nevertheless.
+/// Called while the node of a job does not answer: the task may succeed nevertheless.
 void RemoteAttempts::look_into_store(AttemptId id) {
   Entry& entry = *find(id);
   if (entry.reading || !entry.job.silent) return;
@@ -185,12 +186,12 @@ void RemoteAttempts::on_log_end(AttemptId attempt, bool whole) {
   if (entry == nullptr || !entry->job.log_is_open) return;
   close_log(*entry);
   if (!whole && !over_ && !entry->stopping)
-    notices_.tell(attempt, entry->step(),
-                  "The live log broke off. When the task has ended, the whole is shown by `logs`.");
+    notices_.report(attempt, entry->step(),
+                    "The live log broke off. `logs` shows the whole log when the task has ended.");
   if (entry->job.end) close(attempt);
 }
 
-/// What was told of it is remembered.
+/// Keeps what was reported of the log.
 void RemoteAttempts::close_log(Entry& entry) {
   if (!std::exchange(entry.job.log_is_open, false)) return;
   --followed_;
@@ -200,7 +201,7 @@ void RemoteAttempts::close_log(Entry& entry) {
 void RemoteAttempts::on_trouble(std::span<const AttemptId> attempts, const std::string& words) {
   if (over_) return;
   for (const AttemptId attempt : attempts) {
-    if (const Entry* entry = find(attempt)) notices_.tell(attempt, entry->step(), words);
+    if (const Entry* entry = find(attempt)) notices_.report(attempt, entry->step(), words);
   }
 }
 
@@ -217,7 +218,7 @@ void RemoteAttempts::on_ended(Entry& entry) {
   }
 }
 
-/// The job has ended, and its log was read or is given up.
+/// Called when the job has ended, and its log was read or abandoned.
 void RemoteAttempts::close(AttemptId id) {
   Entry& entry = *find(id);
   drop_timer(entry);
@@ -262,12 +263,12 @@ void RemoteAttempts::settle(Entry& entry, AttemptResult&& left) {
   };
   show(Stream::out, out);
   show(Stream::err, err);
-  const bool was_told = entry.job.log != nullptr && !entry.job.log->needs_stored_log();
-  if (has_log || was_told || entry.stopping || over_) return finish(id, verdict);
+  const bool was_shown = entry.job.log != nullptr && !entry.job.log->needs_stored_log();
+  if (has_log || was_shown || entry.stopping || over_) return finish(id, verdict);
   read_kept_log(entry, verdict);
 }
 
-/// Whatever its server does, the attempt is over soon.
+/// The timer ends the attempt soon, whatever the server does.
 void RemoteAttempts::read_kept_log(Entry& entry, const Verdict& verdict) {
   const AttemptId id = entry.id();
   entry.verdict = verdict;
@@ -276,33 +277,33 @@ void RemoteAttempts::read_kept_log(Entry& entry, const Verdict& verdict) {
     const Entry* read = find(id);
     if (read == nullptr) return;
     if (!failure.empty())
-      notices_.tell(id, read->step(), fmt::format("What the container wrote is not known: {}", failure));
+      notices_.report(id, read->step(), fmt::format("Cannot read the output of the container: {}", failure));
     finish(id, *read->verdict);
   });
 }
 
 void RemoteAttempts::give_up_log(AttemptId id) {
   const Entry& entry = *find(id);
-  notices_.tell(id, entry.step(),
-                fmt::format("What the container wrote is not known: it could not be read within {} seconds",
-                            kKeptLog / 1'000'000));
+  notices_.report(
+      id, entry.step(),
+      fmt::format("Cannot read the output of the container: timed out after {} seconds", kKeptLog / 1'000'000));
   finish(id, *entry.verdict);
 }
 
-/// What went wrong before the task began does not count as an attempt of it.
+/// A failure before the task began is not counted as an attempt.
 bool RemoteAttempts::try_again(Entry& entry, const Verdict& verdict) {
-  const bool is_meant = entry.job.end && entry.job.end->meant;
-  if (verdict.began || entry.stopping || is_meant || over_) return false;
+  const bool is_deliberate = entry.job.end && entry.job.end->deliberate;
+  if (verdict.began || entry.stopping || is_deliberate || over_) return false;
   const int status = entry.job.end ? entry.job.end->exit_code : -1;
   const bool unfit = verdict.hopeless && status != kPackageMissing && status != kStoreFailed;
-  if (unfit || ++entry.tries >= kMostTries) return false;
-  notices_.tell(entry.id(), entry.step(),
-                fmt::format("{} The task had not begun; it is submitted again.", verdict.cause));
+  if (unfit || ++entry.tries >= kMaxTries) return false;
+  notices_.report(entry.id(), entry.step(),
+                  fmt::format("{} The task had not begun. Resubmitting (not counted as a retry).", verdict.cause));
   close_log(entry);
   jobs_->forget(entry.id());
   entry.job = {};
   entry.new_link = status == kPackageMissing;
-  set_timer(entry, TimerFor::pause, kBetweenTries, &RemoteAttempts::resubmit);
+  set_timer(entry, TimerFor::pause, kResubmitDelay, &RemoteAttempts::resubmit);
   return true;
 }
 
@@ -332,7 +333,7 @@ void RemoteAttempts::fail(AttemptId id, const std::string& cause, bool hopeless)
 
 void RemoteAttempts::stop(std::span<const AttemptId> attempts, Stop how) {
   if (left_) return;
-  if (over_ && how == Stop::force) return hasten();
+  if (over_ && how == Stop::force) return shorten_end();
   std::vector<AttemptId> due;
   for (const AttemptId id : attempts) {
     Entry* entry = find(id);
@@ -362,34 +363,34 @@ void RemoteAttempts::on_removed(AttemptId attempt, bool is_gone) {
 
 void RemoteAttempts::leave() {
   left_ = true;
-  for (const auto& [id, entry] : entries_) soon(id, &RemoteAttempts::let_go);
+  for (const auto& [id, entry] : entries_) soon(id, &RemoteAttempts::leave_to_other);
 }
 
-void RemoteAttempts::let_go(AttemptId id) {
-  fail(id, "The task is left to the scheduler that has the run now.", false);
+void RemoteAttempts::leave_to_other(AttemptId id) {
+  fail(id, "The task was left to the scheduler that took over the run.", false);
 }
 
 void RemoteAttempts::end(Stop how) {
   over_ = true;
   if (left_) return;
-  until_ = clock_.monotonic_microseconds() + (how == Stop::force ? kInterruptedTimeout : kFarewell);
-  // A timer, since a quiet loop would wait for ever.
-  const base::EventLoop::Timer timer = loop_.after(how == Stop::force ? kInterruptedTimeout : kFarewell, [] {});
+  until_ = clock_.monotonic_microseconds() + (how == Stop::force ? kForcedEndTimeout : kEndTimeout);
+  // A timer, since an idle loop would wait for ever.
+  const base::EventLoop::Timer timer = loop_.after(how == Stop::force ? kForcedEndTimeout : kEndTimeout, [] {});
   try {
     std::vector<AttemptId> all;
     for (const auto& [id, entry] : entries_) all.push_back(id);
     stop(all, Stop::ask);
-    jobs_->end([this] { farewell_ = true; });
-    while (!farewell_ && clock_.monotonic_microseconds() < until_) loop_.run_once();
-  } catch (const Error&) {  // what is left is found by the platform's `list`
+    jobs_->end([this] { jobs_ended_ = true; });
+    while (!jobs_ended_ && clock_.monotonic_microseconds() < until_) loop_.run_once();
+  } catch (const Error&) {  // the platform's `list` shows remaining jobs
   }
   loop_.cancel(timer);
 }
 
-/// The user does not want to wait for the platform any more.
-void RemoteAttempts::hasten() {
-  until_ = std::min(until_, clock_.monotonic_microseconds() + kInterruptedTimeout);
-  timers_.after(kInterruptedTimeout, [] {});
+/// The user does not want to wait for the platform any longer.
+void RemoteAttempts::shorten_end() {
+  until_ = std::min(until_, clock_.monotonic_microseconds() + kForcedEndTimeout);
+  timers_.after(kForcedEndTimeout, [] {});
 }
 
 }  // namespace metaflow::compute

@@ -1,16 +1,14 @@
 // The life of attempts that a platform executes as jobs: submitted, waiting, running, ended, judged.
 //
-// One state machine for all platforms. Each attempt is a job that is tried once: retries are the scheduler's, and so
-// are
-// --max-workers (docs/decisions/one-job-per-attempt.md). What a platform does for it is RemoteJobs. How an attempt
-// ended is what its supervisor wrote beside it in the store, and where that is missing what the platform says of the
-// job.
+// One state machine for all platforms. Each attempt is a job that is executed once: retries and --max-workers are the
+// scheduler's (docs/decisions/one-job-per-attempt.md). RemoteJobs is the platform's part. How an attempt ended is what
+// its supervisor wrote to the store, or, if that is missing, what the platform says of the job.
 //
 //   submit ──► waiting ──► running ──► ended ──► log read ──► result read ──► judged ──► on_finished
 //                 │ hopeless              ▲                                     │
-//                 └── patience ──► given up                 not begun: pause ◄──┘ (another job, not counted as a retry)
+//                 └── patience ──► abandoned                not begun: delay ◄──┘ (another job, not counted as a retry)
 //
-// stop() asks for the removal of the job, and waits for its end; forced, only for the answer.
+// stop() requests the removal of the job, and waits for its end; a forced stop() waits only for the answer.
 #pragma once
 
 #include <cstddef>
@@ -33,23 +31,23 @@
 namespace metaflow::compute {
 
 struct RemoteOptions {
-  std::string unit = "job";             // what an attempt is there, for people: "pod"
-  int uncounted_retries = 0;            // of a task that was lost with its machine
-  std::int64_t patience = 600'000'000;  // microseconds, with what only people can cure
-  std::size_t followed = 64;            // logs that are shown while they are written
-  std::size_t readers = 8;              // threads that read what attempts have left; 0: the loop does
+  std::string unit = "job";             // the platform's word for an attempt: "pod"
+  int uncounted_retries = 0;            // of a task that was lost with its node
+  std::int64_t patience = 600'000'000;  // microseconds to wait for what does not resolve itself
+  std::size_t followed = 64;            // logs that are shown live
+  std::size_t readers = 8;              // threads that read results; 0: the loop does
 };
 
 /// Not thread-safe; lives in the scheduler's event loop.
 class RemoteAttempts : public Backend, private JobEvents {
  public:
-  static constexpr std::int64_t kBetweenTries = 10'000'000;     // microseconds
-  static constexpr int kMostTries = 3;                          // of what goes wrong before a task begins
-  static constexpr std::int64_t kLogEnd = 5'000'000;            // between the end of a job and that of its log
-  static constexpr std::int64_t kKeptLog = 60'000'000;          // to read what the platform kept of a log
-  static constexpr std::int64_t kLookEvery = 15'000'000;        // for the result of a task whose machine is silent
-  static constexpr std::int64_t kFarewell = 15'000'000;         // for removals, at the end of a run,
-  static constexpr std::int64_t kInterruptedTimeout = 200'000;  // and where nobody wants to wait
+  static constexpr std::int64_t kResubmitDelay = 10'000'000;  // microseconds
+  static constexpr int kMaxTries = 3;                         // jobs of an attempt, if its task does not begin
+  static constexpr std::int64_t kLogEnd = 5'000'000;          // between the end of a job and that of its log
+  static constexpr std::int64_t kKeptLog = 60'000'000;        // to read what the platform kept of a log
+  static constexpr std::int64_t kLookEvery = 15'000'000;      // for the result of a task whose node is silent
+  static constexpr std::int64_t kEndTimeout = 15'000'000;     // for removals at the end of a run
+  static constexpr std::int64_t kForcedEndTimeout = 200'000;  // the same, if forced
 
   using MakeJobs = std::function<std::unique_ptr<RemoteJobs>(JobEvents&)>;
 
@@ -66,12 +64,12 @@ class RemoteAttempts : public Backend, private JobEvents {
  private:
   enum class TimerFor : std::uint8_t { patience, pause, log, look };
 
-  /// The job that an attempt is at.
+  /// The current job of an attempt.
   struct Job {
-    std::string name{};  // empty: not known to be there
-    JobState state{};    // as it was told last
+    std::string name{};  // empty: not known to exist
+    JobState state{};    // as last reported
     bool running = false;
-    bool silent = false;   // its machine does not answer
+    bool silent = false;   // its node does not answer
     bool removed = false;  // its removal was answered
     std::optional<JobEnd> end{};
     std::unique_ptr<LiveLog> log{};
@@ -84,11 +82,11 @@ class RemoteAttempts : public Backend, private JobEvents {
     Job job{};
     std::optional<base::Timers::Timer> timer{};
     TimerFor timer_for = TimerFor::patience;
-    std::optional<Verdict> verdict{};  // while the last of its log is read
+    std::optional<Verdict> verdict{};  // while the rest of its log is read
     bool new_link = false;             // the last of these jobs could not fetch the flow's package
-    bool reading = false;              // what it left
+    bool reading = false;              // its result
     bool stopping = false;
-    bool forced = false;  // nothing more is waited for
+    bool forced = false;  // wait only for the answer
 
     AttemptId id() const { return attempt->id; }
     const std::string& step() const { return attempt->step.step; }
@@ -117,10 +115,10 @@ class RemoteAttempts : public Backend, private JobEvents {
   void settle(Entry& entry, AttemptResult&& left);
   bool try_again(Entry& entry, const Verdict& verdict);
   void resubmit(AttemptId id);
-  void let_go(AttemptId id);
+  void leave_to_other(AttemptId id);
   void finish(AttemptId id, const Verdict& verdict);
   void fail(AttemptId id, const std::string& cause, bool hopeless);
-  void hasten();
+  void shorten_end();
   void soon(AttemptId id, void (RemoteAttempts::*what)(AttemptId));
   void set_timer(Entry& entry, TimerFor purpose, std::int64_t microseconds, void (RemoteAttempts::*what)(AttemptId));
   void drop_timer(Entry& entry);
@@ -133,13 +131,13 @@ class RemoteAttempts : public Backend, private JobEvents {
   base::Timers timers_;
   std::map<AttemptId, Entry> entries_;
   std::size_t followed_ = 0;
-  bool left_ = false;       // the jobs are another scheduler's
-  bool over_ = false;       // nothing is told any more
-  bool farewell_ = false;   // the platform has ended what it had of the run
-  std::int64_t until_ = 0;  // so long that is waited for; monotonic
+  bool left_ = false;        // another scheduler has the jobs
+  bool over_ = false;        // no events are reported any more
+  bool jobs_ended_ = false;  // the platform has removed everything of the run
+  std::int64_t until_ = 0;   // deadline of end(); monotonic
   Notices notices_;
   ResultReader results_;
-  std::unique_ptr<RemoteJobs> jobs_;  // gone first: it calls back
+  std::unique_ptr<RemoteJobs> jobs_;  // destroyed first: it calls back
 };
 
 }  // namespace metaflow::compute

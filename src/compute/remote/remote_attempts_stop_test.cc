@@ -1,4 +1,4 @@
-// RemoteAttempts when attempts are stopped, at the end of a run, and when a platform tells in any order.
+// RemoteAttempts when attempts are stopped, at the end of a run, and with events in any order.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -23,7 +23,7 @@ TEST_F(RemoteAttemptsTest, StoppedBeforeThereIsAJob) {
   const AttemptId ids[] = {1, 99};
   attempts_->stop(ids, Stop::ask);
   EXPECT_THAT(jobs_->take(), ElementsAre("submit 1", "remove 1"));
-  told().on_removed(1, true);
+  job_events().on_removed(1, true);
   settle();
   EXPECT_EQ(cause(1), "Task was stopped before it began.");
 }
@@ -32,15 +32,15 @@ TEST_F(RemoteAttemptsTest, StoppedWhileItsCreationIsUnanswered) {
   attempts_->submit(attempt(1));
   const AttemptId ids[] = {1};
   attempts_->stop(ids, Stop::ask);
-  told().on_no_job(1, "the answer was lost", false);
+  job_events().on_no_job(1, "the answer was lost", false);
   EXPECT_EQ(cause(1), "Task was stopped before it began.");
 }
 
-TEST_F(RemoteAttemptsTest, StoppedItHasTimeToEnd) {
+TEST_F(RemoteAttemptsTest, StoppedAttemptHasTimeToEnd) {
   run(1);
   const AttemptId ids[] = {1};
   attempts_->stop(ids, Stop::ask);
-  told().on_removed(1, false);
+  job_events().on_removed(1, false);
   settle();
   EXPECT_EQ(events_.finished[1], 0);
   store_.write_exit_report(task(1), 0,
@@ -49,7 +49,7 @@ TEST_F(RemoteAttemptsTest, StoppedItHasTimeToEnd) {
   EXPECT_EQ(cause(1), "SIGTERM");
 }
 
-TEST_F(RemoteAttemptsTest, WhatIsLeftToAnotherSchedulerIsNotRemoved) {
+TEST_F(RemoteAttemptsTest, JobsLeftToAnotherSchedulerAreNotRemoved) {
   run(1);
   attempts_->submit(attempt(2));
   jobs_->take();
@@ -57,7 +57,7 @@ TEST_F(RemoteAttemptsTest, WhatIsLeftToAnotherSchedulerIsNotRemoved) {
   const AttemptId ids[] = {1, 2};
   attempts_->stop(ids, Stop::ask);
   settle();
-  EXPECT_EQ(cause(1), "The task is left to the scheduler that has the run now.");
+  EXPECT_EQ(cause(1), "The task was left to the scheduler that took over the run.");
   attempts_->stop(ids, Stop::force);
   attempts_->end(Stop::ask);
   for (const std::string& asked : jobs_->take()) {
@@ -65,35 +65,35 @@ TEST_F(RemoteAttemptsTest, WhatIsLeftToAnotherSchedulerIsNotRemoved) {
   }
 }
 
-TEST_F(RemoteAttemptsTest, ForcedItIsOverWhenTheRemovalWasAnswered) {
+TEST_F(RemoteAttemptsTest, ForcedStopWaitsOnlyForTheAnswer) {
   run(1);
   const AttemptId ids[] = {1};
   attempts_->stop(ids, Stop::ask);
   attempts_->stop(ids, Stop::force);
   EXPECT_EQ(events_.finished[1], 0);
-  told().on_removed(1, false);
+  job_events().on_removed(1, false);
   settle();
   EXPECT_EQ(cause(1), "Task was stopped.");
   EXPECT_THAT(jobs_->take(), ElementsAre("submit 1", "follow 1", "remove 1", "forget 1"));
 }
 
-TEST_F(RemoteAttemptsTest, ForcedAfterTheRemovalWasAnswered) {
+TEST_F(RemoteAttemptsTest, ForcedStopAfterTheAnswer) {
   run(1);
   const AttemptId ids[] = {1};
   attempts_->stop(ids, Stop::ask);
-  told().on_removed(1, false);
+  job_events().on_removed(1, false);
   attempts_->stop(ids, Stop::force);
   settle();
   EXPECT_EQ(events_.finished[1], 1);
 }
 
-TEST_F(RemoteAttemptsTest, WhatWasCommittedWhileItWasStoppedIsDone) {
+TEST_F(RemoteAttemptsTest, AttemptCommittedDuringTheStopIsDone) {
   run(1);
   const AttemptId ids[] = {1};
   attempts_->stop(ids, Stop::ask);
   commit(1);
   end(1, failed(EndedBy::cluster, 137, "deleted"));
-  EXPECT_TRUE(events_.verdicts[1].exited_well);
+  EXPECT_TRUE(events_.verdicts[1].exited_with_zero);
 }
 
 TEST_F(RemoteAttemptsTest, StoppedBetweenTwoTries) {
@@ -104,7 +104,7 @@ TEST_F(RemoteAttemptsTest, StoppedBetweenTwoTries) {
   attempts_->stop(ids, Stop::ask);
   settle();
   EXPECT_EQ(cause(1), "Task was stopped before it began.");
-  wait(RemoteAttempts::kBetweenTries);
+  wait(RemoteAttempts::kResubmitDelay);
   EXPECT_THAT(jobs_->take(), ElementsAre("forget 1")) << "there was no job to remove";
 }
 
@@ -116,12 +116,12 @@ TEST_F(RemoteAttemptsTest, StoppedWhileItsLogIsRead) {
   attempts_->stop(ids, Stop::ask);
   settle();
   EXPECT_EQ(events_.finished[1], 1) << "the end of the log is not waited for";
-  EXPECT_TRUE(events_.verdicts[1].exited_well);
+  EXPECT_TRUE(events_.verdicts[1].exited_with_zero);
 }
 
 // --- the end of a run
 
-TEST_F(RemoteAttemptsTest, TheFarewellRemovesWhatIsLeftAndTellsNothing) {
+TEST_F(RemoteAttemptsTest, EndRemovesJobsWithoutReportingThem) {
   run(1);
   submit(2);
   events_.take();
@@ -129,67 +129,68 @@ TEST_F(RemoteAttemptsTest, TheFarewellRemovesWhatIsLeftAndTellsNothing) {
   attempts_->end(Stop::ask);
   EXPECT_THAT(jobs_->take(), ElementsAre("remove 1 2", "end"));
   end(1, succeeded());
-  told().on_removed(2, true);
+  job_events().on_removed(2, true);
   settle();
   EXPECT_THAT(events_.take(), IsEmpty());
 }
 
-TEST_F(RemoteAttemptsTest, TheFarewellHasAnEnd) {
+TEST_F(RemoteAttemptsTest, EndTimesOut) {
   run(1);
   jobs_->ends = false;
-  jobs_->on_end = [this] { clock_.now += RemoteAttempts::kFarewell; };
+  jobs_->on_end = [this] { clock_.now += RemoteAttempts::kEndTimeout; };
   attempts_->end(Stop::ask);
   SUCCEED() << "a platform that does not answer is not waited for";
 }
 
-TEST_F(RemoteAttemptsTest, ForcedItIsShort) {
+TEST_F(RemoteAttemptsTest, ForcedEndIsShort) {
   run(1);
   jobs_->ends = false;
-  jobs_->on_end = [this] { clock_.now += RemoteAttempts::kInterruptedTimeout; };
+  jobs_->on_end = [this] { clock_.now += RemoteAttempts::kForcedEndTimeout; };
   attempts_->end(Stop::force);
   SUCCEED() << "the user does not want to wait";
 }
 
-TEST_F(RemoteAttemptsTest, TheFarewellIsShortenedByForce) {
+TEST_F(RemoteAttemptsTest, ForcedStopShortensTheEnd) {
   run(1);
   jobs_->ends = false;
   jobs_->on_end = [this] {
     loop_.after(0, [this] {
       attempts_->stop({}, Stop::force);
-      clock_.now += RemoteAttempts::kInterruptedTimeout;
+      clock_.now += RemoteAttempts::kForcedEndTimeout;
     });
   };
   const std::int64_t before = clock_.now;
   attempts_->end(Stop::ask);
-  EXPECT_LT(clock_.now - before, RemoteAttempts::kFarewell);
+  EXPECT_LT(clock_.now - before, RemoteAttempts::kEndTimeout);
 }
 
 // --- in any order
 
-/// What a platform may tell, and a user do, at any time: each attempt is told as finished once, and nothing after that.
+/// Random events of a platform and a user: each attempt is reported as finished once, and nothing after that.
 class AnyOrder : public RemoteAttemptsTest {
  protected:
   void something(std::mt19937& random, AttemptId id) {
     const AttemptId ids[] = {id};
     switch (random() % 16) {
-      case 0: return told().on_job(id, "j");
-      case 1: return told().on_state(id, {.phase = Phase::waiting});
-      case 2: return told().on_state(id, {.trouble = "x", .notice = "x", .hopeless = random() % 2 == 0});
-      case 3: return told().on_state(id, {.phase = Phase::running, .where = "runs"});
-      case 4: return told().on_state(id, {.phase = Phase::running, .trouble = "silent", .notice = "silent"});
-      case 5: return told().on_state(id, {.phase = Phase::ended, .end = succeeded()});
-      case 6: return told().on_state(id, {.phase = Phase::ended, .end = failed(EndedBy::cluster, -1, "evicted")});
+      case 0: return job_events().on_job(id, "j");
+      case 1: return job_events().on_state(id, {.phase = Phase::waiting});
+      case 2: return job_events().on_state(id, {.trouble = "x", .notice = "x", .hopeless = random() % 2 == 0});
+      case 3: return job_events().on_state(id, {.phase = Phase::running, .where = "runs"});
+      case 4: return job_events().on_state(id, {.phase = Phase::running, .trouble = "silent", .notice = "silent"});
+      case 5: return job_events().on_state(id, {.phase = Phase::ended, .end = succeeded()});
+      case 6: return job_events().on_state(id, {.phase = Phase::ended, .end = failed(EndedBy::cluster, -1, "evicted")});
       case 7:
-        return told().on_state(id, {.phase = Phase::ended, .end = failed(EndedBy::bootstrap, kPackageMissing, "")});
-      case 8: return told().on_removed(id, random() % 4 == 0);
-      case 9: return told().on_log(id, Stream::out, "line\n");
-      case 10: return told().on_log_end(id, random() % 2 == 0);
+        return job_events().on_state(id,
+                                     {.phase = Phase::ended, .end = failed(EndedBy::bootstrap, kPackageMissing, "")});
+      case 8: return job_events().on_removed(id, random() % 4 == 0);
+      case 9: return job_events().on_log(id, Stream::out, "line\n");
+      case 10: return job_events().on_log_end(id, random() % 2 == 0);
       case 11: return attempts_->stop(ids, random() % 2 == 0 ? Stop::ask : Stop::force);
       case 12: return commit(id);
       case 13: storage_->is_away = random() % 4 == 0; return;
       case 14:
-        if (const auto told = jobs_->observing.extract(id))
-          told.mapped()({.trouble = "x", .hopeless = random() % 2 == 0});
+        if (const auto job_events = jobs_->observing.extract(id))
+          job_events.mapped()({.trouble = "x", .hopeless = random() % 2 == 0});
         return;
       default: return wait(static_cast<std::int64_t>(random() % 20'000'000));
     }
@@ -208,13 +209,13 @@ TEST_F(AnyOrder, EachAttemptFinishesOnce) {
     constexpr AttemptId kAttempts = 3;
     for (AttemptId id = 1; id <= kAttempts; ++id) attempts_->submit(attempt(id));
     for (int i = 0; i < 40; ++i) something(random, 1 + random() % kAttempts);
-    // In the end, a user has enough, and the platform answers.
+    // In the end, the user stops everything, and the platform answers.
     storage_->is_away = false;
     std::vector<AttemptId> all;
     for (AttemptId id = 1; id <= kAttempts; ++id) all.push_back(id);
     attempts_->stop(all, Stop::ask);
     attempts_->stop(all, Stop::force);
-    for (const AttemptId id : all) told().on_removed(id, false);
+    for (const AttemptId id : all) job_events().on_removed(id, false);
     wait(RemoteAttempts::kLogEnd);
     for (const AttemptId id : all) {
       ASSERT_EQ(events_.finished[id], 1) << "attempt " << id;

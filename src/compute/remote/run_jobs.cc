@@ -9,7 +9,7 @@ namespace metaflow::compute {
 
 namespace {
 
-constexpr std::int64_t kLookEvery = 3'000'000;  // microseconds
+constexpr std::int64_t kPollEvery = 3'000'000;  // microseconds
 
 std::string places_path(const store::FlowStore& store, const std::string& run, const std::string& platform) {
   return fmt::format("{}/{}/_meta/{}.json", store.flow(), run, platform);
@@ -26,7 +26,7 @@ void pause(base::Clock& clock, std::int64_t microseconds) {
 
 void settle(RunJobs& jobs, base::Clock& clock, const ChosenRuns& which, const std::string& run_key,
             const std::function<void(std::size_t)>& waiting) {
-  std::size_t told = 0;
+  std::size_t reported = 0;
   while (true) {
     std::vector<RunJob> not_begun = jobs.unfinished(which);
     std::erase_if(not_begun, [&](const RunJob& job) { return job.run_key != run_key; });  // of another store
@@ -35,9 +35,9 @@ void settle(RunJobs& jobs, base::Clock& clock, const ChosenRuns& which, const st
     const std::size_t left = all - not_begun.size();
     const bool is_sure = not_begun.empty() || jobs.end(not_begun, fmt::format("Run {} is resumed", which.run));
     if (left == 0 && is_sure) return jobs.end_run(run_key);
-    if (left > 0 && left != told) waiting(left);
-    told = left;
-    pause(clock, kLookEvery);
+    if (left > 0 && left != reported) waiting(left);
+    reported = left;
+    pause(clock, kPollEvery);
   }
 }
 

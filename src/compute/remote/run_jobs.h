@@ -1,5 +1,5 @@
-// The jobs that runs have on a platform, for commands that wait for its answers: what `list` shows, what `kill` ends,
-// and what `resume` has to settle.
+// The jobs of runs on a platform, for commands that wait for its answers: `list` shows them, `kill` ends them, and
+// `resume` ends them or waits for them.
 #pragma once
 
 #include <functional>
@@ -14,14 +14,14 @@
 
 namespace metaflow::compute {
 
-/// Which runs' jobs; empty: all.
+/// Selects jobs of runs; empty members match all.
 struct ChosenRuns {
   std::string flow{};
   std::string run{};
   std::string user{};
 };
 
-/// A job that has not ended; empty: not known, or not there yet.
+/// An unfinished job. Empty members: not known, or not there yet.
 struct RunJob {
   std::string run{};
   std::string run_key{};  // compute::run_key: two stores may have runs of one id
@@ -30,7 +30,7 @@ struct RunJob {
   std::string attempt{};
   std::string user{};
   std::string job{};
-  std::string instance{};  // what executes it, where a job is not that itself: its pod
+  std::string instance{};  // what executes it, if not the job itself: its pod
   std::string since{};     // "2026-11-23T04:16:21Z"
   std::string status{};    // the platform's word
   std::string reason{};    // for the status
@@ -38,10 +38,10 @@ struct RunJob {
   std::string place{};     // where the platform has it: a namespace
 };
 
-/// For people.
+/// Words for the user.
 struct RunJobsWords {
   std::string things;     // "Kubernetes pods"
-  std::string beginning;  // what happened to a job at `since`: "Started"
+  std::string beginning;  // the event at `since`: "Started"
   std::string where;      // "in the cluster"
   std::string instance;   // "pod"; empty: jobs have none
 };
@@ -51,24 +51,24 @@ class RunJobs {
  public:
   virtual ~RunJobs() = default;
   virtual RunJobsWords words() const = 0;
-  /// By run, step and task.
+  /// Returns unfinished jobs, by run, step and task.
   virtual std::vector<RunJob> unfinished(const ChosenRuns& which) = 0;
-  /// Ends jobs, which have half a minute to do so. False: one that was about to begin may yet.
+  /// Ends jobs, which have half a minute to do so. Returns false if one that was about to begin still may.
   virtual bool end(std::span<const RunJob> jobs, const std::string& reason) = 0;
-  /// No job of the run is left, nor will there be: nothing else of it may remain.
+  /// Called when no job of the run is left, and none will be created: removes everything else of the run.
   virtual void end_run(const std::string& /*run_key*/) {}
 };
 
-/// Before a run is resumed whose scheduler is gone: its jobs that have not begun are ended; those that have are waited
-/// for. `waiting`: told how many these are, when that has changed.
+/// Called before a run without a scheduler is resumed: ends its jobs that have not begun, and waits for the others.
+/// `waiting`: called with their number, when that has changed.
 void settle(RunJobs& jobs, base::Clock& clock, const ChosenRuns& which, const std::string& run_key,
             const std::function<void(std::size_t)>& waiting);
 
-/// Notes in the store in which places of a platform (namespaces, queues) a run has jobs. `platform`: its name; `what`:
-/// "namespaces".
+/// Records in the store the places of a platform (namespaces, queues) in which a run has jobs. `platform`: its name;
+/// `what`: "namespaces".
 void note_places(store::FlowStore& store, const std::string& run, const std::string& platform, const std::string& what,
                  const std::set<std::string>& places);
-/// What was noted; empty: nothing, so the run had no jobs there.
+/// Returns the recorded places; empty: none, so the run had no jobs there.
 std::set<std::string> places_of(store::FlowStore& store, const std::string& run, const std::string& platform,
                                 const std::string& what);
 

@@ -12,8 +12,8 @@ namespace metaflow::compute {
 
 namespace {
 
-/// As it would be written: "07" is another task than "7".
-std::optional<std::uint64_t> whole(std::string_view text) {
+/// Parses a number as it is written: "07" is another task than "7".
+std::optional<std::uint64_t> parse_number(std::string_view text) {
   std::uint64_t number = 0;
   const auto parsed = std::from_chars(text.data(), text.data() + text.size(), number);
   if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size()) return std::nullopt;
@@ -26,7 +26,6 @@ std::string run_text(std::uint64_t first, std::uint64_t last, std::uint64_t coun
   return first == last ? fmt::format("{}*{}", first, count) : fmt::format("{}-{}", first, last);
 }
 
-/// That of a task whose only input is one.
 bool has_one_input(const StepArguments& step) { return !step.inputs_stored && step.inputs.size() == 1; }
 
 std::uint64_t number_at(const char* option, std::string_view text, std::uint64_t place) {
@@ -55,12 +54,12 @@ std::string PackedNumbers::text() const { return count_ == 0 ? "" : closed_ + ru
 std::optional<std::uint64_t> packed_number(std::string_view text, std::uint64_t place) {
   for (const std::string& run : base::split(text, ',')) {
     const std::size_t sign = run.find_first_of("-*");
-    const auto first = whole(std::string_view(run).substr(0, sign));
+    const auto first = parse_number(std::string_view(run).substr(0, sign));
     if (!first) return std::nullopt;
     std::uint64_t count = 1;
     const bool repeats = sign != std::string::npos && run[sign] == '*';
     if (sign != std::string::npos) {
-      const auto second = whole(std::string_view(run).substr(sign + 1));
+      const auto second = parse_number(std::string_view(run).substr(sign + 1));
       if (!second || (!repeats && *second <= *first)) return std::nullopt;
       count = repeats ? *second : *second - *first + 1;
     }
@@ -71,12 +70,12 @@ std::optional<std::uint64_t> packed_number(std::string_view text, std::uint64_t 
 }
 
 std::optional<std::string> StepArray::key(const StepArguments& step) {
-  if (!whole(step.task)) return std::nullopt;
+  if (!parse_number(step.task)) return std::nullopt;
   StepArguments common = step;
   common.task = "";
   if (common.split_index) common.split_index = 0;
   if (has_one_input(common)) {
-    if (!whole(common.inputs[0].task)) return std::nullopt;
+    if (!parse_number(common.inputs[0].task)) return std::nullopt;
     common.inputs[0].task = "";
   }
   std::string key;
@@ -88,9 +87,9 @@ bool StepArray::add(const StepArguments& step, std::size_t longest) {
   PackedNumbers tasks = tasks_;
   PackedNumbers splits = splits_;
   PackedNumbers inputs = inputs_;
-  tasks.add(*whole(step.task));
+  tasks.add(*parse_number(step.task));
   if (step.split_index) splits.add(*step.split_index);
-  if (has_one_input(step)) inputs.add(*whole(step.inputs[0].task));
+  if (has_one_input(step)) inputs.add(*parse_number(step.inputs[0].task));
   const std::size_t length = tasks.text().size() + splits.text().size() + inputs.text().size();
   if (size_ > 0 && length > longest) return false;
   if (size_ == 0) first_ = step;

@@ -1,5 +1,5 @@
-// Alike tasks under one command, for platforms that execute an array of jobs with it: of the tasks of a foreach, and of
-// those that follow them, only the numbers of task, item and input differ.
+// Similar tasks under one command, for platforms that execute an array of jobs with it. The tasks of a foreach, and
+// those that follow them, differ only in the numbers of task, item and input.
 #pragma once
 
 #include <cstddef>
@@ -13,7 +13,7 @@
 
 namespace metaflow::compute {
 
-/// Numbers in a row as a text: "5-104,107,9*3", where the last are three nines.
+/// A sequence of numbers as a text: "5-104,107,9*3", where the last are three nines.
 class PackedNumbers {
  public:
   void add(std::uint64_t number);
@@ -26,25 +26,25 @@ class PackedNumbers {
   std::uint64_t count_ = 0;  // of the run that is open
 };
 
-/// The one at a place, counted from 0. Nothing: the text is no such text, or has fewer.
+/// Returns the number at a place, from 0. Nothing: the text is invalid, or has fewer numbers.
 std::optional<std::uint64_t> packed_number(std::string_view text, std::uint64_t place);
 
-/// Tasks that differ in nothing else.
+/// Tasks that differ only in these numbers.
 class StepArray {
  public:
-  /// What is the same for all tasks that fit into one array. Nothing: this one fits into none.
+  /// Returns what is the same for all tasks of an array. Nothing: this task fits into none.
   static std::optional<std::string> key(const StepArguments& step);
 
-  /// Of the same key as those before; the first one's other arguments are those of all. False: its numbers do not fit
-  /// into `longest` bytes any more, and it was not added.
+  /// Adds a task with the same key; the other arguments of the first task are those of all. Returns false, without
+  /// adding it, if the numbers would exceed `longest` bytes.
   bool add(const StepArguments& step, std::size_t longest);
   std::size_t size() const { return size_; }
   const StepArguments& first() const { return first_; }
 
-  /// The tasks' numbers; of one alone, its id.
+  /// Returns the tasks' numbers; for a single task, its id.
   std::string tasks() const;
-  /// What the supervisor of each is told of all: {"--tasks", "5-104", "--splits", "0-99", "--inputs", "4*100"}. Nothing
-  /// for one alone.
+  /// Returns the arguments for the supervisor of each task: {"--tasks", "5-104", "--splits", "0-99", "--inputs",
+  /// "4*100"}. Empty for a single task.
   std::vector<std::string> words() const;
 
  private:
@@ -55,15 +55,15 @@ class StepArray {
   PackedNumbers inputs_;
 };
 
-/// What a supervisor was told of an array.
+/// The numbers of an array, as a supervisor gets them.
 struct ArrayNumbers {
   std::string tasks{};
   std::string splits{};
   std::string inputs{};
 };
 
-/// The arguments of one task of an array. `common`: those of the first. Throws Error{usage} if the array has no such
-/// task.
+/// Returns the arguments of one task of an array. `common`: those of the first task. Throws Error{usage} if the array
+/// has no such task.
 StepArguments task_of_array(StepArguments common, const ArrayNumbers& numbers, std::uint64_t place);
 
 }  // namespace metaflow::compute

@@ -35,7 +35,7 @@ TEST(PackedNumbersTest, RunsAndSingles) {
   EXPECT_EQ(packed({9, 9, 10, 11}), "9*2,10-11");
 }
 
-TEST(PackedNumbersTest, AreReadAsWritten) {
+TEST(PackedNumbersTest, RoundTrip) {
   const std::vector<std::uint64_t> numbers{5, 6, 7, 9, 9, 9, 10, 3, 0, UINT64_MAX, 0, 4, 4, 5};
   PackedNumbers made;
   for (const std::uint64_t number : numbers) made.add(number);
@@ -43,7 +43,7 @@ TEST(PackedNumbersTest, AreReadAsWritten) {
   EXPECT_EQ(packed_number(made.text(), numbers.size()), std::nullopt);
 }
 
-TEST(PackedNumbersTest, WhatIsNoneIsRefused) {
+TEST(PackedNumbersTest, InvalidTextIsRefused) {
   for (const char* text :
        {"", "a", "-", "5-", "-5", "5-4", "5-5", "5*", "*3", "05", "5--7", "5 ", "99999999999999999999"})
     EXPECT_EQ(packed_number(text, 0), std::nullopt) << text;
@@ -58,7 +58,7 @@ TEST(StepArrayTest, ItemsOfAForeach) {
   EXPECT_EQ(to_command_line(found), to_command_line(task("705", 700)));
 }
 
-TEST(StepArrayTest, WhatFollowsAnItem) {
+TEST(StepArrayTest, TasksAfterAForeach) {
   StepArray array;
   ASSERT_TRUE(array.add(task("30", {}, "20"), 100));
   EXPECT_EQ(array.tasks(), "30");
@@ -69,7 +69,7 @@ TEST(StepArrayTest, WhatFollowsAnItem) {
   EXPECT_EQ(to_command_line(found), to_command_line(task("35", {}, "22")));
 }
 
-TEST(StepArrayTest, NumbersWithoutOrderFillIt) {
+TEST(StepArrayTest, UnorderedNumbersFillAnArray) {
   StepArray array;
   std::size_t taken = 0;
   while (array.add(task(std::to_string(10 + 7 * taken)), 50)) ++taken;
@@ -78,11 +78,11 @@ TEST(StepArrayTest, NumbersWithoutOrderFillIt) {
   EXPECT_LE(array.words()[1].size(), 50u);
 }
 
-TEST(StepArrayTest, OnlyAlikeTasksHaveTheSameKey) {
+TEST(StepArrayTest, OnlySimilarTasksHaveTheSameKey) {
   const auto key = StepArray::key(task("5", 0, "4"));
   ASSERT_TRUE(key);
   EXPECT_EQ(StepArray::key(task("6", 1, "7")), key);
-  EXPECT_NE(StepArray::key(task("6")), key) << "it is no item";
+  EXPECT_NE(StepArray::key(task("6")), key) << "it is not an item";
   StepArguments other = task("6", 1);
   other.retry_count = 1;
   EXPECT_NE(StepArray::key(other), key);
@@ -94,13 +94,13 @@ TEST(StepArrayTest, OnlyAlikeTasksHaveTheSameKey) {
   EXPECT_NE(StepArray::key(other), key);
 }
 
-TEST(StepArrayTest, IdsThatAreNoNumbersStayAlone) {
+TEST(StepArrayTest, IdsThatAreNotNumbersStayAlone) {
   EXPECT_EQ(StepArray::key(task("a")), std::nullopt);
   EXPECT_EQ(StepArray::key(task("05")), std::nullopt);
   EXPECT_EQ(StepArray::key(task("5", 0, "mine")), std::nullopt);
 }
 
-TEST(StepArrayTest, APlaceThatItHasNot) {
+TEST(StepArrayTest, PlaceOutOfRange) {
   EXPECT_THROW(task_of_array(task("5", 0), {"5-6", "0-1", ""}, 2), Error);
   EXPECT_THROW(task_of_array(task("5", 0), {"5-7", "0-1", ""}, 2), Error);
   EXPECT_THROW(task_of_array(task("5", 0), {"x", "", ""}, 0), Error);

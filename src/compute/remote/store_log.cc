@@ -21,26 +21,26 @@ StoreLog::~StoreLog() { stop(); }
 void StoreLog::schedule() {
   timer_ = loop_.after(every_, [this] {
     timer_.reset();
-    look();
+    poll();
   });
 }
 
-void StoreLog::look() {
-  looking_ = true;
+void StoreLog::poll() {
+  polling_ = true;
   results_.read_log(task_, attempt_, [this, alive = std::weak_ptr<bool>(alive_)](AttemptResult&& seen) {
-    if (!alive.expired()) on_looked(seen);
+    if (!alive.expired()) on_polled(seen);
   });
 }
 
-void StoreLog::on_looked(const AttemptResult& seen) {
-  looking_ = false;
+void StoreLog::on_polled(const AttemptResult& seen) {
+  polling_ = false;
   if (stopped_) return;
   const std::size_t before = shown_out_ + shown_err_;
   show(Stream::out, seen.out, shown_out_);
   show(Stream::err, seen.err, shown_err_);
   if (finishing_) return events_.on_log_end(id_, true);
   const bool grew = shown_out_ + shown_err_ > before;
-  every_ = grew ? kFirstLook : std::min(every_ * 3 / 2, kSlowestLook);
+  every_ = grew ? kFirstPoll : std::min(every_ * 3 / 2, kSlowestPoll);
   schedule();
 }
 
@@ -54,7 +54,7 @@ bool StoreLog::finish() {
   finishing_ = true;
   if (timer_) loop_.cancel(*timer_);
   timer_.reset();
-  return !looking_;
+  return !polling_;
 }
 
 void StoreLog::stop() {

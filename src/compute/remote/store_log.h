@@ -1,5 +1,5 @@
-// The log of an attempt that goes on, as its supervisor stores it: looked at often while it grows, and less often while
-// it does not.
+// The log of a running attempt, as its supervisor stores it: polled often while it grows, and less often while it does
+// not.
 #pragma once
 
 #include <cstddef>
@@ -18,10 +18,10 @@ namespace metaflow::compute {
 /// Driven by the loop; not thread-safe.
 class StoreLog : public LiveLog {
  public:
-  static constexpr std::int64_t kFirstLook = 1'000'000;  // microseconds
-  static constexpr std::int64_t kSlowestLook = 30'000'000;
+  static constexpr std::int64_t kFirstPoll = 1'000'000;  // microseconds
+  static constexpr std::int64_t kSlowestPoll = 30'000'000;
 
-  /// The references outlive this; `events` is told of `attempt`.
+  /// The references outlive this. Reports events of `attempt` to `events`.
   StoreLog(base::EventLoop& loop, ResultReader& results, JobEvents& events, const Attempt& attempt);
   ~StoreLog() override;
   StoreLog(const StoreLog&) = delete;
@@ -34,8 +34,8 @@ class StoreLog : public LiveLog {
 
  private:
   void schedule();
-  void look();
-  void on_looked(const AttemptResult& seen);
+  void poll();
+  void on_polled(const AttemptResult& seen);
   void show(store::Stream stream, const std::optional<std::string>& text, std::size_t& shown);
 
   base::EventLoop& loop_;
@@ -44,12 +44,12 @@ class StoreLog : public LiveLog {
   AttemptId id_;
   store::TaskRef task_;
   int attempt_;
-  std::int64_t every_ = kFirstLook;
+  std::int64_t every_ = kFirstPoll;
   std::optional<base::EventLoop::Timer> timer_;
-  bool looking_ = false;
+  bool polling_ = false;
   bool finishing_ = false;
   bool stopped_ = false;
-  std::size_t shown_out_ = 0;  // bytes that were told
+  std::size_t shown_out_ = 0;  // reported bytes
   std::size_t shown_err_ = 0;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

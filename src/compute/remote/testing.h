@@ -1,4 +1,4 @@
-// What tests of attempts elsewhere share: a platform that does what a test says, and who notes what a platform tells.
+// Shared by tests of attempts elsewhere: a scripted platform, and a recorder of a platform's events.
 #pragma once
 
 #include <map>
@@ -13,7 +13,7 @@
 
 namespace metaflow::compute {
 
-/// The log of a platform: it ends when the test says so.
+/// The log of a platform, which ends when a test ends it.
 class ScriptedLog : public LiveLog {
  public:
   explicit ScriptedLog(bool& is_stopped) : is_stopped_(is_stopped) {}
@@ -26,10 +26,10 @@ class ScriptedLog : public LiveLog {
   bool& is_stopped_;
 };
 
-/// Notes what it is asked for, as "submit 1", "remove 1 2"; a test plays the platform's part by `events`.
+/// Records its requests as "submit 1", "remove 1 2"; a test plays the platform's part by `events`.
 class ScriptedJobs : public RemoteJobs {
  public:
-  explicit ScriptedJobs(JobEvents& told) : events(told) {}
+  explicit ScriptedJobs(JobEvents& job_events) : events(job_events) {}
 
   void submit(const JobOrder& order) override {
     asked.push_back(fmt::format("submit {}{}{}", order.id(), order.tries > 0 ? fmt::format(" try {}", order.tries) : "",
@@ -41,9 +41,9 @@ class ScriptedJobs : public RemoteJobs {
     for (const AttemptId attempt : attempts) line += fmt::format(" {}", attempt);
     asked.push_back(line);
   }
-  void observe(AttemptId attempt, std::function<void(const JobState&)> told) override {
+  void observe(AttemptId attempt, std::function<void(const JobState&)> done) override {
     asked.push_back(fmt::format("observe {}", attempt));
-    observing[attempt] = std::move(told);
+    observing[attempt] = std::move(done);
   }
   std::unique_ptr<LiveLog> follow(AttemptId attempt) override {
     asked.push_back(fmt::format("follow {}", attempt));
@@ -79,8 +79,8 @@ class ScriptedJobs : public RemoteJobs {
   std::function<void()> on_end;
 };
 
-/// The side of RemoteAttempts, which notes what it is told: "1 job x", "1 no job: cause", "1 waiting: notice",
-/// "1 running: where", "1 ended: cause", "1 removed", "1 log text", "1 trouble words".
+/// Records the events for RemoteAttempts: "1 job x", "1 no job: cause", "1 waiting: notice", "1 running: where", "1
+/// ended: cause", "1 removed", "1 log text", "1 trouble words".
 class RecordingJobEvents : public JobEvents {
  public:
   void on_job(AttemptId attempt, const std::string& name) override { note(attempt, "job " + name); }
@@ -89,7 +89,7 @@ class RecordingJobEvents : public JobEvents {
   }
   void on_state(AttemptId attempt, JobState&& state) override {
     using Phase = JobState::Phase;
-    const std::string& cause = state.end.succeeded ? "well" : state.end.cause;
+    const std::string& cause = state.end.succeeded ? "succeeded" : state.end.cause;
     if (state.phase == Phase::ended) note(attempt, "ended: " + cause);
     if (state.phase == Phase::running) note(attempt, "running: " + state.where);
     if (state.phase == Phase::waiting) note(attempt, "waiting: " + state.notice);
@@ -104,7 +104,7 @@ class RecordingJobEvents : public JobEvents {
     for (const AttemptId attempt : attempts) note(attempt, "trouble " + words);
   }
 
-  /// How many lines contain this.
+  /// Returns how many lines contain `text`.
   std::size_t count(std::string_view text) const {
     std::size_t found = 0;
     for (const std::string& line : lines) found += line.find(text) == std::string::npos ? 0 : 1;
@@ -113,7 +113,7 @@ class RecordingJobEvents : public JobEvents {
   std::vector<std::string> take() { return std::exchange(lines, {}); }
 
   std::vector<std::string> lines;
-  std::map<AttemptId, JobState> states;  // as they were told last
+  std::map<AttemptId, JobState> states;  // as last reported
 
  private:
   void note(AttemptId attempt, const std::string& text) { lines.push_back(fmt::format("{} {}", attempt, text)); }

@@ -81,7 +81,7 @@ TEST_F(Supervise, OomKillsAreReadFromTheControlGroup) {
   EXPECT_EQ(run("printf 'oom_kill 3\\n' >\"$D/memory.events\"; kill -KILL $$"), 128 + SIGKILL);
   EXPECT_EQ(report().oom_kills, 1U) << "OOM kills of an earlier container in this group do not count";
   EXPECT_GE(report().usage.peak_memory, 123456789U);
-  EXPECT_THAT(report().cause, HasSubstr("ran out of memory: it may have 130.0 MB (resources)"));
+  EXPECT_THAT(report().cause, HasSubstr("ran out of memory: limit 130.0 MB (resources)"));
 }
 
 TEST_F(Supervise, KillWithoutOom) {

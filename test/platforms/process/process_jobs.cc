@@ -30,12 +30,12 @@ compute::JobEnd end_of(const SpooledState& state) {
       break;
     case SpooledState::EndedBy::deadline:
       end.by = EndedBy::deadline;
-      end.cause = "The process took longer than it may.";
+      end.cause = "The process timed out.";
       break;
     case SpooledState::EndedBy::removal:
       end.by = EndedBy::cluster;
-      end.cause = "The process was terminated by somebody.";
-      end.meant = true;
+      end.cause = "The process was terminated externally.";
+      end.deliberate = true;
       break;
     case SpooledState::EndedBy::loss:
       end.by = EndedBy::cluster;

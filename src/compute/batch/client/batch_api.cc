@@ -14,10 +14,10 @@ using net::CallFailure;
 
 namespace {
 
-constexpr std::size_t kMostDescribed = 100;  // jobs in a DescribeJobs
+constexpr std::size_t kMaxDescribed = 100;  // jobs in a DescribeJobs
 
-/// An answer that is not what the API promises.
-CallFailure strange(const std::string& words, const std::string& what) {
+/// A failure for an answer that violates the API.
+CallFailure invalid_answer(const std::string& words, const std::string& what) {
   return {.message = what, .text = fmt::format("Cannot {}: {}", words, what)};
 }
 
@@ -51,7 +51,7 @@ struct BatchApi::Listing {
 };
 
 struct BatchApi::Description {
-  std::size_t calls = 0;  // that are not answered
+  std::size_t calls = 0;  // not answered yet
   Failure failure{};
   std::function<void(Job&&)> on_job;
   std::function<void(const Failure&)> done;
@@ -78,9 +78,9 @@ void BatchApi::call(const char* operation, const std::string& words, const Json&
                   .may_repeat = may_repeat},
                  [words, done = std::move(done)](net::AwsAnswer&& answer) {
                    if (answer.failure) return done(answer.failure, Json());
-                   // What has no members may be told with no body at all.
+                   // An answer without members may have no body at all.
                    auto object = Json::parse_object(answer.body.empty() ? "{}" : answer.body);
-                   if (!object) return done(strange(words, "the answer is no JSON object"), Json());
+                   if (!object) return done(invalid_answer(words, "the answer is not a JSON object"), Json());
                    done(std::nullopt, std::move(*object));
                  });
 }
@@ -105,7 +105,7 @@ void BatchApi::submit_again(const std::shared_ptr<Submission>& submission) {
                   .may_repeat = false},
                  [this, submission](net::AwsAnswer&& answer) {
                    if (answer.failure) {
-                     // What was certainly not carried out was tried again already.
+                     // A request that was certainly not carried out has been retried already.
                      if (answer.failure->transient && answer.may_have_executed)
                        return pause(submission, *answer.failure, &BatchApi::look_for);
                      return submission->done({.failure = std::move(answer.failure)});
@@ -113,7 +113,7 @@ void BatchApi::submit_again(const std::shared_ptr<Submission>& submission) {
                    const auto object = Json::parse_object(answer.body).value_or(Json::object());
                    std::string id = object["jobId"].text();
                    if (id.empty())
-                     return submission->done({.failure = strange(submission->words, "the answer has no jobId")});
+                     return submission->done({.failure = invalid_answer(submission->words, "the answer has no jobId")});
                    submission->done({.id = std::move(id)});
                  });
 }
@@ -169,12 +169,12 @@ void BatchApi::find_definition(const std::string& name,
 void BatchApi::register_definition(const Json& definition,
                                    std::function<void(const Failure&, const std::string& arn)> done) {
   const std::string words = fmt::format("register the job definition {}", definition["jobDefinitionName"].text());
-  // Done twice, there are two alike.
+  // If it is repeated, there are two equal definitions.
   call("RegisterJobDefinition", words, definition,
        [words, done = std::move(done)](const Failure& failure, Json&& answer) {
          if (failure) return done(failure, {});
          const std::string arn = answer["jobDefinitionArn"].text();
-         if (arn.empty()) return done(strange(words, "the answer has no jobDefinitionArn"), {});
+         if (arn.empty()) return done(invalid_answer(words, "the answer has no jobDefinitionArn"), {});
          done(std::nullopt, arn);
        });
 }
@@ -186,13 +186,13 @@ void BatchApi::describe_jobs(const std::vector<std::string>& ids, std::function<
   auto description = std::make_shared<Description>();
   description->on_job = std::move(on_job);
   description->done = std::move(done);
-  description->calls = (ids.size() + kMostDescribed - 1) / kMostDescribed;
+  description->calls = (ids.size() + kMaxDescribed - 1) / kMaxDescribed;
   if (ids.empty()) {
     loop_.after(0, [description] { description->done(std::nullopt); });
     return;
   }
-  for (std::size_t begin = 0; begin < ids.size(); begin += kMostDescribed) {
-    const std::size_t end = std::min(ids.size(), begin + kMostDescribed);
+  for (std::size_t begin = 0; begin < ids.size(); begin += kMaxDescribed) {
+    const std::size_t end = std::min(ids.size(), begin + kMaxDescribed);
     call("DescribeJobs", fmt::format("ask for the state of {} job{}", end - begin, end - begin == 1 ? "" : "s"),
          {{"jobs", std::vector<std::string>(ids.begin() + static_cast<std::ptrdiff_t>(begin),
                                             ids.begin() + static_cast<std::ptrdiff_t>(end))}},
@@ -270,7 +270,7 @@ void BatchApi::next_queues(const std::string& name, const std::string& token,
       if (name.empty() && !takes_jobs) continue;
       Queue found{.name = queue["jobQueueName"].text(), .arn = queue["jobQueueArn"].text()};
       if (!takes_jobs) {
-        CallFailure refusal = strange(words, fmt::format("it takes no jobs: it is {} and {}", state, status));
+        CallFailure refusal = invalid_answer(words, fmt::format("it accepts no jobs: it is {} and {}", state, status));
         refusal.hint = queue["statusReason"].text();
         return done(refusal, std::move(found));
       }
@@ -281,15 +281,15 @@ void BatchApi::next_queues(const std::string& name, const std::string& token,
       }
       if (first.second.empty()) {
         if (name.empty()) continue;
-        return done(strange(words, "it has no compute environment"), std::move(found));
+        return done(invalid_answer(words, "it has no compute environment"), std::move(found));
       }
       return find_machines(std::move(found), first.second, done);
     }
     const std::string next = answer["nextToken"].text();
     if (!next.empty() && tokens->add(next)) return next_queues(name, next, tokens, done);
     CallFailure missing =
-        strange(words, name.empty() ? "none takes jobs" : "there is none of this name in this region");
-    missing.hint = "Set METAFLOW_BATCH_JOB_QUEUE to the name or the ARN of one, and AWS_REGION to where it is.";
+        invalid_answer(words, name.empty() ? "none accepts jobs" : "there is no queue of this name in this region");
+    missing.hint = "Set METAFLOW_BATCH_JOB_QUEUE to the name or the ARN of a queue, and AWS_REGION to its region.";
     done(missing, {});
   });
 }
@@ -301,14 +301,15 @@ void BatchApi::find_machines(Queue queue, const std::string& environment,
        [words, queue = std::move(queue), done](const Failure& failure, Json&& answer) mutable {
          if (failure) return done(failure, std::move(queue));
          const auto found = answer["computeEnvironments"].items();
-         if (found.empty()) return done(strange(words, "there is none"), std::move(queue));
+         if (found.empty()) return done(invalid_answer(words, "it does not exist"), std::move(queue));
          if (found[0]["containerOrchestrationType"].text() == "EKS")
-           return done(strange(words, fmt::format("the queue {} is for EKS; use --with kubernetes", queue.name)),
+           return done(invalid_answer(words, fmt::format("the queue {} is for EKS; use --with kubernetes", queue.name)),
                        std::move(queue));
-         // An environment that is not managed has machines of the user's: EC2.
+         // An environment that is not managed has the user's own instances: EC2.
          const std::string type = text_at(found[0], {"computeResources", "type"});
          const auto machines = type.empty() ? Machines::ec2 : machines_named(type);
-         if (!machines) return done(strange(words, fmt::format("its type {} is not known", type)), std::move(queue));
+         if (!machines)
+           return done(invalid_answer(words, fmt::format("its type {} is unknown", type)), std::move(queue));
          queue.machines = *machines;
          done(std::nullopt, std::move(queue));
        });

@@ -1,4 +1,4 @@
-// The part of AWS Batch's API that is needed: https://docs.aws.amazon.com/batch/latest/APIReference/
+// The part of AWS Batch's API that is needed here: https://docs.aws.amazon.com/batch/latest/APIReference/
 #pragma once
 
 #include <cstdint>
@@ -19,8 +19,8 @@
 namespace metaflow::awsbatch {
 
 struct BatchApiOptions {
-  /// SubmitJob may be called 50 times per second by all programs of an account together (Service Quotas); the others
-  /// are thought to have less.
+  /// SubmitJob is limited to 50 calls per second, for all programs of an account together (Service Quotas). The limits
+  /// of the other calls are assumed to be lower.
   net::CallLimits limits{.calls_per_second = 25,
                          .burst = 50,
                          .calls_at_a_time = 16,
@@ -40,16 +40,16 @@ struct Queue {
   Machines machines = Machines::ec2;
 };
 
-/// Which jobs of a queue.
+/// Selects jobs of a queue.
 struct JobSelection {
   std::string queue{};                // name or ARN
-  std::string array{};                // its children instead of a queue's jobs: the queue has only the array
-  std::string name{};                 // "mf-x-*": those that begin so, of any status and case; empty: by status
+  std::string array{};                // its children instead of the queue's jobs, which include only the array
+  std::string name{};                 // "mf-x-*": a prefix, of any status and case; empty: by status
   std::optional<JobStatus> status{};  // without a name
 };
 
-/// Driven by the loop. Not thread-safe. Callbacks come from the loop, never from within the functions here; they may
-/// call these, and must not destroy this.
+/// Driven by the loop. Not thread-safe. Callbacks come from the loop, never from within the functions here. They may
+/// call these functions, and must not destroy this.
 class BatchApi {
  public:
   /// `loop`, `clock` and `session` must outlive this. Loads libcurl.
@@ -59,26 +59,27 @@ class BatchApi {
 
   using Failure = std::optional<net::CallFailure>;
 
-  /// `job`: a SubmitJobRequest, whose name no other job has. Names are not unique for Batch: where an answer was lost,
-  /// the name is looked for in the queue before the job is submitted again.
+  /// Submits a job. `job`: a SubmitJobRequest with a unique name. Batch does not enforce unique names: where an answer
+  /// was lost, the name is looked for in the queue before the job is submitted again.
   void submit(Json job, std::function<void(Submitted&&)> done);
 
-  /// The ARN of the definition of this name that is active; empty: there is none.
+  /// Finds the ARN of the active definition of this name; empty: there is none.
   void find_definition(const std::string& name, std::function<void(const Failure&, const std::string& arn)> done);
-  /// `definition`: a RegisterJobDefinitionRequest.
+  /// Registers a definition. `definition`: a RegisterJobDefinitionRequest.
   void register_definition(const Json& definition, std::function<void(const Failure&, const std::string& arn)> done);
 
-  /// 100 jobs a call. Those that Batch does not know (any more: it forgets what has ended some days ago) are not told.
+  /// Describes jobs, 100 per call. Skips unknown jobs: Batch forgets a job some days after its end.
   void describe_jobs(const std::vector<std::string>& ids, std::function<void(Job&&)> on_job,
                      std::function<void(const Failure&)> done);
   void list_jobs(const JobSelection& which, std::function<void(Job&&)> on_job,
                  std::function<void(const Failure&)> done);
-  /// Ends a job, in whatever state it is. One that has ended, or is not there, is as good.
+  /// Ends a job in any state. Succeeds as well if the job has ended or does not exist.
   void terminate(const std::string& id, const std::string& reason, std::function<void(const Failure&)> done);
-  /// Only one that has not begun; of others nothing is changed.
+  /// Cancels a job that has not begun; does nothing to others.
   void cancel(const std::string& id, const std::string& reason, std::function<void(const Failure&)> done);
 
-  /// A queue and the machines of its first compute environment. Without a name: the first that takes jobs.
+  /// Finds a queue and the machines of its first compute environment. Without a name: the first queue that accepts
+  /// jobs.
   void find_queue(const std::string& name, const std::function<void(const Failure&, Queue&&)>& done);
 
   const net::CallCounters& counters() const { return service_.counters(); }

@@ -79,7 +79,7 @@ TEST_F(BatchApiTest, Submits) {
   EXPECT_THAT(requests(), ElementsAre(R"(/v1/submitjob {"jobName":"mf-a-1","jobQueue":"q","jobDefinition":"d"})"));
 }
 
-TEST_F(BatchApiTest, ALostAnswerIsNoSecondJob) {
+TEST_F(BatchApiTest, LostAnswerCreatesNoSecondJob) {
   answers({{.reset = true},
            {.body = R"({"jobSummaryList":[{"jobId":"j-0","jobName":"MF-A-1","status":"FAILED"},)"
                     R"({"jobId":"j-1","jobName":"mf-a-1","status":"RUNNABLE"}]})"}});
@@ -89,7 +89,7 @@ TEST_F(BatchApiTest, ALostAnswerIsNoSecondJob) {
                           R"(/v1/listjobs {"jobQueue":"q","filters":[{"name":"JOB_NAME","values":["mf-a-1"]}]})"));
 }
 
-TEST_F(BatchApiTest, ALostRequestIsMadeAgain) {
+TEST_F(BatchApiTest, LostRequestIsRepeated) {
   answers({refusal(500, "ServerException", "oops"),
            refusal(503, "x", "x"),
            {.body = R"({"jobSummaryList":[]})"},
@@ -99,7 +99,7 @@ TEST_F(BatchApiTest, ALostRequestIsMadeAgain) {
                                       StartsWith("/v1/listjobs "), StartsWith("/v1/submitjob ")));
 }
 
-TEST_F(BatchApiTest, ThrottledSubmissionsAreMadeAgain) {
+TEST_F(BatchApiTest, ThrottledSubmissionsAreRetried) {
   answers({refusal(429, "TooManyRequestsException", "slower"), {.body = R"({"jobId":"j-1"})"}});
   EXPECT_EQ(submit().id, "j-1");
   EXPECT_THAT(requests(), SizeIs(2));
@@ -113,7 +113,7 @@ TEST_F(BatchApiTest, RefusedSubmissions) {
   EXPECT_THAT(requests(), SizeIs(1));
 }
 
-TEST_F(BatchApiTest, ItGivesUpAfterAWhile) {
+TEST_F(BatchApiTest, SubmissionIsAbandonedAfterTheLastTry) {
   answers({{.reset = true}});
   EXPECT_TRUE(submit().failure);
 }
@@ -139,7 +139,7 @@ TEST_F(BatchApiTest, RegistersDefinitions) {
   EXPECT_EQ(requests()[1], R"(/v1/registerjobdefinition {"jobDefinitionName":"mf-x","type":"container"})");
 }
 
-TEST_F(BatchApiTest, AHundredJobsACall) {
+TEST_F(BatchApiTest, DescribesAHundredJobsPerCall) {
   handler_ = [](const Received& request) -> std::optional<Reply> {
     Json jobs = Json::list();
     const Json asked = Json::parse_or_throw(request.body);
@@ -149,12 +149,12 @@ TEST_F(BatchApiTest, AHundredJobsACall) {
   };
   std::vector<std::string> ids;
   for (int i = 0; i < 250; ++i) ids.push_back(std::to_string(i));
-  std::size_t told = 0;
+  std::size_t reported = 0;
   std::optional<BatchApi::Failure> end;
   api().describe_jobs(
-      ids, [&](Job&&) { ++told; }, [&](const auto& failure) { end = failure; });
+      ids, [&](Job&&) { ++reported; }, [&](const auto& failure) { end = failure; });
   run_until([&] { return end.has_value(); });
-  EXPECT_EQ(told, 250U);
+  EXPECT_EQ(reported, 250U);
   EXPECT_THAT(requests(), SizeIs(3));
   end.reset();
   api().describe_jobs(
@@ -163,7 +163,7 @@ TEST_F(BatchApiTest, AHundredJobsACall) {
   run_until([&] { return end.has_value(); });
 }
 
-TEST_F(BatchApiTest, WhatJobsTell) {
+TEST_F(BatchApiTest, FieldsOfJobs) {
   const auto job = job_of(Json::parse_or_throw(
       R"({"jobId":"j","jobName":"n","status":"FAILED","statusReason":"Essential container in task exited",
     "createdAt":1790000000000,"startedAt":1790000001000,"stoppedAt":1790000002000,"isTerminated":true,"parameters":{"a":"b","c":1},
@@ -206,7 +206,7 @@ TEST_F(BatchApiTest, TerminatesAndCancels) {
                                       R"(/v1/canceljob {"jobId":"j","reason":"the run is over"})"));
 }
 
-TEST_F(BatchApiTest, TheMachinesOfAQueue) {
+TEST_F(BatchApiTest, FindsTheMachinesOfAQueue) {
   answers({queue_reply("q"), environment_reply("FARGATE_SPOT")});
   const auto [failure, found] = queue("q");
   EXPECT_FALSE(failure);
@@ -220,7 +220,7 @@ TEST_F(BatchApiTest, TheMachinesOfAQueue) {
   EXPECT_EQ(queue("q").second.machines, Machines::ec2);
 }
 
-TEST_F(BatchApiTest, TheFirstQueueThatTakesJobs) {
+TEST_F(BatchApiTest, FindsTheFirstQueueThatAcceptsJobs) {
   Reply first = queue_reply("closed", "DISABLED");
   first.body.insert(first.body.size() - 1, R"(,"nextToken":"t")");
   answers({first, queue_reply("open"), environment_reply("EC2")});
@@ -230,21 +230,21 @@ TEST_F(BatchApiTest, TheFirstQueueThatTakesJobs) {
   EXPECT_EQ(requests()[1], R"(/v1/describejobqueues {"nextToken":"t"})");
 }
 
-TEST_F(BatchApiTest, QueuesThatDoNotDo) {
+TEST_F(BatchApiTest, UnusableQueuesAreRefused) {
   answers({{.body = R"({"jobQueues":[]})"}});
-  EXPECT_EQ(queue("x").first->text, "Cannot look for the job queue x: there is none of this name in this region");
+  EXPECT_EQ(queue("x").first->text, "Cannot look for the job queue x: there is no queue of this name in this region");
   EXPECT_THAT(queue("").first->hint, HasSubstr("METAFLOW_BATCH_JOB_QUEUE"));
   answers({queue_reply("x", "DISABLED")});
-  EXPECT_EQ(queue("x").first->text, "Cannot look for the job queue x: it takes no jobs: it is DISABLED and VALID");
+  EXPECT_EQ(queue("x").first->text, "Cannot look for the job queue x: it accepts no jobs: it is DISABLED and VALID");
   answers({queue_reply("x"), {.body = R"({"computeEnvironments":[{"containerOrchestrationType":"EKS"}]})"}});
   EXPECT_THAT(queue("x").first->text, HasSubstr("is for EKS"));
   answers({queue_reply("x"), environment_reply("ABACUS")});
-  EXPECT_THAT(queue("x").first->text, HasSubstr("its type ABACUS is not known"));
+  EXPECT_THAT(queue("x").first->text, HasSubstr("its type ABACUS is unknown"));
   answers({{.body = "<html>"}});
-  EXPECT_THAT(queue("x").first->text, HasSubstr("the answer is no JSON object"));
+  EXPECT_THAT(queue("x").first->text, HasSubstr("the answer is not a JSON object"));
 }
 
-TEST_F(BatchApiTest, GoneWithASubmissionThatPauses) {
+TEST_F(BatchApiTest, DestroyedWhileASubmissionBacksOff) {
   answers({{.reset = true}});
   bool retried = false;
   BatchApiOptions options{.limits = quick(), .settling = 1'000'000'000};

@@ -23,7 +23,7 @@ std::optional<JobStatus> status_named(std::string_view name) {
 
 std::int64_t number(const Json& json, const char* name) { return json[name].integer().value_or(0); }
 
-/// Of the container; where Batch itself tried more than once, that of the last try.
+/// Reads the container. If Batch itself tried more than once, that is the container of the last try.
 void read_container(const Json& container, Job& job) {
   if (const auto code = container["exitCode"].integer()) job.exit_code = static_cast<int>(*code);
   if (const std::string& reason = container["reason"].text(); !reason.empty()) job.container_reason = reason;

@@ -1,4 +1,4 @@
-// Jobs, as AWS Batch tells of them: JobDetail and JobSummary of its API.
+// Jobs as AWS Batch describes them: JobDetail and JobSummary of its API.
 #pragma once
 
 #include <cstddef>
@@ -15,7 +15,7 @@ namespace metaflow::awsbatch {
 
 using base::Json;
 
-inline constexpr const char* kTitle = "AWS Batch";  // in errors, and for people
+inline constexpr const char* kTitle = "AWS Batch";  // in errors, and for the user
 
 enum class JobStatus : std::uint8_t { submitted, pending, runnable, starting, running, succeeded, failed };
 std::string_view name_of(JobStatus status);  // "RUNNABLE"
@@ -26,7 +26,7 @@ struct Job {
   std::string name{};
   JobStatus status = JobStatus::submitted;
   std::string reason{};      // for the status: "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY - ..."
-  std::int64_t created = 0;  // milliseconds since 1970; 0: it was not
+  std::int64_t created = 0;  // milliseconds since 1970; 0: not yet
   std::int64_t started = 0;
   std::int64_t stopped = 0;
   std::optional<int> exit_code{};                   // of the container
@@ -38,21 +38,21 @@ struct Job {
   std::size_t size = 0;                             // of an array: its children; else 0
   std::map<JobStatus, std::size_t> children{};      // of an array: how many are in each status; not in summaries
 
-  /// Empty if there is none of this name.
+  /// Returns a parameter, empty if there is none of this name.
   std::string parameter(const std::string& parameter_name) const {
     const auto found = parameters.find(parameter_name);
     return found == parameters.end() ? std::string() : found->second;
   }
 };
 
-/// The child of an array: "0123-4567:8".
+/// Returns the id of an array's child: "0123-4567:8".
 std::string child_of(std::string_view array, std::size_t place);
-/// The id of a child's array; of other jobs empty.
+/// Returns the id of a child's array; empty for other jobs.
 std::string_view array_of(std::string_view job);
-/// A child's place in its array, counted from 0; of other jobs 0.
+/// Returns a child's index in its array, from 0; 0 for other jobs.
 std::size_t place_of(std::string_view job);
 
-/// Nothing if it is no job. What is missing in it, or of another type, is not there.
+/// Parses a job; nothing if the JSON is not a job. Members that are missing or of another type stay empty.
 std::optional<Job> job_of(const Json& json);
 
 }  // namespace metaflow::awsbatch

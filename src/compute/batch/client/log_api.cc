@@ -25,9 +25,9 @@ LogApi::LogApi(base::EventLoop& loop, base::Clock& clock, net::AwsSession& sessi
     : service_(loop, clock, session, {.name = "logs", .configured_as = "cloudwatch_logs", .limits = options.limits},
                std::move(random)) {}
 
-void LogApi::read(const std::string& group, const std::string& stream, std::uint64_t most_bytes,
+void LogApi::read(const std::string& group, const std::string& stream, std::uint64_t max_bytes,
                   std::function<void(std::string_view)> on_line, std::function<void(End&&)> done) {
-  next_page(std::make_shared<Reading>(Reading{group, stream, most_bytes, std::move(on_line), std::move(done)}));
+  next_page(std::make_shared<Reading>(Reading{group, stream, max_bytes, std::move(on_line), std::move(done)}));
 }
 
 void LogApi::next_page(const std::shared_ptr<Reading>& reading) {
@@ -51,7 +51,7 @@ void LogApi::next_page(const std::shared_ptr<Reading>& reading) {
                      reading->bytes_left -= line.size() + 1;
                      reading->on_line(line);
                    }
-                   // A page may be empty before the end: only the token tells.
+                   // A page may be empty before the end: only the token shows the end.
                    const std::string& token = page["nextForwardToken"].text();
                    if (token.empty() || !reading->tokens.add(token, is_empty)) return reading->done({});
                    reading->token = token;

@@ -30,7 +30,7 @@ class LogApiTest : public net::AwsTest {
   std::optional<LogApi> api_;
 };
 
-TEST_F(LogApiTest, UntilTheTokenComesAgain) {
+TEST_F(LogApiTest, ReadsUntilTheTokenRepeats) {
   answers({{.body = R"({"events":[{"timestamp":1,"message":"a"},{"message":"b"}],"nextForwardToken":"f/1"})"},
            {.body = R"({"events":[],"nextForwardToken":"f/2"})"},
            {.body = R"({"events":[{"message":"c"},7],"nextForwardToken":"f/3"})"},
@@ -61,7 +61,7 @@ TEST_F(LogApiTest, NotAllowed) {
   EXPECT_THAT(read().failure->text, HasSubstr("not authorized"));
 }
 
-TEST_F(LogApiTest, TooMuch) {
+TEST_F(LogApiTest, LongStreamIsTruncated) {
   answers({{.body = R"({"events":[{"message":"1234"},{"message":"1234"},{"message":"1"}],"nextForwardToken":"f/1"})"}});
   EXPECT_TRUE(read(10).truncated);
   EXPECT_THAT(lines_, ElementsAre("1234", "1234"));

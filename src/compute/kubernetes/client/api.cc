@@ -15,13 +15,13 @@ namespace {
 constexpr const char* kJson = "application/json";
 constexpr const char* kMergePatch = "application/merge-patch+json";
 constexpr const char* kJsonPatch = "application/json-patch+json";
-// A list that expires again and again is asked for in larger pages than the server can hold on to.
-constexpr int kMostRestarts = 5;
-constexpr int kMostCreations = 3;
+// A list that expires more often cannot be read within the time that the server keeps it.
+constexpr int kMaxRestarts = 5;
+constexpr int kMaxCreations = 3;
 
 std::string dump(const Json& json) { return json.dump(); }
 
-/// The key of a label as a part of a JSON pointer.
+/// Escapes the key of a label for a JSON pointer.
 std::string pointer_part(const std::string& key) {
   std::string part;
   for (const char c : key) {
@@ -36,15 +36,15 @@ std::string pointer_part(const std::string& key) {
   return part;
 }
 
-/// Why an answer of success is none.
-CallFailure no_answer(const Call& call, const std::string& what) {
+/// A failure for a successful answer that cannot be used.
+CallFailure unusable_answer(const Call& call, const std::string& what) {
   return {.status = 200,
           .message = what,
           .text = fmt::format("Cannot {} {}: {}", call.verb, call.object, what),
-          .hint = "Check that the server of the kubeconfig is a Kubernetes API server, and no login page before it."};
+          .hint = "Check that the server of the kubeconfig is a Kubernetes API server, and not a login page."};
 }
 
-/// The answer of a call that gives an object. `words`: of the call.
+/// Converts the answer of a call that returns an object. `words`: the call, for messages.
 Answer answer_with_object(const Call& words, CallAnswer&& answer) {
   Answer given{.failure = std::move(answer.failure)};
   if (given.failure) {
@@ -53,7 +53,7 @@ Answer answer_with_object(const Call& words, CallAnswer&& answer) {
     given.object = std::move(*object);
     if (words.resource == name_of(Resource::secrets)) given.object.erase("data");
   } else {
-    given.failure = no_answer(words, "the answer is no JSON object");
+    given.failure = unusable_answer(words, "the answer is not a JSON object");
     given.uncertain = true;
   }
   return given;
@@ -65,7 +65,7 @@ std::string delete_options(Propagation propagation) {
                {"propagationPolicy", propagation == Propagation::foreground ? "Foreground" : "Background"}});
 }
 
-/// What of a call its messages need.
+/// Copies the parts of a call that its messages need.
 Call words_of(const Call& call) { return {.verb = call.verb, .resource = call.resource, .object = call.object}; }
 
 }  // namespace
@@ -144,12 +144,12 @@ void KubernetesApi::cancel(Id id) {
   operations_.erase(found);
 }
 
-/// The next call of an operation, which ends before `done` is called: that may begin another one.
+/// Starts the next call of an operation. The operation ends before `done` is called, which may begin another call.
 void KubernetesApi::go_on(Id id, Call call, Transport::Done done) {
   operations_[id] = transport_.start(std::move(call), std::move(done));
 }
 
-/// An operation of one call, whose answer is an object.
+/// Starts an operation of one call that returns an object.
 KubernetesApi::Id KubernetesApi::begin(Call call, Done done) {
   const Id id = next_id_++;
   const Call words = words_of(call);
@@ -227,7 +227,7 @@ void KubernetesApi::create(Id id, const std::shared_ptr<Creation>& creation) {
   go_on(id, std::move(call), [this, id, words, creation](CallAnswer&& answer) {
     if (answer.failure && !creation->owner.empty()) {
       const bool exists = answer.failure->code == "AlreadyExists";
-      // What a quota or a name is refused for may be the very object whose creation got no answer.
+      // A quota or a name conflict may come from the very object whose creation was not answered.
       const bool perhaps = answer.may_have_executed && !answer.failure->transient;
       if (creation->resource == Resource::secrets && exists) {
         claim_secret(id, creation, std::move(*answer.failure));
@@ -249,14 +249,14 @@ bool KubernetesApi::is_ours(const Creation& creation, const Json& existing) cons
          text_at(existing, {"metadata", "deletionTimestamp"}).empty();
 }
 
-/// An object of that name may be there: what we sent and heard nothing of, or what another process of ours did, or a
-/// stranger's. `refusal`: of the last creation.
+/// Reads an existing object of that name. It may be ours, after a lost answer, of another process of ours, or foreign.
+/// `refusal`: of the last creation.
 void KubernetesApi::look_at_existing(Id id, const std::shared_ptr<Creation>& creation, CallFailure refusal) {
   go_on(id, call_of("get", "GET", creation->resource, creation->name),
         [this, id, creation, refusal = std::move(refusal)](CallAnswer&& answer) mutable {
           const bool absent = answer.failure && answer.failure->status == 404;
-          if (absent && refusal.code == "AlreadyExists" && creation->tries < kMostCreations) {
-            create(id, creation);  // gone meanwhile
+          if (absent && refusal.code == "AlreadyExists" && creation->tries < kMaxCreations) {
+            create(id, creation);  // deleted meanwhile
             return;
           }
           operations_.erase(id);
@@ -285,14 +285,14 @@ void KubernetesApi::claim_secret(Id id, const std::shared_ptr<Creation>& creatio
   call.repeat_conflict = true;
   const Call words = words_of(call);
   go_on(id, std::move(call), [this, id, words, creation, exists = std::move(exists)](CallAnswer&& answer) mutable {
-    if (answer.failure && answer.failure->status == 404 && creation->tries < kMostCreations) {
+    if (answer.failure && answer.failure->status == 404 && creation->tries < kMaxCreations) {
       create(id, creation);
       return;
     }
     operations_.erase(id);
     Answer given = answer_with_object(words, std::move(answer));
     given.uncertain = given.failure && given.failure->status != 422;
-    if (given.failure && given.failure->status == 422) given.failure = std::move(exists);  // somebody else's
+    if (given.failure && given.failure->status == 422) given.failure = std::move(exists);  // owned by others
     if (creation->done) creation->done(std::move(given));
   });
 }
@@ -322,7 +322,7 @@ void KubernetesApi::next_page(Id id, const std::shared_ptr<Listing>& listing) {
 void KubernetesApi::take_page(Id id, const std::shared_ptr<Listing>& listing, CallAnswer&& answer) {
   if (answer.failure) {
     const bool expired = answer.failure->status == 410 && !listing->continue_token.empty();
-    if (!expired || ++listing->restarts > kMostRestarts) {
+    if (!expired || ++listing->restarts > kMaxRestarts) {
       end_list(id, listing, {.failure = std::move(answer.failure)});
       return;
     }
@@ -343,10 +343,10 @@ void KubernetesApi::take_page(Id id, const std::shared_ptr<Listing>& listing, Ca
     operations_.erase(id);
     throw;
   }
-  if (!operations_.contains(id)) return;  // cancelled by what got an object
+  if (!operations_.contains(id)) return;  // cancelled by the handler of an object
   if (!end || (!end->continue_token.empty() && !listing->tokens.add(end->continue_token, is_empty))) {
-    const char* why = end ? "its pages do not end" : "the answer is no list of objects";
-    end_list(id, listing, {.failure = no_answer(call_of("list", "GET", listing->resource, {}), why)});
+    const char* why = end ? "its pages do not end" : "the answer is not a list of objects";
+    end_list(id, listing, {.failure = unusable_answer(call_of("list", "GET", listing->resource, {}), why)});
     return;
   }
   listing->continue_token = std::move(end->continue_token);

@@ -23,14 +23,14 @@ KubernetesApi::Id KubernetesApi::read_log(const LogQuery& query, std::function<v
   call.object = "the log of " + call.object;
   call.path = path_of(Resource::pods, query.pod + "/log", {}, std::move(words));
   if (query.follow) {
-    // Whoever follows hears nothing for as long as the container says nothing, and ends when the job has.
+    // A follower receives nothing while the container prints nothing, and stops when the job has ended.
     call.idle_timeout = std::chrono::milliseconds(0);
     call.answer_timeout = std::chrono::milliseconds(0);
     call.max_body = net::kUnlimited;
   } else if (query.limit_bytes) {
     call.max_body = *query.limit_bytes;
   }
-  // What is thrown may not fly through libcurl: it waits for the end of the call.
+  // An exception must not pass through libcurl: it is kept until the call has ended.
   auto thrown = std::make_shared<std::exception_ptr>();
   call.sink = [on_piece = std::move(on_piece), thrown](std::span<const std::byte> bytes) {
     try {

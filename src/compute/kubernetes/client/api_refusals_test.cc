@@ -40,7 +40,7 @@ TEST_F(KubernetesApiTest, Refusals) {
   EXPECT_THAT(requests(), SizeIs(1));
 }
 
-TEST_F(KubernetesApiTest, APolicyOfTheClusterIsNoLackOfRights) {
+TEST_F(KubernetesApiTest, PolicyIsNotAMissingPermission) {
   answers({status_reply(403, "Forbidden",
                         "admission webhook \"policy.example.com\" denied the request: \nno label 'team';\nask ops")});
   Answer answer = get("j");
@@ -49,8 +49,9 @@ TEST_F(KubernetesApiTest, APolicyOfTheClusterIsNoLackOfRights) {
             "Cannot get job j in namespace n: admission webhook \"policy.example.com\" denied the request:  no label "
             "'team'; ask ops (403 Forbidden)");
   EXPECT_EQ(answer.failure->hint,
-            "It is a policy of the cluster: ask those who run it what admission webhook \"policy.example.com\" asks of "
-            "jobs.");
+            "A policy of the cluster refused it. Ask its administrators what admission webhook \"policy.example.com\" "
+            "requires "
+            "of jobs.");
   answers({status_reply(
       422, "Invalid",
       "jobs.batch \"j\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no")});
@@ -80,7 +81,7 @@ TEST_F(KubernetesApiTest, GivesUp) {
   EXPECT_THAT(requests(), SizeIs(4));
 }
 
-TEST_F(KubernetesApiTest, WaitsAsLongAsTheServerSays) {
+TEST_F(KubernetesApiTest, RetryAfterIsRespected) {
   random_ = 0;
   answers({status_reply(429, "TooManyRequests", "wait", {{"Retry-After", "1"}}), object_reply(object_named("j"))});
   options_.transport.limits.retry.max_retry_after = 20'000;
@@ -92,7 +93,7 @@ TEST_F(KubernetesApiTest, WaitsAsLongAsTheServerSays) {
   EXPECT_THAT(pauses_, ElementsAre(20'000, 20'000));
 }
 
-TEST_F(KubernetesApiTest, NobodyThere) {
+TEST_F(KubernetesApiTest, NoServer) {
   access_.cluster.server = "http://127.0.0.1:1";
   const Answer answer = get("j");
   ASSERT_TRUE(answer.failure);
@@ -101,14 +102,14 @@ TEST_F(KubernetesApiTest, NobodyThere) {
   EXPECT_THAT(answer.failure->error(kTitle).what(), AllOf(HasSubstr("127.0.0.1:1"), HasSubstr("context 'test' of /k")));
 }
 
-TEST_F(KubernetesApiTest, NoKubernetes) {
+TEST_F(KubernetesApiTest, ServerIsNotKubernetes) {
   answers({{.body = "<html>Please log in</html>"}});
-  EXPECT_THAT(get("j").failure->text, HasSubstr("no JSON object"));
+  EXPECT_THAT(get("j").failure->text, HasSubstr("not a JSON object"));
   std::vector<std::string> names;
-  EXPECT_THAT(list(names).failure->text, HasSubstr("no list of objects"));
+  EXPECT_THAT(list(names).failure->text, HasSubstr("not a list of objects"));
 }
 
-TEST_F(KubernetesApiTest, WhatIsGoneIsDeleted) {
+TEST_F(KubernetesApiTest, DeletingAMissingObjectSucceeds) {
   answers({status_reply(404, "NotFound", "jobs.batch \"j\" not found")});
   EXPECT_FALSE(wait([&](auto done) { api().remove(Resource::jobs, "j", done); }).failure);
   EXPECT_EQ(get("j").failure->code, "NotFound");
@@ -122,13 +123,13 @@ TEST_F(KubernetesApiTest, LostAnswerOfACreation) {
   EXPECT_THAT(requests(), ElementsAre(StartsWith("POST"), StartsWith("POST"), "GET " + std::string(kJobs) + "/j"));
 }
 
-TEST_F(KubernetesApiTest, RefusedForWhatItDidItself) {
+TEST_F(KubernetesApiTest, RefusedBecauseOfItsOwnCreation) {
   // The first creation got no answer, and used up the quota.
   answers(
       {{.reset = true}, status_reply(403, "Forbidden", "exceeded quota"), object_reply(object_named("j", "9", "me"))});
   EXPECT_FALSE(create(object_named("j", "", "me")).failure);
-  // Or somebody else did.
-  api_.reset();  // so that the connection that is lost is a new one: libcurl repeats by itself on others
+  // Or another client did.
+  api_.reset();  // so that the lost connection is a new one: libcurl repeats requests on others
   answers({{.reset = true}, status_reply(403, "Forbidden", "exceeded quota"), status_reply(404, "NotFound", "no")});
   const Answer answer = create(object_named("j", "", "me"));
   ASSERT_TRUE(answer.failure);
@@ -136,30 +137,30 @@ TEST_F(KubernetesApiTest, RefusedForWhatItDidItself) {
   EXPECT_FALSE(answer.uncertain);
 }
 
-TEST_F(KubernetesApiTest, NameThatIsTaken) {
-  answers({status_reply(409, "AlreadyExists", "exists"), object_reply(object_named("j", "9", "somebody else"))});
+TEST_F(KubernetesApiTest, NameIsTaken) {
+  answers({status_reply(409, "AlreadyExists", "exists"), object_reply(object_named("j", "9", "another"))});
   EXPECT_EQ(create(object_named("j", "", "me")).failure->code, "AlreadyExists");
-  // Without an owner nobody has to look.
+  // Without an owner, nothing is looked up.
   answers({status_reply(409, "AlreadyExists", "exists")});
   EXPECT_EQ(create(object_named("j")).failure->code, "AlreadyExists");
-  // What is being deleted is not what was asked for.
+  // An object that is being deleted does not count.
   Json going = object_named("j", "9", "me");
   going.find("metadata")->set("deletionTimestamp", "2026-11-22T13:03:39Z");
   answers({status_reply(409, "AlreadyExists", "exists"), object_reply(going)});
   EXPECT_EQ(create(object_named("j", "", "me")).failure->code, "AlreadyExists");
-  // What has gone meanwhile makes room.
+  // An object that was deleted meanwhile makes room.
   answers({status_reply(409, "AlreadyExists", "exists"), status_reply(404, "NotFound", "gone"),
            object_reply(object_named("j", "10", "me"))});
   EXPECT_FALSE(create(object_named("j", "", "me")).failure);
 }
 
-TEST_F(KubernetesApiTest, QuotaConflictIsTriedAgain) {
+TEST_F(KubernetesApiTest, QuotaConflictIsRetried) {
   answers({status_reply(409, "Conflict", "Operation cannot be fulfilled on resourcequotas"),
            object_reply(object_named("j"))});
   EXPECT_FALSE(create(object_named("j")).failure);
 }
 
-TEST_F(KubernetesApiTest, UncertainWhenNobodyAnswers) {
+TEST_F(KubernetesApiTest, UncertainWithoutAnAnswer) {
   answers({{.reset = true}});
   EXPECT_TRUE(create(object_named("j")).uncertain);
   answers({status_reply(422, "Invalid", "no")});

@@ -68,7 +68,7 @@ TEST_F(KubernetesApiTest, ListsInPages) {
                                       "GET /api/v1/namespaces/n/pods?continue=more&labelSelector=a%3Db&limit=2"));
 }
 
-TEST_F(KubernetesApiTest, APageThatComesAgainIsAFailure) {
+TEST_F(KubernetesApiTest, RepeatedPageIsAFailure) {
   answers({page({"a"}, "more"), page({"b"}, "still"), page({"c"}, "more"), page({"d"}, "")});
   std::vector<std::string> names;
   const ListEnd end = list(names);
@@ -108,7 +108,7 @@ TEST_F(KubernetesApiTest, EventsOfOneObject) {
               ElementsAre("GET /api/v1/namespaces/n/events?fieldSelector=involvedObject.uid%3Du-1&limit=250"));
 }
 
-TEST_F(KubernetesApiTest, ListThatExpiresBeginsAgain) {
+TEST_F(KubernetesApiTest, ExpiredListBeginsAgain) {
   answers({page({"a", "b"}, "more"), status_reply(410, "Expired", "too old"), page({"b", "c"}, "")});
   std::vector<std::string> names;
   int restarts = 0;
@@ -135,7 +135,7 @@ TEST_F(KubernetesApiTest, ListCancelledByItsObjects) {
   EXPECT_EQ(count, 1);
 }
 
-TEST_F(KubernetesApiTest, WhatCallbacksThrowComesOutOfTheLoop) {
+TEST_F(KubernetesApiTest, ExceptionsOfCallbacksLeaveTheLoop) {
   answers({page({"a"}, "")});
   api().list(Resource::pods, {}, {.on_object = [](Json&&) { throw std::runtime_error("mine"); }});
   EXPECT_THROW(run_until([] { return false; }), std::runtime_error);
@@ -165,7 +165,7 @@ TEST_F(KubernetesApiTest, Logs) {
   EXPECT_THAT(requests().back(),
               "GET /api/v1/namespaces/n/pods/p/"
               "log?limitBytes=7&previous=true&sinceTime=2026-11-23T04%3A16%3A21.1Z&timestamps=true");
-  // What broke off is not begun again by itself: it would be told twice.
+  // A stream that broke off is not reopened here: lines would be repeated.
   answers({{.pieces = {"first "}, .cut_off_after = 3}});
   const Answer cut = wait([&](auto done) {
     api().read_log(
@@ -196,25 +196,25 @@ TEST_F(KubernetesApiTest, TokenIsRenewedWhenRefused) {
     return request.headers.at("authorization") == "Bearer 2" ? object_reply(object_named("j"))
                                                              : status_reply(401, "Unauthorized", "Unauthorized");
   };
-  // Many at once ask the plugin once more, not many times.
+  // Concurrent refusals run the plugin once, and not many times.
   int good = 0;
   for (int i = 0; i < 10; ++i) api().get(Resource::jobs, "j", [&](Answer&& answer) { good += answer.failure ? 0 : 1; });
   run_until([&] { return good == 10; });
   EXPECT_EQ(base::read_file(home + "/runs")->text(), "x\nx\n");
-  // And if that does not help, it is over.
+  // If that does not help, the call fails.
   answers({status_reply(401, "Unauthorized", "Unauthorized")});
   EXPECT_THAT(get("j").failure->error(kTitle).what(), HasSubstr("log in again"));
   EXPECT_EQ(base::read_file(home + "/runs")->text(), "x\nx\nx\n");
   std::filesystem::remove_all(home);
 }
 
-TEST_F(KubernetesApiTest, CredentialsThatCannotBeHad) {
+TEST_F(KubernetesApiTest, MissingCredentials) {
   access_.user.token_file = "/nowhere/token";
   EXPECT_THAT(get("j").failure->text, HasSubstr("/nowhere/token"));
   EXPECT_THAT(requests(), IsEmpty());
 }
 
-TEST_F(KubernetesApiTest, SomeAtATimeAndNotTooFast) {
+TEST_F(KubernetesApiTest, ConcurrencyAndRateAreLimited) {
   options_.transport.limits.calls_at_a_time = 2;
   options_.transport.limits.calls_per_second = 200;
   options_.transport.limits.burst = 1;

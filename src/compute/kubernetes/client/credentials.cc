@@ -12,9 +12,9 @@ namespace metaflow::kube {
 
 namespace {
 
-// A kubelet renews the token of a service account long before its end; others may renew theirs at any time.
+// A kubelet renews the token of a service account long before it expires; others may renew theirs at any time.
 constexpr std::int64_t kTokenFileSeconds = 60;
-// A plugin is asked again so long before the end, or in the last tenth of a shorter life.
+// A plugin is run again this long before its credentials expire, or in the last tenth of a shorter life.
 constexpr std::int64_t kRenewBefore = 60;
 constexpr std::int64_t kPauseAfterFailure = 10;
 constexpr int kPluginTries = 4;
@@ -64,7 +64,7 @@ void Credentials::get(Done done) {
   } else if (access_.user.exec && access_.user.token.empty() && access_.user.user_name.empty()) {
     if (now() >= renew_at_) {
       if (!run_ && !again_) ask_plugin();
-      // Those that are still good are used meanwhile.
+      // Credentials that are still valid are used meanwhile.
       if (!had_some_ || now() >= expires_) {
         waiting_.push_back(std::move(done));
         return;
@@ -84,7 +84,7 @@ void Credentials::read_token_file() {
     had_some_ = true;
     renew_at_ = now() + kTokenFileSeconds;
   } else if (!had_some_ && !access_.user.token.empty()) {
-    renew_at_ = now() + kTokenFileSeconds;  // the one in the kubeconfig will do
+    renew_at_ = now() + kTokenFileSeconds;  // the token of the kubeconfig is used
   } else if (!had_some_) {
     error_ = Error(ErrorCode::invalid_command,
                    fmt::format("Cannot read the token for {} from {} ({})", access_.cluster.server, path,
@@ -101,8 +101,8 @@ void Credentials::ask_plugin() {
 void Credentials::answered(ExecPluginRun::Result&& result) {
   const std::unique_ptr<ExecPluginRun> over = std::move(run_);
   const std::int64_t time = now();
-  const bool may_pass = result.error && result.may_pass && ++failures_ < kPluginTries;
-  if (!may_pass) failures_ = 0;
+  const bool is_transient = result.error && result.is_transient && ++failures_ < kPluginTries;
+  if (!is_transient) failures_ = 0;
   if (!result.error) {
     const PluginCredentials& given = result.credentials;
     set_token(given.token);
@@ -119,9 +119,9 @@ void Credentials::answered(ExecPluginRun::Result&& result) {
     renew_at_ = expires_ == 0 ? std::numeric_limits<std::int64_t>::max()
                               : std::max(expires_ - std::min(kRenewBefore, life / 10), time + 1);
   } else if (had_some_ && expires_ > time) {
-    renew_at_ = std::min(time + kPauseAfterFailure, expires_);  // the old ones are still good
+    renew_at_ = std::min(time + kPauseAfterFailure, expires_);  // the old ones are still valid
     failures_ = 0;
-  } else if (may_pass) {
+  } else if (is_transient) {
     again_ = loop_.after(pause_ << (failures_ - 1), [this] {
       again_.reset();
       ask_plugin();

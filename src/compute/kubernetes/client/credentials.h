@@ -1,4 +1,4 @@
-// What a request to an API server carries to show who it comes from: tokens and certificates, renewed in time.
+// Credentials that authenticate requests to an API server: tokens and certificates, renewed in time.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,7 @@
 
 namespace metaflow::kube {
 
-/// Goes with one request. Holds secrets: never printed.
+/// Sent with one request. Holds secrets: never printed.
 struct Identity {
   net::Headers headers{};
   std::shared_ptr<const net::Tls> tls{};
@@ -31,26 +31,27 @@ class Credentials {
  public:
   static constexpr std::int64_t kPluginPause = 500'000;  // microseconds
 
-  /// `loop` and `clock` must outlive this. A plugin that fails is asked three times more: after `pause` (microseconds),
-  /// then after twice as long each time.
+  /// `loop` and `clock` must outlive this. A plugin that fails is run three times more: after `pause` (microseconds),
+  /// which doubles each time.
   Credentials(base::EventLoop& loop, base::Clock& clock, Access access, std::int64_t pause = kPluginPause);
   ~Credentials();
   Credentials(const Credentials&) = delete;
   Credentials& operator=(const Credentials&) = delete;
 
-  /// Either an identity, or what kept one from being found.
+  /// An identity, or the error.
   struct Found {
     Identity identity{};
     std::optional<Error> error{};
-    /// With an error: it went well before, so it may again.
+    /// With an error: earlier requests succeeded, so later ones may.
     bool may_recover = false;
   };
   using Done = std::function<void(const Found&)>;
 
-  /// Calls back with an identity that is good now: at once, unless a program has to be asked first.
+  /// Calls back with a valid identity: at once, unless a plugin has to run first.
   void get(Done done);
 
-  /// The server did not accept (401) an identity of this generation. Whether the next one that get() gives is another.
+  /// Reports that the server did not accept (401) an identity of this generation. Returns whether the next identity
+  /// that get() gives is another.
   bool refused(std::uint64_t generation);
 
  private:
@@ -72,7 +73,7 @@ class Credentials {
   bool had_some_ = false;
   const std::int64_t pause_;
   std::unique_ptr<ExecPluginRun> run_;
-  int failures_ = 0;  // of the plugin, one after the other
+  int failures_ = 0;  // of the plugin, in a row
   std::optional<base::EventLoop::Timer> again_;
   std::vector<Done> waiting_;
 };

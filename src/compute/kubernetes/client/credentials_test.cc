@@ -20,7 +20,7 @@ using testing::IsEmpty;
 using testing::Not;
 using testing::Pair;
 
-/// A wall clock that is set by hand; time for timers goes on by itself.
+/// A wall clock that is set by hand; time for timers runs on.
 class FakeClock : public base::SystemClock {
  public:
   std::int64_t wall_microseconds() override { return seconds * 1'000'000; }
@@ -41,7 +41,7 @@ class KubernetesCredentialsTest : public testing::Test {
 
   void file(const std::string& name, const std::string& text) { base::replace_file(home_ + "/" + name, text); }
 
-  /// A plugin, which leaves a line in `runs` each time it runs.
+  /// Writes a plugin that appends a line to `runs` each time it runs.
   void plugin(const std::string& script) {
     file("plugin", "#!/bin/sh\necho run >>" + home_ + "/runs\n" + script + "\n");
     ::chmod((home_ + "/plugin").c_str(), 0700);
@@ -123,7 +123,7 @@ TEST_F(KubernetesCredentialsTest, TokenFileIsReadAgain) {
   file("token", "three\n");
   EXPECT_TRUE(credentials_->refused(get().identity.generation));
   EXPECT_THAT(headers(), ElementsAre(Pair("Authorization", "Bearer three")));
-  // One that has gone does not take the last one with it.
+  // The last token stays valid when the file is gone.
   std::filesystem::remove(home_ + "/token");
   clock_.seconds += 60;
   EXPECT_THAT(headers(), ElementsAre(Pair("Authorization", "Bearer three")));
@@ -138,7 +138,7 @@ TEST_F(KubernetesCredentialsTest, NoTokenFile) {
   EXPECT_THAT(headers(), ElementsAre(Pair("Authorization", "Bearer t")));
 }
 
-TEST_F(KubernetesCredentialsTest, PluginIsAskedOnceUntilItsTokenEnds) {
+TEST_F(KubernetesCredentialsTest, PluginRunsOnceUntilItsTokenExpires) {
   plugin(says(R"({"token": "secret", "expirationTimestamp": "2026-09-21T14:23:20Z"})"));  // in ten minutes
   credentials_.emplace(loop_, clock_, access_, kPause);
   int given = 0;
@@ -151,12 +151,13 @@ TEST_F(KubernetesCredentialsTest, PluginIsAskedOnceUntilItsTokenEnds) {
   EXPECT_EQ(runs(), 1U);
   clock_.seconds += 2;
   plugin(says(R"({"token": "next", "expirationTimestamp": "2027-09-21T14:23:20Z"})"));
-  EXPECT_THAT(headers(), ElementsAre(Pair("Authorization", "Bearer secret"))) << "good for a minute yet: nobody waits";
+  EXPECT_THAT(headers(), ElementsAre(Pair("Authorization", "Bearer secret")))
+      << "valid for another minute: no call waits";
   while (headers() != net::Headers{{"Authorization", "Bearer next"}}) loop_.run_once();
   EXPECT_EQ(runs(), 2U);
 }
 
-TEST_F(KubernetesCredentialsTest, ARefusedTokenIsNotUsedWhileAnotherIsAskedFor) {
+TEST_F(KubernetesCredentialsTest, RefusedTokenIsNotUsedWhileThePluginRuns) {
   plugin(says(R"({"token": "old", "expirationTimestamp": "2026-09-21T14:23:20Z"})"));
   const std::uint64_t generation = get().identity.generation;
   clock_.seconds += 550;
@@ -167,12 +168,12 @@ TEST_F(KubernetesCredentialsTest, ARefusedTokenIsNotUsedWhileAnotherIsAskedFor) 
   EXPECT_EQ(runs(), 2U);
 }
 
-TEST_F(KubernetesCredentialsTest, PluginIsAskedAgainWhenRefused) {
+TEST_F(KubernetesCredentialsTest, PluginRunsAgainAfterARefusal) {
   plugin(says(R"({"token": "t"})"));
   const std::uint64_t generation = get().identity.generation;
   EXPECT_TRUE(credentials_->refused(generation));
   (void)get();
-  EXPECT_TRUE(credentials_->refused(generation));  // others that used it: there is a new one already
+  EXPECT_TRUE(credentials_->refused(generation));  // for others that used it, there is a new one already
   (void)get();
   EXPECT_EQ(runs(), 2U);
 }
@@ -185,7 +186,7 @@ TEST_F(KubernetesCredentialsTest, PluginWithCertificate) {
   EXPECT_EQ(identity.tls->key_data, "KEY");
 }
 
-TEST_F(KubernetesCredentialsTest, WhatAPluginIsTold) {
+TEST_F(KubernetesCredentialsTest, EnvironmentOfAPlugin) {
   plugin("echo \"$KUBERNETES_EXEC_INFO\" >" + home_ + "/info; echo \"$1 $EXTRA\" >" + home_ + "/rest\n" +
          says(R"({"token": "t"})"));
   access_.user.exec->arguments = {"get-token"};
@@ -217,13 +218,13 @@ TEST_F(KubernetesCredentialsTest, PluginsThatFail) {
   };
   EXPECT_THAT(failure_of("echo hidden; echo trying >&2; echo 'please log in' >&2; exit 3"),
               AllOf(HasSubstr("Cannot get credentials for https://one.example from " + home_ + "/plugin"),
-                    HasSubstr("status 3: please log in"), Not(HasSubstr("hidden"))));
+                    HasSubstr("exit code 3: please log in"), Not(HasSubstr("hidden"))));
   EXPECT_THAT(failure_of("kill -9 $$"), HasSubstr("SIGKILL"));
   EXPECT_THAT(failure_of("echo hidden"),
               AllOf(HasSubstr("does not print an ExecCredential"), Not(HasSubstr("hidden"))));
   EXPECT_THAT(failure_of(says("{}")), HasSubstr("neither a token nor a certificate"));
   EXPECT_THAT(failure_of(says(R"({"clientKeyData": "hidden"})")), AllOf(HasSubstr("only"), Not(HasSubstr("hidden"))));
-  EXPECT_THAT(failure_of(says(R"({"token": "t", "expirationTimestamp": "soon"})")), HasSubstr("is no time"));
+  EXPECT_THAT(failure_of(says(R"({"token": "t", "expirationTimestamp": "soon"})")), HasSubstr("is not a time"));
   EXPECT_THAT(failure_of(R"(echo '{"apiVersion": "v0", "kind": "ExecCredential"}')"), HasSubstr("another apiVersion"));
   EXPECT_THAT(failure_of("yes hidden"), AllOf(HasSubstr("too much"), Not(HasSubstr("hidden"))));
   credentials_.reset();
@@ -235,7 +236,7 @@ TEST_F(KubernetesCredentialsTest, PluginsThatFail) {
   EXPECT_THAT(failure(), HasSubstr("no such program in PATH"));
 }
 
-TEST_F(KubernetesCredentialsTest, APluginThatFailsOnceIsAskedAgain) {
+TEST_F(KubernetesCredentialsTest, FailedPluginIsRetried) {
   plugin("[ $(wc -l <" + home_ + "/runs) -ge 3 ] || { echo throttled >&2; exit 1; }\n" + says(R"({"token": "t"})"));
   credentials_.emplace(loop_, clock_, access_, kPause);
   int answered = 0;
@@ -246,24 +247,24 @@ TEST_F(KubernetesCredentialsTest, APluginThatFailsOnceIsAskedAgain) {
     });
   }
   while (answered < 3) loop_.run_once();
-  EXPECT_EQ(runs(), 3U) << "once more for all that wait";
+  EXPECT_EQ(runs(), 3U) << "one more run for all waiting calls";
 }
 
-TEST_F(KubernetesCredentialsTest, APluginIsAskedFourTimesAtMost) {
+TEST_F(KubernetesCredentialsTest, PluginRunsFourTimesAtMost) {
   plugin("exit 1");
-  EXPECT_THAT(failure(), HasSubstr("it failed with status 1"));
+  EXPECT_THAT(failure(), HasSubstr("it failed with exit code 1"));
   EXPECT_EQ(runs(), 4U);
   (void)failure();
-  EXPECT_EQ(runs(), 8U) << "the next call begins anew";
+  EXPECT_EQ(runs(), 8U) << "the next call runs it again";
 }
 
-TEST_F(KubernetesCredentialsTest, APluginThatCannotGoWellIsAskedOnce) {
+TEST_F(KubernetesCredentialsTest, PluginWithABadAnswerRunsOnce) {
   plugin("echo nonsense");
   (void)failure();
   EXPECT_EQ(runs(), 1U);
 }
 
-TEST_F(KubernetesCredentialsTest, OldTokenWhileItIsGood) {
+TEST_F(KubernetesCredentialsTest, OldTokenIsUsedWhileItIsValid) {
   plugin(says(R"({"token": "old", "expirationTimestamp": "2026-09-21T14:23:20Z"})"));
   EXPECT_FALSE(get().may_recover == false);
   plugin("exit 1");

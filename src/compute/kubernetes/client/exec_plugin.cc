@@ -20,16 +20,16 @@ namespace metaflow::kube {
 
 namespace {
 
-// It may have to ask somebody over the network, who may be slow.
+// A plugin may have to ask a slow service over the network.
 constexpr std::int64_t kLimit = 60'000'000;
-constexpr std::size_t kMostOutput = 1U << 20U;
-constexpr std::size_t kMostWordsOfPlugin = 300;
+constexpr std::size_t kMaxOutput = 1U << 20U;
+constexpr std::size_t kMaxPluginMessage = 300;
 
-/// The last line that says something: where programs say why they gave up.
+/// Returns the last line with text, where programs say why they failed.
 std::string last_line(const std::string& text) {
   std::string line(base::trim(text));
   if (const std::size_t end = line.rfind('\n'); end != std::string::npos) line.erase(0, end + 1);
-  return base::replace_invalid_utf8(line.substr(0, kMostWordsOfPlugin));
+  return base::replace_invalid_utf8(line.substr(0, kMaxPluginMessage));
 }
 
 }  // namespace
@@ -42,19 +42,19 @@ PluginCredentials parse_exec_credential(std::string_view text, const ExecPlugin&
   const base::Json answer = base::Json::parse(text).value_or(base::Json());
   if (answer["kind"].text() != "ExecCredential") throw wrong("it does not print an ExecCredential");
   if (answer["apiVersion"].text() != plugin.api_version)
-    throw wrong(fmt::format("it answers in another apiVersion than {}", plugin.api_version));
+    throw wrong(fmt::format("its answer has another apiVersion than {}", plugin.api_version));
   const base::Json& status = answer["status"];
   if (!status.is_object()) throw wrong("its answer has no status");
   PluginCredentials credentials{.token = std::string(base::trim(status["token"].text())),
                                 .certificate = status["clientCertificateData"].text(),
                                 .key = status["clientKeyData"].text()};
   if (credentials.certificate.empty() != credentials.key.empty())
-    throw wrong("its answer has one of certificate and key only");
+    throw wrong("its answer has only one of certificate and key");
   if (credentials.token.empty() && credentials.certificate.empty())
     throw wrong("its answer has neither a token nor a certificate");
   if (const std::string end = status["expirationTimestamp"].text(); !end.empty()) {
     const auto expires = base::parse_iso_time(end);
-    if (!expires) throw wrong("its expirationTimestamp is no time in UTC");
+    if (!expires) throw wrong("its expirationTimestamp is not a time in UTC");
     credentials.expires = *expires;
   }
   return credentials;
@@ -84,7 +84,7 @@ ExecPluginRun::ExecPluginRun(base::EventLoop& loop, const Access& access, Done d
   try {
     start();
   } catch (const Error& error) {
-    // Told like everything else: not from in here.
+    // Reported like all results: from the loop, not from in here.
     timer_ = loop_.after(0, [this, failed = failure(error.message())] {
       timer_.reset();
       finish({.error = failed});
@@ -105,7 +105,7 @@ void ExecPluginRun::start() {
   loop_.watch(child_.pidfd.get(), [this] { ended(); });
   timer_ = loop_.after(kLimit, [this] {
     timer_.reset();
-    give_up(fmt::format("it did not end within {}", base::human_seconds(static_cast<double>(kLimit) / 1e6)));
+    give_up(fmt::format("it timed out after {}", base::human_seconds(static_cast<double>(kLimit) / 1e6)));
   });
 }
 
@@ -126,7 +126,7 @@ void ExecPluginRun::read(base::Fd& fd, std::string& text) {
       return;
     }
     text.append(buffer.data(), static_cast<std::size_t>(count));
-    if (text.size() > kMostOutput) {
+    if (text.size() > kMaxOutput) {
       give_up("it prints too much");
       return;
     }
@@ -134,7 +134,7 @@ void ExecPluginRun::read(base::Fd& fd, std::string& text) {
 }
 
 void ExecPluginRun::ended() {
-  // What it started may hold the pipes open for longer.
+  // Its children may hold the pipes open for longer.
   read(child_.out, out_);
   if (child_.pid != 0) read(child_.err, err_);
   if (child_.pid == 0) return;  // given up meanwhile
@@ -142,12 +142,13 @@ void ExecPluginRun::ended() {
   if (!ending) return;
   child_.pid = 0;
   Result result;
-  result.may_pass = ending->signal != 0 || ending->exit_code != 0;
+  result.is_transient = ending->signal != 0 || ending->exit_code != 0;
   try {
-    if (ending->signal != 0) throw failure("it was ended by " + base::signal_name(ending->signal));
+    if (ending->signal != 0) throw failure("it was killed by " + base::signal_name(ending->signal));
     if (ending->exit_code != 0) {
       const std::string words = last_line(err_);
-      throw failure(fmt::format("it failed with status {}{}{}", ending->exit_code, words.empty() ? "" : ": ", words));
+      throw failure(
+          fmt::format("it failed with exit code {}{}{}", ending->exit_code, words.empty() ? "" : ": ", words));
     }
     result.credentials = parse_exec_credential(out_, *access_.user.exec);
   } catch (const Error& error) {
@@ -163,7 +164,7 @@ Error ExecPluginRun::failure(const std::string& why) const {
   return Error(ErrorCode::invalid_command,
                fmt::format("Cannot get credentials for {} from {}: {}", access_.cluster.server, plugin.command, why),
                plugin.install_hint.empty()
-                   ? fmt::format("Check that `kubectl get pods` works: it asks the same program ({}).", access_.source)
+                   ? fmt::format("Check that `kubectl get pods` works: it runs the same program ({}).", access_.source)
                    : plugin.install_hint);
 }
 

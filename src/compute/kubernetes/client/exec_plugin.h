@@ -1,4 +1,4 @@
-// Programs that give credentials for a cluster (client.authentication.k8s.io): aws eks get-token,
+// Plugins that provide credentials for a cluster (client.authentication.k8s.io): aws eks get-token,
 // gke-gcloud-auth-plugin, kubelogin.
 #pragma once
 
@@ -16,28 +16,28 @@
 
 namespace metaflow::kube {
 
-/// What a plugin gave. Never printed.
+/// The output of a plugin. Never printed.
 struct PluginCredentials {
   std::string token{};
   std::string certificate{};  // PEM
   std::string key{};          // PEM
-  std::int64_t expires = 0;   // seconds since 1970; 0: it does not say
+  std::int64_t expires = 0;   // seconds since 1970; 0: not given
 };
 
-/// The answer of a plugin. Throws Error{invalid_command}, which repeats nothing of it.
+/// Parses the answer of a plugin. Throws Error{invalid_command}, which repeats nothing of it.
 PluginCredentials parse_exec_credential(std::string_view text, const ExecPlugin& plugin);
 
 /// The value of KUBERNETES_EXEC_INFO.
 std::string exec_info(const Access& access);
 
-/// A plugin that runs, driven by the loop. Ends it when destroyed.
+/// A running plugin, driven by the loop. The destructor ends it.
 class ExecPluginRun {
  public:
   struct Result {
     PluginCredentials credentials{};
     std::optional<Error> error{};
-    /// With an error: it may go well the next time. It ran, and failed or took too long.
-    bool may_pass = false;
+    /// With an error: the plugin failed or took too long, and may succeed the next time.
+    bool is_transient = false;
   };
   using Done = std::function<void(Result&&)>;
 

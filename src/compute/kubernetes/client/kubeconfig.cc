@@ -21,12 +21,12 @@ Error wrong(const std::string& file, const std::string& what, const std::string&
   return Error(ErrorCode::invalid_command, fmt::format("The kubeconfig {} cannot be used: {}", file, what), hint);
 }
 
-/// One mapping of the file, with words for messages: "user 'x'".
+/// One mapping of the file, with its description for messages: "user 'x'".
 class Section {
  public:
   Section(const YAML::Node& node, std::string where, const std::string& file)
       : node_(node), where_(std::move(where)), file_(file) {
-    if (node_.IsDefined() && !node_.IsNull() && !node_.IsMap()) throw wrong(file_, where_ + " is no mapping");
+    if (node_.IsDefined() && !node_.IsNull() && !node_.IsMap()) throw wrong(file_, where_ + " is not a mapping");
   }
 
   bool there() const { return node_.IsDefined() && node_.IsMap(); }
@@ -37,7 +37,7 @@ class Section {
   std::string text(const char* key) const {
     const YAML::Node node = child(key);
     if (!node.IsDefined() || node.IsNull()) return {};
-    if (!node.IsScalar()) throw wrong(file_, fmt::format("'{}' of {} is no text", key, where_));
+    if (!node.IsScalar()) throw wrong(file_, fmt::format("'{}' of {} is not a string", key, where_));
     return node.Scalar();
   }
 
@@ -62,7 +62,8 @@ class Section {
   std::vector<std::string> texts(const char* key) const {
     std::vector<std::string> texts;
     each(key, [&](const YAML::Node& node) {
-      if (!node.IsScalar()) throw wrong(file_, fmt::format("'{}' of {} holds what is no text", key, where_));
+      if (!node.IsScalar())
+        throw wrong(file_, fmt::format("'{}' of {} contains a value that is not a string", key, where_));
       texts.push_back(node.Scalar());
     });
     return texts;
@@ -80,7 +81,8 @@ class Section {
     const Section inner = section(key);
     if (!inner.there()) return;
     for (const auto& pair : inner.node_) {
-      if (!pair.first.IsScalar()) throw wrong(file_, fmt::format("'{}' of {} has a key that is no text", key, where_));
+      if (!pair.first.IsScalar())
+        throw wrong(file_, fmt::format("'{}' of {} has a key that is not a string", key, where_));
       const std::string name = pair.first.Scalar();
       take(name, inner.texts(name.c_str()));
     }
@@ -93,7 +95,7 @@ class Section {
   void each(const char* key, F take) const {
     const YAML::Node node = child(key);
     if (!node.IsDefined() || node.IsNull()) return;
-    if (!node.IsSequence()) throw wrong(file_, fmt::format("'{}' of {} is no list", key, where_));
+    if (!node.IsSequence()) throw wrong(file_, fmt::format("'{}' of {} is not a list", key, where_));
     for (const YAML::Node& item : node) take(item);
   }
 
@@ -121,7 +123,7 @@ ExecPlugin read_exec(const Section& section) {
                     .install_hint = section.text("installHint"),
                     .interactive_mode = section.text("interactiveMode"),
                     .provide_cluster_info = section.flag("provideClusterInfo")};
-  // A bare name is looked for in PATH.
+  // A bare name is looked up in PATH.
   if (plugin.command.find('/') != std::string::npos) plugin.command = section.absolute(plugin.command);
   section.sections("env", [&](const Section& variable) {
     plugin.environment.emplace_back(variable.text("name"), variable.text("value"));
@@ -164,7 +166,7 @@ void read_entries(const Section& root, const char* list, const char* kind, const
   });
 }
 
-/// Takes what `data` encodes in its place. What is in it is not repeated: it may be a key.
+/// Replaces `data` by what it encodes. Messages do not repeat it: it may be a key.
 void decode(FileOrData& value, const std::string& what, const std::string& file) {
   if (value.data.empty()) {
     if (!value.file.empty() && !base::exists(value.file))
@@ -198,7 +200,7 @@ void check_cluster(ClusterEntry& cluster, const std::string& name, const std::st
   const std::string where = fmt::format("cluster '{}'", name);
   if (!cluster.server.starts_with("https://") && !cluster.server.starts_with("http://"))
     throw wrong(file, cluster.server.empty() ? where + " has no server"
-                                             : fmt::format("the server of {} is no URL with https://", where));
+                                             : fmt::format("the server of {} is not an https:// URL", where));
   while (cluster.server.ends_with('/')) cluster.server.pop_back();
   if (!cluster.verify && !cluster.authority.empty())
     throw wrong(file, where + " has a certificate authority, but also insecure-skip-tls-verify", "Remove one of them.");
@@ -207,12 +209,12 @@ void check_cluster(ClusterEntry& cluster, const std::string& name, const std::st
   for (const char* scheme : {"http://", "https://", "socks5://", "socks5h://"}) {
     if (cluster.proxy.starts_with(scheme)) return;
   }
-  throw wrong(file, fmt::format("the proxy-url of {} is no URL with http, https or socks5", where));
+  throw wrong(file, fmt::format("the proxy-url of {} is not an http, https or socks5 URL", where));
 }
 
 void check_exec(const ExecPlugin& exec, const std::string& where, const std::string& file) {
   const std::string hint =
-      "Let the provider's tool write the kubeconfig anew (aws eks update-kubeconfig, gcloud "
+      "Recreate the kubeconfig with the provider's tool (aws eks update-kubeconfig, gcloud "
       "container clusters get-credentials, az aks get-credentials).";
   if (exec.command.empty()) throw wrong(file, fmt::format("'exec' of {} has no command", where), hint);
   if (exec.api_version != "client.authentication.k8s.io/v1" &&
@@ -223,8 +225,8 @@ void check_exec(const ExecPlugin& exec, const std::string& where, const std::str
                 hint);
   if (exec.interactive_mode == "Always")
     throw wrong(file,
-                fmt::format("'exec' of {} ({}) wants to ask somebody (interactiveMode Always)", where, exec.command),
-                "A run cannot answer. Take a context with a token, a certificate or another plugin.");
+                fmt::format("'exec' of {} ({}) requires a terminal (interactiveMode Always)", where, exec.command),
+                "A run has no terminal. Use a context with a token, a certificate or another plugin.");
 }
 
 void check_user(UserEntry& user, const std::string& name, const std::string& file) {
@@ -237,7 +239,7 @@ void check_user(UserEntry& user, const std::string& name, const std::string& fil
   decode(user.key, "client-key", file);
   if (user.certificate.empty() != user.key.empty())
     throw wrong(file, fmt::format("{} has a client-{} only", where, user.key.empty() ? "certificate" : "key"),
-                "A certificate needs its key.");
+                "A certificate requires its key.");
   if ((!user.token.empty() || !user.token_file.empty()) && !user.user_name.empty())
     throw wrong(file, where + " has both a token and a user name", "Remove one of them.");
   if (user.exec) check_exec(*user.exec, where, file);

@@ -1,4 +1,5 @@
-// Where a cluster is and how to show it who one is: kubeconfig files as kubectl reads them, or a pod's service account.
+// The address of a cluster and the user's credentials: kubeconfig files, read as kubectl does, or a pod's service
+// account.
 #pragma once
 
 #include <map>
@@ -12,10 +13,10 @@
 
 namespace metaflow::kube {
 
-/// Bytes that a kubeconfig holds itself, or names a file of.
+/// Bytes that a kubeconfig contains, or the file that contains them.
 struct FileOrData {
   std::string file{};  // absolute
-  std::string data{};  // goes before the file. In a Kubeconfig it is base64; in an Access it is decoded
+  std::string data{};  // wins over the file. Base64 in a Kubeconfig, decoded in an Access
 
   bool empty() const { return file.empty() && data.empty(); }
 };
@@ -24,7 +25,7 @@ struct ClusterEntry {
   std::string server{};
   FileOrData authority{};
   bool verify = true;
-  std::string server_name{};  // that the certificate must have, in the place of the URL's host
+  std::string server_name{};  // that the certificate must have, instead of the URL's host
   std::string proxy{};
 };
 
@@ -43,12 +44,12 @@ struct UserEntry {
   FileOrData certificate{};
   FileOrData key{};
   std::string token{};
-  std::string token_file{};  // goes before the token
+  std::string token_file{};  // wins over the token
   std::string user_name{};
   std::string password{};
   std::optional<ExecPlugin> exec{};
-  std::string auth_provider{};  // its name; no longer understood by anybody
-  /// Whom to act as: headers that are sent along.
+  std::string auth_provider{};  // its name; Kubernetes no longer supports it
+  /// Headers that impersonate another user.
   std::vector<std::pair<std::string, std::string>> impersonation{};
 };
 
@@ -58,7 +59,7 @@ struct ContextEntry {
   std::string name_space{};
 };
 
-/// What kubeconfig files say, merged.
+/// The merged content of kubeconfig files.
 struct Kubeconfig {
   template <class Entry>
   struct From {
@@ -71,29 +72,30 @@ struct Kubeconfig {
   std::map<std::string, From<ClusterEntry>> clusters{};
   std::map<std::string, From<UserEntry>> users{};
 
-  /// What the first of two files has counts: whole entries of a name, as Kubernetes documents it.
+  /// Adds a later file. The first file with an entry of a name wins as a whole, as Kubernetes documents it.
   void merge(Kubeconfig&& later);
 };
 
-/// The text of a kubeconfig. `file`: for messages, and where relative paths begin. Throws Error{invalid_command}.
+/// Parses a kubeconfig. `file`: for messages, and the base of relative paths. Throws Error{invalid_command}.
 Kubeconfig parse_kubeconfig(std::string_view text, const std::string& file);
 
-/// Everything that is needed to talk to one cluster as one user. Holds secrets: never printed.
+/// Everything that is required to talk to one cluster as one user. Holds secrets: never printed.
 struct Access {
   ClusterEntry cluster{};  // the server without a '/' at its end
   UserEntry user{};
-  std::string name_space{};  // what the context or the service account says; empty: nothing
+  std::string name_space{};  // of the context or the service account; empty: none
   std::string source{};      // for messages: "context 'x' of /home/me/.kube/config"
 };
 
-/// The cluster and the user of a context; empty: the current one. Throws Error{invalid_command}, which names the file.
+/// Returns the cluster and the user of a context; empty: the current one. Throws Error{invalid_command}, which names
+/// the file.
 Access choose_context(const Kubeconfig& config, const std::string& context);
 
-/// Where a pod finds its service account.
+/// The path of a pod's service account.
 inline constexpr std::string_view kServiceAccount = "/var/run/secrets/kubernetes.io/serviceaccount";
 
-/// As Metaflow looks: the files of KUBECONFIG, else the pod's service account, else ~/.kube/config. A context that is
-/// asked for is one of a file. Throws Error{invalid_command}, which says where was looked.
+/// Searches as Metaflow does: the files of KUBECONFIG, else the pod's service account, else ~/.kube/config. A named
+/// context is one of a file. Throws Error{invalid_command}, which names the searched paths.
 Access find_access(const net::Variables& variables, const std::string& context = {},
                    const std::string& service_account = std::string(kServiceAccount));
 

@@ -86,7 +86,7 @@ class KubeconfigTest : public testing::Test {
       return error.what();
     }
   }
-  /// What is wrong with a file that says this of its user, or of its cluster.
+  /// Returns the error for a file with this user, or this cluster.
   std::string failure_of(const std::string& user, const std::string& cluster = "server: https://x") {
     variables_["KUBECONFIG"] =
         file("config", "current-context: c\nclusters: [{name: c, cluster: {" + cluster +
@@ -133,7 +133,7 @@ TEST_F(KubeconfigTest, WithoutUser) {
   EXPECT_EQ(find("proxied").cluster.server, "http://127.0.0.1:8001");
 }
 
-TEST_F(KubeconfigTest, CredentialsAreNotSentWhereTheyCanBeReadOnTheWay) {
+TEST_F(KubeconfigTest, CredentialsAreNotSentUnencrypted) {
   auto config = [&](const std::string& server, const std::string& user) {
     variables_["KUBECONFIG"] = file("plain", "current-context: x\nclusters: [{name: c, cluster: {server: '" + server +
                                                  "'}}]\nusers: [{name: u, user: {" + user +
@@ -147,7 +147,7 @@ TEST_F(KubeconfigTest, CredentialsAreNotSentWhereTheyCanBeReadOnTheWay) {
     EXPECT_THAT(config("http://127.0.0.1:8001", user), HasSubstr("nothing is wrong")) << user;
     EXPECT_THAT(config("https://cluster", user), HasSubstr("nothing is wrong")) << user;
   }
-  EXPECT_THAT(config("http://cluster:8080", ""), HasSubstr("nothing is wrong")) << "there is nothing to be read";
+  EXPECT_THAT(config("http://cluster:8080", ""), HasSubstr("nothing is wrong")) << "there are no credentials";
   variables_["METAFLOW_ALLOW_PLAIN_HTTP"] = "1";
   EXPECT_THAT(config("http://cluster:8080", "token: t"), HasSubstr("nothing is wrong"));
 }
@@ -183,12 +183,12 @@ TEST_F(KubeconfigTest, ServiceAccount) {
   EXPECT_EQ(access.user.token_file, home_ + "/account/token");
   EXPECT_EQ(access.name_space, "flows");
   EXPECT_EQ(access.source, "the pod's service account");
-  // KUBECONFIG goes first.
+  // KUBECONFIG wins.
   variables_["KUBECONFIG"] = file("config", kWhole);
   EXPECT_EQ(find().name_space, "team");
 }
 
-TEST_F(KubeconfigTest, NotThere) {
+TEST_F(KubeconfigTest, MissingFiles) {
   EXPECT_THAT(failure(), AllOf(HasSubstr(home_ + "/.kube/config does not exist"), HasSubstr("Set KUBECONFIG")));
   variables_["KUBECONFIG"] = home_ + "/a:" + home_ + "/b";
   EXPECT_THAT(failure(), HasSubstr(home_ + "/a or " + home_ + "/b does not exist"));
@@ -196,7 +196,7 @@ TEST_F(KubeconfigTest, NotThere) {
   EXPECT_THAT(failure(), HasSubstr("neither KUBECONFIG nor HOME is set"));
 }
 
-TEST_F(KubeconfigTest, NamesThatAreNotThere) {
+TEST_F(KubeconfigTest, MissingNames) {
   variables_["KUBECONFIG"] = file("config", kWhole);
   EXPECT_THAT(failure("wrok"),
               AllOf(HasSubstr("no context 'wrok'"), HasSubstr("There are: lost, proxied, robot, work.")));
@@ -207,9 +207,9 @@ TEST_F(KubeconfigTest, NamesThatAreNotThere) {
   EXPECT_THAT(failure(), HasSubstr("no current-context"));
 }
 
-TEST_F(KubeconfigTest, WhatIsWrong) {
+TEST_F(KubeconfigTest, InvalidEntries) {
   EXPECT_THAT(failure_of("token: t", ""), HasSubstr("cluster 'c' has no server"));
-  EXPECT_THAT(failure_of("token: t", "server: one.example"), HasSubstr("no URL with https://"));
+  EXPECT_THAT(failure_of("token: t", "server: one.example"), HasSubstr("not an https:// URL"));
   EXPECT_THAT(failure_of("token: t", "server: https://x, certificate-authority: /nowhere/ca"),
               HasSubstr("certificate-authority is /nowhere/ca, which does not exist"));
   EXPECT_THAT(failure_of("token: t", "server: https://x, certificate-authority-data: '%%%'"),
@@ -224,7 +224,7 @@ TEST_F(KubeconfigTest, WhatIsWrong) {
   EXPECT_THAT(failure_of("client-key-data: QQ=="), HasSubstr("has a client-key only"));
   EXPECT_THAT(failure_of("token: hidden, username: x"),
               AllOf(HasSubstr("both a token and a user name"), Not(HasSubstr("hidden"))));
-  EXPECT_THAT(failure_of("token: {a: b}"), HasSubstr("'token' of 'user' of an entry of 'users' is no text"));
+  EXPECT_THAT(failure_of("token: {a: b}"), HasSubstr("'token' of 'user' of an entry of 'users' is not a string"));
   EXPECT_THAT(failure_of("auth-provider: {name: gcp}"),
               AllOf(HasSubstr("'auth-provider' (gcp)"), HasSubstr("gke-gcloud-auth-plugin")));
   EXPECT_THAT(failure_of("exec: {command: aws, apiVersion: client.authentication.k8s.io/v1alpha1}"),
@@ -234,13 +234,13 @@ TEST_F(KubeconfigTest, WhatIsWrong) {
               HasSubstr("interactiveMode Always"));
 }
 
-TEST_F(KubeconfigTest, NoYaml) {
+TEST_F(KubeconfigTest, InvalidYaml) {
   variables_["KUBECONFIG"] = file("config", "clusters: [\n  {name: x");
   EXPECT_THAT(failure(), AllOf(HasSubstr(home_ + "/config"), HasSubstr("not valid YAML"), HasSubstr("line ")));
   file("config", "just text");
-  EXPECT_THAT(failure(), HasSubstr("the file is no mapping"));
+  EXPECT_THAT(failure(), HasSubstr("the file is not a mapping"));
   file("config", "clusters: {name: x}");
-  EXPECT_THAT(failure(), HasSubstr("'clusters' of the file is no list"));
+  EXPECT_THAT(failure(), HasSubstr("'clusters' of the file is not a list"));
   file("config", "clusters: [{name: x}, {name: x}]");
   EXPECT_THAT(failure(), HasSubstr("two entries 'x' in 'clusters'"));
 }

@@ -1,4 +1,4 @@
-// What an API server answers, as objects.
+// Objects in the answers of an API server.
 #pragma once
 
 #include <cstddef>
@@ -23,34 +23,34 @@ struct PageEnd {
   std::string continue_token{};  // empty: it was the last page
 };
 
-/// Hands on the objects of a page one by one: only one of them is in memory besides the text. Nothing if it is no list;
-/// then some objects may have been handed on. What `take` throws comes out.
+/// Reports the objects of a page one by one: only one of them is in memory besides the text. Returns nothing if the
+/// text is not a list; some objects may have been reported then. Exceptions of `take` pass through.
 std::optional<PageEnd> parse_page(std::string_view text, const std::function<void(Json&&)>& take);
 
 /// A line of a watch.
 struct WatchEvent {
   std::string type{};     // "ADDED"
-  Json object{};          // is one
-  std::string version{};  // of the object; never empty, but for an ERROR
+  Json object{};          // a JSON object
+  std::string version{};  // of the object; empty only for an ERROR
 };
-/// Nothing if it is no event.
+/// Parses a line; nothing if it is not an event.
 std::optional<WatchEvent> parse_event(std::string_view line);
 
-/// Whether a namespace can be called so. It becomes a part of addresses.
+/// Whether `name` is a valid name of a namespace. It becomes a part of URLs.
 bool is_namespace(std::string_view name);
 
-/// Cuts a stream into lines. One that is longer than `most` makes add() false.
+/// Cuts a stream into lines. add() returns false for a line longer than `most`.
 class Lines {
  public:
   explicit Lines(std::size_t most) : most_(most) {}
   bool add(std::string_view bytes);
-  /// The next whole line, without its end; valid until the next add(). Nothing if there is none.
+  /// Returns the next complete line without its end, valid until the next add(); nothing if there is none.
   std::optional<std::string_view> next();
 
  private:
   std::string buffer_;
-  std::size_t begin_ = 0;    // of what was not given back yet
-  std::size_t scanned_ = 0;  // up to here there is no end of a line
+  std::size_t begin_ = 0;    // of what was not returned yet
+  std::size_t scanned_ = 0;  // no line ends before this
   std::size_t most_;
 };
 

@@ -33,7 +33,7 @@ TEST(KubernetesObjects, Pages) {
   EXPECT_EQ(end->continue_token, "");
 }
 
-TEST(KubernetesObjects, NoPage) {
+TEST(KubernetesObjects, InvalidPages) {
   std::optional<PageEnd> end;
   for (const std::string text :
        {"", "[]", "{}", "<html>", R"({"items":[{"metadata":{"name":"a"}})", R"({"kind":"Status"})"}) {
@@ -43,7 +43,7 @@ TEST(KubernetesObjects, NoPage) {
   EXPECT_FALSE(parse_page(std::string(100'000, '['), [](Json&&) {}));
 }
 
-TEST(KubernetesObjects, WhatIsThrownComesOut) {
+TEST(KubernetesObjects, ExceptionsPassThrough) {
   EXPECT_THROW((void)parse_page(R"({"items":[{}]})", [](Json&&) { throw std::runtime_error("x"); }),
                std::runtime_error);
 }

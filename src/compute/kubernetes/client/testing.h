@@ -1,4 +1,4 @@
-// What the tests of the API's client share: a server of their own, and a loop that goes on until something happened.
+// Shared by the tests of the API client: a server, and a loop that runs until a condition holds.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -51,7 +51,7 @@ class ApiTest : public testing::Test {
     };
   }
 
-  /// The handler belongs to a derived class, whose members go before this one's.
+  /// The handler belongs to a derived class, whose members are destroyed before this one's.
   void TearDown() override { server_.reset(); }
 
   KubernetesApi& api() {
@@ -61,7 +61,7 @@ class ApiTest : public testing::Test {
   void run_until(const std::function<bool()>& done) {
     while (!done()) loop_.run_once();
   }
-  /// Waits for the answer of what `call` starts.
+  /// Starts `call`, and waits for its answer.
   Answer wait(const std::function<void(KubernetesApi::Done)>& call) {
     std::optional<Answer> answer;
     call([&](Answer&& given) { answer = std::move(given); });
@@ -72,7 +72,7 @@ class ApiTest : public testing::Test {
   Answer get(const std::string& name) {
     return wait([&](auto done) { api().get(Resource::jobs, name, done); });
   }
-  /// "GET /path", "POST /path {body}" of all that came.
+  /// Returns all requests: "GET /path", "POST /path {body}".
   std::vector<std::string> requests() {
     std::vector<std::string> lines;
     for (const net::Received& request : server_->received())
@@ -91,7 +91,7 @@ class ApiTest : public testing::Test {
   std::optional<KubernetesApi> api_;
 };
 
-/// A server that answers as a test says.
+/// A server whose answers a test sets.
 class KubernetesApiTest : public ApiTest {
  protected:
   KubernetesApiTest()
@@ -100,7 +100,7 @@ class KubernetesApiTest : public ApiTest {
           return answer_(request);
         }) {}
 
-  /// Gives these answers, the last one again and again.
+  /// Sets the answers; the last one is repeated.
   void answers(std::vector<net::Reply> replies) {
     const std::scoped_lock lock(mutex_);
     answer_ = [replies = std::move(replies), next = std::size_t{0}](const net::Received&) mutable {

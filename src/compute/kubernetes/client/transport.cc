@@ -11,15 +11,16 @@ namespace metaflow::kube {
 
 namespace {
 
-constexpr std::size_t kMostWords = 2000;
+constexpr std::size_t kMaxMessage = 2000;
 
-/// The object of kind Status that a refusal has for its body; null if it has another.
+/// Returns the object of kind Status in the body of a refusal; null if there is none.
 base::Json status_of(const std::string& body) {
   base::Json status = base::Json::parse(body).value_or(base::Json());
   return status["kind"] == "Status" ? status : base::Json();
 }
 
-/// Who has refused what the server's own rules allow: "admission webhook "policy.example.com"". Nothing: nobody.
+/// Returns the policy that refused what the server's own rules allow: "admission webhook "policy.example.com""; nothing
+/// if none did.
 std::optional<std::string> refusing_policy(std::string_view message) {
   for (const std::string_view kind : {"admission webhook ", "ValidatingAdmissionPolicy "}) {
     const std::size_t at = message.find(kind);
@@ -38,15 +39,14 @@ std::string hint_for(const Call& call, const CallFailure& failure, const net::Re
       return fmt::format("Check certificate-authority-data and the client's certificate of {}.", source);
     return fmt::format("Check that `kubectl get pods` works from here, with {}.", source);
   }
-  // Policies refuse with any status, mostly with 403, which is that of a missing right, too.
+  // Policies refuse with any status, mostly with 403, which also means a missing permission.
   if (const auto policy = refusing_policy(failure.message))
-    return fmt::format("It is a policy of the cluster: ask those who run it what {} asks of jobs.", *policy);
+    return fmt::format("A policy of the cluster refused it. Ask its administrators what {} requires of jobs.", *policy);
   switch (failure.status) {
-    case 401: return fmt::format("The credentials of {} are not accepted (any more): log in again.", source);
+    case 401: return fmt::format("The credentials of {} are invalid or expired: log in again.", source);
     case 403:
-      return fmt::format(
-          "Ask for what docs/kubernetes/rbac.yaml grants. `kubectl auth can-i {} {}{}` tells whether you have it.",
-          call.verb, call.resource, call.name_space.empty() ? "" : " -n " + call.name_space);
+      return fmt::format("Ask for the role in docs/kubernetes/rbac.yaml. To check it: kubectl auth can-i {} {}{}",
+                         call.verb, call.resource, call.name_space.empty() ? "" : " -n " + call.name_space);
     default: return {};
   }
 }
@@ -61,10 +61,10 @@ CallFailure failure_of(const Call& call, const net::Response& response, const st
   } else {
     const base::Json status = status_of(response.body);
     failure.message = status.is_object() ? status["message"].text() : net::plain_text(response.body);
-    if (failure.message.size() > kMostWords) failure.message.resize(kMostWords);
+    if (failure.message.size() > kMaxMessage) failure.message.resize(kMaxMessage);
     failure.message = net::on_one_line(base::replace_invalid_utf8(failure.message));
     if (status.is_object()) failure.code = status["reason"].text();
-    // Quotas are counted with optimistic locks; so are patches.
+    // Quotas and patches use optimistic locks.
     if (failure.status == 409 && failure.code == "Conflict" && call.repeat_conflict) failure.transient = true;
     failure.text = fmt::format("Cannot {} {}: {} ({}{}{})", call.verb, call.object,
                                failure.message.empty() ? "the server refused" : failure.message, failure.status,
@@ -158,8 +158,8 @@ class Transport::Running : public net::ServiceCall {
   std::shared_ptr<const std::string> body_;
   std::uint64_t generation_ = 0;                                            // of the credentials
   bool refused_ = false;                                                    // by 401, once
-  bool began_ = false;                                                      // the stream did
-  std::shared_ptr<const bool> alive_ = std::make_shared<const bool>(true);  // while this is
+  bool began_ = false;                                                      // the stream has begun
+  std::shared_ptr<const bool> alive_ = std::make_shared<const bool>(true);  // while this exists
 };
 
 Transport::Transport(base::EventLoop& loop, base::Clock& clock, Access access, TransportOptions options,
@@ -171,7 +171,7 @@ Transport::Transport(base::EventLoop& loop, base::Clock& clock, Access access, T
       server_(access.cluster.server),
       source_(access.source),
       credentials_(loop, clock, std::move(access)),
-      // A stream has a connection for itself: whatever happens to it happens to nothing else.
+      // A stream has its own connection, so that its failures do not affect others.
       http_({.connections_per_host = 0, .connections_kept = options_.limits.calls_at_a_time}),
       queue_(loop, clock, http_, options_.limits, random_) {
   http_.attach(loop);

@@ -1,4 +1,4 @@
-// Calls of an API server over HTTP: who asks, how often, and again if it did not work.
+// Calls of an API server over HTTP: credentials, rate limits and retries.
 #pragma once
 
 #include <chrono>
@@ -22,19 +22,19 @@ namespace metaflow::kube {
 using net::CallFailure;
 
 struct Call;
-/// Of an answer that is no success, or of none. `source`: where the server and its credentials are from.
+/// Converts an answer without success, or a missing one. `source`: of the server and its credentials.
 CallFailure failure_of(const Call& call, const net::Response& response, const std::string& source);
-/// Microseconds that a server asked to wait for in the body, rather than by Retry-After.
+/// Returns the microseconds for which a server asked to wait, in the body rather than by Retry-After.
 std::optional<std::int64_t> asked_pause(const net::Response& response);
 
 struct TransportOptions {
-  /// As kubectl's library limits itself by default. A control plane may be away for minutes, while it is upgraded or
-  /// has lost its leader. Each further try takes a token of the rate like any other call: there is no need of a budget.
+  /// The default limits of kubectl's library. A control plane may be away for minutes, while it is upgraded or has lost
+  /// its leader. Retries are limited by the rate like all calls, so that no budget is needed.
   net::CallLimits limits{.calls_per_second = 50,
                          .burst = 100,
                          .calls_at_a_time = 32,
                          .retry = {.tries = 16, .first_delay = 200'000, .max_delay = 30'000'000, .budget = 1e18}};
-  /// Told of each try that failed and is repeated after so many microseconds.
+  /// Called for each failed try, with the microseconds until the next one.
   std::function<void(const CallFailure&, std::int64_t pause)> on_retry{};
 };
 
@@ -49,8 +49,8 @@ struct Call {
   std::string body{};
   std::string content_type{};    // empty: there is no body
   net::PieceSink sink{};         // of a stream; else the answer is collected
-  bool repeat_conflict = false;  // 409 Conflict is another try's business: somebody else was quicker
-  int tries = 0;                 // 0: as the options say
+  bool repeat_conflict = false;  // retry 409 Conflict: another client was faster
+  int tries = 0;                 // 0: as in the options
   std::chrono::milliseconds idle_timeout{60'000};
   std::chrono::milliseconds answer_timeout = net::Request().answer_timeout;
   std::uint64_t max_body = net::Request().max_body;
@@ -64,7 +64,7 @@ struct CallAnswer {
 };
 
 /// Calls of one cluster as one user, driven by the loop. Not thread-safe. Callbacks come from the loop, never from
-/// within start() or cancel(); they may start and cancel calls, and must not destroy this.
+/// within start() or cancel(). They may start and cancel calls, and must not destroy this.
 class Transport {
  public:
   /// `loop` and `clock` must outlive this. Loads libcurl.
@@ -77,7 +77,8 @@ class Transport {
   using Id = net::CallQueue::Id;
   using Done = std::function<void(CallAnswer&&)>;
   Id start(Call call, Done done);
-  /// Ends a call without its callback. The server may carry it out nevertheless. Nothing happens if it is over.
+  /// Cancels a call, without its callback. The server may carry it out nevertheless. Does nothing if the call has
+  /// ended.
   void cancel(Id id);
 
   const net::CallCounters& counters() const { return queue_.counters(); }
@@ -97,7 +98,7 @@ class Transport {
   std::string source_;
   Credentials credentials_;
   net::HttpClient http_;
-  net::CallQueue queue_;  // gone first: with it all that calls back
+  net::CallQueue queue_;  // destroyed first, with all callbacks
 };
 
 }  // namespace metaflow::kube

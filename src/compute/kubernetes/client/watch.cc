@@ -17,11 +17,11 @@ namespace metaflow::kube {
 namespace {
 
 // An object has at most 1.5 MB in a cluster's store.
-constexpr std::size_t kLongestLine = 16U << 20U;
-constexpr std::size_t kMostObjects = 500'000;  // more than a cluster can hold
-constexpr std::size_t kLongestName = 253;      // Kubernetes' limit
-constexpr std::int64_t kShortest = 1'000'000;
-constexpr int kLate = 60;  // seconds after which a server that was to end a watch is not waited for
+constexpr std::size_t kMaxLine = 16U << 20U;
+constexpr std::size_t kMaxObjects = 500'000;  // more than a cluster can hold
+constexpr std::size_t kMaxNameLength = 253;   // Kubernetes' limit
+constexpr std::int64_t kMinDuration = 1'000'000;
+constexpr int kEndGrace = 60;  // seconds for a server to end a watch after its timeout
 constexpr int kTriesBeforeList = 3;
 
 std::string name_in(const Json& object) { return text_at(object, {"metadata", "name"}); }
@@ -30,12 +30,12 @@ std::string uid_of(const Json& object) { return text_at(object, {"metadata", "ui
 
 }  // namespace
 
-// Shared with what calls back: a Watch may be destroyed by its own handler.
+// Shared with callbacks: a handler may destroy its Watch.
 struct Watch::State : std::enable_shared_from_this<Watch::State> {
   struct Known {
     std::string uid;
     std::string version;
-    std::uint64_t list = 0;  // the last one that it was in
+    std::uint64_t list = 0;  // the last one that contained it
   };
 
   State(KubernetesApi& of, Resource what, Selection which, WatchHandler to, WatchOptions how)
@@ -57,9 +57,9 @@ struct Watch::State : std::enable_shared_from_this<Watch::State> {
   bool has_room(const std::string& name, const Json& object) const;
   void take_event(const std::string& type, Json&& object);
   void watch_ended(CallAnswer&& answer);
-  void take_up_again(const CallFailure& failure, bool from_list);
-  void tell(Change change, Json&& object);
-  void went(const std::string& name, const Known& known);
+  void restart(const CallFailure& failure, bool from_list);
+  void report(Change change, Json&& object);
+  void report_deleted(const std::string& name, const Known& known);
   void fail(const CallFailure& failure);
   void stop();
 
@@ -69,20 +69,20 @@ struct Watch::State : std::enable_shared_from_this<Watch::State> {
   WatchHandler handler;
   WatchOptions options;
   net::RetryBudget budget;
-  std::optional<net::Retry> retry{};  // since something last went well
+  std::optional<net::Retry> retry{};  // since the last success
 
   std::unordered_map<std::string, Known> known{};
   std::uint64_t lists = 0;
-  std::string version{};     // up to which everything was told
-  bool established = false;  // a watch went well once
+  std::string version{};     // everything up to it was reported
+  bool established = false;  // a watch has succeeded once
   bool stopped = false;
 
   KubernetesApi::Id list = 0;
   Transport::Id call = 0;
-  std::int64_t began = 0;  // the watch, by the monotonic clock
+  std::int64_t began = 0;  // the watch; monotonic
   std::optional<base::EventLoop::Timer> timer{};
-  Lines lines{kLongestLine};
-  std::optional<CallFailure> event_failure{};  // that the stream told of
+  Lines lines{kMaxLine};
+  std::optional<CallFailure> event_failure{};  // that the stream reported
   std::exception_ptr thrown{};
 };
 
@@ -103,13 +103,13 @@ void Watch::State::stop() {
   timer.reset();
 }
 
-void Watch::State::tell(Change change, Json&& object) {
+void Watch::State::report(Change change, Json&& object) {
   if (!stopped && handler.on_change) handler.on_change(change, std::move(object));
 }
 
-/// Tells of an object that was there, and is not any more.
-void Watch::State::went(const std::string& name, const Known& gone) {
-  tell(Change::deleted, {{"metadata", {{"name", name}, {"uid", gone.uid}, {"resourceVersion", gone.version}}}});
+/// Reports an object that was there before, and is no longer.
+void Watch::State::report_deleted(const std::string& name, const Known& gone) {
+  report(Change::deleted, {{"metadata", {{"name", name}, {"uid", gone.uid}, {"resourceVersion", gone.version}}}});
 }
 
 void Watch::State::start_list() {
@@ -121,10 +121,10 @@ void Watch::State::start_list() {
                    .done = [self](ListEnd&& end) { self->list_ended(std::move(end)); }});
 }
 
-/// Whatever a server tells, what is kept of it has a bound. What is beyond it is not told.
+/// Bounds what is kept, whatever a server sends. Objects beyond the limit are not reported.
 bool Watch::State::has_room(const std::string& name, const Json& object) const {
-  if (std::max({name.size(), uid_of(object).size(), version_of(object).size()}) > kLongestName) return false;
-  return known.size() < kMostObjects || known.contains(name);
+  if (std::max({name.size(), uid_of(object).size(), version_of(object).size()}) > kMaxNameLength) return false;
+  return known.size() < kMaxObjects || known.contains(name);
 }
 
 void Watch::State::listed(Json&& object) {
@@ -134,12 +134,12 @@ void Watch::State::listed(Json&& object) {
   Known& entry = found->second;
   Known old = std::exchange(entry, {uid_of(object), version_of(object), lists});
   if (is_new) {
-    tell(Change::added, std::move(object));
+    report(Change::added, std::move(object));
   } else if (old.uid != entry.uid) {
-    went(name, old);
-    tell(Change::added, std::move(object));
+    report_deleted(name, old);
+    report(Change::added, std::move(object));
   } else if (old.version != entry.version) {
-    tell(Change::modified, std::move(object));
+    report(Change::modified, std::move(object));
   }
 }
 
@@ -149,7 +149,7 @@ void Watch::State::list_ended(ListEnd&& end) {
     if (!established && !end.failure->transient) {
       fail(*end.failure);
     } else {
-      take_up_again(*end.failure, /*from_list=*/true);
+      restart(*end.failure, /*from_list=*/true);
     }
     return;
   }
@@ -164,14 +164,14 @@ void Watch::State::list_ended(ListEnd&& end) {
     at = known.erase(at);
   }
   start_watch();
-  for (const auto& [name, entry] : gone) went(name, entry);
+  for (const auto& [name, entry] : gone) report_deleted(name, entry);
   if (!stopped && handler.on_synced) handler.on_synced();
 }
 
 void Watch::State::start_watch() {
   const double spread = api.transport().random()() * 0.5;
   const int seconds = static_cast<int>(options.timeout_seconds * (1 + spread));
-  lines = Lines(kLongestLine);
+  lines = Lines(kMaxLine);
   event_failure.reset();
   Call request{.verb = "watch",
                .resource = std::string(name_of(resource)),
@@ -184,7 +184,7 @@ void Watch::State::start_watch() {
                                     {"timeoutSeconds", std::to_string(seconds)}}),
                .tries = 1,
                .idle_timeout = options.idle_timeout,
-               .answer_timeout = std::chrono::seconds(seconds + kLate),
+               .answer_timeout = std::chrono::seconds(seconds + kEndGrace),
                .max_body = net::kUnlimited};
   began = api.transport().clock().monotonic_microseconds();
   const auto self = shared_from_this();
@@ -198,7 +198,7 @@ void Watch::State::fail(const CallFailure& failure) {
   if (handler.on_failure) handler.on_failure(failure);
 }
 
-/// Within libcurl: what a handler throws waits until it is left.
+/// Called within libcurl: exceptions of a handler are kept until it returns.
 void Watch::State::take(std::span<const std::byte> bytes) {
   try {
     const bool fits = lines.add(base::as_text(bytes));
@@ -214,7 +214,7 @@ void Watch::State::take(std::span<const std::byte> bytes) {
     thrown = std::current_exception();
     throw;
   }
-  // Nothing that follows can be relied upon.
+  // Nothing that follows is reliable.
   if (event_failure) throw Error(ErrorCode::invalid_command, event_failure->message);
 }
 
@@ -239,17 +239,17 @@ bool Watch::State::take_line(std::string_view line) {
 void Watch::State::take_event(const std::string& type, Json&& object) {
   const std::string name = name_in(object);
   if (type == "DELETED") {
-    if (known.erase(name) > 0) tell(Change::deleted, std::move(object));
+    if (known.erase(name) > 0) report(Change::deleted, std::move(object));
     return;
   }
   if (!has_room(name, object)) return;
   const auto [found, is_new] = known.try_emplace(name);
   Known old = std::exchange(found->second, {uid_of(object), version_of(object), lists});
   if (!is_new && old.uid != found->second.uid) {
-    went(name, old);
-    tell(Change::added, std::move(object));
+    report_deleted(name, old);
+    report(Change::added, std::move(object));
   } else {
-    tell(is_new ? Change::added : Change::modified, std::move(object));
+    report(is_new ? Change::added : Change::modified, std::move(object));
   }
 }
 
@@ -260,7 +260,7 @@ void Watch::State::watch_ended(CallAnswer&& answer) {
     std::rethrow_exception(std::exchange(thrown, {}));
   }
   if (!answer.failure && !event_failure) {
-    if (api.transport().clock().monotonic_microseconds() - began >= kShortest) {  // its time was over
+    if (api.transport().clock().monotonic_microseconds() - began >= kMinDuration) {  // it ended regularly
       established = true;
       start_watch();
       return;
@@ -271,17 +271,17 @@ void Watch::State::watch_ended(CallAnswer&& answer) {
   if (failure.text.empty())
     failure.text = fmt::format("Cannot watch {}: {}{}", api.words_for(resource), failure.message,
                                failure.status == 0 ? "" : fmt::format(" ({} {})", failure.status, failure.code));
-  // Too long ago, or of a server that has forgotten: one that was restored from a backup counts from an older version.
+  // The version is too old, or unknown to the server: one that was restored from a backup counts from an older version.
   const bool from_list = failure.status == 410 || failure.status == 400 || failure.status == 404 ||
                          (retry && retry->tries() >= kTriesBeforeList);
   if (!established && !failure.transient && !from_list) {
     fail(failure);
   } else {
-    take_up_again(failure, from_list);
+    restart(failure, from_list);
   }
 }
 
-void Watch::State::take_up_again(const CallFailure& failure, bool from_list) {
+void Watch::State::restart(const CallFailure& failure, bool from_list) {
   if (!retry) retry.emplace(options.retry, budget, api.transport().random());
   const std::int64_t pause = retry->next_delay().value_or(options.retry.max_delay);
   timer = api.transport().loop().after(pause, [self = shared_from_this(), from_list] {

@@ -1,4 +1,4 @@
-// What happens to objects of one kind, told as it happens, for as long as somebody wants to know.
+// Watches the objects of one kind, and reports their changes.
 #pragma once
 
 #include <chrono>
@@ -15,28 +15,28 @@ namespace metaflow::kube {
 enum class Change : std::uint8_t { added, modified, deleted };
 
 struct WatchHandler {
-  /// An object appeared, changed, or went. Of one that went while nobody looked only name, uid and resourceVersion in
-  /// `metadata` are known.
+  /// An object was added, changed or deleted. Of an object that was deleted between two watches, only name, uid and
+  /// resourceVersion in `metadata` are known.
   std::function<void(Change, Json&&)> on_change{};
-  /// Everything that is there has been told; after each list.
+  /// All existing objects were reported; called after each list.
   std::function<void()> on_synced{};
-  /// The watch was interrupted and is taken up again after so many microseconds. Nothing will be missed.
+  /// The watch was interrupted, and is restarted after `pause` microseconds. No change is missed.
   std::function<void(const CallFailure&, std::int64_t pause)> on_trouble{};
-  /// The watch never came about, and trying again will not help: no permission, wrong credentials. It has ended.
+  /// The watch never succeeded, and a retry will not help: no permission, wrong credentials. The watch has ended.
   std::function<void(const CallFailure&)> on_failure{};
 };
 
 struct WatchOptions {
-  net::RetryOptions retry{.first_delay = 200'000, .max_delay = 30'000'000};  // tries and budget do not matter
+  net::RetryOptions retry{.first_delay = 200'000, .max_delay = 30'000'000};  // tries and budget are ignored
   /// A server ends a watch after so many seconds at the latest; up to half as many are added at random.
   int timeout_seconds = 300;
-  /// Servers send a bookmark each minute: a connection that is quieter than this is dead.
+  /// Servers send a bookmark each minute: a connection that is silent for longer is dead.
   std::chrono::milliseconds idle_timeout{150'000};
 };
 
-/// Lists, then watches, from the version of the list on; takes the watch up again where it ended, and lists again when
-/// that is too long ago. Keeps the names and versions of what is there. Not thread-safe; callbacks come from the loop.
-/// They may destroy this; what one throws ends the watch, and comes out of the loop.
+/// Lists objects, then watches them from the version of the list on. Restarts the watch where it ended, and lists again
+/// if that version is too old. Keeps the names and versions of existing objects. Not thread-safe; callbacks come from
+/// the loop. They may destroy this; an exception of a callback ends the watch, and leaves the loop.
 class Watch {
  public:
   /// `api` must outlive this.
@@ -45,7 +45,7 @@ class Watch {
   Watch(const Watch&) = delete;
   Watch& operator=(const Watch&) = delete;
 
-  std::size_t objects() const;  // that are there
+  std::size_t objects() const;  // that exist
 
  private:
   struct State;

@@ -39,7 +39,7 @@ class KubernetesWatchTest : public ApiTest {
   KubernetesWatchTest()
       : ApiTest([this](const Received& request) {
           const std::scoped_lock lock(mutex_);
-          // What follows is never answered: a watch of whatever is quiet.
+          // Further requests are never answered, as for a watch without changes.
           auto& replies = request.target.find("watch=true") == std::string::npos ? lists_ : watches_;
           if (replies.empty()) return Reply{.pause = std::chrono::milliseconds(60'000)};
           Reply reply = replies.front();
@@ -51,10 +51,10 @@ class KubernetesWatchTest : public ApiTest {
     handler_ = {.on_change =
                     [this](Change change, Json&& object) {
                       const char* sign = change == Change::added ? "+" : change == Change::deleted ? "-" : "~";
-                      told_.push_back(sign + text_at(object, {"metadata", "name"}) + "@" +
-                                      text_at(object, {"metadata", "resourceVersion"}));
+                      reported_.push_back(sign + text_at(object, {"metadata", "name"}) + "@" +
+                                          text_at(object, {"metadata", "resourceVersion"}));
                     },
-                .on_synced = [this] { told_.push_back("synced"); },
+                .on_synced = [this] { reported_.push_back("synced"); },
                 .on_trouble = [this](const CallFailure& failure, std::int64_t) { troubles_.push_back(failure.text); },
                 .on_failure = [this](const CallFailure& failure) { failure_ = failure; }};
   }
@@ -62,13 +62,13 @@ class KubernetesWatchTest : public ApiTest {
   void start() {
     watch_ = std::make_unique<Watch>(api(), Resource::pods, Selection{.labels = "a=b"}, handler_, watch_options_);
   }
-  /// Until there is nothing left to be told.
+  /// Runs until everything expected was reported.
   void finish() {
     run_until([&] {
       if (failure_) return true;
       const std::scoped_lock lock(mutex_);
       return lists_.empty() && watches_.empty() && !api().transport().counters().by_kind.empty() &&
-             told_.size() >= expected_;
+             reported_.size() >= expected_;
     });
   }
 
@@ -77,7 +77,7 @@ class KubernetesWatchTest : public ApiTest {
   std::vector<Reply> watches_;
   WatchOptions watch_options_;
   WatchHandler handler_;
-  std::vector<std::string> told_;
+  std::vector<std::string> reported_;
   std::vector<std::string> troubles_;
   std::optional<CallFailure> failure_;
   std::size_t expected_ = 0;
@@ -95,9 +95,9 @@ TEST_F(KubernetesWatchTest, ListsThenWatches) {
   expected_ = 6;
   start();
   finish();
-  EXPECT_THAT(told_, ElementsAre("+a@1", "+b@2", "synced", "~a@4", "+c@5", "-b@10"));
+  EXPECT_THAT(reported_, ElementsAre("+a@1", "+b@2", "synced", "~a@4", "+c@5", "-b@10"));
   EXPECT_EQ(watch_->objects(), 2U);
-  // It goes on where it was broken off.
+  // The watch continues where it broke off.
   run_until([&] { return requests().size() == 3; });
   EXPECT_THAT(
       requests(),
@@ -107,7 +107,7 @@ TEST_F(KubernetesWatchTest, ListsThenWatches) {
                   HasSubstr("resourceVersion=10&")));
 }
 
-TEST_F(KubernetesWatchTest, WhatHappenedMeanwhile) {
+TEST_F(KubernetesWatchTest, ChangesBetweenWatchesAreReported) {
   lists_ = {
       list_of({object_named("a", "1"), object_named("b", "2"), object_named("c", "3"), object_named("d", "3")}, "3"),
       list_of({object_named("a", "1"), object_named("b", "7"), object_named("e", "8")}, "9")};
@@ -118,8 +118,8 @@ TEST_F(KubernetesWatchTest, WhatHappenedMeanwhile) {
   expected_ = 11;
   start();
   finish();
-  ASSERT_EQ(told_.size(), 11U);
-  EXPECT_THAT(std::vector<std::string>(told_.begin() + 5, told_.end()),
+  ASSERT_EQ(reported_.size(), 11U);
+  EXPECT_THAT(std::vector<std::string>(reported_.begin() + 5, reported_.end()),
               ElementsAre("~b@7", "-d@3", "+d@8", "+e@8", "-c@3", "synced"));
   EXPECT_THAT(
       troubles_,
@@ -127,7 +127,7 @@ TEST_F(KubernetesWatchTest, WhatHappenedMeanwhile) {
   EXPECT_EQ(watch_->objects(), 4U);
 }
 
-TEST_F(KubernetesWatchTest, BrokenInManyWays) {
+TEST_F(KubernetesWatchTest, BrokenWatchesAreRestarted) {
   lists_ = {list_of({object_named("a", "1")}, "1"), list_of({object_named("a", "1")}, "6")};
   watches_ = {
       {.reset = true},
@@ -141,19 +141,19 @@ TEST_F(KubernetesWatchTest, BrokenInManyWays) {
   expected_ = 8;
   start();
   finish();
-  EXPECT_THAT(told_, ElementsAre("+a@1", "synced", "~a@2", "~a@3", "~a@5", "~a@1", "synced", "-a@7"));
+  EXPECT_THAT(reported_, ElementsAre("+a@1", "synced", "~a@2", "~a@3", "~a@5", "~a@1", "synced", "-a@7"));
   EXPECT_FALSE(failure_);
   EXPECT_EQ(watch_->objects(), 0U);
 }
 
-TEST_F(KubernetesWatchTest, ServerThatHasForgotten) {
+TEST_F(KubernetesWatchTest, ServerRestoredFromABackup) {
   // Restored from a backup: it counts from an older version, and refuses ours again and again.
   lists_ = {list_of({object_named("a", "100")}, "100"), list_of({object_named("a", "50")}, "51")};
   watches_ = std::vector<Reply>(4, status_reply(504, "Timeout", "Too large resource version: 100, current: 51"));
   expected_ = 4;
   start();
   finish();
-  EXPECT_THAT(told_, ElementsAre("+a@100", "synced", "~a@50", "synced"));
+  EXPECT_THAT(reported_, ElementsAre("+a@100", "synced", "~a@50", "synced"));
 }
 
 TEST_F(KubernetesWatchTest, NotAllowed) {
@@ -163,7 +163,7 @@ TEST_F(KubernetesWatchTest, NotAllowed) {
   ASSERT_TRUE(failure_);
   EXPECT_EQ(failure_->status, 403);
   failure_.reset();
-  // Some may list only.
+  // Some users may list, but not watch.
   lists_ = {list_of({}, "1")};
   watches_ = {status_reply(403, "Forbidden", "pods is forbidden: cannot watch")};
   start();
@@ -171,7 +171,7 @@ TEST_F(KubernetesWatchTest, NotAllowed) {
   EXPECT_THAT(failure_->text, StartsWith("Cannot watch pods in namespace n: pods is forbidden"));
 }
 
-TEST_F(KubernetesWatchTest, RefusedForAWhileOnceItWentWell) {
+TEST_F(KubernetesWatchTest, RefusalAfterASuccessIsRetried) {
   lists_ = {list_of({}, "1")};
   watches_ = {
       {.pieces = {event("ADDED", object_named("a", "2"))}, .cut_off_after = 0},
@@ -182,10 +182,10 @@ TEST_F(KubernetesWatchTest, RefusedForAWhileOnceItWentWell) {
   start();
   finish();
   EXPECT_FALSE(failure_);
-  EXPECT_THAT(told_, ElementsAre("synced", "+a@2", "+b@3"));
+  EXPECT_THAT(reported_, ElementsAre("synced", "+a@2", "+b@3"));
 }
 
-TEST_F(KubernetesWatchTest, GoneInItsOwnCallback) {
+TEST_F(KubernetesWatchTest, DestroyedByItsOwnCallback) {
   lists_ = {list_of({object_named("a", "1")}, "1")};
   watches_ = {{.pieces = {event("MODIFIED", object_named("a", "2")) + event("MODIFIED", object_named("a", "3"))}}};
   int changes = 0;
@@ -197,7 +197,7 @@ TEST_F(KubernetesWatchTest, GoneInItsOwnCallback) {
   run_until([&] { return watch_ == nullptr; });
   EXPECT_EQ(changes, 2);
   EXPECT_EQ(api().transport().in_flight(), 0U);
-  // While it lists, too.
+  // Also while it lists.
   lists_ = {list_of({object_named("a", "1"), object_named("b", "1")}, "1")};
   handler_.on_change = [&](Change, Json&&) { watch_.reset(); };
   start();
@@ -206,7 +206,7 @@ TEST_F(KubernetesWatchTest, GoneInItsOwnCallback) {
   EXPECT_EQ(api().transport().in_flight(), 0U);
 }
 
-TEST_F(KubernetesWatchTest, WhatItsCallbackThrows) {
+TEST_F(KubernetesWatchTest, ExceptionOfItsCallback) {
   lists_ = {list_of({}, "1")};
   watches_ = {{.pieces = {event("ADDED", object_named("a", "2"))}}};
   handler_.on_change = [](Change, Json&&) { throw std::runtime_error("mine"); };
