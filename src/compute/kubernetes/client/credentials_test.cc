@@ -80,7 +80,7 @@ class KubernetesCredentialsTest : public testing::Test {
   std::optional<Credentials> credentials_;
 };
 
-TEST_F(KubernetesCredentialsTest, Nobody) { EXPECT_THAT(headers(), IsEmpty()); }
+TEST_F(KubernetesCredentialsTest, NoUser) { EXPECT_THAT(headers(), IsEmpty()); }
 
 TEST_F(KubernetesCredentialsTest, TokenAndImpersonation) {
   access_.user.token = "t";
