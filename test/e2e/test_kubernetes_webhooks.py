@@ -46,7 +46,7 @@ def test_a_queue_that_takes_jobs_back(make, gate):
     suspend(cluster, job, False)
     gate.wait_for(1)
     suspend(cluster, job, True)
-    wait_for("its job was suspended, by a queue of the cluster")
+    wait_for("its job was suspended by a queue")
     wait_for("Task is starting (retry)")
     gate.release()
     out, _ = process.communicate(timeout=60)

@@ -82,4 +82,4 @@ def test_two_services_with_one_store(cli):
         assert cli.run("linear", env=one.environment) == "1"
     with MetadataService() as other:
         result = cli("linear", "run", env=other.environment)
-        assert result.status == 1 and "Run Linear/1" in result.err and "datastore root" in result.err
+        assert result.status == 1 and "run Linear/1, but" in result.err and "datastore root" in result.err

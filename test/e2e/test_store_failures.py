@@ -328,7 +328,7 @@ def test_a_lease_that_a_power_loss_damaged_holds_nobody_up(cli, content):
     run = cli.run("sweep", "--n", 3)
     (cli.directory / ".metaflow/Sweep" / run / "_meta/lease_execute.0.json").write_bytes(content)
     result = cli("sweep", "resume", "--take-over")
-    assert result.status == 0 and "Taken over from a process that is not known" in result.err, result
+    assert result.status == 0 and "Taken over from an unknown process" in result.err, result
     assert cli("sweep", "status", run).status == 0
 
 
