@@ -59,6 +59,6 @@ configure() {
   local name=$1
   shift
   local launcher=()
-  command -v ccache >/dev/null && launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+  command -v ccache >/dev/null && launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER="$top/dev/ccache")
   cmake -S "$top" -B "$build/$name" -G Ninja "${launcher[@]}" "$@" >"$build/$name.configure.log" 2>&1 || { cat "$build/$name.configure.log" >&2; exit 1; }
 }
