@@ -62,7 +62,7 @@ def main():
     options = parser.parse_args()
     for name in options.names:
         if name not in BENCHMARKS:
-            parser.error(f"there is no benchmark {name}. The benchmarks are: {', '.join(BENCHMARKS)}")
+            parser.error(f"unknown benchmark {name}. Benchmarks: {', '.join(BENCHMARKS)}")
 
     context = Context(options.build, options.python, options.room, options.long)
     print(machine())

@@ -5,13 +5,18 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
+#include <filesystem>
 #include <future>
 #include <stdexcept>
+#include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 
+#include "base/files.h"
 #include "base/testing.h"
 
 namespace metaflow::base {
@@ -56,9 +61,18 @@ TEST(BackgroundWork, TheLoopContinuesMeanwhile) {
   EXPECT_THAT(order, ElementsAre(1, 2));
 }
 
+std::size_t open_eventfds() {
+  const auto descriptors = list_directory("/proc/self/fd");
+  return static_cast<std::size_t>(std::count_if(descriptors.begin(), descriptors.end(), [](const std::string& number) {
+    std::error_code closed;
+    return std::filesystem::read_symlink("/proc/self/fd/" + number, closed) == "anon_inode:[eventfd]";
+  }));
+}
+
 TEST(BackgroundWork, BlockedWorkIsAbandonedWithTheLoop) {
   SystemClock clock;
   EventLoop loop(clock);
+  const std::size_t eventfds = open_eventfds();
   const auto gate = std::make_shared<std::promise<void>>();
   const std::size_t before = detached_threads();
   {
@@ -68,6 +82,7 @@ TEST(BackgroundWork, BlockedWorkIsAbandonedWithTheLoop) {
   EXPECT_GE(detached_threads(), 1U);  // threads of other tests may end meanwhile
   gate->set_value();
   wait_for_detached(before);
+  EXPECT_LE(open_eventfds(), eventfds) << "the thread releases what it shared";
   loop.poll();
 }
 

@@ -46,13 +46,14 @@ using RunDelays = std::map<std::string, std::int64_t>;
 
 RunDelays run_delays() {
   RunDelays found;
-  std::error_code ignored;  // a thread may end
-  for (const auto& thread : std::filesystem::directory_iterator("/proc/self/task", ignored)) {
+  std::error_code ignored;  // a thread may end meanwhile
+  for (std::filesystem::directory_iterator thread("/proc/self/task", ignored), end; thread != end;
+       thread.increment(ignored)) {
     std::array<char, 128> text{};
-    const Fd file(::open((thread.path() / "schedstat").c_str(), O_RDONLY | O_CLOEXEC));
+    const Fd file(::open((thread->path() / "schedstat").c_str(), O_RDONLY | O_CLOEXEC));
     if (!file || ::read(file.get(), text.data(), text.size() - 1) <= 0) continue;
     const char* const second = std::strchr(text.data(), ' ');
-    if (second != nullptr) found[thread.path().filename()] = std::strtoll(second, nullptr, 10);
+    if (second != nullptr) found[thread->path().filename()] = std::strtoll(second, nullptr, 10);
   }
   return found;
 }

@@ -143,7 +143,7 @@ def test_fargate(user):
 
 def test_what_cannot_be_asked_for(user):
     for with_, words in (
-        (["batch:queue=nowhere"], "look for the job queue nowhere: there is no queue of this name in this region"),
+        (["batch:queue=nowhere"], "look for the job queue nowhere: no queue of this name exists in this region"),
         (["batch", "kubernetes"], "is marked for execution both on AWS Batch and Kubernetes."),
         (["batch:disk=1"], "Decorator 'batch' does not support the attribute 'disk'"),
     ):

@@ -51,7 +51,7 @@ struct FlowDescription {
   std::vector<StepDescription> steps{};
   std::vector<ArtifactDescription> artifacts{};  // in the order of declaration
 
-  /// Null if there is no step of this name.
+  /// Null if no step has this name.
   const StepDescription* find_step(std::string_view name) const;
   const ArtifactDescription* find_artifact(std::string_view name) const;
 };

@@ -240,6 +240,38 @@ TEST_F(KubernetesJobsTest, ManyAreRemovedTogether) {
   EXPECT_THAT(cluster_.jobs(), IsEmpty());
 }
 
+TEST_F(KubernetesJobsTest, UnansweredCreationIsRemovedWithTheOthers) {
+  std::vector<compute::AttemptId> all;
+  for (compute::AttemptId id = 1; id <= kManyJobs; ++id) all.push_back(id);
+  for (const compute::AttemptId id : all) submit(id);
+  const std::vector<std::string> answered = cluster_.jobs();
+  const compute::AttemptId last = kManyJobs + 1;
+  net::Reply unanswered = status_reply(503, "ServiceUnavailable", "the job was created all the same");
+  unanswered.headers = {{"Retry-After", "20"}};
+  cluster_.fail("POST jobs", unanswered, 1, true);
+  jobs().submit(order_of(last));
+  wait_for_call("POST jobs", last);
+  all.push_back(last);
+  const std::vector<std::string> created = cluster_.jobs();
+  const std::string job = *std::find_if(created.begin(), created.end(), [&](const std::string& name) {
+    return std::find(answered.begin(), answered.end(), name) == answered.end();
+  });
+  cluster_.send("ADDED", job, "Running", running());
+  wait_for("11 running: ");
+
+  jobs().remove(all);
+  wait_for("removed, gone", all.size() - 1);
+  cluster_.send("DELETED", job, "Running", running());
+  wait_for("11 ended: ");
+  EXPECT_EQ(cluster_.count("DELETE"), 1U) << "the deletion of its pod is part of that of all jobs";
+  jobs().forget(last);
+  clock_.leap(30 * kSecond);
+  wait_for_call("POST jobs", last + 1);
+  end();
+  EXPECT_EQ(cluster_.count("DELETE jobs/" + job), 1U) << "the second request may have created it anew";
+  EXPECT_THAT(cluster_.jobs(), IsEmpty());
+}
+
 TEST_F(KubernetesJobsTest, WithoutDeletecollectionEachJobIsRemoved) {
   cluster_.fail("DELETE jobs", status_reply(403, "Forbidden", "no deletecollection"), 1);
   std::vector<compute::AttemptId> all;

@@ -288,7 +288,7 @@ void BatchApi::next_queues(const std::string& name, const std::string& token,
     const std::string next = answer["nextToken"].text();
     if (!next.empty() && tokens->add(next)) return next_queues(name, next, tokens, done);
     CallFailure missing =
-        invalid_answer(words, name.empty() ? "none accepts jobs" : "there is no queue of this name in this region");
+        invalid_answer(words, name.empty() ? "none accepts jobs" : "no queue of this name exists in this region");
     missing.hint = "Set METAFLOW_BATCH_JOB_QUEUE to the name or the ARN of a queue, and AWS_REGION to its region.";
     done(missing, {});
   });

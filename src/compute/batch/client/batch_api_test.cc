@@ -232,7 +232,7 @@ TEST_F(BatchApiTest, FindsTheFirstQueueThatAcceptsJobs) {
 
 TEST_F(BatchApiTest, UnusableQueuesAreRefused) {
   answers({{.body = R"({"jobQueues":[]})"}});
-  EXPECT_EQ(queue("x").first->text, "Cannot look for the job queue x: there is no queue of this name in this region");
+  EXPECT_EQ(queue("x").first->text, "Cannot look for the job queue x: no queue of this name exists in this region");
   EXPECT_THAT(queue("").first->hint, HasSubstr("METAFLOW_BATCH_JOB_QUEUE"));
   answers({queue_reply("x", "DISABLED")});
   EXPECT_EQ(queue("x").first->text, "Cannot look for the job queue x: it accepts no jobs: it is DISABLED and VALID");

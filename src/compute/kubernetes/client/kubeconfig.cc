@@ -262,7 +262,7 @@ Kubeconfig read_files(const std::vector<std::string>& files) {
   }
   if (!any)
     throw Error(ErrorCode::invalid_command,
-                fmt::format("There is no kubeconfig: {} does not exist", base::join(files, " or ")),
+                fmt::format("No kubeconfig found: {} does not exist", base::join(files, " or ")),
                 "Set KUBECONFIG to the file that your cluster's administrator or your provider's tool made.");
   return merged;
 }
@@ -350,7 +350,7 @@ Access look_for_access(const net::Variables& variables, const std::string& conte
   }
   const auto home = variables("HOME");
   if (!home)
-    throw Error(ErrorCode::invalid_command, "There is no kubeconfig: neither KUBECONFIG nor HOME is set",
+    throw Error(ErrorCode::invalid_command, "No kubeconfig found: neither KUBECONFIG nor HOME is set",
                 "Set KUBECONFIG to the file that your cluster's administrator or your provider's tool made.");
   return choose_context(read_files({*home + "/.kube/config"}), context);
 }
