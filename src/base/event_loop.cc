@@ -32,11 +32,11 @@ std::int64_t nanoseconds_of(clockid_t clock) {
   return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
 }
 
-/// Number of voluntary context switches of this thread: those for waiting.
-long voluntary_switches() {
+/// Of this thread: its voluntary context switches (those for waiting), and its page faults that read a disk.
+rusage thread_usage() {
   rusage usage{};
   ::getrusage(RUSAGE_THREAD, &usage);
-  return usage.ru_nvcsw;
+  return usage;
 }
 
 thread_local std::int64_t allowed_waits = 0;  // of this thread, in nanoseconds
@@ -78,26 +78,32 @@ struct EventLoop::Watchdog {
   std::int64_t worked = 0;
   RunDelays delays{};
   std::int64_t allowed = 0;
-  long waits = 0;
+  rusage usage{};
 
   void begin() {
     wall = nanoseconds_of(CLOCK_MONOTONIC);
     worked = nanoseconds_of(CLOCK_THREAD_CPUTIME_ID);
     delays = run_delays();
     allowed = allowed_waits;
-    waits = voluntary_switches();
+    usage = thread_usage();
   }
   void check(const Place* place) {
     const std::int64_t passed = nanoseconds_of(CLOCK_MONOTONIC) - wall;
     if (wall == 0 || passed <= limit) return;
     const std::int64_t worked_since = nanoseconds_of(CLOCK_THREAD_CPUTIME_ID) - worked;
     const std::int64_t waited = passed - worked_since - (allowed_waits - allowed);
-    // A hypervisor may have stopped the machine itself.
-    if (waited <= limit || voluntary_switches() == waits || waited - run_delay_since(delays) <= limit) return;
+    if (waited <= limit) return;
+    const rusage now = thread_usage();
+    const std::int64_t delay = run_delay_since(delays);
+    // Without a switch, a hypervisor has stopped the machine itself.
+    if (now.ru_nvcsw == usage.ru_nvcsw || waited - delay <= limit) return;
     const std::string where = place == nullptr ? std::string("its caller, between two turns")
                                                : fmt::format("the callback of {}:{}, {}", place->file_name(),
                                                              place->line(), place->function_name());
-    report(fmt::format("The event loop was blocked for {} ms by {}", waited / 1'000'000, where));
+    report(fmt::format(
+        "The event loop was blocked for {} ms ({} waits, {} page faults that read a disk, {} ms without a "
+        "processor) by {}",
+        waited / 1'000'000, now.ru_nvcsw - usage.ru_nvcsw, now.ru_majflt - usage.ru_majflt, delay / 1'000'000, where));
   }
 };
 

@@ -60,6 +60,7 @@ std::string RunPlan::store_code(store::FlowStore& store) const {
   const std::string code = make_code_archive(site_.file_name() + ".txt", text, site_.user);
   const std::span<const std::byte> bytes = base::as_bytes(code);
   const std::string key = store.save_value(store::Pieces(&bytes, 1));
+  store.storage().settle();  // the loop must not wait for it later
   return code_package_field(store.storage().type(), key,
                             store.storage().root() + "/" + store::blob_path(store.blob_directory(), key));
 }

@@ -99,8 +99,11 @@ class Storage {
   /// upload: the blob exists when the next other call has returned, which throws if it could not be written.
   virtual std::string save_blob(const std::string& directory, Pieces content, int spool_file) = 0;
 
-  /// Lets others read an object for at most so many seconds, or until our keys expire. Nothing if this storage does not
-  /// support links.
+  /// Waits until every blob of save_blob() is written; throws if one could not be.
+  virtual void settle() {}
+
+  /// Lets others read an existing object for at most so many seconds, or until our keys expire. Nothing if this storage
+  /// does not support links. Sends no request, so that a loop may call it once keys are known.
   virtual std::optional<Link> link(const std::string& path, std::int64_t seconds);
 
   /// The same objects, asynchronously. This object and the loop must outlive the result.

@@ -28,6 +28,7 @@ class ScriptedStorage : public Storage {
   std::vector<bool> copy(std::span<const Copy> copies) override;
   std::vector<Entry> list(const std::string& path) override;
   std::string save_blob(const std::string& directory, Pieces content, int spool_file) override;
+  void settle() override { disk_.settle(); }
 
   int operations = 0;
   int fails_at = 0;                                      // the operation with this number throws; 0: none

@@ -19,9 +19,10 @@ for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
 
 BUILD = pathlib.Path(os.environ["METAFLOW_BUILD"]).resolve()
 # Milliseconds: a scheduler whose loop waits longer for anything ends with SIGABRT, and says what waited. Disks may take their time, and
-# instrumented programs.
+# instrumented programs. METAFLOW_TEST_WATCHDOG: another limit, to look for what waits.
 SANITIZED = os.environ.get("METAFLOW_SANITIZED") == "1"
-WATCHDOG = "100" if os.environ.get("PYTEST_DEBUG_TEMPROOT", "").startswith("/dev/shm") and not SANITIZED else "2000"
+IN_MEMORY = os.environ.get("PYTEST_DEBUG_TEMPROOT", "").startswith("/dev/shm")
+WATCHDOG = os.environ.get("METAFLOW_TEST_WATCHDOG") or ("100" if IN_MEMORY and not SANITIZED else "2000")
 PYTHON_FLOWS = pathlib.Path(__file__).parent / "python"
 
 
@@ -78,7 +79,10 @@ class Cli:
             timeout=timeout,
             **more,
         )
-        return Result(process)
+        result = Result(process)
+        blocked = re.search("The event loop was blocked.*", result.err)
+        assert not blocked, blocked.group()
+        return result
 
     def __call__(self, program, *arguments, **more):
         return self.execute([self.path(program), *arguments], **more)

@@ -17,6 +17,7 @@ StoredPackage store_package(store::FlowStore& store, const PackagePlan& plan) {
   const Package package = make_package(plan);
   const std::span<const std::byte> piece = package.bytes.bytes();
   const std::string key = store.save_value(store::Pieces(&piece, 1));
+  store.storage().settle();
   return {store::blob_path(store.blob_directory(), key), package.sha256, plan.machine, plan.is_static, plan.size()};
 }
 

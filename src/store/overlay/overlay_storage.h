@@ -26,6 +26,7 @@ class OverlayStorage : public Storage {
   std::string save_blob(const std::string& directory, Pieces content, int spool_file) override {
     return upper_->save_blob(directory, content, spool_file);
   }
+  void settle() override { upper_->settle(); }
 
  private:
   std::unique_ptr<Storage> lower_;

@@ -262,7 +262,6 @@ std::string S3Storage::save_blob(const std::string& directory, Pieces content, i
 }
 
 std::optional<Link> S3Storage::link(const std::string& path, std::int64_t seconds) {
-  settle();
   std::string url = client().presign("GET", transfers_.location().bucket, transfers_.key_of(path), seconds);
   const std::int64_t expire = client().keys_expire();
   const std::int64_t end = transfers_.clock().wall_microseconds() / 1'000'000 + seconds;

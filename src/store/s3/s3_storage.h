@@ -13,9 +13,9 @@ namespace metaflow::store {
 
 /// Every call blocks until it has finished; the objects of one call are in flight together. Not thread-safe.
 ///
-/// Small blobs are written in the background: save_blob starts the upload, and the next other call returns when it has
-/// finished. So the artifacts of a task are in flight together, and an object that refers to them never exists before
-/// them.
+/// Small blobs are written in the background: save_blob starts the upload, and the next other call, except link(),
+/// returns when it has finished. So the artifacts of a task are in flight together, and an object that refers to them
+/// never exists before them.
 class S3Storage : public Storage {
  public:
   /// `root`: "s3://bucket/prefix".
@@ -33,6 +33,7 @@ class S3Storage : public Storage {
   std::vector<Entry> list(const std::string& path) override;
   std::string save_blob(const std::string& directory, Pieces content, int spool_file) override;
 
+  void settle() override;
   std::optional<Link> link(const std::string& path, std::int64_t seconds) override;
   std::unique_ptr<BackgroundStorage> in_background(base::EventLoop& loop) override;
 
@@ -54,7 +55,6 @@ class S3Storage : public Storage {
  private:
   class Background;
 
-  void settle();
   void upload(const std::string& path, Pieces content, const net::Headers& headers);
   S3Response put_if_absent(const std::string& path, Pieces content);
   bool probe_conditions(const std::string& path);

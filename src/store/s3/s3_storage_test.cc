@@ -312,6 +312,15 @@ TEST_F(S3Test, InvalidPathsAreRejected) {
   EXPECT_THAT(requests(), ElementsAre());
 }
 
+/// The loop of a scheduler makes links.
+TEST_F(S3Test, LinkDoesNotWaitForUploads) {
+  answer_ = [](const Received&) -> Reply { return {.status = 403, .body = error_xml("AccessDenied")}; };
+  const auto piece = base::as_bytes("1");
+  storage().save_blob("F/data", std::span(&piece, 1), -1);
+  EXPECT_TRUE(storage().link("F/data/kk/key", 60).has_value());
+  EXPECT_THAT(failure([&] { storage().settle(); }), HasSubstr("AccessDenied"));
+}
+
 TEST(S3ServerTest, PresignedUrls) {
   const char* root = std::getenv("METAFLOW_TEST_S3");
   if (root == nullptr) GTEST_SKIP() << "no S3 server: METAFLOW_TEST_S3 is not set (test/e2e/test_s3.py does)";
