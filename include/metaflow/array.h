@@ -108,16 +108,21 @@ class Array {
   static_assert(detail::Element<T>, "metaflow: the elements of an Array are bool, integers, float, double or complex");
 
  public:
+  /// The type of an element.
   using value_type = T;
+  /// Elements are read by pointers.
   using const_iterator = const T*;
+  /// The size of each dimension.
   using Shape = std::vector<std::size_t>;
 
   /// One dimension, no elements.
   Array() noexcept : data_(detail::no_array_data()) {}
   Array(const Array&) = default;
   Array& operator=(const Array&) = default;
+  /// Takes over the elements. The other array is empty then.
   Array(Array&& other) noexcept
       : data_(std::exchange(other.data_, detail::no_array_data())), vector_(std::exchange(other.vector_, nullptr)) {}
+  /// Takes over the elements. The other array is empty then.
   Array& operator=(Array&& other) noexcept {
     data_ = std::exchange(other.data_, detail::no_array_data());
     vector_ = std::exchange(other.vector_, nullptr);
@@ -132,6 +137,7 @@ class Array {
   Array(std::vector<T>&& values)
     requires(!std::same_as<T, bool>)
       : Array(std::move(values), Shape{}) {}
+  /// The same, with a shape. Throws Error{invalid_value} if it does not have as many elements.
   Array(std::vector<T>&& values, Shape shape)
     requires(!std::same_as<T, bool>)
   {
@@ -168,15 +174,24 @@ class Array {
     return array;
   }
 
+  /// The size of each dimension.
   std::span<const std::size_t> shape() const { return loaded().shape(); }
+  /// How many dimensions there are.
   std::size_t dimensions() const { return shape().size(); }
+  /// How many elements there are.
   std::size_t size() const { return loaded().bytes() / sizeof(T); }
+  /// Whether there are none.
   bool empty() const { return size() == 0; }
 
+  /// The elements in row-major order.
   const T* data() const { return reinterpret_cast<const T*>(loaded().data()); }
+  /// All elements.
   std::span<const T> span() const { return {data(), size()}; }
+  /// The first element.
   const T* begin() const { return data(); }
+  /// Behind the last element.
   const T* end() const { return data() + size(); }
+  /// The element at a position in row-major order. Not checked.
   const T& operator[](std::size_t index) const { return data()[index]; }
 
   /// The element at this index, one number per dimension. Throws Error{invalid_value} if it is out of range.
@@ -221,6 +236,7 @@ class Array {
     }
     return {begin(), end()};
   }
+  /// A copy of the elements.
   std::vector<T> to_vector() const& { return {begin(), end()}; }
 
  private:

@@ -15,11 +15,16 @@ template <class T>
 class Transient {
  public:
   Transient() = default;
+  /// A member with this initial value in every task.
   Transient(T value) : value_(std::move(value)) {}
 
+  /// The value.
   T& operator*() noexcept { return value_; }
+  /// The value, for reading.
   const T& operator*() const noexcept { return value_; }
+  /// Access to a member of the value.
   T* operator->() noexcept { return &value_; }
+  /// Access to a member of the value, for reading.
   const T* operator->() const noexcept { return &value_; }
 
  private:
@@ -34,6 +39,7 @@ class Lazy {
   // detail/check.h checks that a T can be stored, not this class: a struct declared inside the flow is complete only
   // there.
   Lazy() : state_(std::make_shared<State>()) { state_->loaded.set_done(); }
+  /// A new value.
   Lazy(T value) : state_(std::make_shared<State>()) {
     state_->value = std::move(value);
     state_->loaded.set_done();
@@ -46,7 +52,9 @@ class Lazy {
     return *this = Lazy(T(std::forward<U>(value)));
   }
 
+  /// The value; read on first use. Throws Error{data_store} if the store cannot be read.
   const T& operator*() const { return load(); }
+  /// Access to a member of the value; read on first use.
   const T* operator->() const { return &load(); }
 
   /// The value for writing: it will be saved anew. Not thread-safe.

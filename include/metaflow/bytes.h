@@ -9,6 +9,7 @@ namespace metaflow {
 /// A string that need not be UTF-8; bytes in Python.
 struct Bytes : std::string {
   using std::string::string;
+  /// The bytes of a string.
   Bytes(std::string text) : std::string(std::move(text)) {}
 };
 

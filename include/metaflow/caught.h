@@ -10,9 +10,9 @@ namespace metaflow {
 /// Why a task failed whose failure was caught by catch_. In Python: a MetaflowExceptionWrapper, with the attributes
 /// exception, type and stacktrace.
 struct CaughtException {
-  std::string type;        // "std::out_of_range", or one of those below
-  std::string exception;   // the message, what()
-  std::string stacktrace;  // lines
+  std::string type;        ///< "std::out_of_range", or one of those below
+  std::string exception;   ///< the message, what()
+  std::string stacktrace;  ///< lines
 
   /// CaughtException::type if the process of the task died.
   static constexpr const char* kProcessDied = "metaflow.plugins.catch_decorator.FailureHandledByCatch";

@@ -26,13 +26,16 @@ namespace metaflow::client {
 
 class Connection;  // the store, shared by all objects
 
+/// A point in time, UTC.
 using Time = std::chrono::system_clock::time_point;
 
+/// Selects the store and the runs that a Client shows.
 struct ClientOptions {
-  std::string root{};  // the .metaflow directory; empty: found as the command line finds it, or the metadata service if
-                       // METAFLOW_DEFAULT_METADATA selects it
-  std::optional<std::string>
-      name_space{};  // only runs with this tag are visible; empty: all runs; default: "user:" and the user
+  /// The .metaflow directory. Empty: found as the command line finds it, or the metadata service if
+  /// METAFLOW_DEFAULT_METADATA selects it.
+  std::string root{};
+  /// Only runs with this tag are visible. Empty: all runs. Default: "user:" and the user.
+  std::optional<std::string> name_space{};
 };
 
 class Flow;
@@ -43,13 +46,16 @@ class Task;
 /// A value that a task saved.
 class Artifact {
  public:
+  /// The name of the data member.
   const std::string& name() const { return name_; }
   /// The content address of the bytes: equal keys mean equal values.
   const std::string& key() const { return key_; }
+  /// When the task saved it.
   Time created_at() const { return created_at_; }
 
   /// The value as stored, and as a C++ type; see Value::as.
   Document value() const;
+  /// The value as a `T`. Throws Error{invalid_value} if it does not fit.
   template <class T>
   T as() const {
     const Document document = value();
@@ -76,36 +82,42 @@ class Artifact {
 
 /// A metadata field that Metaflow recorded about a task.
 struct Metadatum {
-  std::string name;
-  std::string value;
-  std::string type;
-  int attempt;  // -1: unknown
-  Time created_at;
+  std::string name;   ///< "attempt", "ds-type", ...
+  std::string value;  ///< the value, as text
+  std::string type;   ///< the kind of the field: mostly its name
+  int attempt;        ///< -1: unknown
+  Time created_at;    ///< when it was recorded
 };
 
 /// The exception that ended a failed task.
 struct Exception {
-  std::string type;
-  std::string message;
-  std::string stack;
+  std::string type;     ///< "std::runtime_error"
+  std::string message;  ///< what()
+  std::string stack;    ///< the stack at the throw, in lines; empty if it is unknown
 };
 
 /// One line of output.
 struct LogLine {
-  Time time;
-  std::string text;
+  Time time;         ///< when the line was read
+  std::string text;  ///< without the newline
 };
 
+/// A task of a run: one execution of a step.
 class Task {
  public:
+  /// The id of the task, unique in its run.
   const std::string& id() const { return id_; }
+  /// The name of its step.
   const std::string& step() const { return step_; }
+  /// "BigSum/17/start/1"
   std::string pathspec() const { return flow_ + "/" + run_ + "/" + step_ + "/" + id_; }
+  /// When it was created.
   Time created_at() const { return created_at_; }
   /// End of the last attempt, including one that threw; nothing if its process was killed.
   std::optional<Time> finished_at() const;
   /// True if the step ran to its end.
   bool finished() const;
+  /// True if the step finished without an exception. False if `catch_` caught one.
   bool successful() const;
   /// The attempt whose artifacts and logs this object shows: the last one, or the one selected by attempt(n).
   int current_attempt() const;
@@ -114,20 +126,29 @@ class Task {
 
   /// Sorted by name; artifacts whose name begins with '_' only if `all`.
   std::vector<Artifact> artifacts(bool all = false) const;
+  /// Whether the task saved an artifact of this name.
   bool has(const std::string& artifact) const;
+  /// The artifact of this name. Throws Error{not_found} if the task has not saved it.
   Artifact artifact(const std::string& name) const;
 
+  /// The exception that ended the attempt; nothing if there was none.
   std::optional<Exception> exception() const;
   /// Standard output and error.
   std::string out() const;
+  /// Standard error, with the messages about a failure.
   std::string err() const;
+  /// Standard output in lines, with their times.
   std::vector<LogLine> out_lines() const;
+  /// Standard error in lines, with their times.
   std::vector<LogLine> err_lines() const;
 
+  /// Everything that was recorded about the task.
   std::vector<Metadatum> metadata() const;
   /// The position in the innermost foreach around the task.
   std::optional<std::size_t> index() const;
+  /// The tasks whose artifacts it started with; for a join its inputs.
   std::vector<Task> parents() const;
+  /// The tasks that followed it.
   std::vector<Task> children() const;
 
  private:
@@ -147,13 +168,18 @@ class Task {
   int attempt_ = -1;
 };
 
+/// A step of a run.
 class Step {
  public:
+  /// The name of the step.
   const std::string& id() const { return id_; }
+  /// "BigSum/17/start"
   std::string pathspec() const { return flow_ + "/" + run_ + "/" + id_; }
+  /// When its first task was created.
   Time created_at() const { return created_at_; }
   /// In the order of their start.
   std::vector<Task> tasks() const;
+  /// The task with this id. Throws Error{not_found} if it does not exist.
   Task task(const std::string& id) const;
   /// The only task, or the one that started last.
   Task task() const;
@@ -168,23 +194,34 @@ class Step {
   Time created_at_;
 };
 
+/// One execution of a flow.
 class Run {
  public:
+  /// The id of the run.
   const std::string& id() const { return id_; }
+  /// "BigSum/17"
   std::string pathspec() const { return flow_ + "/" + id_; }
+  /// The user who started it.
   const std::string& user() const { return user_; }
+  /// When it was started.
   Time created_at() const { return created_at_; }
+  /// When its last step ended; nothing if it has not.
   std::optional<Time> finished_at() const;
+  /// True if the run has reached its end.
   bool finished() const;
+  /// True if the run has reached its end, and its last task succeeded.
   bool successful() const;
 
   /// All tags, both user and system tags. Sorted.
   std::vector<std::string> tags() const;
+  /// Tags that users have set. Sorted.
   const std::vector<std::string>& user_tags() const { return user_tags_; }
+  /// Tags that the run has set: "user:ada", ... Sorted.
   const std::vector<std::string>& system_tags() const { return system_tags_; }
 
   /// In the order of their start.
   std::vector<Step> steps() const;
+  /// The step of this name. Throws Error{not_found} if it has no task yet.
   Step step(const std::string& name) const;
   /// The task of the last step, if the run has reached it.
   std::optional<Task> end_task() const;
@@ -206,13 +243,18 @@ class Run {
   std::vector<std::string> system_tags_;
 };
 
+/// A flow: all of its runs that are visible.
 class Flow {
  public:
+  /// The name of the flow.
   const std::string& id() const { return id_; }
   /// The newest first. `tags`: only runs that have all of these tags.
   std::vector<Run> runs(const std::vector<std::string>& tags = {}) const;
+  /// The run with this id. Throws Error{not_found} if it does not exist or is not visible.
   Run run(const std::string& id) const;
+  /// The run that was started last.
   std::optional<Run> latest_run() const;
+  /// The run that was started last among those that succeeded.
   std::optional<Run> latest_successful_run() const;
 
  private:
@@ -224,14 +266,18 @@ class Flow {
 /// The entry point.
 class Client {
  public:
+  /// Opens the store. Throws Error{data_store} if it cannot be read.
   explicit Client(const ClientOptions& options = {});
 
   /// Flows that have a run in the namespace, by name.
   std::vector<Flow> flows() const;
+  /// The flow of this name. Throws Error{not_found} if it has no visible run.
   Flow flow(const std::string& name) const;
   /// "BigSum/17", "BigSum/17/start", "BigSum/17/start/1"
   Run run(const std::string& pathspec) const;
+  /// The step of a pathspec: "BigSum/17/start".
   Step step(const std::string& pathspec) const;
+  /// The task of a pathspec: "BigSum/17/start/1".
   Task task(const std::string& pathspec) const;
   /// The same store seen through another namespace; empty: everything.
   Client in_namespace(const std::string& name_space) const;

@@ -24,33 +24,33 @@ consteval bool names_range() {
 
 /// One foreach around a task.
 struct ForeachFrame {
-  std::string step;      // the step that runs for each item
-  std::string variable;  // the artifact that holds the items
-  std::size_t num_splits = 0;
-  std::size_t index = 0;
-  std::string value;  // the item as text, at most 30 characters
+  std::string step;            ///< the step that runs for each item
+  std::string variable;        ///< the artifact that holds the items
+  std::size_t num_splits = 0;  ///< the number of items
+  std::size_t index = 0;       ///< the position of the item, from 0
+  std::string value;           ///< the item as text, at most 30 characters
 };
 
 /// The running task. Constant while a step runs; reading is safe from several threads.
 struct Current {
-  std::string flow_name;
-  std::string run_id;
-  std::string step_name;
-  std::string task_id;
-  int retry_count = 0;        // the attempt: 0 for the first
-  std::string origin_run_id;  // the resumed run; empty in a run that was not resumed
-  std::string namespace_;     // "user:me"
-  std::string username;
-  std::vector<std::string> tags;
-  std::vector<std::string> parameter_names;
-  std::vector<ForeachFrame> foreach_stack;  // outermost first
+  std::string flow_name;                     ///< "BigSum"
+  std::string run_id;                        ///< "17"
+  std::string step_name;                     ///< "start"
+  std::string task_id;                       ///< "1"
+  int retry_count = 0;                       ///< the attempt: 0 for the first
+  std::string origin_run_id;                 ///< the resumed run; empty in a run that was not resumed
+  std::string namespace_;                    ///< "user:me"
+  std::string username;                      ///< who started the run
+  std::vector<std::string> tags;             ///< tags that the user gave to the run
+  std::vector<std::string> parameter_names;  ///< without constants
+  std::vector<ForeachFrame> foreach_stack;   ///< outermost first
 
   // Set if the flow belongs to a project (FlowSpec); else empty and false.
-  std::string project_name;
-  std::string branch_name;        // "user.me", with --branch "test.B", with --production "prod", with both "prod.B"
-  std::string project_flow_name;  // "risk.user.me.BigSum"
-  bool is_user_branch = false;    // neither --branch nor --production was given
-  bool is_production = false;
+  std::string project_name;       ///< "risk"
+  std::string branch_name;        ///< "user.me", with --branch "test.B", with --production "prod", with both "prod.B"
+  std::string project_flow_name;  ///< "risk.user.me.BigSum"
+  bool is_user_branch = false;    ///< neither --branch nor --production was given
+  bool is_production = false;     ///< --production was given
 
   /// The cores that parallel_map uses: the cpus that the step requests with `resources`, limited by CPU affinity and
   /// control groups.

@@ -36,12 +36,16 @@ enum class ErrorCode {
 /// what to do next. Control characters in them are escaped: "\x1b[2J". Thread-safe like any exception object.
 class Error : public std::exception {
  public:
+  /// An error. Control characters in both texts are escaped.
   Error(ErrorCode code, std::string message, std::string hint = {});
   /// An error with ErrorCode::platform. `platform`: the name, "Kubernetes".
   static Error of_platform(std::string_view platform, std::string message, std::string hint = {});
 
+  /// The kind.
   ErrorCode code() const noexcept { return code_; }
+  /// The operation, the object and the cause.
   const std::string& message() const noexcept { return message_; }
+  /// The next command or change; may be empty.
   const std::string& hint() const noexcept { return hint_; }
   /// "Invalid command", "Data store error", "Kubernetes error": Metaflow's words.
   std::string headline() const;

@@ -55,7 +55,7 @@ inline constexpr detail::Choose<Variable, Whens...> choose{};
 
 /// Description of a step, for `show` and the clients.
 struct doc {
-  std::string text;
+  std::string text;  ///< one line or several
 };
 
 /// One step of a graph: its member function; then, in any order, its transition (one of next, foreach, choose; none for

@@ -76,6 +76,7 @@ template <class Flow, class... Ts>
 detail::MergeChoice include(Ts Flow::*... members) {
   return {detail::MergeChoice::Mode::include, {detail::position_of(members)...}};
 }
+/// For Inputs::merge: all artifacts but these.
 template <class Flow, class... Ts>
 detail::MergeChoice exclude(Ts Flow::*... members) {
   return {detail::MergeChoice::Mode::exclude, {detail::position_of(members)...}};
@@ -89,9 +90,12 @@ detail::MergeChoice exclude(Ts Flow::*... members) {
 template <class Flow>
 class Inputs {
  public:
+  /// For the library.
   explicit Inputs(detail::InputsCore& core) : core_(&core) {}
 
+  /// How many inputs there are.
   std::size_t size() const { return core_->size(); }
+  /// Whether there is none. A join has at least one.
   bool empty() const { return size() == 0; }
 
   /// Input i. Throws Error{not_found} if i is out of range.
@@ -158,7 +162,9 @@ class Inputs {
     std::shared_ptr<Flow> flow_;
   };
 
+  /// Iterates over whole inputs, which are read into the same object one after the other.
   Iterator begin() const { return Iterator(this, 0); }
+  /// The end.
   std::default_sentinel_t end() const { return {}; }
 
  private:

@@ -1,7 +1,6 @@
 // Parallel loops inside one task.
 //
-//   auto sums = mf::parallel_map(mf::range(0, rows, 1000), [&](std::size_t r) { return sum_of_rows(matrix, r, r +
-//   1000); });
+//   auto sums = mf::parallel_map(mf::range(rows), [&](std::size_t r) { return sum_of_row(matrix, r); });
 //
 // By default the items run on threads of this process: they share its memory, and results are moved. With mode =
 // processes each item runs in a child process, forked from this one. The child sees a copy of the memory, its changes
@@ -24,18 +23,22 @@
 
 namespace metaflow {
 
+/// Where the items of parallel_map run: on threads of this process, or in forked processes.
 enum class parallel_mode : std::uint8_t { threads, processes };
 
+/// Options of parallel_map.
 struct parallel_options {
-  unsigned max_parallel =
-      0;  // items at a time; 0: current().cpus() in a step, else the cores that this process may use
-  parallel_mode mode = parallel_mode::threads;
+  /// Items at a time; 0: current().cpus() in a step, else the cores that this process may use.
+  unsigned max_parallel = 0;
+  parallel_mode mode = parallel_mode::threads;  ///< threads of this process, or forked processes
 };
 
 /// Thrown if an item of parallel_map failed. The message states the item and the reason.
 class ItemError : public Error {
  public:
+  /// An error for this item.
   ItemError(std::size_t item, const std::string& why, std::exception_ptr cause = nullptr);
+  /// The index of the item that failed.
   std::size_t item() const noexcept { return item_; }
   /// The exception that the item threw; null in mode processes and for a crash.
   const std::exception_ptr& cause() const noexcept { return cause_; }
@@ -48,7 +51,9 @@ class ItemError : public Error {
 /// The numbers begin, begin + step, ... below end, as Python's range.
 class range {
  public:
+  /// 0, 1, ..., end - 1
   explicit range(std::size_t end) : range(0, end) {}
+  /// begin, begin + step, ... below end. Empty if `step` is 0.
   range(std::size_t begin, std::size_t end, std::size_t step = 1)
       : begin_(begin), step_(step), count_(end > begin && step > 0 ? (end - begin + step - 1) / step : 0) {}
 
@@ -81,8 +86,11 @@ class range {
     std::size_t at_ = 0;
   };
 
+  /// Random access. Valid as long as the range.
   iterator begin() const { return {this, 0}; }
+  /// The end.
   iterator end() const { return {this, count_}; }
+  /// How many numbers there are.
   std::size_t size() const { return count_; }
 
  private:
@@ -252,8 +260,8 @@ auto parallel_map(Range&& items, F&& function, const parallel_options& options =
 /// A result of parallel_map_unordered, with the index of its item.
 template <class R>
 struct indexed {
-  std::size_t index;
-  R value;
+  std::size_t index;  ///< of the item in its range, from 0
+  R value;            ///< the result of the call
 };
 
 /// The result of parallel_map_unordered: a single-pass range that ends when all items are done. Destroying it earlier
@@ -261,9 +269,12 @@ struct indexed {
 template <class Range, class F>
 class ParallelResults {
  public:
+  /// For the library.
   using Call = detail::ParallelCall<std::remove_reference_t<Range>, F>;
+  /// The result of the function.
   using Result = typename Call::Result;
 
+  /// Starts the call. See parallel_map_unordered.
   ParallelResults(Range&& items, F function, const parallel_options& options)
       : items_(std::forward<Range>(items)),
         function_(std::move(function)),
@@ -299,7 +310,9 @@ class ParallelResults {
     std::optional<indexed<Result>> current_;
   };
 
+  /// Waits for the first result. Throws ItemError, as `++` does.
   Iterator begin() { return Iterator(*this); }
+  /// The end: all items are done.
   std::default_sentinel_t end() { return {}; }
 
  private:

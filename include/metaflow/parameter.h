@@ -104,14 +104,16 @@ struct ParameterBase {
 template <class T>
 class Parameter : private detail::ParameterBase {
  public:
+  /// Declares a parameter.
   struct Options {
-    std::optional<T> value{};     // the default; without it the option is required (unless T is an optional)
-    std::string help{};           // for --help
-    std::string name{};           // option name; empty: the member's name
-    std::string separator = ",";  // between the items of a list
+    std::optional<T> value{};     ///< the default; without it the option is required (unless T is an optional)
+    std::string help{};           ///< for --help
+    std::string name{};           ///< option name; empty: the member's name
+    std::string separator = ",";  ///< between the items of a list
   };
 
   Parameter() : Parameter(Options{}) {}
+  /// A parameter with these options. `run` sets its value before the first step.
   explicit Parameter(Options options)
       : ParameterBase{std::move(options.help), std::move(options.name), std::move(options.separator),
                       !options.value.has_value() && !detail::OptionalLike<T>} {
@@ -120,8 +122,11 @@ class Parameter : private detail::ParameterBase {
   Parameter(const Parameter&) = default;
   Parameter& operator=(const Parameter&) = delete;
 
+  /// The value. Steps cannot change it.
   const T& operator*() const noexcept { return value_; }
+  /// Access to a member of the value.
   const T* operator->() const noexcept { return &value_; }
+  /// The value, where the context requires a `T`.
   operator const T&() const noexcept { return value_; }
 
  private:

@@ -28,9 +28,13 @@ namespace metaflow {
 /// An object that was read. Cheap to copy; the bytes live as long as a copy does. Large ones are mapped from a file.
 class S3Object {
  public:
+  /// The name with which it was requested.
   const std::string& name() const { return name_; }
+  /// The content.
   std::span<const std::byte> bytes() const { return bytes_; }
+  /// The content as text.
   std::string_view text() const { return {reinterpret_cast<const char*>(bytes_.data()), bytes_.size()}; }
+  /// The size in bytes.
   std::size_t size() const { return bytes_.size(); }
 
  private:
@@ -42,18 +46,21 @@ class S3Object {
 
 /// One result of list().
 struct S3Entry {
-  std::string name;  // the name to pass to get()
-  bool is_prefix = false;
-  std::uint64_t size = 0;  // of an object
+  std::string name;        ///< the name to pass to get()
+  bool is_prefix = false;  ///< whether other names continue this one after a "/"
+  std::uint64_t size = 0;  ///< of an object
 };
 
+/// A place in S3, and the connections to it. Movable, not copyable.
 class S3 {
  public:
   /// All names are relative to `root`: "s3://bucket" or "s3://bucket/prefix". Sends no request. Throws
   /// Error{invalid_command} if `root` is not such a URL.
   explicit S3(const std::string& root);
   ~S3();
+  /// Takes over the connections.
   S3(S3&&) noexcept;
+  /// Closes its connections, and takes over the others.
   S3& operator=(S3&&) noexcept;
 
   /// Throws Error{not_found} if it does not exist.
@@ -69,12 +76,16 @@ class S3 {
 
   /// The size; nothing if the object does not exist.
   std::optional<std::uint64_t> size(const std::string& name);
+  /// The sizes of many objects, in this order.
   std::vector<std::optional<std::uint64_t>> sizes(const std::vector<std::string>& names);
 
   /// Writes an object, or replaces it.
   void put(const std::string& name, std::string_view text);
+  /// Writes an object of bytes, or replaces it.
   void put(const std::string& name, std::span<const std::byte> bytes);
+  /// Writes many objects: pairs of name and content.
   void put_many(const std::vector<std::pair<std::string, std::string_view>>& objects);
+  /// Writes the content of a file. Throws Error{data_store} if it cannot be read.
   void put_file(const std::string& name, const std::string& path);
 
   /// The objects and prefixes directly below a prefix ("" for the root), sorted.

@@ -48,12 +48,12 @@ enum class Kind : std::uint8_t {
 struct ArrayView {
   /// numpy's kind: b(ool) i(nt) u(nsigned) f(loat) c(omplex) S(bytes) U(nicode) M(datetime64) m(timedelta64)
   char type = 'f';
-  std::string_view unit = {};  // unit of the integers of M and m: "[ns]"
-  std::size_t item_size = 8;   // bytes per element
-  bool big_endian = false;
-  bool column_major = false;
-  std::span<const std::size_t> shape;
-  std::span<const std::byte> bytes;  // shape's product x item_size
+  std::string_view unit = {};          ///< unit of the integers of M and m: "[ns]"
+  std::size_t item_size = 8;           ///< bytes per element
+  bool big_endian = false;             ///< byte order of the elements
+  bool column_major = false;           ///< first index varies fastest, as in Fortran
+  std::span<const std::size_t> shape;  ///< size of each dimension
+  std::span<const std::byte> bytes;    ///< shape's product x item_size
 };
 
 /// One value inside a Document: a number, a text, a list of values... A light reference (24 bytes), valid as long as
@@ -66,17 +66,22 @@ class Value {
  public:
   Value() = default;
 
+  /// The Python type.
   Kind kind() const noexcept { return kind_; }
+  /// Whether it is None.
   bool is_none() const noexcept { return kind_ == Kind::none; }
 
+  /// The value of a bool.
   bool boolean() const;
+  /// The value of an int that fits.
   std::int64_t integer() const;
-  double real() const;  // the real part of a complex number
-  double imaginary() const;
-  std::string_view text() const;  // UTF-8
+  double real() const;            ///< the real part of a complex number
+  double imaginary() const;       ///< the imaginary part of a complex number
+  std::string_view text() const;  ///< UTF-8
+  /// The content of bytes.
   std::span<const std::byte> bytes() const;
-  ArrayView array() const;                     // not for rows of a column-major array, which are not contiguous
-  std::span<const std::size_t> shape() const;  // of an array, or of a row of one
+  ArrayView array() const;                     ///< not for rows of a column-major array, which are not contiguous
+  std::span<const std::size_t> shape() const;  ///< of an array, or of a row of one
 
   /// An integer that fits uint64; else nothing.
   std::optional<std::uint64_t> unsigned_integer() const;
@@ -85,15 +90,18 @@ class Value {
 
   /// Of datetime and timedelta; the nanoseconds are the part of a C++ duration below one microsecond.
   std::int64_t microseconds() const;
+  /// Nanoseconds below one microsecond: 0 to 999.
   std::int64_t nanoseconds_below() const;
 
   /// Elements of a list, tuple, set or (keys of a) dict; arguments of an object; elements of the first dimension of an
   /// array.
   std::size_t size() const;
+  /// The element at this position. Throws Error{invalid_value} if it is out of range.
   Value operator[](std::size_t index) const;
 
   /// All elements of a list, if it holds only floats (64-bit integers); else empty.
   std::span<const double> packed_reals() const;
+  /// All elements of a list, if it holds only 64-bit integers; else empty.
   std::span<const std::int64_t> packed_integers() const;
 
   /// The value of the index-th item of a dict; its key is [index].
@@ -144,11 +152,15 @@ std::string to_json(const Value& value);
 class Document {
  public:
   Document() = default;
+  /// For the library: a value, and what keeps its memory.
   Document(Value root, std::shared_ptr<const void> memory) : root_(root), memory_(std::move(memory)) {}
 
+  /// The value. Valid as long as a copy of this document.
   const Value& root() const noexcept { return root_; }
+  /// The owner of the memory.
   const std::shared_ptr<const void>& memory() const noexcept { return memory_; }
 
+  /// The value as a C++ type; see Value::as.
   template <class T>
   T as() const {
     return root_.as<T>();
