@@ -50,15 +50,11 @@ need_python() {
   fi
 }
 
-# The release for the tests, with the options of distributions. A unity build is faster from scratch; the other compiles each source alone.
-each_alone=(-DCMAKE_BUILD_TYPE=Release '-DCMAKE_CXX_FLAGS_RELEASE=-O2 -DNDEBUG')
-release=("${each_alone[@]}" -DMETAFLOW_UNITY=ON)
-
-# configure NAME [CMAKE ARGUMENT...]: configures the build tree $build/NAME.
+# configure NAME [CMAKE ARGUMENT...]: configures the build tree $build/NAME with the preset of this name (CMakePresets.json).
 configure() {
   local name=$1
   shift
   local launcher=()
   command -v ccache >/dev/null && launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER="$top/dev/ccache")
-  cmake -S "$top" -B "$build/$name" -G Ninja "${launcher[@]}" "$@" >"$build/$name.configure.log" 2>&1 || { cat "$build/$name.configure.log" >&2; exit 1; }
+  cmake -S "$top" -B "$build/$name" --preset "$name" "${launcher[@]}" "$@" >"$build/$name.configure.log" 2>&1 || { cat "$build/$name.configure.log" >&2; exit 1; }
 }

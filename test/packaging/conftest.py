@@ -118,11 +118,10 @@ def installed():
 
 
 @pytest.fixture(scope="session")
-def package():
-    """The Debian package."""
+def packages():
+    """The Debian packages by their names."""
     project = Project(BUILD / "packaging" / f"deb_{WORKER}")
     (project.directory / "build").mkdir()
     (project.directory / "build" / "release").symlink_to(BUILD)
     project.shell("deb")
-    (file,) = project.directory.glob("*.deb")
-    return file
+    return {file.name.partition("_")[0]: file for file in project.directory.glob("*.deb")}

@@ -1,5 +1,6 @@
-"""The Debian package. It is unpacked, not installed: the tests leave the machine as it is."""
+"""The Debian packages. dpkg installs them in a directory: the tests leave the machine as it is."""
 
+import gzip
 import re
 import stat
 
@@ -7,40 +8,69 @@ import pytest
 
 from conftest import SOURCE, VERSION, Project
 
-# One worker makes the package.
+# One worker makes the packages.
 pytestmark = pytest.mark.xdist_group("deb")
 
-DOCUMENTS = "usr/share/doc/libmetaflow-cpp-dev"
+DEV, DOC = "libmetaflow-cpp-dev", "libmetaflow-cpp-doc"
+DOCUMENTS = f"usr/share/doc/{DEV}"
+
+
+class Root(Project):
+    """A directory with a package database of its own, which knows no other package."""
+
+    def __init__(self, directory):
+        super().__init__(directory)
+        (directory / "var/lib/dpkg/updates").mkdir(parents=True)
+        (directory / "var/lib/dpkg/info").mkdir()
+        (directory / "var/lib/dpkg/status").touch()
+        self.fresh = self.files()
+
+    def files(self):
+        return {path.relative_to(self.directory) for path in self.directory.rglob("*") if "dpkg" not in path.parts}
+
+    def dpkg(self, *words):
+        return self.command("dpkg", f"--root={self.directory}", "--force-not-root", "--force-depends", "--log=/dev/null", *words)
 
 
 @pytest.fixture(scope="session")
-def unpacked(package):
-    root = package.parent / "root"
-    Project(root).command("dpkg-deb", "-x", package, root)
-    return root
+def unpacked(packages):
+    root = Root(packages[DEV].parent / "root")
+    root.dpkg("--install", *packages.values())
+    return root.directory
 
 
-def test_control(project, package):
-    fields = dict(re.findall(r"^([A-Z]\S*): ((?:.|\n )*)", project.command("dpkg-deb", "-f", package), re.MULTILINE))
+def test_control(project, packages):
     architecture = project.command("dpkg", "--print-architecture").strip()
-    assert package.name == f"libmetaflow-cpp-dev_{VERSION}_{architecture}.deb"
-    assert fields["Package"] == "libmetaflow-cpp-dev"
-    assert fields["Version"] == VERSION
-    assert fields["Architecture"] == architecture
-    assert fields["Section"] == "libdevel"
-    assert fields["Maintainer"] == "Metaflow for C++ developers"
-    assert fields["Depends"] == "libyaml-cpp-dev, nettle-dev, zlib1g-dev"
-    assert len(fields["Description"].splitlines()[0]) <= 80 and len(fields["Description"].splitlines()) > 2
-    for name in fields["Depends"].split(", "):
-        assert project.command("dpkg-query", "-W", "-f${Status}", name) == "install ok installed"
+    depends = {DEV: "libyaml-cpp-dev, nettle-dev, zlib1g-dev", DOC: None}
+    assert packages.keys() == depends.keys()
+    for name, kind, section in ((DEV, architecture, "libdevel"), (DOC, "all", "doc")):
+        fields = dict(re.findall(r"^([A-Z]\S*): ((?:.|\n )*)", project.command("dpkg-deb", "-f", packages[name]), re.MULTILINE))
+        assert packages[name].name == f"{name}_{VERSION}_{kind}.deb"
+        shown = {key: fields[key] for key in ("Package", "Version", "Architecture", "Section")}
+        assert shown == {"Package": name, "Version": VERSION, "Architecture": kind, "Section": section}
+        assert re.fullmatch(r"Metaflow for C\+\+ developers <\S+@\S+>", fields["Maintainer"])
+        assert fields.get("Depends") == depends[name]
+        assert len(fields["Description"].splitlines()[0]) <= 80 and len(fields["Description"].splitlines()) > 2
+    for name in depends[DEV].split(", "):
+        assert project.command("dpkg-query", "-W", "-f${Status}", f"{name}:{architecture}") == "install ok installed"
 
 
-def test_contents(project, package):
-    for line in project.command("dpkg-deb", "-c", package).splitlines():
-        mode, owner, *_, path = line.split()
-        assert owner == "root/root"
-        assert mode == ("drwxr-xr-x" if path.endswith("/") else "-rw-r--r--"), line
-        assert re.match(rf"\./(usr/(include/(metaflow/.*)?|lib/.*|share/(doc/)?|{DOCUMENTS[4:]}/.*)?)?$", path), line
+def test_contents(project, packages):
+    places = {DEV: rf"usr/(include/(metaflow/.*)?|lib/.*|share/(doc/({DEV}/((copyright|changelog)\S*)?)?)?)?", DOC: rf"usr/share/(doc/({DEV}|{DOC})/.*)?|usr/(share/(doc/)?)?"}
+    for name, package in packages.items():
+        for line in project.command("dpkg-deb", "-c", package).splitlines():
+            mode, owner, *_, path = line.split()
+            assert owner == "root/root"
+            assert mode == ("drwxr-xr-x" if path.endswith("/") else "-rw-r--r--"), line
+            assert re.fullmatch(rf"\./({places[name]})?", path), line
+
+
+def test_removal_leaves_nothing(packages):
+    root = Root(packages[DEV].parent / "removed")
+    root.dpkg("--install", *packages.values())
+    assert root.files() > root.fresh
+    root.dpkg("--remove", DEV, DOC)
+    assert root.files() == root.fresh
 
 
 def test_headers_and_documents(unpacked):
@@ -49,7 +79,9 @@ def test_headers_and_documents(unpacked):
     documents = unpacked / DOCUMENTS
     for name in ("README.md", "CHANGELOG.md", "docs/install.md"):
         assert (documents / name).read_bytes() == (SOURCE / name).read_bytes()
-    assert "/usr/share/common-licenses/Apache-2.0" in (documents / "copyright").read_text()
+    for name in (DEV, DOC):
+        assert "/usr/share/common-licenses/Apache-2.0" in (documents.parent / name / "copyright").read_text()
+        assert gzip.decompress((documents.parent / name / "changelog.gz").read_bytes()).startswith(b"libmetaflow-cpp (%b)" % VERSION.encode())
     for example in (SOURCE / "examples").glob("*.cc"):
         assert (documents / "examples" / example.name).read_bytes() == example.read_bytes()
 
