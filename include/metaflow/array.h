@@ -105,15 +105,13 @@ std::size_t element_count(std::span<const std::size_t> shape);
 ///   double x = grid(r, c);
 template <class T>
 class Array {
-  static_assert(detail::Element<T>, "metaflow: the elements of an Array are bool, integers, float, double or complex");
-
  public:
   using value_type = T;
   using const_iterator = const T*;
   using Shape = std::vector<std::size_t>;
 
   /// One dimension, no elements.
-  Array() noexcept : data_(detail::no_array_data()) {}
+  Array() noexcept : data_(detail::no_array_data()) { check(); }
   Array(const Array&) = default;
   Array& operator=(const Array&) = default;
   Array(Array&& other) noexcept
@@ -224,6 +222,11 @@ class Array {
   std::vector<T> to_vector() const& { return {begin(), end()}; }
 
  private:
+  // Not in the class: a flow with such a member is refused with this sentence, too (detail/check.h).
+  static constexpr void check() {
+    static_assert(detail::Element<T>,
+                  "metaflow: the elements of an Array are bool, integers, float, double or complex");
+  }
   friend struct detail::Convert<Array>;
   template <class>
   friend struct ArrayAccess;
