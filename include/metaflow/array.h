@@ -105,8 +105,6 @@ std::size_t element_count(std::span<const std::size_t> shape);
 ///   double x = grid(r, c);
 template <class T>
 class Array {
-  static_assert(detail::Element<T>, "metaflow: the elements of an Array are bool, integers, float, double or complex");
-
  public:
   /// The type of an element.
   using value_type = T;
@@ -116,7 +114,7 @@ class Array {
   using Shape = std::vector<std::size_t>;
 
   /// One dimension, no elements.
-  Array() noexcept : data_(detail::no_array_data()) {}
+  Array() noexcept : data_(detail::no_array_data()) { check(); }
   Array(const Array&) = default;
   Array& operator=(const Array&) = default;
   /// Takes over the elements. The other array is empty then.
@@ -240,6 +238,11 @@ class Array {
   std::vector<T> to_vector() const& { return {begin(), end()}; }
 
  private:
+  // Not in the class: a flow with such a member is refused with this sentence, too (detail/check.h).
+  static constexpr void check() {
+    static_assert(detail::Element<T>,
+                  "metaflow: the elements of an Array are bool, integers, float, double or complex");
+  }
   friend struct detail::Convert<Array>;
   template <class>
   friend struct ArrayAccess;

@@ -10,6 +10,10 @@
 // thread-safe; give every thread its own Client.
 #pragma once
 
+#if __cplusplus < 202002L
+#include <metaflow/detail/language.h>
+#endif
+
 #include <chrono>
 #include <cstdint>
 #include <map>

@@ -82,6 +82,7 @@ int run(int argc, char** argv) {
   if constexpr (detail::check_flow<Flow>()) {
     return detail::run_flow(detail::kFlowTable<Flow>, Flow::graph(), argc, argv);
   } else {
+    detail::refuse_flow<detail::mistake_of_flow<Flow>(), Flow>();
     return 2;
   }
 }

@@ -61,12 +61,12 @@ consteval std::string_view step_name() {
   return name_of_constant<Method>();
 }
 
-/// Whether `each` can read a member of type T of a class. If not, a static_assert fails.
+/// Whether `each` names a member of type T of a class. A static_assert fails if not, or if the member is not stored.
 template <class Class, class T, bool member, bool stored = !kIsTransient<T>>
-consteval bool names_artifact() {
+consteval bool names_member() {
   static_assert(member, "metaflow: each names a data member of the flow: inputs.each(&Flow::result)");
   static_assert(stored, "metaflow: a Transient is not stored, so the inputs of a join do not have it");
-  return member && stored;
+  return member;
 }
 
 }  // namespace detail
@@ -109,6 +109,8 @@ class Inputs {
   /// The input that comes from one step: inputs.at<&Flow::left>().
   template <auto Step>
   const Flow& at() const {
+    constexpr bool kStep = std::is_member_function_pointer_v<decltype(Step)>;
+    static_assert(kStep, "metaflow: at names the step that leads to the join: inputs.at<&Flow::left>()");
     return (*this)[core_->index_of(detail::step_name<Step>())];
   }
 
@@ -116,7 +118,7 @@ class Inputs {
   template <class T, class Base>
   auto each(T Base::*member) const {
     constexpr bool kMember = std::is_base_of_v<Base, Flow> && !std::is_function_v<T>;
-    if constexpr (detail::names_artifact<Base, T, kMember>()) {
+    if constexpr (detail::names_member<Base, T, kMember>()) {
       return Each<std::remove_const_t<T>>{core_, detail::position_of<Flow>(static_cast<T Flow::*>(member))};
     } else {
       return Each<detail::AnyConvertible>{core_, 0};

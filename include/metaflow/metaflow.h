@@ -1,6 +1,10 @@
 // Metaflow for C++: everything that a flow includes.
 #pragma once
 
+#if __cplusplus < 202002L
+#include <metaflow/detail/language.h>
+#endif
+
 #include <metaflow/array.h>
 #include <metaflow/artifact.h>
 #include <metaflow/caught.h>

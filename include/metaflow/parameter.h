@@ -119,6 +119,13 @@ class Parameter : private detail::ParameterBase {
                       !options.value.has_value() && !detail::OptionalLike<T>} {
     if (options.value) value_ = std::move(*options.value);
   }
+  template <class U>
+    requires(std::convertible_to<U, T> && !std::convertible_to<U, Options> &&
+             !std::is_base_of_v<detail::Uncopyable, std::remove_cvref_t<U>> &&
+             !std::same_as<std::remove_cvref_t<U>, Parameter>)
+  Parameter(U&& /*value*/) {
+    static_assert(!std::same_as<U, U>, "metaflow: write the default of a parameter as an option: {{.value = 5}}");
+  }
   Parameter(const Parameter&) = default;
   Parameter& operator=(const Parameter&) = delete;
 

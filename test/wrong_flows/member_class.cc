@@ -1,4 +1,4 @@
-// expect: metaflow: this data member cannot be stored as an artifact
+// expect: metaflow: this class is not a plain struct (it has a constructor, private members or virtual functions)
 // names: account
 #include <metaflow/metaflow.h>
 

@@ -1,4 +1,4 @@
-// expect: metaflow: a reference cannot be stored; hold a value, or a pointer in mf::Transient<>
+// expect: metaflow: a reference, a bit-field or an anonymous union cannot be stored; hold a value, or a pointer in
 // names: Sweep
 #include <metaflow/metaflow.h>
 

@@ -90,11 +90,13 @@ consteval bool check_items(const Graph<Steps...>*, std::index_sequence<I...>) {
 
 // --- the flow
 
-/// Whether the flow is valid. If not, a static_assert fails.
+/// Whether the flow is valid. If not, a static_assert fails, or refuse_flow reports the mistake.
 template <class Flow>
 consteval bool check_flow() {
   constexpr FlowMistake kMistake = mistake_of_flow<Flow>();
-  if constexpr (kMistake == FlowMistake::bad_name) {
+  if constexpr (reported_by_compiler(kMistake)) {
+    return false;
+  } else if constexpr (kMistake == FlowMistake::bad_name) {
     constexpr std::string_view kName = flow_name<Flow>();
     return wrong_flow<kMistake, Flow, fixed<kName.size()>(kName)>();
   } else if constexpr (kMistake == FlowMistake::bad_project) {

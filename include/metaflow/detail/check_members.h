@@ -130,6 +130,37 @@ template <class Flow, auto... Pointers>
               (IsOf<Flow, typename PointedTo<decltype(Pointers)>::Class> && ...)
 inline constexpr bool kListsMembers<Flow, Members<Pointers...>> = true;
 
+template <class... Ts>
+consteval bool any_lacks_default(TypeList<Ts...>) {
+  return !(requires { std::remove_const_t<Ts>{}; } && ...);
+}
+
+/// Whether a type without a default constructor has a member that needs an initial value. If not, an initial value in
+/// the class is invalid, which the compiler reports itself.
+template <class T>
+consteval bool member_lacks_default() {
+  if constexpr (!std::is_aggregate_v<T>) {
+    return true;
+  } else {
+    return any_lacks_default(MemberTypes<T>{});
+  }
+}
+
+/// Whether a member of any kind and access is named graph. Its code may be invalid: then it cannot be called.
+struct NamedGraph {
+  int graph;
+};
+template <class Flow>
+struct WithNamedGraph : Flow, NamedGraph {};
+template <class Flow>
+consteval bool has_member_graph() {
+  if constexpr (std::is_final_v<Flow>) {
+    return requires { &Flow::graph; };
+  } else {
+    return !requires { &WithNamedGraph<Flow>::graph; };  // two members of this name are ambiguous
+  }
+}
+
 template <class Flow>
 consteval FlowMistake mistake_of_members() {
   if constexpr (ListsItsMembers<Flow>) {
@@ -141,7 +172,7 @@ consteval FlowMistake mistake_of_members() {
       case Obstacle::base_with_data: return FlowMistake::base_with_data;
       case Obstacle::none: break;
     }
-    return FlowMistake::none;
+    return HasConstantAddresses<Flow> ? FlowMistake::none : FlowMistake::reference;
   }
 }
 
@@ -152,7 +183,7 @@ consteval FlowMistake mistake_of_flow() {
   } else if constexpr (!std::is_aggregate_v<Flow> && !ListsItsMembers<Flow>) {
     return FlowMistake::no_aggregate;
   } else if constexpr (!requires { Flow{}; }) {
-    return FlowMistake::not_default;
+    return member_lacks_default<Flow>() ? FlowMistake::not_default : FlowMistake::invalid_member;
   } else if constexpr (mistake_of_members<Flow>() != FlowMistake::none) {
     return mistake_of_members<Flow>();
   } else if constexpr (!has_name<Flow>()) {
@@ -162,7 +193,10 @@ consteval FlowMistake mistake_of_flow() {
   } else if constexpr (has_bad_project<Flow>()) {
     return FlowMistake::bad_project;
   } else if constexpr (!requires { Flow::graph(); }) {
-    return FlowMistake::no_graph;
+    constexpr bool kSeen = has_member_graph<Flow>() && !requires(Flow flow) { flow.graph(); };
+    return kSeen ? FlowMistake::invalid_graph : FlowMistake::no_graph;
+  } else if constexpr (std::is_void_v<GraphOf<Flow>>) {
+    return FlowMistake::empty_graph;
   } else if constexpr (!kIsGraph<GraphOf<Flow>> && !std::is_same_v<GraphOf<Flow>, NotAGraph>) {
     return FlowMistake::foreign_graph;
   } else {
@@ -192,6 +226,8 @@ template <class Whole, class First, class... Rest>
 consteval auto first_culprit(TypeList<First, Rest...>) {
   if constexpr (!Storable<First>) {
     return find_culprit<First>();
+  } else if constexpr (!requires { std::remove_const_t<First>{}; }) {
+    return Reason<First>{};
   } else {
     return first_culprit<Whole>(TypeList<Rest...>{});
   }
@@ -215,6 +251,35 @@ consteval auto find_culprit() {
 template <class T>
 using Culprit = typename decltype(find_culprit<std::remove_const_t<T>>())::type;
 
+/// Whether a class is declared by the user, not by a library.
+template <class C>
+consteval bool is_own_class() {
+  constexpr std::string_view kType = spelling_of_type<C>();
+  return !kType.starts_with("std::") && !kType.starts_with("metaflow::");
+}
+
+template <class... Ts>
+consteval bool any_const(TypeList<Ts...>) {
+  return (std::is_const_v<Ts> || ...);
+}
+
+template <class C>
+concept HasInvalidCodec = !HasCodec<C> && requires { sizeof(Codec<C>); };
+
+template <class C>
+consteval MemberMistake mistake_of_struct() {
+  switch (kLayout<C>.obstacle) {
+    case Obstacle::too_many: return MemberMistake::too_many_members;
+    case Obstacle::base_with_data: return MemberMistake::base_with_data;
+    default: break;
+  }
+  if constexpr (!HasConstantAddresses<C>) {
+    return MemberMistake::reference;
+  } else {
+    return any_const(MemberTypes<C>{}) ? MemberMistake::const_member : MemberMistake::unstorable;
+  }
+}
+
 template <class T>
 consteval MemberMistake mistake_of_type() {
   if constexpr (kIsTransient<T>) {
@@ -229,10 +294,17 @@ consteval MemberMistake mistake_of_type() {
       return MemberMistake::c_array;
     } else if constexpr (kIsArray<C>) {
       return MemberMistake::array_element;
+    } else if constexpr (HasInvalidCodec<C>) {
+      return MemberMistake::invalid_codec;
     } else if constexpr (kHasTwinAlternatives<C>) {
       return MemberMistake::alternatives;
-    } else if constexpr (std::is_aggregate_v<C>) {
-      return kLayout<C>.obstacle == Obstacle::too_many ? MemberMistake::too_many_members : MemberMistake::unstorable;
+    } else if constexpr (std::is_class_v<C> && !std::is_aggregate_v<C>) {
+      constexpr bool kOwn = is_own_class<C>();
+      return !kOwn ? MemberMistake::unstorable : Storable<C> ? MemberMistake::no_default : MemberMistake::no_aggregate;
+    } else if constexpr (PlainAggregate<C>) {
+      return mistake_of_struct<C>();
+    } else if constexpr (std::is_class_v<C>) {
+      return MemberMistake::no_default;
     } else {
       return MemberMistake::unstorable;
     }

@@ -168,6 +168,9 @@ struct Convert {
 
 template <class T>
 concept Storable = Convert<T>::kStorable;
+/// Items are read into new objects.
+template <class T>
+concept StorableItem = Storable<T> && requires { T{}; };
 
 /// Convert without types, for function pointers in tables. Out of line, so that common types (common_types.h) are
 /// compiled once, in the library.

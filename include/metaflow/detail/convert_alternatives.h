@@ -10,7 +10,7 @@ template <class T>
   requires(OptionalLike<T> && !HasCodec<T>)
 struct Convert<T> {
   using Inner = typename T::value_type;
-  static constexpr bool kStorable = Storable<Inner> && (Convert<Inner>::kCategory & kNone) == 0;
+  static constexpr bool kStorable = StorableItem<Inner> && (Convert<Inner>::kCategory & kNone) == 0;
   static constexpr unsigned kCategory = kNone | Convert<Inner>::kCategory;
   static void encode(Pickler& out, const T& value) {
     if (value.has_value()) {

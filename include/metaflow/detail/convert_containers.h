@@ -10,7 +10,8 @@ template <class T>
 struct Convert<T> {
   using Key = typename T::key_type;
   using Mapped = typename T::mapped_type;
-  static constexpr bool kStorable = Storable<Key> && Storable<Mapped> && (Convert<Key>::kCategory & kUnhashable) == 0;
+  static constexpr bool kStorable =
+      StorableItem<Key> && StorableItem<Mapped> && (Convert<Key>::kCategory & kUnhashable) == 0;
   static constexpr unsigned kCategory = kDict;
   static void encode(Pickler& out, const T& value) {
     const Pickler::Copying copying(out, kMakesItems<T>);
@@ -44,7 +45,7 @@ template <class T>
   requires(SetLike<T> && !HasCodec<T>)
 struct Convert<T> {
   using Item = typename T::value_type;
-  static constexpr bool kStorable = Storable<Item> && (Convert<Item>::kCategory & kUnhashable) == 0;
+  static constexpr bool kStorable = StorableItem<Item> && (Convert<Item>::kCategory & kUnhashable) == 0;
   static constexpr unsigned kCategory = kSet;
   static void encode(Pickler& out, const T& value) {
     const Pickler::Copying copying(out, kMakesItems<T>);
@@ -70,7 +71,7 @@ template <class T>
   requires(FixedSequence<T> && !HasCodec<T>)
 struct Convert<T> {
   using Item = typename T::value_type;
-  static constexpr bool kStorable = Storable<Item>;
+  static constexpr bool kStorable = StorableItem<Item>;
   static constexpr unsigned kCategory = kList;
   static constexpr char kNumbers = Contiguous<T> ? kNumberType<Item> : '\0';
   static void encode(Pickler& out, const T& value) {
@@ -101,7 +102,7 @@ template <class T>
   requires(SequenceLike<T> && !HasCodec<T> && !std::same_as<T, std::vector<std::byte>>)
 struct Convert<T> {
   using Item = typename T::value_type;
-  static constexpr bool kStorable = Storable<Item>;
+  static constexpr bool kStorable = StorableItem<Item>;
   static constexpr unsigned kCategory = kList;
   static constexpr char kNumbers = Contiguous<T> ? kNumberType<Item> : '\0';
   static void encode(Pickler& out, const T& value) {

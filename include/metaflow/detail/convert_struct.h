@@ -13,7 +13,8 @@ concept PlainAggregate = std::is_aggregate_v<T> && std::is_class_v<T> && require
 
 template <class T, class... Ts>
 consteval bool all_storable(TypeList<Ts...>) {
-  return kLayout<T>.obstacle == Obstacle::none && (Storable<Ts> && ...);  // const members cannot be read back
+  return kLayout<T>.obstacle == Obstacle::none && HasConstantAddresses<T> &&
+         ((Storable<Ts> && !std::is_const_v<Ts>)&&...);
 }
 
 /// The members of a struct, without their types.

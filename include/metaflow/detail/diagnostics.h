@@ -40,7 +40,9 @@ consteval bool wrong_graph() {
   } else if constexpr (P == Problem::repeated_branch) {
     static_assert(fine, "metaflow: this step leads to the same step twice");
   } else if constexpr (P == Problem::unjoined_split) {
-    static_assert(fine, "metaflow: this split is not joined before end; add a join step");
+    static_assert(
+        fine,
+        "metaflow: this split is not joined before end; add a join step: void join(const mf::Inputs<Flow>& inputs)");
   } else if constexpr (P == Problem::wrong_join_count) {
     static_assert(fine, "metaflow: this join misses a branch of its split; every branch must lead to the join");
   } else if constexpr (P == Problem::join_without_split) {
@@ -75,7 +77,10 @@ enum class FlowMistake : std::uint8_t {
   too_many_members,
   reference,
   not_default,
+  invalid_member,
   no_graph,
+  invalid_graph,
+  empty_graph,
   foreign_graph,
   unnamed_template,
   bad_name,
@@ -83,6 +88,33 @@ enum class FlowMistake : std::uint8_t {
   no_start,
   no_end,
 };
+
+/// Mistakes that may follow from an error in the code of the flow, which the compiler has then reported. It reports
+/// a call of these only if there was no other error.
+template <class Flow>
+[[gnu::error("metaflow: a flow needs a default constructor; give its members initial values")]] void refuse_member();
+template <class Flow>
+[[gnu::error(
+    "metaflow: a flow needs a public static auto graph() { return mf::graph(mf::step<&F::start>(...), ...); }")]] void
+refuse_graph();
+template <class Flow>
+[[gnu::error("metaflow: graph() must return the result of mf::graph(...)")]] void refuse_empty_graph();
+
+template <FlowMistake M, class Flow>
+void refuse_flow() {
+  if constexpr (M == FlowMistake::invalid_graph) {
+    refuse_graph<Flow>();
+  } else if constexpr (M == FlowMistake::empty_graph) {
+    refuse_empty_graph<Flow>();
+  } else {
+    refuse_member<Flow>();
+  }
+}
+
+inline constexpr bool reported_by_compiler(FlowMistake mistake) {
+  return mistake == FlowMistake::invalid_member || mistake == FlowMistake::invalid_graph ||
+         mistake == FlowMistake::empty_graph;
+}
 
 template <FlowMistake M, class Flow, FixedString Name, bool fine = false>
 consteval bool wrong_flow() {
@@ -106,7 +138,9 @@ consteval bool wrong_flow() {
                   "metaflow: a flow or a stored struct has at most 64 data members; put some of them into a nested "
                   "struct");
   } else if constexpr (M == FlowMistake::reference) {
-    static_assert(fine, "metaflow: a reference cannot be stored; hold a value, or a pointer in mf::Transient<>");
+    static_assert(fine,
+                  "metaflow: a reference, a bit-field or an anonymous union cannot be stored; hold a value, or a "
+                  "pointer in mf::Transient<>");
   } else if constexpr (M == FlowMistake::not_default) {
     static_assert(fine, "metaflow: a flow needs a default constructor; give its members initial values");
   } else if constexpr (M == FlowMistake::no_graph) {
@@ -137,6 +171,12 @@ enum class MemberMistake : std::uint8_t {
   none,
   unstorable,
   contains_itself,
+  no_aggregate,
+  base_with_data,
+  const_member,
+  reference,
+  invalid_codec,
+  no_default,
   c_array,
   array_element,
   alternatives,
@@ -158,6 +198,28 @@ consteval bool wrong_member() {
     static_assert(fine,
                   "metaflow: a type that contains itself cannot be stored; keep its nodes in one vector with their "
                   "indices, or give the type an mf::Codec<>");
+  } else if constexpr (M == MemberMistake::no_aggregate) {
+    static_assert(fine,
+                  "metaflow: this class is not a plain struct (it has a constructor, private members or virtual "
+                  "functions); make it one, or list its members (public: static auto artifacts() { return "
+                  "mf::members<&T::a, &T::b>; }), or give it an mf::Codec<>, or wrap it in mf::Transient<>");
+  } else if constexpr (M == MemberMistake::base_with_data) {
+    static_assert(fine,
+                  "metaflow: a base class of this struct has data members; list all members: static auto artifacts() { "
+                  "return mf::members<&T::a, &T::b>; }");
+  } else if constexpr (M == MemberMistake::const_member) {
+    static_assert(fine, "metaflow: a const member of a struct cannot be read back; remove the const");
+  } else if constexpr (M == MemberMistake::reference) {
+    static_assert(fine,
+                  "metaflow: a reference, a bit-field or an anonymous union cannot be stored; hold a value, or a "
+                  "pointer in mf::Transient<>");
+  } else if constexpr (M == MemberMistake::invalid_codec) {
+    static_assert(
+        fine,
+        "metaflow: the mf::Codec of this type is incomplete: it has using Stored = ...; static Stored save(const "
+        "T&); static T load(Stored)");
+  } else if constexpr (M == MemberMistake::no_default) {
+    static_assert(fine, "metaflow: a stored type needs a default constructor; give its members initial values");
   } else if constexpr (M == MemberMistake::c_array) {
     static_assert(fine, "metaflow: a C array cannot be stored; use std::array");
   } else if constexpr (M == MemberMistake::array_element) {

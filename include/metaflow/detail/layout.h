@@ -25,7 +25,7 @@ namespace detail {
 inline constexpr std::size_t kMaxMembers = 64;
 
 // Initialisers for counting the members of an aggregate. They convert to whatever a member needs (AnyMember), only to
-// base classes of T (AnyBase), only to those without data (AnyEmptyBase), or to an lvalue reference (AnyReference).
+// base classes of T (AnyBase), only to those with data (AnyBaseWithData), or to an lvalue reference (AnyReference).
 // Not copyable, or a std::any member would accept them by copy.
 struct Uncopyable {
   constexpr Uncopyable() = default;
@@ -42,9 +42,9 @@ struct AnyBase : Uncopyable {
   constexpr operator B() const noexcept;
 };
 template <class T>
-struct AnyEmptyBase : Uncopyable {
+struct AnyBaseWithData : Uncopyable {
   template <class B>
-    requires(std::is_base_of_v<B, T> && !std::is_same_v<B, T> && std::is_empty_v<B>)
+    requires(std::is_base_of_v<B, T> && !std::is_same_v<B, T> && !std::is_empty_v<B>)
   constexpr operator B() const noexcept;
 };
 struct AnyReference : Uncopyable {
@@ -56,18 +56,28 @@ struct AnyReference : Uncopyable {
 template <class Any, std::size_t>
 struct Nth : Any {};
 
-template <class T, template <class> class Base, std::size_t... B>
+template <class T, std::size_t... B>
 consteval bool has_bases(std::index_sequence<B...>) {
-  return requires { T{Nth<Base<T>, B>{}...}; };
+  return requires { T{Nth<AnyBase<T>, B>{}...}; };
 }
 
 template <class T, std::size_t N = 0>
 consteval std::size_t count_bases() {
-  if constexpr (has_bases<T, AnyBase>(std::make_index_sequence<N + 1>{})) {
+  if constexpr (has_bases<T>(std::make_index_sequence<N + 1>{})) {
     return count_bases<T, N + 1>();
   } else {
     return N;
   }
+}
+
+// A base without data is not asked for as a whole: without braces the compiler would go on to the bases of a base.
+template <class T, std::size_t... B>
+consteval bool base_with_data_follows(std::index_sequence<B...>) {
+  return requires { T{Nth<AnyBase<T>, B>{}..., AnyBaseWithData<T>{}}; };
+}
+template <class T, std::size_t... B>
+consteval bool has_base_with_data(std::index_sequence<B...>) {
+  return (base_with_data_follows<T>(std::make_index_sequence<B>{}) || ...);
 }
 
 template <class T, std::size_t... B, std::size_t... I>
@@ -123,6 +133,20 @@ consteval std::size_t count_with_c_arrays() {
   }
 }
 
+// A type without a default constructor: the number of members if all get an initialiser; 0 if none is found.
+template <class T, std::size_t Bases = 1, std::size_t N = kMaxMembers>
+consteval std::size_t count_without_default() {
+  if constexpr (has_members<T>(std::make_index_sequence<Bases>{}, std::make_index_sequence<N>{})) {
+    return N;
+  } else if constexpr (N > 1) {
+    return count_without_default<T, Bases, N - 1>();
+  } else if constexpr (Bases > 0) {
+    return count_without_default<T, Bases - 1>();
+  } else {
+    return 0;
+  }
+}
+
 template <class T, std::size_t... B, std::size_t... I>
 consteval bool reference_follows(std::index_sequence<B...>, std::index_sequence<I...>) {
   return requires { T{Nth<AnyBase<T>, B>{}..., Nth<AnyMember, I>{}..., AnyReference{}}; };
@@ -155,10 +179,12 @@ template <class T>
 consteval Layout layout_of() {
   if constexpr (ListsItsMembers<T>) {
     return {CountListed<ListedMembers<T>>::value};
+  } else if constexpr (!requires { T{}; }) {
+    return {count_without_default<T>()};
   } else {
     using Bases = std::make_index_sequence<count_bases<T>()>;
     constexpr std::size_t kCount = count_members<T, Bases, 0, kMaxMembers + 1>();
-    if constexpr (Bases::size() > 0 && !has_bases<T, AnyEmptyBase>(Bases{})) {
+    if constexpr (has_base_with_data<T>(Bases{})) {
       return {0, Obstacle::base_with_data};
     } else if constexpr (kCount > kMaxMembers) {
       return {0, Obstacle::too_many};

@@ -158,6 +158,21 @@ consteval auto field_pointers() {
   return visit_members(Undefined<T>::object.value, ToFieldPointers{});
 }
 
+struct ToConstantAddresses {
+  template <class... Ts>
+  constexpr FieldPointers<const Ts...> operator()(const Ts&... members) const {
+    return {{PointerConstant<const Ts>{&members}}...};
+  }
+};
+template <class T>
+consteval auto constant_addresses() {
+  return visit_members(Undefined<T>::object.value, ToConstantAddresses{});
+}
+/// Whether the addresses of the members are constants. Those of references and bit-fields are not.
+template <class T>
+concept HasConstantAddresses =
+    ListsItsMembers<T> || requires { typename std::bool_constant<(void(constant_addresses<T>()), true)>; };
+
 struct ToTypes {
   template <class... Ts>
   constexpr TypeList<Ts...> operator()(Ts&...) const {
@@ -168,6 +183,11 @@ struct ToTypes {
 /// The types of the members, constness kept: TypeList<double, const int, ...>.
 template <class T>
 struct MemberTypesOf {
+  using type = TypeList<>;
+};
+template <class T>
+  requires(!ListsItsMembers<T> && HasConstantAddresses<T>)
+struct MemberTypesOf<T> {
   using type = typename decltype(field_pointers<T>())::Types;
 };
 template <ListsItsMembers T>

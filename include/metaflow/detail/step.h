@@ -190,6 +190,9 @@ void add_part(StepAnnotations& annotations, const D& decorator) {
   annotations.add(make_decorator(decorator));
 }
 
+template <class T, class... Ts>
+inline constexpr bool kOccursOnce = (std::is_same_v<T, Ts> + ... + 0) == 1;
+
 template <class T>
 concept IsPart = IsTransition<T> || std::is_same_v<T, doc> || DecoratorStruct<T>;
 
@@ -218,8 +221,10 @@ struct StepMaker {
     constexpr bool kOneTransition = (IsTransition<Parts> + ... + 0) <= 1;
     constexpr bool kPartsOnly = (IsPart<Parts> && ...);
     static_assert(kOneTransition, "metaflow: a step has one transition: next, foreach or choose");
+    constexpr bool kPartsOnce = (kOccursOnce<Parts, Parts...> && ...);
     static_assert(kPartsOnly, "metaflow: a step is given its transition, decorators and mf::doc, nothing else");
-    if constexpr (kOneTransition && kPartsOnly) {
+    static_assert(kPartsOnce || !kOneTransition, "metaflow: a step has a decorator twice; merge both into one");
+    if constexpr (kOneTransition && kPartsOnly && kPartsOnce) {
       Step<Method, typename TransitionOf<Parts...>::type> made;
       (add_part(made.annotations, parts), ...);
       return made;

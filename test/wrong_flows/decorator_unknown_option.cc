@@ -1,0 +1,16 @@
+// expect: retry
+// names: time
+#include <metaflow/metaflow.h>
+
+namespace mf = metaflow;
+
+struct Sweep : mf::FlowSpec<Sweep> {
+  void start() {}
+  void end() {}
+  static auto graph() {
+    using S = Sweep;
+    return mf::graph(mf::step<&S::start>(mf::next<&S::end>, mf::retry{.time = 3}), mf::step<&S::end>());
+  }
+};
+
+int main(int argc, char** argv) { return mf::run<Sweep>(argc, argv); }
