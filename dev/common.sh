@@ -8,32 +8,94 @@ export CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file
 # Clones and work trees share the cache.
 export CCACHE_BASEDIR=$top CCACHE_NOHASHDIR=1
 
-as_root() {
-  if [ "$(id -u)" = 0 ]; then "$@"; elif command -v sudo >/dev/null; then sudo "$@"; else
-    echo "Please install these Debian packages as root, then start again: $*" >&2; exit 1; fi
+# Whether this user is root, or may become root: sudo needs no password, or can ask for one on a terminal.
+can_be_root() {
+  [ "$(id -u)" = 0 ] || { command -v sudo >/dev/null && { sudo -n true 2>/dev/null || [ -t 0 ]; }; }
 }
 
-# Installs missing Debian packages.
-need_packages() {
-  local missing=()
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+# Sets `missing` to the Debian packages that are not installed. Without dpkg it is empty: the build finds what is missing.
+find_missing() {
+  missing=()
+  command -v dpkg-query >/dev/null || return 0
   for package in "$@"; do
     dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")
   done
-  [ ${#missing[@]} = 0 ] && return
+}
+
+# Installs `missing`. Fails if this user cannot.
+install_missing() {
+  can_be_root && command -v apt-get >/dev/null || return 1
   echo "Installing ${missing[*]} ..."
-  as_root apt-get update -qq
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+  as_root apt-get update -qq &&
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+# need_packages PACKAGE...: installs missing Debian packages, or ends with the command for the administrator.
+need_packages() {
+  find_missing "$@"
+  [ ${#missing[@]} = 0 ] || install_missing || {
+    printf '%s\n' "These Debian packages are missing, and this user cannot install them." "The administrator can:" "" \
+      "  apt-get install --no-install-recommends ${missing[*]}" "" "Then start ${0} again: it will not need root." >&2
+    exit 1
+  }
+}
+
+# want_packages PART PACKAGE...: the same for a part of the tests. If the packages cannot be had, this part is left out,
+# which is an error if METAFLOW_REQUIRE_ALL=1. `left_out` names the parts.
+left_out=()
+want_packages() {
+  local part=$1
+  find_missing "${@:2}"
+  [ ${#missing[@]} = 0 ] || install_missing || {
+    [ "${METAFLOW_REQUIRE_ALL:-0}" != 1 ] || need_packages "${missing[@]}"
+    echo "LEFT OUT: $part. Missing packages: ${missing[*]}" >&2
+    left_out+=("$part")
+  }
+}
+
+# The certificate authorities of this machine, with those of a company. pip and uv have their own list otherwise. pip
+# prefers REQUESTS_CA_BUNDLE to PIP_CERT.
+authorities=${SSL_CERT_FILE:-${PIP_CERT:-${REQUESTS_CA_BUNDLE:-/etc/ssl/certs/ca-certificates.crt}}}
+with_authorities() {
+  local variables=()
+  [ ! -r "$authorities" ] || variables=("SSL_CERT_FILE=$authorities" "PIP_CERT=$authorities" "REQUESTS_CA_BUNDLE=$authorities")
+  env "${variables[@]}" "$@"
 }
 
 build_packages=(g++ cmake ninja-build nlohmann-json3-dev libfmt-dev nettle-dev libyaml-cpp-dev zlib1g-dev libcurl4-openssl-dev)
-test_packages=(ccache clang-16 libclang-rt-16-dev lld-16 libgtest-dev libgmock-dev pkg-config git python3 python3-venv binutils procps gdb chromium
-               openssl radosgw ceph-mon ceph-osd ceph-common libcurl4 ca-certificates busybox-static musl curl wget docker.io)
+test_packages=(libgtest-dev libgmock-dev pkg-config git python3 python3-venv binutils procps openssl libcurl4 ca-certificates)
+# The packages of parts of the tests, which can be left out: "part: packages".
+test_parts=(
+  "fast rebuilds: ccache"
+  "clang and the sanitizers: clang-16 libclang-rt-16-dev lld-16"
+  "S3 with Ceph: radosgw ceph-mon ceph-osd ceph-common"
+  "AWS Batch with Docker: docker.io"
+  "containers and the package: busybox-static musl curl wget"
+  "the page of timeline in a browser: chromium"
+  "debug with gdb: gdb"
+  "completion in zsh and fish: zsh fish"
+  "manual pages: mandoc"
+)
 # For the Kubernetes peer (test/peers/kubernetes): the server, the schema of Kubernetes, and the official client to test it with. Clients
 # from 33 on need a newer python-dateutil than metaflow allows.
 kubernetes_peer=('aiohttp>=3.9' pyyaml kubernetes-validate==1.37.0 'kubernetes~=32.0')
 test_python=(metaflow 'numpy>=2' pytest pytest-xdist 'moto[server,s3,sts,batch,logs,iam,ec2]' boto3 "${kubernetes_peer[@]}")
 check_packages=(git clang-16 clang-format-16 python3 python3-venv)
 bench_packages=(radosgw ceph-mon ceph-osd ceph-common rclone openssl busybox-static libbenchmark-dev libtbb-dev make parallel python3 python3-venv)
+
+# need_test_packages: what all tests need, and the parts that can be had.
+need_test_packages() {
+  need_packages "${build_packages[@]}" "${test_packages[@]}"
+  local part
+  # One installation for all parts; if it is not possible, the missing parts are named.
+  find_missing $(printf '%s\n' "${test_parts[@]#*: }")
+  [ ${#missing[@]} = 0 ] || install_missing || true
+  for part in "${test_parts[@]}"; do want_packages "${part%%:*}" ${part#*: }; done
+}
 
 # need_python NAME PACKAGE...: creates a Python environment with these packages. Its interpreter is $build/python/NAME/bin/python.
 need_python() {
@@ -44,8 +106,8 @@ need_python() {
     echo "Installing $stamp from PyPI ..."
     rm -rf "$directory"
     python3 -m venv "$directory"
-    "$directory/bin/pip" -q --disable-pip-version-check install uv
-    "$directory/bin/uv" -q pip install --compile-bytecode --python "$directory/bin/python" "$@"
+    with_authorities "$directory/bin/pip" -q --disable-pip-version-check install uv
+    with_authorities "$directory/bin/uv" -q pip install --compile-bytecode --python "$directory/bin/python" "$@"
     echo "$stamp" >"$directory/stamp"
   fi
 }

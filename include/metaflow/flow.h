@@ -77,10 +77,13 @@ auto graph(Steps... steps) {
 
 /// The main program of a flow: executes the command line and returns the exit code.
 ///   int main(int argc, char** argv) { return mf::run<BigSum>(argc, argv); }
-template <class Flow>
+/// A program may have several flows. The first word of its command line names the flow: `./models Train run`.
+///   int main(int argc, char** argv) { return mf::run<Train, Score>(argc, argv); }
+template <class... Flows>
 int run(int argc, char** argv) {
-  if constexpr (detail::check_flow<Flow>()) {
-    return detail::run_flow(detail::kFlowTable<Flow>, Flow::graph(), argc, argv);
+  if constexpr (detail::check_flows<Flows...>()) {
+    static constexpr detail::FlowEntry kFlows[] = {{&detail::kFlowTable<Flows>, detail::annotations_of<Flows>}...};
+    return detail::run_flows(kFlows, sizeof...(Flows), argc, argv);
   } else {
     detail::refuse_flow<detail::mistake_of_flow<Flow>(), Flow>();
     return 2;

@@ -143,8 +143,8 @@ std::optional<std::variant<Child, NoRoom>> ForkServer::try_start(const std::vect
   std::vector<char> message(sizeof request);
   std::memcpy(message.data(), &request, sizeof request);
   append(message, program);
-  for (std::size_t i = arguments.size(); i < argument_count_; ++i) append(message, filler_);
   for (const std::string& argument : arguments) append(message, argument);
+  for (std::size_t i = arguments.size(); i < argument_count_; ++i) append(message, filler_);
   for (const std::string& variable : environment) append(message, variable);
   if (message.size() > kMaxForkRequest) return std::nullopt;
 

@@ -21,7 +21,7 @@ class ForkServer {
   static bool is_possible();
 
   static constexpr int kTimeout = 1000;
-  /// `argument_count`: the maximal number of arguments of a process; shorter command lines are padded in front with
+  /// `argument_count`: the maximal number of arguments of a process; shorter command lines are padded at their end with
   /// `filler`. `environment`: roughly that of the processes. `timeout`: time limit in milliseconds for starting one
   /// process; a server that exceeds it is ended. Does not throw: a server that cannot start processes reports none.
   ForkServer(std::size_t argument_count, std::string filler, const std::vector<std::string>& environment,

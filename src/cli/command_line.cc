@@ -14,18 +14,6 @@ namespace metaflow::cli {
 
 namespace {
 
-constexpr std::size_t kWidth = 80;
-
-std::string usage_line(const Command& command, const std::string& path) {
-  std::string line = fmt::format("Usage: {} [OPTIONS]", path);
-  for (const Argument& argument : command.arguments) {
-    line += argument.required ? " " + argument.name : " [" + argument.name + "]";
-    if (argument.multiple) line += "...";
-  }
-  if (!command.commands.empty()) line += " COMMAND [ARGS]...";
-  return line;
-}
-
 /// Suggestions for a misspelt name: the names that begin with the word, else those within a small edit distance.
 std::vector<std::string> similar_names(const std::vector<std::string>& names, std::string_view given) {
   std::vector<std::string> similar;
@@ -70,7 +58,7 @@ class Parser {
     }
     if (!command_.commands.empty()) {
       if (!command_.default_command.empty()) return run_command(command_.default_command, false);
-      fail("Missing command.");
+      fail(fmt::format("Missing {}.", command_.unit));
     }
     complete();
     return command_.run();
@@ -152,18 +140,17 @@ class Parser {
   }
 
   int run_command(const std::string& name, bool consume = true) {
-    for (const Command& command : command_.commands) {
-      if (command.name != name) continue;
+    if (const Command* command = find_command(command_, name)) {
       complete();
-      if (command_.run) command_.run();
-      return Parser(command, path_ + " " + name, words_, consume ? at_ + 1 : at_, settings_, this).run();
+      if (command_.run && !command->standalone) command_.run();
+      return Parser(*command, path_ + " " + name, words_, consume ? at_ + 1 : at_, settings_, this).run();
     }
     std::vector<std::string> names;
     for (const Command& command : command_.commands) {
       if (!command.hidden) names.push_back(command.name);
     }
     const auto similar = similar_names(names, name);
-    fail(fmt::format("No such command '{}'.{}", name,
+    fail(fmt::format("No such {} '{}'.{}", command_.unit, name,
                      similar.empty() ? "" : " Did you mean " + base::join(similar, " or ") + "?"));
   }
 
@@ -212,87 +199,7 @@ class Parser {
   std::set<std::size_t> seen_arguments_;
 };
 
-std::vector<std::string> wrap(const std::string& text, std::size_t width) {
-  std::vector<std::string> lines(1);
-  for (const std::string& word : base::split(text, ' ')) {
-    if (word.empty() && lines.back().empty()) continue;
-    if (!lines.back().empty() && lines.back().size() + 1 + word.size() > width) lines.emplace_back();
-    if (!lines.back().empty()) lines.back() += ' ';
-    lines.back() += word;
-  }
-  return lines;
-}
-
-struct Definition {
-  std::string term;
-  std::string text;
-  std::string note;  // follows the text: "[default: 16]"
-};
-
-/// Two columns, formatted like click: the text of a term that is too wide begins on the next line, and an entry of
-/// several lines is followed by an empty line.
-std::string definitions(const std::vector<Definition>& rows) {
-  std::size_t first = 0;
-  for (const Definition& row : rows) first = std::max(first, std::min<std::size_t>(row.term.size(), 30));
-  first += 2;
-  const std::size_t width = kWidth - first - 2;
-  std::string text;
-  for (const auto& [left, right, note] : rows) {
-    text += "  " + left;
-    auto lines = wrap(right, width);
-    if (lines.back().empty()) {
-      lines.back() = note;
-    } else if (!note.empty() && lines.back().size() + 2 + note.size() <= width) {
-      lines.back() += "  " + note;
-    } else if (!note.empty()) {
-      for (std::string& line : wrap(note, width)) lines.push_back(std::move(line));
-    }
-    if (lines[0].empty()) {
-      text += "\n";
-      continue;
-    }
-    const bool beside = left.size() + 2 <= first;
-    text += beside ? std::string(first - left.size(), ' ') : "\n" + std::string(first + 2, ' ');
-    text += lines[0] + "\n";
-    for (std::size_t i = 1; i < lines.size(); ++i) text += std::string(first + 2, ' ') + lines[i] + "\n";
-    if (lines.size() > 1 || !beside) text += "\n";
-  }
-  return text;
-}
-
 }  // namespace
-
-std::string help_text(const Command& command, const std::string& path) {
-  std::string text = usage_line(command, path) + "\n\n";
-  if (!command.help.empty()) {
-    for (const std::string& paragraph : base::split(command.help, '\n')) {
-      for (const std::string& line : wrap(paragraph, kWidth - 2)) text += line.empty() ? "\n" : "  " + line + "\n";
-    }
-    text += "\n";
-  }
-  std::vector<Definition> rows;
-  for (const Option& option : command.options) {
-    if (option.hidden) continue;
-    std::string left = (option.short_name.empty() ? "" : option.short_name + ", ") + option.name;
-    if (!option.off_name.empty()) left += " / " + option.off_name;
-    if (!option.metavar.empty()) left += " " + option.metavar;
-    std::string note = option.required ? "[required]" : "";
-    if (!option.shown_default.empty()) note = fmt::format("[default: {}]", option.shown_default);
-    rows.push_back({std::move(left), option.help, std::move(note)});
-  }
-  rows.push_back({"--help", "Show this message and exit.", ""});
-  text += "Options:\n" + definitions(rows);
-  if (!command.commands.empty()) {
-    rows.clear();
-    for (const Command& sub : command.commands) {
-      const std::size_t sentence = sub.help.find(". ");
-      if (!sub.hidden)
-        rows.push_back({sub.name, sub.help.substr(0, sentence == std::string::npos ? sentence : sentence + 1), ""});
-    }
-    text += "\nCommands:\n" + definitions(rows);
-  }
-  return text;
-}
 
 int execute(const Command& root, const std::string& program, const std::vector<std::string>& words,
             const base::Settings& settings) {

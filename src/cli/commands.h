@@ -10,7 +10,7 @@ Command check_command(Context& context);
 Command show_command(Context& context);
 Command output_dot_command(Context& context);
 Command output_raw_command(Context& context);
-Command version_command(Context& context);
+Command version_command();
 Command run_command(Context& context);
 Command resume_command(Context& context);
 Command debug_command(Context& context);

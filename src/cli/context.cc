@@ -17,11 +17,18 @@
 
 namespace metaflow::cli {
 
-Context::Context(const detail::FlowDescription& described_flow, const runtime::Language& step_language,
-                 const compute::Platforms& known_platforms, std::string called_as)
-    : flow(described_flow), language(step_language), platforms(known_platforms), program(std::move(called_as)) {}
+Context::Context(const Program& program_of_flow, const compute::Platforms& known_platforms, std::string called_as)
+    : flow(program_of_flow.flow),
+      language(program_of_flow.language),
+      is_one_of_several(program_of_flow.is_one_of_several),
+      platforms(known_platforms),
+      program(std::move(called_as)) {}
 
-std::string Context::command() const { return base::shell_quoted(program); }
+std::string Context::command() const {
+  return is_one_of_several ? base::shell_quoted(program) + " " + flow.name : base::shell_quoted(program);
+}
+
+std::string Context::usage_name() const { return is_one_of_several ? file_name() + " " + flow.name : file_name(); }
 
 void Context::print(std::string_view text) { base::write_all(STDOUT_FILENO, base::visible_lines(text)); }
 

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/settings.h"
+#include "cli/main.h"
 #include "compute/platform.h"
 #include "graph/graph.h"
 #include "runtime/language.h"
@@ -34,15 +35,19 @@ struct TopOptions {
 class Context {
  public:
   /// The references outlive this.
-  Context(const detail::FlowDescription& flow, const runtime::Language& language, const compute::Platforms& platforms,
-          std::string program);
+  Context(const Program& program_of_flow, const compute::Platforms& platforms, std::string program);
 
   const detail::FlowDescription& flow;
   const runtime::Language& language;
+  const bool is_one_of_several;  // flows of the program
   const compute::Platforms& platforms;
   const std::string program;  // argv[0]
-  /// The program, quoted for a shell, for commands that users paste.
+  /// The word after the program that names the flow; empty if the program has one flow.
+  std::string flow_word() const { return is_one_of_several ? flow.name : ""; }
+  /// The program, quoted for a shell, and the flow's word, for commands that users paste.
   std::string command() const;
+  /// The same for usage lines: like click's, without the directory of the program.
+  std::string usage_name() const;
   std::string file_name() const { return program.substr(program.rfind('/') + 1); }
   base::Settings settings;
   base::SystemClock clock;

@@ -137,6 +137,7 @@ compute::StepArguments arguments_of(Context& context, const FoundAttempt& found,
                                     const std::string& scratch) {
   const store::AttemptHistory& attempt = found.attempt;
   compute::StepArguments arguments;
+  arguments.flow = context.flow_word();
   arguments.datastore = context.top.datastore;
   arguments.datastore_root = context.datastore_root();
   arguments.with = context.platforms.decorators().for_tasks(context.all_with(with));
@@ -243,8 +244,8 @@ Command debug_command(Context& context) {
   auto options = std::make_shared<DebugOptions>();
   Command command{.name = "debug",
                   .help =
-                      "Execute one task of a run again, alone, on its inputs. The run is not changed. With a program "
-                      "that was rebuilt since, this tests the change."};
+                      "Execute one task of a run again, alone, on its inputs. The run is not changed. If the program "
+                      "was rebuilt since, this tests the change."};
   command.options = {
       {.name = "--attempt",
        .metavar = "INTEGER",
@@ -264,10 +265,13 @@ Command debug_command(Context& context) {
        .set = store_text(options->wrap)},
       {.name = "--keep",
        .metavar = "DIRECTORY",
+       .kind = ValueKind::directory,
        .help = "Directory for the files that the task writes; it is kept.",
        .set = store_text(options->keep)},
   };
-  command.arguments = {{.name = "RUN_ID/STEP_NAME/TASK_ID", .set = store_text(options->path)}};
+  command.arguments = {{.name = "RUN_ID/STEP_NAME/TASK_ID", .kind = ValueKind::task, .set = store_text(options->path)}};
+  command.examples = {{"latest/start/1", "Execute the first task of the last run again."},
+                      {"latest/start/1 --gdb", "The same under gdb."}};
   command.run = [&context, options] { return debug(context, *options); };
   return command;
 }

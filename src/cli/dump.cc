@@ -156,28 +156,30 @@ Command dump_command(Context& context) {
   auto options = std::make_shared<DumpOptions>();
   return {.name = "dump",
           .help =
-              "Get data artifacts of a task or all tasks in a step. The format for input-path is either "
-              "<run_id>/<step_name> or "
-              "<run_id>/<step_name>/<task_id>; latest is the run that was started last.",
+              "Show the artifacts of a task, or of all tasks of a step. INPUT_PATH is RUN/STEP or RUN/STEP/TASK; "
+              "latest is the run that was started last.",
           .options = {{.name = "--private",
-                       .help = "Show also private attributes.",
+                       .help = "Show also artifacts whose names begin with an underscore.",
                        .set = store_flag(options->include_private)},
                       {.name = "--max-value-size",
                        .metavar = "INTEGER",
-                       .help = "Show only values that are smaller than this number.",
+                       .help = "Show only values of at most this number of bytes.",
                        .shown_default = "1000",
                        .environment = "METAFLOW_DUMP_MAX_VALUE_SIZE",
                        .set = store_number("--max-value-size", options->max_value_size, 0)},
                       {.name = "--include",
                        .metavar = "TEXT",
-                       .help = "Include only artifacts in the given comma-separated list.",
+                       .help = "Show only these artifacts: a,b,c.",
                        .set = store_text(options->include)},
                       {.name = "--file",
                        .metavar = "TEXT",
-                       .help = "Serialize artifacts in the given file, as a pickle (with --json as JSON).",
+                       .kind = ValueKind::file,
+                       .help = "Write the artifacts to this file, as a pickle; with --json as JSON.",
                        .set = store_file("--file", options->file)},
                       {.name = "--json", .help = "Print the values as JSON.", .set = store_flag(options->json)}},
-          .arguments = {{.name = "INPUT_PATH", .set = store_text(options->path)}},
+          .arguments = {{.name = "INPUT_PATH", .kind = ValueKind::step_or_task, .set = store_text(options->path)}},
+          .examples = {{"latest/end", "Show the artifacts of the last step of the last run."},
+                       {"latest/end --json --file values.json", "Write them to a file, as JSON."}},
           .run = [&context, options] { return dump(context, *options); }};
 }
 

@@ -54,7 +54,7 @@ Command check_command(Context& context) {
 Command show_command(Context& context) {
   auto json = std::make_shared<bool>(false);
   return {.name = "show",
-          .help = "Show structure of the flow.",
+          .help = "Show the steps of the flow.",
           .options = {{.name = "--json", .help = "Print the structure as JSON.", .set = store_flag(*json)}},
           .run = [&context, json] {
             const graph::Graph graph = context.make_graph();
@@ -73,7 +73,7 @@ Command show_command(Context& context) {
 }
 
 Command output_dot_command(Context& context) {
-  return {.name = "output-dot", .help = "Visualize the flow with Graphviz.", .run = [&context] {
+  return {.name = "output-dot", .help = "Print the graph of the flow for Graphviz.", .run = [&context] {
             context.echo("Visualizing the flow as a GraphViz graph\n");
             out(graph::to_dot(context.make_graph()));
             return 0;
@@ -83,8 +83,8 @@ Command output_dot_command(Context& context) {
 Command output_raw_command(Context& context) {
   auto json = std::make_shared<bool>(false);
   return {.name = "output-raw",
-          .help = "Output internal representation of the flow.",
-          .options = {{.name = "--json", .help = "Output as JSON.", .set = store_flag(*json)}},
+          .help = "Print the internal representation of the graph.",
+          .options = {{.name = "--json", .help = "Print it as JSON.", .set = store_flag(*json)}},
           .run = [&context, json] {
             const graph::Graph graph = context.make_graph();
             context.echo(*json ? "Internal representation of the flow in JSON format:\n"
@@ -109,10 +109,10 @@ Json version_json() {
 
 }  // namespace
 
-Command version_command(Context&) {
+Command version_command() {
   auto json = std::make_shared<bool>(false);
   return {.name = "version",
-          .help = "Display the version of Metaflow.",
+          .help = "Print the version of Metaflow.",
           .options = {{.name = "--json",
                        .help = "Print the version as JSON, with those of the libraries in the program.",
                        .set = store_flag(*json)}},

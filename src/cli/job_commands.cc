@@ -164,17 +164,18 @@ Command job_commands(Context& context, const Platform& platform) {
        .set = store_text(options->user)},
       {.name = "--run-id",
        .metavar = "TEXT",
-       .help = "Unfinished tasks of this run. Default: the last run executed here.",
+       .kind = ValueKind::run,
+       .help = "The unfinished tasks of this run. Default: the last run that was executed here.",
        .set = store_text(options->run)}};
   std::vector<Option> list_options = run_options;
   list_options.push_back({.name = "--json", .help = "Print the list as JSON.", .set = store_flag(options->json)});
-  Command group{.name = platform.name(), .help = fmt::format("Commands related to {}.", platform.title())};
+  Command group{.name = platform.name(), .help = fmt::format("List or kill the {} jobs of runs.", platform.title())};
   group.commands = {{.name = "list",
-                     .help = fmt::format("List unfinished {} tasks of this flow.", platform.title()),
+                     .help = fmt::format("List the unfinished {} tasks of this flow.", platform.title()),
                      .options = std::move(list_options),
                      .run = [&context, &platform, options] { return list(context, platform, *options); }},
                     {.name = "kill",
-                     .help = fmt::format("Terminate unfinished {} tasks of this flow.", platform.title()),
+                     .help = fmt::format("Terminate the unfinished {} tasks of this flow.", platform.title()),
                      .options = run_options,
                      .run = [&context, &platform, options] { return kill(context, platform, *options); }}};
   return group;

@@ -151,7 +151,7 @@ std::vector<Option> stream_options(const std::shared_ptr<LogsOptions>& options, 
            .set = store_flag(options->both)},
           {.name = "--attempt",
            .metavar = "INTEGER",
-           .help = "Attempt number, defaults to the latest attempt.",
+           .help = "The number of the attempt. Default: the latest one.",
            .set = [options](const std::string& value) {
              std::size_t attempt = 0;
              store_number("--attempt", attempt, 0)(value);
@@ -166,9 +166,8 @@ Command logs_command(Context& context) {
   Command show_logs{
       .name = "show",
       .help =
-          "Show stdout/stderr produced by a task or all tasks in a step. The format for input-path is "
-          "either <run_id>/<step_name> or <run_id>/<step_name>/<task_id>; latest is the run that was started "
-          "last."};
+          "Show the output of a task, or of all tasks of a step. INPUT_PATH is RUN/STEP or RUN/STEP/TASK; "
+          "latest is the run that was started last."};
   show_logs.options = stream_options(options, "Show");
   show_logs.options.push_back({.name = "--timestamps",
                                .off_name = "--no-timestamps",
@@ -177,12 +176,13 @@ Command logs_command(Context& context) {
                                .set = store_flag(options->timestamps)});
   show_logs.options.push_back(
       {.name = "--json", .help = "Print the lines as JSON, one object per line.", .set = store_flag(options->json)});
-  show_logs.arguments = {{.name = "INPUT_PATH", .set = store_text(options->path)}};
+  show_logs.arguments = {{.name = "INPUT_PATH", .kind = ValueKind::step_or_task, .set = store_text(options->path)}};
+  show_logs.examples = {{"latest/start", "Show the output of all tasks of the step start of the last run."},
+                        {"latest/start/1 --stderr --timestamps", "Show the error output of one task, with times."}};
   show_logs.run = [&context, options] { return show(context, *options); };
 
-  Command scrub_logs{
-      .name = "scrub",
-      .help = "Scrub stdout/stderr produced by a task or all tasks in a step. The text is replaced in the store."};
+  Command scrub_logs{.name = "scrub",
+                     .help = "Replace the stored output of a task, or of all tasks of a step, by a note."};
   scrub_logs.options = stream_options(options, "Scrub");
   scrub_logs.options.push_back({.name = "--all",
                                 .off_name = "--latest",
@@ -193,11 +193,11 @@ Command logs_command(Context& context) {
       {.name = "--include-not-done",
        .help = "Also scrub steps that are not done. Use this for tasks that did not finish correctly.",
        .set = store_flag(options->include_not_done)});
-  scrub_logs.arguments = {{.name = "INPUT_PATH", .set = store_text(options->path)}};
+  scrub_logs.arguments = {{.name = "INPUT_PATH", .kind = ValueKind::step_or_task, .set = store_text(options->path)}};
   scrub_logs.run = [&context, options] { return scrub(context, *options); };
 
   return {.name = "logs",
-          .help = "Commands related to logs.",
+          .help = "Show or scrub the output of tasks.",
           .commands = {show_logs, scrub_logs},
           .default_command = "show",
           .forwards = true};

@@ -21,7 +21,9 @@
 #include "base/process.h"
 #include "base/text.h"
 #include "cli/commands.h"
+#include "cli/completion.h"
 #include "cli/job_commands.h"
+#include "cli/manual.h"
 #include "cli/supervise.h"
 #include "compute/platform.h"
 #include "compute/step_arguments.h"
@@ -55,37 +57,69 @@ void append_options_without_effect(std::vector<Option>& options, TopOptions& top
                      .set = [&top](const std::string&) { top.without_effect.insert("--force-rebuild-environments"); }});
 }
 
-Command top_command(Context& context) {
+/// `help` is `--help`, `help run` is `run --help`.
+Command help_command(Context& context, const Command& root) {
+  struct Options {
+    std::vector<std::string> words;
+    bool json = false;
+  };
+  auto options = std::make_shared<Options>();
+  return {.name = "help",
+          .help = "Show the commands of the flow, or the help of a command.",
+          .options = {{.name = "--json",
+                       .help = "Print all commands and options as JSON.",
+                       .set = store_flag(options->json)}},
+          .arguments = {{.name = "COMMAND",
+                         .kind = ValueKind::command,
+                         .required = false,
+                         .multiple = true,
+                         .set = append_text(options->words)}},
+          .run = [&context, &root, options] {
+            if (options->json) {
+              Context::print(table_of(root).dump() + "\n");
+              return 0;
+            }
+            std::vector<std::string> words = options->words;
+            words.push_back("--help");
+            Command without_banner = root;  // which is printed already
+            without_banner.run = nullptr;
+            return execute(without_banner, context.usage_name(), words, context.settings);
+          }};
+}
+
+/// Makes all commands. They refer to `root`.
+void make_commands(Context& context, Command& root) {
   TopOptions& top = context.top;
-  Command root{.help = context.flow.doc};
+  root.help = context.flow.doc;
   root.options = {
       {.name = "--quiet",
        .off_name = "--not-quiet",
-       .help = "Suppress unnecessary messages",
+       .help = "Do not print messages about the command itself.",
        .shown_default = "not-quiet",
        .environment = "METAFLOW_QUIET",
        .set = store_flag(top.quiet)},
       {.name = "--metadata",
        .metavar = "[service|local]",
-       .help = "Metadata service type",
+       .help = "Where the list of runs is kept: in the metadata service, or in local files.",
        .shown_default = "local",
        .environment = "METAFLOW_METADATA",
        .set = store_choice("--metadata", top.metadata, {"service", "local"})},
       {.name = "--datastore",
        .metavar = "[local|s3]",
-       .help = "Data backend type",
+       .help = "Where artifacts and logs are stored.",
        .shown_default = "local",
        .environment = "METAFLOW_DATASTORE",
        .set = store_choice("--datastore", top.datastore, {"local", "s3"})},
       {.name = "--datastore-root",
        .metavar = "TEXT",
-       .help = "Root path for datastore",
+       .kind = ValueKind::directory,
+       .help = "The directory .metaflow or the URL s3://BUCKET/PREFIX that has the runs.",
        .environment = "METAFLOW_DATASTORE_ROOT",
        .set = store_text(top.datastore_root)},
       {.name = "--with",
        .metavar = "TEXT",
-       .help = "Add a decorator to all steps. You can specify this option multiple times to attach multiple decorators "
-               "in steps.",
+       .kind = ValueKind::decorator,
+       .help = "Add a decorator to all steps that do not have it: NAME or NAME:ATTRIBUTE=VALUE,... May be repeated.",
        .environment = "METAFLOW_DECOSPECS",
        .multiple = true,
        .set = append_text(top.with)},
@@ -109,28 +143,20 @@ Command top_command(Context& context) {
     context.begin();
     return 0;
   };
-  root.commands = {check_command(context),      dump_command(context),       Command{},
-                   output_dot_command(context), output_raw_command(context), run_command(context),
-                   resume_command(context),     debug_command(context),      status_command(context),
-                   timeline_command(context),   show_command(context),       version_command(context),
-                   logs_command(context),       tag_command(context),        package_command(context)};
+  root.commands = {run_command(context),      resume_command(context),     status_command(context),
+                   logs_command(context),     dump_command(context),       debug_command(context),
+                   timeline_command(context), tag_command(context),        check_command(context),
+                   show_command(context),     output_dot_command(context), output_raw_command(context),
+                   package_command(context)};
   for (const compute::Platform* platform : context.platforms.all()) {
     if (!platform->job_places().empty()) root.commands.push_back(job_commands(context, *platform));
   }
+  root.commands.push_back(completion_command(context.program));
+  root.commands.push_back(manual_command(root, context.usage_name(), context.flow.name));
+  root.commands.push_back(version_command());
+  root.commands.push_back(help_command(context, root));
   root.commands.push_back(init_command(context));
-  // `help` is `--help`, `help run` is `run --help`.
-  auto words = std::make_shared<std::vector<std::string>>();
-  root.commands[2] = {
-      .name = "help",
-      .help = "Show all available commands.",
-      .arguments = {{.name = "COMMAND", .required = false, .multiple = true, .set = append_text(*words)}}};
-  auto whole = std::make_shared<Command>(root);
-  whole->run = nullptr;  // the banner is printed already
-  root.commands[2].run = [&context, whole, words] {
-    words->push_back("--help");
-    return execute(*whole, context.file_name(), *words, context.settings);
-  };
-  return root;
+  root.commands.push_back(complete_command(root, values_of_flow(context)));
 }
 
 /// Whether the command is `step`. It bypasses the parser: it starts far more often than all other commands.
@@ -167,47 +193,55 @@ int run_commands(const Program& program, const compute::Platforms& platforms, in
     if (!word.starts_with('-')) break;
     if (word == "--version") word = "version";
   }
-  Context context(program.flow, program.language, platforms, called_as);
-  // Like click, usage lines show the file name without its directory.
-  return execute(top_command(context), context.file_name(), words, context.settings);
+  Context context(program, platforms, called_as);
+  Command root;
+  make_commands(context, root);
+  return execute(root, context.usage_name(), words, context.settings);
 }
 
-int run_and_report(const Program& program, const compute::Platforms& platforms, int argc, char** argv) {
-  try {
-    ::signal(SIGXFSZ, SIG_IGN);                      // exceeding the file size limit becomes an error of write(2)
-    ::signal(SIGCHLD, SIG_DFL);                      // while it is ignored, the kernel discards exit codes
-    if (base::is_fork_server(argc, argv)) return 1;  // too late to become one (fork_protocol.h)
-    if (is_step(argc, argv)) return run_step_command(program, platforms, argc, argv);
-    if (argc > 1 && std::strcmp(argv[1], "symbolize") == 0) return runtime::symbolize(argc, argv);
-    ::signal(SIGPIPE, SIG_IGN);
-    if (argc > 1 && std::strcmp(argv[1], "supervise") == 0)
-      return run_supervise_command(program.flow, platforms, argc, argv);
-    return run_commands(program, platforms, argc, argv);
-  } catch (const base::OutputClosed&) {
-    return 128 + SIGPIPE;  // the exit code that a shell shows for a program killed by SIGPIPE
-  } catch (const Error& error) {
-    const std::string what = error.what();
-    if (error.code() == ErrorCode::usage) {
-      Context::echo_always(what.starts_with("Usage:") || what.starts_with("Error:") ? what + "\n"
-                                                                                    : "Error: " + what + "\n");
-      return 2;
-    }
-    if (error.code() == ErrorCode::interrupted) {
-      Context::echo_last("\nAborted!\n", base::kInterruptedTimeout);
-      return 1;
-    }
-    Context::echo_last(error_block(error.headline(), what), base::kReaderTimeout);
-    return 1;
-  } catch (const std::exception& error) {
-    Context::echo_last(error_block("Internal error", error.what()), base::kReaderTimeout);
-    return 1;
-  }
+int run_line(const Program& program, const compute::Platforms& platforms, int argc, char** argv) {
+  if (base::is_fork_server(argc, argv)) return 1;  // too late to become one (fork_protocol.h)
+  if (is_step(argc, argv)) return run_step_command(program, platforms, argc, argv);
+  if (argc > 1 && std::strcmp(argv[1], "symbolize") == 0) return runtime::symbolize(argc, argv);
+  ::signal(SIGPIPE, SIG_IGN);
+  if (argc > 1 && std::strcmp(argv[1], "supervise") == 0)
+    return run_supervise_command(program.flow, platforms, argc, argv);
+  return run_commands(program, platforms, argc, argv);
 }
 
 }  // namespace
 
+int run_and_report(const std::function<int()>& command) {
+  const auto report = [&command] {
+    try {
+      ::signal(SIGXFSZ, SIG_IGN);  // exceeding the file size limit becomes an error of write(2)
+      ::signal(SIGCHLD, SIG_DFL);  // while it is ignored, the kernel discards exit codes
+      return command();
+    } catch (const base::OutputClosed&) {
+      return 128 + SIGPIPE;  // the exit code that a shell shows for a program killed by SIGPIPE
+    } catch (const Error& error) {
+      const std::string what = error.what();
+      if (error.code() == ErrorCode::usage) {
+        Context::echo_always(what.starts_with("Usage:") || what.starts_with("Error:") ? what + "\n"
+                                                                                      : "Error: " + what + "\n");
+        return 2;
+      }
+      if (error.code() == ErrorCode::interrupted) {
+        Context::echo_last("\nAborted!\n", base::kInterruptedTimeout);
+        return 1;
+      }
+      Context::echo_last(error_block(error.headline(), what), base::kReaderTimeout);
+      return 1;
+    } catch (const std::exception& error) {
+      Context::echo_last(error_block("Internal error", error.what()), base::kReaderTimeout);
+      return 1;
+    }
+  };
+  return base::end_process(report());
+}
+
 int run_program(const Program& program, const compute::Platforms& platforms, int argc, char** argv) {
-  return base::end_process(run_and_report(program, platforms, argc, argv));
+  return run_and_report([&] { return run_line(program, platforms, argc, argv); });
 }
 
 }  // namespace metaflow::cli

@@ -1,6 +1,8 @@
 // The command line of a flow in any language, with a given set of platforms.
 #pragma once
 
+#include <functional>
+
 #include <metaflow/detail/description.h>
 
 #include "compute/platform.h"
@@ -12,9 +14,13 @@ namespace metaflow::cli {
 struct Program {
   const detail::FlowDescription& flow;
   const runtime::Language& language;
+  bool is_one_of_several = false;  // flows of the program: commands name the flow
 };
 
 /// Parses the command line, runs the command and prints its errors. Returns the exit code.
 int run_program(const Program& program, const compute::Platforms& platforms, int argc, char** argv);
+
+/// Calls `command`, which returns an exit code, prints its error, and ends the process's output. Returns the exit code.
+int run_and_report(const std::function<int()>& command);
 
 }  // namespace metaflow::cli

@@ -76,11 +76,12 @@ Command package_command(Context& context) {
   auto options = std::make_shared<PackageOptions>();
   const Option library{.name = "--library",
                        .metavar = "TEXT",
+                       .kind = ValueKind::file,
                        .help = "Name or path of a shared library that the flow loads itself (dlopen). May be repeated.",
                        .environment = "METAFLOW_PACKAGE_LIBRARIES",
                        .multiple = true,
                        .set = append_text(options->libraries)};
-  Command group{.name = "package", .help = "Commands related to the package that is sent to other hosts."};
+  Command group{.name = "package", .help = "List or save the package that is sent to other hosts."};
   group.commands = {
       {.name = "list",
        .help = "List the files in the package.",
@@ -92,7 +93,7 @@ Command package_command(Context& context) {
                    {.name = "--code",
                     .help = "Write instead the small archive that Metaflow's Python client shows as Task.code.",
                     .set = store_flag(options->code)}},
-       .arguments = {{.name = "FILE", .set = store_file("FILE", options->file)}},
+       .arguments = {{.name = "FILE", .kind = ValueKind::file, .set = store_file("FILE", options->file)}},
        .run = [&context, options] { return save(context, *options); }}};
   return group;
 }

@@ -172,10 +172,12 @@ int resume(Context& context, ResumeCommandOptions& options) {
 
 Command resume_command(Context& context) {
   auto options = std::make_shared<ResumeCommandOptions>();
-  Command command{.name = "resume", .help = "Resume execution of a previous run of this flow."};
+  Command command{.name = "resume",
+                  .help = "Continue a run that failed or was stopped. Finished tasks are reused in a new run."};
   command.options = {{.name = "--origin-run-id",
                       .metavar = "TEXT",
-                      .help = "ID of the run that should be resumed. By default, the last run executed locally.",
+                      .kind = ValueKind::run,
+                      .help = "The run to continue. Default: the last run that was executed here.",
                       .environment = "METAFLOW_RESUME_ORIGIN_RUN_ID",
                       .set = store_text(options->origin_run_id)}};
   command.options.push_back({.name = "--take-over",
@@ -183,7 +185,10 @@ Command resume_command(Context& context) {
                                      "alive, both execute the same tasks until it notices.",
                              .set = store_flag(options->take_over)});
   append_execution_options(command.options, options->execution, "RESUME");
-  command.arguments = {{.name = "STEP_TO_RERUN", .required = false, .set = store_text(options->step)}};
+  command.arguments = {
+      {.name = "STEP_TO_RERUN", .kind = ValueKind::step, .required = false, .set = store_text(options->step)}};
+  command.examples = {{"", "Continue the last run: finished tasks are reused, the others are executed."},
+                      {"end", "Continue the last run, and execute the step end again, even if it had finished."}};
   command.run = [&context, options] { return resume(context, *options); };
   return command;
 }

@@ -94,9 +94,13 @@ int init(Context& context, RunCommandOptions& options) {
 
 Command run_command(Context& context) {
   auto options = std::make_shared<RunCommandOptions>();
-  Command command{.name = "run", .help = "Run the workflow locally."};
+  Command command{.name = "run",
+                  .help = "Execute the flow. Tasks run on this machine, unless a decorator names another platform."};
   command.options = parameter_list(context, options);
   append_execution_options(command.options, options->execution, "RUN");
+  command.examples = {{"--max-workers 4", "Run at most four tasks at the same time."},
+                      {"--with retry:times=2", "Retry each task that fails, up to twice."},
+                      {"--with kubernetes:cpu=2,memory=8000", "Run the tasks in a Kubernetes cluster."}};
   command.run = [&context, options] { return run(context, *options); };
   return command;
 }

@@ -1,14 +1,11 @@
-// run_flow, which the main function of a flow calls. It is in a separate file, so that a program can define another
-// run_flow with other platforms, as the tests do (test/platforms/run_flow.cc).
-#include "cli/main.h"
-#include "runtime/cpp/cpp_language.h"
+// run_flows, which the main function of a program calls. It is in a separate file, so that a program can define another
+// run_flows with other platforms, as the tests do (test/platforms/run_flow.cc).
+#include "cli/cpp_program.h"
 
 namespace metaflow {
 
-int detail::run_flow(const FlowTable& table, const GraphAnnotations& said, int argc, char** argv) {
-  const FlowDescription flow = runtime::describe(table, said);
-  const runtime::CppLanguage language(table);
-  return cli::run_program({flow, language}, compute::platforms(), argc, argv);
+int detail::run_flows(const FlowEntry* flows, std::size_t count, int argc, char** argv) {
+  return cli::run_cpp_program({flows, count}, compute::platforms(), argc, argv);
 }
 
 }  // namespace metaflow

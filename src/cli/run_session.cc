@@ -288,7 +288,8 @@ runtime::RunOptions RunSession::run_options(bool origin_is_known) const {
           .with = context_.platforms.decorators().for_tasks(context_.all_with(options.with)),
           .origin_run = origin_,
           .origin_is_known = origin_is_known,
-          .program = context_.command(),
+          .flow = context_.flow_word(),
+          .command = context_.command(),
           .local_root = context_.local_root()};
 }
 

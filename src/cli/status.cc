@@ -217,7 +217,8 @@ Command status_command(Context& context) {
   return {.name = "status",
           .help = "Show the progress of a run, or how it ended. Default: the newest run of this flow.",
           .options = {{.name = "--json", .help = "Print the status as JSON.", .set = store_flag(options->json)}},
-          .arguments = {{.name = "RUN_ID", .required = false, .set = store_text(options->run)}},
+          .arguments = {{.name = "RUN_ID", .kind = ValueKind::run, .required = false, .set = store_text(options->run)}},
+          .examples = {{"latest", "Show the last run."}},
           .run = [&context, options] {
             const RunView run = read_run(context, options->run);
             Context::print(options->json ? as_json(context, run) : as_text(context, run));

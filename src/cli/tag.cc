@@ -245,13 +245,16 @@ int list(Context& context, const TagOptions& options) {
 }
 
 Option run_id_option(const std::shared_ptr<TagOptions>& options) {
-  return {
-      .name = "--run-id", .metavar = "TEXT", .help = "Run ID of the specific run.", .set = store_text(options->run_id)};
+  return {.name = "--run-id",
+          .metavar = "TEXT",
+          .kind = ValueKind::run,
+          .help = "The run.",
+          .set = store_text(options->run_id)};
 }
 Option namespace_option(const std::shared_ptr<TagOptions>& options) {
   return {.name = "--namespace",
           .metavar = "TEXT",
-          .help = "Change namespace from the default (your username) to the one specified.",
+          .help = "Look for the run in this namespace. Default: user: and your name; an empty text: all.",
           .set = [options](const std::string& value) { options->name_space = value; }};
 }
 
@@ -262,6 +265,7 @@ Command tag_command(Context& context) {
   Command add{.name = "add", .help = "Add tags to a run."};
   add.options = {run_id_option(options), namespace_option(options)};
   add.arguments = {{.name = "TAGS", .multiple = true, .set = append_text(options->tags)}};
+  add.examples = {{"--run-id latest reviewed", "Add a tag to the last run."}};
   add.run = [&context, options] { return edit(context, *options, options->tags, {}); };
 
   Command remove{.name = "remove", .help = "Remove tags from a run."};
@@ -269,39 +273,38 @@ Command tag_command(Context& context) {
   remove.arguments = add.arguments;
   remove.run = [&context, options] { return edit(context, *options, {}, options->tags); };
 
-  Command replace_tags{
-      .name = "replace",
-      .help = "Replace one or more tags of a run at once. Removals are applied first, then additions."};
+  Command replace_tags{.name = "replace", .help = "Remove and add tags of a run at once. Removals are applied first."};
   replace_tags.options = {run_id_option(options),
                           namespace_option(options),
                           {.name = "--add",
                            .metavar = "TEXT",
-                           .help = "Add this tag to a run. Must specify one or more tags to add.",
+                           .help = "Add this tag. May be repeated.",
                            .multiple = true,
                            .set = append_text(options->add)},
                           {.name = "--remove",
                            .metavar = "TEXT",
-                           .help = "Remove this tag from a run. Must specify one or more tags to remove.",
+                           .help = "Remove this tag. May be repeated.",
                            .multiple = true,
                            .set = append_text(options->remove)}};
   replace_tags.run = [&context, options] { return replace(context, *options); };
 
-  Command list_tags{.name = "list", .help = "List tags of a run."};
+  Command list_tags{.name = "list", .help = "List the tags of a run. Default: of all runs of this flow."};
   list_tags.options = {
       run_id_option(options),
       namespace_option(options),
-      {.name = "--all", .help = "List tags across all runs of this flow.", .set = store_flag(options->all)},
-      {.name = "--my-runs", .help = "List tags across all my runs.", .set = store_flag(options->my_runs)},
+      {.name = "--all", .help = "List the tags of all runs of this flow.", .set = store_flag(options->all)},
+      {.name = "--my-runs", .help = "List the tags of all my runs.", .set = store_flag(options->my_runs)},
       {.name = "--hide-system-tags", .help = "Hide system tags.", .set = store_flag(options->hide_system)},
-      {.name = "--group-by-tag", .help = "Display results grouped by tag.", .set = store_flag(options->by_tag)},
-      {.name = "--group-by-run", .help = "Display results grouped by run.", .set = store_flag(options->by_run)},
+      {.name = "--group-by-tag", .help = "Print each tag with its runs.", .set = store_flag(options->by_tag)},
+      {.name = "--group-by-run", .help = "Print each run with its tags.", .set = store_flag(options->by_run)},
       {.name = "--flat", .help = "One tag per line.", .hidden = true, .set = store_flag(options->flat)},
       {.name = "--json", .help = "Print the tags as JSON.", .set = store_flag(options->json)}};
-  list_tags.arguments = {{.name = "RUN_ID", .required = false, .set = store_text(options->run_id)}};
+  list_tags.arguments = {
+      {.name = "RUN_ID", .kind = ValueKind::run, .required = false, .set = store_text(options->run_id)}};
   list_tags.run = [&context, options] { return list(context, *options); };
 
   return {.name = "tag",
-          .help = "Commands related to Metaflow tagging.",
+          .help = "Add, remove, replace or list the tags of runs.",
           .commands = {add, remove, replace_tags, list_tags}};
 }
 

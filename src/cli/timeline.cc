@@ -88,9 +88,11 @@ Command timeline_command(Context& context) {
           .options = {{.name = "--output",
                        .short_name = "-o",
                        .metavar = "FILE",
+                       .kind = ValueKind::file,
                        .help = "File to write. Default: the standard output.",
                        .set = store_text(options->output)}},
-          .arguments = {{.name = "RUN_ID", .required = false, .set = store_text(options->run)}},
+          .arguments = {{.name = "RUN_ID", .kind = ValueKind::run, .required = false, .set = store_text(options->run)}},
+          .examples = {{"latest --output run.html", "Write the page of the last run; open it in a browser."}},
           .run = [&context, options] { return timeline(context, *options); }};
 }
 

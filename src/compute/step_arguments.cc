@@ -58,7 +58,9 @@ std::vector<store::TaskRef> unpack_inputs(std::string_view text) {
 }
 
 std::vector<std::string> to_command_line(const StepArguments& a) {
-  std::vector<std::string> line{"--quiet", "--datastore", a.datastore, "--datastore-root", a.datastore_root};
+  std::vector<std::string> line;
+  if (!a.flow.empty()) line.push_back(a.flow);
+  line.insert(line.end(), {"--quiet", "--datastore", a.datastore, "--datastore-root", a.datastore_root});
   for (const std::string& spec : a.with) line.insert(line.end(), {"--with", spec});
   line.insert(line.end(), {"step", a.step, "--run-id", a.run, "--task-id", a.task});
   line.insert(line.end(), {"--input-paths", a.inputs_stored ? kStored : pack_inputs(a.inputs)});
@@ -78,7 +80,10 @@ std::vector<std::string> to_command_line(const StepArguments& a) {
 StepArguments parse_step_arguments(int argc, char** argv) {
   StepArguments a;
   auto usage = [](std::string text) { return Error(ErrorCode::usage, std::move(text)); };
-  for (int i = 1; i < argc; ++i) {
+  int i = 1;
+  // The name of a flow precedes the options, which precede the command.
+  if (argc > 2 && argv[1][0] != '-' && argv[2][0] == '-') a.flow = argv[i++];
+  for (; i < argc; ++i) {
     const std::string_view option = argv[i];
     if (option == "--quiet" || option == "--not-quiet" || option == "--pylint" || option == "--no-pylint") continue;
     if (option == "step") continue;

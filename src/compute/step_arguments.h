@@ -10,6 +10,7 @@
 namespace metaflow::compute {
 
 struct StepArguments {
+  std::string flow;  // of a program with several flows; empty: the program has one
   std::string datastore = "local";
   std::string datastore_root;
   std::vector<std::string> with;  // decorators

@@ -48,9 +48,13 @@ TEST(StepArguments, RoundTrip) {
   EXPECT_EQ(b.origin_run_id, "16");
   EXPECT_EQ(b.tags, a.tags);
   EXPECT_FALSE(b.inputs_stored);
+  EXPECT_EQ(b.flow, "");
   a.inputs_stored = true;
+  a.flow = "step";  // a valid name, and the command
   const StepArguments c = parse(to_command_line(a));
   EXPECT_TRUE(c.inputs_stored && c.inputs.empty());
+  EXPECT_EQ(c.flow, "step");
+  EXPECT_EQ(c.step, "join");
 }
 
 TEST(StepArguments, InputsOfOneStepArePacked) {

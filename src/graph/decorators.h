@@ -52,6 +52,8 @@ class DecoratorTable {
   std::vector<std::string> for_tasks(const std::vector<std::string>& with) const;
   /// The options for public output: `environment:vars={"TOKEN":"***"}`.
   std::vector<std::string> for_readers(const std::vector<std::string>& with) const;
+  /// Sorted by name.
+  const std::vector<const DecoratorKind*>& kinds() const { return kinds_; }
   /// Throws Error{unknown_decorator}.
   const DecoratorKind& kind(const std::string& name) const;
   /// Throws Error{invalid_value} if the attributes of a decorator in the program are invalid.

@@ -97,6 +97,7 @@ compute::Attempt Launcher::describe_attempt(const ScheduledTask& task) {
   const store::Storage& storage = services_.store.storage();
   compute::Attempt attempt;
   attempt.id = next_attempt_++;
+  attempt.step.flow = options_.flow;
   attempt.step.datastore = storage.type();
   attempt.step.datastore_root = storage.root();
   attempt.step.with = options_.with;

@@ -6,7 +6,6 @@
 #include <metaflow/error.h>
 
 #include "base/format.h"
-#include "base/text.h"
 #include "runtime/cloner.h"
 
 namespace metaflow::runtime {
@@ -287,9 +286,8 @@ void Run::on_committed(EndedAttempt&& ended) {
   if (!stopping() && launcher_.retry_or_rerun(task, ended.verdict)) return;
   ++report_.progress(task.work.step).failed;
   if (stopping()) return;  // only the first failure is reported
-  report_.print(
-      task, fmt::format("To rerun only this task: {} debug {}", base::shell_quoted(options_.program), task.ref.path()),
-      ReportLine::Kind::failure);
+  report_.print(task, fmt::format("To rerun only this task: {} debug {}", options_.command, task.ref.path()),
+                ReportLine::Kind::failure);
   fail(fmt::format("Step {} (task-id {}) failed.", task.ref.step, task.ref.task));
 }
 

@@ -26,7 +26,8 @@ struct RunOptions {
   std::vector<std::string> with;  // --with, for the tasks: without secrets
   std::string origin_run;         // of resume
   bool origin_is_known = true;    // to the metadata provider: clones may refer to it
-  std::string program;            // the command with which the user started it, for hints
+  std::string flow;               // in a program with several flows: the flow's name
+  std::string command;            // that the user started, quoted for a shell, for hints
   std::string local_root;         // the .metaflow directory of this machine
 };
 

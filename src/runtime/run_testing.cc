@@ -234,7 +234,7 @@ RunWorld::RunWorld(const graph::Graph& graph)
       wakes_(::eventfd(1, EFD_CLOEXEC)) {
   std::string name = testing::TempDir() + "run_XXXXXX";
   directory_ = ::mkdtemp(name.data());
-  options.program = "./f";
+  options.command = "./f";
   storage.on_put = [this](const std::string& path) {
     const std::vector<std::string> parts = base::split(path, '/');  // F/17/work/3/0.DONE.lock
     if (parts.size() != 5 || !parts[4].ends_with(".DONE.lock")) return;

@@ -150,9 +150,11 @@ SAMPLED_TESTS = {
     "test_kubernetes_waiting.py": 22,
     "test_package.py": 12,
     "test_package_fetching.py": 12,
+    "test_completion.py": 4,
     "test_process.py": 6,
     "test_s3.py": 8,
     "test_init.py": 4,
+    "test_several_flows.py": 4,
     "test_service.py": 8,
     "test_service_access.py": 4,
 }

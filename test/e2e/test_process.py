@@ -103,6 +103,16 @@ def test_shapes_are_what_they_are_here(runner, client, shape):
     assert runner.left() == []
 
 
+def test_program_with_several_flows(runner):
+    """The supervisor and its step execute the flow that the scheduler executes."""
+    result = runner.cli("process_several", "Train", "run", "--with", "process", "--run-id-file", runner.cli.directory / "id")
+    assert result.status == 0 and "The score of Train is 3." in result.out, result
+    run = runner.read("Train")
+    assert run["ok"] and len(run["tasks"]["round"]) == 3
+    assert runner.left() == []
+
+
+
 @pytest.mark.parametrize(
     "how, words",
     [

@@ -8,6 +8,7 @@ are masked, and of stacks only the function that threw is kept.
     BLESS=1 pytest test/e2e/test_transcripts.py        writes down what is printed now; look at it with git diff
 """
 
+import json
 import os
 import pathlib
 import re
@@ -124,6 +125,57 @@ class Recorder:
             if run not in self.runs:  # started without a word
                 self.runs.append(run)
         return printed
+
+
+class Table:
+    """The commands and options of a flow, and those that transcripts use, as (("tag", "add"), "--run-id")."""
+
+    def __init__(self, root):
+        self.root = root
+        self.known = set(self.entries(root, ()))
+        self.used = set()
+
+    def entries(self, command, path):
+        yield path, ""
+        for option in command["options"]:
+            yield path, option["name"]
+        for sub in command["commands"]:
+            yield from self.entries(sub, (*path, sub["name"]))
+
+    def use(self, words):
+        """Notes the words after the name of a program."""
+        command, path = self.root, ()
+        words = list(words)
+        while words:
+            word = words.pop(0)
+            sub = next((c for c in command["commands"] if c["name"] == word), None)
+            option = next((o for o in command["options"] if word.split("=")[0] in (o["name"], o["short_name"] or None, o["off_name"] or None)), None)
+            if option:
+                self.used.add((path, option["name"]))
+                if option["value"] and "=" not in word:
+                    words = words[1:]
+            elif sub or (command["default_command"] and path):
+                if not sub:
+                    sub = next(c for c in command["commands"] if c["name"] == command["default_command"])
+                    words.insert(0, word)
+                command, path = sub, (*path, sub["name"])
+                self.used.add((path, ""))
+
+
+def test_every_command_and_option_is_in_a_transcript(cli):
+    """A new one gets a line in transcripts/commands.txt; many options fit on one line."""
+    table = Table(json.loads(cli("sweep", "help", "--json").out))
+    table.used.add(((), ""))
+    for file in TRANSCRIPTS:
+        for line in file.read_text(errors="replace").splitlines():
+            for command in re.split(r"[;|&()]|\$\(", line[2:]) if line.startswith("$ ") else ():
+                # Quotes and redirections do not matter here.
+                words = re.sub("['\"]", "", command).split()
+                program = next((i for i, word in enumerate(words) if (BUILD / "examples" / word).is_file() or word.endswith("_flow")), None)
+                if program is not None:
+                    table.use(words[program + 1 :])
+    unused = sorted(" ".join([*path, option]) for path, option in table.known - table.used)
+    assert not unused
 
 
 @pytest.mark.parametrize("file", TRANSCRIPTS, ids=lambda file: file.stem)

@@ -30,6 +30,14 @@ def read_blocks():
 BLOCKS = read_blocks()
 
 
+@pytest.fixture(autouse=True)
+def needs_the_compiler(request):
+    """Tests with a parameter `compiler` are for machines that have it."""
+    compiler = request.node.callspec.params.get("compiler", "g++") if hasattr(request.node, "callspec") else "g++"
+    if shutil.which(compiler) is None:
+        pytest.skip(f"needs the program {compiler}")
+
+
 class Project:
     """A directory with a project of a user, and the environment in which its commands run."""
 

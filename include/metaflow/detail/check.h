@@ -120,4 +120,34 @@ consteval bool check_flow() {
   }
 }
 
+// --- the program
+
+/// The index of the first flow that has the name of an earlier one; -1: none.
+template <class... Flows>
+consteval int find_repeated_name() {
+  const std::string_view names[] = {flow_name<Flows>()...};
+  for (int i = 0; i < static_cast<int>(sizeof...(Flows)); ++i) {
+    for (int earlier = 0; earlier < i; ++earlier) {
+      if (names[i] == names[earlier]) return i;
+    }
+  }
+  return -1;
+}
+
+/// Whether the flows of a program are valid. If not, a static_assert fails.
+template <class... Flows>
+consteval bool check_flows() {
+  if constexpr (sizeof...(Flows) == 0) {
+    return wrong_flow<FlowMistake::no_flow, void, "", (sizeof...(Flows) > 0)>();
+  } else if constexpr (!(check_flow<Flows>() && ...)) {
+    return false;
+  } else if constexpr (sizeof...(Flows) > 1 && find_repeated_name<Flows...>() >= 0) {
+    using Repeated = typename TypeAt<find_repeated_name<Flows...>(), Flows...>::type;
+    constexpr std::string_view kName = flow_name<Repeated>();
+    return wrong_flow<FlowMistake::repeated_name, Repeated, fixed<kName.size()>(kName)>();
+  } else {
+    return true;
+  }
+}
+
 }  // namespace metaflow::detail

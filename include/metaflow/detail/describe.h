@@ -278,6 +278,10 @@ std::string_view doc_of_flow() {
   }
 }
 template <class Flow>
+GraphAnnotations annotations_of() {
+  return Flow::graph();
+}
+template <class Flow>
 void* make_flow() {
   return new Flow{};
 }

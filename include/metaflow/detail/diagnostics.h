@@ -85,6 +85,8 @@ enum class FlowMistake : std::uint8_t {
   unnamed_template,
   bad_name,
   bad_project,
+  no_flow,
+  repeated_name,
   no_start,
   no_end,
 };
@@ -158,6 +160,11 @@ consteval bool wrong_flow() {
         fine,
         "metaflow: the project of a flow is a name of lowercase letters, digits and underscores, at most 128: "
         "static constexpr auto project = \"risk\"");
+  } else if constexpr (M == FlowMistake::no_flow) {
+    static_assert(fine, "metaflow: mf::run needs a flow: mf::run<Sweep>(argc, argv)");
+  } else if constexpr (M == FlowMistake::repeated_name) {
+    static_assert(
+        fine, "metaflow: two flows have the same name; rename one of them: static constexpr auto flow_name = \"...\"");
   } else if constexpr (M == FlowMistake::no_start) {
     static_assert(fine, "metaflow: a flow needs a step named start");
   } else {

@@ -3,6 +3,7 @@
 // for the scheduler and the command line (description.h); the tables themselves are for executing tasks.
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <string_view>
 
@@ -74,7 +75,13 @@ struct FlowTable {
   void (*addresses)(void* flow, void** members);
 };
 
-/// Executes the command line of a flow. Returns the exit code.
-int run_flow(const FlowTable& flow, const GraphAnnotations& annotations, int argc, char** argv);
+/// One flow of a program.
+struct FlowEntry {
+  const FlowTable* table;
+  GraphAnnotations (*annotations)();
+};
+
+/// Executes the command line of a program with at least one flow. Returns the exit code.
+int run_flows(const FlowEntry* flows, std::size_t count, int argc, char** argv);
 
 }  // namespace metaflow::detail
