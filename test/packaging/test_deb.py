@@ -49,6 +49,9 @@ def test_headers_and_documents(unpacked):
     documents = unpacked / DOCUMENTS
     for name in ("README.md", "CHANGELOG.md", "docs/install.md"):
         assert (documents / name).read_bytes() == (SOURCE / name).read_bytes()
+    installed = {str(path.relative_to(documents / "docs")) for path in (documents / "docs").rglob("*") if path.is_file()}
+    assert {"tutorial/1-first-flow.md", "tutorial/hello.cc", "tutorial/CMakeLists.txt"} <= installed
+    assert not {name for name in installed if re.match("decisions|failure-points|platforms|style", name)}, "for developers"
     assert "/usr/share/common-licenses/Apache-2.0" in (documents / "copyright").read_text()
     for example in (SOURCE / "examples").glob("*.cc"):
         assert (documents / "examples" / example.name).read_bytes() == example.read_bytes()
