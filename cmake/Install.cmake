@@ -52,7 +52,10 @@ install(FILES ${CMAKE_CURRENT_BINARY_DIR}/metaflow-cpp.pc
 # The documents go where the system looks for those of a package: a Debian package has its own name.
 function(metaflow_install_documents directory)
   install(FILES README.md CHANGELOG.md LICENSE DESTINATION ${directory} ${ARGN})
-  install(DIRECTORY docs DESTINATION ${directory} ${ARGN} FILES_MATCHING PATTERN "*.md" PATTERN "*.yaml")
+  # Without the pages for developers of the library.
+  install(DIRECTORY docs DESTINATION ${directory} ${ARGN} FILES_MATCHING PATTERN "*.md" PATTERN "*.yaml"
+    PATTERN tutorial/*.cc PATTERN tutorial/CMakeLists.txt
+    PATTERN decisions EXCLUDE PATTERN docs/failure-points.md EXCLUDE PATTERN docs/platforms.md EXCLUDE PATTERN docs/style.md EXCLUDE)
   install(DIRECTORY examples DESTINATION ${directory} ${ARGN}
     FILES_MATCHING PATTERN "*.cc" PATTERN CMakeLists.txt PATTERN .metaflow EXCLUDE)
 endfunction()

@@ -85,6 +85,8 @@ test_parts=(
 kubernetes_peer=('aiohttp>=3.9' pyyaml kubernetes-validate==1.37.0 'kubernetes~=32.0')
 test_python=(metaflow 'numpy>=2' pytest pytest-xdist 'moto[server,s3,sts,batch,logs,iam,ec2]' boto3 "${kubernetes_peer[@]}")
 check_packages=(git clang-16 clang-format-16 python3 python3-venv)
+docs_packages=(doxygen python3 python3-venv)
+docs_python=('mkdocs-material==9.8.2' 'mkdocs==1.6.1')
 bench_packages=(radosgw ceph-mon ceph-osd ceph-common rclone openssl busybox-static libbenchmark-dev libtbb-dev make parallel python3 python3-venv)
 
 # need_test_packages: what all tests need, and the parts that can be had.

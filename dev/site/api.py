@@ -38,7 +38,7 @@ def markdown(lines):
             result += [*([""] if result and result[-1] else []), "```cpp"] if indented else ["```"]
             in_code = indented
         if not in_code:
-            line = re.sub(r"\b([A-Za-z_:]+<[^<>\n]*>|--[a-z-]+)", r"`\1`", line) if "`" not in line else line
+            line = re.sub(r"(?<![\w-])([A-Za-z_:]+<[^<>\n]*>|--[a-z-]+)", r"`\1`", line) if "`" not in line else line
         result.append(line[2:] if in_code else line)
     return "\n".join(result + (["```"] if in_code else [])).strip()
 
@@ -112,12 +112,14 @@ def default(member):
 
 
 def table(header, fields):
-    rows = ["| member | type | default | |", "|---|---|---|---|"]
+    with_default = any(default(field) for field in fields)
+    rows = ["| member | type | default | |", "|---|---|---|---|"] if with_default else ["| member | type | |", "|---|---|---|"]
     for field in fields:
         text = header.comment(int(field.find("location").get("line"))).replace("\n", " ").replace("|", "\\|")
         value = default(field)
         kind = code(plain(field.find("type")))
-        rows.append(f"| `{field.findtext('name')}` | `{kind}` | {f'`{value}`' if value else ''} | {text} |")
+        shown = (f"`{value}` | " if value else " | ") if with_default else ""
+        rows.append(f"| `{field.findtext('name')}` | `{kind}` | {shown}{text} |")
     return "\n".join(rows)
 
 

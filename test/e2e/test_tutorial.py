@@ -143,3 +143,12 @@ def test_lesson(page, cli, request):
 def test_every_file_is_on_a_page():
     shown = {match["file"] for page in LESSONS for match in BLOCK.finditer(page.read_text())}
     assert {str(path.relative_to(ROOT)) for path in (ROOT / "docs" / "tutorial").iterdir() if path.suffix != ".md"} == shown - {None}
+
+
+def test_guides(cli):
+    """The fragments of docs/how-to, in one flow."""
+    (cli.directory / "data.txt").write_text("hello\n")
+    result = cli("guides", "run", "--file", "data.txt")
+    assert result.status == 0 and "] 6 bytes, 450000 in all\n" in result.out, result
+    result = cli("guides", "run", "--file", "data.txt", "--source", "gone")
+    assert result.status == 0 and "] Skipped: no such file: gone\n" in result.out, result

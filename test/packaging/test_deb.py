@@ -82,6 +82,9 @@ def test_headers_and_documents(unpacked):
     for name in (DEV, DOC):
         assert "/usr/share/common-licenses/Apache-2.0" in (documents.parent / name / "copyright").read_text()
         assert gzip.decompress((documents.parent / name / "changelog.gz").read_bytes()).startswith(b"libmetaflow-cpp (%b)" % VERSION.encode())
+    installed = {str(path.relative_to(documents / "docs")) for path in (documents / "docs").rglob("*") if path.is_file()}
+    assert {"tutorial/1-first-flow.md", "tutorial/hello.cc", "tutorial/CMakeLists.txt"} <= installed
+    assert not {name for name in installed if re.match("decisions|failure-points|platforms|style", name)}, "for developers"
     for example in (SOURCE / "examples").glob("*.cc"):
         assert (documents / "examples" / example.name).read_bytes() == example.read_bytes()
 

@@ -51,9 +51,27 @@ def test_links():
             assert not anchor or anchor in anchors(target), f"{path.name}: {link}"
 
 
+def test_fragments():
+    """The fragments of the guides are code that is compiled and executed: test/flows/guides.cc."""
+    lines = lambda text: "\n".join(line.strip() for line in text.strip().splitlines())
+    guides = lines((SOURCE / "test" / "flows" / "guides.cc").read_text())
+    for path in (*sorted((SOURCE / "docs" / "how-to").glob("*.md")), *sorted((SOURCE / "docs" / "coming-from").glob("*.md"))):
+        for block in re.findall(r"^```cpp\n(.*?)^```$", path.read_text(), re.MULTILINE | re.DOTALL):
+            assert "int main(" in block or lines(block) in guides, f"{path.name}: this is not in test/flows/guides.cc:\n{block}"
+
+
+def test_navigation():
+    """Every page is in the navigation of the site. Folders that mkdocs.yml names as a whole have no lines."""
+    navigation = re.search(r"^nav:\n(.*?)^\S", (SOURCE / "mkdocs.yml").read_text(), re.MULTILINE | re.DOTALL)[1]
+    pages = [str(path.relative_to(SOURCE / "docs")) for path in (SOURCE / "docs").rglob("*.md") if path.parent.name != "decisions"]
+    listed = re.findall(r"^ *- (?:.*: )?(\S+\.md)$", navigation, re.MULTILINE)
+    for page in pages:
+        assert listed.count(page) == 1, f"docs/{page} needs one line in the navigation in mkdocs.yml"
+
+
 def whole_programs():
     """The C++ blocks of the documentation that are programs."""
-    for path in (SOURCE / "README.md", *sorted((SOURCE / "docs").glob("*.md"))):
+    for path in (SOURCE / "README.md", *sorted((SOURCE / "docs").glob("*.md")), *sorted((SOURCE / "docs" / "coming-from").glob("*.md"))):
         for block in re.findall(r"^```cpp\n(.*?)^```$", path.read_text(), re.MULTILINE | re.DOTALL):
             if "int main(" in block:
                 yield pytest.param(block, id=path.stem)
