@@ -85,7 +85,7 @@ int run(int argc, char** argv) {
     static constexpr detail::FlowEntry kFlows[] = {{&detail::kFlowTable<Flows>, detail::annotations_of<Flows>}...};
     return detail::run_flows(kFlows, sizeof...(Flows), argc, argv);
   } else {
-    detail::refuse_flow<detail::mistake_of_flow<Flow>(), Flow>();
+    (detail::refuse_flow<detail::mistake_of_flow<Flows>(), Flows>(), ...);
     return 2;
   }
 }

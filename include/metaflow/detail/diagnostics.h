@@ -108,7 +108,7 @@ void refuse_flow() {
     refuse_graph<Flow>();
   } else if constexpr (M == FlowMistake::empty_graph) {
     refuse_empty_graph<Flow>();
-  } else {
+  } else if constexpr (M == FlowMistake::invalid_member) {
     refuse_member<Flow>();
   }
 }
