@@ -17,6 +17,7 @@ namespace {
 /// Suggestions for a misspelt name: the names that begin with the word, else those within a small edit distance.
 std::vector<std::string> similar_names(const std::vector<std::string>& names, std::string_view given) {
   std::vector<std::string> similar;
+  if (given.empty()) return similar;
   for (const std::string& name : names) {
     if (name.starts_with(given)) similar.push_back(name);
   }

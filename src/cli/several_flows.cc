@@ -63,9 +63,15 @@ void make_commands(const std::vector<FlowName>& flows, const std::string& called
     root.commands.push_back({.name = std::string(flow.name), .help = std::string(flow.doc), .section = "Flows"});
   }
   root.commands.push_back(version_command());
-  root.commands.push_back({.name = "help",
-                           .help = "Show the flows and commands of this program.",
-                           .run = [&, file_name] { return execute(root, file_name, {"--help"}, base::Settings()); }});
+  auto named = std::make_shared<std::vector<std::string>>();
+  root.commands.push_back(
+      {.name = "help",
+       .help = "Show the flows and commands of this program, or the help of one of them.",
+       .arguments = {{.name = "NAME", .kind = ValueKind::command, .required = false, .set = append_text(*named)}},
+       .run = [&root, named, file_name] {
+         named->push_back("--help");
+         return execute(root, file_name, *named, base::Settings());
+       }});
   root.commands.push_back(completion_command(called_as));
   root.commands.push_back(manual_of_program(root, flows, file_name));
   root.commands.push_back(
@@ -119,7 +125,8 @@ int run_without_flow(const std::vector<FlowName>& flows, int argc, char** argv) 
   try {
     return execute(root, file_name, words, base::Settings());
   } catch (const Error& error) {
-    if (error.code() != ErrorCode::usage ||
+    const bool is_command = find_command(root, words.empty() ? "" : words[0]) != nullptr;
+    if (error.code() != ErrorCode::usage || is_command ||
         std::string_view(error.what()).find("Did you mean") != std::string_view::npos)
       throw;
     throw Error(ErrorCode::usage,

@@ -12,6 +12,7 @@ namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::Not;
 
 const std::vector<FlowName> kFlows{{"Train", "Trains."}, {"Score", ""}};
 
@@ -61,6 +62,8 @@ TEST(SeveralFlows, UnknownNameIsAnErrorWithTheKnownOnes) {
     return "none";
   };
   EXPECT_THAT(error_of({"x/models", "Trian", "run"}), HasSubstr("No such flow 'Trian'. Did you mean Train?"));
+  EXPECT_THAT(error_of({"models", "help", "Trian"}), HasSubstr("No such flow 'Trian'. Did you mean Train?"));
+  EXPECT_THAT(error_of({"models", "man", "Trian"}), Not(HasSubstr("first")));
   EXPECT_THAT(error_of({"x/models", "run"}), HasSubstr("Name the flow first: models Train run"));
   EXPECT_THAT(error_of({"x/models", "--quiet", "run"}), HasSubstr("Name the flow first: models Train --quiet run"));
 }
