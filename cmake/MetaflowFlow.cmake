@@ -1,5 +1,44 @@
 # metaflow_fast_start(target): links what a flow binary needs of the C++ runtime into it. A task is a process; this one starts with
-# a quarter less work than one that loads libstdc++.so. Leave it out if the flow loads C++ plugins that share the runtime.
+# a quarter less work than one that loads libstdc++.so. Leave it out if the flow loads C++ plugins that share the runtime. A flow that
+# is linked with metaflow::shared shares the runtime with it: nothing changes.
 function(metaflow_fast_start target)
-  target_link_options(${target} PRIVATE -static-libstdc++ -static-libgcc)
+  set(shared $<OR:$<IN_LIST:metaflow::shared,$<TARGET_PROPERTY:LINK_LIBRARIES>>,$<IN_LIST:metaflow_shared,$<TARGET_PROPERTY:LINK_LIBRARIES>>>)
+  target_link_options(${target} PRIVATE $<$<NOT:${shared}>:-static-libstdc++> $<$<NOT:${shared}>:-static-libgcc>)
+endfunction()
+
+# metaflow_precompile(target...): compiles <metaflow/metaflow.h> once, which is most of the time of compiling a small flow. Targets
+# with the same options share the result. Call it after the options of the targets are set.
+function(metaflow_precompile)
+  set(properties COMPILE_OPTIONS COMPILE_DEFINITIONS COMPILE_FEATURES INCLUDE_DIRECTORIES LINK_LIBRARIES CXX_STANDARD CXX_EXTENSIONS)
+  foreach(target IN LISTS ARGN)
+    get_target_property(independent ${target} POSITION_INDEPENDENT_CODE)
+    get_target_property(optimized ${target} INTERPROCEDURAL_OPTIMIZATION)
+    if(independent OR optimized)
+      # A program and a library have different options then.
+      target_precompile_headers(${target} PRIVATE <metaflow/metaflow.h>)
+      continue()
+    endif()
+    set(values "")
+    foreach(property IN LISTS properties)
+      get_target_property(${property} ${target} ${property})
+      string(APPEND values "${property}=${${property}};")
+    endforeach()
+    string(MD5 key "${CMAKE_CURRENT_SOURCE_DIR};${values}")
+    string(SUBSTRING ${key} 0 8 key)
+    set(owner metaflow_precompiled_${key})
+    if(NOT TARGET ${owner})
+      set(source ${CMAKE_CURRENT_BINARY_DIR}/${owner}.cc)
+      if(NOT EXISTS ${source})
+        file(WRITE ${source} "// It owns a precompiled header.\n")
+      endif()
+      add_library(${owner} OBJECT ${source})
+      foreach(property IN LISTS properties)
+        if(NOT ${property} STREQUAL "${property}-NOTFOUND")
+          set_property(TARGET ${owner} PROPERTY ${property} "${${property}}")
+        endif()
+      endforeach()
+      target_precompile_headers(${owner} PRIVATE <metaflow/metaflow.h>)
+    endif()
+    target_precompile_headers(${target} REUSE_FROM ${owner})
+  endforeach()
 endfunction()

@@ -1,4 +1,4 @@
-# find_package(metaflow-cpp): the target metaflow::metaflow and the function metaflow_fast_start.
+# find_package(metaflow-cpp): the target metaflow::metaflow, metaflow::shared if it is installed, and the functions of MetaflowFlow.cmake.
 include(CMakeFindDependencyMacro)
 find_dependency(Threads)
 
@@ -11,3 +11,4 @@ endif()
 
 include(${CMAKE_CURRENT_LIST_DIR}/MetaflowFlow.cmake)
 include(${CMAKE_CURRENT_LIST_DIR}/metaflow-cpp-targets.cmake)
+include(${CMAKE_CURRENT_LIST_DIR}/metaflow-cpp-shared.cmake OPTIONAL)
