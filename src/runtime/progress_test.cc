@@ -17,8 +17,8 @@ constexpr std::int64_t kSecond = 1'000'000;
 class Progress : public testing::Test {
  protected:
   Progress() : at(4) {}
-  std::vector<std::string> view(std::int64_t now = 0, std::size_t most = 8) {
-    return live_view(*graph_, at, now, most);
+  std::vector<std::string> view(std::int64_t now = 0, std::size_t most = 8, std::size_t columns = 99) {
+    return live_view(*graph_, at, now, most, columns);
   }
 
   const graph::TestGraph graph_{{"start", Transition::foreach, {1}},

@@ -55,7 +55,7 @@ std::size_t overflow(Reporter& reporter) {
 }
 
 TEST_F(ReporterTest, DroppedLinesAreReportedInTheirPlace) {
-  auto reporter = text_reporter(queue(), clock_, false);
+  auto reporter = text_reporter(queue(), clock_, {});
   const std::size_t count = overflow(*reporter);
   print(*reporter, Kind::failure, "Workflow failed.");
   const std::vector<std::string> seen = lines(std::move(reporter));
@@ -77,7 +77,7 @@ TEST_F(ReporterTest, DroppedLinesAreReportedAtTheEnd) {
 }
 
 TEST_F(ReporterTest, LiveViewIsNotDrawnForASlowReader) {
-  auto reporter = text_reporter(queue(), clock_, true);
+  auto reporter = text_reporter(queue(), clock_, {true, true});
   const auto draw = [&](const std::string& line) {
     reporter->show_status({line});
     reporter->flush();
@@ -95,7 +95,7 @@ class ReporterOfHostileText : public ReporterTest, public testing::WithParamInte
 
 TEST_P(ReporterOfHostileText, ControlCharactersAreMadeVisible) {
   const std::string evil = "\x1b]52;c;x\x07\x1b[31m";
-  auto reporter = text_reporter(queue(), clock_, GetParam());
+  auto reporter = text_reporter(queue(), clock_, {GetParam(), GetParam()});
   reporter->print({Kind::task, 0, "17/start/1", "pod " + evil, "cause " + evil + "\nDone!"});
   reporter->print({Kind::output, 0, "17/start/1", {}, "  1 %\r" + evil});
   const auto seen = lines(std::move(reporter));
@@ -110,7 +110,7 @@ TEST_P(ReporterOfHostileText, ControlCharactersAreMadeVisible) {
 INSTANTIATE_TEST_SUITE_P(Terminal, ReporterOfHostileText, testing::Bool());
 
 TEST_F(ReporterTest, ClosedReaderIsIgnored) {
-  auto reporter = text_reporter(queue(), clock_, false);
+  auto reporter = text_reporter(queue(), clock_, {});
   pipe_.out.reset();
   overflow(*reporter);
   EXPECT_TRUE(reporter->finish(kMinute, -1));

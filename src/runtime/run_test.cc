@@ -70,7 +70,7 @@ TEST(Run, ForeachHasATaskPerItem) {
   EXPECT_THAT(world.backend.attempt("join/6/0").step.inputs, SizeIs(4));
   EXPECT_THAT(world.reporter.lines, Contains("[17/start/1] Foreach yields 4 child steps."));
   EXPECT_THAT(world.metadata.lines, Contains("17/work/4 attempt 0 foreach-execution-path=work:2"));
-  EXPECT_EQ(world.history().expected["work"], 4U);
+  EXPECT_EQ(world.history().steps["work"].expected, 4U);
 }
 
 TEST(Run, NestedForeach) {

@@ -76,7 +76,7 @@ TEST_F(JournalTest, RoundTrip) {
   EXPECT_EQ(history.ended, 130);
   EXPECT_EQ(history.how, RunEnd::failed);
   EXPECT_EQ(history.why, "Step work failed.");
-  EXPECT_EQ(history.expected.at("work"), 3U);
+  EXPECT_EQ(history.steps.at("work").expected, 3U);
   ASSERT_EQ(history.clones.size(), 1U);
   EXPECT_EQ(history.clones[0].task, (TaskRef{"17", "start", "1"}));
   EXPECT_EQ(history.clones[0].from, (TaskRef{"16", "start", "9"}));
