@@ -71,6 +71,20 @@ TEST_F(Progress, NumberOfLinesIsLimited) {
   EXPECT_EQ(view(0, 8)[1], "work  [#####---------------] 1 of 4, 1 running") << "names are aligned";
 }
 
+TEST_F(Progress, NarrowTerminal) {
+  at[1] = {.running = 16, .done = 412, .failed = 2, .expected = 1000};
+  EXPECT_THAT(view(0, 8, 62), ElementsAre("work [########------------] 412 of 1,000, 16 running, 2 failed"));
+  EXPECT_THAT(view(0, 8, 41), ElementsAre("work 412 of 1,000, 16 running, 2 failed"));
+  EXPECT_THAT(view(0, 8, 29), ElementsAre("work 412 of 1,000, 2 failed"));
+}
+
+TEST(Summary, OnlyWhatHappened) {
+  EXPECT_EQ(summary_of({.finished = 3}, 1'200'000), "Tasks: 3 finished. Wall time 1.2 s, CPU time 0 ms.");
+  EXPECT_EQ(summary_of({1234, 2, 3, 1, 4, 5, 75, 51'000'000}, 72'000'000),
+            "Tasks: 1,234 finished, 2 cloned, 3 retried, 1 caught, 4 failed, 5 stopped. Wall time 1 min 12 s, CPU time "
+            "1 min 15 s, peak memory of a task 51.0 MB.");
+}
+
 TEST_F(Progress, ReportInMetaflowsWords) {
   at[0] = {.done = 1, .expected = 1, .started = true};
   at[1] = {.running = 2, .done = 1, .expected = 10, .started = true};

@@ -71,9 +71,32 @@ TEST_F(ReporterTest, DroppedLinesAreReportedAtTheEnd) {
   auto reporter = json_reporter(queue(), clock_);
   overflow(*reporter);
   const std::string last = lines(std::move(reporter)).back();
-  EXPECT_THAT(last, StartsWith("{\"time\": "));
-  EXPECT_THAT(last, HasSubstr("\"kind\": \"run\", \"text\": \""));
-  EXPECT_THAT(last, EndsWith(" lines were not shown: the output was not read. `logs` shows what tasks print.\"}"));
+  EXPECT_THAT(last, StartsWith("{\"event\": \"events_dropped\", \"time\": "));
+  EXPECT_THAT(last, HasSubstr("\"events\": "));
+}
+
+TEST_F(ReporterTest, FirstEventHasTheVersion) {
+  auto reporter = json_reporter(queue(), clock_);
+  print(*reporter, Kind::failure, "a \"trouble\"");
+  reporter->name_run("F", "17");
+  reporter->print({.kind = Kind::task, .task = "17/start/1", .text = "Task is starting.", .told = true});
+  reporter->emit(Event("task_started", 0).add("task", "1").add("attempt", 0).add("fallback", false));
+  const auto seen = lines(std::move(reporter));
+  ASSERT_EQ(seen.size(), 2U) << "a line is not shown if an event tells the same";
+  EXPECT_EQ(seen[0], R"({"event": "message", "version": 1, "time": "1970-01-01T00:00:00.000000Z", "level": "error", )"
+                     R"("text": "a \"trouble\""})");
+  EXPECT_EQ(seen[1], R"({"event": "task_started", "time": "1970-01-01T00:00:00.000000Z", "flow": "F", "run": "17", )"
+                     R"("task": "1", "attempt": 0, "fallback": false})");
+}
+
+TEST_F(ReporterTest, LabelIsShownOnATerminalOnly) {
+  for (const bool terminal : {false, true}) {
+    pipe_ = base::ReadPipe();
+    auto reporter = text_reporter(queue(), clock_, {terminal, false});
+    reporter->print({.kind = Kind::task, .task = "17/work/2", .where = "pid 5", .text = "x", .label = "a\x1b"});
+    EXPECT_THAT(lines(std::move(reporter))[0],
+                HasSubstr(terminal ? " [17/work/2 (pid 5) a\\x1b] x" : " [17/work/2 (pid 5)] x"));
+  }
 }
 
 TEST_F(ReporterTest, LiveViewIsNotDrawnForASlowReader) {

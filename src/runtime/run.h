@@ -55,7 +55,7 @@ class Run : public compute::BackendEvents {
   /// The run has failed, was interrupted or lost: no more tasks are started.
   bool stopping() const { return failure_ || interrupted_ || lost_; }
 
-  /// Whether the last event was reported: what is thrown later is the end of a run that was told.
+  /// Whether the last event was emitted. If not, the caller emits it when execute() throws.
   bool concluded() const { return concluded_; }
   /// The attempts so far.
   const RunTotals& totals() const { return report_.totals(); }

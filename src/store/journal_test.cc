@@ -102,6 +102,42 @@ TEST_F(JournalTest, RoundTrip) {
   EXPECT_EQ(second.cause, "it \"threw\"\n\\");
 }
 
+TEST_F(JournalTest, LastAttemptOfATaskCounts) {
+  const TaskRef task{"17", "work", "2"};
+  Journal journal(path_);
+  JournalReader reader(path_, "17");
+  EXPECT_FALSE(reader.read());
+  journal.run_begins(100, {});
+  journal.attempt_begins(101, {.task = task, .label = "south"});
+  journal.flush();
+  EXPECT_TRUE(reader.read());
+  EXPECT_FALSE(reader.read()) << "nothing was added";
+  const StepHistory& step = reader.history().steps.at("work");
+  EXPECT_EQ(step.running, 1U);
+  EXPECT_EQ(reader.history().attempts.at(*reader.history().running.begin()).label, "south");
+
+  journal.attempt_ends(102, task, 0, AttemptEnd::failed, {10, 1, 0, 0}, "it threw");
+  journal.flush();
+  EXPECT_TRUE(reader.read());
+  EXPECT_EQ(step.failed, 1U);
+  EXPECT_EQ(reader.history().failed.size(), 1U);
+
+  journal.attempt_begins(103, {.task = task, .attempt = 1});
+  journal.attempt_begins(104, {.task = {"17", "work", "3"}, .attempt = 0});
+  journal.attempt_ends(105, task, 1, AttemptEnd::done, {20, 1, 0, 0}, "", true);
+  journal.attempt_ends(106, {"17", "work", "3"}, 0, AttemptEnd::stopped, {}, "");
+  journal.flush();
+  EXPECT_TRUE(reader.read());
+  EXPECT_EQ(step.done, 1U);
+  EXPECT_EQ(step.caught, 1U);
+  EXPECT_EQ(step.retried, 1U);
+  EXPECT_EQ(step.stopped, 1U);
+  EXPECT_EQ(step.failed + step.running, 0U);
+  EXPECT_EQ(step.attempts_failed, 1U);
+  EXPECT_EQ(step.peak_memory, 20U);
+  EXPECT_TRUE(reader.history().running.empty() && reader.history().failed.empty());
+}
+
 TEST_F(JournalTest, MissingJournal) { EXPECT_FALSE(read_journal(path_, "17")); }
 
 TEST_F(JournalTest, TruncatedJournalKeepsTheCompleteLines) {
