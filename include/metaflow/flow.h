@@ -39,9 +39,16 @@ struct FlowSpec {};
 template <auto... Steps>
 inline constexpr detail::Next<Steps...> next{};
 
-/// One task of `Body` for every item of the artifact `Variable`, until a join.
-template <auto Variable, auto Body>
-inline constexpr detail::Foreach<Variable, Body> foreach{};
+/// The label of an item of a foreach, for the log, `status` and the UI: a member of the item, or a function or a lambda
+/// that gets the item. The result is a text or a number; at most 30 characters are shown.
+template <auto Callable>
+inline constexpr detail::Label<Callable> label{};
+
+/// One task of `Body` for every item of the artifact `Variable`, until a join. Optionally followed by the labels of the
+/// items:
+///   mf::foreach<&F::sites, &F::work, mf::label<&Site::name>>
+template <auto Variable, auto Body, auto ItemLabel = detail::DefaultLabel{}>
+inline constexpr detail::Foreach<Variable, Body, std::remove_const_t<decltype(ItemLabel)>> foreach{};
 
 /// One case of choose: an enumerator, an integer, a bool or a text, and the step that follows.
 template <detail::Case Value, auto Step>

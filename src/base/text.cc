@@ -223,6 +223,19 @@ std::size_t characters(std::string_view text) {
       std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
 }
 
+std::string_view first_characters(std::string_view text, std::size_t count) {
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    const bool begins = (static_cast<unsigned char>(text[at]) & 0xC0U) != 0x80U;
+    if (begins && count-- == 0) return text.substr(0, at);
+  }
+  return text;
+}
+
+std::string_view last_characters(std::string_view text, std::size_t count) {
+  const std::size_t all = characters(text);
+  return all <= count ? text : text.substr(first_characters(text, all - count).size());
+}
+
 std::size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<std::vector<std::size_t>> d(a.size() + 1, std::vector<std::size_t>(b.size() + 1));
   for (std::size_t j = 0; j <= b.size(); ++j) d[0][j] = j;

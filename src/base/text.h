@@ -76,6 +76,10 @@ std::string_view as_text(std::span<const std::byte> bytes);
 
 /// The number of characters (code points) of the UTF-8 text.
 std::size_t characters(std::string_view text);
+/// The first `count` characters of the UTF-8 text, or all of them.
+std::string_view first_characters(std::string_view text, std::size_t count);
+/// The last ones.
+std::string_view last_characters(std::string_view text, std::size_t count);
 
 /// The edit distance of two words, where a transposition counts as one edit: for "did you mean".
 std::size_t edit_distance(std::string_view a, std::string_view b);

@@ -16,7 +16,11 @@ void append_execution_options(std::vector<Option>& list, ExecutionOptions& optio
        .help = "The largest number of tasks at the same time.",
        .shown_default = "16",
        .environment = prefix + "MAX_WORKERS",
-       .set = store_number("--max-workers", options.max_workers, 1)},
+       .set =
+           [&options, store = store_number("--max-workers", options.max_workers, 1)](const std::string& value) {
+             store(value);
+             options.default_workers = false;
+           }},
       {.name = "--max-num-splits",
        .metavar = "INTEGER",
        .help = "The largest number of items of a foreach. It protects from starting thousands of tasks by mistake.",
@@ -57,7 +61,7 @@ void append_execution_options(std::vector<Option>& list, ExecutionOptions& optio
       {.name = "--quiet",
        .help = "Print only the output of tasks and failures, not when tasks start and finish.",
        .set = store_flag(options.quiet)},
-      {.name = "--json", .help = "Print the run as JSON, one object per line.", .set = store_flag(options.json)},
+      {.name = "--json", .help = "Print events as JSON, one object per line.", .set = store_flag(options.json)},
   };
   list.insert(list.end(), own.begin(), own.end());
 }

@@ -12,6 +12,7 @@ namespace metaflow::cli {
 
 struct ExecutionOptions {
   std::size_t max_workers = 16;
+  bool default_workers = true;  // the user has not set max_workers
   std::size_t max_num_splits = 100;
   std::size_t max_log_size = 10;  // MB per task and stream
   std::vector<std::string> tags;

@@ -1,6 +1,7 @@
 // The history of a run, for `status` and `timeline`.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -12,22 +13,39 @@
 
 namespace metaflow::cli {
 
-/// The state of a run, read from its journal.
-struct RunView {
-  std::string id;
-  store::RunHistory history;
-  std::vector<runtime::StepSummary> steps;        // in the order of the graph
-  std::optional<runtime::LeaseHolder> scheduler;  // the one that executes the run now
+/// The state of a run, from its journal and its lease. Not thread-safe.
+class RunView {
+ public:
+  /// Reads a run; an empty `run` means the newest one. The context outlives this object. Throws Error{not_found,
+  /// invalid_command}.
+  RunView(Context& context, const std::string& run);
+
+  /// Reads what was added to the journal since then, and nothing else of it. Returns whether the view has changed.
+  bool refresh();
+
+  const std::string& id() const { return id_; }
+  const store::RunHistory& history() const { return journal_.history(); }
+  /// In the order of the graph.
+  const std::vector<runtime::StepSummary>& steps() const { return steps_; }
+  /// The scheduler that executes the run now.
+  const std::optional<runtime::LeaseHolder>& scheduler() const { return scheduler_; }
 
   /// "running", "done", "failed", "interrupted", "scheduler died"
   std::string state() const;
   std::int64_t duration(std::int64_t now) const;
-  /// The last attempts of the failed tasks, oldest first.
-  std::vector<const store::AttemptHistory*> failures() const;
-};
 
-/// Reads a run; an empty `run` means the newest one. Throws Error{not_found, invalid_command}.
-RunView read_run(Context& context, const std::string& run);
+ private:
+  void find_scheduler();
+
+  Context& context_;
+  std::string id_;
+  store::JournalReader journal_;
+  runtime::LeaseWatch lease_;
+  std::vector<std::string> order_;  // of the steps
+  std::vector<runtime::StepSummary> steps_;
+  std::optional<runtime::LeaseHolder> scheduler_;
+  std::int64_t looked_at_ = 0;  // for the scheduler; microseconds, monotonic
+};
 
 /// The newest run of this flow that was started or resumed in this store. Throws Error{not_found} if there are none.
 std::string latest_run(Context& context);

@@ -160,7 +160,7 @@ int resume(Context& context, ResumeCommandOptions& options) {
     session.print(fmt::format("The metadata provider '{1}' does not know run {0}. Cloned tasks will not refer to it.",
                               origin_run, context.top.metadata));
   }
-  session.print(fmt::format("Cloning {}/{}", flow, origin_run));
+  session.print_text(fmt::format("Cloning {}/{}", flow, origin_run));
   const store::TaskRef parameters = session.store_parameters(origin_parameters(context, plan.graph(), origin_run));
   runtime::Origin origin(plan.graph(), context.language, context.store(), origin_run, options.step);
   const RunSession::Cloning cloning{origin, info.has_value(), [&] { record_cloning(true); }};

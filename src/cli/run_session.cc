@@ -9,6 +9,7 @@
 
 #include "base/background_work.h"
 #include "base/background_writer.h"
+#include "base/cpus.h"
 #include "base/files.h"
 #include "base/format.h"
 #include "base/guard.h"
@@ -16,14 +17,11 @@
 #include "base/process.h"
 #include "base/timers.h"
 #include "compute/router.h"
-#include "runtime/output_queue.h"
 #include "runtime/task/memory.h"
 #include "store/local/latest_run.h"
 #include "store/open.h"
 
 namespace metaflow::cli {
-
-using runtime::ReportLine;
 
 namespace {
 
@@ -45,26 +43,12 @@ ExecutionPlan::ExecutionPlan(Context& context, const ExecutionOptions& options)
       site_(context.run_site()),
       run_plan_(context.platforms, site_, graph_) {
   context.echo("Validating your flow...\n    The graph looks good!\n");
-}
-
-RunOutput::RunOutput(base::EventLoop& loop, base::Clock& clock, const ExecutionOptions& options)
-    : loop_(loop), clock_(clock) {
-  auto out = std::make_unique<runtime::OutputQueue>(loop, clock, STDOUT_FILENO);
-  reporter_ = options.json ? runtime::json_reporter(std::move(out), clock)
-                           : runtime::text_reporter(std::move(out), clock, ::isatty(1) == 1, options.quiet);
-}
-
-RunOutput::~RunOutput() {
-  const int stop = signals_ ? signals_->fd() : -1;
-  const bool all = reporter_->finish(is_stopping_ ? base::kInterruptedTimeout : base::kReaderTimeout, stop);
-  if (!all && !is_stopping_ && signals_ && signals_->next() == 0) {
-    Context::echo_last("Some output was not read. `logs` shows the output of the tasks.\n", base::kInterruptedTimeout);
+  limits_ = step_limits(graph_, compute::Machine(), options_.max_workers);
+  const bool runs_here = run_plan_.remote_steps().size() < graph_.steps().size();
+  if (!options_.quiet) {
+    context.echo(
+        concurrency_notes(limits_, options_.max_workers, options_.default_workers, base::available_cpus(), runs_here));
   }
-}
-
-void RunOutput::print(std::string_view text) {
-  reporter_->print({ReportLine::Kind::run, clock_.wall_microseconds(), {}, {}, text});
-  reporter_->flush();
 }
 
 void continue_guarded(Context& context) {
@@ -109,26 +93,6 @@ Error lost_lease(const Context& context, const runtime::LeaseLoss& loss) {
                            is_continued ? ", as run " + by : ""),
                is_continued ? fmt::format("To follow it: {} status {}", context.command(), by)
                             : "That process continues the run.");
-}
-
-void RunOutput::on_stop(std::function<void(int signal)> callback) {
-  signals_.emplace(std::vector{SIGINT, SIGTERM, SIGHUP});
-  loop_.watch(signals_->fd(), [this, callback = std::move(callback)] {
-    while (const int signal = signals_->next()) {
-      is_stopping_ = true;
-      callback(signal);
-    }
-  });
-}
-
-void RunOutput::on_suspend(std::function<void()> before, std::function<void()> after) {
-  suspensions_.emplace(std::vector{SIGTSTP});
-  loop_.watch(suspensions_->fd(), [this, before = std::move(before), after = std::move(after)] {
-    if (suspensions_->next() == 0) return;
-    before();
-    ::raise(SIGSTOP);
-    after();
-  });
 }
 
 namespace {
@@ -220,16 +184,37 @@ RunSession::RunSession(ExecutionPlan& plan, const RunOrigin& origin, runtime::Le
       output_(loop_, context_.clock, plan.options()),
       metadata_(context_, loop_, [this](const std::string& text) { print(text); }),
       run_([&] {
-        if (!origin.run.empty()) print("Gathering required information to resume run (this may take a bit of time)...");
+        if (!origin.run.empty())
+          print_text("Gathering required information to resume run (this may take a bit of time)...");
         return make_run(context_, metadata_, tags_of(origin, plan.options()));
       }()),
       keeper_(keeper),
       lease_(take_lease(context_, run_)),
-      journal_(make_journal(context_, run_)) {
+      journal_(make_journal(context_, run_)),
+      began_(context_.clock.wall_microseconds()) {
   keeper_.add(lease_);
   begin_journal(origin, tags_of(origin, plan.options()));
   if (!plan.options().run_id_file.empty()) base::write_output_file(plan.options().run_id_file, run_);
-  print(fmt::format("Workflow starting (run-id {}):", run_));
+  output_.reporter().name_run(context_.flow.name, run_);
+  emit_start(origin);
+  print_text(fmt::format("Workflow starting (run-id {}):", run_));
+}
+
+void RunSession::emit_start(const RunOrigin& origin) {
+  runtime::Event event("run_started", context_.clock.wall_microseconds());
+  event.add("command", origin.command);
+  if (!origin.run.empty()) event.add("origin", origin.run);
+  std::string limits;
+  for (const StepLimit& limit : plan_.limits()) {
+    limits += fmt::format(R"({}{{"step": {}, "tasks": {}, "reason": {}}})", limits.empty() ? "" : ", ",
+                          base::json_quoted(limit.step), limit.room.tasks, base::json_quoted(limit.room.reason));
+  }
+  output_.reporter().emit(event.add("user", context_.user())
+                              .add("host", lease_->self().host)
+                              .add("pid", ::getpid())
+                              .add("max_workers", plan_.options().max_workers)
+                              .add("cpus", base::available_cpus())
+                              .add_json("limits", "[" + limits + "]"));
 }
 
 void RunSession::begin_journal(const RunOrigin& origin, const std::vector<std::string>& tags) {
@@ -336,12 +321,12 @@ void RunSession::execute(const store::TaskRef& parameters, const Cloning* clonin
   if (cloning != nullptr) {
     run.clone(cloning->origin);
     if (!run.stopping()) {
-      print(fmt::format("{}/{} cloned!", context_.flow.name, cloning->origin.run()));
+      print_text(fmt::format("{}/{} cloned!", context_.flow.name, cloning->origin.run()));
       cloning->done();
       // If another scheduler has taken over the run while this one was suspended, `resume` must continue that run.
       if (run.await_hold()) {
         make_latest();
-        print(run.outlook());
+        print_text(run.outlook());
       }
     }
   }
@@ -349,11 +334,19 @@ void RunSession::execute(const store::TaskRef& parameters, const Cloning* clonin
   try {
     run.execute(*backend);
   } catch (const Error& error) {
+    if (!run.concluded()) emit_failure(error);
     // Destructors must not wait again for a store that does not answer.
     if (error.code() == ErrorCode::data_store)
       base::end_process_within(kAfterStoreError, 1, fmt::format("{}:\n{}\n", error.headline(), error.what()));
     throw;
   }
+}
+
+/// The last event of a run that could not come to its regular end.
+void RunSession::emit_failure(const Error& error) {
+  const std::int64_t now = context_.clock.wall_microseconds();
+  output_.reporter().emit(runtime::run_ended_event(now, store::RunEnd::failed, error.message(), {}, now - began_));
+  output_.reporter().flush();
 }
 
 }  // namespace metaflow::cli

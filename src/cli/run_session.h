@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/event_loop.h"
+#include "cli/concurrency.h"
 #include "cli/context.h"
 #include "cli/execution_options.h"
 #include "cli/run_metadata.h"
@@ -35,6 +36,7 @@ class ExecutionPlan {
   const ExecutionOptions& options() const { return options_; }
   const graph::Graph& graph() const { return graph_; }
   compute::RunPlan& run_plan() { return run_plan_; }
+  const std::vector<StepLimit>& limits() const { return limits_; }
 
  private:
   Context& context_;
@@ -42,6 +44,7 @@ class ExecutionPlan {
   graph::Graph graph_;
   compute::RunSite site_;
   compute::RunPlan run_plan_;
+  std::vector<StepLimit> limits_;
 };
 
 /// The output of a run, and the signals that stop it. The destructor waits until a slow reader has everything, unless
@@ -54,8 +57,8 @@ class RunOutput {
   RunOutput& operator=(const RunOutput&) = delete;
 
   runtime::Reporter& reporter() { return *reporter_; }
-  /// Prints a line about the run.
-  void print(std::string_view text);
+  /// Prints a line about the run. `told`: an event tells the same.
+  void print(std::string_view text, bool told = false);
   /// SIGINT, SIGTERM and SIGHUP no longer end this process. The loop calls `callback` instead.
   void on_stop(std::function<void(int signal)> callback);
   /// On SIGTSTP (Ctrl-Z) the loop calls `before`, stops this process, and calls `after` when it continues.
@@ -67,7 +70,8 @@ class RunOutput {
   std::unique_ptr<runtime::Reporter> reporter_;
   std::optional<base::SignalReader> signals_;
   std::optional<base::SignalReader> suspensions_;
-  bool is_stopping_ = false;  // a signal has asked the run to stop
+  std::optional<base::SignalReader> resizes_;  // of the terminal's window
+  bool is_stopping_ = false;                   // a signal has asked the run to stop
 };
 
 /// How a run was started, for its journal and its metadata.
@@ -99,7 +103,9 @@ class RunSession {
   RunSession(ExecutionPlan& plan, const RunOrigin& origin, runtime::LeaseKeeper& keeper);
 
   const std::string& run() const { return run_; }
+  /// Prints a line about the run; the second, one of which an event tells the same.
   void print(std::string_view text) { output_.print(text); }
+  void print_text(std::string_view text) { output_.print(text, true); }
 
   /// Stores the task `_parameters`.
   store::TaskRef store_parameters(store::TaskData data);
@@ -117,6 +123,8 @@ class RunSession {
   void execute(const store::TaskRef& parameters, const Cloning* cloning);
 
  private:
+  void emit_start(const RunOrigin& origin);
+  void emit_failure(const Error& error);
   void begin_journal(const RunOrigin& origin, const std::vector<std::string>& tags);
   runtime::RunOptions run_options(bool origin_is_known) const;
   compute::BackendSite backend_site(runtime::Run& run);
@@ -133,6 +141,7 @@ class RunSession {
   runtime::LeaseKeeper& keeper_;
   std::shared_ptr<runtime::Lease> lease_;
   store::Journal journal_;
+  std::int64_t began_;  // microseconds since 1970
 };
 
 }  // namespace metaflow::cli

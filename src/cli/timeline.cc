@@ -22,12 +22,12 @@ struct TimelineOptions {
 };
 
 /// The data of the page. Times are in milliseconds since the run began. An attempt is a list, not an object, to save
-/// space: step, task, attempt, begin, end (-1: running), result, peak memory, cpu seconds, cause.
+/// space: step, task, attempt, begin, end (-1: running), result, peak memory, cpu seconds, cause, label.
 base::Json data_of(Context& context, const RunView& run) {
   const std::int64_t now = context.clock.wall_microseconds();
   const graph::Graph graph = context.make_graph();
   base::Json steps = base::Json::list();
-  for (const runtime::StepSummary& step : run.steps) {
+  for (const runtime::StepSummary& step : run.steps()) {
     base::Json next = base::Json::list();
     std::string type = "linear";
     if (const int index = graph.find(step.step); index >= 0) {
@@ -40,33 +40,33 @@ base::Json data_of(Context& context, const RunView& run) {
                      {"tasks", step.expected},
                      {"done", step.done},
                      {"cloned", step.cloned},
-                     {"running", run.scheduler ? step.running : 0},
+                     {"running", run.scheduler() ? step.running : 0},
                      {"failed", step.failed},
                      {"memory", step.peak_memory},
                      {"cpu", step.cpu_seconds}});
   }
-  auto since = [&](std::int64_t time) { return (time - run.history.began) / 1000; };
+  auto since = [&](std::int64_t time) { return (time - run.history().began) / 1000; };
   base::Json attempts = base::Json::list();
-  for (const store::AttemptHistory& attempt : run.history.attempts) {
+  for (const store::AttemptHistory& attempt : run.history().attempts) {
     const bool running = attempt.how == store::AttemptEnd::running;
     attempts.push_back({attempt.task.step, attempt.task.task, attempt.attempt, since(attempt.began),
                         running ? -1 : since(attempt.ended), std::string(store::name_of(attempt.how)),
-                        attempt.usage.peak_memory, attempt.usage.cpu_seconds, attempt.cause});
+                        attempt.usage.peak_memory, attempt.usage.cpu_seconds, attempt.cause, attempt.label});
   }
   return {{"flow", context.flow.name},
-          {"run", run.id},
+          {"run", run.id()},
           {"state", run.state()},
-          {"why", run.history.why},
-          {"origin", run.history.begin.origin},
-          {"host", run.history.begin.host},
-          {"began", run.history.began / 1000},
+          {"why", run.history().why},
+          {"origin", run.history().begin.origin},
+          {"host", run.history().begin.host},
+          {"began", run.history().began / 1000},
           {"duration", run.duration(now) / 1000},
           {"steps", steps},
           {"attempts", attempts}};
 }
 
 int timeline(Context& context, const TimelineOptions& options) {
-  const RunView run = read_run(context, options.run);
+  const RunView run(context, options.run);
   const std::string page = timeline_page(data_of(context, run).dump());
   if (options.output.empty() || options.output == "-") {
     Context::print(page);

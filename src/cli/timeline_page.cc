@@ -55,7 +55,7 @@ th, td { padding: 3px 18px 3px 0; border-bottom: 1px solid var(--line); vertical
 const run = /*DATA*/null;
 const css = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const colour = how => css("--" + ({done: "done", failed: "failed", stopped: "stopped", running: "running"}[how] || "stopped"));
-const attempts = run.attempts.map(a => ({step: a[0], task: a[1], n: a[2], begin: a[3], how: a[5], memory: a[6], cpu: a[7], cause: a[8],
+const attempts = run.attempts.map(a => ({step: a[0], task: a[1], n: a[2], begin: a[3], how: a[5], memory: a[6], cpu: a[7], cause: a[8], label: a[9],
   // An attempt without an end is running, or its scheduler died. It is drawn until the last known time.
   open: a[4] < 0, end: a[4] < 0 ? run.duration : a[4]}));
 const time = ms => {
@@ -153,7 +153,7 @@ fill("steps", [["step"], ["tasks", 1], ["done", 1], ["cloned", 1], ["failed", 1]
   run.steps.map(s => { const span = spans.get(s.name);
     return [s.name, number(s.tasks), number(s.done), number(s.cloned), number(s.failed), span ? time(span.end - span.begin) : "-",
             span ? time(span.sum / span.count) : "-", span ? time(span.longest) : "-", bytes(s.memory), s.cpu ? time(s.cpu * 1000) : "-"]; }));
-const name = a => a.step + "/" + a.task + (a.n ? " (attempt " + a.n + ")" : "");
+const name = a => a.step + "/" + a.task + (a.label ? " (" + a.label + ")" : "") + (a.n ? " (attempt " + a.n + ")" : "");
 const failed = attempts.filter(a => a.how === "failed");
 if (!failed.length) byId("failed-title").textContent = "No attempt failed";
 else fill("failed", [["task"], ["after", 1], ["took", 1], ["peak memory", 1], ["cause"]],

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -32,6 +33,8 @@ struct Verdict {
   bool exited_with_zero = false;
   /// The process exited, and was not killed. With another code than 0, a step that threw may have saved its artifacts.
   bool exited = false;
+  std::optional<int> exit_code{};  // of the process, if it is known
+  int signal = 0;                  // that killed the process; 0: none, or not known
   /// One sentence for the user: "Task was killed by SIGTERM (peak memory 3.1 MB)."
   std::string cause;
   /// The attempt timed out. `timeout_reported`: the task noticed its timeout, reported it and ended itself;

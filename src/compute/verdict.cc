@@ -29,6 +29,7 @@ Verdict verdict_of(const base::ProcessEnd& ending, pid_t pid, const MemoryFacts&
                    ending.written};
   if (ending.signal == 0) {
     verdict.exited = true;
+    verdict.exit_code = ending.exit_code;
     verdict.exited_with_zero = ending.exit_code == 0;
     verdict.lost_processes = memory.killed;
     verdict.cause = fmt::format("Task exited with code {} before its step was finished.", ending.exit_code);
@@ -36,6 +37,7 @@ Verdict verdict_of(const base::ProcessEnd& ending, pid_t pid, const MemoryFacts&
     if (memory.killed) verdict.cause += std::string(" ") + kLostProcesses;
     return verdict;
   }
+  verdict.signal = ending.signal;
   const std::string peak = base::human_bytes(verdict.usage.peak_memory);
   verdict.timed_out = verdict.timeout_reported = ending.signal == timeout_signal();
   if (ending.signal == SIGSEGV) {
@@ -58,6 +60,8 @@ Verdict verdict_of(const base::ProcessEnd& ending, pid_t pid, const MemoryFacts&
 Verdict verdict_of(const store::ExitReport& report) {
   Verdict verdict;
   verdict.exited = report.exited;
+  if (report.exited) verdict.exit_code = report.exit_code;
+  verdict.signal = report.signal;
   verdict.exited_with_zero = report.committed && report.exited && report.exit_code == 0;
   verdict.cause = report.cause;
   verdict.timed_out = verdict.timeout_reported = report.timed_out;

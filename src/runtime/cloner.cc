@@ -104,16 +104,25 @@ void Cloner::adopt(std::vector<Adopted>& tasks) {
   const std::int64_t now = services_.clock.wall_microseconds();
   for (std::size_t i = 0; i < tasks.size(); ++i) {
     report_clone(tasks[i], clones[i].from, now);
-    StepProgress& step = report_.progress(tasks[i].work.step);
-    ++step.done;
-    ++step.cloned;
-    follow_(tasks[i].work, tasks[i].ref, tasks[i].data);
+    follow_(tasks[i].work, tasks[i].ref, tasks[i].data, labels_of(tasks[i].data));
   }
 }
 
+/// The labels of the items, if the task yields a foreach whose tasks may be executed.
+std::shared_ptr<const store::ItemLabels> Cloner::labels_of(const TaskData& data) const {
+  const store::ArtifactRecord* record = store::labels_record(data);
+  if (record == nullptr) return nullptr;
+  const std::string path = services_.store.value_path(record->key);
+  return store::read_labels(services_.store, *record, store::get(services_.store.storage(), path));
+}
+
 void Cloner::report_clone(const Adopted& task, const TaskRef& from, std::int64_t now) {
-  services_.reporter.print(
-      {ReportLine::Kind::task, now, task.ref.path(), {}, fmt::format("Cloning previously run task {}", from.path())});
+  ScheduledTask clone{.work = task.work,
+                      .ref = task.ref,
+                      .name = task.ref.path(),
+                      .indices = frontier_.indices(task.work.position),
+                      .label = frontier_.label(task.work.position)};
+  report_.cloned(clone, from, now);
   services_.metadata.clone_artifacts(task.ref, from, visible(task.data), now);
   std::vector<store::Field> fields{{"attempt-done", "0", ""}};
   // Metaflow's client looks up the origin of a clone. `origin-run-id` comes first: the client does not accept an

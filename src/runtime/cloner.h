@@ -17,7 +17,8 @@ namespace metaflow::runtime {
 class Cloner {
  public:
   /// Called for a task that was cloned: adds what follows it to the frontier.
-  using Follow = std::function<void(const Ready& work, const store::TaskRef& task, const store::TaskData& data)>;
+  using Follow = std::function<void(const Ready& work, const store::TaskRef& task, const store::TaskData& data,
+                                    std::shared_ptr<const store::ItemLabels> labels)>;
 
   /// All arguments outlive this object.
   Cloner(const RunServices& services, const RunOptions& options, Frontier& frontier, NewTasks& tasks, RunReport& report,
@@ -40,6 +41,7 @@ class Cloner {
   std::vector<Adopted> take_finished();
   void find_items(const Position& position, store::TaskData& data) const;
   void adopt(std::vector<Adopted>& tasks);
+  std::shared_ptr<const store::ItemLabels> labels_of(const store::TaskData& data) const;
   void report_clone(const Adopted& task, const store::TaskRef& from, std::int64_t now);
 
   const RunServices& services_;

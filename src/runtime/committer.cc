@@ -72,7 +72,7 @@ void Committer::decide(compute::AttemptId attempt) {
   EndedAttempt& ended = waiting_.at(attempt).ended;
   const compute::Verdict& verdict = ended.verdict;
   ended.outcome = outcome_of(verdict, ended.data.get());
-  if (ended.outcome == Outcome::done) return mark_done(attempt);
+  if (ended.outcome == Outcome::done) return read_labels(attempt);
   describe_failure(ended);
   note_failure(ended);
   const ScheduledTask& task = ended.task;
@@ -109,7 +109,6 @@ void Committer::note_failure(EndedAttempt& ended) {
   ScheduledTask& task = ended.task;
   if (ended.verdict.log_stored) task.log.emplace(task.log->another());  // for the lines of the scheduler
   if (task.stopped) {
-    ++stopped_;
     report_.print(task, kStopped);
     task.log->note(store::Stream::err, kStopped);
     return;
@@ -125,6 +124,17 @@ void Committer::note_failure(EndedAttempt& ended) {
   }
   report_.print(task, kFailed, ReportLine::Kind::failure);
   task.log->note(store::Stream::err, kFailed);
+}
+
+/// Reads the labels of the items if the task yields a foreach: its children are shown with them.
+void Committer::read_labels(compute::AttemptId attempt) {
+  const store::TaskData& data = *waiting_.at(attempt).ended.data;
+  const store::ArtifactRecord* record = store::labels_record(data);
+  if (record == nullptr) return mark_done(attempt);
+  services_.background.get({services_.store.value_path(record->key)}, [this, attempt, record](auto&& contents) {
+    waiting_.at(attempt).ended.labels = store::read_labels(services_.store, *record, std::move(contents[0]));
+    mark_done(attempt);
+  });
 }
 
 /// Writes the done mark, unless the supervisor wrote it or the attempt died. An attempt whose step threw is marked,
@@ -143,15 +153,7 @@ void Committer::finish(compute::AttemptId attempt) {
   auto node = waiting_.extract(attempt);
   EndedAttempt& ended = node.mapped().ended;
   update_metadata(ended);
-  update_journal(ended);
-  StepProgress& step = report_.progress(ended.task.work.step);
-  --step.running;
-  if (ended.outcome == Outcome::done) {
-    ++step.done;
-    if (ended.data->splits)
-      report_.print(ended.task, fmt::format("Foreach yields {} child steps.", *ended.data->splits));
-    report_.print(ended.task, "Task finished successfully.");
-  }
+  report_end(ended);
   committed_(std::move(ended));
 }
 
@@ -164,13 +166,16 @@ void Committer::update_metadata(const EndedAttempt& ended) {
   metadata.add_fields(task.ref, task.attempt, {{"attempt-done", std::to_string(task.attempt), ""}});
 }
 
-void Committer::update_journal(const EndedAttempt& ended) {
+void Committer::report_end(const EndedAttempt& ended) {
   const ScheduledTask& task = ended.task;
-  const AttemptEnd how = ended.outcome == Outcome::done ? AttemptEnd::done
-                         : task.stopped                 ? AttemptEnd::stopped
-                                                        : AttemptEnd::failed;
+  const bool done = ended.outcome == Outcome::done;
+  const bool caught = done && ended.data->find("_exception") != nullptr;
+  const AttemptEnd how = done ? AttemptEnd::done : task.stopped ? AttemptEnd::stopped : AttemptEnd::failed;
   services_.journal.attempt_ends(services_.clock.wall_microseconds(), task.ref, task.attempt, how, ended.verdict.usage,
-                                 ended.cause);
+                                 ended.cause, caught);
+  if (done && ended.data->splits) report_.yields(task, *ended.data->splits);
+  report_.ended(task, how, caught, ended.verdict, ended.cause);
+  if (done) report_.print(task, "Task finished successfully.");
 }
 
 }  // namespace metaflow::runtime

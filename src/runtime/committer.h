@@ -21,9 +21,10 @@ namespace metaflow::runtime {
 struct EndedAttempt {
   ScheduledTask task;
   compute::Verdict verdict;
-  std::shared_ptr<const store::TaskData> data;  // its data.json; null: it wrote none
-  Outcome outcome = Outcome::died;              // of `verdict` and `data`
-  std::string cause{};                          // of a failure
+  std::shared_ptr<const store::TaskData> data;        // its data.json; null: it wrote none
+  Outcome outcome = Outcome::died;                    // of `verdict` and `data`
+  std::string cause{};                                // of a failure
+  std::shared_ptr<const store::ItemLabels> labels{};  // of the items of its foreach
 };
 
 /// Owns attempts from the end of their process until everything is written. Does not block on the store. Writes in the
@@ -49,8 +50,6 @@ class Committer {
 
   /// The number of attempts that have ended and are not committed.
   std::size_t size() const { return waiting_.size(); }
-  /// The number of failed attempts that were stopped because of another task, or by the user.
-  std::size_t stopped() const { return stopped_; }
 
  private:
   struct Waiting {
@@ -63,10 +62,11 @@ class Committer {
   void decide(compute::AttemptId attempt);
   void describe_failure(EndedAttempt& ended);
   void note_failure(EndedAttempt& ended);
+  void read_labels(compute::AttemptId attempt);
   void mark_done(compute::AttemptId attempt);
   void finish(compute::AttemptId attempt);
   void update_metadata(const EndedAttempt& ended);
-  void update_journal(const EndedAttempt& ended);
+  void report_end(const EndedAttempt& ended);
 
   const RunServices& services_;
   RunReport& report_;
@@ -74,7 +74,6 @@ class Committer {
   std::map<compute::AttemptId, Waiting> waiting_;
   std::vector<std::pair<compute::AttemptId, void (Committer::*)(compute::AttemptId)>> held_back_;
   bool closed_ = false;
-  std::size_t stopped_ = 0;
 };
 
 /// The artifacts that clients see: without those that only `resume` needs.

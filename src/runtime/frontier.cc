@@ -93,6 +93,15 @@ std::vector<std::size_t> Frontier::indices(const Position& position) const {
   return indices;
 }
 
+std::string Frontier::label(const Position& position) const {
+  std::string text;
+  for (const Position* at = &position; at->split != nullptr; at = &at->split->outer) {
+    const std::string_view label = at->split->labels ? at->split->labels->of(at->branch) : "";
+    if (!label.empty()) text = fmt::format("{}{}{}", label, text.empty() ? "" : ", ", text);
+  }
+  return text;
+}
+
 std::string Frontier::execution_path(const Position& position) const {
   std::string path;
   for (const Position* at = &position; at->split != nullptr; at = &at->split->outer) {
@@ -103,13 +112,15 @@ std::string Frontier::execution_path(const Position& position) const {
   return path;
 }
 
-void Frontier::follow(const Ready& work, const TaskRef& task, const TaskData& data) {
+void Frontier::follow(const Ready& work, const TaskRef& task, const TaskData& data,
+                      std::shared_ptr<const store::ItemLabels> labels) {
   const graph::Step& step = graph_.step(work.step);
   if (step.transition == Transition::none) {
     ended_ = true;
     return;
   }
-  if (step.transition == Transition::foreach || step.transition == Transition::split) return split(work, task, data);
+  if (step.transition == Transition::foreach || step.transition == Transition::split)
+    return split(work, task, data, std::move(labels));
   const int next = data.next.empty() ? -1 : graph_.find(data.next[0]);
   if (next < 0) throw failure(task, "its data.json does not name the next step.");
   if (graph_.step(next).join) return arrive(work, task, next);
@@ -121,12 +132,14 @@ void Frontier::follow(const Ready& work, const TaskRef& task, const TaskData& da
             .iteration = next == work.step ? work.iteration + 1 : 0});
 }
 
-void Frontier::split(const Ready& work, const TaskRef& task, const TaskData& data) {
+void Frontier::split(const Ready& work, const TaskRef& task, const TaskData& data,
+                     std::shared_ptr<const store::ItemLabels> labels) {
   const graph::Step& step = graph_.step(work.step);
   auto split = std::make_shared<Split>();
   split->step = work.step;
   split->task = task;
   split->outer = work.position;
+  split->labels = std::move(labels);
   if (step.transition == Transition::split) {
     split->branches = step.next.size();
     for (std::size_t branch = 0; branch < step.next.size(); ++branch)

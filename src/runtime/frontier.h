@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "graph/graph.h"
+#include "store/item_labels.h"
 #include "store/task_data.h"
 
 namespace metaflow::runtime {
@@ -29,6 +30,7 @@ struct Split {
   store::TaskRef task;  // its task
   Position outer;       // the place of that task
   std::size_t branches = 0;
+  std::shared_ptr<const store::ItemLabels> labels{};  // of a foreach; null: none
   struct Arrival {
     std::size_t branch;
     int step;
@@ -57,8 +59,10 @@ class Frontier {
 
   /// Adds the start step; its input is the task `_parameters`.
   void begin(const store::TaskRef& parameters);
-  /// Adds the tasks that follow a finished task. Throws Error{step_failure} if its result does not allow that.
-  void follow(const Ready& work, const store::TaskRef& task, const store::TaskData& data);
+  /// Adds the tasks that follow a finished task. `labels`: of the items, if it yields a foreach. Throws
+  /// Error{step_failure} if its result does not allow that.
+  void follow(const Ready& work, const store::TaskRef& task, const store::TaskData& data,
+              std::shared_ptr<const store::ItemLabels> labels = nullptr);
 
   bool empty() const { return queue_.empty(); }
   /// The step of the task that take() gives.
@@ -76,6 +80,8 @@ class Frontier {
 
   /// The foreach items around a task, outermost first.
   std::vector<std::size_t> indices(const Position& position) const;
+  /// Their labels: "north, 0.5"; empty: they have none.
+  std::string label(const Position& position) const;
   /// "a:0,b:2": the same, each with the step it fans out to.
   std::string execution_path(const Position& position) const;
 
@@ -89,7 +95,8 @@ class Frontier {
   };
   using Entry = std::variant<Ready, FanOut>;
 
-  void split(const Ready& work, const store::TaskRef& task, const store::TaskData& data);
+  void split(const Ready& work, const store::TaskRef& task, const store::TaskData& data,
+             std::shared_ptr<const store::ItemLabels> labels);
   void arrive(const Ready& work, const store::TaskRef& task, int join);
   void add(Ready work);
 

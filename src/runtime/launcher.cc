@@ -9,7 +9,6 @@ namespace metaflow::runtime {
 
 namespace {
 
-constexpr std::int64_t kMinute = 60'000'000;  // microseconds
 constexpr std::size_t kInputsOnCommandLine = 100;
 
 bool has_many_inputs(const ScheduledTask& task) { return task.work.inputs.size() > kInputsOnCommandLine; }
@@ -55,6 +54,8 @@ bool Launcher::start_next(const compute::Backend& backend, std::size_t workers) 
 void Launcher::start_task(Ready work) {
   ScheduledTask task{.ref = tasks_.make(work.step), .policy = policies_[static_cast<std::size_t>(work.step)]};
   task.name = task.ref.path();
+  task.indices = frontier_.indices(work.position);
+  task.label = frontier_.label(work.position);
   task.work = std::move(work);
   start_attempt(std::move(task));
 }
@@ -134,15 +135,14 @@ bool Launcher::retry_or_rerun(ScheduledTask& task, const compute::Verdict& verdi
   if (uncounted) {
     ++task.lost;
     ++task.policy.retries;
-    report_.print(task, fmt::format("Rerunning (not counted as a retry, {} of {}).", task.lost, verdict.uncounted));
   }
-  const std::int64_t delay = task.policy.retry_delay(task.elsewhere);
-  if (uncounted || delay == 0 || task.is_fallback()) {
+  const bool at_once = uncounted || task.is_fallback();
+  const std::int64_t delay = at_once ? 0 : task.policy.retry_delay(task.elsewhere);
+  report_.retried(task, delay, uncounted ? verdict.uncounted : 0);
+  if (delay == 0) {
     to_start_.push_back(std::move(task));
     return true;
   }
-  report_.print(task, fmt::format("Sleeping {:g} minute{} before the next retry", static_cast<double>(delay) / kMinute,
-                                  delay == kMinute ? "" : "s"));
   const auto timer = std::make_shared<base::Timers::Timer>();
   *timer = timers_.after(delay, [this, timer] { to_start_.push_back(std::move(delayed_.extract(*timer).mapped())); });
   delayed_.emplace(*timer, std::move(task));

@@ -1,6 +1,7 @@
 #include "runtime/progress.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/format.h"
 #include "base/text.h"
@@ -13,28 +14,44 @@ namespace {
 constexpr std::size_t kBar = 20;
 constexpr std::int64_t kRateFrom = 1'000'000;  // no rate is shown before this: it would mean little
 
-std::string line_of(const std::string& name, std::size_t width, const StepProgress& at, std::int64_t now) {
-  const std::size_t over = at.done + at.failed;
-  const std::size_t filled = at.expected == 0 ? 0 : std::min(kBar, kBar * over / at.expected);
-  std::string line = fmt::format("{:<{}} [{}{}] {} of {}, {} running", name, width, std::string(filled, '#'),
-                                 std::string(kBar - filled, '-'), base::grouped(at.done), base::grouped(at.expected),
-                                 base::grouped(at.running));
-  if (at.failed > 0) line += fmt::format(", {} failed", base::grouped(at.failed));
+std::string rate_of(const StepProgress& at, std::int64_t now) {
   const std::size_t executed = at.done - at.cloned;
   const std::int64_t elapsed = now - at.began;
-  if (at.began == 0 || executed == 0 || elapsed < kRateFrom) return line;
+  if (at.began == 0 || executed == 0 || elapsed < kRateFrom) return {};
   const double rate = static_cast<double>(executed) / (static_cast<double>(elapsed) * 1e-6);
-  const auto left = static_cast<double>(at.expected - std::min(at.expected, over));
-  line += rate >= 10  ? fmt::format(", {:.0f}/s", rate)
-          : rate >= 1 ? fmt::format(", {:.1f}/s", rate)
-                      : fmt::format(", {:.1f}/min", rate * 60);
-  return line + fmt::format(", {} left", clock_time(static_cast<std::int64_t>(left / rate * 1e6)));
+  const auto left = static_cast<double>(at.expected - std::min(at.expected, at.done + at.failed));
+  const std::string text = rate >= 10  ? fmt::format(", {:.0f}/s", rate)
+                           : rate >= 1 ? fmt::format(", {:.1f}/s", rate)
+                                       : fmt::format(", {:.1f}/min", rate * 60);
+  return text + fmt::format(", {} left", clock_time(static_cast<std::int64_t>(left / rate * 1e6)));
+}
+
+std::string line_of(const std::string& name, std::size_t width, const StepProgress& at, std::int64_t now,
+                    std::size_t columns) {
+  const std::size_t over = at.done + at.failed;
+  const std::size_t filled = at.expected == 0 ? 0 : std::min(kBar, kBar * over / at.expected);
+  std::string start = fmt::format("{:<{}}", base::first_characters(name, columns / 2), std::min(width, columns / 2));
+  std::string bar = fmt::format(" [{}{}]", std::string(filled, '#'), std::string(kBar - filled, '-'));
+  std::string count = fmt::format(" {} of {}", base::grouped(at.done), base::grouped(at.expected));
+  std::string running = fmt::format(", {} running", base::grouped(at.running));
+  std::string failed = at.failed > 0 ? fmt::format(", {} failed", base::grouped(at.failed)) : "";
+  std::string rate = rate_of(at, now);
+  // The most important parts first.
+  std::size_t used = base::characters(start) + base::characters(count);
+  for (std::string* part : {&failed, &running, &bar, &rate}) {
+    if (used + part->size() > columns) {
+      part->clear();
+    } else {
+      used += part->size();
+    }
+  }
+  return start + bar + count + running + failed + rate;
 }
 
 }  // namespace
 
 std::vector<std::string> live_view(const graph::Graph& graph, const std::vector<StepProgress>& progress,
-                                   std::int64_t now, std::size_t most) {
+                                   std::int64_t now, std::size_t most, std::size_t columns) {
   std::vector<int> shown;
   std::size_t width = 0;
   for (int index : graph.order()) {
@@ -49,7 +66,7 @@ std::vector<std::string> live_view(const graph::Graph& graph, const std::vector<
       lines.push_back(fmt::format("and {} more steps", shown.size() - lines.size()));
       break;
     }
-    lines.push_back(line_of(graph.step(index).name, width, progress[static_cast<std::size_t>(index)], now));
+    lines.push_back(line_of(graph.step(index).name, width, progress[static_cast<std::size_t>(index)], now, columns));
   }
   return lines;
 }
@@ -77,6 +94,20 @@ std::vector<std::string> progress_report(const graph::Graph& graph, const std::v
   if (waiting.size() > 1)
     lines.push_back(fmt::format("{} steps have not started: {}.", waiting.size(), base::join(waiting, ", ")));
   return lines;
+}
+
+std::string summary_of(const RunTotals& totals, std::int64_t microseconds) {
+  std::string text = fmt::format("Tasks: {} finished", base::grouped(totals.finished));
+  for (const auto& [count, word] : {std::pair(totals.cloned, "cloned"),
+                                    {totals.retried, "retried"},
+                                    {totals.caught, "caught"},
+                                    {totals.failed, "failed"},
+                                    {totals.stopped, "stopped"}})
+    if (count > 0) text += fmt::format(", {} {}", base::grouped(count), word);
+  text += fmt::format(". Wall time {}, CPU time {}", base::human_seconds(static_cast<double>(microseconds) * 1e-6),
+                      base::human_seconds(totals.cpu_seconds));
+  if (totals.peak_memory > 0) text += ", peak memory of a task " + base::human_bytes(totals.peak_memory);
+  return text + ".";
 }
 
 std::string outlook(const graph::Graph& graph, const std::vector<StepProgress>& progress,

@@ -17,8 +17,8 @@ constexpr std::int64_t kSecond = 1'000'000;
 class Progress : public testing::Test {
  protected:
   Progress() : at(4) {}
-  std::vector<std::string> view(std::int64_t now = 0, std::size_t most = 8) {
-    return live_view(*graph_, at, now, most);
+  std::vector<std::string> view(std::int64_t now = 0, std::size_t most = 8, std::size_t columns = 99) {
+    return live_view(*graph_, at, now, most, columns);
   }
 
   const graph::TestGraph graph_{{"start", Transition::foreach, {1}},
@@ -69,6 +69,20 @@ TEST_F(Progress, NumberOfLinesIsLimited) {
   EXPECT_EQ(view(0, 3).size(), 3U);
   EXPECT_THAT(view(0, 2), ElementsAre("start [#####---------------] 1 of 4, 1 running", "and 3 more steps"));
   EXPECT_EQ(view(0, 8)[1], "work  [#####---------------] 1 of 4, 1 running") << "names are aligned";
+}
+
+TEST_F(Progress, NarrowTerminal) {
+  at[1] = {.running = 16, .done = 412, .failed = 2, .expected = 1000};
+  EXPECT_THAT(view(0, 8, 62), ElementsAre("work [########------------] 412 of 1,000, 16 running, 2 failed"));
+  EXPECT_THAT(view(0, 8, 41), ElementsAre("work 412 of 1,000, 16 running, 2 failed"));
+  EXPECT_THAT(view(0, 8, 29), ElementsAre("work 412 of 1,000, 2 failed"));
+}
+
+TEST(Summary, OnlyWhatHappened) {
+  EXPECT_EQ(summary_of({.finished = 3}, 1'200'000), "Tasks: 3 finished. Wall time 1.2 s, CPU time 0 ms.");
+  EXPECT_EQ(summary_of({1234, 2, 3, 1, 4, 5, 75, 51'000'000}, 72'000'000),
+            "Tasks: 1,234 finished, 2 cloned, 3 retried, 1 caught, 4 failed, 5 stopped. Wall time 1 min 12 s, CPU time "
+            "1 min 15 s, peak memory of a task 51.0 MB.");
 }
 
 TEST_F(Progress, ReportInMetaflowsWords) {

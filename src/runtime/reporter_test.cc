@@ -55,7 +55,7 @@ std::size_t overflow(Reporter& reporter) {
 }
 
 TEST_F(ReporterTest, DroppedLinesAreReportedInTheirPlace) {
-  auto reporter = text_reporter(queue(), clock_, false);
+  auto reporter = text_reporter(queue(), clock_, {});
   const std::size_t count = overflow(*reporter);
   print(*reporter, Kind::failure, "Workflow failed.");
   const std::vector<std::string> seen = lines(std::move(reporter));
@@ -71,13 +71,36 @@ TEST_F(ReporterTest, DroppedLinesAreReportedAtTheEnd) {
   auto reporter = json_reporter(queue(), clock_);
   overflow(*reporter);
   const std::string last = lines(std::move(reporter)).back();
-  EXPECT_THAT(last, StartsWith("{\"time\": "));
-  EXPECT_THAT(last, HasSubstr("\"kind\": \"run\", \"text\": \""));
-  EXPECT_THAT(last, EndsWith(" lines were not shown: the output was not read. `logs` shows what tasks print.\"}"));
+  EXPECT_THAT(last, StartsWith("{\"event\": \"events_dropped\", \"time\": "));
+  EXPECT_THAT(last, HasSubstr("\"events\": "));
+}
+
+TEST_F(ReporterTest, FirstEventHasTheVersion) {
+  auto reporter = json_reporter(queue(), clock_);
+  print(*reporter, Kind::failure, "a \"trouble\"");
+  reporter->name_run("F", "17");
+  reporter->print({.kind = Kind::task, .task = "17/start/1", .text = "Task is starting.", .told = true});
+  reporter->emit(Event("task_started", 0).add("task", "1").add("attempt", 0).add("fallback", false));
+  const auto seen = lines(std::move(reporter));
+  ASSERT_EQ(seen.size(), 2U) << "a line is not shown if an event tells the same";
+  EXPECT_EQ(seen[0], R"({"event": "message", "version": 1, "time": "1970-01-01T00:00:00.000000Z", "level": "error", )"
+                     R"("text": "a \"trouble\""})");
+  EXPECT_EQ(seen[1], R"({"event": "task_started", "time": "1970-01-01T00:00:00.000000Z", "flow": "F", "run": "17", )"
+                     R"("task": "1", "attempt": 0, "fallback": false})");
+}
+
+TEST_F(ReporterTest, LabelIsShownOnATerminalOnly) {
+  for (const bool terminal : {false, true}) {
+    pipe_ = base::ReadPipe();
+    auto reporter = text_reporter(queue(), clock_, {terminal, false});
+    reporter->print({.kind = Kind::task, .task = "17/work/2", .where = "pid 5", .text = "x", .label = "a\x1b"});
+    EXPECT_THAT(lines(std::move(reporter))[0],
+                HasSubstr(terminal ? " [17/work/2 (pid 5) a\\x1b] x" : " [17/work/2 (pid 5)] x"));
+  }
 }
 
 TEST_F(ReporterTest, LiveViewIsNotDrawnForASlowReader) {
-  auto reporter = text_reporter(queue(), clock_, true);
+  auto reporter = text_reporter(queue(), clock_, {true, true});
   const auto draw = [&](const std::string& line) {
     reporter->show_status({line});
     reporter->flush();
@@ -95,7 +118,7 @@ class ReporterOfHostileText : public ReporterTest, public testing::WithParamInte
 
 TEST_P(ReporterOfHostileText, ControlCharactersAreMadeVisible) {
   const std::string evil = "\x1b]52;c;x\x07\x1b[31m";
-  auto reporter = text_reporter(queue(), clock_, GetParam());
+  auto reporter = text_reporter(queue(), clock_, {GetParam(), GetParam()});
   reporter->print({Kind::task, 0, "17/start/1", "pod " + evil, "cause " + evil + "\nDone!"});
   reporter->print({Kind::output, 0, "17/start/1", {}, "  1 %\r" + evil});
   const auto seen = lines(std::move(reporter));
@@ -110,7 +133,7 @@ TEST_P(ReporterOfHostileText, ControlCharactersAreMadeVisible) {
 INSTANTIATE_TEST_SUITE_P(Terminal, ReporterOfHostileText, testing::Bool());
 
 TEST_F(ReporterTest, ClosedReaderIsIgnored) {
-  auto reporter = text_reporter(queue(), clock_, false);
+  auto reporter = text_reporter(queue(), clock_, {});
   pipe_.out.reset();
   overflow(*reporter);
   EXPECT_TRUE(reporter->finish(kMinute, -1));

@@ -50,7 +50,7 @@ Run::Run(RunServices services, RunOptions options, const TaskRef& parameters)
       frontier_(services.graph, options_.max_num_splits,
                 [this](int step, std::size_t tasks) {
                   const std::string& name = services_.graph.step(step).name;
-                  report_.progress(step).expected += tasks;
+                  report_.expect(step, tasks);
                   services_.journal.expect(services_.clock.wall_microseconds(), name, tasks);
                   services_.metadata.expect_tasks(tasks_.run(), name, tasks);
                 }),
@@ -69,8 +69,10 @@ void Run::mark_remote(const std::vector<std::string>& steps, std::string code_pa
 }
 
 void Run::clone(Origin& origin) {
-  Cloner cloner(services_, options_, frontier_, tasks_, report_, origin,
-                [this](const Ready& work, const TaskRef& task, const TaskData& data) { follow(work, task, data); });
+  Cloner cloner(
+      services_, options_, frontier_, tasks_, report_, origin,
+      [this](const Ready& work, const TaskRef& task, const TaskData& data,
+             std::shared_ptr<const store::ItemLabels> labels) { follow(work, task, data, std::move(labels)); });
   cloner.clone([this] { return stopping(); });
 }
 
@@ -138,10 +140,8 @@ void Run::conclude() {
   const auto how = interrupted_ || lost_            ? store::RunEnd::interrupted
                    : failure_ || !frontier_.ended() ? store::RunEnd::failed
                                                     : store::RunEnd::done;
-  services_.journal.run_ends(services_.clock.wall_microseconds(), how,
-                             lost_          ? lost_->message()
-                             : interrupted_ ? *interrupted_
-                                            : failure_.value_or(""));
+  const std::string why = lost_ ? lost_->message() : interrupted_ ? *interrupted_ : failure_.value_or("");
+  services_.journal.run_ends(services_.clock.wall_microseconds(), how, why);
   services_.journal.flush();
   finishing_ = true;
   may_wait_ = !killed_;
@@ -149,26 +149,35 @@ void Run::conclude() {
   finish_disk();
   if (!lost_) finish_metadata();
   if (lost_) {
-    services_.reporter.flush();
+    end_report(how, why);
     throw Error(*lost_);
   }
   if (stopping()) {
-    if (const std::size_t tasks = committer_.stopped(); tasks > 0) {
-      report_.print(ReportLine::Kind::run,
-                    fmt::format("{} running task{} stopped{}.", tasks, tasks == 1 ? " was" : "s were",
-                                interrupted_ ? "" : " because of the failure"));
+    if (const std::size_t tasks = report_.totals().stopped; tasks > 0) {
+      report_.print_text(ReportLine::Kind::run,
+                         fmt::format("{} running task{} stopped{}.", tasks, tasks == 1 ? " was" : "s were",
+                                     interrupted_ ? "" : " because of the failure"));
     }
-    report_.print(ReportLine::Kind::run, "Flushing logs...");
-    services_.reporter.flush();
+    end_report(how, why);
     if (interrupted_) throw Error(ErrorCode::interrupted, *interrupted_);
     throw Error(ErrorCode::step_failure, *failure_);
   }
   if (!frontier_.ended()) {
-    throw Error(ErrorCode::internal, fmt::format("The terminal step {} was not successful by the end of flow.",
-                                                 services_.graph.step(services_.graph.end()).name));
+    const Error error(ErrorCode::internal, fmt::format("The terminal step {} was not successful by the end of flow.",
+                                                       services_.graph.step(services_.graph.end()).name));
+    end_report(how, error.message());
+    throw Error(error);
   }
-  report_.print(ReportLine::Kind::run, "Done!");
+  end_report(how, "");
+}
+
+/// Prints the last lines. `Done!` is the very last one: scripts rely on that.
+void Run::end_report(store::RunEnd how, const std::string& why) {
+  report_.run_ended(how, why);
+  if (how == store::RunEnd::done) report_.print_text(ReportLine::Kind::run, "Done!");
+  if (how != store::RunEnd::done && !lost_) report_.print_text(ReportLine::Kind::run, "Flushing logs...");
   services_.reporter.flush();
+  concluded_ = true;
 }
 
 /// Waits until the file system has written its cache to the disk.
@@ -187,7 +196,7 @@ void Run::finish_metadata() {
   if (services_.metadata.idle() || lost_) return;
   report_.print(ReportLine::Kind::failure,
                 "Workflow interrupted before all metadata was sent. All tasks had finished.");
-  services_.reporter.flush();
+  end_report(store::RunEnd::interrupted, "interrupted");
   throw Error(ErrorCode::interrupted, "interrupted");
 }
 
@@ -206,6 +215,7 @@ void Run::start(ScheduledTask task, const compute::Attempt& attempt) {
   if (step.began == 0) step.began = services_.clock.monotonic_microseconds();
   const bool elsewhere = task.elsewhere;
   task.begun = elsewhere;  // a supervisor writes the begin mark itself, when the attempt really starts
+  report_.queued(task);
   running_.emplace(attempt.id, std::move(task));
   if (!elsewhere) mark_begun(attempt.id);
   backend_->submit(attempt);
@@ -227,31 +237,25 @@ void Run::mark_begun(compute::AttemptId attempt) {
 void Run::on_started(compute::AttemptId attempt, const std::string& where) {
   ScheduledTask& task = running_.at(attempt);
   task.where = where;
-  report_.print(task, task.is_fallback() ? "Task fallback is starting to handle the failure."
-                      : task.attempt > 0 ? "Task is starting (retry)."
-                                         : "Task is starting.");
+  report_.started(task);
   services_.journal.attempt_begins(services_.clock.wall_microseconds(),
                                    {task.ref, task.attempt, task.is_fallback(), where,
                                     task.inputs_stored ? "" : compute::pack_inputs(task.work.inputs),
-                                    task.work.split_index, task.work.joined_split});
+                                    task.work.split_index, task.work.joined_split, task.label});
 }
 
 void Run::on_notice(std::span<const compute::AttemptId> attempts, std::string_view text, bool usual) {
-  const ScheduledTask& first = running_.at(attempts.front());
-  constexpr std::size_t kFew = 3;
-  if (usual || (attempts.size() <= kFew && !report_.is_wide(first.work.step))) {
-    for (const compute::AttemptId attempt : attempts) report_.print(running_.at(attempt), text);
-  } else {
-    report_.print(ReportLine::Kind::run, fmt::format("{} task{} of step {}: {}", attempts.size(),
-                                                     attempts.size() == 1 ? "" : "s", first.ref.step, text));
-  }
+  std::vector<const ScheduledTask*> tasks;
+  for (const compute::AttemptId attempt : attempts) tasks.push_back(&running_.at(attempt));
+  report_.notice(tasks, text, usual);
 }
 
 void Run::on_output(compute::AttemptId attempt, store::Stream stream, std::string_view bytes) {
   constexpr std::size_t kLargePiece = 4096;  // bytes; with a head for each line it may grow twentyfold
   ScheduledTask& task = running_.at(attempt);
-  task.log->add(stream, bytes,
-                [&](std::string_view text, std::int64_t time) { report_.show_output(task, text, time); });
+  task.log->add(stream, bytes, [&](store::Stream of, std::string_view text, std::int64_t time) {
+    report_.show_output(task, of, text, time);
+  });
   if (bytes.size() < kLargePiece) return;
   report_.flush();
   regulate_output();
@@ -271,10 +275,13 @@ bool Run::regulate_output() {
 
 void Run::on_finished(compute::AttemptId attempt, const compute::Verdict& verdict) {
   ScheduledTask task = std::move(running_.extract(attempt).mapped());
-  task.log->finish([&](std::string_view text, std::int64_t time) { report_.show_output(task, text, time); });
+  task.log->finish([&](store::Stream stream, std::string_view text, std::int64_t time) {
+    report_.show_output(task, stream, text, time);
+  });
   if (lost_) {
     services_.journal.attempt_ends(services_.clock.wall_microseconds(), task.ref, task.attempt,
                                    store::AttemptEnd::stopped, verdict.usage, lost_->message());
+    report_.ended(task, store::AttemptEnd::stopped, false, verdict, lost_->message());
     return;
   }
   committer_.commit(attempt, std::move(task), verdict);
@@ -282,18 +289,22 @@ void Run::on_finished(compute::AttemptId attempt, const compute::Verdict& verdic
 
 void Run::on_committed(EndedAttempt&& ended) {
   ScheduledTask& task = ended.task;
-  if (ended.outcome == Outcome::done) return follow(task.work, task.ref, *ended.data);
+  if (ended.outcome == Outcome::done) return follow(task.work, task.ref, *ended.data, std::move(ended.labels));
   if (!stopping() && launcher_.retry_or_rerun(task, ended.verdict)) return;
-  ++report_.progress(task.work.step).failed;
+  report_.failed(task);
   if (stopping()) return;  // only the first failure is reported
-  report_.print(task, fmt::format("To rerun only this task: {} debug {}", options_.command, task.ref.path()),
-                ReportLine::Kind::failure);
+  report_.print(
+      task,
+      fmt::format("To rerun only this task{}: {} debug {}", task.label.empty() ? "" : fmt::format(" ({})", task.label),
+                  options_.command, task.ref.path()),
+      ReportLine::Kind::failure);
   fail(fmt::format("Step {} (task-id {}) failed.", task.ref.step, task.ref.task));
 }
 
-void Run::follow(const Ready& work, const TaskRef& task, const TaskData& data) {
+void Run::follow(const Ready& work, const TaskRef& task, const TaskData& data,
+                 std::shared_ptr<const store::ItemLabels> labels) {
   try {
-    frontier_.follow(work, task, data);
+    frontier_.follow(work, task, data, std::move(labels));
   } catch (const Error& error) {
     if (error.code() != ErrorCode::step_failure) throw;
     if (!stopping()) fail(error.what());
@@ -304,8 +315,8 @@ void Run::follow(const Ready& work, const TaskRef& task, const TaskData& data) {
 
 void Run::fail(const std::string& why) {
   failure_ = why;
-  report_.print(ReportLine::Kind::failure, "Workflow failed.");
-  stop_all();
+  report_.print_text(ReportLine::Kind::failure, "Workflow failed.");
+  stop_all(why);
 }
 
 void Run::interrupt(const std::string& why) {
@@ -321,8 +332,8 @@ void Run::interrupt(const std::string& why) {
     return;
   }
   interrupted_ = why;
-  report_.print(ReportLine::Kind::failure, why);
-  if (!failure_) stop_all();
+  report_.print_text(ReportLine::Kind::failure, why);
+  if (!failure_) stop_all(why);
 }
 
 void Run::lose(const Error& why) {
@@ -333,14 +344,13 @@ void Run::lose(const Error& why) {
   report_.print(ReportLine::Kind::failure, why.message());
   if (!why.hint().empty()) report_.print(ReportLine::Kind::run, why.hint());
   if (backend_ != nullptr) backend_->leave();
-  if (!was_stopping) stop_all();
+  if (!was_stopping) stop_all(why.message());
   // Waits no longer than other schedulers do (LeaseTimes::kMargin), even if a task cannot be stopped.
   timers_.after(kGrace + kShutdownLimit, [this] { may_wait_ = false; });
 }
 
-void Run::stop_all() {
-  report_.print(ReportLine::Kind::run,
-                fmt::format("Terminating {} active task{}...", running_.size(), running_.size() == 1 ? "" : "s"));
+void Run::stop_all(const std::string& why) {
+  report_.stopping(why, running_.size());
   for (auto& [id, task] : running_) task.stopped = true;
   if (backend_ == nullptr) return;
   backend_->stop(running_ids(), compute::Stop::ask);

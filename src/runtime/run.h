@@ -55,6 +55,11 @@ class Run : public compute::BackendEvents {
   /// The run has failed, was interrupted or lost: no more tasks are started.
   bool stopping() const { return failure_ || interrupted_ || lost_; }
 
+  /// Whether the last event was emitted. If not, the caller emits it when execute() throws.
+  bool concluded() const { return concluded_; }
+  /// The attempts so far.
+  const RunTotals& totals() const { return report_.totals(); }
+
   /// Called before writing anything that tells others that this scheduler holds the run: waits while that is in doubt.
   /// Returns false if the run is stopping; then nothing of the kind may be written.
   bool await_hold();
@@ -74,16 +79,18 @@ class Run : public compute::BackendEvents {
   bool is_over() const;
   void report_abandoned();
   void conclude();
+  void end_report(store::RunEnd how, const std::string& why);
   void finish_disk();
   void finish_metadata();
   void launch();
   void start(ScheduledTask task, const compute::Attempt& attempt);
   void mark_begun(compute::AttemptId attempt);
   void on_committed(EndedAttempt&& ended);
-  void follow(const Ready& work, const store::TaskRef& task, const store::TaskData& data);
+  void follow(const Ready& work, const store::TaskRef& task, const store::TaskData& data,
+              std::shared_ptr<const store::ItemLabels> labels);
   bool regulate_output();
   void fail(const std::string& why);
-  void stop_all();
+  void stop_all(const std::string& why);
   std::vector<compute::AttemptId> running_ids() const;
 
   RunServices services_;
@@ -102,6 +109,7 @@ class Run : public compute::BackendEvents {
   bool killed_ = false;     // interrupted twice
   bool may_wait_ = true;    // false once the run may not wait for anything
   bool finishing_ = false;  // no task is running; only the disk and the metadata are waited for
+  bool concluded_ = false;
   base::Timers timers_;
 };
 

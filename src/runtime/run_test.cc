@@ -70,7 +70,7 @@ TEST(Run, ForeachHasATaskPerItem) {
   EXPECT_THAT(world.backend.attempt("join/6/0").step.inputs, SizeIs(4));
   EXPECT_THAT(world.reporter.lines, Contains("[17/start/1] Foreach yields 4 child steps."));
   EXPECT_THAT(world.metadata.lines, Contains("17/work/4 attempt 0 foreach-execution-path=work:2"));
-  EXPECT_EQ(world.history().expected["work"], 4U);
+  EXPECT_EQ(world.history().steps["work"].expected, 4U);
 }
 
 TEST(Run, NestedForeach) {
@@ -129,6 +129,33 @@ TEST(Run, MoreThanAHundredInputsAreStored) {
     EXPECT_THAT(compute::unpack_inputs(world.direct.read_inputs({"17", "join", "103"})), SizeIs(101));
     EXPECT_FALSE(world.backend.attempt("work/2/0").step.inputs_stored);
   }
+}
+
+TEST(Run, EventsOfAnAttempt) {
+  RunWorld world(*linear_graph());
+  world.backend.plan = [](const compute::Attempt& attempt) {
+    AttemptPlan plan = attempt.step.step == "work" ? dies("it died") : succeeds();
+    plan.verdict.signal = plan.left ? 0 : 9;
+    plan.output = "hello\n";
+    return plan;
+  };
+  EXPECT_EQ(world.execute().error, ErrorCode::step_failure);
+  const auto with = [&](const std::string& name) {
+    std::vector<std::string> found;
+    for (const std::string& event : world.reporter.events)
+      if (event.starts_with(name + ",")) found.push_back(event.substr(name.size()));
+    return found;
+  };
+  EXPECT_THAT(with("tasks_expected"),
+              ElementsAre(R"(, "step": "start", "tasks": 1)", R"(, "step": "work", "tasks": 1)"));
+  EXPECT_THAT(with("task_started")[0],
+              R"(, "step": "start", "task": "1", "attempt": 0, "where": "pid 1", "fallback": false)");
+  EXPECT_THAT(with("task_output")[0],
+              R"(, "step": "start", "task": "1", "attempt": 0, "stream": "stdout", "text": "hello")");
+  EXPECT_THAT(with("task_finished")[0], HasSubstr(R"("seconds": 1.000000, "cpu_seconds": )"));
+  EXPECT_THAT(with("task_failed")[0], HasSubstr(R"("cause": "it died", "timed_out": false, "signal": 9)"));
+  EXPECT_THAT(with("run_stopping")[0], R"(, "cause": "Step work (task-id 2) failed.", "running": 0)");
+  EXPECT_THAT(world.reporter.events.back(), HasSubstr(R"(run_ended, "state": "failed", "exit_code": 1)"));
 }
 
 TEST(Run, TasksWithoutRoomWaitInOrder) {

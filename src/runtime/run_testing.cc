@@ -127,6 +127,10 @@ void RecordingReporter::print(const ReportLine& line) {
   lines.push_back(line.task.empty() ? std::string(line.text) : fmt::format("[{}] {}", line.task, line.text));
 }
 
+void RecordingReporter::emit(const Event& event) {
+  events.push_back(fmt::format("{}{}", event.name(), event.fields()));
+}
+
 std::size_t RecordingReporter::count(std::string_view end) const {
   return static_cast<std::size_t>(
       std::count_if(lines.begin(), lines.end(), [&](const std::string& line) { return line.ends_with(end); }));

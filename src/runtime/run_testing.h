@@ -81,6 +81,9 @@ class RecordingMetadata : public store::MetadataWriter {
 class RecordingReporter : public Reporter {
  public:
   void print(const ReportLine& line) override;
+  bool takes_events() const override { return true; }
+  void emit(const Event& event) override;
+  std::size_t columns() override { return 99; }
   void show_status(std::vector<std::string> lines) override { status = std::move(lines); }
   void flush() override {}
   bool congested() override { return is_congested; }
@@ -90,6 +93,7 @@ class RecordingReporter : public Reporter {
 
   bool is_congested = false;
   std::vector<std::string> lines;
+  std::vector<std::string> events;  // "task_started work 3 ...": JSON without times
   std::vector<std::string> status;  // the latest
 };
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "runtime/frontier.h"
 #include "runtime/policy.h"
@@ -16,8 +17,10 @@ namespace metaflow::runtime {
 struct ScheduledTask {
   Ready work{};
   store::TaskRef ref{};
-  std::string name{};      // "17/start/1"
-  AttemptPolicy policy{};  // with one more attempt for each that does not count
+  std::string name{};                  // "17/start/1"
+  std::vector<std::size_t> indices{};  // its items of the foreachs around it, outermost first
+  std::string label{};                 // of these items; empty: it has none
+  AttemptPolicy policy{};              // with one more attempt for each that does not count
   int attempt = 0;
   int lost = 0;                // attempts that do not count: their node was lost
   std::string failure_type{};  // of the previous attempt
@@ -31,6 +34,7 @@ struct ScheduledTask {
   std::string last_line{};       // the last line of its output
   bool stopped = false;          // because of another task, or the user
   bool begun = false;            // its begin mark is in the store
+  std::int64_t started = 0;      // microseconds, monotonic; 0: not yet
 
   bool is_fallback() const { return policy.is_fallback(attempt); }
 };

@@ -1,14 +1,10 @@
 #include "runtime/summary.h"
 
 #include <algorithm>
-#include <map>
-#include <unordered_map>
 
 #include "base/format.h"
 
 namespace metaflow::runtime {
-
-using store::AttemptEnd;
 
 std::uint64_t StepSummary::left() const {
   const std::uint64_t over = done + cloned + failed;
@@ -23,35 +19,12 @@ std::int64_t StepSummary::time_left(std::int64_t now) const {
 
 std::vector<StepSummary> summarise(const store::RunHistory& history, const std::vector<std::string>& order) {
   std::vector<StepSummary> steps;
-  std::unordered_map<std::string, std::size_t> index;
-  auto at = [&](const std::string& name) -> StepSummary& {
-    const auto [found, is_new] = index.try_emplace(name, steps.size());
-    if (is_new) steps.emplace_back().step = name;
-    return steps[found->second];
-  };
-  for (const std::string& name : order) at(name);
-  for (const auto& [name, tasks] : history.expected) at(name).expected = tasks;
-  for (const store::CloneHistory& clone : history.clones) ++at(clone.task.step).cloned;
-
-  // The last attempt of a task counts.
-  std::unordered_map<std::string, const store::AttemptHistory*> last;
-  for (const store::AttemptHistory& attempt : history.attempts) {
-    StepSummary& step = at(attempt.task.step);
-    if (step.began == 0) step.began = attempt.began;
-    step.peak_memory = std::max(step.peak_memory, attempt.usage.peak_memory);
-    step.cpu_seconds += attempt.usage.cpu_seconds;
-    if (attempt.how == AttemptEnd::failed) ++step.attempts_failed;
-    last[attempt.task.step + "/" + attempt.task.task] = &attempt;
+  for (const std::string& name : order) {
+    const auto found = history.steps.find(name);
+    steps.push_back({found == history.steps.end() ? store::StepHistory{} : found->second, name});
   }
-  for (const auto& [task, attempt] : last) {
-    StepSummary& step = at(attempt->task.step);
-    switch (attempt->how) {
-      case AttemptEnd::done: ++step.done; break;
-      case AttemptEnd::failed: ++step.failed; break;
-      case AttemptEnd::running: ++step.running; break;
-      case AttemptEnd::stopped: break;
-    }
-  }
+  for (const auto& [name, step] : history.steps)
+    if (std::find(order.begin(), order.end(), name) == order.end()) steps.push_back({step, name});
   return steps;
 }
 

@@ -9,18 +9,9 @@
 
 namespace metaflow::runtime {
 
-/// The state of the tasks of one step.
-struct StepSummary {
+/// The tasks of one step.
+struct StepSummary : store::StepHistory {
   std::string step;
-  std::uint64_t expected = 0;  // tasks, as far as known
-  std::uint64_t done = 0;
-  std::uint64_t cloned = 0;
-  std::uint64_t running = 0;
-  std::uint64_t failed = 0;  // whose last attempt failed
-  std::uint64_t attempts_failed = 0;
-  std::int64_t began = 0;         // microseconds since 1970; 0: not yet
-  std::uint64_t peak_memory = 0;  // bytes, of the largest attempt
-  double cpu_seconds = 0;
 
   std::uint64_t left() const;
   /// Microseconds until the known tasks are done, at the rate so far; -1: unknown.

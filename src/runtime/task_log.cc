@@ -75,16 +75,16 @@ void TaskLog::add(Stream stream, std::string_view bytes, const Show& show) {
     if (end == std::string_view::npos) {
       lines.partial += bytes;
       if (lines.partial.size() >= kLongestLine) {
-        line(lines, lines.partial, show);
+        line(stream, lines.partial, show);
         lines.partial.clear();
       }
       return;
     }
     if (lines.partial.empty()) {
-      line(lines, bytes.substr(0, end), show);
+      line(stream, bytes.substr(0, end), show);
     } else {
       lines.partial += bytes.substr(0, end);
-      line(lines, lines.partial, show);
+      line(stream, lines.partial, show);
       lines.partial.clear();
     }
     bytes.remove_prefix(end + 1);
@@ -92,14 +92,16 @@ void TaskLog::add(Stream stream, std::string_view bytes, const Show& show) {
 }
 
 void TaskLog::finish(const Show& show) {
-  for (Lines& lines : streams_) {
+  for (const Stream stream : {Stream::out, Stream::err}) {
+    Lines& lines = streams_[static_cast<std::size_t>(stream)];
     if (lines.partial.empty()) continue;
-    line(lines, lines.partial, show);
+    line(stream, lines.partial, show);
     lines.partial = {};
   }
 }
 
-void TaskLog::line(Lines& lines, std::string_view raw, const Show& show) {
+void TaskLog::line(Stream stream, std::string_view raw, const Show& show) {
+  Lines& lines = streams_[static_cast<std::size_t>(stream)];
   std::string repaired;
   std::string_view text = raw;
   if (base::find_invalid_utf8(raw) != std::string_view::npos) {  // the Python client reads logs as strict UTF-8
@@ -111,12 +113,12 @@ void TaskLog::line(Lines& lines, std::string_view raw, const Show& show) {
       text.starts_with("[!MFLOG|0|")) {  // written by a program that adds the prefix itself
     const store::LogLine parsed = store::parse_log_line(text);
     if (!parsed.time.empty()) {
-      show(without_trailing_space(parsed.text), store::microseconds_of_log_time(parsed.time));
+      show(stream, without_trailing_space(parsed.text), store::microseconds_of_log_time(parsed.time));
       if (parsed.to_be_kept) keep(lines, "[" + std::string(text.substr(2)) + "\n");
       return;
     }
   }
-  show(without_trailing_space(text), stamp);
+  show(stream, without_trailing_space(text), stamp);
   if (!lines.cut) keep(lines, store::format_log_line(stamp, name_of(source_), text));
 }
 

@@ -51,7 +51,7 @@ class TaskLog {
   TaskLog another() const { return TaskLog(*stamps_, limit_, source_); }
 
   /// Shows a line: without newline, valid UTF-8. `time`: when it was written.
-  using Show = std::function<void(std::string_view text, std::int64_t time)>;
+  using Show = std::function<void(store::Stream stream, std::string_view text, std::int64_t time)>;
 
   void add(store::Stream stream, std::string_view bytes, const Show& show);
   /// Ends the last line of each stream, which may lack a newline.
@@ -70,7 +70,7 @@ class TaskLog {
     GrowingText kept;
     bool cut = false;
   };
-  void line(Lines& lines, std::string_view text, const Show& show);
+  void line(store::Stream stream, std::string_view text, const Show& show);
   void keep(Lines& lines, std::string_view line);
   void note_in(Lines& lines, std::string_view text);
 

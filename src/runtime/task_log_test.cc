@@ -34,7 +34,7 @@ class TaskLogTest : public testing::Test {
   base::FakeClock clock_;
   base::Stamps stamps_{clock_};
   std::size_t shown_ = 0;
-  TaskLog::Show show_ = [this](std::string_view, std::int64_t) { ++shown_; };
+  TaskLog::Show show_ = [this](Stream, std::string_view, std::int64_t) { ++shown_; };
 };
 
 TEST_F(TaskLogTest, LongLogIsKeptInMemoryWithoutAFile) {

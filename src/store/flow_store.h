@@ -42,6 +42,11 @@ class FlowStore {
   base::SharedBytes load_value(const std::string& key, std::uint64_t size, std::string_view what) const;
   std::vector<base::SharedBytes> load_values(std::span<const ArtifactRecord* const> artifacts) const;
   std::string blob_directory() const { return flow_ + "/data"; }
+  std::string value_path(const std::string& key) const { return blob_path(blob_directory(), key); }
+  /// The payload of an artifact from its blob as it is in the storage.
+  base::SharedBytes unpacked(std::optional<base::SharedBytes>&& blob, const ArtifactRecord& artifact) const {
+    return payload_of(std::move(blob), artifact.key, artifact.size, artifact.name);
+  }
 
   // --- tasks
 

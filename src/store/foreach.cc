@@ -53,17 +53,6 @@ std::vector<ForeachFrame> decode_frames(const Value& value) {
   return frames;
 }
 
-std::string frame_value(const Value& item) {
-  // Thirty characters, not bytes; a character has at most four bytes.
-  const std::string text = text_of(item, kFrameValueChars * 4);
-  std::size_t characters = 0;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if ((static_cast<unsigned char>(text[i]) & 0xC0U) != 0x80U && ++characters > kFrameValueChars)
-      return text.substr(0, i);
-  }
-  return text;
-}
-
 std::string save_item_table(FlowStore& store, const std::vector<detail::ItemSpan>& items) {
   if (items.size() < kTableFrom) return {};
   static_assert(sizeof(detail::ItemSpan) == 16);

@@ -15,10 +15,6 @@ namespace metaflow::store {
 void encode_frames(detail::Pickler& out, const std::vector<ForeachFrame>& frames);
 std::vector<ForeachFrame> decode_frames(const Value& value);
 
-/// How many characters of an item's text the frames and _foreach_values keep; Metaflow's MAXIMUM_FOREACH_VALUE_CHARS.
-inline constexpr std::size_t kFrameValueChars = 30;
-std::string frame_value(const Value& item);
-
 /// Writes a table with the positions of the items in their payload, so that an item is found without reading those
 /// before it. Returns its key, or nothing if the range is so small that reading it whole is as fast.
 std::string save_item_table(FlowStore& store, const std::vector<detail::ItemSpan>& items);

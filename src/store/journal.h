@@ -5,11 +5,14 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "base/files.h"
+#include "base/json.h"
 #include "base/usage.h"
 #include "store/task_data.h"
 
@@ -47,6 +50,7 @@ struct AttemptBegin {
   std::string inputs;                // packed, as `step` takes them; empty: in inputs.txt of the task
   std::optional<std::size_t> index;  // in the foreach
   std::string split;                 // of a join: the task that split
+  std::string label;                 // of its items of the foreachs around it; empty: none
 };
 
 /// The end of an attempt. `running`: it has not ended, or its scheduler died before it could record the end. `stopped`:
@@ -69,9 +73,9 @@ class Journal {
   void expect(std::int64_t time, std::string_view step, std::uint64_t tasks);
   void cloned(std::int64_t time, const TaskRef& task, const TaskRef& from);
   void attempt_begins(std::int64_t time, const AttemptBegin& attempt);
-  /// `cause`: of a failure, one sentence.
+  /// `cause`: of a failure, one sentence. `caught`: it is done only because `catch` stored its failure.
   void attempt_ends(std::int64_t time, const TaskRef& task, int attempt, AttemptEnd how, const base::Usage& usage,
-                    std::string_view cause);
+                    std::string_view cause, bool caught = false);
   void flush();
 
  private:
@@ -84,6 +88,7 @@ struct AttemptHistory : AttemptBegin {
   std::int64_t began = 0;  // microseconds since 1970
   std::int64_t ended = 0;  // 0: it is running, or was running when its scheduler died
   AttemptEnd how = AttemptEnd::running;
+  bool caught = false;
   std::string cause;
   base::Usage usage;
 };
@@ -93,19 +98,68 @@ struct CloneHistory {
   TaskRef from;
 };
 
+/// The tasks of one step. The last attempt of a task counts.
+struct StepHistory {
+  std::uint64_t expected = 0;  // as far as known
+  std::uint64_t done = 0;
+  std::uint64_t cloned = 0;
+  std::uint64_t running = 0;
+  std::uint64_t failed = 0;
+  std::uint64_t stopped = 0;
+  std::uint64_t caught = 0;           // of those that are done: their failure was stored by `catch`
+  std::uint64_t retried = 0;          // attempts after the first of their task, without fallback attempts
+  std::uint64_t attempts_failed = 0;  // of all attempts
+  std::int64_t began = 0;             // microseconds since 1970; 0: not yet
+  std::uint64_t peak_memory = 0;      // bytes, of the largest attempt
+  double cpu_seconds = 0;             // of all attempts
+};
+
 struct RunHistory {
   RunBegin begin;
   std::int64_t began = 0;
   std::int64_t ended = 0;
   RunEnd how = RunEnd::none;
   std::string why;
-  std::map<std::string, std::uint64_t> expected;  // tasks per step, as far as known
-  std::vector<AttemptHistory> attempts;           // in the order in which they began
+  std::map<std::string, StepHistory> steps;
+  std::vector<AttemptHistory> attempts;  // in the order in which they began
   std::vector<CloneHistory> clones;
+  std::set<std::size_t> running;  // attempts
+  std::set<std::size_t> failed;   // attempts that were the last of their task
 };
 
-/// Reads a journal, also one that is being written or whose writer was killed. Nothing if there is none (the run is
-/// Python's, or of an older version). The content is untrusted: check who wrote the journal before acting on it.
+/// Follows a journal, also one that is being written or whose writer was killed. The content is untrusted: check who
+/// wrote the journal before acting on it. Not thread-safe.
+class JournalReader {
+ public:
+  JournalReader(std::string path, std::string run) : path_(std::move(path)), run_(std::move(run)) {}
+
+  /// Reads what was added since the last call. Returns whether that changed anything. Throws Error{data_store}.
+  bool read();
+  /// Whether the file exists; if not, the run is Python's, or of an older version.
+  bool exists() const { return exists_; }
+  const RunHistory& history() const { return history_; }
+  RunHistory take() { return std::move(history_); }
+
+  /// Adds whole lines. Returns how many bytes were used; the rest is a line that is still being written.
+  std::size_t add(std::string_view text);
+
+ private:
+  void add_line(std::string_view line);
+  void start(const base::Json& json, std::int64_t time);
+  void end(const base::Json& json, std::int64_t time);
+  /// Adds an attempt to the numbers of its step, or removes it (`sign` -1).
+  void count(std::size_t attempt, int sign);
+
+  std::string path_;
+  std::string run_;
+  bool exists_ = false;
+  std::uint64_t at_ = 0;  // in the file
+  std::string partial_;
+  RunHistory history_;
+  std::unordered_map<std::string, std::size_t> last_;  // "work/5": its last attempt
+};
+
+/// Reads a whole journal; nothing if there is none.
 std::optional<RunHistory> read_journal(const std::string& path, const std::string& run);
 /// Parses the content of a journal.
 RunHistory parse_journal(std::string_view text, const std::string& run);

@@ -76,7 +76,7 @@ TEST_F(JournalTest, RoundTrip) {
   EXPECT_EQ(history.ended, 130);
   EXPECT_EQ(history.how, RunEnd::failed);
   EXPECT_EQ(history.why, "Step work failed.");
-  EXPECT_EQ(history.expected.at("work"), 3U);
+  EXPECT_EQ(history.steps.at("work").expected, 3U);
   ASSERT_EQ(history.clones.size(), 1U);
   EXPECT_EQ(history.clones[0].task, (TaskRef{"17", "start", "1"}));
   EXPECT_EQ(history.clones[0].from, (TaskRef{"16", "start", "9"}));
@@ -100,6 +100,42 @@ TEST_F(JournalTest, RoundTrip) {
   EXPECT_FALSE(second.index);
   EXPECT_EQ(second.how, AttemptEnd::failed);
   EXPECT_EQ(second.cause, "it \"threw\"\n\\");
+}
+
+TEST_F(JournalTest, LastAttemptOfATaskCounts) {
+  const TaskRef task{"17", "work", "2"};
+  Journal journal(path_);
+  JournalReader reader(path_, "17");
+  EXPECT_FALSE(reader.read());
+  journal.run_begins(100, {});
+  journal.attempt_begins(101, {.task = task, .label = "south"});
+  journal.flush();
+  EXPECT_TRUE(reader.read());
+  EXPECT_FALSE(reader.read()) << "nothing was added";
+  const StepHistory& step = reader.history().steps.at("work");
+  EXPECT_EQ(step.running, 1U);
+  EXPECT_EQ(reader.history().attempts.at(*reader.history().running.begin()).label, "south");
+
+  journal.attempt_ends(102, task, 0, AttemptEnd::failed, {10, 1, 0, 0}, "it threw");
+  journal.flush();
+  EXPECT_TRUE(reader.read());
+  EXPECT_EQ(step.failed, 1U);
+  EXPECT_EQ(reader.history().failed.size(), 1U);
+
+  journal.attempt_begins(103, {.task = task, .attempt = 1});
+  journal.attempt_begins(104, {.task = {"17", "work", "3"}, .attempt = 0});
+  journal.attempt_ends(105, task, 1, AttemptEnd::done, {20, 1, 0, 0}, "", true);
+  journal.attempt_ends(106, {"17", "work", "3"}, 0, AttemptEnd::stopped, {}, "");
+  journal.flush();
+  EXPECT_TRUE(reader.read());
+  EXPECT_EQ(step.done, 1U);
+  EXPECT_EQ(step.caught, 1U);
+  EXPECT_EQ(step.retried, 1U);
+  EXPECT_EQ(step.stopped, 1U);
+  EXPECT_EQ(step.failed + step.running, 0U);
+  EXPECT_EQ(step.attempts_failed, 1U);
+  EXPECT_EQ(step.peak_memory, 20U);
+  EXPECT_TRUE(reader.history().running.empty() && reader.history().failed.empty());
 }
 
 TEST_F(JournalTest, MissingJournal) { EXPECT_FALSE(read_journal(path_, "17")); }

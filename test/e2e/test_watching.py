@@ -1,5 +1,6 @@
 """Watching a run: status, timeline, the live view of a terminal, --quiet."""
 
+import fcntl
 import html
 import json
 import os
@@ -7,7 +8,9 @@ import pty
 import re
 import shutil
 import signal
+import struct
 import subprocess
+import termios
 
 import pytest
 
@@ -47,7 +50,7 @@ def test_status_of_a_run_that_failed(cli):
     as_json = json.loads(cli("misbehave", "status", run_id, "--json").out)
     assert as_json["state"] == "failed" and as_json["why"] == "Step middle (task-id 2) failed."
     assert as_json["failures"] == [
-        {"task": f"{run_id}/middle/2", "attempt": 0, "cause": "(anonymous namespace)::OwnException: boom"}
+        {"step": "middle", "task": f"{run_id}/middle/2", "attempt": 0, "where": as_json["failures"][0]["where"], "cause": "(anonymous namespace)::OwnException: boom"}
     ]
     steps = {step["step"]: step for step in as_json["steps"]}
     assert (steps["start"]["done"], steps["middle"]["failed"], steps["end"]["tasks"]) == (1, 1, 0)
@@ -237,3 +240,108 @@ def test_ctrl_c_on_a_terminal_reaches_the_run(cli):
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1
     assert text.count(b"Workflow interrupted.") == 1 and b"Aborted!" in text
     assert processes_of(cli.directory) == []
+
+
+class Terminal:
+    """A program on a terminal that is 100 columns wide."""
+
+    def __init__(self, cli, program, *arguments, **environment):
+        self.text = b""
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
+            os.chdir(cli.directory)
+            os.execve(cli.path(program), [str(cli.path(program)), *map(str, arguments)], {**cli.environment, **environment})
+
+    def read(self, until=None):
+        """Reads until a text has appeared since the last call, or to the end."""
+        begin = len(self.text)
+        while until is None or until not in self.text[begin:]:
+            try:
+                piece = os.read(self.fd, 65536)
+            except OSError:
+                break
+            if not piece:
+                break
+            self.text += piece
+        return self.text[begin:].decode("utf-8", "replace")
+
+    def resize(self, columns):
+        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+
+    def wait(self):
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+def test_live_view_follows_the_width_of_the_window(cli):
+    terminal = Terminal(cli, "sweep", "run", "--n", WIDE, "--max-num-splits", WIDE)
+    terminal.read(b"] 0 of" if SANITIZED else b" running\x1b")
+    terminal.resize(30)
+    rest = terminal.read().partition("\033[K")[2]
+    assert terminal.wait() == 0
+    views = re.findall(r"\033\[2m(.*?)\033\[0m", rest)
+    assert views and all(len(view) < 30 for view in views), views
+
+
+@pytest.mark.parametrize(
+    "environment, colours",
+    [({}, True), ({"NO_COLOR": "1"}, False), ({"CLICOLOR": "0"}, False), ({"TERM": "dumb"}, False)],
+    ids=["default", "NO_COLOR", "CLICOLOR", "dumb"],
+)
+def test_colours_of_a_terminal(cli, environment, colours):
+    terminal = Terminal(cli, "single", "run", **environment)
+    text = terminal.read()
+    assert terminal.wait() == 0 and "Done!" in text
+    assert ("\033[3" in text) == colours
+    if environment.get("TERM") == "dumb":
+        assert "\033" not in text
+
+
+def test_colours_can_be_forced(cli):
+    assert "\033[35m" in cli("single", "run", env={"CLICOLOR_FORCE": "1"}).out
+    assert "\033[" not in cli("single", "run", env={"CLICOLOR_FORCE": "1", "NO_COLOR": "1"}).out
+
+
+# --- status --watch
+
+
+@pytest.mark.parametrize("how, code", [(signal.SIGINT, 4), (signal.SIGKILL, 5)], ids=["interrupted", "killed"])
+def test_watch_prints_changes_until_the_run_ends(cli, how, code):
+    process = started(cli, "--how", "sleep")
+    watch = subprocess.Popen(
+        [cli.path("misbehave"), "status", "--watch"], cwd=cli.directory, env=cli.environment,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    )
+    first = watch.stdout.readline()
+    assert re.search(r": running, 1 of 2 tasks done, 1 running$", first), first
+    os.kill(scheduler_of(process.pid), how)
+    rest = watch.stdout.read()
+    assert watch.wait() == code, rest
+    assert (": interrupted, after " if code == 4 else ": scheduler died, after ") in rest and "To continue: " in rest
+    process.wait(timeout=60)
+    assert cli("misbehave", "status", "--watch").status == code  # it has ended already
+
+
+def test_watch_tells_success(cli):
+    cli.run("single")
+    result = cli("single", "status", "--watch", "--json")
+    assert result.status == 0 and json.loads(result.out)["state"] == "done"
+
+
+def test_watch_on_a_terminal(cli):
+    process = started(cli, "--how", "sleep")
+    terminal = Terminal(cli, "misbehave", "status", "--watch")
+    terminal.read(b"Running longest:")
+    terminal.resize(30)
+    drawn = terminal.read(b"\x1b[J")
+    if "\033[H" not in drawn[:20]:
+        drawn = terminal.read(b"\x1b[J")
+    rows = drawn.rpartition("\033[H")[2].split("\033[K\r\n")
+    assert all(len(row) <= 30 for row in rows[:-1]), rows
+    os.write(terminal.fd, b"\x03")
+    end = terminal.read()
+    assert terminal.wait() == 130
+    assert ": running, for 0:" in end.partition("\033[?1049l")[2]  # what stays on the terminal
+    assert process.poll() is None  # the run goes on
+    process.send_signal(signal.SIGINT)
+    process.wait(timeout=60)

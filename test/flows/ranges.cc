@@ -13,6 +13,8 @@ namespace mf = metaflow;
 
 namespace {
 
+std::string length(const std::vector<int>& list) { return std::to_string(list.size()) + " numbers"; }
+
 struct Ranges : mf::FlowSpec<Ranges> {
   struct Point {
     int x = 0;
@@ -101,7 +103,7 @@ struct Ranges : mf::FlowSpec<Ranges> {
         mf::step<&R::a_numpy>(mf::foreach<&R::in_numpy, &R::do_numpy>),
         mf::step<&R::a_lazy>(mf::foreach<&R::in_lazy, &R::do_lazy>),
         mf::step<&R::a_parameter>(mf::foreach<&R::in_parameter, &R::do_parameter>),
-        mf::step<&R::a_constant>(mf::foreach<&R::in_constant, &R::do_constant>),
+        mf::step<&R::a_constant>(mf::foreach<&R::in_constant, &R::do_constant, mf::label<&length>>),
         mf::step<&R::do_vector>(mf::next<&R::join_vector>), mf::step<&R::do_array>(mf::next<&R::join_array>),
         mf::step<&R::do_deque>(mf::next<&R::join_deque>), mf::step<&R::do_set>(mf::next<&R::join_set>),
         mf::step<&R::do_map>(mf::next<&R::join_map>), mf::step<&R::do_numpy>(mf::next<&R::join_numpy>),

@@ -50,8 +50,44 @@ struct TransitionCheck<Flow, Next<Steps...>> {
   }
 };
 
-template <class Flow, auto Variable, auto Body>
-struct TransitionCheck<Flow, Foreach<Variable, Body>> {
+template <class L>
+inline constexpr bool kIsLabel = std::is_same_v<L, DefaultLabel>;
+template <auto Callable>
+inline constexpr bool kIsLabel<Label<Callable>> = true;
+
+/// The value of a label's callable: a member of the item, or a function of it.
+template <auto Callable, class Item>
+  requires(std::is_member_object_pointer_v<decltype(Callable)> && requires(const Item& item) { item.*Callable; })
+decltype(auto) call_label(const Item& item) {
+  return item.*Callable;
+}
+template <auto Callable, class Item>
+  requires(std::is_member_function_pointer_v<decltype(Callable)> && requires(const Item& item) { (item.*Callable)(); })
+decltype(auto) call_label(const Item& item) {
+  return (item.*Callable)();
+}
+template <auto Callable, class Item>
+  requires(requires(const Item& item) { Callable(item); })
+decltype(auto) call_label(const Item& item) {
+  return Callable(item);
+}
+
+template <class T>
+concept LabelText = std::is_arithmetic_v<std::remove_cvref_t<T>> || std::is_constructible_v<std::string, T>;
+
+template <class L, class Item>
+inline constexpr bool kLabelFits = true;
+template <auto Callable, class Item>
+inline constexpr bool kLabelFits<Label<Callable>, Item> = [] {
+  if constexpr (requires(const Item& item) { call_label<Callable>(item); }) {
+    return LabelText<decltype(call_label<Callable>(std::declval<const Item&>()))>;
+  } else {
+    return false;
+  }
+}();
+
+template <class Flow, auto Variable, auto Body, class L>
+struct TransitionCheck<Flow, Foreach<Variable, Body, L>> {
   static consteval StepFinding find() {
     constexpr std::string_view kName = name_of_constant<Variable>();
     if constexpr (!kIsData<Variable> || !kIsMethod<Body>) {
@@ -62,6 +98,10 @@ struct TransitionCheck<Flow, Foreach<Variable, Body>> {
       return {StepMistake::no_range, kName};
     } else if constexpr (member_index<Flow, Variable>() < 0) {
       return {StepMistake::no_artifact, kName};
+    } else if constexpr (!kIsLabel<L>) {
+      return {StepMistake::no_label, kName};
+    } else if constexpr (!kLabelFits<L, typename ForeachItems<VariableOf<Variable>>::Item>) {
+      return {StepMistake::bad_label, kName};
     } else {
       return {};
     }

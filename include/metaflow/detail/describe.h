@@ -245,6 +245,23 @@ struct Chooser<V, Choose<Variable, Whens...>> {
   }
 };
 
+/// The text of a number in a label.
+std::string label_of_number(double value);
+
+template <class Item, class L>
+std::string label_of_item(const Value& value) {
+  Item item{};
+  Coder<Item>::decode(&item, value, Place{nullptr, "the item of foreach", 0});
+  using Result = std::remove_cvref_t<decltype(call_label<L::kCallable>(item))>;
+  if constexpr (std::is_floating_point_v<Result>) {
+    return label_of_number(static_cast<double>(call_label<L::kCallable>(item)));
+  } else if constexpr (std::is_arithmetic_v<Result>) {
+    return std::to_string(call_label<L::kCallable>(item));
+  } else {
+    return std::string(call_label<L::kCallable>(item));
+  }
+}
+
 template <class Flow, class S, class Item>
 consteval StepTable step_table() {
   using T = typename S::Transition;
@@ -252,6 +269,10 @@ consteval StepTable step_table() {
   table.run = run_step<Flow, S, Item>;
   if constexpr (T::kKind == Transition::foreach || T::kKind == Transition::choose)
     table.variable = member_index<Flow, T::kVariable>();
+  if constexpr (T::kKind == Transition::foreach) {
+    if constexpr (!std::is_same_v<typename T::ItemLabel, DefaultLabel>)
+      table.label = label_of_item<typename ForeachItems<VariableOf<T::kVariable>>::Item, typename T::ItemLabel>;
+  }
   if constexpr (T::kKind == Transition::choose) {
     table.choose = Chooser<VariableOf<T::kVariable>, T>::choose;
     table.cases = Chooser<VariableOf<T::kVariable>, T>::kCases;

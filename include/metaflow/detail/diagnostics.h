@@ -272,6 +272,8 @@ enum class StepMistake : std::uint8_t {
   equal_cases,
   no_artifact,
   no_target,
+  no_label,
+  bad_label,
   item_type,
 };
 
@@ -308,6 +310,12 @@ consteval bool wrong_step() {
     static_assert(fine, "metaflow: foreach and choose read an artifact of this flow; this member is not one");
   } else if constexpr (M == StepMistake::no_target) {
     static_assert(fine, "metaflow: next, foreach and choose lead to steps of this flow");
+  } else if constexpr (M == StepMistake::no_label) {
+    static_assert(fine, "metaflow: foreach takes a range, a step and optionally mf::label<...>");
+  } else if constexpr (M == StepMistake::bad_label) {
+    static_assert(fine,
+                  "metaflow: mf::label names a member of the item, or a function or lambda of it, that gives a text or "
+                  "a number");
   } else {
     static_assert(fine,
                   "metaflow: this step takes an argument that the items of the foreach around it do not convert to "

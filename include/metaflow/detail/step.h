@@ -79,12 +79,20 @@ struct Next : AnyTransition {
   static constexpr StepId kTargets[sizeof...(Steps) + 1] = {&kStepKey<Steps>..., nullptr};
 };
 
-template <auto Variable, auto Body>
+/// The label of an item: the value of a callable.
+template <auto Callable>
+struct Label {
+  static constexpr auto kCallable = Callable;
+};
+struct DefaultLabel {};
+
+template <auto Variable, auto Body, class L = DefaultLabel>
 struct Foreach : AnyTransition {
   static constexpr Transition kKind = Transition::foreach;
   static constexpr int kTargetCount = 1;
   static constexpr StepId kTargets[] = {&kStepKey<Body>};
   static constexpr auto kVariable = Variable;
+  using ItemLabel = L;
 };
 
 template <Case Value, auto Step>

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <string>
 #include <string_view>
 
 #include <metaflow/detail/kinds.h>
@@ -58,6 +59,7 @@ struct StepTable {
   int (*choose)(const void* member) = nullptr;                   // index of the matching case; -1: none
   const std::string_view* cases = nullptr;                       // values of choose, one per target
   std::string_view (*enumerator)(const void* member) = nullptr;  // the enumerator's name, if known (choose)
+  std::string (*label)(const Value& item) = nullptr;             // of an item of foreach, if the flow has one
 };
 
 struct FlowTable {

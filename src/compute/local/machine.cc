@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <cstdlib>
 
 #include <metaflow/error.h>
@@ -82,6 +83,25 @@ void Machine::check(const std::string& step, const Request& request) const {
 
 bool Machine::fits(const Request& request) const {
   return request.cpus <= free_cpus_ + kTolerance && request.memory <= free_memory_ && request.gpus <= free_gpus_.size();
+}
+
+Room Machine::room_for(const Request& request) const {
+  Room room{SIZE_MAX};
+  auto limit = [&](std::size_t tasks, const std::string& each, const std::string& all) {
+    if (tasks < room.tasks) room = {tasks, fmt::format("{}, and this host has {}", each, all)};
+  };
+  if (request.cpus > 0) {
+    limit(static_cast<std::size_t>(std::floor(cpus_ / request.cpus + kTolerance)),
+          fmt::format("{:g} core{}", request.cpus, request.cpus == 1 ? "" : "s"), fmt::format("{:g}", cpus_));
+  }
+  if (request.memory > 0) {
+    limit(memory_ / request.memory, base::human_bytes(request.memory) + " of memory", base::human_bytes(memory_));
+  }
+  if (request.gpus > 0) {
+    limit(all_gpus_ / request.gpus, fmt::format("{} GPU{}", request.gpus, request.gpus == 1 ? "" : "s"),
+          fmt::format("{}", all_gpus_));
+  }
+  return room;
 }
 
 Grant Machine::take(const Request& request) {

@@ -31,6 +31,12 @@ struct Grant {
   std::uint64_t memory_limit() const { return request.enforce ? request.memory : 0; }
 };
 
+/// How many tasks with one request fit on a host.
+struct Room {
+  std::size_t tasks = 0;
+  std::string reason{};  // "1 core, and this host has 2": the resource that is exhausted first
+};
+
 class Machine {
  public:
   /// This host, within affinity, control groups and CUDA_VISIBLE_DEVICES. METAFLOW_LOCAL_GPUS=0,1 names devices that
@@ -41,6 +47,8 @@ class Machine {
   /// Throws Error{invalid_command}, naming the step, if a request can never be met.
   void check(const std::string& step, const Request& request) const;
   bool fits(const Request& request) const;
+  /// For the whole host. The request passes check().
+  Room room_for(const Request& request) const;
   Grant take(const Request& request);
   void give_back(Grant& grant);
 

@@ -37,6 +37,15 @@ TEST(Machine, ImpossibleRequestsAreRefused) {
   EXPECT_THAT(refusal(machine, {.gpus = 2}), HasSubstr("requests 2 GPUs, but this host has 1"));
 }
 
+TEST(Machine, RoomForManyTasks) {
+  const Machine machine(4, 8 * kGB, {"0", "1", "2"});
+  EXPECT_EQ(machine.room_for({.cpus = 1.5}).tasks, 2U);
+  EXPECT_EQ(machine.room_for({.cpus = 1.5}).reason, "1.5 cores, and this host has 4");
+  EXPECT_EQ(machine.room_for({.cpus = 1, .memory = 5 * kGB}).tasks, 1U);
+  EXPECT_EQ(machine.room_for({.cpus = 1, .memory = 5 * kGB}).reason, "5.0 GB of memory, and this host has 8.0 GB");
+  EXPECT_EQ(machine.room_for({.cpus = 0.1, .gpus = 1}).reason, "1 GPU, and this host has 3");
+}
+
 TEST(Machine, ResourcesAreTakenUntilTheyAreReleased) {
   Machine machine(4, 8 * kGB, {});
   Grant most = machine.take({.cpus = 3, .memory = 6 * kGB});

@@ -30,6 +30,7 @@ void judge_by_job(const JobFacts& job, Verdict& verdict) {
   }
   const JobEnd& end = *job.end;
   verdict.began = end.by != EndedBy::bootstrap;
+  if (end.exit_code >= 0) verdict.exit_code = end.exit_code;
   if (end.succeeded) {
     verdict.cause = "The container exited with 0, but wrote no result to the datastore.";
     return;

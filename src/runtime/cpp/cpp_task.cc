@@ -40,6 +40,10 @@ class CppTask {
         session_(flow, decorators, open_task_store(flow.name, arguments), arguments, names_of(members_of(table))),
         step_(table.steps[&session_.step() - flow.steps.data()]),
         object_(table) {
+    session_.set_labels([&table, &flow](const detail::StepDescription& split, const Value& item) {
+      const auto label = table.steps[&split - flow.steps.data()].label;
+      return label != nullptr ? store::own_label(label(item)) : store::item_label(item);
+    });
     const std::string& root = arguments.scratch.empty() ? arguments.datastore_root : arguments.scratch;
     const bool in_files = !arguments.scratch.empty() || arguments.datastore == "local";
     if (in_files) value::set_spool_directory(fmt::format("{}/{}", root, session_.store()->blob_directory()));

@@ -1,8 +1,10 @@
 #include "runtime/cpp/members.h"
 
+#include <metaflow/detail/describe.h>
 #include <metaflow/error.h>
 
 #include "base/format.h"
+#include "base/text.h"
 #include "store/stored_artifact.h"
 #include "value/key.h"
 
@@ -54,3 +56,9 @@ std::string key_of_member(const detail::Member& description, const void* member)
 }
 
 }  // namespace metaflow::runtime
+
+namespace metaflow::detail {
+
+std::string label_of_number(double value) { return base::python_float(value); }
+
+}  // namespace metaflow::detail

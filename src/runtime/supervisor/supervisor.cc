@@ -78,7 +78,7 @@ class Supervisor {
       regulate_output();
     }
     base::kill_descendants();
-    log_.finish([](std::string_view, std::int64_t) {});
+    log_.finish([](store::Stream, std::string_view, std::int64_t) {});
 
     judge(killed_before);
     offer_logs();
@@ -127,7 +127,7 @@ class Supervisor {
     if (count <= 0) return close(stream);
     const std::string_view bytes(buffer_.data(), static_cast<std::size_t>(count));
     shown_.add(stream, bytes);
-    log_.add(stream, bytes, [](std::string_view, std::int64_t) {});
+    log_.add(stream, bytes, [](store::Stream, std::string_view, std::int64_t) {});
     if (end_) await_silence();
   }
 

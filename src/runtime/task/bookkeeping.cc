@@ -76,8 +76,10 @@ void add_bookkeeping(FlowStore& store, const TaskFacts& facts, const TaskData& i
   data.ok = facts.ok;
 }
 
-void add_split(const std::shared_ptr<FlowStore>& store, const std::string& step, const std::string& variable,
-               const std::vector<detail::ItemSpan>& items, TaskData& data) {
+void add_split(const std::shared_ptr<FlowStore>& store, const detail::StepDescription& step,
+               const std::vector<detail::ItemSpan>& items, const std::function<std::string(const Value&)>& label_of,
+               TaskData& data) {
+  const std::string& variable = step.variable;
   const auto range =
       std::find_if(data.artifacts.begin(), data.artifacts.end(), [&](const auto& a) { return a.name == variable; });
   const store::ItemSource source{variable, range->key, range->size, store::save_item_table(*store, items)};
@@ -89,9 +91,9 @@ void add_split(const std::shared_ptr<FlowStore>& store, const std::string& step,
   }
   const std::size_t splits = root.size();
   if (splits == 0) {
-    throw Error(
-        ErrorCode::invalid_flow,
-        fmt::format("Foreach iterator over {} in step {} produced zero splits. Check your variable.", variable, step));
+    throw Error(ErrorCode::invalid_flow,
+                fmt::format("Foreach iterator over {} in step {} produced zero splits. Check your variable.", variable,
+                            step.name));
   }
   data.splits = splits;
   data.items.push_back(source);
@@ -101,7 +103,7 @@ void add_split(const std::shared_ptr<FlowStore>& store, const std::string& step,
     out.begin_list();
     for (std::size_t i = 0; i < splits; ++i) {
       out.next();
-      out.text(store::frame_value(root[i]));
+      out.text(label_of(root[i]));
     }
     out.end();
   });

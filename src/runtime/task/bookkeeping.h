@@ -2,12 +2,14 @@
 // lists them.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include <metaflow/caught.h>
 #include <metaflow/current.h>
+#include <metaflow/detail/description.h>
 
 #include "store/flow_store.h"
 
@@ -33,8 +35,9 @@ void replace_transition(store::FlowStore& store, store::TaskData& data);
 
 /// Adds the artifacts of a foreach, and to `data` the number and the positions of the items. `items`: their positions
 /// in the payload of the range, if it is not an array. Throws Error{invalid_flow} for a range that a foreach cannot
-/// iterate over.
-void add_split(const std::shared_ptr<store::FlowStore>& store, const std::string& step, const std::string& variable,
-               const std::vector<detail::ItemSpan>& items, store::TaskData& data);
+/// iterate over. `label_of`: the label of an item.
+void add_split(const std::shared_ptr<store::FlowStore>& store, const detail::StepDescription& step,
+               const std::vector<detail::ItemSpan>& items, const std::function<std::string(const Value&)>& label_of,
+               store::TaskData& data);
 
 }  // namespace metaflow::runtime

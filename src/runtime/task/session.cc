@@ -219,12 +219,17 @@ void TaskSession::load_frames() {
   current_.items = data_.items;
   if (arguments_.split_index) {
     item_ = store::read_foreach_item(*store_, data_.items.back(), *arguments_.split_index);
-    frames.back().value = store::frame_value(item_.root());
+    frames.back().value = label_of(input.step, item_.root());
   }
   if (step_.transition == Transition::choose && chooses_itself()) {
     iteration_ =
         input.step == arguments_.step ? read_internal<std::vector<std::size_t>>("_iteration_stack").at(0) + 1 : 0;
   }
+}
+
+std::string TaskSession::label_of(const std::string& split, const Value& item) const {
+  const detail::StepDescription* step = flow_.find_step(split);  // null: another program made the split
+  return step != nullptr ? label_of_(*step, item) : store::item_label(item);
 }
 
 bool TaskSession::chooses_itself() const {
@@ -308,7 +313,7 @@ std::string TaskSession::description() const {
   std::vector<std::string> indices;
   for (const auto& frame : frames) indices.push_back(std::to_string(frame.index));
   return fmt::format("<flow {} step {}[{}] (input: {})>", flow_.name, arguments_.step, base::join(indices, ","),
-                     frames.back().value.substr(0, 20));
+                     base::visible(frames.back().value));
 }
 
 void TaskSession::refer(std::size_t artifact, ArtifactRecord stored) {
@@ -350,7 +355,8 @@ void TaskSession::finish(int chosen) {
   }
   const bool caught = outcome_ == Outcome::caught;
   if (step_.transition == Transition::foreach && !caught)
-    add_split(store_, arguments_.step, step_.variable, items_, data_);
+    add_split(
+        store_, step_, items_, [this](const Value& item) { return label_of_(step_, item); }, data_);
   save_caught();
   write({.success = !caught});
 }

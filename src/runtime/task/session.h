@@ -31,6 +31,7 @@
 #include "runtime/task/failure.h"
 #include "runtime/task/join_inputs.h"
 #include "store/flow_store.h"
+#include "store/item_labels.h"
 
 namespace metaflow::runtime {
 
@@ -59,6 +60,11 @@ class TaskSession {
 
   const detail::StepDescription& step() const { return step_; }
   const std::shared_ptr<store::FlowStore>& store() const { return store_; }
+
+  /// Returns the label of an item to which the step `split` fans out. Called before open(). Default:
+  /// store::item_label().
+  using LabelOf = std::function<std::string(const detail::StepDescription& split, const Value& item)>;
+  void set_labels(LabelOf label_of) { label_of_ = std::move(label_of); }
 
   // --- before the step
 
@@ -120,6 +126,7 @@ class TaskSession {
   void open_join();
   void continue_timed_out();
   void load_frames();
+  std::string label_of(const std::string& split, const Value& item) const;
   bool chooses_itself() const;
   template <class T>
   T read_internal(const char* name) const;
@@ -147,6 +154,7 @@ class TaskSession {
   const store::ArtifactRecord* frames_record_ = nullptr;
   std::optional<std::size_t> iteration_;  // of a step that chooses itself
   Document item_;
+  LabelOf label_of_ = [](const detail::StepDescription&, const Value& item) { return store::item_label(item); };
   std::vector<detail::ItemSpan> items_;  // the items of the range of the step's foreach
   AttemptPolicy policy_;
   CurrentTask current_;
