@@ -113,7 +113,8 @@ Command top_command(Context& context) {
                    output_dot_command(context), output_raw_command(context), run_command(context),
                    resume_command(context),     debug_command(context),      status_command(context),
                    timeline_command(context),   show_command(context),       version_command(context),
-                   logs_command(context),       tag_command(context),        package_command(context)};
+                   logs_command(context),       tag_command(context),        package_command(context),
+                   runs_command(context),       rm_command(context),         gc_command(context)};
   for (const compute::Platform* platform : context.platforms.all()) {
     if (!platform->job_places().empty()) root.commands.push_back(job_commands(context, *platform));
   }
