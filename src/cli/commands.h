@@ -20,6 +20,9 @@ Command init_command(Context& context);
 Command dump_command(Context& context);
 Command logs_command(Context& context);
 Command tag_command(Context& context);
+Command runs_command(Context& context);
+Command rm_command(Context& context);
+Command gc_command(Context& context);
 Command package_command(Context& context);
 
 }  // namespace metaflow::cli

@@ -143,11 +143,11 @@ void make_commands(Context& context, Command& root) {
     context.begin();
     return 0;
   };
-  root.commands = {run_command(context),      resume_command(context),     status_command(context),
-                   logs_command(context),     dump_command(context),       debug_command(context),
-                   timeline_command(context), tag_command(context),        check_command(context),
-                   show_command(context),     output_dot_command(context), output_raw_command(context),
-                   package_command(context)};
+  root.commands = {
+      run_command(context),  resume_command(context),     status_command(context),     logs_command(context),
+      dump_command(context), debug_command(context),      timeline_command(context),   runs_command(context),
+      tag_command(context),  rm_command(context),         gc_command(context),         check_command(context),
+      show_command(context), output_dot_command(context), output_raw_command(context), package_command(context)};
   for (const compute::Platform* platform : context.platforms.all()) {
     if (!platform->job_places().empty()) root.commands.push_back(job_commands(context, *platform));
   }

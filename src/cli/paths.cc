@@ -10,8 +10,10 @@
 
 #include "base/format.h"
 #include "base/text.h"
+#include "cli/run_list.h"
 #include "store/journal.h"
 #include "store/local/latest_run.h"
+#include "store/local/local_runs.h"
 
 namespace metaflow::cli {
 
@@ -107,14 +109,63 @@ std::vector<store::TaskRef> find_path_tasks(Context& context, const TaskPath& pa
 
 }  // namespace
 
-std::string run_of_name(Context& context, const std::string& name) {
-  const std::string prefix = context.flow.name + "/";
-  const std::string run = name.starts_with(prefix) ? name.substr(prefix.size()) : name;
-  if (run != "latest" || context.store().has_run(run)) return run;
+namespace {
+
+bool is_run(Context& context, const std::string& run) {
+  return store::is_local_run(context.local_root(), context.flow.name, run) || context.store().has_run(run) ||
+         (context.uses_service() && context.metadata().run(context.flow.name, run));
+}
+
+std::string latest_of(Context& context) {
   if (auto latest = store::latest_run(context.local_root(), context.flow.name)) return std::move(*latest);
   throw Error(ErrorCode::not_found,
               fmt::format("No latest run of {} found in {}", context.flow.name, context.local_root()),
               context.root_hint());
+}
+
+std::string latest_failed(Context& context) {
+  std::string found;
+  visit_runs(context, [&](const store::RunInfo& run) {
+    const RunState state = read_state(context, run.id);
+    if (state == RunState::failed || state == RunState::interrupted || state == RunState::scheduler_died)
+      found = run.id;
+    return found.empty();
+  });
+  if (!found.empty()) return found;
+  throw Error(ErrorCode::not_found,
+              fmt::format("No failed run of {} found in {}", context.flow.name, context.local_root()),
+              fmt::format("To list the runs: {} runs", context.command()));
+}
+
+/// The run whose id begins with the text; the text itself if there is none.
+std::string run_of_prefix(Context& context, const std::string& prefix) {
+  constexpr std::size_t kLeast = 4;
+  constexpr std::size_t kShown = 5;
+  if (prefix.size() < kLeast) return prefix;
+  std::vector<std::string> found;
+  for (std::string& run : known_run_ids(context)) {
+    if (run.starts_with(prefix) && is_run(context, run)) found.push_back(std::move(run));
+  }
+  if (found.empty()) return prefix;
+  if (found.size() == 1) return std::move(found[0]);
+  const std::string more = found.size() > kShown ? fmt::format(" and {} more", found.size() - kShown) : "";
+  const std::string last = found.front();
+  found.resize(std::min(found.size(), kShown));
+  throw Error(
+      ErrorCode::invalid_command,
+      fmt::format("'{}' is the begin of several runs: {}{}", base::visible(prefix), base::join(found, ", "), more),
+      fmt::format("Name one by its id, such as {}. To list the runs: {} runs", last, context.command()));
+}
+
+}  // namespace
+
+std::string run_of_name(Context& context, const std::string& name) {
+  const std::string prefix = context.flow.name + "/";
+  const std::string run = name.starts_with(prefix) ? name.substr(prefix.size()) : name;
+  if (!is_name(store::NameKind::run, run) || is_run(context, run)) return run;
+  if (run == "latest") return latest_of(context);
+  if (run == "latest-failed") return latest_failed(context);
+  return run_of_prefix(context, run);
 }
 
 std::vector<store::TaskRef> tasks_of_path(Context& context, const std::string& text) {

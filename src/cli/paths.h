@@ -9,8 +9,13 @@
 
 namespace metaflow::cli {
 
-/// The id of a run. `name` is the id, with or without the flow's name before it, or `latest`: the run that was started
-/// or resumed last in this store. The run need not exist. Throws Error{not_found} if `latest` names no run.
+/// The id of a run. `name` is, with or without the flow's name before it,
+/// - the id,
+/// - `latest`: the run that was started or resumed last in this store,
+/// - `latest-failed`: the newest run that failed, was interrupted, or whose scheduler died,
+/// - the begin of the id of exactly one run, at least four characters.
+/// An id has precedence. The run need not exist: a name that matches nothing is returned as it is. Throws
+/// Error{not_found} if `latest` or `latest-failed` names no run, and Error{invalid_command} if several runs match.
 std::string run_of_name(Context& context, const std::string& name);
 
 /// The tasks that a path names, at least one, oldest first. The path is RUN/STEP, RUN/STEP/TASK or RUN/STEP[INDEX] with

@@ -138,6 +138,9 @@ int resume(Context& context, ResumeCommandOptions& options) {
   const auto how = options.take_over ? runtime::Lease::Taking::at_once : runtime::Lease::Taking::if_free;
   const std::shared_ptr<runtime::Lease> lease = runtime::Lease::take(watch, context.user(), "", how);
   keeper.add(lease);
+  if (!context.store().has_run(origin_run))  // `rm` or `gc` has removed it before the lease was taken
+    throw Error(ErrorCode::not_found, fmt::format("Run {} was removed meanwhile", origin_run),
+                fmt::format("To list the runs: {} runs", context.command()));
   if (options.take_over) warn_of_holder(watch, before);
   kill_orphans(watch, before);
   settle_jobs(context, origin_run);

@@ -28,7 +28,7 @@ struct S3::Impl {
   }
   std::vector<S3Entry> list(const std::string& prefix, bool all) {
     std::vector<S3Entry> entries;
-    for (auto& [path, size] : storage.list_objects(std::string(without_slash(prefix)), all)) {
+    for (auto& [path, size, modified] : storage.list_objects(std::string(without_slash(prefix)), all)) {
       const bool is_prefix = !all && path.ends_with('/');
       if (is_prefix) path.pop_back();
       entries.push_back({std::move(path), is_prefix, size});

@@ -132,6 +132,12 @@ class SimStorage : public store::Storage {
   std::vector<bool> copy(std::span<const store::Copy>) override { return {}; }
   std::vector<store::Entry> list(const std::string& path) override;
   std::string save_blob(const std::string&, store::Pieces, int) override { return {}; }
+  void walk(const std::string&, const std::function<void(store::Listed&&)>&) override {}
+  std::vector<std::optional<base::SharedBytes>> get_begins(std::span<const std::string>, std::size_t) override {
+    return {};
+  }
+  void remove(std::span<const std::string>) override {}
+  std::vector<bool> remove_unchanged(std::span<const store::Listed>) override { return {}; }
 
   /// Called when an object is written: the writer, the path, whether it is new.
   std::function<void(SimProcess&, const std::string& path, bool is_new)> on_write;

@@ -294,7 +294,10 @@ std::vector<std::string> FlowStore::directories(const std::string& path, NameKin
 
 bool FlowStore::has_run(const std::string& run) const {
   // Reads this run alone: the flow may have many.
-  return is_name(NameKind::run, run) && !storage_->list(flow_ + "/" + run).empty();
+  if (!is_name(NameKind::run, run)) return false;
+  const std::vector<Entry> entries = storage_->list(run_path(run));
+  return !entries.empty() &&
+         std::none_of(entries.begin(), entries.end(), [](const Entry& entry) { return entry.name == kRemovedMark; });
 }
 
 std::vector<std::string> FlowStore::steps(const std::string& run) const {

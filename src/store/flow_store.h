@@ -15,6 +15,9 @@
 
 namespace metaflow::store {
 
+/// An object of a run whose removal has begun: from then on, the run does not exist for any command.
+inline constexpr std::string_view kRemovedMark = "removed.json";
+
 /// Metaflow counts at most this many attempts of a task.
 inline constexpr int kMaxAttempts = 6;
 
@@ -41,6 +44,7 @@ class FlowStore {
   /// The unpacked payload of a key. `size`: the expected size, 0 if unknown.
   base::SharedBytes load_value(const std::string& key, std::uint64_t size, std::string_view what) const;
   std::vector<base::SharedBytes> load_values(std::span<const ArtifactRecord* const> artifacts) const;
+  std::string run_path(const std::string& run) const { return flow_ + "/" + run; }
   std::string blob_directory() const { return flow_ + "/data"; }
   std::string value_path(const std::string& key) const { return blob_path(blob_directory(), key); }
   /// The payload of an artifact from its blob as it is in the storage.
@@ -108,6 +112,7 @@ class FlowStore {
 
   // --- listing
 
+  /// False for a run whose removal has begun.
   bool has_run(const std::string& run) const;
   std::vector<std::string> steps(const std::string& run) const;
   std::vector<std::string> tasks(const std::string& run, const std::string& step) const;

@@ -1,5 +1,7 @@
 #include "store/storage.h"
 
+#include <algorithm>
+
 #include "base/text.h"
 
 namespace metaflow::store {
@@ -51,6 +53,16 @@ bool create(Storage& storage, const std::string& path, std::string_view content)
 
 bool exists(Storage& storage, const std::string& path) {
   return storage.sizes(std::span(&path, 1)).front().has_value();
+}
+
+void remove(Storage& storage, const std::string& path) { storage.remove(std::span(&path, 1)); }
+
+void Storage::remove_tree(const std::string& path) {
+  constexpr std::size_t kAtOnce = 10'000;
+  std::vector<std::string> paths;
+  walk(path, [&](Listed&& object) { paths.push_back(std::move(object.path)); });
+  for (std::size_t i = 0; i < paths.size(); i += kAtOnce)
+    remove(std::span(paths).subspan(i, std::min(kAtOnce, paths.size() - i)));
 }
 
 std::optional<Link> Storage::link(const std::string& /*path*/, std::int64_t /*seconds*/) { return std::nullopt; }

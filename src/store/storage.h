@@ -15,6 +15,9 @@
 
 namespace metaflow::store {
 
+/// In microseconds: an existing blob of this age is reused without renewing its time.
+inline constexpr std::int64_t kBlobIsYoung = 3'600'000'000;
+
 using Pieces = std::span<const std::span<const std::byte>>;
 
 /// One object to write.
@@ -42,6 +45,13 @@ struct OwnedObject {
 struct Entry {
   std::string name;
   bool is_directory = false;
+};
+
+/// One object, as walk() reports it.
+struct Listed {
+  std::string path;           // below the root
+  std::uint64_t size = 0;     // bytes
+  std::int64_t modified = 0;  // the time of its last write, in microseconds since 1970 by the clock of the storage
 };
 
 /// A URL that reads one object without a key, for a limited time. It is a secret.
@@ -95,12 +105,29 @@ class Storage {
   virtual std::vector<Entry> list(const std::string& path) = 0;
 
   /// Stores one raw blob (cas_raw) by content, as `directory`/kk/key; returns the key. An existing blob is not written
-  /// again. `spool_file`: an open unnamed file with exactly this content, or -1. A remote store may only start the
+  /// again, but its time is renewed unless it is younger than kBlobIsYoung: the collector of blobs removes old ones.
+  /// `spool_file`: an open unnamed file with exactly this content, or -1. A remote store may only start the
   /// upload: the blob exists when the next other call has returned, which throws if it could not be written.
   virtual std::string save_blob(const std::string& directory, Pieces content, int spool_file) = 0;
 
   /// Waits until every blob of save_blob() is written; throws if one could not be.
   virtual void settle() {}
+
+  // --- removing
+
+  /// Visits every object below a path, in any order; an empty path is the root. Objects that are written or removed
+  /// meanwhile may be visited or not. `visit` must not call the storage.
+  virtual void walk(const std::string& path, const std::function<void(Listed&&)>& visit) = 0;
+  /// The first `size` bytes of objects, or the whole of shorter ones; nothing for those that do not exist.
+  virtual std::vector<std::optional<base::SharedBytes>> get_begins(std::span<const std::string> paths,
+                                                                   std::size_t size) = 0;
+  /// Removes objects. Those that do not exist are skipped.
+  virtual void remove(std::span<const std::string> paths) = 0;
+  /// Removes blobs that have not been written, and whose time has not been renewed, since they were listed. Returns
+  /// which of them no longer exist.
+  virtual std::vector<bool> remove_unchanged(std::span<const Listed> blobs) = 0;
+  /// Removes everything below a path.
+  virtual void remove_tree(const std::string& path);
 
   /// Lets others read an existing object for at most so many seconds, or until our keys expire. Nothing if this storage
   /// does not support links. Sends no request, so that a loop may call it once keys are known.
@@ -117,6 +144,7 @@ void put(Storage& storage, const OwnedObject& object);
 bool copy(Storage& storage, const std::string& from, const std::string& to);
 bool create(Storage& storage, const std::string& path, std::string_view content);
 bool exists(Storage& storage, const std::string& path);
+void remove(Storage& storage, const std::string& path);
 
 /// `directory`/kk/key
 std::string blob_path(std::string_view directory, std::string_view key);

@@ -3,7 +3,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -11,9 +10,7 @@
 
 #include <metaflow/error.h>
 
-#include "base/files.h"
 #include "base/text.h"
-#include "store/local/link_pool.h"
 #include "store/local/local_storage.h"
 #include "store/memory/memory_storage.h"
 #include "store/overlay/overlay_storage.h"
@@ -195,6 +192,13 @@ TEST_P(StorageTest, PathsStayInsideTheStore) {
     refuses("create", [&] { create(*storage_, path, "x"); });
     refuses("copy from", [&] { copy(*storage_, path, "F/b"); });
     refuses("copy to", [&] { copy(*storage_, "F/a", path); });
+    const Listed blob{path};
+    refuses("begin", [&] { storage_->get_begins(paths, 1); });
+    refuses("remove", [&] { storage_->remove(paths); });
+    put(*storage_, "F/a", "1");
+    refuses("remove_unchanged", [&] { storage_->remove_unchanged(std::span(&blob, 1)); });
+    if (!path.empty()) refuses("walk", [&] { storage_->walk(path, [](Listed&&) {}); });
+    if (!path.empty()) refuses("remove_tree", [&] { storage_->remove_tree(path); });
     if (!path.empty()) refuses("list", [&] { storage_->list(path); });  // an empty one is the root
     refuses("save_blob", [&] { storage_->save_blob(path, content, -1); });
     base::SystemClock clock;
@@ -217,6 +221,73 @@ TEST_P(StorageTest, Copies) {
   put(*storage_, "F/a +%", "content");
   EXPECT_TRUE(copy(*storage_, "F/a +%", "F/b"));
   EXPECT_EQ(text("F/b"), "content");
+}
+
+std::vector<std::string> paths_below(Storage& storage, const std::string& path) {
+  std::vector<std::string> paths;
+  storage.walk(path, [&](Listed&& object) { paths.push_back(std::move(object.path)); });
+  std::sort(paths.begin(), paths.end());
+  return paths;
+}
+
+std::vector<Listed> listed(Storage& storage, const std::string& path) {
+  std::vector<Listed> objects;
+  storage.walk(path, [&](Listed&& object) { objects.push_back(std::move(object)); });
+  return objects;
+}
+
+TEST_P(StorageTest, WalkVisitsEveryObjectWithItsSizeAndTime) {
+  put(*storage_, "F/1/start/1/0.data.json", "{}");
+  put(*storage_, "F/1/a b", "four");
+  put(*storage_, "F/10/x", "");
+  EXPECT_THAT(paths_below(*storage_, "F/1"), ElementsAre("F/1/a b", "F/1/start/1/0.data.json"));
+  EXPECT_THAT(paths_below(*storage_, ""), testing::SizeIs(3));
+  EXPECT_THAT(paths_below(*storage_, "F/2"), IsEmpty());
+  constexpr std::int64_t kHour = 3'600'000'000;
+  for (const Listed& object : listed(*storage_, "F/1")) {
+    EXPECT_EQ(object.size, object.path == "F/1/a b" ? 4U : 2U);
+    EXPECT_NEAR(object.modified, base::SystemClock().wall_microseconds(), kHour) << "microseconds since 1970";
+  }
+}
+
+TEST_P(StorageTest, BeginOfAnObject) {
+  put(*storage_, "F/x", "content");
+  put(*storage_, "F/empty", "");
+  const std::vector<std::string> paths{"F/x", "F/y", "F/empty"};
+  const auto begins = storage_->get_begins(paths, 4);
+  EXPECT_EQ(begins[0]->text(), "cont");
+  EXPECT_FALSE(begins[1]);
+  EXPECT_EQ(begins[2]->text(), "");
+  EXPECT_EQ(storage_->get_begins(paths, 100)[0]->text(), "content");
+}
+
+TEST_P(StorageTest, RemovedObjectsDoNotExist) {
+  put(*storage_, "F/1/a", "1");
+  put(*storage_, "F/1/b", "2");
+  const std::vector<std::string> paths{"F/1/a", "F/1/nothing"};
+  storage_->remove(paths);
+  EXPECT_THAT(paths_below(*storage_, "F"), ElementsAre("F/1/b"));
+  put(*storage_, "F/1/start/1/x", "3");
+  put(*storage_, "F/12/y", "4");
+  storage_->remove_tree("F/1");
+  EXPECT_THAT(paths_below(*storage_, "F"), ElementsAre("F/12/y"));
+  ASSERT_EQ(storage_->list("F").size(), 1U);
+  storage_->remove_tree("F/nothing");
+}
+
+TEST_P(StorageTest, BlobsAreRemovedIfTheyHaveNotChanged) {
+  const std::string path = blob_path("F/data", save("hello"));
+  const std::vector<Listed> all = listed(*storage_, "F/data");
+  Listed blob = *std::find_if(all.begin(), all.end(), [&](const Listed& object) { return object.path == path; });
+  Listed older = blob;
+  older.modified -= 5'000'000;
+  EXPECT_THAT(storage_->remove_unchanged(std::span(&older, 1)), ElementsAre(false));
+  EXPECT_EQ(text(path), "hello");
+  EXPECT_THAT(storage_->remove_unchanged(std::span(&blob, 1)), ElementsAre(true));
+  EXPECT_THAT(paths_below(*storage_, "F"), IsEmpty()) << "its side file is removed, too";
+  EXPECT_THAT(storage_->remove_unchanged(std::span(&blob, 1)), ElementsAre(true)) << "it does not exist";
+  save("hello");
+  EXPECT_EQ(text(path), "hello");
 }
 
 TEST_P(StorageTest, ListWithManyPages) {
@@ -243,75 +314,6 @@ TEST_P(StorageTest, LargeObjects) {
     EXPECT_TRUE(got->text() == std::string_view(content).substr(0, size)) << size;
     EXPECT_EQ(storage_->save_blob("F/data", std::span(&all, 1), -1), key);
   }
-}
-
-TEST(LocalStorage, LargeBlobsHaveTheSameKeyFromMemoryAndFile) {
-  // Blobs of more than 64 MiB are hashed as a tree, in chunks, on several cores, while they are written.
-  const std::string directory = fresh_directory();
-  LocalStorage storage(directory);
-  std::string content(65U << 20U, '\0');
-  for (std::size_t i = 0; i < content.size(); i += 4096) content[i] = static_cast<char>(i >> 12U);
-  const auto all = base::as_bytes(content);
-  const std::string whole = storage.save_blob("F/data", std::span(&all, 1), -1);
-  const std::array pieces{all.first(12'345), all.subspan(12'345, 40'000'000), all.subspan(40'012'345)};
-  EXPECT_EQ(storage.save_blob("G/data", pieces, -1), whole);
-  EXPECT_TRUE(is_name(NameKind::key, whole));
-  EXPECT_EQ(get(storage, blob_path("F/data", whole))->text(), content);
-  EXPECT_EQ(get(storage, blob_path("G/data", whole))->text(), content);
-  std::filesystem::remove_all(directory);
-}
-
-TEST(LocalStorage, ErrorsNameTheOperationAndTheFile) {
-  const std::string directory = fresh_directory();
-  base::create_file(directory + "/file", "");
-  LocalStorage storage(directory + "/file");  // a file instead of a directory
-  try {
-    put(storage, "x", "1");
-    FAIL();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ErrorCode::data_store);
-    EXPECT_THAT(error.what(), testing::HasSubstr(directory + "/file"));
-  }
-  std::filesystem::remove_all(directory);
-}
-
-TEST(LinkPool, EqualFilesShareAnInode) {
-  const std::string directory = fresh_directory();
-  LinkPool pool;
-  pool.create(directory + "/a", "same");
-  pool.create(directory + "/b", "same");
-  pool.create(directory + "/c", "other");
-  struct stat a {};
-  struct stat b {};
-  struct stat c {};
-  ASSERT_EQ(::stat((directory + "/a").c_str(), &a), 0);
-  ASSERT_EQ(::stat((directory + "/b").c_str(), &b), 0);
-  ASSERT_EQ(::stat((directory + "/c").c_str(), &c), 0);
-  EXPECT_EQ(a.st_ino, b.st_ino);
-  EXPECT_NE(a.st_ino, c.st_ino);
-  std::filesystem::remove_all(directory);
-}
-
-TEST(LinkPool, FirstFileMayBeRemoved) {
-  const std::string directory = fresh_directory();
-  LinkPool pool;
-  pool.create(directory + "/a", "same");
-  std::filesystem::remove(directory + "/a");
-  pool.create(directory + "/b", "same");
-  EXPECT_EQ(base::read_file(directory + "/b")->text(), "same");
-  pool.create(directory + "/c", "same");
-  EXPECT_EQ(base::read_file(directory + "/c")->text(), "same");
-  std::filesystem::remove_all(directory);
-}
-
-TEST(LinkPool, ExistingFileIsLeftUnchanged) {
-  const std::string directory = fresh_directory();
-  base::create_file(directory + "/a", "mine");
-  LinkPool pool;
-  pool.create(directory + "/b", "new");
-  pool.create(directory + "/a", "new");
-  EXPECT_EQ(base::read_file(directory + "/a")->text(), "mine");
-  std::filesystem::remove_all(directory);
 }
 
 }  // namespace

@@ -50,6 +50,33 @@ std::string ScriptedStorage::save_blob(const std::string& directory, Pieces cont
   return disk_.save_blob(directory, content, spool_file);
 }
 
+void ScriptedStorage::walk(const std::string& path, const std::function<void(Listed&&)>& visit) {
+  operate();
+  disk_.walk(path, visit);
+}
+
+std::vector<std::optional<base::SharedBytes>> ScriptedStorage::get_begins(std::span<const std::string> paths,
+                                                                          std::size_t size) {
+  operate();
+  return disk_.get_begins(paths, size);
+}
+
+void ScriptedStorage::remove(std::span<const std::string> paths) {
+  for (const std::string& path : paths) {
+    operate();
+    store::remove(disk_, path);
+  }
+}
+
+std::vector<bool> ScriptedStorage::remove_unchanged(std::span<const Listed> blobs) {
+  std::vector<bool> removed;
+  for (const Listed& blob : blobs) {
+    operate();
+    removed.push_back(disk_.remove_unchanged(std::span(&blob, 1)).front());
+  }
+  return removed;
+}
+
 void ScriptedBackground::carry_out(const std::string& path, std::function<void()> what) {
   if (holds && holds(path)) {
     held_.push_back(std::move(what));

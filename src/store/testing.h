@@ -28,6 +28,11 @@ class ScriptedStorage : public Storage {
   std::vector<bool> copy(std::span<const Copy> copies) override;
   std::vector<Entry> list(const std::string& path) override;
   std::string save_blob(const std::string& directory, Pieces content, int spool_file) override;
+  void walk(const std::string& path, const std::function<void(Listed&&)>& visit) override;
+  std::vector<std::optional<base::SharedBytes>> get_begins(std::span<const std::string> paths,
+                                                           std::size_t size) override;
+  void remove(std::span<const std::string> paths) override;
+  std::vector<bool> remove_unchanged(std::span<const Listed> blobs) override;
   void settle() override { disk_.settle(); }
 
   int operations = 0;

@@ -59,4 +59,18 @@ base::SharedBytes gunzip(const base::SharedBytes& packed, std::uint64_t most) {
   return base::SharedBytes(std::move(out));
 }
 
+std::string gunzip_begin(std::span<const std::byte> packed, std::size_t size) {
+  z_stream stream{};
+  if (inflateInit2(&stream, 15 + 16) != Z_OK) return {};
+  std::string out(size, '\0');
+  stream.next_in = reinterpret_cast<Bytef*>(const_cast<std::byte*>(packed.data()));
+  stream.avail_in = static_cast<unsigned>(packed.size());
+  stream.next_out = reinterpret_cast<Bytef*>(out.data());
+  stream.avail_out = static_cast<unsigned>(size);
+  inflate(&stream, Z_SYNC_FLUSH);
+  out.resize(size - stream.avail_out);
+  inflateEnd(&stream);
+  return out;
+}
+
 }  // namespace metaflow::value

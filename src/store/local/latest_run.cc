@@ -1,5 +1,6 @@
 #include "store/local/latest_run.h"
 
+#include "base/file_tree.h"
 #include "base/files.h"
 #include "base/format.h"
 #include "base/plain_file.h"
@@ -27,6 +28,10 @@ std::optional<std::string> latest_run(const std::string& local_root, const std::
 
 void set_latest_run(const std::string& local_root, const std::string& flow, const std::string& run) {
   base::replace_file(path_of(local_root, flow), run);
+}
+
+void remove_latest_run(const std::string& local_root, const std::string& flow) {
+  base::remove_file(path_of(local_root, flow));
 }
 
 }  // namespace metaflow::store

@@ -10,4 +10,6 @@ namespace metaflow::store {
 std::optional<std::string> latest_run(const std::string& local_root, const std::string& flow);
 void set_latest_run(const std::string& local_root, const std::string& flow, const std::string& run);
 
+void remove_latest_run(const std::string& local_root, const std::string& flow);
+
 }  // namespace metaflow::store

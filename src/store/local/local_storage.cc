@@ -11,7 +11,9 @@
 
 #include <metaflow/error.h>
 
+#include "base/clock.h"
 #include "base/cpus.h"
+#include "base/file_tree.h"
 #include "base/files.h"
 #include "base/helpers.h"
 #include "base/mutex.h"
@@ -115,8 +117,32 @@ bool LocalStorage::has_blob(const std::string& path, std::uint64_t size) const {
   return count > 0 && value::is_gzip(std::span(begin).first(static_cast<std::size_t>(count)));
 }
 
+/// Whether an existing blob can be used instead of writing it. Then it is young, so that it is not removed before an
+/// object refers to it (see remove_blob).
+bool LocalStorage::reuse_blob(const std::string& path, Pieces content) const {
+  if (!has_blob(path, value::total_size(content))) return false;
+  const auto status = base::file_status(path);
+  if (!status) return false;
+  if (base::SystemClock().wall_microseconds() - status->modified < kBlobIsYoung) return true;
+  switch (base::touch_file(path)) {
+    case base::Touched::yes: return true;
+    case base::Touched::missing: return false;
+    case base::Touched::not_permitted: break;
+  }
+  try {  // another user's file
+    base::replace_file(path, content);
+  } catch (const Error&) {  // another user's directory
+  }
+  return base::exists(path);
+}
+
 void LocalStorage::create_side_file(const std::string& path) {
-  links_.create(path + "_meta", R"({"cas_raw": true, "cas_version": 1})");
+  links_.create(path + std::string(kSideFile), R"({"cas_raw": true, "cas_version": 1})");
+}
+
+/// Called after the blob was created: a collector may have removed the side file of an older blob in between.
+void LocalStorage::keep_side_file(const std::string& path) {
+  if (!base::exists(path + std::string(kSideFile))) create_side_file(path);
 }
 
 std::string LocalStorage::save_blob(const std::string& directory, Pieces content, int spool_file) {
@@ -124,9 +150,10 @@ std::string LocalStorage::save_blob(const std::string& directory, Pieces content
   if (size > value::kFlatLimit) return save_large(directory, content, spool_file);
   std::string key = value::key_of(content);
   const std::string path = full(blob_path(directory, key));
-  if (has_blob(path, size)) return key;
+  if (reuse_blob(path, content)) return key;
   create_side_file(path);  // first: readers take a raw blob without this file for a packed one
   if (!base::create_file(path, content) && !has_blob(path, size)) base::replace_file(path, content);
+  keep_side_file(path);
   return key;
 }
 
@@ -136,9 +163,10 @@ std::string LocalStorage::save_large(const std::string& directory, Pieces conten
   if (spool_file >= 0) {  // the content is already in a file, which only needs a name
     std::string key = value::key_of(content, threads);
     const std::string path = full(blob_path(directory, key));
-    if (has_blob(path, size)) return key;
+    if (reuse_blob(path, content)) return key;
     create_side_file(path);
     if (!base::link_open_file(spool_file, path) && !has_blob(path, size)) base::replace_file(path, content);
+    keep_side_file(path);
     return key;
   }
 
@@ -169,9 +197,10 @@ std::string LocalStorage::save_large(const std::string& directory, Pieces conten
 
   std::string key = hasher.key();
   const std::string path = full(blob_path(directory, key));
-  if (has_blob(path, size)) return key;
+  if (reuse_blob(path, content)) return key;
   create_side_file(path);
   if (!file.publish(path) && !has_blob(path, size)) base::replace_file(path, content);
+  keep_side_file(path);
   return key;
 }
 

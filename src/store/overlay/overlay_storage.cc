@@ -1,6 +1,7 @@
 #include "store/overlay/overlay_storage.h"
 
 #include <algorithm>
+#include <set>
 
 namespace metaflow::store {
 
@@ -32,6 +33,27 @@ std::vector<bool> OverlayStorage::copy(std::span<const Copy> copies) {
     copied[i] = content.has_value();
   }
   return copied;
+}
+
+void OverlayStorage::walk(const std::string& path, const std::function<void(Listed&&)>& visit) {
+  std::set<std::string> above;
+  upper_->walk(path, [&](Listed&& object) {
+    above.insert(object.path);
+    visit(std::move(object));
+  });
+  lower_->walk(path, [&](Listed&& object) {
+    if (!above.contains(object.path)) visit(std::move(object));
+  });
+}
+
+std::vector<std::optional<base::SharedBytes>> OverlayStorage::get_begins(std::span<const std::string> paths,
+                                                                         std::size_t size) {
+  auto begins = upper_->get_begins(paths, size);
+  const auto below = lower_->get_begins(paths, size);
+  for (std::size_t i = 0; i < paths.size(); ++i) {
+    if (!begins[i]) begins[i] = below[i];
+  }
+  return begins;
 }
 
 std::vector<Entry> OverlayStorage::list(const std::string& path) {

@@ -27,6 +27,13 @@ class OverlayStorage : public Storage {
     return upper_->save_blob(directory, content, spool_file);
   }
   void settle() override { upper_->settle(); }
+  void walk(const std::string& path, const std::function<void(Listed&&)>& visit) override;
+  std::vector<std::optional<base::SharedBytes>> get_begins(std::span<const std::string> paths,
+                                                           std::size_t size) override;
+  // Only from the upper one.
+  void remove(std::span<const std::string> paths) override { upper_->remove(paths); }
+  std::vector<bool> remove_unchanged(std::span<const Listed> blobs) override { return upper_->remove_unchanged(blobs); }
+  void remove_tree(const std::string& path) override { upper_->remove_tree(path); }
 
  private:
   std::unique_ptr<Storage> lower_;

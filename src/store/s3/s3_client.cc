@@ -313,8 +313,9 @@ Error S3Client::error(std::string_view operation, const std::string& bucket, con
   if (response.code == "NoSuchBucket") {
     hint = "Create the bucket, or set METAFLOW_DATASTORE_SYSROOT_S3 to one that exists.";
   } else if (response.status == 403 || response.code == "InvalidAccessKeyId") {
-    hint = fmt::format("The AWS credentials come from {}. They need s3:GetObject, s3:PutObject and s3:ListBucket.",
-                       session_ ? session_->source() : "nowhere");
+    hint = fmt::format("The AWS credentials come from {}. They need s3:GetObject, s3:PutObject and s3:ListBucket{}.",
+                       session_ ? session_->source() : "nowhere",
+                       operation == "remove" ? ", and s3:DeleteObject to remove objects" : "");
   } else if (response.failure && response.failure->cause == net::Cause::tls) {
     hint = "Set AWS_CA_BUNDLE to a file with the server's certificate authority.";
   } else if (response.failure && !options_.endpoint.empty()) {

@@ -5,6 +5,7 @@
 
 #include "base/cpus.h"
 #include "base/format.h"
+#include "base/iso_time.h"
 #include "base/percent.h"
 #include "base/text.h"
 #include "net/page_tokens.h"
@@ -20,6 +21,7 @@ namespace {
 constexpr std::uint64_t kMaxBackgroundBlob = 1U << 20U;  // blobs up to this size are written in the background,
 constexpr std::uint64_t kMaxInBackground = 32U << 20U;   // up to this total
 constexpr std::uint64_t kListAtOnce = 1'000;
+constexpr std::int64_t kMicroseconds = 1'000'000;  // per second
 
 /// The attributes of a blob that is not packed.
 net::Header blob_attributes() {
@@ -99,9 +101,18 @@ std::vector<Entry> S3Storage::list(const std::string& path) {
   return entries;
 }
 
-std::vector<S3Storage::Listed> S3Storage::list_objects(const std::string& path, bool all) {
-  settle();
+std::vector<Listed> S3Storage::list_objects(const std::string& path, bool all) {
   std::vector<Listed> found;
+  list_pages(path, all, [&](Listed&& object) { found.push_back(std::move(object)); });
+  return found;
+}
+
+void S3Storage::walk(const std::string& path, const std::function<void(Listed&&)>& visit) {
+  list_pages(path, true, visit);
+}
+
+void S3Storage::list_pages(const std::string& path, bool all, const std::function<void(Listed&&)>& visit) {
+  settle();
   const std::string below = path.empty() ? transfers_.unchecked_key_of(path) : transfers_.key_of(path);
   const std::string prefix = below.empty() ? "" : below + "/";
   const std::size_t root = transfers_.location().prefix.empty() ? 0 : transfers_.location().prefix.size() + 1;
@@ -125,26 +136,82 @@ std::vector<S3Storage::Listed> S3Storage::list_objects(const std::string& path, 
     const auto xml = response.ok() ? net::parse_xml(response.body) : std::nullopt;
     if (!xml) transfers_.fail("list", path, response);
     const bool encoded = xml->text_of("EncodingType") == "url";
-    const std::size_t before = found.size();
-    auto add = [&](std::string key, const std::string& size) {
+    bool is_empty = true;
+    auto add = [&](std::string key, const std::string& size, const std::string& modified) {
       if (encoded) {
         std::replace(key.begin(), key.end(), '+', ' ');
         key = base::percent_decode(key);
       }
       // Skips an object that stands for the directory, and keys outside of the prefix.
       if (key.size() <= prefix.size() || !key.starts_with(prefix)) return;
-      found.push_back({key.substr(root), parse_size(size).value_or(0)});
+      is_empty = false;
+      visit(
+          {key.substr(root), parse_size(size).value_or(0), base::parse_iso_time(modified).value_or(0) * kMicroseconds});
     };
     for (const net::XmlElement& element : xml->children) {
-      if (element.name == "Contents") add(element.text_of("Key"), element.text_of("Size"));
-      if (element.name == "CommonPrefixes") add(element.text_of("Prefix"), "");
+      if (element.name == "Contents")
+        add(element.text_of("Key"), element.text_of("Size"), element.text_of("LastModified"));
+      if (element.name == "CommonPrefixes") add(element.text_of("Prefix"), "", "");
     }
     if (xml->text_of("IsTruncated") != "true") break;
     token = xml->text_of("NextContinuationToken");
     if (token.empty()) fail("the server announced another page but sent no continuation token");
-    if (!tokens.add(token, /*is_empty=*/found.size() == before)) fail("the server's pages do not end");
+    if (!tokens.add(token, is_empty)) fail("the server's pages do not end");
   }
-  return found;
+}
+
+// --- removing
+
+void S3Storage::remove(std::span<const std::string> paths) {
+  for (const std::string& path : paths) transfers_.check(path);
+  settle();
+  for (const std::string& path : paths) {
+    client().start(transfers_.request("DELETE", path), [this, &path](S3Response&& response) {
+      if (!response.ok() && !is_missing(response)) transfers_.fail("remove", path, response);
+    });
+  }
+  client().finish();
+}
+
+std::vector<bool> S3Storage::remove_unchanged(std::span<const Listed> blobs) {
+  for (const Listed& blob : blobs) transfers_.check(blob.path);
+  settle();
+  std::vector<bool> gone(blobs.size());
+  for (std::size_t i = 0; i < blobs.size(); ++i) {
+    client().start(transfers_.request("HEAD", blobs[i].path), [this, &blob = blobs[i], i, &gone](S3Response&& found) {
+      gone[i] = is_missing(found);
+      if (gone[i]) return;
+      if (!found.ok()) transfers_.fail("examine", blob.path, found);
+      // Listings and answers have times in different formats, but both have whole seconds.
+      const auto modified = base::parse_http_date(found.header("last-modified").value_or(""));
+      if (!modified || *modified != blob.modified / kMicroseconds) return;
+      client().start(transfers_.request("DELETE", blob.path), [this, &blob, i, &gone](S3Response&& removed) {
+        if (!removed.ok() && !is_missing(removed)) transfers_.fail("remove", blob.path, removed);
+        gone[i] = true;
+      });
+    });
+  }
+  client().finish();
+  return gone;
+}
+
+std::vector<std::optional<base::SharedBytes>> S3Storage::get_begins(std::span<const std::string> paths,
+                                                                    std::size_t size) {
+  for (const std::string& path : paths) transfers_.check(path);
+  settle();
+  std::vector<std::optional<base::SharedBytes>> begins(paths.size());
+  for (std::size_t i = 0; i < paths.size(); ++i) {
+    S3Request part = transfers_.request("GET", paths[i]);
+    part.range = {.begin = 0, .size = size};
+    client().start(std::move(part), [this, &path = paths[i], &begin = begins[i], size](S3Response&& response) {
+      if (is_missing(response)) return;
+      if (response.status == 416) response.body.clear();  // the object is empty
+      if (!response.ok() && response.status != 416) transfers_.fail("read", path, response);
+      begin = base::SharedBytes(response.body.substr(0, size));
+    });
+  }
+  client().finish();
+  return begins;
 }
 
 // --- writing
@@ -246,9 +313,8 @@ std::string S3Storage::save_blob(const std::string& directory, Pieces content, i
   net::Headers headers = transfers_.write_headers();
   headers.push_back(blob_attributes());
   if (size > kMaxBackgroundBlob) {
-    // A HEAD request costs less than sending an existing blob. An object is complete if it exists; one of another size
-    // is packed.
-    if (!exists(*this, path)) upload(path, content, headers);
+    // A HEAD request costs less than sending an existing blob.
+    if (!renew_blob(path, size)) upload(path, content, headers);
     return key;
   }
   if (in_background_bytes_ + size > kMaxInBackground) settle();
@@ -259,6 +325,30 @@ std::string S3Storage::save_blob(const std::string& directory, Pieces content, i
   in_background_bytes_ += size;
   client().poll();
   return key;
+}
+
+/// Whether an existing blob can be used instead of uploading it. Then it is young: a copy to its own name renews its
+/// time. An object is complete if it exists. One of another size is packed.
+bool S3Storage::renew_blob(const std::string& path, std::uint64_t size) {
+  constexpr std::uint64_t kMaxCopy = 5ULL << 30U;  // S3's limit
+  settle();
+  const S3Response found = client().perform(transfers_.request("HEAD", path));
+  if (is_missing(found)) return false;
+  if (!found.ok()) transfers_.fail("examine", path, found);
+  const auto modified = base::parse_http_date(found.header("last-modified").value_or(""));
+  const auto now = base::parse_http_date(found.header("date").value_or(""));
+  if (modified && now && *now - *modified < kBlobIsYoung / kMicroseconds) return true;
+  if (size > kMaxCopy || parse_size(found.header("content-length").value_or("")) != size) return false;
+  S3Request copy = transfers_.request("PUT", path);
+  copy.headers = transfers_.write_headers();
+  copy.headers.push_back(blob_attributes());
+  copy.headers.emplace_back("x-amz-metadata-directive", "REPLACE");
+  copy.headers.emplace_back(
+      "x-amz-copy-source",
+      base::percent_encode("/" + transfers_.location().bucket + "/" + transfers_.key_of(path), true));
+  copy.body = net::Body{};
+  const S3Response copied = client().perform(std::move(copy));
+  return copied.ok();  // else the upload reports why
 }
 
 std::optional<Link> S3Storage::link(const std::string& path, std::int64_t seconds) {

@@ -32,17 +32,18 @@ class S3Storage : public Storage {
   std::vector<bool> copy(std::span<const Copy> copies) override;
   std::vector<Entry> list(const std::string& path) override;
   std::string save_blob(const std::string& directory, Pieces content, int spool_file) override;
+  void walk(const std::string& path, const std::function<void(Listed&&)>& visit) override;
+  std::vector<std::optional<base::SharedBytes>> get_begins(std::span<const std::string> paths,
+                                                           std::size_t size) override;
+  void remove(std::span<const std::string> paths) override;
+  std::vector<bool> remove_unchanged(std::span<const Listed> blobs) override;
 
   void settle() override;
   std::optional<Link> link(const std::string& path, std::int64_t seconds) override;
   std::unique_ptr<BackgroundStorage> in_background(base::EventLoop& loop) override;
 
-  /// One object found by list_objects; a prefix if it ends with '/'.
-  struct Listed {
-    std::string path;  // below the root
-    std::uint64_t size = 0;
-  };
-  /// The entries below a path, unsorted: only the direct ones, or all objects.
+  /// The entries below a path, unsorted: only the direct ones, or all objects. A path that ends with '/' is a prefix of
+  /// other objects.
   std::vector<Listed> list_objects(const std::string& path, bool all);
   /// At most `size` bytes from `offset` on; nothing if the object does not exist.
   std::optional<base::SharedBytes> get_range(const std::string& path, std::uint64_t offset, std::uint64_t size);
@@ -55,6 +56,8 @@ class S3Storage : public Storage {
  private:
   class Background;
 
+  void list_pages(const std::string& path, bool all, const std::function<void(Listed&&)>& visit);
+  bool renew_blob(const std::string& path, std::uint64_t size);
   void upload(const std::string& path, Pieces content, const net::Headers& headers);
   S3Response put_if_absent(const std::string& path, Pieces content);
   bool probe_conditions(const std::string& path);
