@@ -155,7 +155,8 @@ for compiler in "${compilers[@]}"; do
   sources+=(p8-smallest p9-flow)
   if [ -n "${LIBRARIES:-}" ]; then
     "$compiler" -std=c++20 -O0 -I"$include" -c "$work/8-smallest.cc" -o "$work/8-smallest.o"
-    sources+=(q-static q-shared)
+    sources+=(q-static)
+    [ ! -e "$LIBRARIES/libmetaflow-cpp.so" ] || sources+=(q-shared)
   fi
   for ((round = 0; round < rounds; ++round)); do
     for source in "${sources[@]}"; do
