@@ -67,4 +67,4 @@ def compile_time(context, table):
     """Prints a separate table."""
     script = os.path.join(context.here, "compile_time.sh")
     if os.path.exists(script):
-        subprocess.run(["bash", script], check=True)
+        subprocess.run(["bash", script], check=True, env={**os.environ, "LIBRARIES": context.build})

@@ -11,9 +11,6 @@ set_target_properties(metaflow_shared PROPERTIES
 target_compile_features(metaflow_shared PUBLIC cxx_std_20)
 target_include_directories(metaflow_shared PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>)
 target_link_libraries(metaflow_shared PUBLIC Threads::Threads PRIVATE metaflow::nettle metaflow::yaml metaflow::zlib)
-if(METAFLOW_SANITIZE)
-  target_link_libraries(metaflow_shared PRIVATE $<BUILD_INTERFACE:metaflow_options>)
-endif()
 
 # The part of a program that a shared object cannot have.
 add_library(metaflow_entry STATIC $<FILTER:$<TARGET_OBJECTS:metaflow>,INCLUDE,${entry}>)

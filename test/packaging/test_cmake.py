@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from conftest import BUILD, MORE_WARNINGS, SOURCE, VERSION
+from conftest import BUILD, MORE_WARNINGS, SOURCE, VERSION, WARNINGS
 
 # These tests check how the library becomes part of a project, not its compilation. A unity build takes a third of the time.
 UNITY = "-DMETAFLOW_UNITY=ON "
@@ -106,6 +106,17 @@ def link_ready_library(project):
     link = project.command("ninja", "-C", "build", "-t", "commands", "hello").splitlines()[-1]
     project.command("sh", "-c", f"cd build && {link}")
     return project.command("build/hello", "run")
+
+
+def test_precompiled_header_and_shared_library(project, installed):
+    """Two programs share one precompiled header, and the package of a program has the library."""
+    project.environment.update(HOME=str(installed.directory), CXXFLAGS=f"{WARNINGS} -Winvalid-pch")
+    project.copy("hello.cc", "precompiled")
+    assert RESULT in project.shell("build")
+    assert len(list((project.directory / "build").rglob("*.gch"))) == 1
+    assert "libmetaflow-cpp" in project.needed("build/hello")
+    assert not {"libnettle", "libyaml-cpp", "libz"} & project.needed("build/hello")
+    assert "lib/libmetaflow-cpp.so." in project.command("build/hello", "package", "list")
 
 
 def test_add_subdirectory(project):

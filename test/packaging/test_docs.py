@@ -16,6 +16,7 @@ def test_files():
         "test/packaging/find_package/CMakeLists.txt",
         "test/packaging/add_subdirectory/CMakeLists.txt",
         "test/packaging/fetch_content/CMakeLists.txt",
+        "test/packaging/precompiled/CMakeLists.txt",
     }
     for name, text in shown.items():
         assert text == (SOURCE / name).read_text()
@@ -27,7 +28,7 @@ def test_packages():
 
 
 def test_version():
-    for name in ("find_package", "shared_object"):
+    for name in ("find_package", "shared_object", "precompiled"):
         assert f"find_package(metaflow-cpp {VERSION.rpartition('.')[0]} REQUIRED)" in (PACKAGING / name / "CMakeLists.txt").read_text()
     assert f"GIT_TAG v{VERSION}\n" in (PACKAGING / "fetch_content" / "CMakeLists.txt").read_text()
 

@@ -26,6 +26,14 @@ def test_shared_object(project, installed):
     assert "The sum of the squares is 14.\n" in project.command("./hello", "run")
 
 
+@pytest.mark.parametrize("compiler", ["g++", "clang++-16"])
+def test_older_standard_is_refused_at_once(project, compiler):
+    project.copy("hello.cc")
+    output = project.command(compiler, "-std=c++17", "-fsyntax-only", f"-I{SOURCE}/include", "hello.cc", status=1)
+    assert "metaflow: flows are C++20: compile with -std=c++20" in output
+    assert len(re.findall(r"error: ", output)) == 2  # the sentence, and the end
+
+
 def test_file(project, installed):
     prefix = installed.directory / ".local"
     pkg_config = lambda *words: project.command("pkg-config", *words, "metaflow-cpp", PKG_CONFIG_PATH=f"{prefix}/lib/pkgconfig")
