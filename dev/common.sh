@@ -8,9 +8,15 @@ export CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file
 # Clones and work trees share the cache.
 export CCACHE_BASEDIR=$top CCACHE_NOHASHDIR=1
 
-# Whether this user is root, or may become root: sudo needs no password, or can ask for one on a terminal.
+# Whether this user is root, or may become root: sudo needs no password, or asks for it on a terminal, once.
+is_sudoer=
 can_be_root() {
-  [ "$(id -u)" = 0 ] || { command -v sudo >/dev/null && { sudo -n true 2>/dev/null || [ -t 0 ]; }; }
+  [ "$(id -u)" != 0 ] || return 0
+  if [ -z "$is_sudoer" ]; then
+    is_sudoer=no
+    if command -v sudo >/dev/null && { sudo -n true 2>/dev/null || { [ -t 0 ] && sudo -v; }; }; then is_sudoer=yes; fi
+  fi
+  [ $is_sudoer = yes ]
 }
 
 as_root() {
@@ -39,7 +45,7 @@ need_packages() {
   find_missing "$@"
   [ ${#missing[@]} = 0 ] || install_missing || {
     printf '%s\n' "These Debian packages are missing, and this user cannot install them." "The administrator can:" "" \
-      "  apt-get install --no-install-recommends ${missing[*]}" "" "Then start ${0} again: it will not need root." >&2
+      "  apt-get update && apt-get install --no-install-recommends ${missing[*]}" "" "Then start ${0} again: it will not need root." >&2
     exit 1
   }
 }
