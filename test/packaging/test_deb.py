@@ -8,9 +8,6 @@ import pytest
 
 from conftest import SOURCE, VERSION, Project
 
-# One worker makes the packages.
-pytestmark = pytest.mark.xdist_group("deb")
-
 DEV, DOC = "libmetaflow-cpp-dev", "libmetaflow-cpp-doc"
 DOCUMENTS = f"usr/share/doc/{DEV}"
 

@@ -7,6 +7,7 @@
 
 #include <cstring>
 #include <filesystem>
+#include <string>
 
 #include <metaflow/error.h>
 
@@ -24,6 +25,15 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
 using testing::Pair;
+
+// Another architecture than that of this program.
+#ifdef __aarch64__
+constexpr std::uint16_t kOther = EM_X86_64;
+const std::string kOtherName = "x86-64";
+#else
+constexpr std::uint16_t kOther = EM_AARCH64;
+const std::string kOtherName = "aarch64";
+#endif
 
 class Libraries : public testing::Test {
  protected:
@@ -85,20 +95,22 @@ TEST_F(Libraries, AllThatIsMissingIsNamed) {
 }
 
 TEST_F(Libraries, LibrariesOfAnotherArchitectureAreSkipped) {
-  changed_program("libother.so.1", offsetof(Elf64_Ehdr, e_machine), EM_AARCH64);
+  changed_program("libother.so.1", offsetof(Elf64_Ehdr, e_machine), kOther);
   LibraryPlaces places = library_places();
   places.first = {directory_};
-  EXPECT_THAT(refusal(base::own_executable(), {"libother.so.1"}, places), HasSubstr("is for aarch64, the program for"));
-  EXPECT_THAT(refusal(base::own_executable(), {directory_ + "/libother.so.1"}, places), HasSubstr("is for aarch64"));
+  EXPECT_THAT(refusal(base::own_executable(), {"libother.so.1"}, places),
+              HasSubstr("is for " + kOtherName + ", the program for"));
+  EXPECT_THAT(refusal(base::own_executable(), {directory_ + "/libother.so.1"}, places),
+              HasSubstr("is for " + kOtherName));
   // The loader, too, continues with the next directory.
-  changed_program("libstdc++.so.6", offsetof(Elf64_Ehdr, e_machine), EM_AARCH64);
+  changed_program("libstdc++.so.6", offsetof(Elf64_Ehdr, e_machine), kOther);
   EXPECT_THAT(find_closure(base::own_executable(), {"libstdc++.so.6"}, places).libraries,
               Contains(Field(&Library::name, "libstdc++.so.6")));
 }
 
 TEST_F(Libraries, ProgramOfAnotherArchitectureLacksItsLibraries) {
-  const std::string program = changed_program("other", offsetof(Elf64_Ehdr, e_machine), EM_AARCH64);
-  EXPECT_THAT(refusal(program, {}, library_places()), HasSubstr("the program for aarch64"));
+  const std::string program = changed_program("other", offsetof(Elf64_Ehdr, e_machine), kOther);
+  EXPECT_THAT(refusal(program, {}, library_places()), HasSubstr("the program for " + kOtherName));
 }
 
 TEST_F(Libraries, LibraryIsNotAProgram) {
