@@ -3,9 +3,11 @@
 #include <vector>
 
 #include <metaflow/caught.h>
+#include <metaflow/codec.h>
 
 #include "base/format.h"
 #include "compute/verdict.h"
+#include "value/key.h"
 
 namespace metaflow::runtime {
 
@@ -21,6 +23,18 @@ constexpr const char* kFailed = "Task failed.";
 bool is_internal(std::string_view name) {
   return name == "_transition" || name == "_iteration_stack" || name == "_current_step" || name == "_foreach_var" ||
          name == "_foreach_num_splits" || name == "_foreach_values";
+}
+
+/// Whether the step failed, and `catch` has stored the failure: `_success` is False.
+bool is_caught(const TaskData& data) {
+  static const std::string kFalse = [] {
+    detail::Pickler pickler;
+    pickler.boolean(false);
+    pickler.finish();
+    return value::key_of(pickler.parts());
+  }();
+  const store::ArtifactRecord* success = data.find("_success");
+  return success != nullptr && success->key == kFalse;
 }
 
 }  // namespace
@@ -169,7 +183,7 @@ void Committer::update_metadata(const EndedAttempt& ended) {
 void Committer::report_end(const EndedAttempt& ended) {
   const ScheduledTask& task = ended.task;
   const bool done = ended.outcome == Outcome::done;
-  const bool caught = done && ended.data->find("_exception") != nullptr;
+  const bool caught = done && is_caught(*ended.data);
   const AttemptEnd how = done ? AttemptEnd::done : task.stopped ? AttemptEnd::stopped : AttemptEnd::failed;
   services_.journal.attempt_ends(services_.clock.wall_microseconds(), task.ref, task.attempt, how, ended.verdict.usage,
                                  ended.cause, caught);

@@ -79,7 +79,7 @@ TEST_F(ReporterTest, FirstEventHasTheVersion) {
   auto reporter = json_reporter(queue(), clock_);
   print(*reporter, Kind::failure, "a \"trouble\"");
   reporter->name_run("F", "17");
-  reporter->print({.kind = Kind::task, .task = "17/start/1", .text = "Task is starting.", .told = true});
+  reporter->print({Kind::task, 0, "17/start/1", {}, "Task is starting.", false, {}, true});
   reporter->emit(Event("task_started", 0).add("task", "1").add("attempt", 0).add("fallback", false));
   const auto seen = lines(std::move(reporter));
   ASSERT_EQ(seen.size(), 2U) << "a line is not shown if an event tells the same";
@@ -87,16 +87,6 @@ TEST_F(ReporterTest, FirstEventHasTheVersion) {
                      R"("text": "a \"trouble\""})");
   EXPECT_EQ(seen[1], R"({"event": "task_started", "time": "1970-01-01T00:00:00.000000Z", "flow": "F", "run": "17", )"
                      R"("task": "1", "attempt": 0, "fallback": false})");
-}
-
-TEST_F(ReporterTest, LabelIsShownOnATerminalOnly) {
-  for (const bool terminal : {false, true}) {
-    pipe_ = base::ReadPipe();
-    auto reporter = text_reporter(queue(), clock_, {terminal, false});
-    reporter->print({.kind = Kind::task, .task = "17/work/2", .where = "pid 5", .text = "x", .label = "a\x1b"});
-    EXPECT_THAT(lines(std::move(reporter))[0],
-                HasSubstr(terminal ? " [17/work/2 (pid 5) a\\x1b] x" : " [17/work/2 (pid 5)] x"));
-  }
 }
 
 TEST_F(ReporterTest, LiveViewIsNotDrawnForASlowReader) {
@@ -128,6 +118,13 @@ TEST_P(ReporterOfHostileText, ControlCharactersAreMadeVisible) {
   EXPECT_THAT(seen[1], StartsWith("    Done!")) << "no line of the scheduler begins like this";
   EXPECT_THAT(seen[2], HasSubstr("\\x1b]52;c;x\\x07\x1b[31m")) << "a task keeps its colours";
   EXPECT_THAT(seen[2], Not(HasSubstr("1 %")));
+}
+
+TEST_P(ReporterOfHostileText, LabelIsShownOnATerminalOnly) {
+  auto reporter = text_reporter(queue(), clock_, {GetParam(), false});
+  reporter->print({Kind::task, 0, "17/work/2", "pid 5", "x", false, "a\x1b"});
+  EXPECT_THAT(lines(std::move(reporter))[0],
+              HasSubstr(GetParam() ? " [17/work/2 (pid 5) a\\x1b] x" : " [17/work/2 (pid 5)] x"));
 }
 
 INSTANTIATE_TEST_SUITE_P(Terminal, ReporterOfHostileText, testing::Bool());

@@ -31,13 +31,13 @@ TEST(Run, Linear) {
   };
   world.expect_done();
   EXPECT_THAT(world.backend.asked, ElementsAre("submit start/1/0", "submit work/2/0", "submit end/3/0", "end"));
-  EXPECT_THAT(
-      world.reporter.lines,
-      ElementsAre("[17/start/1] Task is starting.", "[17/start/1] hello from start", "[17/start/1] no newline",
-                  "[17/start/1] Task finished successfully.", "[17/work/2] Task is starting.",
-                  "[17/work/2] hello from work", "[17/work/2] no newline", "[17/work/2] Task finished successfully.",
-                  "[17/end/3] Task is starting.", "[17/end/3] hello from end", "[17/end/3] no newline",
-                  "[17/end/3] Task finished successfully.", "Done!"));
+  EXPECT_THAT(world.reporter.lines, ElementsAre("[17/start/1] Task is starting.", "[17/start/1] hello from start",
+                                                "[17/start/1] no newline", "[17/start/1] Task finished successfully.",
+                                                "[17/work/2] Task is starting.", "[17/work/2] hello from work",
+                                                "[17/work/2] no newline", "[17/work/2] Task finished successfully.",
+                                                "[17/end/3] Task is starting.", "[17/end/3] hello from end",
+                                                "[17/end/3] no newline", "[17/end/3] Task finished successfully.",
+                                                "Tasks: 3 finished. Wall time 3.0 s, CPU time 0 ms.", "Done!"));
   EXPECT_EQ(world.log("work/2/0"), "hello from work\nno newline\n");
   EXPECT_EQ(world.elapsed(), 3 * kTestSecond);
   EXPECT_THAT(world.backend.attempt("work/2/0").step.inputs, ElementsAre(store::TaskRef{"17", "start", "1"}));

@@ -53,7 +53,9 @@ TEST(ItemLabels, UnreadableLabelsAreNone) {
   EXPECT_EQ(read_labels(store, record, base::SharedBytes(payload))->of(0), "a");
   EXPECT_EQ(read_labels(store, record, base::SharedBytes(std::string(payload.size(), 'x'))), nullptr);
   EXPECT_EQ(read_labels(store, record, std::nullopt), nullptr);
-  TaskData data{.artifacts = {record}, .splits = 1};
+  TaskData data;
+  data.artifacts = {record};
+  data.splits = 1;
   EXPECT_NE(labels_record(data), nullptr);
   data.artifacts[0].size = ItemLabels::kMostBytes + 1;
   EXPECT_EQ(labels_record(data), nullptr) << "a scheduler does not load a list of any length";

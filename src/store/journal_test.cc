@@ -31,8 +31,8 @@ class JournalTest : public testing::Test {
     journal.expect(101, "work", 2);
     journal.expect(102, "work", 1);
     journal.cloned(103, {"17", "start", "1"}, {"16", "start", "9"});
-    journal.attempt_begins(110, {{"17", "work", "2"}, 0, false, "pid 5", "17/start/1", 3, "17/start/1"});
-    journal.attempt_begins(111, {{"17", "work", "3"}, 1, true, "pid 6", "", {}, ""});
+    journal.attempt_begins(110, {{"17", "work", "2"}, 0, false, "pid 5", "17/start/1", 3, "17/start/1", ""});
+    journal.attempt_begins(111, {{"17", "work", "3"}, 1, true, "pid 6", "", {}, "", ""});
     journal.attempt_ends(120, {"17", "work", "2"}, 0, AttemptEnd::done, {1000, 0.25, 7, 8}, "");
     journal.attempt_ends(121, {"17", "work", "3"}, 1, AttemptEnd::failed, {}, "it \"threw\"\n\\");
     journal.run_ends(130, RunEnd::failed, "Step work failed.");
@@ -108,7 +108,7 @@ TEST_F(JournalTest, LastAttemptOfATaskCounts) {
   JournalReader reader(path_, "17");
   EXPECT_FALSE(reader.read());
   journal.run_begins(100, {});
-  journal.attempt_begins(101, {.task = task, .label = "south"});
+  journal.attempt_begins(101, {task, 0, false, "", "", {}, "", "south"});
   journal.flush();
   EXPECT_TRUE(reader.read());
   EXPECT_FALSE(reader.read()) << "nothing was added";
@@ -122,8 +122,8 @@ TEST_F(JournalTest, LastAttemptOfATaskCounts) {
   EXPECT_EQ(step.failed, 1U);
   EXPECT_EQ(reader.history().failed.size(), 1U);
 
-  journal.attempt_begins(103, {.task = task, .attempt = 1});
-  journal.attempt_begins(104, {.task = {"17", "work", "3"}, .attempt = 0});
+  journal.attempt_begins(103, {task, 1, false, "", "", {}, "", ""});
+  journal.attempt_begins(104, {{"17", "work", "3"}, 0, false, "", "", {}, "", ""});
   journal.attempt_ends(105, task, 1, AttemptEnd::done, {20, 1, 0, 0}, "", true);
   journal.attempt_ends(106, {"17", "work", "3"}, 0, AttemptEnd::stopped, {}, "");
   journal.flush();
@@ -160,7 +160,7 @@ TEST_F(JournalTest, LineAfterATruncatedOneIsRead) {
   const std::string whole = text();
   const std::size_t line = whole.find("\"e\":\"expect\"");
   base::replace_file(path_, whole.substr(0, line) + "\n" + whole.substr(whole.find('\n', line) + 1));
-  EXPECT_EQ(read().expected.at("work"), 1U);
+  EXPECT_EQ(read().steps.at("work").expected, 1U);
   EXPECT_EQ(read().attempts.size(), 2U);
 }
 
@@ -194,7 +194,7 @@ TEST_F(JournalTest, LinesWithInvalidNamesAreSkipped) {
                                 R"({"e":"expect","t":1,"step":"../work","n":1})" + "\n" +
                                 R"({"e":"run","t":1,"origin":"../16"})" + "\n");
   EXPECT_EQ(read().attempts.size(), 2U);
-  EXPECT_EQ(read().expected.size(), 1U);
+  EXPECT_EQ(read().steps.size(), 2U) << "start and work";
   EXPECT_EQ(read().begin.origin, "16") << "the line that begins a run is checked, too";
 }
 
@@ -204,7 +204,7 @@ TEST_F(JournalTest, JournalIsContinued) {
   journal.expect(200, "work", 5);
   journal.flush();
   journal.flush();
-  EXPECT_EQ(read().expected.at("work"), 8U);
+  EXPECT_EQ(read().steps.at("work").expected, 8U);
 }
 
 TEST_F(JournalTest, WriteErrorNamesTheJournal) {

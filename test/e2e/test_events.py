@@ -101,15 +101,15 @@ def test_events_of_a_failure_and_its_resume(cli):
 
 
 def test_events_of_caught_failures(cli):
-    for what, cause in (("runtime_error", "exit_code"), ("kill", "signal")):
-        result = cli("failing", "run", "--where", "work", "--what", what, "--with", "catch", "--json")
+    for how, signals in (("throw", []), ("kill", [9])):
+        result = cli("misbehave", "run", "--how", how, "--with", "catch", "--json")
         assert result.status == 0, result
         events = checked(result.out)
-        assert of(events, "task_caught", "label") == [("one",)]
-        assert of(events, "run_ended", "caught", "failed", "finished") == [(1, 0, 6)]
-        assert [e["signal"] for e in of(events, "task_failed")] == ([9] if cause == "signal" else [])
-    status = json.loads(cli("failing", "status", "--json").out)
-    assert [step["caught"] for step in status["steps"]] == [0, 1, 0, 0]
+        assert of(events, "task_caught", "step") == [("middle",)]
+        assert of(events, "run_ended", "caught", "failed", "finished") == [(1, 0, 3)]
+        assert [event["signal"] for event in of(events, "task_failed")] == signals  # then a fallback attempt records it
+    status = json.loads(cli("misbehave", "status", "--json").out)
+    assert [step["caught"] for step in status["steps"]] == [0, 1, 0]
 
 
 def test_events_of_a_timeout(cli):
