@@ -100,9 +100,9 @@ void RunRemover::remove(const std::string& run) const {
   put(storage, mark, base::Json{{"version", 1}, {"user", site_.user}}.dump());
   if (!site_.local_root.empty()) {
     const std::string local = store::path_below(site_.local_root, store.run_path(run));
+    replace_latest(run);
     base::remove_file(local + "/_meta/_self.json");
     base::remove_file(store::journal_path(site_.local_root, store.flow(), run));
-    replace_latest(run);
     const bool is_in_store = storage.type() == "local" && storage.root() == site_.local_root;
     if (!is_in_store) base::remove_tree(local);
   }
