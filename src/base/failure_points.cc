@@ -26,9 +26,9 @@ bool failure_points_armed = false;
 
 namespace {
 
-constexpr std::string_view kPoints[] = {"open",  "read",    "map",    "examine", "list",   "create",
-                                        "write", "publish", "rename", "replace", "link",   "append",
-                                        "mkdir", "sync",    "start",  "thread",  "output", "*"};
+constexpr std::string_view kPoints[] = {"open",    "read",   "map",     "examine", "list",   "create", "write",
+                                        "publish", "rename", "replace", "link",    "append", "remove", "touch",
+                                        "mkdir",   "sync",   "start",   "thread",  "output", "*"};
 
 constexpr int kKill = -1;
 

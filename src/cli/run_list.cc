@@ -7,6 +7,7 @@
 
 #include <metaflow/error.h>
 
+#include "base/files.h"
 #include "base/format.h"
 #include "base/text.h"
 #include "runtime/lease.h"
@@ -20,8 +21,8 @@ namespace {
 using store::AttemptEnd;
 using store::RunInfo;
 
-constexpr std::array kStates{RunState::running,     RunState::done,           RunState::failed,
-                             RunState::interrupted, RunState::scheduler_died, RunState::unfinished};
+constexpr std::array kStates{RunState::running,        RunState::done,       RunState::failed, RunState::interrupted,
+                             RunState::scheduler_died, RunState::unfinished, RunState::no_data};
 
 bool has_succeeded(store::FlowStore& store, const store::TaskData& data) {
   constexpr char kPickledTrue = '\x88';
@@ -33,6 +34,7 @@ bool has_succeeded(store::FlowStore& store, const store::TaskData& data) {
 /// The state of a run without a journal, from the result of its step `end`.
 RunState state_in_store(Context& context, const std::string& run) {
   store::FlowStore& store = context.store();
+  if (!store.has_run(run)) return RunState::no_data;
   for (const std::string& task : store.tasks(run, "end")) {
     const auto data = store.read_done({run, "end", task});
     if (!data) continue;
@@ -80,9 +82,10 @@ std::string_view name_of(RunState state) {
     case RunState::failed: return "failed";
     case RunState::interrupted: return "interrupted";
     case RunState::scheduler_died: return "scheduler died";
-    case RunState::unfinished: break;
+    case RunState::unfinished: return "unfinished";
+    case RunState::no_data: break;
   }
-  return "unfinished";
+  return "no data";
 }
 
 RunState state_of_name(std::string_view option, const std::string& name) {
@@ -108,7 +111,9 @@ void visit_runs(Context& context, const std::function<bool(const RunInfo&)>& vis
   }
   for (const std::string& run : store::local_runs(context.local_root(), flow)) {
     const auto info = context.metadata().run(flow, run);
-    if (info && !visit(*info)) return;
+    const bool is_removed =
+        base::exists(fmt::format("{}/{}/{}/{}", context.local_root(), flow, run, store::kRemovedMark));
+    if (info && !is_removed && !visit(*info)) return;
   }
 }
 

@@ -14,7 +14,7 @@ namespace metaflow::cli {
 
 /// The state of a run. A run without a journal is Python's, of an older version, or was executed on another host: then
 /// only the end of its step `end` is known.
-enum class RunState : std::uint8_t { running, done, failed, interrupted, scheduler_died, unfinished };
+enum class RunState : std::uint8_t { running, done, failed, interrupted, scheduler_died, unfinished, no_data };
 std::string_view name_of(RunState state);  // "scheduler died"
 /// The state of a name, also with '-' instead of the blank. Throws Error{usage}.
 RunState state_of_name(std::string_view option, const std::string& name);

@@ -110,9 +110,11 @@ int list_runs(Context& context, const RunsOptions& options) {
     return 0;
   }
   Context::print(as_text(listing.runs));
-  const bool has_unfinished = std::any_of(listing.runs.begin(), listing.runs.end(),
-                                          [](const RunRow& run) { return run.state == RunState::unfinished; });
-  if (has_unfinished) {
+  auto has = [&](RunState state) {
+    return std::any_of(listing.runs.begin(), listing.runs.end(), [&](const auto& run) { return run.state == state; });
+  };
+  if (has(RunState::no_data)) context.echo("no data: the run was removed, or its data is in another store.\n");
+  if (has(RunState::unfinished)) {
     context.echo(
         "unfinished: the run has no journal here (Python's, or executed on another host), so it may be running or have "
         "failed.\n");

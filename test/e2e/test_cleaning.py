@@ -6,7 +6,7 @@ import os
 from shapes import plan
 
 DAY = 86_400_000_000  # microseconds
-FLOW = "SmallForeach"
+FLOW = "Linear"
 
 
 def age(cli, days):
@@ -31,36 +31,36 @@ def values_of(client, run):
 
 
 def test_the_client_reads_everything_that_is_left(cli, client):
-    removed = cli.run("small_foreach", "--tag", "old", env=plan("* set_data only of the removed run"))
-    kept = cli.run("small_foreach", env=plan("* set_data of the kept run"))
-    python = cli.run_python("small_foreach", env=plan("* set_data of Python"))
-    origin, _ = cli.fail("small_foreach", env=plan("foreach_join throw on purpose", "* set_data of the origin"))
-    resumed, _ = cli.resume("small_foreach")
+    removed = cli.run("linear", "--tag", "old", env=plan("* set_data only of the removed run"))
+    kept = cli.run("linear", env=plan("* set_data of the kept run"))
+    python = cli.run_python("linear", env=plan("* set_data of Python"))
+    origin, _ = cli.fail("linear", env=plan("a throw on purpose", "* set_data of the origin"))
+    resumed, _ = cli.resume("linear")
     left = (kept, python, origin, resumed)
     before = {run: values_of(client, run) for run in left}
 
-    listed = json.loads(cli("small_foreach", "runs", "--json").out)
+    listed = json.loads(cli("linear", "runs", "--json").out)
     assert listed["version"] == 1 and not listed["more"]
     assert [(run["run"], run["state"]) for run in listed["runs"]] == [
         (resumed, "done"), (origin, "failed"), (python, "done"), (kept, "done"), (removed, "done"),
     ]  # fmt: skip
     assert listed["runs"][0]["origin"] == origin
 
-    refused = cli("small_foreach", "rm", "latest-failed")
+    refused = cli("linear", "rm", "latest-failed")
     assert refused.status == 1 and f"run {resumed} resumed it" in refused.err and f"rm {origin} {resumed}" in refused.err
 
-    dry = cli("small_foreach", "gc", "--tag", "old", "--dry-run")
+    dry = cli("linear", "gc", "--tag", "old", "--dry-run")
     assert f"Would remove {FLOW}/{removed}\n" in dry.out and values_of(client, removed), dry
-    first = cli("small_foreach", "gc", "--tag", "old")
+    first = cli("linear", "gc", "--tag", "old")
     assert f"Removed {FLOW}/{removed}\n" in first.out and "Removed 0 values" in first.out, first
     age(cli, 2)
     all_keys = keys(cli)
-    second = cli("small_foreach", "gc")
+    second = cli("linear", "gc")
     assert second.status == 0 and keys(cli) < all_keys, second
 
     assert {run.id for run in client.Flow(FLOW)} == set(left)
     assert {run: values_of(client, run) for run in left} == before
     client.Run(f"{FLOW}/{resumed}").successful
-    assert cli("small_foreach", "rm", origin, resumed, "--no-gc").status == 0
+    assert cli("linear", "rm", origin, resumed, "--no-gc").status == 0
     assert {run.id for run in client.Flow(FLOW)} == {kept, python}
     assert (cli.directory / ".metaflow" / FLOW / "latest_run").read_text() == python

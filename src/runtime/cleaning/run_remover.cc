@@ -36,9 +36,9 @@ std::string RunRemover::obstacle(const std::string& run, const IndexedRun& index
   if (may_be_held(site_.leases, site_.store.flow(), run, indexed, now, CleaningTimes::kGrace)) {
     const auto text = store::get(site_.leases.storage, LeaseName{site_.store.flow(), run}.path(indexed.last_lease));
     const LeaseHolder holder = text ? lease_from_json(text->text()).value_or(LeaseHolder()) : LeaseHolder();
-    const bool is_resumed = !holder.run.empty() && holder.run != run;
-    return fmt::format("{} by {}{}", is_resumed ? "being resumed" : "being executed or removed", holder.name(),
-                       is_resumed ? ", as run " + holder.run : "");
+    if (holder.run == run) return fmt::format("being executed by {}", holder.name());
+    if (holder.run.empty()) return fmt::format("being resumed or removed by {}", holder.name());
+    return fmt::format("being resumed by {}, as run {}", holder.name(), holder.run);
   }
   if (!force && may_run_elsewhere(indexed, now))
     return "a run of Python that may be running: it has no end, and it changed less than 7 days ago";
@@ -100,9 +100,9 @@ void RunRemover::remove(const std::string& run) const {
   put(storage, mark, base::Json{{"version", 1}, {"user", site_.user}}.dump());
   if (!site_.local_root.empty()) {
     const std::string local = store::path_below(site_.local_root, store.run_path(run));
+    replace_latest(run);
     base::remove_file(local + "/_meta/_self.json");
     base::remove_file(store::journal_path(site_.local_root, store.flow(), run));
-    replace_latest(run);
     const bool is_in_store = storage.type() == "local" && storage.root() == site_.local_root;
     if (!is_in_store) base::remove_tree(local);
   }

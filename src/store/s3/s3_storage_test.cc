@@ -37,6 +37,28 @@ TEST_F(S3Test, TransientErrorIsRetried) {
   EXPECT_THAT(error, HasSubstr("Cannot read 's3://bucket/root/x': 500 InternalError: words"));
 }
 
+TEST_F(S3Test, ReusedLargeBlobGetsANewTime) {
+  const std::string content(2U << 20U, 'x');  // larger than blobs that are always uploaded
+  std::string modified = "Sun, 06 Nov 1994 08:30:00 GMT";
+  answer_ = [&](const Received& request) -> Reply {
+    if (request.method != "HEAD") return {.body = "<CopyObjectResult/>"};
+    return {.headers = {{"Last-Modified", modified}, {"Date", "Sun, 06 Nov 1994 08:49:37 GMT"}}, .body = content};
+  };
+  auto save = [&] {
+    const auto piece = base::as_bytes(content);
+    storage().save_blob("F/data", Pieces(&piece, 1), -1);
+  };
+  save();
+  EXPECT_EQ(requests().size(), 1U) << "a young blob is only examined";
+  modified = "Sat, 05 Nov 1994 08:30:00 GMT";
+  save();
+  const Received last = server_.received().back();
+  EXPECT_EQ(last.method, "PUT");
+  EXPECT_THAT(last.headers.at("x-amz-copy-source"), HasSubstr("/bucket/root/F/data/"));
+  EXPECT_EQ(last.headers.at("x-amz-metadata-directive"), "REPLACE");
+  EXPECT_EQ(last.body, "");
+}
+
 TEST_F(S3Test, PermanentErrorIsNotRetried) {
   answer_ = [&](const Received&) -> Reply { return {.status = 403, .body = error_xml("AccessDenied")}; };
   const std::string error = failure([&] { put(storage(), "x", "1"); });
