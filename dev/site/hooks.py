@@ -88,7 +88,8 @@ def on_post_template(output, template_name, config):
 
 def on_post_build(config):
     """Nothing may be loaded from other servers."""
+    loads = re.compile(r"""<(?:script|img)[^>]*src=["']?(https?://[^"' >]+)|<link[^>]*rel=["']?(?:stylesheet|preload|icon)[^>]*href=["']?(https?://[^"' >]+)""")
     for path in pathlib.Path(config.site_dir).rglob("*.html"):
-        external = re.findall(r"""<(?:script|link|img)[^>]*(?:src|href)=["']?(https?://[^"' >]+)""", path.read_text())
+        external = [url for match in loads.finditer(path.read_text()) for url in match.groups() if url and not url.startswith(config.site_url or " ")]
         if external:
             raise SystemExit(f"{path} loads from another server: {external[0]}")

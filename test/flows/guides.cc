@@ -1,4 +1,5 @@
-// The code of docs/how-to and docs/coming-from: test/docs checks that each fragment on those pages is in this file.
+// The code of docs/how-to and docs/coming-from: test/packaging/test_docs.py checks that each fragment there is in this
+// file.
 #include <metaflow/metaflow.h>
 
 #include <algorithm>
