@@ -332,7 +332,7 @@ class World {
 
 TEST(CleaningSimulation, WhatARunRefersToIsKeptAndTheRestIsRemoved) {
   const char* text = std::getenv("METAFLOW_CLEANING_SEEDS");
-  const unsigned seeds = text == nullptr ? 20 : static_cast<unsigned>(std::atoi(text));
+  const unsigned seeds = text == nullptr ? 10 : static_cast<unsigned>(std::atoi(text));
   for (unsigned seed = 1; seed <= seeds; ++seed) {
     SCOPED_TRACE(fmt::format("seed {}", seed));
     World(seed).play();
