@@ -159,7 +159,7 @@ void Frontier::split(const Ready& work, const TaskRef& task, const TaskData& dat
         fmt::format("Foreach in step {} (task-id {}) yielded {} child steps which is more than the current maximum "
                     "of {} children. You can raise the maximum with the --max-num-splits option.",
                     step.name, task.task, split->branches, max_num_splits_),
-        fmt::format("To allow this many: resume --max-num-splits {}", split->branches));
+        fmt::format("To allow this many: {} resume --max-num-splits {}", command_, split->branches));
   }
   expect_(step.next[0], split->branches);
   split->arrived.reserve(split->branches);

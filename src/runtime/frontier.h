@@ -53,9 +53,11 @@ struct Ready {
 /// items is constant. Not thread-safe.
 class Frontier {
  public:
-  /// `expect` is called with a step and the number of tasks of it that will follow.
-  Frontier(const graph::Graph& graph, std::uint64_t max_num_splits, std::function<void(int, std::size_t)> expect)
-      : graph_(graph), max_num_splits_(max_num_splits), expect_(std::move(expect)) {}
+  /// `command`: the program as users call it, for hints. `expect` is called with a step and the number of tasks of it
+  /// that will follow.
+  Frontier(const graph::Graph& graph, std::uint64_t max_num_splits, std::string command,
+           std::function<void(int, std::size_t)> expect)
+      : graph_(graph), max_num_splits_(max_num_splits), command_(std::move(command)), expect_(std::move(expect)) {}
 
   /// Adds the start step; its input is the task `_parameters`.
   void begin(const store::TaskRef& parameters);
@@ -102,6 +104,7 @@ class Frontier {
 
   const graph::Graph& graph_;
   std::uint64_t max_num_splits_;
+  std::string command_;
   std::function<void(int, std::size_t)> expect_;
   std::deque<Entry> queue_;
   std::deque<Entry> deferred_;

@@ -23,7 +23,8 @@ using testing::HasSubstr;
 class FrontierDriver {
  public:
   explicit FrontierDriver(const graph::Graph& graph, std::uint64_t max_num_splits = 100)
-      : graph_(graph), frontier(graph, max_num_splits, [this](int step, std::size_t n) { expected[name(step)] += n; }) {
+      : graph_(graph),
+        frontier(graph, max_num_splits, "./f", [this](int step, std::size_t n) { expected[name(step)] += n; }) {
     frontier.begin({"17", "_parameters", "0"});
   }
 

@@ -47,7 +47,7 @@ Run::Run(RunServices services, RunOptions options, const TaskRef& parameters)
     : services_(services),
       options_(std::move(options)),
       report_(services_),
-      frontier_(services.graph, options_.max_num_splits,
+      frontier_(services.graph, options_.max_num_splits, options_.command,
                 [this](int step, std::size_t tasks) {
                   const std::string& name = services_.graph.step(step).name;
                   report_.expect(step, tasks);

@@ -99,7 +99,7 @@ def test_too_many_splits(cli, client):
         "    Step failure:\n"
         "    Foreach in step start (task-id 1) yielded 101 child steps which is more than the current "
         "maximum of 100 children. You can raise the maximum with the --max-num-splits option.\n"
-        "    To allow this many: resume --max-num-splits 101\n\n"
+        f"    To allow this many: {cli.path('wide')} resume --max-num-splits 101\n\n"
     )
     assert client.Task(f"Wide/{run_id}/start/1").successful  # the step itself did what it should
     assert not client.Run(f"Wide/{run_id}").successful
