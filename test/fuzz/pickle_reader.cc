@@ -17,6 +17,7 @@
 #include "base/text.h"
 #include "readers.h"
 #include "store/foreach.h"
+#include "store/item_labels.h"
 #include "value/encode_value.h"
 #include "value/nodes.h"
 #include "value/unpickler.h"
@@ -122,7 +123,7 @@ void take_pickle(std::string_view input) {
   const Value& root = document.root();
   require(repr(root, kShown).size() < 2 * kShown, "repr keeps to its limit");
   (void)python_type(root);
-  (void)store::frame_value(root);
+  (void)store::item_label(root);
   succeeds({ErrorCode::data_store, ErrorCode::invalid_value}, [&] { (void)store::decode_frames(root); });
   if (!input.empty()) succeeds({ErrorCode::invalid_value}, [&] { value::read_item(payload, 0, input.size() - 1); });
   if (detail::is_excessive(root)) {
