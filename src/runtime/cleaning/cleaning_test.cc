@@ -27,9 +27,9 @@ using store::TaskRef;
 using testing::HasSubstr;
 
 /// Calls a function before the last look at the runs.
-class HookedStorage : public store::MemoryStorage {
+class InterruptedStorage : public store::MemoryStorage {
  public:
-  explicit HookedStorage(base::Clock& clock) : MemoryStorage(clock) {}
+  explicit InterruptedStorage(base::Clock& clock) : MemoryStorage(clock) {}
   std::vector<std::optional<base::SharedBytes>> get_begins(std::span<const std::string> paths,
                                                            std::size_t size) override {
     if (before_removal) before_removal();
@@ -69,7 +69,7 @@ class CleaningTest : public testing::Test {
   bool has(const std::string& key) { return exists(storage_, store::blob_path("F/data", key)); }
 
   base::FakeClock clock_;
-  HookedStorage storage_{clock_};
+  InterruptedStorage storage_{clock_};
   store::FlowStore store_{std::shared_ptr<store::Storage>(&storage_, [](store::Storage*) {}), "F"};
 };
 
