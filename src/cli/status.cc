@@ -132,7 +132,8 @@ Command status_command(Context& context) {
                                "interrupted, 5 its scheduler died.",
                        .set = store_flag(options->watch)}},
           .arguments = {{.name = "RUN_ID", .kind = ValueKind::run, .required = false, .set = store_text(options->run)}},
-          .examples = {{"latest", "Show the last run."}, {"latest --watch", "Show the progress of the last run until it ends."}},
+          .examples = {{"latest", "Show the last run."},
+                       {"latest --watch", "Show the progress of the last run until it ends."}},
           .run = [&context, options] { return status(context, *options); }};
 }
 
