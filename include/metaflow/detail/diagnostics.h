@@ -113,7 +113,7 @@ void refuse_flow() {
   }
 }
 
-inline constexpr bool reported_by_compiler(FlowMistake mistake) {
+constexpr bool reported_by_compiler(FlowMistake mistake) {
   return mistake == FlowMistake::invalid_member || mistake == FlowMistake::invalid_graph ||
          mistake == FlowMistake::empty_graph;
 }
