@@ -39,7 +39,7 @@ def test_current_tells_the_foreach_frames(context):
     inner = sorted(context["inner"], key=lambda t: [f.index for f in t["_foreach_stack"].data])
     frames = [[(f.value, f.index, f.num_splits) for f in task["_foreach_stack"].data] for task in inner]
     assert frames[0] == [("a", 0, 3), ("(1, 'a1')", 0, 2)]
-    assert frames[5] == [("c", 2, 3), ("(2, 'a rather long item, with ", 1, 2)]
+    assert frames[5] == [("c", 2, 3), ("(2, 'a rather long item, wi...", 1, 2)]
     assert [step.id for step in context if step.task.index is None][::-1] == [
         "start", "left", "right", "join_letters", "join_sides", "repeat", "end"]  # fmt: skip
 

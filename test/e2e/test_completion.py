@@ -13,7 +13,7 @@ from conftest import BUILD
 
 # The line, and the candidates in zsh and fish. bash splits words at = and :.
 CASES = {
-    "sweep ru": {"run"},
+    "sweep ru": {"run", "runs"},
     "./sweep run --max-n": {"--max-num-splits"},
     "sweep run --max-": {"--max-workers", "--max-num-splits", "--max-log-size"},
     "sweep --metadata ": {"service", "local"},

@@ -3,21 +3,19 @@
 import re
 
 
-
-
 def advised(text, before):
     """The command that a message advises."""
-    (command,) = re.findall(re.escape(before) + r" (\S.*?)(?:   |$)", text, re.M)
+    (command,) = re.findall(re.escape(before) + r"(?: \([^)]*\))?: (\S.*?)(?:   |$)", text, re.M)
     return command
 
 
 def test_advised_commands_work(cli):
     failed = cli("several", "Train", "run", "--n", 8, env={"FAIL": "1"})
     assert failed.status == 1 and "Step round (task-id" in failed.err, failed
-    again = cli.execute(["bash", "-c", advised(failed.out, "To rerun only this task:")])
+    again = cli.execute(["bash", "-c", advised(failed.out, "To rerun only this task")])
     assert again.status == 0 and "score = 1" in again.out, again
     status = cli("several", "Train", "status")
-    resumed = cli.execute(["bash", "-c", advised(status.out, "To continue:")])
+    resumed = cli.execute(["bash", "-c", advised(status.out, "To continue")])
     assert resumed.status == 0 and "The score of Train is 28." in resumed.out, resumed
     assert "Train run" in cli("several", "Train").err
 

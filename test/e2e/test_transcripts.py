@@ -94,6 +94,7 @@ class Recorder:
         line = re.sub(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d\.\d{3}(\d{3}Z)?", "TIME", line)
         line = re.sub(r"\bpid \d+", "pid N", line)
         line = re.sub(r"( Wall time ).*, CPU time .*, peak memory of a task .*", r"\1T, CPU time T, peak memory of a task M.", line)
+        line = re.sub(r"^(\d+ runs?): \S+ \w?B, ", r"\1: SIZE, ", line)
         line = re.sub(r"\b\d+\.\d+\.\d+ \(C\+\+\)", "VERSION", line)
         if "DIR" in line:
             line = re.sub(r"size: \d+", "size: N", line)
