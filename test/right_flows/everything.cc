@@ -221,7 +221,7 @@ struct Everything : mf::FlowSpec<Everything> {
         mf::step<&S::right>(mf::next<&S::meet>,
                             mf::environment{.vars = {{"HOME", home == nullptr ? "" : home}, {"A", "b"}}}),
         mf::step<&S::meet>(mf::next<&S::fan>),
-        mf::step<&S::fan>(mf::foreach<&S::alphas, &S::work, mf::label<[](double alpha) { return alpha * 2; }>>),
+        mf::step<&S::fan>(mf::foreach<&S::alphas, &S::work, mf::label<[](double item) { return item * 2; }>>),
         mf::step<&S::work>(own::priority{.level = 3}, mf::foreach<&S::later, &S::inner>),
         mf::step<&S::inner>(mf::next<&S::join_inner>), mf::step<&S::join_inner>(mf::next<&S::join>),
         mf::step<&S::join>(mf::resources{}, mf::next<&S::choose_kind>),
