@@ -85,6 +85,7 @@ test_parts=(
   "debug with gdb: gdb"
   "completion in zsh and fish: zsh fish"
   "manual pages: mandoc"
+  "the memory of a scheduler: time"
 )
 # For the Kubernetes peer (test/peers/kubernetes): the server, the schema of Kubernetes, and the official client to test it with. Clients
 # from 33 on need a newer python-dateutil than metaflow allows.
