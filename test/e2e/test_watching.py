@@ -275,7 +275,7 @@ class Terminal:
 
 def test_live_view_follows_the_width_of_the_window(cli):
     terminal = Terminal(cli, "sweep", "run", "--n", WIDE, "--max-num-splits", WIDE)
-    terminal.read(b"] 0 of" if SANITIZED else b" running\x1b")
+    terminal.read(b" running\x1b")
     terminal.resize(30)
     rest = terminal.read().partition("\033[K")[2]
     assert terminal.wait() == 0
