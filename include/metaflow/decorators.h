@@ -85,7 +85,7 @@ class caught_artifact {
 
   /// The name of the artifact.
   const std::string& name() const { return name_; }
-  /// Whether there is no artifact.
+  /// Whether the decorator names no artifact.
   bool empty() const { return name_.empty(); }
 
  private:

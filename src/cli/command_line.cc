@@ -260,4 +260,13 @@ std::function<void(const std::string&)> store_number(const std::string& option, 
   };
 }
 
+std::function<void(const std::string&)> store_number(const std::string& option, std::optional<std::size_t>& target,
+                                                     std::size_t smallest) {
+  return [option, &target, smallest](const std::string& value) {
+    std::size_t number = 0;
+    store_number(option, number, smallest)(value);
+    target = number;
+  };
+}
+
 }  // namespace metaflow::cli

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -110,6 +111,9 @@ std::function<void(const std::string&)> append_text(std::vector<std::string>& ta
 /// The path of a file to write. Its directory must exist.
 std::function<void(const std::string&)> store_file(const std::string& option, std::string& target);
 std::function<void(const std::string&)> store_number(const std::string& option, std::size_t& target,
+                                                     std::size_t smallest);
+/// The same, for an option without a default.
+std::function<void(const std::string&)> store_number(const std::string& option, std::optional<std::size_t>& target,
                                                      std::size_t smallest);
 
 }  // namespace metaflow::cli

@@ -29,7 +29,6 @@ namespace {
 struct DebugOptions {
   std::string path;
   std::optional<std::size_t> attempt;
-  std::size_t attempt_number = 0;
   bool gdb = false;
   bool lldb = false;
   bool perf = false;
@@ -250,11 +249,7 @@ Command debug_command(Context& context) {
       {.name = "--attempt",
        .metavar = "INTEGER",
        .help = "Number of the attempt. Default: the last one that called the step.",
-       .set =
-           [options](const std::string& value) {
-             store_number("--attempt", options->attempt_number, 0)(value);
-             options->attempt = options->attempt_number;
-           }},
+       .set = store_number("--attempt", options->attempt, 0)},
       {.name = "--gdb", .help = "Execute under gdb; type run to start.", .set = store_flag(options->gdb)},
       {.name = "--lldb", .help = "Execute under lldb; type run to start.", .set = store_flag(options->lldb)},
       {.name = "--perf", .help = "Execute under perf record.", .set = store_flag(options->perf)},

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <set>
 
 #include "base/format.h"
@@ -18,15 +19,12 @@ namespace {
 struct GcOptions {
   RemovalOptions removal;
   std::int64_t older_than = -1;
-  std::string keep;
-  std::size_t keep_count = 0;
+  std::optional<std::size_t> keep;
   std::set<RunState> states;
   std::vector<std::string> tags;
   std::vector<std::string> without_tags;
 
-  bool selects() const {
-    return older_than >= 0 || !keep.empty() || !states.empty() || !tags.empty() || !without_tags.empty();
-  }
+  bool selects() const { return older_than >= 0 || keep || !states.empty() || !tags.empty() || !without_tags.empty(); }
 };
 
 /// The runs to remove: those that match the tags and states, without the newest ones (--keep) and the young ones.
@@ -39,7 +37,7 @@ std::vector<std::string> select_runs(Context& context, const GcOptions& options)
     if (!std::all_of(options.tags.begin(), options.tags.end(), has)) return true;
     if (std::any_of(options.without_tags.begin(), options.without_tags.end(), has)) return true;
     if (!options.states.empty() && !options.states.contains(read_state(context, run.id))) return true;
-    if (++matching <= options.keep_count) return true;
+    if (++matching <= options.keep.value_or(0)) return true;
     const std::int64_t time = store::time_of_run_id(run.id);
     if (options.older_than >= 0 && now - (time > 0 ? time : run.created) < options.older_than) return true;
     selected.push_back(run.id);
@@ -97,11 +95,7 @@ Command gc_command(Context& context) {
       {.name = "--keep",
        .metavar = "INTEGER",
        .help = "Keep the newest runs, this many of those with the tags and states of the selection.",
-       .set =
-           [options](const std::string& value) {
-             store_number("--keep", options->keep_count, 0)(value);
-             options->keep = value;
-           }},
+       .set = store_number("--keep", options->keep, 0)},
       {.name = "--state",
        .metavar = "TEXT",
        .help = "Remove runs in this state: done, failed, interrupted, scheduler-died or unfinished. You "

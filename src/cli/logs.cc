@@ -152,11 +152,7 @@ std::vector<Option> stream_options(const std::shared_ptr<LogsOptions>& options, 
           {.name = "--attempt",
            .metavar = "INTEGER",
            .help = "The number of the attempt. Default: the latest one.",
-           .set = [options](const std::string& value) {
-             std::size_t attempt = 0;
-             store_number("--attempt", attempt, 0)(value);
-             options->attempt = attempt;
-           }}};
+           .set = store_number("--attempt", options->attempt, 0)}};
 }
 
 }  // namespace

@@ -102,18 +102,29 @@ void Cloner::adopt(std::vector<Adopted>& tasks) {
   services_.store.clone_attempts(clones);
   // All get the same time: then most of their records are identical, and the store keeps one copy.
   const std::int64_t now = services_.clock.wall_microseconds();
+  auto labels = read_labels(tasks);
   for (std::size_t i = 0; i < tasks.size(); ++i) {
     report_clone(tasks[i], clones[i].from, now);
-    follow_(tasks[i].work, tasks[i].ref, tasks[i].data, labels_of(tasks[i].data));
+    follow_(tasks[i].work, tasks[i].ref, tasks[i].data, std::move(labels[i]));
   }
 }
 
-/// The labels of the items, if the task yields a foreach whose tasks may be executed.
-std::shared_ptr<const store::ItemLabels> Cloner::labels_of(const TaskData& data) const {
-  const store::ArtifactRecord* record = store::labels_record(data);
-  if (record == nullptr) return nullptr;
-  const std::string path = services_.store.value_path(record->key);
-  return store::read_labels(services_.store, *record, store::get(services_.store.storage(), path));
+/// The labels of the items of each task that yields a foreach; null for the others.
+std::vector<std::shared_ptr<const store::ItemLabels>> Cloner::read_labels(const std::vector<Adopted>& tasks) const {
+  std::vector<std::shared_ptr<const store::ItemLabels>> labels(tasks.size());
+  std::vector<std::size_t> at;
+  std::vector<std::string> paths;
+  for (std::size_t i = 0; i < tasks.size(); ++i) {
+    const store::ArtifactRecord* record = store::labels_record(tasks[i].data);
+    if (record == nullptr) continue;
+    at.push_back(i);
+    paths.push_back(services_.store.value_path(record->key));
+  }
+  if (paths.empty()) return labels;
+  auto blobs = services_.store.storage().get(paths);  // together, since each takes a request in S3
+  for (std::size_t n = 0; n < at.size(); ++n)
+    labels[at[n]] = store::read_labels(services_.store, *store::labels_record(tasks[at[n]].data), std::move(blobs[n]));
+  return labels;
 }
 
 void Cloner::report_clone(const Adopted& task, const TaskRef& from, std::int64_t now) {

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <memory>
 #include <vector>
 
 #include "runtime/frontier.h"
@@ -41,7 +42,7 @@ class Cloner {
   std::vector<Adopted> take_finished();
   void find_items(const Position& position, store::TaskData& data) const;
   void adopt(std::vector<Adopted>& tasks);
-  std::shared_ptr<const store::ItemLabels> labels_of(const store::TaskData& data) const;
+  std::vector<std::shared_ptr<const store::ItemLabels>> read_labels(const std::vector<Adopted>& tasks) const;
   void report_clone(const Adopted& task, const store::TaskRef& from, std::int64_t now);
 
   const RunServices& services_;

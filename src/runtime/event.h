@@ -13,8 +13,8 @@
 
 namespace metaflow::runtime {
 
-/// The version of the events' format. A later version may remove fields or change their meaning; a new field or event
-/// is no new version.
+/// The version of the events' format. It changes when a field is removed or changes its meaning. New fields and events
+/// do not change it.
 inline constexpr int kEventsVersion = 1;
 
 /// A name and fields, which keep their order.

@@ -4,6 +4,7 @@
 #include "base/format.h"
 #include "runtime/run.h"
 #include "runtime/run_testing.h"
+#include "store/stored_artifact.h"
 
 namespace metaflow::runtime {
 namespace {
@@ -53,6 +54,33 @@ TEST(RunClone, FinishedRunIsClonedCompletely) {
   world.expect_done("18", "17");
   EXPECT_THAT(world.backend.submitted, IsEmpty());
   EXPECT_THAT(world.committed("inner", "18"), SizeIs(9));
+}
+
+/// In S3 each operation takes a request.
+TEST(RunClone, OperationsDoNotGrowWithTheNumberOfForeachs) {
+  const auto operations = [](std::uint64_t width) {
+    RunWorld world(*nested_graph());
+    world.items["start"] = width;
+    const store::ArtifactRecord labels = store::save_value(world.direct, "_foreach_values", [](detail::Pickler& out) {
+      detail::encode(out, std::vector<std::string>{"red", "green", "blue"});
+    });
+    world.backend.plan = [labels](const compute::Attempt& attempt) {
+      AttemptPlan plan = attempt.step.step == "inner" && attempt.step.split_index == 1 ? throws("boom") : succeeds();
+      if (attempt.step.step == "outer") plan.left->artifacts.push_back(labels);
+      return plan;
+    };
+    EXPECT_EQ(world.execute().error, ErrorCode::step_failure);
+    world.storage.operations = 0;
+    int cloning = 0;  // operations before the first task
+    world.backend.plan = [&](const compute::Attempt& /*attempt*/) {
+      if (cloning == 0) cloning = world.storage.operations;
+      return succeeds();
+    };
+    world.expect_done("18", "17");
+    EXPECT_THAT(world.reporter.events, Contains(HasSubstr("\"label\": \"green\"")));
+    return cloning;
+  };
+  EXPECT_EQ(operations(2), operations(9));
 }
 
 TEST(RunClone, CloningWaitsForASlowReader) {

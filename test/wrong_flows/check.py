@@ -31,7 +31,7 @@ MAX_ERRORS = 3  # of the compiler
 def messages(compiler, options, include, source):
     """The status and the messages, without quoted source and without the path, so that names in it do not count."""
     no_quotes = "-fno-caret-diagnostics" if is_clang(compiler) else "-fno-diagnostics-show-caret"
-    # Some sentences are errors of code generation: they are reported only if there is no other error.
+    # Some sentences are errors of code generation: other errors hide them.
     command = [compiler, *FLAGS, "-c", "-o", "/dev/null", no_quotes, *options, f"-I{include}", source]
     process = subprocess.run(command, capture_output=True, text=True, errors="replace")
     text = process.stderr.replace(str(source), "flow.cc").replace(str(source.parent), "")
