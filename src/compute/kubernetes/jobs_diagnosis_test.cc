@@ -89,6 +89,7 @@ TEST_F(KubernetesJobsTest, SweepWaitsForThePreviousOne) {
   for (std::size_t i = 1; i <= 4; ++i) {
     clock_.leap(40 * kSecond);
     wait_for_call("GET events", i);
+    wait_for_call("GET jobs/");  // it has a connection of its own
   }
   EXPECT_EQ(cluster_.count("GET jobs/"), 1U) << "the first sweep is not over";
 }
