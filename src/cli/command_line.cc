@@ -31,10 +31,20 @@ std::vector<std::string> similar_names(const std::vector<std::string>& names, st
 class Parser {
  public:
   Parser(const Command& command, std::string path, const std::vector<std::string>& words, std::size_t begin,
-         const base::Settings& settings, const Parser* outer = nullptr)
+         const base::Settings& settings, Parser* outer = nullptr)
       : command_(command), path_(std::move(path)), words_(words), at_(begin), settings_(settings), outer_(outer) {}
 
   int run() {
+    try {
+      return parse_and_run();
+    } catch (const Error&) {
+      run_groups();  // what they print comes before the error
+      throw;
+    }
+  }
+
+ private:
+  int parse_and_run() {
     std::size_t argument = 0;
     bool only_arguments = false;
     for (; at_ < words_.size(); ++at_) {
@@ -42,6 +52,7 @@ class Parser {
       if (!only_arguments && word == "--") {
         only_arguments = true;
       } else if (!only_arguments && (word == "--help" || word == "-h")) {
+        run_groups();
         base::write_all(1, help_text(command_, path_));
         return 0;
       } else if (command_.forwards && !is_own_name(word)) {
@@ -62,10 +73,19 @@ class Parser {
       fail(fmt::format("Missing {}.", command_.unit));
     }
     complete();
+    run_groups();
     return command_.run();
   }
 
- private:
+  /// Calls the functions of the enclosing groups, if they were not called yet. Not earlier than the words of the
+  /// command are parsed: an option of a group may stand among them.
+  void run_groups() {
+    if (outer_ == nullptr || groups_were_run_) return;
+    groups_were_run_ = true;
+    outer_->run_groups();
+    if (outer_->command_.run && !command_.standalone) outer_->command_.run();
+  }
+
   [[noreturn]] void fail(const std::string& what) const {
     throw Error(ErrorCode::usage,
                 fmt::format("{}\nTry '{} --help' for help.\n\nError: {}", usage_line(command_, path_), path_, what));
@@ -94,16 +114,14 @@ class Parser {
   void read_option(const std::string& word) {
     const std::size_t equals = word.find('=');
     const std::string name = word.substr(0, equals);
-    for (const Option& option : command_.options) {
-      const bool named = name == option.name || (!option.short_name.empty() && name == option.short_name);
-      if (!named && (option.off_name.empty() || name != option.off_name)) continue;
-      if (option.metavar.empty()) {
+    if (const Option* option = find_option(name)) {
+      if (option->metavar.empty()) {
         if (equals != std::string::npos) fail(fmt::format("{} option does not take a value", name));
-        return set(option, named ? "1" : "0");
+        return set(*option, name == option->off_name ? "0" : "1");
       }
-      if (equals != std::string::npos) return set(option, word.substr(equals + 1));
+      if (equals != std::string::npos) return set(*option, word.substr(equals + 1));
       if (at_ + 1 == words_.size()) fail(fmt::format("{} option requires an argument", name));
-      return set(option, words_[++at_]);
+      return set(*option, words_[++at_]);
     }
     std::vector<std::string> names;
     for (const Option& option : command_.options) {
@@ -117,6 +135,18 @@ class Parser {
     if (similar.size() == 1) hint = fmt::format("  Did you mean {}?", similar[0]);
     if (similar.size() > 1) hint = fmt::format("  (Possible options: {})", base::join(similar, ", "));
     fail(fmt::format("no such option: {}{}", name, hint));
+  }
+
+  /// An option of this command, or one of an enclosing group that may stand here; null if there is none.
+  const Option* find_option(const std::string& name) const {
+    for (const Parser* parser = this; parser != nullptr; parser = parser->outer_) {
+      for (const Option& option : parser->command_.options) {
+        const bool named = name == option.name || (!option.short_name.empty() && name == option.short_name) ||
+                           (!option.off_name.empty() && name == option.off_name);
+        if (named && (parser == this || option.anywhere)) return &option;
+      }
+    }
+    return nullptr;
   }
 
   /// The right position of an option that belongs to an outer group or to a subcommand; else empty.
@@ -143,7 +173,6 @@ class Parser {
   int run_command(const std::string& name, bool consume = true) {
     if (const Command* command = find_command(command_, name)) {
       complete();
-      if (command_.run && !command->standalone) command_.run();
       return Parser(*command, path_ + " " + name, words_, consume ? at_ + 1 : at_, settings_, this).run();
     }
     std::vector<std::string> names;
@@ -194,7 +223,8 @@ class Parser {
   const std::vector<std::string>& words_;
   std::size_t at_;
   const base::Settings& settings_;
-  const Parser* outer_;  // the parser of the enclosing group
+  Parser* outer_;  // the parser of the enclosing group
+  bool groups_were_run_ = false;
   std::string source_;   // where the current value comes from; empty: the command line
   std::set<std::string> seen_options_;
   std::set<std::size_t> seen_arguments_;

@@ -6,15 +6,18 @@ import json
 import os
 import pty
 import re
+import select
 import shutil
 import signal
 import struct
 import subprocess
 import termios
+import time
 
 import pytest
 
 from conftest import SANITIZED
+from shapes import plan
 from test_failures import processes_of
 
 
@@ -253,10 +256,13 @@ class Terminal:
             os.chdir(cli.directory)
             os.execve(cli.path(program), [str(cli.path(program)), *map(str, arguments)], {**cli.environment, **environment})
 
-    def read(self, until=None):
-        """Reads until a text has appeared since the last call, or to the end."""
+    def read(self, until=lambda text: False, seconds=60):
+        """Reads until what has come since the last call is enough, or to the end."""
         begin = len(self.text)
-        while until is None or until not in self.text[begin:]:
+        deadline = time.monotonic() + seconds
+        while not until(self.text[begin:].decode("utf-8", "replace")):
+            ready, _, _ = select.select([self.fd], [], [], max(0, deadline - time.monotonic()))
+            assert ready, self.text[begin:]
             try:
                 piece = os.read(self.fd, 65536)
             except OSError:
@@ -273,14 +279,19 @@ class Terminal:
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
 
+def views_of(text):
+    return re.findall(r"\033\[2m(.*?)\033\[0m", text)
+
+
 def test_live_view_follows_the_width_of_the_window(cli):
-    terminal = Terminal(cli, "sweep", "run", "--n", WIDE, "--max-num-splits", WIDE)
-    terminal.read(b" running\x1b")
+    terminal = Terminal(cli, "small_foreach", "run", **plan("foreach_inner:1 block"))
+    terminal.read(lambda text: any(len(view) >= 30 and "1 running" in view for view in views_of(text)))
     terminal.resize(30)
-    rest = terminal.read().partition("\033[K")[2]
-    assert terminal.wait() == 0
-    views = re.findall(r"\033\[2m(.*?)\033\[0m", rest)
-    assert views and all(len(view) < 30 for view in views), views
+    terminal.read(lambda text: any(len(view) < 30 for view in views_of(text)))
+    os.write(terminal.fd, b"\x03")
+    views = views_of(terminal.read())
+    assert terminal.wait() == 1
+    assert all(len(view) < 30 for view in views), views
 
 
 @pytest.mark.parametrize(
@@ -331,13 +342,12 @@ def test_watch_tells_success(cli):
 def test_watch_on_a_terminal(cli):
     process = started(cli, "--how", "sleep")
     terminal = Terminal(cli, "misbehave", "status", "--watch")
-    terminal.read(b"Running longest:")
+    width = lambda screen: max(len(row.strip("\r\n")) for row in screen.split("\033[K"))  # noqa: E731
+    widths = lambda text: [width(screen) for screen in re.findall(r"\033\[H(.*?)\033\[J", text, re.DOTALL)]  # noqa: E731
+    first = terminal.read(lambda text: "\033[J" in text.partition("Running longest:")[2])
+    assert widths(first)[-1] > 30
     terminal.resize(30)
-    drawn = terminal.read(b"\x1b[J")
-    if "\033[H" not in drawn[:20]:
-        drawn = terminal.read(b"\x1b[J")
-    rows = drawn.rpartition("\033[H")[2].split("\033[K\r\n")
-    assert all(len(row) <= 30 for row in rows[:-1]), rows
+    terminal.read(lambda text: any(width <= 30 for width in widths(text)))
     os.write(terminal.fd, b"\x03")
     end = terminal.read()
     assert terminal.wait() == 130
