@@ -225,7 +225,7 @@ class Parser {
   const base::Settings& settings_;
   Parser* outer_;  // the parser of the enclosing group
   bool groups_were_run_ = false;
-  std::string source_;   // where the current value comes from; empty: the command line
+  std::string source_;  // where the current value comes from; empty: the command line
   std::set<std::string> seen_options_;
   std::set<std::size_t> seen_arguments_;
 };

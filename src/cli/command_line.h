@@ -40,7 +40,7 @@ struct Option {
   bool required = false;
   bool multiple = false;  // may be repeated; in the environment: separated by white space
   bool hidden = false;
-  bool anywhere = false;  // of a group: may also stand after its command
+  bool anywhere = false;                          // of a group: may also stand after its command
   std::function<void(const std::string&)> set{};  // a flag gets "1" or "0"
 };
 

@@ -94,6 +94,26 @@ TEST_F(CommandLine, ErrorsBeginWithTheUsageLine) {
   EXPECT_THAT(error_of({"--size", "5", "run"}), HasSubstr("It goes after the command: program run --size INTEGER"));
 }
 
+TEST_F(CommandLine, AnOptionOfAGroupMayFollowItsCommand) {
+  root.options[0] = {
+      .name = "--loud", .off_name = "--soft", .environment = "TEST_LOUD", .anywhere = true, .set = store_flag(loud)};
+  std::vector<bool> seen;  // by the group's function: it runs once, and knows all options
+  root.run = [&] {
+    seen.push_back(loud);
+    return 0;
+  };
+  run_line({"run", "--loud"});
+  run_line({"--loud", "run", "--soft"});
+  EXPECT_THAT(error_of({"run", "--loud", "--size", "0"}), HasSubstr("smaller than the minimum"));
+  EXPECT_THAT(seen, ElementsAre(true, false, true));
+  EXPECT_THAT(error_of({"run", "--loud=1"}), HasSubstr("--loud option does not take a value"));
+  ::setenv("TEST_LOUD", "1", 1);
+  run_line({"run"});
+  run_line({"run", "--soft"});
+  ::unsetenv("TEST_LOUD");
+  EXPECT_THAT(seen, ElementsAre(true, false, true, true, true, false));
+}
+
 TEST_F(CommandLine, HelpListsCommandsAndOptions) {
   const std::string text = help_text(root, "program");
   EXPECT_THAT(text, HasSubstr("Usage: program [OPTIONS] COMMAND [ARGS]..."));

@@ -54,11 +54,16 @@ class Place {
     return true;
   }
 
-  static const Option* find_option(const Command& command, const std::string& name) {
-    const auto found = std::find_if(command.options.begin(), command.options.end(), [&](const Option& option) {
-      return name == option.name || (!name.empty() && (name == option.short_name || name == option.off_name));
-    });
-    return found == command.options.end() ? nullptr : &*found;
+  /// An option of a command, or one of the program that may stand after its command.
+  const Option* find_option(const Command& command, const std::string& name) const {
+    for (const Command* place : {&command, &root_}) {
+      for (const Option& option : place->options) {
+        const bool named =
+            name == option.name || (!name.empty() && (name == option.short_name || name == option.off_name));
+        if (named && (place == &command || option.anywhere)) return &option;
+      }
+    }
+    return nullptr;
   }
 
   void set(const Option& option, const std::string& value) {
@@ -107,13 +112,20 @@ class Place {
   }
 
   void add_options(const Command& command, const std::string& begun) {
-    for (const Option& option : command.options) {
-      if (option.hidden || (seen_.contains(option.name) && !option.multiple)) continue;
-      add(begun, {option.name, option.help});
-      if (!option.off_name.empty()) add(begun, {option.off_name, option.help});
+    for (const Option& option : command.options) add_option(option, begun);
+    if (&command == command_) {
+      for (const Option& option : root_.options) {
+        if (&command != &root_ && option.anywhere) add_option(option, begun);
+      }
+      add(begun, {"--help", "Show this message and exit."});
     }
-    if (&command == command_) add(begun, {"--help", "Show this message and exit."});
     if (command.forwards) add_options(*find_command(command, command.default_command), begun);
+  }
+
+  void add_option(const Option& option, const std::string& begun) {
+    if (option.hidden || (seen_.contains(option.name) && !option.multiple)) return;
+    add(begun, {option.name, option.help});
+    if (!option.off_name.empty()) add(begun, {option.off_name, option.help});
   }
 
   void complete_option(const std::string& word) {

@@ -65,6 +65,13 @@ TEST_F(Complete, OptionsThatAreNotGivenYet) {
   EXPECT_THAT(texts({"run", "--", ""}), IsEmpty());
 }
 
+TEST_F(Complete, OptionsOfTheProgramThatMayFollowACommand) {
+  root_.options.push_back({.name = "--quiet", .off_name = "--not-quiet", .anywhere = true});
+  EXPECT_THAT(texts({"dump", "-"}), ElementsAre("--quiet", "--not-quiet", "--help"));
+  EXPECT_THAT(texts({"dump", "--not-quiet", "-"}), ElementsAre("--help"));
+  EXPECT_THAT(texts({"--"}), ElementsAre("--root", "--quiet", "--not-quiet", "--help"));
+}
+
 TEST_F(Complete, ValuesOfOptions) {
   EXPECT_THAT(texts({"run", "--mode", ""}), ElementsAre("a", "b"));
   EXPECT_THAT(texts({"run", "--mode=b"}), ElementsAre("--mode=b"));

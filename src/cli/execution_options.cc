@@ -58,9 +58,9 @@ void append_execution_options(std::vector<Option>& list, ExecutionOptions& optio
        .help = "The namespace of the run's tasks for the client. Default: user: and your name.",
        .environment = prefix + "USER_NAMESPACE",
        .set = [&options](const std::string& value) { options.name_space = value; }},
-      {.name = "--quiet",
+      {.name = "--no-progress",
        .help = "Print only the output of tasks and failures, not when tasks start and finish.",
-       .set = store_flag(options.quiet)},
+       .set = store_flag(options.no_progress)},
       {.name = "--json", .help = "Print events as JSON, one object per line.", .set = store_flag(options.json)},
   };
   list.insert(list.end(), own.begin(), own.end());

@@ -21,7 +21,7 @@ struct ExecutionOptions {
   std::string run_id_file;
   std::string runner_attribute_file;
   bool json = false;
-  bool quiet = false;
+  bool no_progress = false;
 };
 
 /// `command` is a part of the environment variables' names: RUN in METAFLOW_RUN_MAX_WORKERS.

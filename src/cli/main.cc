@@ -94,9 +94,10 @@ void make_commands(Context& context, Command& root) {
   root.options = {
       {.name = "--quiet",
        .off_name = "--not-quiet",
-       .help = "Do not print messages about the command itself.",
+       .help = "Do not print messages about the command itself. May also follow the command.",
        .shown_default = "not-quiet",
        .environment = "METAFLOW_QUIET",
+       .anywhere = true,
        .set = store_flag(top.quiet)},
       {.name = "--metadata",
        .metavar = "[service|local]",

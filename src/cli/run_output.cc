@@ -14,8 +14,9 @@ using runtime::ReportLine;
 RunOutput::RunOutput(base::EventLoop& loop, base::Clock& clock, const ExecutionOptions& options)
     : loop_(loop), clock_(clock) {
   auto out = std::make_unique<runtime::OutputQueue>(loop, clock, STDOUT_FILENO);
-  reporter_ = options.json ? runtime::json_reporter(std::move(out), clock)
-                           : runtime::text_reporter(std::move(out), clock, base::terminal_style(1), options.quiet);
+  reporter_ = options.json
+                  ? runtime::json_reporter(std::move(out), clock)
+                  : runtime::text_reporter(std::move(out), clock, base::terminal_style(1), options.no_progress);
   if (reporter_->columns() == 0) return;
   resizes_.emplace(std::vector{SIGWINCH});
   // The live view is drawn again at each turn of the loop in which the width has changed.

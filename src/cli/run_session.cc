@@ -45,7 +45,7 @@ ExecutionPlan::ExecutionPlan(Context& context, const ExecutionOptions& options)
   context.echo("Validating your flow...\n    The graph looks good!\n");
   limits_ = step_limits(graph_, compute::Machine(), options_.max_workers);
   const bool runs_here = run_plan_.remote_steps().size() < graph_.steps().size();
-  if (!options_.quiet) {
+  if (!options_.no_progress) {
     context.echo(
         concurrency_notes(limits_, options_.max_workers, options_.default_workers, base::available_cpus(), runs_here));
   }

@@ -73,8 +73,8 @@ class LineReporter : public Reporter {
 
 class TextReporter : public LineReporter {
  public:
-  TextReporter(std::unique_ptr<OutputQueue> out, base::Clock& clock, base::TerminalStyle terminal, bool quiet)
-      : LineReporter(std::move(out), clock), terminal_(terminal), quiet_(quiet) {}
+  TextReporter(std::unique_ptr<OutputQueue> out, base::Clock& clock, base::TerminalStyle terminal, bool no_progress)
+      : LineReporter(std::move(out), clock), terminal_(terminal), no_progress_(no_progress) {}
 
   std::size_t columns() override { return terminal_.redraws ? base::terminal_size(1).columns - 1 : 0; }
 
@@ -101,7 +101,7 @@ class TextReporter : public LineReporter {
 
  protected:
   std::string format(const ReportLine& line) override {
-    if ((quiet_ || (terminal_.redraws && line.minor)) && line.kind == ReportLine::Kind::task) return {};
+    if ((no_progress_ || (terminal_.redraws && line.minor)) && line.kind == ReportLine::Kind::task) return {};
     const std::string time = base::local_time(line.time);
     const std::string head = head_of(line);
     const std::string body = shown_text(line);
@@ -146,7 +146,7 @@ class TextReporter : public LineReporter {
   }
 
   base::TerminalStyle terminal_;
-  bool quiet_;
+  bool no_progress_;
   std::vector<std::string> status_;
   std::vector<std::size_t> shown_;  // the lengths of the lines of the live view that are on the terminal
 };
@@ -187,8 +187,8 @@ class JsonReporter : public LineReporter {
 }  // namespace
 
 std::unique_ptr<Reporter> text_reporter(std::unique_ptr<OutputQueue> out, base::Clock& clock,
-                                        base::TerminalStyle terminal, bool quiet) {
-  return std::make_unique<TextReporter>(std::move(out), clock, terminal, quiet);
+                                        base::TerminalStyle terminal, bool no_progress) {
+  return std::make_unique<TextReporter>(std::move(out), clock, terminal, no_progress);
 }
 std::unique_ptr<Reporter> json_reporter(std::unique_ptr<OutputQueue> out, base::Clock& clock) {
   return std::make_unique<JsonReporter>(std::move(out), clock);

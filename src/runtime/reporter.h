@@ -54,10 +54,10 @@ class Reporter {
   virtual bool finish(std::int64_t timeout, int stop) = 0;
 };
 
-/// Metaflow's lines: "2026-11-22 12:26:10.827 [17/start/1 (pid 4711)] Task is starting." to standard output. `quiet`:
-/// without the lines about tasks.
+/// Metaflow's lines: "2026-11-22 12:26:10.827 [17/start/1 (pid 4711)] Task is starting." to standard output.
+/// `no_progress`: without the lines about tasks.
 std::unique_ptr<Reporter> text_reporter(std::unique_ptr<OutputQueue> out, base::Clock& clock,
-                                        base::TerminalStyle terminal, bool quiet = false);
+                                        base::TerminalStyle terminal, bool no_progress = false);
 /// Events, one JSON object per line (docs/events.md).
 std::unique_ptr<Reporter> json_reporter(std::unique_ptr<OutputQueue> out, base::Clock& clock);
 

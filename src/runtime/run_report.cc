@@ -187,7 +187,7 @@ Event run_ended_event(std::int64_t time, store::RunEnd how, std::string_view cau
 
 void RunReport::run_ended(store::RunEnd how, std::string_view cause) {
   const std::int64_t took = services_.clock.monotonic_microseconds() - began_;
-  print_text(ReportLine::Kind::task, summary_of(totals_, took));  // of kind task: --quiet does not show it
+  print_text(ReportLine::Kind::task, summary_of(totals_, took));  // of kind task: --no-progress omits it
   if (!emits_) return;
   emit_progress();
   emit(run_ended_event(services_.clock.wall_microseconds(), how, cause, totals_, took));

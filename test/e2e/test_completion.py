@@ -30,7 +30,7 @@ CASES = {
     "sweep completion z": {"zsh"},
     "sweep nosuch ": set(),
     "several_flow Tr": {"Train"},
-    "several_flow Train run --n": {"--n", "--namespace"},
+    "several_flow Train run --n": {"--n", "--namespace", "--no-progress", "--not-quiet"},
     "~/sweep run --take": set(),
 }
 

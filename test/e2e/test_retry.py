@@ -149,9 +149,9 @@ def test_others_go_on_while_a_task_is_retried(cli):
 def test_a_pause_holds_no_worker(cli):
     """With one worker, the others are executed while the failed task waits for its next attempt."""
     rules = plan("foreach_inner:0:0 throw x")
-    result = cli("small_foreach", "run", "--max-workers", 1, "--with", "retry:times=1,minutes_between_retries=0.01", env=rules)
+    result = cli("small_foreach", "run", "--max-workers", 1, "--with", "retry:times=1,minutes_between_retries=0.05", env=rules)
     assert result.status == 0
-    words = ["Task failed.", "Sleeping 0.01 minutes before the next retry", "Task is starting (retry)."]
+    words = ["Task failed.", "Sleeping 0.05 minutes before the next retry", "Task is starting (retry)."]
     failed, sleeping, again = (result.lines.index(f"[foreach_inner/3] {text}") for text in words)
     others = [result.lines.index(f"[foreach_inner/{task}] Task finished successfully.") for task in (4, 5)]
     assert failed < sleeping < min(others) and max(others) < again

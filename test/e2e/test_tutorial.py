@@ -28,7 +28,8 @@ MASKS = [
     (r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d{3})?", "TIME"),
     (r"\bpid \d+", "pid N"),
     (r"\b\d+\.\d+\.\d+ \(C\+\+\)", "VERSION (C++)"),
-    (r"\d+(\.\d+)? (ms|s|kB|MB)\b", r"N \2"),
+    (r"\d+(\.\d+)? (ms|s|min)\b", "N s"),  # a slow machine takes seconds where the page has milliseconds
+    (r"\d+(\.\d+)? (kB|MB|GB)\b", "N MB"),
     (r"\b\d+:\d\d:\d\d\b", "DURATION"),
     (r"\bmf-([a-z-]+)-[0-9a-f]{16}\b", r"mf-\1-JOB"),
     (r"metaflow-debug-\w+", "metaflow-debug-X"),

@@ -1,4 +1,4 @@
-"""Watching a run: status, timeline, the live view of a terminal, --quiet."""
+"""Watching a run: status, timeline, the live view of a terminal, --no-progress."""
 
 import fcntl
 import html
@@ -214,15 +214,22 @@ def test_terminal_counts_the_tasks_of_a_wide_step(cli):
     assert sum("Task finished successfully." in line for line in result.lines) == WIDE + 3 and "running" not in result.out
 
 
-def test_quiet(cli):
-    result = cli("sweep", "run", "--quiet", "--n", 3)
+def test_no_progress(cli):
+    result = cli("sweep", "run", "--no-progress", "--n", 3)
     assert result.lines == [
         "Workflow starting (run-id RUN):",
         "[end/6] The minimum of 3 points is -0.475866 at 1.333333.",
         "Done!",
     ]
-    _, result = cli.fail("misbehave", "--quiet", "--how", "throw")
+    _, result = cli.fail("misbehave", "--no-progress", "--how", "throw")
     assert "[middle/2] Task failed." in result.lines  # a failure is printed
+
+
+def test_quiet_is_one_thing_wherever_it_stands(cli):
+    results = [cli("single", "--quiet", "run"), cli("single", "run", "--quiet"), cli("single", "run", env={"METAFLOW_QUIET": "1"})]
+    assert all(result.err == "" and "[compute/1] Task is starting." in result.lines for result in results)
+    shown = [[line for line in result.lines if not line.startswith("Tasks:")] for result in results]
+    assert shown[0] == shown[1] == shown[2]
 
 
 def test_ctrl_c_on_a_terminal_reaches_the_run(cli):
