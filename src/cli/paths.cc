@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cstddef>
 #include <optional>
+#include <set>
 #include <string_view>
 
 #include <metaflow/error.h>
@@ -11,9 +12,11 @@
 #include "base/format.h"
 #include "base/text.h"
 #include "cli/run_list.h"
+#include "store/foreach.h"
 #include "store/journal.h"
 #include "store/local/latest_run.h"
 #include "store/local/local_runs.h"
+#include "value/unpickler.h"
 
 namespace metaflow::cli {
 
@@ -59,19 +62,38 @@ void check_path_names(const TaskPath& path, const std::string& text) {
     throw Error(ErrorCode::invalid_command, fmt::format("'{}' is not a run_id/step_name/task_id", text));
 }
 
-/// The executed tasks with this index. Nested foreachs may have several.
-std::vector<std::string> tasks_with_index(Context& context, const TaskPath& path) {
-  const auto history =
-      store::read_journal(store::journal_path(context.local_root(), context.flow.name, path.run), path.run);
-  std::vector<std::string> tasks;
-  if (!history) return tasks;
-  for (const store::AttemptHistory& attempt : history->attempts) {
-    const store::TaskRef& task = attempt.task;
-    if (task.step == path.step && attempt.index == path.index &&
-        std::find(tasks.begin(), tasks.end(), task.task) == tasks.end())
-      tasks.push_back(task.task);
+/// The index of a stored task in its innermost foreach.
+std::optional<std::size_t> index_of(const store::FlowStore& store, const store::TaskData& data) {
+  if (data.has_details) return data.place.empty() ? std::nullopt : std::optional(data.place.back());
+  const store::ArtifactRecord* stack = data.find("_foreach_stack");  // of a task that Python executed
+  if (stack == nullptr) return std::nullopt;
+  const auto frames =
+      store::decode_frames(value::read_pickle(store.load_value(stack->key, stack->size, stack->name)).root());
+  return frames.empty() ? std::nullopt : std::optional(frames.back().index);
+}
+
+/// The tasks with this index. Nested foreachs may have several. The journal has the indices of the tasks that the run
+/// has executed; the store has those of clones, and of tasks that Python executed.
+std::vector<store::TaskRef> tasks_with_index(Context& context, const TaskPath& path) {
+  store::FlowStore& store = context.store();
+  std::vector<store::TaskRef> found;
+  std::set<std::string> executed;
+  if (const auto history =
+          store::read_journal(store::journal_path(context.local_root(), context.flow.name, path.run), path.run)) {
+    for (const store::AttemptHistory& attempt : history->attempts) {
+      if (attempt.task.step != path.step || !executed.insert(attempt.task.task).second) continue;
+      if (attempt.index == path.index) found.push_back({path.run, path.step, attempt.task.task});
+    }
   }
-  return tasks;
+  std::vector<store::TaskRef> others;
+  for (const std::string& task : store.tasks(path.run, path.step)) {
+    if (!executed.contains(task)) others.push_back({path.run, path.step, task});
+  }
+  const auto stored = store.read_done(others);
+  for (std::size_t i = 0; i < others.size(); ++i) {
+    if (stored[i] && index_of(store, *stored[i]) == path.index) found.push_back(others[i]);
+  }
+  return found;
 }
 
 std::vector<store::TaskRef> find_path_tasks(Context& context, const TaskPath& path) {
@@ -88,12 +110,10 @@ std::vector<store::TaskRef> find_path_tasks(Context& context, const TaskPath& pa
   }
   std::vector<store::TaskRef> refs;
   if (path.index) {
-    for (const std::string& task : tasks_with_index(context, path)) refs.push_back({path.run, path.step, task});
+    refs = tasks_with_index(context, path);
     if (!refs.empty()) return refs;
-    throw Error(
-        ErrorCode::not_found,
-        fmt::format("Run {}/{} has not executed a task {}[{}]", context.flow.name, path.run, path.step, *path.index),
-        "Name a task that was cloned, or executed by Python, by its id.");
+    throw Error(ErrorCode::not_found,
+                fmt::format("Run {}/{} has no task {}[{}]", context.flow.name, path.run, path.step, *path.index));
   }
   for (const std::string& task : store.tasks(path.run, path.step)) {
     if (path.task.empty() || path.task == task) refs.push_back({path.run, path.step, task});

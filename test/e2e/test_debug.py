@@ -42,6 +42,8 @@ def test_task_of_a_foreach_gets_its_item(cli):
     assert "task_id=3\n" in cli("wide", "dump", "latest/work[1]").err
     assert cli("wide", "status", "latest").out.startswith(f"Wide/{run_id}: done") and cli("wide", "tag", "add", "--run-id", "latest", "x").status == 0
     assert f"Cloning Wide/{run_id}\n" in cli("wide", "resume", "--origin-run-id", "latest").out
+    # Also a clone.
+    assert "  value = 1   (as in the run)\n" in cli("wide", "debug", "latest/work[1]").out
 
 
 def test_join_of_many_inputs(cli):
@@ -97,7 +99,7 @@ def test_keeps_what_was_written(cli):
         (["debug", "17"], "'17' is not a run_id/step_name/task_id"),
         (["debug", "17/work/3"], "No run Wide/17 found in "),
         (["debug", "RUN/work"], "Name one by its id or its index, such as RUN/work/2 or RUN/work[0]."),
-        (["debug", "RUN/work[99]"], "has not executed a task work[99]"),
+        (["debug", "RUN/work[99]"], "has no task work[99]"),
         (["debug", "RUN/work/99"], "has no attempt"),
         (["debug", "RUN/work/3", "--attempt", "4"], "has no attempt 4"),
         (["debug", "RUN/work/3", "--gdb", "--perf"], "Only one of"),

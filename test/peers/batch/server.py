@@ -9,6 +9,7 @@ import uuid
 
 from aiohttp import web
 
+from .. import serving
 from .admin import Admin
 from .errors import ServiceError
 from .service import BatchService, LogsService
@@ -54,7 +55,7 @@ class Server:
         app = web.Application(client_max_size=1 << 20)
         app.router.add_get("/role", self._role)
         app.router.add_route("*", "/_test/{name:.*}", self._admin.handle)
-        app.router.add_route("*", "/{path:.*}", self._handle)
+        app.router.add_route("*", "/{path:.*}", self._handle, expect_handler=serving.expect)
         return app
 
     async def _role(self, _request):

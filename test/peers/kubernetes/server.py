@@ -6,6 +6,7 @@ import uuid
 
 from aiohttp import web
 
+from .. import serving
 from . import discovery, errors, logs, resources
 from .access import Request, User
 from .resources import ACCESS_REVIEWS, NAMESPACES, PODS
@@ -95,7 +96,7 @@ class ApiServer:
 
     def application(self):
         application = web.Application(client_max_size=64 * 1024 * 1024, handler_args={"auto_decompress": True, "access_log": None})
-        application.router.add_route("*", "/{path:.*}", self._handle)
+        application.router.add_route("*", "/{path:.*}", self._handle, expect_handler=serving.expect)
         return application
 
     async def _handle(self, request):
