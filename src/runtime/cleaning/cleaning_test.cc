@@ -238,6 +238,16 @@ TEST_F(LocalCleaningTest, FilesWithOddNamesDoNotStopTheCollector) {
   EXPECT_EQ(BlobCollector(*store_, {*storage_, clock_}).collect({}).removed, 0U);
 }
 
+TEST_F(LocalCleaningTest, FilesThatAreNotOursAreRemovedWithTheirRun) {
+  const std::string run = new_run();
+  for (const char* name : {"a\nb", "start/\x1b]0;x", "end/1/.mf-1-1.tmp"})
+    base::create_file(root_ + "/F/" + run + "/" + name, "x");
+  base::create_file(root_ + "/F/" + run + "/\x01/.mf-1-1.tmp", "x");
+  BlobCollector(*store_, {*storage_, clock_}).collect({});
+  remover().remove(run);
+  EXPECT_FALSE(base::exists(root_ + "/F/" + run));
+}
+
 TEST_F(LocalCleaningTest, RunIsRemovedFromAFullDisk) {
   const std::string run = new_run();
   put(*storage_, "F/" + run + "/end/1/0.task_stdout.log", "many lines");

@@ -144,14 +144,15 @@ void RunRemover::remove(const std::string& run) const {
     if (!is_in_store) local.remove_tree(store.run_path(run));
   }
   for (const store::Entry& entry : storage.list(store.run_path(run))) {
-    if (entry.name != store::kRemovedMark) storage.remove_tree(fmt::format("{}/{}", store.run_path(run), entry.name));
+    const std::string path = fmt::format("{}/{}", store.run_path(run), entry.name);
+    if (path != mark && is_ordinary_path(path)) storage.remove_tree(path);
   }
   std::vector<std::string> files;
   storage.walk(store.run_path(run), [&](store::Listed&& object) {
-    if (object.path != mark) files.push_back(std::move(object.path));
+    if (object.path != mark && is_ordinary_path(object.path)) files.push_back(std::move(object.path));
   });
   storage.remove(files);
-  storage.remove_tree(store.run_path(run));  // the mark is the last object
+  storage.remove_tree(store.run_path(run));  // the mark, and objects that are not ours
 }
 
 }  // namespace metaflow::runtime

@@ -10,6 +10,7 @@
 #include "base/format.h"
 #include "base/text.h"
 #include "store/local/local_storage.h"
+#include "store/names.h"
 
 namespace metaflow::runtime {
 
@@ -85,10 +86,20 @@ store::TaskData parse(std::string_view text, const std::string& path) {
 
 }  // namespace
 
+bool is_ordinary_path(const std::string& path) {
+  try {
+    store::check_object_path(path);
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
 StoreIndex read_index(store::FlowStore& store, std::int64_t now, const std::string& path) {
   StoreIndex index{.now = now};
   const std::size_t front = store.flow().size() + 1;
   store.storage().walk(path, [&](Listed&& object) {
+    if (!is_ordinary_path(object.path)) return;
     const std::vector<std::string> parts = base::split(std::string_view(object.path).substr(front), '/');
     if (is_temporary(parts.back())) {
       index.temporary.push_back(std::move(object));
