@@ -111,8 +111,10 @@ void walk_directory(const Fd& directory, const std::string& root, const std::str
   for (const std::string& name : names_in(directory, root + "/" + path)) {
     std::string below = path.empty() ? name : path + "/" + name;
     const auto status = status_at(directory.get(), name.c_str(), root + "/" + below);
-    if (status && status->is_file) visit(std::move(below), *status);
-    if (!status || !status->is_directory) continue;
+    if (!status || !status->is_directory) {
+      if (status && status->is_file) visit(std::move(below), *status);
+      continue;
+    }
     if (const Fd opened = open_directory_at(directory, name.c_str(), root + "/" + below))
       walk_directory(opened, root, below, visit, depth + 1);
   }
