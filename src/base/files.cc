@@ -1,6 +1,5 @@
 #include "base/files.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -14,13 +13,14 @@
 #include <climits>
 #include <cstdio>
 #include <cstring>
-#include <memory>
 
 #include <metaflow/error.h>
 
 #include "base/failure_points.h"
 #include "base/file_mode.h"
+#include "base/file_tree.h"
 #include "base/format.h"
+#include "base/no_space.h"
 #include "base/plain_file.h"
 #include "base/system_call.h"
 
@@ -93,7 +93,9 @@ void throw_errno(std::string_view operation, std::string_view path, int error) {
     case ENAMETOOLONG: hint = "Put the store into a directory with a shorter path."; break;
     default: break;
   }
-  throw Error(ErrorCode::data_store, fmt::format("Cannot {} '{}': {}", operation, path, std::strerror(error)), hint);
+  const std::string message = fmt::format("Cannot {} '{}': {}", operation, path, std::strerror(error));
+  if (error == ENOSPC || error == EDQUOT) throw NoSpace(ErrorCode::data_store, message, hint);
+  throw Error(ErrorCode::data_store, message, hint);
 }
 
 bool link_open_file(int fd, const std::string& path) {
@@ -318,23 +320,7 @@ std::optional<std::uint64_t> file_size(const std::string& path) {
 }
 
 std::vector<std::string> list_directory(const std::string& path) {
-  std::vector<std::string> names;
-  DIR* directory = fails_at("list") ? nullptr : ::opendir(path.c_str());
-  if (directory == nullptr) {
-    if (errno == ENOENT || errno == ENOTDIR) return names;
-    throw_errno("list", path, errno);
-  }
-  const std::unique_ptr<DIR, int (*)(DIR*)> owner(directory, &::closedir);
-  while (true) {
-    errno = 0;
-    const dirent* entry = fails_at("list") ? nullptr : ::readdir(directory);
-    if (entry == nullptr) break;
-    const std::string_view name = entry->d_name;
-    if (name != "." && name != "..") names.emplace_back(name);
-  }
-  // A partial list would be taken for the whole directory. (ENOENT: it was removed meanwhile.)
-  if (errno != 0 && errno != ENOENT) throw_errno("list", path, errno);
-  return names;
+  return list_open_directory(Fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)), path);
 }
 
 std::string directory_of(const std::string& path) {

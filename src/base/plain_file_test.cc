@@ -11,6 +11,8 @@
 
 #include <metaflow/error.h>
 
+#include "base/failure_points.h"
+
 namespace metaflow::base {
 namespace {
 
@@ -80,6 +82,15 @@ TEST_F(PlainFile, AFileOfAnotherUserMayBeTruncatedWhileItIsRead) {
       EXPECT_EQ(seen->text().back(), '\0');
     }
   }
+}
+
+TEST_F(PlainFile, FileSystemWithoutMappingsIsRead) {
+  const std::string content(100'000, 'x');  // files of this size are mapped
+  create_file(path("f"), content);
+  set_failure_point("map:EOPNOTSUPP:1:sticky");
+  const auto read = read_plain_file(path("f"));
+  set_failure_point("");
+  EXPECT_EQ(read->text(), content);
 }
 
 TEST_F(PlainFile, ASparseFileOfAnySizeIsRejected) {

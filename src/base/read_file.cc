@@ -31,13 +31,15 @@ bool can_be_cut_by_others(const struct stat& status) {
   return (status.st_mode & S_IWGRP) != 0 && is_shared_group(status.st_gid, status.st_uid);
 }
 
-SharedBytes map_file(const Fd& fd, std::size_t size, const std::string& path) {
+/// Nothing if the file system does not support it (some network and shared-folder file systems).
+std::optional<SharedBytes> try_map_file(const Fd& fd, std::size_t size, const std::string& path) {
   // A page fault reads ahead, megabytes on some disks; this read loads little, namely the beginning, which is used
   // first. Errors are ignored: they occur again at the fault.
-  if (size == 0) return {};
+  if (size == 0) return SharedBytes();
   char first = 0;
   [[maybe_unused]] const ssize_t n = ::pread(fd.get(), &first, 1, 0);
   void* mapped = fails_at("map") ? MAP_FAILED : ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd.get(), 0);
+  if (mapped == MAP_FAILED && (errno == ENODEV || errno == EOPNOTSUPP)) return std::nullopt;
   if (mapped == MAP_FAILED) throw_errno("map", path, errno);
   std::shared_ptr<const void> owner(mapped, [size](const void* p) { ::munmap(const_cast<void*>(p), size); });
   return SharedBytes({static_cast<const std::byte*>(mapped), size}, std::move(owner));
@@ -82,7 +84,9 @@ SharedBytes copy_file(const Fd& fd, off_t size, const std::string& path) {
     if (const off_t reached = copy_range(fd, copy, begin, end, path); reached < end) size = end = reached;
   }
   if (::ftruncate(copy.fd(), size) != 0) throw_errno("write a copy of", path, errno);
-  return map_file(Fd(copy.release()), static_cast<std::size_t>(size), path);
+  auto mapped = try_map_file(Fd(copy.release()), static_cast<std::size_t>(size), path);
+  if (!mapped) throw_errno("map a copy of", path, ENODEV);
+  return std::move(*mapped);
 }
 
 struct stat examine(const Fd& fd, const std::string& path) {
@@ -95,8 +99,10 @@ std::optional<SharedBytes> read_examined(const Fd& fd, const struct stat& status
   if (S_ISDIR(status.st_mode)) throw_errno("read", path, EISDIR);
   const auto size = static_cast<std::size_t>(status.st_size);
   const bool is_copied = can_be_cut_by_others(status);
-  if (is_copied && size >= kCopyFrom) return copy_file(fd, status.st_size, path);
-  if (!is_copied && size >= kMapFrom) return map_file(fd, size, path);
+  if (!is_copied && size >= kMapFrom) {
+    if (auto mapped = try_map_file(fd, size, path)) return mapped;
+  }
+  if (size >= kCopyFrom) return copy_file(fd, status.st_size, path);
   // Special files have size 0: read until the end. Other files end at their size; one more byte is requested to detect
   // growth.
   std::string text(size == 0 ? 4096 : size + 1, '\0');

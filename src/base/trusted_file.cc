@@ -71,6 +71,13 @@ std::optional<std::string> find_distrust(const struct stat& status, uid_t user, 
 
 }  // namespace
 
+std::optional<std::string> foreign_owner(const std::string& path, uid_t user) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0 || status.st_uid == user || has_called_sudo(status.st_uid, user))
+    return std::nullopt;
+  return name_of_user(status.st_uid);
+}
+
 bool is_shared_group(gid_t group, uid_t owner) {
   // Called for every file of a store, mostly for the same group. A lookup may need a server.
   struct Answer {

@@ -25,6 +25,10 @@ struct CheckedFile {
 /// the user who called sudo counts as the user. A group whose only member is the owner does not count as other users.
 std::optional<CheckedFile> read_checked_file(const std::string& path, uid_t user = ::geteuid());
 
+/// The owner of a file or directory, if it is another user: "mallory". For root, the user who called sudo counts as the
+/// user. Nothing if the path does not exist.
+std::optional<std::string> foreign_owner(const std::string& path, uid_t user = ::geteuid());
+
 /// Whether a group has members other than `owner`. Many systems create a private group for each user, whose files are
 /// then group-writable.
 bool is_shared_group(gid_t group, uid_t owner);

@@ -40,7 +40,7 @@ _metaflow_complete() {
   done < <("$program" complete -- "${words[@]:1}" 2>/dev/null)
   if [[ ${#COMPREPLY[@]} == 1 && $COMPREPLY == *[/=:] ]]; then compopt -o nospace; fi
 }
-complete -F _metaflow_complete @NAMES@
+complete -F _metaflow_complete -- @NAMES@
 )script";
 
 constexpr std::string_view kZsh = R"script(#compdef @NAMES@

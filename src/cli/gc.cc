@@ -5,6 +5,8 @@
 #include <optional>
 #include <set>
 
+#include <metaflow/error.h>
+
 #include "base/format.h"
 #include "base/text.h"
 #include "cli/commands.h"
@@ -28,8 +30,8 @@ struct GcOptions {
 };
 
 /// The runs to remove: those that match the tags and states, without the newest ones (--keep) and the young ones.
-std::vector<std::string> select_runs(Context& context, const GcOptions& options) {
-  const std::int64_t now = context.clock.wall_microseconds();
+/// `now`: by the clock of the storage, since that of this host may be wrong.
+std::vector<std::string> select_runs(Context& context, const GcOptions& options, std::int64_t now) {
   std::vector<std::string> selected;
   std::size_t matching = 0;
   visit_runs(context, [&](const store::RunInfo& run) {
@@ -48,10 +50,15 @@ std::vector<std::string> select_runs(Context& context, const GcOptions& options)
 
 void remove_selected(Context& context, Removal& removal, const GcOptions& options) {
   std::vector<std::string> kept;
-  for (const std::string& run : select_runs(context, options)) {
+  for (const std::string& run : select_runs(context, options, removal.now())) {
     // With the service, records of removed runs stay.
     if (!context.store().has_run(run) && !store::is_local_run(context.local_root(), context.flow.name, run)) continue;
-    if (const std::string why = removal.add(run); !why.empty()) kept.push_back(fmt::format("{}: it is {}", run, why));
+    try {
+      if (const std::string why = removal.add(run); !why.empty()) kept.push_back(fmt::format("{}: it is {}", run, why));
+    } catch (const Error& error) {  // damaged, or only another user can read it
+      if (error.code() != ErrorCode::data_store) throw;
+      kept.push_back(fmt::format("{}: {}", run, error.message()));
+    }
   }
   auto keep_origins = [&] {
     for (const Removal::Kept& one : removal.keep_origins(known_run_ids(context)))

@@ -89,9 +89,15 @@ std::string RunView::state() const {
   return scheduler_ ? "running" : "scheduler died";
 }
 
+std::uint64_t RunView::damaged_lines() const {
+  const bool is_cut = journal_.ends_within_line() && state() != "running";
+  return history().damaged_lines + (is_cut ? 1 : 0);
+}
+
 std::int64_t RunView::duration(std::int64_t now) const {
-  if (history().ended > 0) return history().ended - history().began;
-  if (scheduler_) return now - history().began;
+  // A journal of an older version, or another host's, may have jumps of its clock.
+  if (history().ended > 0) return std::max<std::int64_t>(history().ended - history().began, 0);
+  if (scheduler_) return std::max<std::int64_t>(now - history().began, 0);
   std::int64_t last = history().began;
   for (const AttemptHistory& attempt : history().attempts) last = std::max({last, attempt.began, attempt.ended});
   return last - history().began;

@@ -33,6 +33,8 @@ class RunView {
   /// "running", "done", "failed", "interrupted", "scheduler died"
   std::string state() const;
   std::int64_t duration(std::int64_t now) const;
+  /// Lines of the journal that are not events. Then the numbers may be wrong.
+  std::uint64_t damaged_lines() const;
 
  private:
   void find_scheduler();

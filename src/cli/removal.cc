@@ -12,6 +12,7 @@
 
 #include "base/format.h"
 #include "base/text.h"
+#include "base/trusted_file.h"
 #include "cli/run_list.h"
 #include "cli/run_session.h"
 #include "store/local/local_runs.h"
@@ -23,6 +24,8 @@ namespace {
 std::string counted(std::uint64_t number, const char* thing) {
   return fmt::format("{} {}{}", base::grouped(number), thing, number == 1 ? "" : "s");
 }
+
+std::string of_user(const std::string& user) { return user.empty() ? "" : "  of " + base::visible(user); }
 
 std::string age_text(std::int64_t microseconds) {
   constexpr std::int64_t kHour = 3'600'000'000;
@@ -37,12 +40,26 @@ Removal::Removal(Context& context, const RemovalOptions& options)
     : context_(context),
       options_(options),
       remover_({context.store(), context.metadata(), lease_site(context), context.local_root(), context.user()}),
-      now_(options.dry_run ? context.clock.wall_microseconds() : runtime::storage_time(context.store())) {}
+      now_(options.dry_run ? context.clock.wall_microseconds() : runtime::storage_time(context.store())) {
+  // The store may have been found in a directory above, such as /tmp.
+  if (const auto owner = base::foreign_owner(context.local_root()))
+    Context::echo_always(fmt::format("The store {} belongs to {}.\n", context.local_root(), *owner));
+}
+
+std::string Removal::other_user(const std::string& run) {
+  if (context_.uses_service()) return {};  // it has a request for each run
+  try {
+    const auto info = context_.metadata().run(context_.flow.name, run);
+    return info && info->user != context_.user() ? info->user : "";
+  } catch (const Error&) {  // a damaged record
+    return {};
+  }
+}
 
 std::string Removal::add(const std::string& run) {
   const runtime::IndexedRun indexed = remover_.examine(run);
   const std::string why = remover_.obstacle(run, indexed, now_, options_.force);
-  if (why.empty()) runs_.push_back({run, indexed.bytes});
+  if (why.empty()) runs_.push_back({run, indexed.bytes, other_user(run)});
   return why;
 }
 
@@ -79,7 +96,8 @@ void Removal::confirm() {
   std::string text;
   for (std::size_t i = 0; i < std::min(runs_.size(), kShown); ++i) {
     const auto info = context_.metadata().run(context_.flow.name, runs_[i].run);
-    text += fmt::format("  {}  {}{}\n", runs_[i].run, name_of(read_state(context_, runs_[i].run)),
+    text += fmt::format("  {}  {}{}{}\n", runs_[i].run, name_of(read_state(context_, runs_[i].run)),
+                        of_user(runs_[i].other_user),
                         info && !info->tags.empty() ? "  " + base::visible(base::join(info->tags, ", ")) : "");
   }
   if (runs_.size() > kShown) text += fmt::format("  and {} more\n", runs_.size() - kShown);
@@ -95,8 +113,8 @@ void Removal::remove_runs() {
   for (const Planned& planned : runs_) {
     if (!options_.dry_run) remover_.remove(planned.run);
     bytes += planned.bytes;
-    Context::print(
-        fmt::format("{} {}/{}\n", options_.dry_run ? "Would remove" : "Removed", context_.flow.name, planned.run));
+    Context::print(fmt::format("{} {}/{}{}\n", options_.dry_run ? "Would remove" : "Removed", context_.flow.name,
+                               planned.run, of_user(planned.other_user)));
   }
   if (runs_.empty()) return;
   Context::print(fmt::format("{}: {}, values not counted\n", counted(runs_.size(), "run"), base::human_bytes(bytes)));
@@ -114,8 +132,7 @@ void Removal::remove_blobs() {
   try {
     report = collector.collect(options);
   } catch (const Error& error) {
-    throw Error(error.code(), "No value was removed. " + error.message(),
-                "The damaged file may refer to any value. Remove its run first: " + context_.command() + " rm RUN");
+    throw Error(error.code(), "No value was removed. " + error.message(), error.hint());
   }
   std::string text = fmt::format("{} {} ({}) that no run refers to\n", options_.dry_run ? "Would remove" : "Removed",
                                  counted(report.removed, "value"), base::human_bytes(report.removed_bytes));

@@ -33,6 +33,8 @@ class Removal {
   };
   std::vector<Kept> keep_origins(const std::vector<std::string>& known);
 
+  /// The time by the clock of the storage; of a dry run, by that of this host.
+  std::int64_t now() const { return now_; }
   bool empty() const { return runs_.empty(); }
   /// Asks on a terminal. Throws Error{interrupted} if the answer is not yes.
   void confirm();
@@ -45,7 +47,9 @@ class Removal {
   struct Planned {
     std::string run;
     std::uint64_t bytes = 0;
+    std::string other_user{};  // who executed it; empty: this user, or unknown
   };
+  std::string other_user(const std::string& run);
 
   Context& context_;
   RemovalOptions options_;

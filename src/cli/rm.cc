@@ -60,10 +60,12 @@ int remove(Context& context, const RmOptions& options) {
   for (const std::string& run : runs) {
     if (const std::string why = removal.add(run); !why.empty()) {
       const bool may_force = why.starts_with("a run of Python");
+      const bool is_link = why.starts_with("not a directory");
       throw Error(ErrorCode::invalid_command,
                   fmt::format("Cannot remove run {}/{}: it is {}", context.flow.name, run, why),
-                  may_force ? fmt::format("If it is not running: {} rm --force {}", context.command(), run)
-                            : fmt::format("To see its progress: {} status {}", context.command(), run));
+                  is_link     ? "A link may lead out of the store. Check who has made it, and remove the link itself."
+                  : may_force ? fmt::format("If it is not running: {} rm --force {}", context.command(), run)
+                              : fmt::format("To see its progress: {} status {}", context.command(), run));
     }
   }
   refuse_origins(context, removal, runs);

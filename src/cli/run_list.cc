@@ -110,10 +110,16 @@ void visit_runs(Context& context, const std::function<bool(const RunInfo&)>& vis
     return;
   }
   for (const std::string& run : store::local_runs(context.local_root(), flow)) {
-    const auto info = context.metadata().run(flow, run);
-    const bool is_removed =
-        base::exists(fmt::format("{}/{}/{}/{}", context.local_root(), flow, run, store::kRemovedMark));
-    if (info && !is_removed && !visit(*info)) return;
+    try {
+      const auto info = context.metadata().run(flow, run);
+      const bool is_removed =
+          base::exists(fmt::format("{}/{}/{}/{}", context.local_root(), flow, run, store::kRemovedMark));
+      if (info && !is_removed && !visit(*info)) return;
+    } catch (const Error& error) {
+      // One damaged run, or one that only another user can read, must not hide the others.
+      if (error.code() != ErrorCode::data_store && error.code() != ErrorCode::data_missing) throw;
+      Context::echo_always(fmt::format("Skipping run {}: {}\n", run, error.message()));
+    }
   }
 }
 
@@ -137,7 +143,8 @@ RunRow read_row(Context& context, const RunInfo& info) {
   row.ended = history->ended;
   row.origin = history->begin.origin;
   count_tasks(row, *history);
-  row.duration = (row.ended > 0 ? row.ended : context.clock.wall_microseconds()) - row.began;
+  row.damaged = history->damaged_lines > 0;
+  row.duration = std::max<std::int64_t>((row.ended > 0 ? row.ended : context.clock.wall_microseconds()) - row.began, 0);
   return row;
 }
 

@@ -33,9 +33,11 @@ struct RunRow {
   std::uint64_t tasks = 0;  // executed or cloned
   std::uint64_t cloned = 0;
   std::uint64_t failed = 0;
+  bool damaged = false;  // its journal has damaged lines
 };
 
-/// The records of the runs of this flow, newest first. With local metadata, a record is read when it is visited.
+/// The records of the runs of this flow, newest first. With local metadata, a record is read when it is visited, and a
+/// run that cannot be read is skipped with a message.
 /// `visit` returns whether to continue.
 void visit_runs(Context& context, const std::function<bool(const store::RunInfo&)>& visit);
 

@@ -190,7 +190,7 @@ RunSession::RunSession(ExecutionPlan& plan, const RunOrigin& origin, runtime::Le
       }()),
       keeper_(keeper),
       lease_(take_lease(context_, run_)),
-      journal_(make_journal(context_, run_)),
+      journal_(make_journal(context_, run_), context_.clock),
       began_(context_.clock.wall_microseconds()) {
   keeper_.add(lease_);
   begin_journal(origin, tags_of(origin, plan.options()));
@@ -229,7 +229,7 @@ void RunSession::begin_journal(const RunOrigin& origin, const std::vector<std::s
                         context_.platforms.decorators().for_readers(with),
                         tags,
                         context_.project_branch()};
-  journal_.run_begins(context_.clock.wall_microseconds(), begin);
+  journal_.run_begins(journal_.now(), begin);
   journal_.flush();
   if (begin.with != with)
     store::write_private_with(store::private_with_path(context_.local_root(), context_.flow.name, run_), with);

@@ -89,6 +89,7 @@ std::string as_json(Context& context, const Listing& listing) {
                     {"cloned", if_known(run.cloned)},
                     {"failed", if_known(run.failed)},
                     {"origin", run.origin.empty() ? Json() : Json(run.origin)},
+                    {"damaged", run.damaged},
                     {"tags", run.tags},
                     {"system_tags", run.system_tags}});
   }
@@ -118,6 +119,10 @@ int list_runs(Context& context, const RunsOptions& options) {
     context.echo(
         "unfinished: the run has no journal here (Python's, or executed on another host), so it may be running or have "
         "failed.\n");
+  }
+  for (const RunRow& run : listing.runs) {
+    if (run.damaged)
+      context.echo(fmt::format("The journal of run {} is damaged: its numbers and its state may be wrong.\n", run.id));
   }
   if (listing.has_more) context.echo("More runs exist: --limit 0 lists all.\n");
   return 0;

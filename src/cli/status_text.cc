@@ -93,6 +93,12 @@ base::Json described(const AttemptHistory& attempt) {
 
 }  // namespace
 
+std::string damage_text(const RunView& run) {
+  const std::uint64_t lines = run.damaged_lines();
+  return fmt::format("The journal is damaged ({} {}): numbers and states here may be wrong. The results are not.",
+                     base::grouped(lines), lines == 1 ? "line" : "lines");
+}
+
 std::string status_line(const Context& context, const RunView& run) {
   StepSummary all;
   for (const StepSummary& step : run.steps()) {
@@ -121,6 +127,7 @@ std::string status_text(Context& context, const RunView& run, std::int64_t now) 
     text += fmt::format("Its scheduler is on another host. Last renewal of its lease: {} (by its clock).\n",
                         base::local_time(run.scheduler()->renewed).substr(0, 19));
   }
+  if (run.damaged_lines() > 0) text += damage_text(run) + "\n";
   text += table(run, now);
 
   if (state == "running") {
@@ -170,7 +177,7 @@ std::string status_json(const Context& context, const RunView& run, std::int64_t
     for (const AttemptHistory* attempt : first_of(run, history.running, SIZE_MAX)) {
       base::Json task = described(*attempt);
       task.set("began", in_seconds(attempt->began));
-      task.set("seconds", in_seconds(now - attempt->began));
+      task.set("seconds", in_seconds(std::max<std::int64_t>(now - attempt->began, 0)));
       running.push_back(std::move(task));
     }
   }
@@ -194,7 +201,8 @@ std::string status_json(const Context& context, const RunView& run, std::int64_t
                        {"seconds", in_seconds(run.duration(now))},
                        {"steps", steps},
                        {"running", running},
-                       {"failures", failed}};
+                       {"failures", failed},
+                       {"damaged_lines", run.damaged_lines()}};
   return all.dump() + "\n";
 }
 

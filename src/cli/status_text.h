@@ -15,6 +15,8 @@ inline constexpr int kStatusVersion = 1;
 std::string status_text(Context& context, const RunView& run, std::int64_t now);
 /// One line: "Sweep/17: running, 412 of 1,000 tasks done, 16 running, 2 failed".
 std::string status_line(const Context& context, const RunView& run);
+/// A sentence about damaged lines of the journal.
+std::string damage_text(const RunView& run);
 /// One JSON object, on one line.
 std::string status_json(const Context& context, const RunView& run, std::int64_t now);
 

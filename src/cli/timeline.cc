@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/history.h"
+#include "cli/status_text.h"
 #include "cli/timeline_page.h"
 
 namespace metaflow::cli {
@@ -57,6 +58,7 @@ base::Json data_of(Context& context, const RunView& run) {
           {"run", run.id()},
           {"state", run.state()},
           {"why", run.history().why},
+          {"damage", run.damaged_lines() > 0 ? damage_text(run) : ""},
           {"origin", run.history().begin.origin},
           {"host", run.history().begin.host},
           {"began", run.history().began / 1000},

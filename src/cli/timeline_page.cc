@@ -82,7 +82,7 @@ const badge = add(byId("title"), "span", run.state, {class: "state", style: "fon
 badge.style.background = {done: css("--done"), running: css("--running")}[run.state] || css("--failed");
 byId("about").textContent = "Started " + new Date(run.began).toLocaleString() + " on " + run.host + ", took " + time(run.duration) +
   ", " + attempts.length.toLocaleString() + " attempts" + (run.origin ? ", resumes run " + run.origin : "");
-byId("why").textContent = run.why;
+byId("why").textContent = [run.why, run.damage].filter(Boolean).join("\n");
 
 // --- graph: a column per distance from the start
 (() => {

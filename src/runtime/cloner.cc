@@ -141,7 +141,7 @@ void Cloner::report_clone(const Adopted& task, const TaskRef& from, std::int64_t
   if (options_.origin_is_known)
     fields.insert(fields.begin(), {{"origin-run-id", from.run, ""}, {"origin-task-id", from.task, ""}});
   services_.metadata.add_fields(task.ref, 0, fields);
-  services_.journal.cloned(now, task.ref, from);
+  services_.journal.cloned(services_.journal.now(), task.ref, from);
 }
 
 }  // namespace metaflow::runtime

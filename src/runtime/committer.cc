@@ -185,8 +185,8 @@ void Committer::report_end(const EndedAttempt& ended) {
   const bool done = ended.outcome == Outcome::done;
   const bool caught = done && is_caught(*ended.data);
   const AttemptEnd how = done ? AttemptEnd::done : task.stopped ? AttemptEnd::stopped : AttemptEnd::failed;
-  services_.journal.attempt_ends(services_.clock.wall_microseconds(), task.ref, task.attempt, how, ended.verdict.usage,
-                                 ended.cause, caught);
+  services_.journal.attempt_ends(services_.journal.now(), task.ref, task.attempt, how, ended.verdict.usage, ended.cause,
+                                 caught);
   if (done && ended.data->splits) report_.yields(task, *ended.data->splits);
   report_.ended(task, how, caught, ended.verdict, ended.cause);
   if (done) report_.print(task, "Task finished successfully.");

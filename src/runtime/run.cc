@@ -51,7 +51,7 @@ Run::Run(RunServices services, RunOptions options, const TaskRef& parameters)
                 [this](int step, std::size_t tasks) {
                   const std::string& name = services_.graph.step(step).name;
                   report_.expect(step, tasks);
-                  services_.journal.expect(services_.clock.wall_microseconds(), name, tasks);
+                  services_.journal.expect(services_.journal.now(), name, tasks);
                   services_.metadata.expect_tasks(tasks_.run(), name, tasks);
                 }),
       tasks_(services_, report_, parameters.run),
@@ -141,7 +141,7 @@ void Run::conclude() {
                    : failure_ || !frontier_.ended() ? store::RunEnd::failed
                                                     : store::RunEnd::done;
   const std::string why = lost_ ? lost_->message() : interrupted_ ? *interrupted_ : failure_.value_or("");
-  services_.journal.run_ends(services_.clock.wall_microseconds(), how, why);
+  services_.journal.run_ends(services_.journal.now(), how, why);
   services_.journal.flush();
   finishing_ = true;
   may_wait_ = !killed_;
@@ -238,10 +238,10 @@ void Run::on_started(compute::AttemptId attempt, const std::string& where) {
   ScheduledTask& task = running_.at(attempt);
   task.where = where;
   report_.started(task);
-  services_.journal.attempt_begins(services_.clock.wall_microseconds(),
-                                   {task.ref, task.attempt, task.is_fallback(), where,
-                                    task.inputs_stored ? "" : compute::pack_inputs(task.work.inputs),
-                                    task.work.split_index, task.work.joined_split, task.label});
+  services_.journal.attempt_begins(
+      services_.journal.now(), {task.ref, task.attempt, task.is_fallback(), where,
+                                task.inputs_stored ? "" : compute::pack_inputs(task.work.inputs), task.work.split_index,
+                                task.work.joined_split, task.label});
 }
 
 void Run::on_notice(std::span<const compute::AttemptId> attempts, std::string_view text, bool usual) {
@@ -279,8 +279,8 @@ void Run::on_finished(compute::AttemptId attempt, const compute::Verdict& verdic
     report_.show_output(task, stream, text, time);
   });
   if (lost_) {
-    services_.journal.attempt_ends(services_.clock.wall_microseconds(), task.ref, task.attempt,
-                                   store::AttemptEnd::stopped, verdict.usage, lost_->message());
+    services_.journal.attempt_ends(services_.journal.now(), task.ref, task.attempt, store::AttemptEnd::stopped,
+                                   verdict.usage, lost_->message());
     report_.ended(task, store::AttemptEnd::stopped, false, verdict, lost_->message());
     return;
   }

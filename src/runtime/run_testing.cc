@@ -285,7 +285,7 @@ void RunWorld::execute_run(const std::string& id, const std::string& origin) {
   direct.mark_done(parameters, 0);
   background.emplace(loop, storage);
   if (on_background) on_background(*background);
-  store::Journal journal(directory_ + "/" + id);
+  store::Journal journal(directory_ + "/" + id, clock);
   journal.run_begins(clock.now, {});
   options.origin_run = origin;
   run.emplace(RunServices{graph, store, *background, metadata, journal, loop, clock, reporter, sync_disk,

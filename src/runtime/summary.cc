@@ -29,7 +29,7 @@ std::vector<StepSummary> summarise(const store::RunHistory& history, const std::
 }
 
 std::string clock_time(std::int64_t microseconds) {
-  const std::int64_t seconds = microseconds / 1'000'000;
+  const std::int64_t seconds = std::max<std::int64_t>(microseconds, 0) / 1'000'000;
   return fmt::format("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
 }
 

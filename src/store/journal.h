@@ -11,6 +11,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/files.h"
 #include "base/json.h"
 #include "base/usage.h"
@@ -65,7 +66,12 @@ std::string_view name_of(RunEnd how);
 class Journal {
  public:
   /// Creates or continues a file.
-  explicit Journal(std::string path) : path_(std::move(path)) {}
+  Journal(std::string path, base::Clock& clock)
+      : path_(std::move(path)), clock_(clock), begin_(clock.wall_microseconds() - clock.boot_microseconds()) {}
+
+  /// The time of an event, in microseconds since 1970: that of the wall clock when this object was created, plus the
+  /// time since then. So the differences are durations, even if the wall clock jumps.
+  std::int64_t now() { return begin_ + clock_.boot_microseconds(); }
 
   void run_begins(std::int64_t time, const RunBegin& run);
   void run_ends(std::int64_t time, RunEnd how, std::string_view why);
@@ -80,6 +86,8 @@ class Journal {
 
  private:
   std::string path_;
+  base::Clock& clock_;
+  std::int64_t begin_;  // of the clock that counts now(), in microseconds since 1970
   std::string text_;
   base::Fd file_;
 };
@@ -123,8 +131,9 @@ struct RunHistory {
   std::map<std::string, StepHistory> steps;
   std::vector<AttemptHistory> attempts;  // in the order in which they began
   std::vector<CloneHistory> clones;
-  std::set<std::size_t> running;  // attempts
-  std::set<std::size_t> failed;   // attempts that were the last of their task
+  std::uint64_t damaged_lines = 0;  // that are not events: a power loss or a full disk damaged them
+  std::set<std::size_t> running;    // attempts
+  std::set<std::size_t> failed;     // attempts that were the last of their task
 };
 
 /// Follows a journal, also one that is being written or whose writer was killed. The content is untrusted: check who
@@ -138,12 +147,15 @@ class JournalReader {
   /// Whether the file exists; if not, the run is Python's, or of an older version.
   bool exists() const { return exists_; }
   const RunHistory& history() const { return history_; }
+  /// Whether the last line has no end yet. That of a run that is not running is damaged.
+  bool ends_within_line() const { return !partial_.empty() || is_too_long_; }
   RunHistory take() { return std::move(history_); }
 
   /// Adds whole lines. Returns how many bytes were used; the rest is a line that is still being written.
   std::size_t add(std::string_view text);
 
  private:
+  void add_piece(std::string_view piece);
   void add_line(std::string_view line);
   void start(const base::Json& json, std::int64_t time);
   void end(const base::Json& json, std::int64_t time);
@@ -153,8 +165,9 @@ class JournalReader {
   std::string path_;
   std::string run_;
   bool exists_ = false;
-  std::uint64_t at_ = 0;  // in the file
-  std::string partial_;
+  std::uint64_t at_ = 0;      // in the file
+  std::string partial_;       // the begin of a line
+  bool is_too_long_ = false;  // the begun line, whose bytes are not kept
   RunHistory history_;
   std::unordered_map<std::string, std::size_t> last_;  // "work/5": its last attempt
 };

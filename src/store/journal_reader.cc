@@ -22,6 +22,7 @@ namespace {
 
 constexpr std::int64_t kLastTime = 253'402'300'799 * 1'000'000;  // the year 9999, in microseconds
 constexpr std::size_t kPiece = 1 << 20;                          // bytes, of one read
+constexpr std::size_t kLongestLine = 64 << 20;                   // bytes; more are damage, such as a hole
 
 template <class E>
 E named(const std::string& name, std::initializer_list<E> values) {
@@ -47,10 +48,24 @@ bool JournalReader::read() {
     if (count < 0) throw Error(ErrorCode::data_store, fmt::format("Cannot read {}: {}", path_, ::strerror(errno)));
     if (count == 0) break;
     at_ += static_cast<std::uint64_t>(count);
-    partial_.append(piece, 0, static_cast<std::size_t>(count));
-    partial_.erase(0, add(partial_));
+    add_piece(std::string_view(piece).substr(0, static_cast<std::size_t>(count)));
   }
   return at_ != before;
+}
+
+/// A line that is too long is damaged: its bytes are not kept.
+void JournalReader::add_piece(std::string_view piece) {
+  const std::size_t end = piece.find('\n');
+  if (end == std::string_view::npos || !partial_.empty() || is_too_long_) {
+    const std::string_view rest = piece.substr(0, end);
+    is_too_long_ = is_too_long_ || partial_.size() + rest.size() > kLongestLine;
+    if (is_too_long_) partial_.clear();
+    if (!is_too_long_) partial_ += rest;
+    if (end == std::string_view::npos) return;
+    std::exchange(is_too_long_, false) ? void(++history_.damaged_lines) : add_line(std::exchange(partial_, {}));
+    piece.remove_prefix(end + 1);
+  }
+  partial_ = piece.substr(add(piece));
 }
 
 std::size_t JournalReader::add(std::string_view text) {
@@ -67,10 +82,10 @@ void JournalReader::add_line(std::string_view line) {
     const Json json = Json::parse_or_throw(line);
     const auto event = json.get<std::string>("e");
     const auto time = json.get<std::int64_t>("t");
-    if (time < 0 || time > kLastTime) return;  // differences of such times would overflow
+    if (time < 0 || time > kLastTime) throw base::JsonMismatch("an impossible time");  // differences would overflow
     if (event == "run") {
       const std::string origin = json.get("origin", "");
-      if (!origin.empty() && !is_name(NameKind::run, origin)) return;
+      if (!origin.empty() && !is_name(NameKind::run, origin)) throw base::JsonMismatch("an invalid name");
       history_.began = history_.began == 0 ? time : history_.began;
       history_.begin = {json.get("command", ""),
                         origin,
@@ -91,7 +106,7 @@ void JournalReader::add_line(std::string_view line) {
     } else if (event == "clone") {
       const auto from = parse_task_ref(json.get<std::string>("from"));
       const auto task = parse_task_ref(run_ + "/" + json.get<std::string>("task"));
-      if (!task || !from) return;
+      if (!task || !from) throw base::JsonMismatch("an invalid name");
       ++history_.steps[task->step].cloned;
       history_.clones.push_back({*task, *from});
     } else if (event == "start") {
@@ -100,15 +115,15 @@ void JournalReader::add_line(std::string_view line) {
       end(json, time);
     }
   } catch (const base::JsonMismatch&) {
-    // A power loss may have damaged a line; the other lines are still valid. A line with an invalid name is skipped,
-    // too.
+    // A power loss may have damaged a line; the other lines are still valid.
+    ++history_.damaged_lines;
   }
 }
 
 void JournalReader::start(const Json& json, std::int64_t time) {
   const auto task = parse_task_ref(run_ + "/" + json.get<std::string>("task"));
   const std::string split = json.get("split", "");
-  if (!task || (!split.empty() && !parse_task_ref(split))) return;
+  if (!task || (!split.empty() && !parse_task_ref(split))) throw base::JsonMismatch("an invalid name");
   AttemptHistory attempt;
   attempt.task = *task;
   attempt.attempt = json.get<int>("n");
@@ -178,7 +193,10 @@ std::optional<RunHistory> read_journal(const std::string& path, const std::strin
   JournalReader reader(path, run);
   reader.read();
   if (!reader.exists()) return std::nullopt;
-  return reader.take();
+  const bool is_cut = reader.ends_within_line();
+  RunHistory history = reader.take();
+  if (is_cut) ++history.damaged_lines;
+  return history;
 }
 
 RunHistory parse_journal(std::string_view text, const std::string& run) {

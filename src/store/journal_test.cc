@@ -8,6 +8,7 @@
 #include <metaflow/error.h>
 
 #include "base/failure_points.h"
+#include "base/testing.h"
 
 namespace metaflow::store {
 namespace {
@@ -26,7 +27,7 @@ class JournalTest : public testing::Test {
 
   /// A run of two tasks, the second of which fails.
   void write() {
-    Journal journal(path_);
+    Journal journal(path_, clock_);
     journal.run_begins(100, {"resume", "16", "host", 4711, 8, "user:me", {"retry"}, {"a", "b \"c\""}, "user.me"});
     journal.expect(101, "work", 2);
     journal.expect(102, "work", 1);
@@ -41,9 +42,55 @@ class JournalTest : public testing::Test {
   std::string text() { return std::string(base::read_file(path_)->text()); }
   RunHistory read() { return *read_journal(path_, "17"); }
 
+  base::FakeClock clock_;
   std::string directory_;
   std::string path_;
 };
+
+TEST_F(JournalTest, DamagedLinesAreCounted) {
+  write();
+  std::string whole = text();
+  const std::size_t second = whole.find('\n') + 1;
+  std::fill_n(whole.begin() + static_cast<std::ptrdiff_t>(second), 10, '\0');  // a power loss
+  whole.resize(whole.size() - 5);
+  base::replace_file(path_, whole);
+  const RunHistory history = read();
+  EXPECT_EQ(history.damaged_lines, 2);
+  EXPECT_EQ(history.steps.at("work").expected, 1);
+  EXPECT_EQ(history.how, RunEnd::none);
+}
+
+TEST_F(JournalTest, UndamagedJournalHasNoDamagedLines) {
+  write();
+  EXPECT_EQ(read().damaged_lines, 0);
+}
+
+TEST_F(JournalTest, HoleIsOneDamagedLineWhateverItsSize) {
+  write();
+  std::filesystem::resize_file(path_, 70U << 20U);
+  {
+    Journal journal(path_, clock_);
+    journal.run_ends(140, RunEnd::interrupted, "");  // behind the hole, on its line
+    journal.run_ends(150, RunEnd::done, "");
+    journal.flush();
+  }
+  const RunHistory history = read();
+  EXPECT_EQ(history.damaged_lines, 1);
+  EXPECT_EQ(history.how, RunEnd::done);
+}
+
+TEST_F(JournalTest, TimesAreThoseOfAnEvenClock) {
+  struct JumpingClock : base::FakeClock {
+    std::int64_t wall_microseconds() override { return now + jump; }
+    std::int64_t jump = 5;
+  } clock;
+  Journal journal(path_, clock);
+  const std::int64_t before = journal.now();
+  EXPECT_EQ(before, clock.now + 5);
+  clock.now += 1000;
+  clock.jump = -3'600'000'000;
+  EXPECT_EQ(journal.now() - before, 1000);
+}
 
 TEST_F(JournalTest, ImpossibleTimesAreIgnored) {
   const std::string lines = R"({"e":"run","t":9223372036854775807})"
@@ -104,7 +151,7 @@ TEST_F(JournalTest, RoundTrip) {
 
 TEST_F(JournalTest, LastAttemptOfATaskCounts) {
   const TaskRef task{"17", "work", "2"};
-  Journal journal(path_);
+  Journal journal(path_, clock_);
   JournalReader reader(path_, "17");
   EXPECT_FALSE(reader.read());
   journal.run_begins(100, {});
@@ -200,7 +247,7 @@ TEST_F(JournalTest, LinesWithInvalidNamesAreSkipped) {
 
 TEST_F(JournalTest, JournalIsContinued) {
   write();
-  Journal journal(path_);
+  Journal journal(path_, clock_);
   journal.expect(200, "work", 5);
   journal.flush();
   journal.flush();
@@ -208,7 +255,7 @@ TEST_F(JournalTest, JournalIsContinued) {
 }
 
 TEST_F(JournalTest, WriteErrorNamesTheJournal) {
-  Journal journal(path_);
+  Journal journal(path_, clock_);
   journal.expect(1, "work", 1);
   base::set_failure_point("append:ENOSPC:2");
   try {

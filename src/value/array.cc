@@ -9,8 +9,10 @@
 #include <metaflow/array.h>
 #include <metaflow/error.h>
 
+#include "base/failure_points.h"
 #include "base/files.h"
 #include "base/format.h"
+#include "base/temporary.h"
 #include "value/elements.h"
 #include "value/nodes.h"
 #include "value/spool.h"
@@ -126,21 +128,31 @@ std::shared_ptr<ArrayData> ArrayData::on_disk(char type, std::vector<std::size_t
   pickler.finish();
   const std::size_t total = pickler.size();
 
-  base::Fd file = value::open_spool_file();
-  if (::ftruncate(file.get(), static_cast<off_t>(total)) != 0) base::throw_errno("enlarge", "an array on disk", errno);
-  std::size_t at = 0;
   std::size_t elements_at = 0;
-  for (const auto& part : pickler.parts()) {
-    if (part.data() == nowhere) {
-      elements_at = at;
-    } else if (::pwrite(file.get(), part.data(), part.size(), static_cast<off_t>(at)) !=
-               static_cast<ssize_t>(part.size())) {
-      base::throw_errno("write", "an array on disk", errno);
+  auto map = [&](const base::Fd& file) {
+    if (::ftruncate(file.get(), static_cast<off_t>(total)) != 0)
+      base::throw_errno("enlarge", "an array on disk", errno);
+    std::size_t at = 0;
+    for (const auto& part : pickler.parts()) {
+      if (part.data() == nowhere) {
+        elements_at = at;
+      } else if (::pwrite(file.get(), part.data(), part.size(), static_cast<off_t>(at)) !=
+                 static_cast<ssize_t>(part.size())) {
+        base::throw_errno("write", "an array on disk", errno);
+      }
+      at += part.size();
     }
-    at += part.size();
-  }
+    return base::fails_at("map") ? MAP_FAILED
+                                 : ::mmap(nullptr, total, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
+  };
 
-  void* memory = ::mmap(nullptr, total, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
+  base::Fd file = value::open_spool_file();
+  void* memory = map(file);
+  if (memory == MAP_FAILED && (errno == ENODEV || errno == EOPNOTSUPP)) {
+    // The file system of the store does not support it. Then the payload is written once more when it is saved.
+    memory = map(base::Fd(base::make_temporary_file().release()));
+    file.reset();
+  }
   if (memory == MAP_FAILED) base::throw_errno("map", "an array on disk", errno);
   std::shared_ptr<void> owner(memory, [total](void* p) { ::munmap(p, total); });
   auto data = std::make_shared<ArrayData>(std::move(shape), item_size, static_cast<std::byte*>(memory) + elements_at,

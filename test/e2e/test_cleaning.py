@@ -64,3 +64,27 @@ def test_the_client_reads_everything_that_is_left(cli, client):
     assert cli("linear", "rm", origin, resumed, "--no-gc").status == 0
     assert {run.id for run in client.Flow(FLOW)} == {kept, python}
     assert (cli.directory / ".metaflow" / FLOW / "latest_run").read_text() == python
+
+
+def test_a_damaged_journal_is_reported(cli):
+    run = cli.run("linear")
+    journal = cli.directory / ".metaflow" / FLOW / run / "_meta" / "journal.jsonl"
+    lines = journal.read_bytes().split(b"\n")
+    lines[2] = bytes(len(lines[2]))  # a power loss
+    journal.write_bytes(b"\n".join(lines))
+    status = cli("linear", "status", run)
+    assert "The journal is damaged (1 line)" in status.out, status
+    assert json.loads(cli("linear", "status", run, "--json").out)["damaged_lines"] == 1
+    listed = cli("linear", "runs")
+    assert f"The journal of run {run} is damaged" in listed.err, listed
+
+
+def test_one_damaged_run_hides_no_other(cli):
+    runs = [cli.run("linear") for _ in range(2)]
+    record = cli.directory / ".metaflow" / FLOW / runs[0] / "_meta" / "_self.json"
+    text = record.read_text()[:20]
+    record.unlink()  # it may be linked to others
+    record.write_text(text)
+    listed = cli("linear", "runs")
+    assert listed.status == 0 and runs[1] in listed.out and f"Skipping run {runs[0]}: " in listed.err, listed
+    assert runs[1] in cli("linear", "gc", "--older-than", "0m").out and record.exists()

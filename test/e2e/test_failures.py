@@ -170,6 +170,13 @@ def test_gigabyte_line_does_not_fill_the_scheduler(cli):
         assert int(err.split()[-1]) < 60_000  # KB, of the scheduler and of every task
 
 
+def test_the_copy_of_a_task_that_leaves_its_step_is_not_stored(cli, client):
+    run = cli.run("misbehave", "--how", "forked_copy")
+    task = client.Task(f"Misbehave/{run}/middle/2")
+    assert (task.data.before, task.data.after) == (1, 1)
+    assert "Its values are not stored" in task.stderr, task.stderr
+
+
 def test_a_grandchild_that_keeps_the_pipe_open_is_not_waited_for(cli):
     begin = time.monotonic()
     assert cli("misbehave", "run", "--how", "grandchild").status == 0

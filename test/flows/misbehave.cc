@@ -115,6 +115,14 @@ struct Misbehave : mf::FlowSpec<Misbehave> {
       std::fflush(stdout);
       while (true) ::sleep(1000);
     }
+    if (what == "forked_copy") {
+      const pid_t child = ::fork();
+      if (child == 0) {
+        before = 666;
+        return;
+      }
+      ::waitpid(child, nullptr, 0);
+    }
     if (what == "grandchild") leave_grandchild(false);
     if (what == "daemon") leave_grandchild(true);
     if (what == "daemon_and_sleep") {

@@ -7,8 +7,10 @@
 
 #include <metaflow/error.h>
 
+#include "base/file_tree.h"
 #include "base/format.h"
 #include "base/json.h"
+#include "base/no_space.h"
 #include "base/text.h"
 #include "runtime/lease_record.h"
 #include "store/local/local_storage.h"
@@ -82,7 +84,13 @@ struct BlobCollector::Pass {
 
 std::int64_t storage_time(store::FlowStore& store) {
   const std::string path = clock_path(store);
-  put(store.storage(), path, "");
+  try {
+    put(store.storage(), path, "");
+  } catch (const base::NoSpace&) {  // of a local store
+    const std::string directory = store::path_below(store.storage().root(), store.flow());
+    if (base::touch_file(directory) != base::Touched::yes) throw;
+    return base::file_status(directory)->modified;
+  }
   std::int64_t time = 0;
   store.storage().walk(store.flow() + "/_meta", [&](Listed&& object) {
     if (object.path == path) time = object.modified;
@@ -124,9 +132,11 @@ CollectReport BlobCollector::collect(const CollectOptions& options) {
   for (const auto& [id, run] : pass.index.runs) {
     if (run.is_removed) pass.report.half_removed.push_back(id);
   }
-  if (!options.dry_run) write_record(pass);
+  bool is_recorded = options.dry_run || write_record(pass);
   remove_due(pass);
-  if (!options.dry_run && pass.report.removed > 0) write_record(pass);
+  if (!options.dry_run && pass.report.removed > 0) is_recorded = write_record(pass);
+  if (!is_recorded && pass.report.held_back.empty() && pass.report.waiting > 0)
+    pass.report.held_back = "The disk is full, so it is not recorded since when they have no reference";
   return pass.report;
 }
 
@@ -250,6 +260,14 @@ void BlobCollector::remove_due(Pass& pass) {
   }
 }
 
-void BlobCollector::write_record(const Pass& pass) { put(store_.storage(), record_path(store_), to_json(pass.record)); }
+/// Returns false if the disk is full. Blobs that are due according to the last record can be removed nevertheless.
+bool BlobCollector::write_record(const Pass& pass) {
+  try {
+    put(store_.storage(), record_path(store_), to_json(pass.record));
+    return true;
+  } catch (const base::NoSpace&) {
+    return false;
+  }
+}
 
 }  // namespace metaflow::runtime

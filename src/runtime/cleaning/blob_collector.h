@@ -58,7 +58,7 @@ class BlobCollector {
   void remove_due(Pass& pass);
   std::vector<store::Listed> values_among(Pass& pass, std::vector<store::Listed> blobs);
   std::string new_foreign_run(const Pass& pass);
-  void write_record(const Pass& pass);
+  bool write_record(const Pass& pass);
 
   store::FlowStore& store_;
   LeaseSite site_;

@@ -6,6 +6,7 @@
 
 #include <metaflow/error.h>
 
+#include "base/failure_points.h"
 #include "base/files.h"
 #include "base/format.h"
 #include "base/testing.h"
@@ -215,6 +216,47 @@ TEST_F(LocalCleaningTest, InterruptedRemovalHidesTheRunAndIsFinishedLater) {
   const CollectReport report = BlobCollector(*store_, {*storage_, clock_}).collect({});
   EXPECT_THAT(report.half_removed, testing::ElementsAre(run));
   remover().remove(run);
+  EXPECT_FALSE(base::exists(root_ + "/F/" + run));
+}
+
+TEST_F(LocalCleaningTest, LinkInPlaceOfARunIsNotRemovedNorPassed) {
+  const std::string run = new_run();
+  const std::string outside = directory_ + "/outside";
+  base::create_file(outside + "/_meta/_self.json", "{}");
+  base::create_file(outside + "/thesis/chapter", "1");
+  std::filesystem::create_directory_symlink(outside, root_ + "/F/17");
+  const IndexedRun indexed = remover().examine("17");
+  EXPECT_THAT(remover().obstacle("17", indexed, clock_.wall_microseconds(), true), HasSubstr("a link or a file"));
+  EXPECT_THROW(remover().remove("17"), Error);
+  EXPECT_TRUE(base::exists(outside + "/_meta/_self.json"));
+  EXPECT_TRUE(base::exists(outside + "/thesis/chapter"));
+}
+
+TEST_F(LocalCleaningTest, FilesWithOddNamesDoNotStopTheCollector) {
+  for (const char* name : {"/.removing", "/x.removing", "/_meta.removing", "/_meta", "/..removing"})
+    base::create_file(root_ + "/F/data/aa" + name, "x");
+  EXPECT_EQ(BlobCollector(*store_, {*storage_, clock_}).collect({}).removed, 0U);
+}
+
+TEST_F(LocalCleaningTest, FilesThatAreNotOursAreRemovedWithTheirRun) {
+  const std::string run = new_run();
+  for (const char* name : {"a\nb", "start/\x1b]0;x", "end/1/.mf-1-1.tmp"})
+    base::create_file(root_ + "/F/" + run + "/" + name, "x");
+  base::create_file(root_ + "/F/" + run + "/\x01/.mf-1-1.tmp", "x");
+  BlobCollector(*store_, {*storage_, clock_}).collect({});
+  remover().remove(run);
+  EXPECT_FALSE(base::exists(root_ + "/F/" + run));
+}
+
+TEST_F(LocalCleaningTest, RunIsRemovedFromAFullDisk) {
+  const std::string run = new_run();
+  put(*storage_, "F/" + run + "/end/1/0.task_stdout.log", "many lines");
+  base::set_failure_point("create:ENOSPC:1");
+  remover().remove(run);
+  base::set_failure_point("create:ENOSPC:1:sticky");
+  EXPECT_GT(storage_time(*store_), 1'700'000'000'000'000);
+  EXPECT_EQ(BlobCollector(*store_, {*storage_, clock_}).collect({}).removed, 0U);
+  base::set_failure_point("");
   EXPECT_FALSE(base::exists(root_ + "/F/" + run));
 }
 

@@ -1,6 +1,7 @@
 // Removes runs: their metadata, the data of their tasks, logs, journal and leases. Their blobs are the collector's.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -36,7 +37,9 @@ class RunRemover {
   void remove(const std::string& run) const;
 
  private:
+  std::string not_a_directory(const std::string& run) const;
   std::string recorded_origin(const std::string& run) const;
+  void with_room(const std::string& run, const std::function<void()>& write) const;
   void replace_latest(const std::string& run) const;
 
   RemovalSite site_;

@@ -10,6 +10,7 @@
 #include "base/format.h"
 #include "base/text.h"
 #include "store/local/local_storage.h"
+#include "store/names.h"
 
 namespace metaflow::runtime {
 
@@ -43,7 +44,9 @@ std::optional<int> lease_number(std::string_view name) {
 
 void add_blob(StoreIndex& index, Listed&& object, std::string_view name) {
   if (name.ends_with(store::kSetAside)) {
-    index.set_aside.push_back(std::move(object));
+    name.remove_suffix(store::kSetAside.size());
+    if (name.ends_with(store::kSideFile)) name.remove_suffix(store::kSideFile.size());
+    if (is_name(NameKind::key, name)) index.set_aside.push_back(std::move(object));
   } else if (is_name(NameKind::key, name)) {
     index.blobs[std::string(name)] = {object.size, object.modified};
   } else if (name.ends_with(store::kSideFile)) {
@@ -71,12 +74,32 @@ void add_object(StoreIndex& index, Listed&& object, const std::vector<std::strin
   run.data.push_back(std::move(object.path));
 }
 
+store::TaskData parse(std::string_view text, const std::string& path) {
+  try {
+    return store::task_data_from_json(text, path);
+  } catch (const Error& error) {
+    throw Error(
+        error.code(), error.message(),
+        fmt::format("The file may refer to any value. Remove its run first: `rm {}`", base::split(path, '/')[1]));
+  }
+}
+
 }  // namespace
+
+bool is_ordinary_path(const std::string& path) {
+  try {
+    store::check_object_path(path);
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
 
 StoreIndex read_index(store::FlowStore& store, std::int64_t now, const std::string& path) {
   StoreIndex index{.now = now};
   const std::size_t front = store.flow().size() + 1;
   store.storage().walk(path, [&](Listed&& object) {
+    if (!is_ordinary_path(object.path)) return;
     const std::vector<std::string> parts = base::split(std::string_view(object.path).substr(front), '/');
     if (is_temporary(parts.back())) {
       index.temporary.push_back(std::move(object));
@@ -97,7 +120,7 @@ void add_references(store::FlowStore& store, const StoreIndex& index, const std:
     const auto texts = store.storage().get(paths);
     for (std::size_t i = 0; i < paths.size(); ++i) {
       if (!texts[i]) continue;  // the run was removed meanwhile
-      const store::TaskData data = store::task_data_from_json(texts[i]->text(), paths[i]);
+      const store::TaskData data = parse(texts[i]->text(), paths[i]);
       for (const store::ArtifactRecord& artifact : data.artifacts) keys.insert(artifact.key);
       for (const store::ItemSource& items : data.items) {
         keys.insert(items.key);

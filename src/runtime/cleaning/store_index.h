@@ -38,6 +38,10 @@ struct StoreIndex {
   std::vector<store::Listed> set_aside{};                // blobs and side files that were about to be removed
 };
 
+/// Whether this library can have written an object. A browser of S3 makes objects such as "17/start/", and names of
+/// files may have control characters.
+bool is_ordinary_path(const std::string& path);
+
 /// Reads the index of the objects below a path, which is that of the flow or of one of its runs. `now`: by the clock of
 /// the storage.
 StoreIndex read_index(store::FlowStore& store, std::int64_t now, const std::string& path);

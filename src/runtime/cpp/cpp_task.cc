@@ -12,6 +12,7 @@
 #include "runtime/cpp/members.h"
 #include "runtime/task/exit_status.h"
 #include "runtime/task/failure.h"
+#include "runtime/task/forked_copy.h"
 #include "runtime/task/session.h"
 #include "value/spool.h"
 #include "value/unpickler.h"
@@ -109,6 +110,7 @@ class CppTask {
   }
 
   void call_step() {
+    const ForkedCopyEnds ends;
     detail::StepCall step_call{object_.get(), &session_.item(), join_.get()};
     struct Both {
       void (*run)(const detail::StepCall&);

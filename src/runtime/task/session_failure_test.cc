@@ -6,6 +6,7 @@
 
 #include <filesystem>
 
+#include "runtime/task/forked_copy.h"
 #include "runtime/task/session_testing.h"
 #include "store/open.h"
 
@@ -19,6 +20,19 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::StartsWith;
+
+TEST(ForkedCopyEnds, WhenItLeavesTheStep) {
+  const pid_t task = ::getpid();
+  pid_t copy = -1;
+  {
+    const ForkedCopyEnds ends;
+    copy = ::fork();
+  }
+  if (::getpid() != task) ::_exit(0);
+  int status = 0;
+  ASSERT_EQ(::waitpid(copy, &status, 0), copy);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+}
 
 // --- joins
 

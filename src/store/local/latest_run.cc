@@ -31,7 +31,7 @@ void set_latest_run(const std::string& local_root, const std::string& flow, cons
 }
 
 void remove_latest_run(const std::string& local_root, const std::string& flow) {
-  base::remove_file(path_of(local_root, flow));
+  base::FileTree(local_root).remove_file(flow + "/latest_run");
 }
 
 }  // namespace metaflow::store

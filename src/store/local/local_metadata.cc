@@ -4,6 +4,7 @@
 #include <sys/file.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cmath>
 
 #include <metaflow/error.h>
@@ -287,7 +288,9 @@ std::vector<std::string> LocalMetadataReader::edit_tags(const std::string& flow,
     throw Error(ErrorCode::not_found, fmt::format("No run {}/{} found", flow, run));
   // If two processes edit at a time, the second waits.
   const base::Fd lock = base::open_plain_file(directory + "/.tags.lock", O_CREAT | O_RDWR);
-  if (::flock(lock.get(), LOCK_EX) != 0) base::throw_errno("lock the tags in", directory, errno);
+  // Some network file systems have no locks. Then, of two simultaneous edits, one may be lost.
+  if (::flock(lock.get(), LOCK_EX) != 0 && errno != ENOSYS && errno != ENOLCK && errno != EOPNOTSUPP)
+    base::throw_errno("lock the tags in", directory, errno);
 
   const auto text = base::read_plain_file(directory + "/_self.json", base::kMaxRecordSize);
   if (!text) throw Error(ErrorCode::not_found, fmt::format("Run {}/{} was removed", flow, run));

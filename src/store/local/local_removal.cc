@@ -13,23 +13,11 @@
 
 namespace metaflow::store {
 
-namespace {
-
-void walk_directory(const std::string& directory, const std::string& path, const std::function<void(Listed&&)>& visit) {
-  for (const base::FileEntry& entry : base::list_entries(directory)) {
-    std::string below = path.empty() ? entry.name : path + "/" + entry.name;
-    if (entry.status.is_directory) {
-      walk_directory(directory + "/" + entry.name, below, visit);
-    } else if (entry.status.is_file) {
-      visit({std::move(below), entry.status.size, entry.status.modified});
-    }
-  }
-}
-
-}  // namespace
-
 void LocalStorage::walk(const std::string& path, const std::function<void(Listed&&)>& visit) {
-  walk_directory(path.empty() ? root_ : full(path), path, visit);
+  if (!path.empty()) check_object_path(path);
+  tree().walk(path, [&](std::string&& found, const base::FileStatus& status) {
+    visit({std::move(found), status.size, status.modified});
+  });
 }
 
 std::vector<std::optional<base::SharedBytes>> LocalStorage::get_begins(std::span<const std::string> paths,
@@ -50,13 +38,14 @@ std::vector<std::optional<base::SharedBytes>> LocalStorage::get_begins(std::span
 
 void LocalStorage::remove(std::span<const std::string> paths) {
   for (const std::string& path : paths) check_object_path(path);
-  for (const std::string& path : paths) base::remove_file(full(path));
+  for (const std::string& path : paths) tree().remove_file(path);
 }
 
 void LocalStorage::remove_tree(const std::string& path) {
   // A process that was still creating files makes a second attempt necessary.
   constexpr int kTries = 3;
-  for (int i = 0; i < kTries && !base::remove_tree(full(path)); ++i) {
+  check_object_path(path);
+  for (int i = 0; i < kTries && !tree().remove_tree(path); ++i) {
   }
 }
 
@@ -72,26 +61,28 @@ std::vector<bool> LocalStorage::remove_unchanged(std::span<const Listed> blobs) 
 /// removed, if the blob was not written meanwhile; the writer examines them in the opposite order (keep_side_file).
 /// If this process is killed in between, the collector finds the files that were set aside.
 bool LocalStorage::remove_blob(const Listed& blob) {
+  const base::FileTree files = tree();
   const std::string path = full(blob.path);
-  const std::string aside = path + std::string(kSetAside);
+  const std::string name = blob.path.substr(blob.path.rfind('/') + 1);
+  const std::string aside = blob.path + std::string(kSetAside);
   const auto before = base::file_status(path);
   if (before && before->modified != blob.modified) return false;
-  if (before && base::rename_file(path, aside)) {
-    const auto status = base::file_status(aside);
+  if (before && files.rename_file(blob.path, name + std::string(kSetAside))) {
+    const auto status = base::file_status(full(aside));
     if (status && status->modified != blob.modified) {
-      base::link_file(aside, path);
-      base::remove_file(aside);
+      files.restore_file(aside, name);
       return false;
     }
-    base::remove_file(aside);
+    files.remove_file(aside);
   }
-  const std::string side = path + std::string(kSideFile);
+  const std::string side = blob.path + std::string(kSideFile);
   const std::string side_aside = side + std::string(kSetAside);
-  if (base::rename_file(side, side_aside)) {
-    const bool is_written = base::exists(path);
-    if (is_written) base::link_file(side_aside, side);
-    base::remove_file(side_aside);
-    if (is_written) return false;
+  if (files.rename_file(side, name + std::string(kSideFile) + std::string(kSetAside))) {
+    if (base::exists(path)) {  // it was written meanwhile
+      files.restore_file(side_aside, name + std::string(kSideFile));
+      return false;
+    }
+    files.remove_file(side_aside);
   }
   return !base::exists(path);
 }

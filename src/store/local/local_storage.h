@@ -1,6 +1,7 @@
 // A store in a directory: Metaflow's "local" datastore.
 #pragma once
 
+#include "base/file_tree.h"
 #include "store/local/link_pool.h"
 #include "store/names.h"
 #include "store/storage.h"
@@ -34,6 +35,7 @@ class LocalStorage : public Storage {
 
  private:
   std::string full(std::string_view path) const { return path_below(root_, path); }
+  base::FileTree tree() const { return base::FileTree(root_); }
   bool copy_one(const Copy& copy);
   bool has_blob(const std::string& path, std::uint64_t size) const;
   bool reuse_blob(const std::string& path, Pieces content) const;

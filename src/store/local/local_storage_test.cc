@@ -5,14 +5,21 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
+#include <atomic>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <thread>
 
 #include <metaflow/error.h>
 
+#include "base/failure_points.h"
 #include "base/file_tree.h"
 #include "base/files.h"
+#include "base/format.h"
 #include "base/text.h"
 #include "store/local/link_pool.h"
 
@@ -46,6 +53,80 @@ TEST(LocalStorage, RemovalDoesNotFollowLinks) {
   storage.remove_tree("F/1");
   EXPECT_TRUE(base::exists(directory + "/outside/precious"));
   EXPECT_FALSE(base::exists(directory + "/.metaflow/F/1"));
+  std::filesystem::remove_all(directory);
+}
+
+TEST(LocalStorage, RemovalDoesNotPassThroughLinks) {
+  const std::string directory = fresh_directory();
+  const std::string key(40, 'a');
+  const std::string outside = directory + "/outside/1/_meta/precious";
+  base::create_file(outside, "1");
+  LocalStorage storage(directory + "/.metaflow");
+  put(storage, "F/2/a", "1");
+  std::filesystem::create_directory_symlink(directory + "/outside/1", directory + "/.metaflow/F/1");
+  std::filesystem::create_directory_symlink(directory + "/outside", directory + "/.metaflow/G");
+  for (const char* path : {"F/1/_meta", "F/1/_meta/precious", "G/1", "G/1/_meta/precious"}) {
+    EXPECT_THROW(storage.remove_tree(path), Error) << path;
+    EXPECT_THROW(remove(storage, path), Error) << path;
+    EXPECT_THROW(storage.walk(path, [](Listed&&) {}), Error) << path;
+  }
+  EXPECT_THROW(storage.walk("G", [](Listed&&) {}), Error);
+  const std::int64_t modified = base::file_status(outside)->modified;
+  EXPECT_THROW(storage.remove_unchanged(std::array{Listed{"F/1/_meta/precious", 1, modified}}), Error);
+  storage.remove_tree("F/1");  // the link itself
+  EXPECT_FALSE(base::file_status(directory + "/.metaflow/F/1"));
+  EXPECT_TRUE(base::exists(outside));
+  std::filesystem::remove_all(directory);
+}
+
+/// A writer has reused a blob while the collector had set it aside.
+TEST(LocalStorage, FileThatWasSetAsideIsRestoredWithoutHardLinks) {
+  const std::string directory = fresh_directory();
+  const base::FileTree files(directory);
+  for (const char* failure : {"", "link:EPERM:1:sticky"}) {
+    base::create_file(directory + "/data/key.removing", "1");
+    base::set_failure_point(failure);
+    files.restore_file("data/key.removing", "key");
+    base::set_failure_point("");
+    EXPECT_EQ(base::list_directory(directory + "/data"), std::vector<std::string>{"key"}) << failure;
+    EXPECT_TRUE(files.remove_file("data/key"));
+  }
+  base::create_file(directory + "/data/key", "new");
+  base::create_file(directory + "/data/key.removing", "old");
+  files.restore_file("data/key.removing", "key");
+  EXPECT_EQ(base::list_directory(directory + "/data"), std::vector<std::string>{"key"});
+  EXPECT_EQ(base::read_file(directory + "/data/key")->text(), "new");
+  std::filesystem::remove_all(directory);
+}
+
+/// Another user replaces a directory by a link while it is removed.
+TEST(LocalStorage, RemovalDoesNotLeaveADirectoryThatIsReplacedMeanwhile) {
+  const std::string directory = fresh_directory();
+  const std::string run = directory + "/.metaflow/F/1";
+  for (int i = 0; i < 50; ++i) base::create_file(fmt::format("{}/outside/{}", directory, i), "1");
+  std::atomic<bool> ended = false;
+  std::filesystem::create_directories(run);
+  const std::jthread swapper([&] {
+    while (!ended) {
+      ::usleep(20);  // microseconds: the disk is busy with the removal
+      ::syscall(SYS_renameat2, AT_FDCWD, (run + "/link").c_str(), AT_FDCWD, (run + "/step").c_str(), RENAME_EXCHANGE);
+    }
+  });
+  LocalStorage storage(directory + "/.metaflow");
+  for (int i = 0; i < 10; ++i) {
+    // The files have the names of those outside.
+    for (int k = 0; k < 50; ++k) base::create_file(fmt::format("{}/new/{}", run, k), "1");
+    std::error_code ignored;
+    std::filesystem::rename(run + "/new", run + "/step", ignored);
+    std::filesystem::create_directory_symlink(directory + "/outside", run + "/link", ignored);
+    std::filesystem::remove_all(run + "/new");
+    try {
+      storage.remove_tree("F/1/step");
+    } catch (const Error&) {  // the link was seen
+    }
+  }
+  ended = true;
+  EXPECT_EQ(base::list_directory(directory + "/outside").size(), 50);
   std::filesystem::remove_all(directory);
 }
 

@@ -173,6 +173,26 @@ void S3Storage::remove(std::span<const std::string> paths) {
   client().finish();
 }
 
+void S3Storage::remove_tree(const std::string& path) {
+  transfers_.check(path);
+  std::vector<std::string> objects;
+  std::vector<std::string> directories{path};
+  walk(path, [&](Listed&& object) {
+    const bool is_directory = object.path.ends_with('/');
+    if (is_directory) object.path.pop_back();
+    (is_directory ? directories : objects).push_back(std::move(object.path));
+  });
+  remove(objects);
+  for (const std::string& directory : directories) {
+    S3Request request = transfers_.request("DELETE", directory);
+    request.key += '/';
+    client().start(std::move(request), [this, &directory](S3Response&& response) {
+      if (!response.ok() && !is_missing(response)) transfers_.fail("remove", directory, response);
+    });
+  }
+  client().finish();
+}
+
 std::vector<bool> S3Storage::remove_unchanged(std::span<const Listed> blobs) {
   for (const Listed& blob : blobs) transfers_.check(blob.path);
   settle();

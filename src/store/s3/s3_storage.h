@@ -37,6 +37,8 @@ class S3Storage : public Storage {
                                                            std::size_t size) override;
   void remove(std::span<const std::string> paths) override;
   std::vector<bool> remove_unchanged(std::span<const Listed> blobs) override;
+  /// Also removes objects that stand for directories ("F/17/"), which browsers of S3 make.
+  void remove_tree(const std::string& path) override;
 
   void settle() override;
   std::optional<Link> link(const std::string& path, std::int64_t seconds) override;

@@ -335,6 +335,22 @@ TEST_F(S3Test, InvalidPathsAreRejected) {
 }
 
 /// The loop of a scheduler makes links.
+TEST_F(S3Test, TreeIsRemovedWithObjectsThatStandForDirectories) {
+  answer_ = [&](const Received& request) -> Reply {
+    if (request.method == "DELETE") return {.status = 204};
+    return {.body =
+                "<ListBucketResult><Contents><Key>root/F/17/</Key></Contents><Contents><Key>root/F/17/start/</Key>"
+                "</Contents><Contents><Key>root/F/17/start/1</Key></Contents></ListBucketResult>"};
+  };
+  storage().remove_tree("F/17");
+  std::vector<std::string> removed;
+  for (const Received& request : server_.received()) {
+    if (request.method == "DELETE") removed.push_back(request.target);
+  }
+  EXPECT_THAT(removed, testing::UnorderedElementsAre("/bucket/root/F/17/start/1", "/bucket/root/F/17/",
+                                                     "/bucket/root/F/17/start/"));
+}
+
 TEST_F(S3Test, LinkDoesNotWaitForUploads) {
   answer_ = [](const Received&) -> Reply { return {.status = 403, .body = error_xml("AccessDenied")}; };
   const auto piece = base::as_bytes("1");

@@ -208,6 +208,17 @@ TEST_F(KubernetesApiTest, TokenIsRenewedWhenRefused) {
   std::filesystem::remove_all(home);
 }
 
+TEST_F(KubernetesApiTest, CredentialsThatWereAcceptedAreTriedAgainWhenRefused) {
+  const auto refused = status_reply(401, "Unauthorized", "Unauthorized");
+  answers({refused});
+  EXPECT_THAT(get("j").failure->error(kTitle).what(), HasSubstr("log in again"));
+  EXPECT_THAT(requests(), SizeIs(1));
+  answers({object_reply(object_named("j")), refused, refused, object_reply(object_named("j"))});
+  EXPECT_FALSE(get("j").failure);
+  EXPECT_FALSE(get("j").failure);
+  EXPECT_THAT(requests(), SizeIs(5));
+}
+
 TEST_F(KubernetesApiTest, MissingCredentials) {
   access_.user.token_file = "/nowhere/token";
   EXPECT_THAT(get("j").failure->text, HasSubstr("/nowhere/token"));

@@ -101,6 +101,7 @@ class Transport::Running : public net::ServiceCall {
   }
 
   Decision evaluate(net::Response&& response) override {
+    if (!response.failure && response.status != 401) transport_.accepted_ = generation_;
     if (response.ok()) {
       answer_ = {.body = std::move(response.body)};
       return {};
@@ -108,6 +109,8 @@ class Transport::Running : public net::ServiceCall {
     if (response.status == 401 && !std::exchange(refused_, true) && transport_.credentials_.refused(generation_))
       return {.next = Next::retry_now};
     answer_ = {.failure = failure_of(call_, response, transport_.source_)};
+    // A server whose authenticator fails refuses credentials that it accepted before.
+    if (response.status == 401 && transport_.accepted_ == generation_) answer_.failure->transient = true;
     if (!answer_.failure->transient || began_) return {};
     return {.next = Next::retry, .delay = asked_pause(response)};
   }

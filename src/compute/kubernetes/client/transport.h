@@ -97,6 +97,7 @@ class Transport {
   std::string server_;
   std::string source_;
   Credentials credentials_;
+  std::optional<std::uint64_t> accepted_;  // the last credentials that the server accepted
   net::HttpClient http_;
   net::CallQueue queue_;  // destroyed first, with all callbacks
 };
