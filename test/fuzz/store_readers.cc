@@ -110,7 +110,8 @@ void take_journal(std::string_view input) {
   (void)runtime::summarise(*history, {"start", "work"});
   // What is written behind it is read, if it ends with a whole line.
   if (!input.empty() && !input.ends_with('\n')) return;
-  store::Journal more(directory.path() + "/journal.jsonl");
+  base::SystemClock clock;
+  store::Journal more(directory.path() + "/journal.jsonl", clock);
   more.cloned(1, {"1", "work", "2"}, {"0", "work", "3"});
   more.flush();
   const auto again = store::read_journal(directory.path() + "/journal.jsonl", "1");
