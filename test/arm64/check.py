@@ -45,12 +45,19 @@ NOT_IN_QEMU = {
         "Libraries.GivenByPath",
     ],
     "it executes code slowly: hundreds of megabytes are hashed": [
-        "All/StorageTest.LargeObjects/*",
-        "JoinTest.ReadsAheadNoMoreThanFitsInMemory",
+        "All/StorageTest.*",
+        "JoinTest.*",
+    ],
+    # A thread writes to pipes instead, so lines of two streams come in another order.
+    "it has no pwritev2()": [
+        "ContainerStreamsTest.*",
     ],
     "it translates each program when it starts, and delays signals: limits of time are exceeded": [
         "All/BackendTest.*",
+        "AnyOrder.*",
         "Decorators.TooLargeVariablesAreRejected",
+        "Expansion.CallsCannotMultiplyTheirArguments",
+        "Guard.*",
         "KubernetesCredentialsTest.EndsAPluginThatRuns",
         "LeaseSimulation.*",
         "LocalBackendWithRequests.StepThatRequestsTheWholeHostWaitsForIt",
