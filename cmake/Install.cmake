@@ -49,14 +49,22 @@ configure_file(cmake/metaflow-cpp.pc.in metaflow-cpp.pc @ONLY)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/metaflow-cpp.pc
   DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT development)
 
-# The documents go where the system looks for those of a package: a Debian package has its own name.
+# The documents go where the system looks for those of a package: a Debian package has its own name. Pages link to each other, so all of
+# them are installed, also those for developers of the library.
 function(metaflow_install_documents directory)
-  install(FILES README.md CHANGELOG.md LICENSE DESTINATION ${directory} ${ARGN})
-  # Without the pages for developers of the library.
-  install(DIRECTORY docs DESTINATION ${directory} ${ARGN} FILES_MATCHING PATTERN "*.md" PATTERN "*.yaml"
-    PATTERN tutorial/*.cc PATTERN tutorial/CMakeLists.txt
-    PATTERN decisions EXCLUDE PATTERN docs/failure-points.md EXCLUDE PATTERN docs/platforms.md EXCLUDE PATTERN docs/style.md EXCLUDE)
+  install(FILES README.md ARCHITECTURE.md CONTRIBUTING.md CHANGELOG.md LICENSE DESTINATION ${directory} ${ARGN})
+  install(FILES bench/README.md DESTINATION ${directory}/bench ${ARGN})
+  install(DIRECTORY docs DESTINATION ${directory} ${ARGN}
+    FILES_MATCHING PATTERN "*.md" PATTERN "*.yaml" PATTERN "*.json" PATTERN tutorial/*.cc PATTERN tutorial/CMakeLists.txt
+    PATTERN .metaflow EXCLUDE PATTERN build EXCLUDE)
+  install(PROGRAMS docs/batch/setup.sh DESTINATION ${directory}/docs/batch ${ARGN})
   install(DIRECTORY examples DESTINATION ${directory} ${ARGN}
     FILES_MATCHING PATTERN "*.cc" PATTERN CMakeLists.txt PATTERN .metaflow EXCLUDE)
 endfunction()
 metaflow_install_documents(${CMAKE_INSTALL_DOCDIR} COMPONENT documentation)
+
+# What `cmake --install` needs: less than a whole build.
+add_custom_target(libraries DEPENDS metaflow)
+if(TARGET metaflow_shared)
+  add_dependencies(libraries metaflow_shared metaflow_entry)
+endif()

@@ -1,6 +1,6 @@
 # The Debian packages: `cpack -G DEB` in the build tree. libmetaflow-cpp-dev has the headers and the static library, libmetaflow-cpp-doc the
-# documents. A shared library, if its install rule has the component `runtime`, makes a third one.
-set(METAFLOW_RUNTIME_PACKAGE libmetaflow-cpp0)
+# documents. With METAFLOW_SHARED, a third one has the shared library, and the name of its soname (Debian's policy, 8.1).
+set(METAFLOW_RUNTIME_PACKAGE libmetaflow-cpp${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
 
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME libmetaflow-cpp)
@@ -12,6 +12,7 @@ set(CPACK_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS
   OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE WORLD_READ WORLD_EXECUTE)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_COMPRESSION_TYPE xz)
+set(CPACK_STRIP_FILES ON)
 set(CPACK_DEB_COMPONENT_INSTALL ON)
 set(CPACK_COMPONENTS_GROUPING ONE_PER_GROUP)
 set(CPACK_COMPONENTS_ALL "")
@@ -64,13 +65,16 @@ metaflow_install_documents(share/doc/libmetaflow-cpp-dev COMPONENT debian_doc EX
 set(CPACK_DEBIAN_DOC_PACKAGE_SECTION doc)
 set(CPACK_DEBIAN_DOC_PACKAGE_ARCHITECTURE all)
 
-get_cmake_property(components COMPONENTS)
-if("runtime" IN_LIST components)
+if(TARGET metaflow_shared)
   metaflow_debian_package(runtime ${METAFLOW_RUNTIME_PACKAGE} "shared library"
     "This package has the library that flows load." runtime)
   set(CPACK_DEBIAN_RUNTIME_PACKAGE_SECTION libs)
   set(CPACK_DEBIAN_RUNTIME_PACKAGE_SHLIBDEPS ON)
-  set(CPACK_DEBIAN_RUNTIME_PACKAGE_GENERATE_SHLIBS ON)
+  set(CPACK_DEBIAN_RUNTIME_PACKAGE_CONTROL_EXTRA ${PROJECT_SOURCE_DIR}/cmake/debian/triggers)
+  set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)  # CPack has it for all packages only
+  set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS_POLICY ">=")
+  # Loaded on demand: for S3, Kubernetes, AWS Batch and the metadata service.
+  set(CPACK_DEBIAN_RUNTIME_PACKAGE_SUGGESTS "libcurl4")
   string(APPEND CPACK_DEBIAN_DEV_PACKAGE_DEPENDS ", ${METAFLOW_RUNTIME_PACKAGE} (= ${PROJECT_VERSION})")
 endif()
 

@@ -21,11 +21,11 @@ target_link_options(metaflow_shared INTERFACE $<${is_program}:LINKER:-u,metaflow
 
 if(METAFLOW_INSTALL)
   include(GNUInstallDirs)
-  # Not in the component of the Debian package, which has only archives.
+  # `runtime`: what a program needs that is linked already. A Debian package of its own.
   install(TARGETS metaflow_shared metaflow_entry EXPORT metaflow-cpp-shared
-    LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT shared
-    ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT shared
+    LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT runtime NAMELINK_COMPONENT development
+    ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT development
     INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
   install(EXPORT metaflow-cpp-shared NAMESPACE metaflow:: FILE metaflow-cpp-shared.cmake
-    DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/metaflow-cpp COMPONENT shared)
+    DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/metaflow-cpp COMPONENT development)
 endif()

@@ -73,7 +73,7 @@ with_authorities() {
 }
 
 build_packages=(g++ cmake ninja-build nlohmann-json3-dev libfmt-dev nettle-dev libyaml-cpp-dev zlib1g-dev libcurl4-openssl-dev)
-test_packages=(libgtest-dev libgmock-dev pkg-config git python3 python3-venv binutils procps openssl libcurl4 ca-certificates)
+test_packages=(libgtest-dev libgmock-dev pkg-config git python3 python3-venv binutils procps openssl libcurl4 ca-certificates dpkg-dev file)
 # The packages of parts of the tests, which can be left out: "part: packages".
 test_parts=(
   "fast rebuilds: ccache"

@@ -11,3 +11,6 @@
   }                       \
   }
 #include <fmt/core.h>
+#if FMT_VERSION >= 110000  // from 11 on, the core has no fmt::format
+#include <fmt/format.h>
+#endif

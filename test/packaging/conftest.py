@@ -111,6 +111,29 @@ def project(request):
     return Project(BUILD / "packaging" / re.sub(r"\W+", "_", request.node.name).strip("_"))
 
 
+def anchors(path):
+    """The anchors of a page's headings, by GitHub's rule."""
+    text = re.sub(r"^```.*?^```$", "", path.read_text(), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading)).lower().replace(" ", "-") for heading in headings}
+
+
+def check_links(top):
+    """The links of the pages below a directory lead to files in it, and to headings. Returns the number of pages."""
+    top = top.resolve()
+    pages = [*sorted(top.glob("*.md")), *sorted((top / "docs").rglob("*.md")), top / "bench" / "README.md"]
+    for path in pages:
+        text = re.sub(r"^```.*?^```$|`[^`\n]*`", "", path.read_text(), flags=re.MULTILINE | re.DOTALL)
+        for link in re.findall(r"\]\(([^)\s]+)\)", text):
+            if link.startswith("http"):
+                continue
+            name, _, anchor = link.partition("#")
+            target = (path.parent / name).resolve() if name else path
+            assert target.exists() and target.is_relative_to(top), f"{path.relative_to(top)}: {link}"
+            assert not anchor or anchor in anchors(target), f"{path.relative_to(top)}: {link}"
+    return len(pages)
+
+
 # Tests that run beside each other have what they share once for each worker.
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "alone")
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from conftest import BLOCKS, PACKAGING, SOURCE, VERSION, WARNINGS
+from conftest import BLOCKS, PACKAGING, SOURCE, VERSION, WARNINGS, check_links
 
 
 def test_files():
@@ -33,23 +33,9 @@ def test_version():
     assert f"GIT_TAG v{VERSION}\n" in (PACKAGING / "fetch_content" / "CMakeLists.txt").read_text()
 
 
-def anchors(path):
-    """The anchors of a page's headings, by GitHub's rule."""
-    text = re.sub(r"^```.*?^```$", "", path.read_text(), flags=re.MULTILINE | re.DOTALL)
-    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading)).lower().replace(" ", "-") for heading in headings}
-
-
-def test_links():
-    for path in (*sorted(SOURCE.glob("*.md")), *sorted((SOURCE / "docs").rglob("*.md")), SOURCE / "bench" / "README.md"):
-        text = re.sub(r"^```.*?^```$|`[^`\n]*`", "", path.read_text(), flags=re.MULTILINE | re.DOTALL)
-        for link in re.findall(r"\]\(([^)\s]+)\)", text):
-            if link.startswith("http"):
-                continue
-            name, _, anchor = link.partition("#")
-            target = (path.parent / name).resolve() if name else path
-            assert target.exists(), f"{path.name}: {link}"
-            assert not anchor or anchor in anchors(target), f"{path.name}: {link}"
+def test_links(installed):
+    """Also those of the installed pages: none leads to a page that is not installed."""
+    assert check_links(SOURCE) == check_links(installed.directory / ".local" / "share" / "doc" / "metaflow-cpp")
 
 
 def test_fragments():

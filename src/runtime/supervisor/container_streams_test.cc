@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <optional>
@@ -38,6 +39,10 @@ class ContainerStreamsTest : public testing::Test {
     loop_.run_once();
     loop_.cancel(timer);
   }
+  /// Waits until this many bytes are in a pipe: where pwritev2() cannot write at once, a thread writes.
+  void wait_for(base::ReadPipe& pipe, int size) {
+    for (int bytes = 0; bytes < size; turn()) ASSERT_EQ(::ioctl(pipe.out.get(), FIONREAD, &bytes), 0);
+  }
   /// Reads `first` before `second` whenever both have data.
   void read_until(std::size_t size, base::ReadPipe& first, base::ReadPipe& second) {
     while (log_.size() < size) {
@@ -63,6 +68,8 @@ TEST_F(ContainerStreamsTest, LineIsWrittenWhenItIsComplete) {
   streams_->add(Stream::out, "one ");
   streams_->add(Stream::err, "two\n");
   streams_->add(Stream::out, "line\nrest");
+  wait_for(out_, 9);
+  wait_for(err_, 4);
   read_until(13, out_, err_);
   EXPECT_EQ(log_, "one line\ntwo\n");
   streams_->finish(kMinute, -1);
@@ -92,6 +99,7 @@ TEST_F(ContainerStreamsTest, UnreadLineHoldsUpTheStepButNotTheEnd) {
   EXPECT_TRUE(streams_->congested(Stream::err));
   clock_.ahead += ContainerStreams::kAlone;
   streams_->finish(0, -1);
+  wait_for(out_, 1);
   EXPECT_GT(read(out_), 0U);
 }
 
