@@ -37,7 +37,7 @@ install_missing() {
   can_be_root && command -v apt-get >/dev/null || return 1
   echo "Installing ${missing[*]} ..."
   as_root apt-get update -qq &&
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+    as_root env DEBIAN_FRONTEND=noninteractive DEBCONF_NOWARNINGS=yes apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 
 # need_packages PACKAGE...: installs missing Debian packages, or ends with the command for the administrator.
@@ -72,7 +72,7 @@ with_authorities() {
   env "${variables[@]}" "$@"
 }
 
-build_packages=(g++ cmake ninja-build nlohmann-json3-dev libfmt-dev nettle-dev libyaml-cpp-dev zlib1g-dev libcurl4-openssl-dev)
+build_packages=(g++ cmake make ninja-build nlohmann-json3-dev libfmt-dev nettle-dev libyaml-cpp-dev zlib1g-dev libcurl4-openssl-dev)
 test_packages=(libgtest-dev libgmock-dev pkg-config git python3 python3-venv binutils procps openssl libcurl4 ca-certificates)
 # The packages of parts of the tests, which can be left out: "part: packages".
 test_parts=(
