@@ -8,6 +8,16 @@ export CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file
 # Clones and work trees share the cache.
 export CCACHE_BASEDIR=$top CCACHE_NOHASHDIR=1
 
+# expect_arguments PATTERN ARGUMENT...: prints the comment of the script for --help, or its usage if an argument does not match. Called
+# before packages are installed, which takes minutes.
+expect_arguments() {
+  local pattern=$1 argument
+  for argument in "${@:2}"; do
+    if [[ $argument =~ ^(-h|--help)$ ]]; then sed -n '2,/^[^#]/s/^# \?//p' "$0"; exit 0; fi
+    [[ $argument =~ ^($pattern)$ ]] || { sed -n 's/^# usage:/usage:/p' "$0" >&2; exit 2; }
+  done
+}
+
 # Whether this user is root, or may become root: sudo needs no password, or asks for it on a terminal, once.
 is_sudoer=
 can_be_root() {
