@@ -8,6 +8,16 @@ export CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file
 # Clones and work trees share the cache.
 export CCACHE_BASEDIR=$top CCACHE_NOHASHDIR=1
 
+# expect_arguments PATTERN ARGUMENT...: prints the comment of the script for --help, or its usage if an argument does not match. Called
+# before packages are installed, which takes minutes.
+expect_arguments() {
+  local pattern=$1 argument
+  for argument in "${@:2}"; do
+    if [[ $argument =~ ^(-h|--help)$ ]]; then sed -n '2,/^[^#]/s/^# \?//p' "$0"; exit 0; fi
+    [[ $argument =~ ^($pattern)$ ]] || { sed -n 's/^# usage:/usage:/p' "$0" >&2; exit 2; }
+  done
+}
+
 # Whether this user is root, or may become root: sudo needs no password, or asks for it on a terminal, once.
 is_sudoer=
 can_be_root() {
@@ -37,7 +47,7 @@ install_missing() {
   can_be_root && command -v apt-get >/dev/null || return 1
   echo "Installing ${missing[*]} ..."
   as_root apt-get update -qq &&
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+    as_root env DEBIAN_FRONTEND=noninteractive DEBCONF_NOWARNINGS=yes apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 
 # need_packages PACKAGE...: installs missing Debian packages, or ends with the command for the administrator.
@@ -72,7 +82,7 @@ with_authorities() {
   env "${variables[@]}" "$@"
 }
 
-build_packages=(g++ cmake ninja-build nlohmann-json3-dev libfmt-dev nettle-dev libyaml-cpp-dev zlib1g-dev libcurl4-openssl-dev)
+build_packages=(g++ cmake make ninja-build nlohmann-json3-dev libfmt-dev nettle-dev libyaml-cpp-dev zlib1g-dev libcurl4-openssl-dev)
 test_packages=(libgtest-dev libgmock-dev pkg-config git python3 python3-venv binutils procps openssl libcurl4 ca-certificates dpkg-dev file)
 # The packages of parts of the tests, which can be left out: "part: packages".
 test_parts=(

@@ -176,6 +176,12 @@ std::string Context::root_hint() {
   return {};
 }
 
+Error Context::no_run(const std::string& run, const std::string& root) {
+  const std::string hint = root_hint();
+  return {ErrorCode::not_found, fmt::format("No run {}/{} found in {}", flow.name, run, root),
+          hint.empty() ? fmt::format("To list the runs: {} runs", command()) : hint};
+}
+
 std::string error_block(const std::string& headline, const std::string& message) {
   std::string text = fmt::format("    {}:\n", headline);
   for (const std::string& line : base::split(message, '\n')) text += line.empty() ? "\n" : "    " + line + "\n";

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <metaflow/detail/description.h>
+#include <metaflow/error.h>
 
 #include "base/clock.h"
 #include "base/settings.h"
@@ -73,6 +74,8 @@ class Context {
   const std::string& local_root(bool for_writing = false);
   /// A hint for a run that is not found: why the datastore root may be wrong. May be empty.
   std::string root_hint();
+  /// The error for a run that `root` does not have.
+  Error no_run(const std::string& run, const std::string& root);
   store::FlowStore& store(bool for_writing = false);
   /// The metadata provider that --metadata names.
   store::MetadataReader& metadata();

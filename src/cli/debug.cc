@@ -8,6 +8,7 @@
 
 #include <metaflow/error.h>
 
+#include "base/capture.h"
 #include "base/files.h"
 #include "base/format.h"
 #include "base/process.h"
@@ -54,9 +55,7 @@ FoundAttempt find_attempt(Context& context, store::TaskRef task, const DebugOpti
     const std::string path = store::journal_path(context.local_root(), context.flow.name, task.run);
     auto journal = base::read_checked_file(path);
     if (!journal && !context.store().has_run(task.run)) {
-      throw Error(ErrorCode::not_found,
-                  fmt::format("No run {}/{} found in {}", context.flow.name, task.run, context.datastore_root()),
-                  context.root_hint());
+      throw context.no_run(task.run, context.datastore_root());
     }
     if (!journal) {
       throw Error(ErrorCode::invalid_command,
@@ -157,16 +156,58 @@ compute::StepArguments arguments_of(Context& context, const FoundAttempt& found,
   return arguments;
 }
 
+/// The directory that the task writes to. It is removed at the end unless it is kept.
+class Scratch {
+ public:
+  /// `keep`: the user's directory; empty: a temporary one.
+  explicit Scratch(const std::string& keep) : kept_(!keep.empty()) {
+    path_ = kept_ ? base::absolute_path(keep) : base::make_temporary_directory("metaflow-debug-");
+    if (kept_) base::make_directories(path_);
+  }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+  ~Scratch() {
+    std::error_code ignored;
+    if (!kept_) std::filesystem::remove_all(path_, ignored);
+  }
+
+  void keep() { kept_ = true; }
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+  bool kept_;
+};
+
+/// A program that executes the task.
+struct Wrapper {
+  std::vector<std::string> command;  // empty: none
+  std::string package;               // of Debian; empty: not known
+};
+
+Wrapper wrapper_of(const DebugOptions& options, const std::string& scratch) {
+  if (options.gdb) return {{"gdb", "-q", "-ex", "handle SIG62 nostop noprint pass", "--args"}, "gdb"};
+  if (options.lldb) return {{"lldb", "--"}, "lldb"};
+  if (options.perf) return {{"perf", "record", "-g", "-o", scratch + "/perf.data", "--"}, "linux-perf"};
+  if (options.valgrind) return {{"valgrind"}, "valgrind"};
+  return {base::split_words(options.wrap), ""};
+}
+
+/// The command before that of the task. Throws if PATH does not have the program.
 std::vector<std::string> wrapper_command(const DebugOptions& options, const std::string& scratch) {
   const int chosen =
       int{options.gdb} + int{options.lldb} + int{options.perf} + int{options.valgrind} + int{!options.wrap.empty()};
   if (chosen > 1)
     throw Error(ErrorCode::usage, "Only one of --gdb, --lldb, --perf, --valgrind and --wrap can be given.");
-  if (options.gdb) return {"gdb", "-q", "-ex", "handle SIG62 nostop noprint pass", "--args"};
-  if (options.lldb) return {"lldb", "--"};
-  if (options.perf) return {"perf", "record", "-g", "-o", scratch + "/perf.data", "--"};
-  if (options.valgrind) return {"valgrind"};
-  return base::split_words(options.wrap);
+  const Wrapper wrapper = wrapper_of(options, scratch);
+  if (wrapper.command.empty()) return {};
+  const std::string& program = wrapper.command.front();
+  if (program.find('/') == std::string::npos && !base::search_path(program)) {
+    throw Error(ErrorCode::invalid_command,
+                fmt::format("Cannot execute the task under {}: there is no such program in PATH", program),
+                wrapper.package.empty() ? std::string() : "Install it: sudo apt-get install " + wrapper.package);
+  }
+  return wrapper.command;
 }
 
 /// Prints the artifacts that the step has set, each with its value in the run.
@@ -196,20 +237,14 @@ void print_artifacts(Context& context, const store::TaskRef& task, int attempt, 
 int debug(Context& context, const DebugOptions& options) {
   const FoundAttempt found = find_attempt(context, task_of_path(context, options.path), options);
 
-  std::string scratch = options.keep;
-  if (scratch.empty()) {
-    scratch = base::make_temporary_directory("metaflow-debug-");
-  } else {
-    scratch = base::absolute_path(scratch);
-    base::make_directories(scratch);
-  }
-
-  std::vector<std::string> command = wrapper_command(options, scratch);
+  Scratch scratch(options.keep);
+  std::vector<std::string> command = wrapper_command(options, scratch.path());
+  if (options.perf) scratch.keep();
   const bool wrapped = !command.empty();
   const std::vector<std::string> own = base::own_command();
   command.insert(command.end(), own.begin(), own.end());
   const std::vector<std::string> with = trusted_decorators(context, found);
-  const auto words = compute::to_command_line(arguments_of(context, found, with, scratch));
+  const auto words = compute::to_command_line(arguments_of(context, found, with, scratch.path()));
   command.insert(command.end(), words.begin(), words.end());
 
   std::vector<std::string> environment = base::own_environment();
@@ -222,18 +257,13 @@ int debug(Context& context, const DebugOptions& options) {
     }
   }
   context.echo(fmt::format("Executing {} (attempt {}) again on its inputs. It writes to {}.\n",
-                           found.attempt.task.path(), found.attempt.attempt, scratch));
+                           found.attempt.task.path(), found.attempt.attempt, scratch.path()));
   runtime::cap_memory();
   const int status = base::run_in_foreground(command, environment);
-  if (status == 0) print_artifacts(context, found.attempt.task, found.attempt.attempt, scratch);
+  if (status == 0) print_artifacts(context, found.attempt.task, found.attempt.attempt, scratch.path());
   if (status > 128 && !wrapped)
     context.echo_always(fmt::format("The task was killed by {}.\n", base::signal_name(status - 128)));
-  if (options.keep.empty() && !options.perf) {
-    std::error_code ignored;
-    std::filesystem::remove_all(scratch, ignored);
-  } else if (options.perf) {
-    context.echo(fmt::format("To see the profile: perf report -i {}/perf.data\n", scratch));
-  }
+  if (options.perf) context.echo(fmt::format("To see the profile: perf report -i {}/perf.data\n", scratch.path()));
   return status;
 }
 

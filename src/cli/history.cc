@@ -25,9 +25,7 @@ std::string find_run(Context& context, const std::string& wanted) {
     if (!context.uses_service()) return context.metadata().run(context.flow.name, id).has_value();
     return base::exists(store::journal_path(context.local_root(), context.flow.name, id));
   };
-  if (!is_name(store::NameKind::run, id) || !is_known())
-    throw Error(ErrorCode::not_found,
-                fmt::format("No run {}/{} found in {}", context.flow.name, id, context.local_root()));
+  if (!is_name(store::NameKind::run, id) || !is_known()) throw context.no_run(id, context.local_root());
   return id;
 }
 

@@ -98,15 +98,13 @@ std::vector<store::TaskRef> tasks_with_index(Context& context, const TaskPath& p
 
 std::vector<store::TaskRef> find_path_tasks(Context& context, const TaskPath& path) {
   store::FlowStore& store = context.store();
-  if (!store.has_run(path.run)) {
-    throw Error(ErrorCode::not_found,
-                fmt::format("No run {}/{} found in {}", context.flow.name, path.run, context.datastore_root()),
-                context.root_hint());
-  }
+  if (!store.has_run(path.run)) throw context.no_run(path.run, context.datastore_root());
   const auto steps = store.steps(path.run);
   if (std::find(steps.begin(), steps.end(), path.step) == steps.end()) {
-    throw Error(ErrorCode::not_found, fmt::format("Run {}/{} has no step {}: it does not exist or has not started yet",
-                                                  context.flow.name, path.run, path.step));
+    throw Error(ErrorCode::not_found,
+                fmt::format("Run {}/{} has no step {}: it does not exist or has not started yet", context.flow.name,
+                            path.run, path.step),
+                fmt::format("To list the steps: {} show", context.command()));
   }
   std::vector<store::TaskRef> refs;
   if (path.index) {

@@ -29,10 +29,7 @@ std::string existing_run(Context& context, const std::string& name) {
       is_name(store::NameKind::run, run) &&
       (context.store().has_run(run) || store::is_local_run(context.local_root(), context.flow.name, run));
   if (exists) return run;
-  const std::string hint = context.root_hint();
-  throw Error(ErrorCode::not_found,
-              fmt::format("No run {}/{} found in {}", context.flow.name, run, context.datastore_root()),
-              hint.empty() ? fmt::format("To list the runs: {} runs", context.command()) : hint);
+  throw context.no_run(run, context.datastore_root());
 }
 
 /// Throws Error{invalid_command} if a remaining run has resumed one of these.

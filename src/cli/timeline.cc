@@ -1,5 +1,7 @@
 // timeline: shows a run as a page for a browser.
 
+#include <unistd.h>
+
 #include <memory>
 
 #include <metaflow/error.h>
@@ -69,6 +71,10 @@ base::Json data_of(Context& context, const RunView& run) {
 
 int timeline(Context& context, const TimelineOptions& options) {
   const RunView run(context, options.run);
+  if (options.output.empty() && ::isatty(STDOUT_FILENO) == 1) {
+    throw Error(ErrorCode::invalid_command, "The page is HTML, and standard output is a terminal",
+                fmt::format("Write it to a file: {} timeline {} -o run.html", context.command(), run.id()));
+  }
   const std::string page = timeline_page(data_of(context, run).dump());
   if (options.output.empty() || options.output == "-") {
     Context::print(page);
@@ -91,7 +97,7 @@ Command timeline_command(Context& context) {
                        .short_name = "-o",
                        .metavar = "FILE",
                        .kind = ValueKind::file,
-                       .help = "File to write. Default: the standard output.",
+                       .help = "File to write. Default: standard output, unless it is a terminal.",
                        .set = store_text(options->output)}},
           .arguments = {{.name = "RUN_ID", .kind = ValueKind::run, .required = false, .set = store_text(options->run)}},
           .examples = {{"latest --output run.html", "Write the page of the last run; open it in a browser."}},

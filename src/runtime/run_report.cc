@@ -104,6 +104,7 @@ void RunReport::ended(const ScheduledTask& task, AttemptEnd how, bool caught, co
   StepProgress& step = progress(task.work.step);
   --step.running;
   if (done) ++step.done;
+  note_end(step);
   totals_.finished += done ? 1 : 0;
   totals_.caught += caught ? 1 : 0;
   totals_.stopped += how == AttemptEnd::stopped ? 1 : 0;
@@ -123,6 +124,10 @@ void RunReport::ended(const ScheduledTask& task, AttemptEnd how, bool caught, co
            .add("peak_memory", verdict.usage.peak_memory)
            .add("read", verdict.usage.read)
            .add("written", verdict.usage.written));
+}
+
+void RunReport::note_end(const StepProgress& step) {
+  if (step.done + step.failed >= step.expected) has_ended_step_ = true;
 }
 
 void RunReport::yields(const ScheduledTask& task, std::size_t items) {
@@ -149,7 +154,9 @@ void RunReport::retried(const ScheduledTask& task, std::int64_t delay, int of) {
 }
 
 void RunReport::failed(const ScheduledTask& task) {
-  ++progress(task.work.step).failed;
+  StepProgress& step = progress(task.work.step);
+  ++step.failed;
+  note_end(step);
   if (!task.stopped) ++totals_.failed;
 }
 
@@ -224,8 +231,9 @@ void RunReport::repeat(std::int64_t period, const std::function<void()>& what) {
 void RunReport::refresh() {
   const std::int64_t now = services_.clock.monotonic_microseconds();
   const std::size_t columns = services_.reporter.columns();
-  if (columns == 0 || (now - refreshed_at_ < kRefreshEvery && columns == columns_)) return;
+  if (columns == 0 || (now - refreshed_at_ < kRefreshEvery && columns == columns_ && !has_ended_step_)) return;
   refreshed_at_ = now;
+  has_ended_step_ = false;
   columns_ = columns;
   services_.reporter.show_status(live_view(services_.graph, progress_, now, kLiveLines, columns));
 }

@@ -76,6 +76,8 @@ class RunReport {
   Event event(std::string_view name, const ScheduledTask& task) const;
   void emit(const Event& event) { services_.reporter.emit(event); }
   void emit_progress();
+  /// Lets the next `refresh` remove the step from the live view at once if no task of it is left.
+  void note_end(const StepProgress& step);
   void repeat(std::int64_t period, const std::function<void()>& what);
 
   const RunServices& services_;
@@ -84,7 +86,8 @@ class RunReport {
   RunTotals totals_;
   std::int64_t began_;  // monotonic
   std::int64_t refreshed_at_ = 0;
-  std::size_t columns_ = 0;  // of the live view when it was last drawn
+  std::size_t columns_ = 0;      // of the live view when it was last drawn
+  bool has_ended_step_ = false;  // since the live view was last drawn
   base::Timers timers_;
 };
 

@@ -232,13 +232,38 @@ TEST(Run, LargeOutputHoldsUpTasksAtOnce) {
   EXPECT_EQ(world.backend.asked[1], "hold");
 }
 
+/// Tasks that take so long that the live view is redrawn meanwhile, and end soon after each other.
+std::function<AttemptPlan(const compute::Attempt&)> long_tasks() {
+  return [tasks = 0](const compute::Attempt&) mutable {
+    AttemptPlan plan = succeeds();
+    plan.takes = 10 * kTestSecond + kTestSecond / 100 * ++tasks;
+    return plan;
+  };
+}
+
 TEST(Run, LiveViewIsRemovedAtTheEnd) {
   RunWorld world(*fan_out_graph());
+  world.backend.plan = long_tasks();
   bool was_shown = false;
   world.on_turn = [&](int) { was_shown = was_shown || !world.reporter.status.empty(); };
   world.expect_done();
   EXPECT_TRUE(was_shown);
   EXPECT_THAT(world.reporter.status, IsEmpty());
+}
+
+TEST(Run, LiveViewOmitsAStepThatHasEnded) {
+  RunWorld world(*fan_out_graph());
+  world.backend.plan = long_tasks();
+  bool was_shown = false;
+  world.on_turn = [&](int) {
+    const bool shown = !world.reporter.status.empty();
+    was_shown = was_shown || shown;
+    if (shown) {
+      EXPECT_THAT(world.backend.asked, Not(Contains(HasSubstr("submit join"))));
+    }
+  };
+  world.expect_done();
+  EXPECT_TRUE(was_shown);
 }
 
 TEST(Run, LongRunReportsItsProgress) {

@@ -62,8 +62,16 @@ def test_under_another_program(cli):
     run_id = cli.run("surroundings")
     result = cli("surroundings", "debug", f"{run_id}/start/1", "--wrap", "env 'ADDED=one two'")
     assert result.status == 0, result
-    result = cli("surroundings", "debug", f"{run_id}/start/1", "--wrap", "no-such-program")
-    assert result.status == 1 and "no-such-program" in result.err
+
+
+def test_missing_program_is_named(cli):
+    run_id = cli.run("surroundings")
+    nowhere = {"PATH": "/nonexistent", "TMPDIR": str(cli.directory)}
+    result = cli("surroundings", "debug", f"{run_id}/start/1", "--wrap", "no-such-program -x", env=nowhere)
+    assert result.status == 1 and "no-such-program: there is no such program in PATH" in result.err
+    result = cli("surroundings", "debug", f"{run_id}/start/1", "--perf", env=nowhere)
+    assert result.status == 1 and "Install it: sudo apt-get install linux-perf\n" in result.err
+    assert not list(cli.directory.glob("metaflow-debug-*"))
 
 
 def test_under_gdb(cli):

@@ -180,7 +180,7 @@ def test_a_journal_that_was_cut_off(cli, name):
 # --- a terminal
 
 
-def on_terminal(cli, program, *arguments):
+def on_terminal(cli, program, *arguments, status=0):
     """What a program writes to a terminal of 100 columns."""
     pid, terminal = pty.fork()
     if pid == 0:
@@ -195,7 +195,7 @@ def on_terminal(cli, program, *arguments):
         if not piece:
             break
         text += piece
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == status
     return text.decode()
 
 
@@ -230,6 +230,12 @@ def test_quiet_is_one_thing_wherever_it_stands(cli):
     assert all(result.err == "" and "[compute/1] Task is starting." in result.lines for result in results)
     shown = [[line for line in result.lines if not line.startswith("Tasks:")] for result in results]
     assert shown[0] == shown[1] == shown[2]
+
+
+def test_terminal_gets_no_timeline(cli):
+    run_id = cli.run("single")
+    text = on_terminal(cli, "single", "timeline", status=1)
+    assert f"timeline {run_id} -o run.html" in text and "<html" not in text
 
 
 def test_ctrl_c_on_a_terminal_reaches_the_run(cli):

@@ -2,6 +2,7 @@
 whole program in README and docs/ compiles and runs, and links lead to existing files and headings."""
 
 import re
+import subprocess
 import sys
 
 import pytest
@@ -25,6 +26,13 @@ def test_files():
 def test_packages():
     packages = re.search(r"^build_packages=\((.*)\)$", (SOURCE / "dev" / "common.sh").read_text(), re.MULTILINE)[1]
     assert BLOCKS["packages"] == f"sudo apt install {packages}\n"
+
+
+@pytest.mark.parametrize("name", ["arm64", "chaos", "check", "docs", "fuzz", "packages", "soak", "test"])
+def test_dev_commands_refuse_a_wrong_word(name):
+    result = subprocess.run([SOURCE / "dev" / name, "wrong word"], capture_output=True, text=True)
+    assert result.returncode == 2 and result.stderr.startswith(f"usage: dev/{name} "), result
+    assert result.stdout == ""  # nothing was installed
 
 
 def test_version():
