@@ -31,10 +31,11 @@ constexpr std::int64_t kSuspendTimeout = 500'000;  // for all processes: the gua
 }  // namespace
 
 LocalBackend::LocalBackend(base::EventLoop& loop, BackendEvents& events, std::vector<std::string> command,
-                           std::vector<std::string> environment, std::map<std::string, Request> requests)
+                           std::vector<std::string> environment, std::map<std::string, Request> requests, bool forks)
     : loop_(loop),
       events_(events),
       command_(std::move(command)),
+      forks_(forks),
       environment_(std::move(environment)),
       requests_(std::move(requests)),
       buffer_(kBufferSize, '\0') {
@@ -98,8 +99,11 @@ void LocalBackend::report_not_started(AttemptId id, const std::string& cause) {
 
 std::variant<base::Child, base::NoRoom> LocalBackend::start(const std::vector<std::string>& arguments,
                                                             const std::vector<std::string>& environment) {
-  if (++started_ == kForkServerFrom && command_ == std::vector{base::own_executable()})
+  if (++started_ == kForkServerFrom && command_ == std::vector{base::own_executable()}) {
     fork_server_.emplace(arguments.size() + kSpareArguments, kFiller, environment_);
+  } else if (started_ == kForkServerFrom && forks_) {
+    fork_server_.emplace(command_, environment_);
+  }
   if (fork_server_) {
     if (auto started = fork_server_->try_start(arguments, environment)) return std::move(*started);
   }

@@ -27,9 +27,9 @@ class LocalBackend : public Backend {
  public:
   /// `command`: the words that start the flow, which knows the command `step` (base::own_command). `environment`: of
   /// every task, without the additions of attempts. `requests`: by step, of steps that wait until there is room for
-  /// them.
+  /// them. `forks`: `command` also knows kForkServerArgument (base/fork_protocol.h).
   LocalBackend(base::EventLoop& loop, BackendEvents& events, std::vector<std::string> command,
-               std::vector<std::string> environment, std::map<std::string, Request> requests);
+               std::vector<std::string> environment, std::map<std::string, Request> requests, bool forks = false);
   ~LocalBackend() override;
 
   bool has_room(const std::string& step) const override;
@@ -76,6 +76,7 @@ class LocalBackend : public Backend {
   base::EventLoop& loop_;
   BackendEvents& events_;
   std::vector<std::string> command_;
+  bool forks_;
   std::vector<std::string> environment_;
   std::size_t started_ = 0;
   std::optional<base::ForkServer> fork_server_;  // once enough was started
