@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from conftest import BUILD, PYTHON_FLOWS, SANITIZED
+from test_failures import processes_of
 from test_graphs import by_place, check_metadata, lineage
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -248,6 +249,26 @@ def test_events_of_a_flow_in_python(py):
     result = py("tour", "--quiet", "run", "--json", "--count", "1")
     events = [json.loads(line) for line in result.out.splitlines()]
     assert events[0]["version"] == 1 and events[-1]["event"] == "run_ended" and result.err == ""
+
+
+@pytest.mark.parametrize("more, forked", [({}, True), ({"METAFLOW_FORK_SERVER": "0"}, False), ({"THREAD": "1"}, False)], ids=["forks", "off", "thread"])
+def test_tasks_are_forks_of_a_process_that_has_imported_the_flow(py, client, more, forked):
+    """Unless it cannot be forked: then each task imports the flow."""
+    run = client.Run("Imported/" + py.run("imported", "--with", 'environment:vars={"COLOUR":"blue"}', env=more))
+    seen = run["join"].task.data.seen
+    assert len({imported_by for imported_by, *_ in seen}) == (1 if forked else 4)
+    assert len({here for _, here, *_ in seen}) == 4 and all(here == group for _, here, group, *_ in seen)
+    assert {colour for *_, colour in seen} == {"blue"}
+    numbers = {number for *_, number, _ in seen}
+    assert len(numbers) == (4 if forked else 1)  # a fork has random numbers of its own; an import seeds as it says
+    assert sorted(task.stdout for task in run["work"]) == [f"out of {i}\n" for i in range(4)]
+    assert run["start"].task.data.imported_by != run["start"].task.data.here or not forked
+
+
+def test_nothing_outlives_a_run(py):
+    py("trouble", "run", "--how", "kill")
+    py.run("imported")
+    assert processes_of(py.cli.directory) == []
 
 
 def test_a_path_with_blanks(py):
