@@ -83,10 +83,6 @@ bool send_fork_request(int socket, std::span<char> request, const OutputPipes& p
   return ::sendmsg(socket, &header, MSG_NOSIGNAL | MSG_DONTWAIT) == static_cast<ssize_t>(request.size());
 }
 
-bool is_fork_server(int argc, const char* const* argv) {
-  return argc > 1 && std::strcmp(argv[1], kForkServerArgument) == 0;
-}
-
 bool ForkServer::is_possible() {
   return &metaflow_fork_server_entry != nullptr && &__asan_init == nullptr && &__tsan_init == nullptr &&
          &__msan_init == nullptr && &__hwasan_init == nullptr;
@@ -99,18 +95,31 @@ ForkServer::ForkServer(std::size_t argument_count, std::string filler, const std
       filler_(std::move(filler)),
       most_variables_(environment.size() + kMoreVariables),
       for_loader_(for_loader(environment)) {
-  std::array<int, 2> ends{};
-  if (!is_possible() || ::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) != 0) return;
-  Fd ours(ends[0]);
-  const Fd theirs(ends[1]);
+  if (!is_possible()) return;
   const std::string program = own_executable();
   std::vector<std::string> command{program, kForkServerArgument, std::string(kShown, '-')};
   command.resize(std::max(command.size(), argument_count + 1));
   argument_count_ = command.size() - 1;
   std::vector<std::string> variables = environment;
   variables.resize(most_variables_, "METAFLOW_FORK_SERVER=");
+  start(program, command, variables);
+}
+
+ForkServer::ForkServer(std::vector<std::string> command, const std::vector<std::string>& environment, int timeout)
+    : timeout_(timeout), command_(std::move(command)), ready_(false), for_loader_(for_loader(environment)) {
+  std::vector<std::string> words = command_;
+  words.emplace_back(kForkServerArgument);
+  start(command_[0], words, environment);
+}
+
+void ForkServer::start(const std::string& program, const std::vector<std::string>& command,
+                       const std::vector<std::string>& environment) {
+  std::array<int, 2> ends{};
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) != 0) return;
+  Fd ours(ends[0]);
+  const Fd theirs(ends[1]);
   pid_t pid = 0;
-  if (spawn(pid, program, c_strings(command), c_strings(variables), {theirs.get(), -1, -1}) != 0) return;
+  if (spawn(pid, program, c_strings(command), c_strings(environment), {theirs.get(), -1, -1}) != 0) return;
   server_.reset(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
   socket_ = std::move(ours);
   if (!server_) {
@@ -118,6 +127,19 @@ ForkServer::ForkServer(std::size_t argument_count, std::string filler, const std
     ::waitpid(pid, nullptr, 0);
     socket_.reset();
   }
+}
+
+/// Whether a server of another program has loaded it. One that has ended will never be ready.
+bool ForkServer::is_ready() {
+  if (ready_) return true;
+  ForkReply reply = 0;
+  const ssize_t size = ::recv(socket_.get(), &reply, sizeof reply, MSG_DONTWAIT);
+  ready_ = size == sizeof reply && reply == kForkServerReady;
+  if (!ready_ && (size >= 0 || errno != EAGAIN)) {
+    end();
+    socket_.reset();
+  }
+  return ready_;
 }
 
 ForkServer::~ForkServer() { end(); }
@@ -133,18 +155,20 @@ void ForkServer::end() {
 
 std::optional<std::variant<Child, NoRoom>> ForkServer::try_start(const std::vector<std::string>& arguments,
                                                                  const std::vector<std::string>& environment) {
-  if (!server_ || arguments.size() > argument_count_ || environment.size() > most_variables_ ||
+  if (!server_ || !is_ready() || arguments.size() > argument_count_ || environment.size() > most_variables_ ||
       for_loader(environment) != for_loader_) {
     return std::nullopt;
   }
-  const std::string program = own_executable();
-  const ForkRequest request{.words = static_cast<std::uint32_t>(argument_count_ + 1),
+  const bool is_own = command_.empty();
+  const std::string program = is_own ? own_executable() : command_[0];
+  const std::size_t fillers = is_own ? argument_count_ - arguments.size() : 0;
+  const ForkRequest request{.words = static_cast<std::uint32_t>(1 + arguments.size() + fillers),
                             .variables = static_cast<std::uint32_t>(environment.size())};
   std::vector<char> message(sizeof request);
   std::memcpy(message.data(), &request, sizeof request);
   append(message, program);
   for (const std::string& argument : arguments) append(message, argument);
-  for (std::size_t i = arguments.size(); i < argument_count_; ++i) append(message, filler_);
+  for (std::size_t i = 0; i < fillers; ++i) append(message, filler_);
   for (const std::string& variable : environment) append(message, variable);
   if (message.size() > kMaxForkRequest) return std::nullopt;
 

@@ -2,6 +2,7 @@
 // has already set up.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <variant>
@@ -26,23 +27,33 @@ class ForkServer {
   /// process; a server that exceeds it is ended. Does not throw: a server that cannot start processes reports none.
   ForkServer(std::size_t argument_count, std::string filler, const std::vector<std::string>& environment,
              int timeout = kTimeout);
+  /// A server of another program, which speaks fork_protocol.h: `command` and kForkServerArgument start it. It loads
+  /// what its processes have in common, and forks. Until it has said that it is ready, it starts no process.
+  ForkServer(std::vector<std::string> command, const std::vector<std::string>& environment, int timeout = kTimeout);
+  /// Readable once a server of another program is ready, or has ended; -1: there is no server.
+  int socket() const { return socket_.get(); }
   /// Ends the server. The processes that it has started continue.
   ~ForkServer();
   ForkServer(const ForkServer&) = delete;
   ForkServer& operator=(const ForkServer&) = delete;
 
-  /// As try_start_process({own_executable()}, ...): the process is a child of this one. Nothing: the server cannot
-  /// start this process; use try_start_process.
+  /// As try_start_process({own_executable()}, ...), or with the command of the other program: the process is a child of
+  /// this one. Nothing: the server cannot start this process; use try_start_process.
   std::optional<std::variant<Child, NoRoom>> try_start(const std::vector<std::string>& arguments,
                                                        const std::vector<std::string>& environment);
 
  private:
+  void start(const std::string& program, const std::vector<std::string>& command,
+             const std::vector<std::string>& environment);
+  bool is_ready();
   void end();
 
   int timeout_;
-  std::size_t argument_count_;
+  std::vector<std::string> command_;  // of another program
+  bool ready_ = true;
+  std::size_t argument_count_ = SIZE_MAX;
   std::string filler_;
-  std::size_t most_variables_;
+  std::size_t most_variables_ = SIZE_MAX;
   std::vector<std::string> for_loader_;  // variables
   Fd server_;                            // pidfd of the server; none: no server
   Fd socket_;

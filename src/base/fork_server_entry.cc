@@ -24,42 +24,7 @@ namespace metaflow::base {
 namespace {
 
 /// The request, in the server and in its copies; the arguments and variables of a copy stay here.
-alignas(ForkRequest) std::array<char, kMaxForkRequest> message;  // NOLINT: there are no constructors yet
-
-struct Received {
-  ForkRequest request;
-  std::span<char> texts;
-  std::array<int, 2> streams;  // output, error output
-};
-
-/// False: the client is gone, or its message is invalid.
-bool receive(int socket, Received& received) {
-  iovec part{message.data(), message.size()};
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof received.streams)> control{};
-  msghdr header{};
-  header.msg_iov = &part;
-  header.msg_iovlen = 1;
-  header.msg_control = control.data();
-  header.msg_controllen = control.size();
-  ssize_t size = 0;
-  do {
-    size = ::recvmsg(socket, &header, MSG_CMSG_CLOEXEC);
-  } while (size < 0 && errno == EINTR);
-  const cmsghdr* const descriptors = size > 0 ? CMSG_FIRSTHDR(&header) : nullptr;
-  if (descriptors == nullptr || descriptors->cmsg_len != CMSG_LEN(sizeof received.streams)) return false;
-  if (static_cast<std::size_t>(size) <= sizeof received.request || message[static_cast<std::size_t>(size) - 1] != 0)
-    return false;
-  std::memcpy(received.streams.data(), CMSG_DATA(descriptors), sizeof received.streams);
-  std::memcpy(&received.request, message.data(), sizeof received.request);
-  received.texts =
-      std::span(message).subspan(sizeof received.request, static_cast<std::size_t>(size) - sizeof received.request);
-  return true;
-}
-
-/// False: the client no longer receives it.
-bool reply(int socket, ForkReply value) {
-  return ::send(socket, &value, sizeof value, MSG_NOSIGNAL) == static_cast<ssize_t>(sizeof value);
-}
+ReceivedFork received;  // NOLINT: there are no constructors yet
 
 /// The data that the kernel passes to a new program.
 struct InitialArguments {
@@ -78,7 +43,7 @@ InitialArguments find_initial_arguments(int argc, char** argv, char** envp) {
 }
 
 /// Replaces only pointers: the server was started with as many arguments, and at least as many variables.
-void replace_arguments(const Received& received, const InitialArguments& initial) {
+void replace_arguments(const InitialArguments& initial) {
   char* text = received.texts.data();
   auto next = [&text] {
     char* const found = text;
@@ -126,26 +91,21 @@ void serve(int argc, char** argv, char** envp) {
       ::syscall(SYS_get_robust_list, 0, &robust_list, &robust_size) != 0) {
     ::_exit(1);
   }
-  Received received{};
-  while (receive(socket, received)) {
+  while (receive_fork(socket, received)) {
     const bool fits =
         received.request.words == initial.words.size() && received.request.variables <= initial.variables.size();
     const pid_t copy = fits ? fork_sibling(thread_id) : -1;
     if (copy == 0) {
       ::syscall(SYS_set_robust_list, robust_list, robust_size);
-      ::setpgid(0, 0);
-      for (std::size_t i = 0; i < received.streams.size(); ++i) {
-        ::dup2(received.streams[i], STDOUT_FILENO + static_cast<int>(i));
-        ::close(received.streams[i]);
-      }
-      replace_arguments(received, initial);
+      enter_fork(received);
+      replace_arguments(initial);
       // A client that has timed out (this copy was stopped, or the machine is slow) starts another process instead.
-      if (!reply(socket, ::getpid())) ::_exit(0);
+      if (!reply_to_fork(socket, ::getpid())) ::_exit(0);
       ::close(socket);
       return;
     }
-    if (copy < 0) reply(socket, fits ? -errno : -E2BIG);
-    for (int stream : received.streams) ::close(stream);
+    if (copy < 0) reply_to_fork(socket, fits ? -errno : -E2BIG);
+    close_streams(received);
   }
   ::_exit(0);
 }

@@ -21,11 +21,13 @@ Context::Context(const Program& program_of_flow, const compute::Platforms& known
     : flow(program_of_flow.flow),
       language(program_of_flow.language),
       is_one_of_several(program_of_flow.is_one_of_several),
+      launcher(program_of_flow.launcher),
       platforms(known_platforms),
       program(std::move(called_as)) {}
 
 std::string Context::command() const {
-  return is_one_of_several ? base::shell_quoted(program) + " " + flow.name : base::shell_quoted(program);
+  const std::string start = (launcher.empty() ? "" : launcher + " ") + base::shell_quoted(program);
+  return is_one_of_several ? start + " " + flow.name : start;
 }
 
 std::string Context::usage_name() const { return is_one_of_several ? file_name() + " " + flow.name : file_name(); }

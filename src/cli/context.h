@@ -41,6 +41,7 @@ class Context {
   const detail::FlowDescription& flow;
   const runtime::Language& language;
   const bool is_one_of_several;  // flows of the program
+  const std::string launcher;    // Program::launcher
   const compute::Platforms& platforms;
   const std::string program;  // argv[0]
   /// The word after the program that names the flow; empty if the program has one flow.

@@ -241,7 +241,7 @@ int debug(Context& context, const DebugOptions& options) {
   std::vector<std::string> command = wrapper_command(options, scratch.path());
   if (options.perf) scratch.keep();
   const bool wrapped = !command.empty();
-  const std::vector<std::string> own = base::own_command();
+  const std::vector<std::string> own = context.language.task_command();
   command.insert(command.end(), own.begin(), own.end());
   const std::vector<std::string> with = trusted_decorators(context, found);
   const auto words = compute::to_command_line(arguments_of(context, found, with, scratch.path()));

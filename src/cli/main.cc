@@ -14,7 +14,6 @@
 
 #include "base/background_work.h"
 #include "base/background_writer.h"
-#include "base/failure_points.h"
 #include "base/files.h"
 #include "base/fork_protocol.h"
 #include "base/format.h"
@@ -28,7 +27,7 @@
 #include "compute/platform.h"
 #include "compute/step_arguments.h"
 #include "runtime/task/failure.h"
-#include "runtime/task/memory.h"
+#include "runtime/task/task_process.h"
 
 namespace metaflow::cli {
 
@@ -176,10 +175,7 @@ bool is_step(int argc, char** argv) {
 
 int run_step_command(const Program& program, const compute::Platforms& platforms, int argc, char** argv) {
   char** const step = std::find_if(argv, argv + argc, [](const char* word) { return std::strcmp(word, "step") == 0; });
-  base::failure_points_in_task(step + 1 < argv + argc ? step[1] : "");
-  base::prefer_as_oom_victim();
-  if (const char* scheduler = std::getenv("METAFLOW_SCHEDULER_PID")) base::die_with_parent(std::atoi(scheduler));
-  runtime::apply_memory_limit();
+  runtime::prepare_task_process(step + 1 < argv + argc ? step[1] : "");
   const std::vector<std::string> command = base::own_command();
   // Without this, tools show the name of the executed file: the loader's, or "exe" (base::own_image).
   ::prctl(PR_SET_NAME, command.size() > 1 ? program.flow.name.c_str() : command[0].c_str() + command[0].rfind('/') + 1);

@@ -15,6 +15,7 @@ struct Program {
   const detail::FlowDescription& flow;
   const runtime::Language& language;
   bool is_one_of_several = false;  // flows of the program: commands name the flow
+  std::string launcher{};          // precedes the program in commands that users paste: "python"
 };
 
 /// Parses the command line, runs the command and prints its errors. Returns the exit code.

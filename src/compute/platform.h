@@ -66,6 +66,7 @@ struct BackendSite {
   std::uint64_t max_log_size = 10;              // MB per stream
   const StoredPackage* package = nullptr;       // if one was needed
   std::vector<std::string> command{};           // that starts the flow on this host
+  bool command_forks = false;                   // it also knows kForkServerArgument (base/fork_protocol.h)
   std::vector<std::string> task_environment{};  // of every task on this host
 };
 

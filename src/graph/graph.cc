@@ -6,6 +6,7 @@
 
 #include "base/format.h"
 #include "base/text.h"
+#include "graph/problems.h"
 
 namespace metaflow::graph {
 
@@ -13,10 +14,7 @@ using detail::Transition;
 
 Graph::Graph(const detail::FlowDescription& flow, const DecoratorTable& table) : flow_(flow), table_(table) {
   analysis_ = detail::analyse(flow.steps);
-  if (analysis_.problem != detail::Problem::none) {
-    throw Error(ErrorCode::invalid_flow, fmt::format("The graph of flow {} is invalid (problem {})", flow.name,
-                                                     static_cast<int>(analysis_.problem)));
-  }
+  if (analysis_.problem != detail::Problem::none) throw invalid_graph(flow, analysis_);
   for (std::size_t i = 0; i < flow.steps.size(); ++i) {
     const auto& described = flow.steps[i];
     Step step;

@@ -6,6 +6,7 @@
 #include <metaflow/error.h>
 
 #include "base/format.h"
+#include "base/process.h"
 #include "value/unpickler.h"
 
 namespace metaflow::runtime {
@@ -30,6 +31,8 @@ bool holds_exception(const detail::ArtifactDescription& artifact, const Language
 }
 
 }  // namespace
+
+std::vector<std::string> Language::task_command() const { return base::own_command(); }
 
 void check_catch(const graph::Graph& graph, const Language& language) {
   for (const graph::Step& step : graph.steps()) {

@@ -48,6 +48,15 @@ class Language {
   virtual std::vector<store::ArtifactRecord> save_parameters(store::FlowStore& store,
                                                              std::span<const GivenValue> given) const = 0;
 
+  /// The words that start a process that knows the command `step`, before its arguments. Default: this program.
+  virtual std::vector<std::string> task_command() const;
+
+  /// Whether that command also knows kForkServerArgument (base/fork_protocol.h). This program always does.
+  virtual bool has_fork_server() const { return false; }
+
+  /// Whether the package for other machines has all that a task needs.
+  virtual bool can_run_elsewhere() const { return true; }
+
   /// Executes one task in this process. `command`: the words that start this program again (base::own_command). Returns
   /// the exit code; errors have been written to standard error.
   virtual int execute_task(const detail::FlowDescription& flow, const graph::DecoratorTable& decorators,

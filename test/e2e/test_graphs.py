@@ -58,7 +58,7 @@ def check_metadata(ours, theirs):
     assert kinds_of_metadata(our_parameters) == kinds_of_metadata(their_parameters)
     for name in ("runtime", "user", "start_step", "end_step", "attempt-done"):
         assert our_parameters.metadata_dict[name] == their_parameters.metadata_dict[name]
-    assert their_parameters.metadata_dict["script-name"].removesuffix(".py") == our_parameters.metadata_dict["script-name"]
+    assert their_parameters.metadata_dict["script-name"].removesuffix(".py") == our_parameters.metadata_dict["script-name"].removesuffix(".py")
     our_tasks = by_place(ours)
     for at, tasks in by_place(theirs).items():
         assert kinds_of_metadata(our_tasks[at][0]) == {(name, kind) for name, kind in kinds_of_metadata(tasks[0]) if name not in LEFT_OUT}

@@ -22,6 +22,7 @@ struct StepDescription {
   bool join = false;
   bool takes_item = false;
   std::vector<Decorator> decorators{};
+  int line = 0;  // of the program; 0: not known
 };
 
 /// An artifact declared by the program. A task may store others.
@@ -48,6 +49,7 @@ struct FlowDescription {
   std::string name;
   std::string doc{};
   std::string project{};  // empty: none
+  std::string file{};     // the source of the program; empty: not known
   std::vector<StepDescription> steps{};
   std::vector<ArtifactDescription> artifacts{};  // in the order of declaration
 

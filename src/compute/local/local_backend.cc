@@ -24,6 +24,7 @@ constexpr std::size_t kBufferSize = 64 * 1024;
 constexpr std::int64_t kTimeoutGrace = 5'000'000;  // for an attempt to end itself after its timeout
 constexpr std::int64_t kRetryEvery = 1'000'000;    // to start waiting attempts
 constexpr std::size_t kForkServerFrom = 4;         // attempts: a fork server costs what it saves two of them
+constexpr std::int64_t kLoadTimeout = 20'000'000;  // for a server of another program; then attempts start without it
 constexpr std::size_t kSpareArguments = 8;         // for later command lines
 constexpr const char* kFiller = "--quiet";         // for unused arguments: a step is quiet anyway
 constexpr std::int64_t kSuspendTimeout = 500'000;  // for all processes: the guard waits for this one, too
@@ -31,10 +32,11 @@ constexpr std::int64_t kSuspendTimeout = 500'000;  // for all processes: the gua
 }  // namespace
 
 LocalBackend::LocalBackend(base::EventLoop& loop, BackendEvents& events, std::vector<std::string> command,
-                           std::vector<std::string> environment, std::map<std::string, Request> requests)
+                           std::vector<std::string> environment, std::map<std::string, Request> requests, bool forks)
     : loop_(loop),
       events_(events),
       command_(std::move(command)),
+      forks_(forks),
       environment_(std::move(environment)),
       requests_(std::move(requests)),
       buffer_(kBufferSize, '\0') {
@@ -43,6 +45,10 @@ LocalBackend::LocalBackend(base::EventLoop& loop, BackendEvents& events, std::ve
 
 LocalBackend::~LocalBackend() {
   if (retry_timer_) loop_.cancel(*retry_timer_);
+  if (loading_timer_) {
+    loop_.cancel(*loading_timer_);
+    loop_.unwatch(fork_server_->socket());
+  }
   for (auto& [id, process] : processes_) {
     if (process->deadline) loop_.cancel(*process->deadline);
     ::kill(-process->child.pid, SIGKILL);
@@ -59,12 +65,30 @@ bool LocalBackend::has_room(const std::string& step) const {
 }
 
 void LocalBackend::submit(const Attempt& attempt) {
-  if (!waiting_.empty()) return waiting_.push_back(attempt);
+  if (!waiting_.empty() || is_loading()) return waiting_.push_back(attempt);
   const auto lacking = try_to_start(attempt);
   if (!lacking) return;
   if (processes_.empty()) return report_not_started(attempt.id, lacking->what());
   waiting_.push_back(attempt);
   retry_later();
+}
+
+/// A server of another program, such as an interpreter that imports a module, is worth its cost from the first attempt
+/// on: without it, each attempt would load as much.
+bool LocalBackend::is_loading() {
+  if (!forks_ || fork_server_) return loading_timer_.has_value();
+  fork_server_.emplace(command_, environment_);
+  if (fork_server_->socket() < 0) return false;
+  loop_.watch(fork_server_->socket(), [this] { end_loading(); });
+  loading_timer_ = loop_.after(kLoadTimeout, [this] { end_loading(); });
+  return true;
+}
+
+void LocalBackend::end_loading() {
+  loop_.unwatch(fork_server_->socket());
+  loop_.cancel(*loading_timer_);
+  loading_timer_.reset();
+  start_waiting();
 }
 
 /// Other processes may release resources, too.
@@ -98,8 +122,9 @@ void LocalBackend::report_not_started(AttemptId id, const std::string& cause) {
 
 std::variant<base::Child, base::NoRoom> LocalBackend::start(const std::vector<std::string>& arguments,
                                                             const std::vector<std::string>& environment) {
-  if (++started_ == kForkServerFrom && command_ == std::vector{base::own_executable()})
+  if (++started_ == kForkServerFrom && command_ == std::vector{base::own_executable()}) {
     fork_server_.emplace(arguments.size() + kSpareArguments, kFiller, environment_);
+  }
   if (fork_server_) {
     if (auto started = fork_server_->try_start(arguments, environment)) return std::move(*started);
   }

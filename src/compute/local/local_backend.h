@@ -27,9 +27,9 @@ class LocalBackend : public Backend {
  public:
   /// `command`: the words that start the flow, which knows the command `step` (base::own_command). `environment`: of
   /// every task, without the additions of attempts. `requests`: by step, of steps that wait until there is room for
-  /// them.
+  /// them. `forks`: `command` also knows kForkServerArgument (base/fork_protocol.h).
   LocalBackend(base::EventLoop& loop, BackendEvents& events, std::vector<std::string> command,
-               std::vector<std::string> environment, std::map<std::string, Request> requests);
+               std::vector<std::string> environment, std::map<std::string, Request> requests, bool forks = false);
   ~LocalBackend() override;
 
   bool has_room(const std::string& step) const override;
@@ -60,6 +60,9 @@ class LocalBackend : public Backend {
   /// Returns why there is no room now; nothing: the attempt was started, or reported as finished.
   std::optional<Error> try_to_start(const Attempt& attempt);
   void start_waiting();
+  /// Whether attempts wait for the fork server of another program, which this starts.
+  bool is_loading();
+  void end_loading();
   void retry_later();
   /// Reports later, from the loop.
   void report_not_started(AttemptId id, const std::string& cause);
@@ -76,14 +79,16 @@ class LocalBackend : public Backend {
   base::EventLoop& loop_;
   BackendEvents& events_;
   std::vector<std::string> command_;
+  bool forks_;
   std::vector<std::string> environment_;
   std::size_t started_ = 0;
-  std::optional<base::ForkServer> fork_server_;  // once enough was started
+  std::optional<base::ForkServer> fork_server_;          // once enough was started
+  std::optional<base::EventLoop::Timer> loading_timer_;  // while attempts wait for it
   std::map<std::string, Request> requests_;
   Machine machine_;
   std::string buffer_;
   std::map<AttemptId, std::unique_ptr<Process>> processes_;
-  std::deque<Attempt> waiting_;  // for room
+  std::deque<Attempt> waiting_;  // for room, or for the fork server
   std::optional<base::EventLoop::Timer> retry_timer_;
   bool held_ = false;
 };

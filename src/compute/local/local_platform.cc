@@ -35,7 +35,7 @@ class LocalPlan : public PlatformPlan {
 
   std::unique_ptr<Backend> make_backend(const BackendSite& site) override {
     return std::make_unique<LocalBackend>(site.loop, site.events, site.command, site.task_environment,
-                                          std::move(requests_));
+                                          std::move(requests_), site.command_forks);
   }
 
  private:

@@ -1,6 +1,7 @@
 #include "runtime/task/bookkeeping.h"
 
 #include <algorithm>
+#include <array>
 
 #include <metaflow/error.h>
 
@@ -76,37 +77,83 @@ void add_bookkeeping(FlowStore& store, const TaskFacts& facts, const TaskData& i
   data.ok = facts.ok;
 }
 
-void add_split(const std::shared_ptr<FlowStore>& store, const detail::StepDescription& step,
-               const std::vector<detail::ItemSpan>& items, const std::function<std::string(const Value&)>& label_of,
-               TaskData& data) {
-  const std::string& variable = step.variable;
-  const auto range =
-      std::find_if(data.artifacts.begin(), data.artifacts.end(), [&](const auto& a) { return a.name == variable; });
-  const store::ItemSource source{variable, range->key, range->size, store::save_item_table(*store, items)};
-  const Document document = StoredArtifact(store, *range).read();
-  const Value& root = document.root();
-  if (root.kind() == Kind::array && root.array().shape.size() != 1) {
-    throw Error(ErrorCode::invalid_flow, fmt::format("Foreach over '{}': the array must have one dimension, not {}",
-                                                     variable, root.array().shape.size()));
+bool is_bookkeeping(std::string_view name) {
+  static constexpr std::array kNames{
+      std::string_view("_current_step"),  std::string_view("_exception"),       std::string_view("_foreach_num_splits"),
+      std::string_view("_foreach_stack"), std::string_view("_foreach_values"),  std::string_view("_foreach_var"),
+      std::string_view("_graph_info"),    std::string_view("_iteration_stack"), std::string_view("_success"),
+      std::string_view("_task_ok"),       std::string_view("_transition"),      std::string_view("name")};
+  return std::find(kNames.begin(), kNames.end(), name) != kNames.end();
+}
+
+void add_names(const TaskData& data, std::vector<std::string>& names) {
+  for (const ArtifactRecord& artifact : data.artifacts) {
+    if (!is_bookkeeping(artifact.name) && std::find(names.begin(), names.end(), artifact.name) == names.end())
+      names.push_back(artifact.name);
   }
-  const std::size_t splits = root.size();
-  if (splits == 0) {
-    throw Error(ErrorCode::invalid_flow,
-                fmt::format("Foreach iterator over {} in step {} produced zero splits. Check your variable.", variable,
-                            step.name));
-  }
+}
+
+namespace {
+
+/// The artifacts of a foreach over so many items. `label(i)`: the label of an item.
+template <class Label>
+void add_foreach(FlowStore& store, const std::string& variable, std::size_t splits, Label label, TaskData& data) {
   data.splits = splits;
-  data.items.push_back(source);
-  add(*store, data, "_foreach_var", [&](detail::Pickler& out) { out.text(variable); });
-  add(*store, data, "_foreach_num_splits", [&](detail::Pickler& out) { out.unsigned_integer(splits); });
-  add(*store, data, "_foreach_values", [&](detail::Pickler& out) {
+  add(store, data, "_foreach_var", [&](detail::Pickler& out) { out.text(variable); });
+  add(store, data, "_foreach_num_splits", [&](detail::Pickler& out) { out.unsigned_integer(splits); });
+  add(store, data, "_foreach_values", [&](detail::Pickler& out) {
     out.begin_list();
     for (std::size_t i = 0; i < splits; ++i) {
       out.next();
-      out.text(label_of(root[i]));
+      out.text(label(i));
     }
     out.end();
   });
+}
+
+const ArtifactRecord& range_of(const detail::StepDescription& step, const TaskData& data) {
+  const ArtifactRecord* range = nullptr;
+  for (const ArtifactRecord& artifact : data.artifacts) {
+    if (artifact.name == step.variable) range = &artifact;
+  }
+  if (range == nullptr)
+    throw Error(ErrorCode::invalid_flow,
+                fmt::format("Step {} has no artifact '{}' to fan out over", step.name, step.variable));
+  return *range;
+}
+
+void require_items(const detail::StepDescription& step, std::size_t splits) {
+  if (splits == 0)
+    throw Error(ErrorCode::invalid_flow,
+                fmt::format("Foreach iterator over {} in step {} produced zero splits. Check your variable.",
+                            step.variable, step.name));
+}
+
+}  // namespace
+
+void add_split(FlowStore& store, const detail::StepDescription& step, const FanOut& items, TaskData& data) {
+  const ArtifactRecord& range = range_of(step, data);
+  require_items(step, items.count);
+  data.items.push_back({step.variable, range.key, range.size, ""});
+  add_foreach(
+      store, step.variable, items.count, [&](std::size_t i) { return items.labels.at(i); }, data);
+}
+
+void add_split(const std::shared_ptr<FlowStore>& store, const detail::StepDescription& step,
+               const std::vector<detail::ItemSpan>& items, const std::function<std::string(const Value&)>& label_of,
+               TaskData& data) {
+  const ArtifactRecord& range = range_of(step, data);
+  const store::ItemSource source{step.variable, range.key, range.size, store::save_item_table(*store, items)};
+  const Document document = StoredArtifact(store, range).read();
+  const Value& root = document.root();
+  if (root.kind() == Kind::array && root.array().shape.size() != 1) {
+    throw Error(ErrorCode::invalid_flow, fmt::format("Foreach over '{}': the array must have one dimension, not {}",
+                                                     step.variable, root.array().shape.size()));
+  }
+  require_items(step, root.size());
+  data.items.push_back(source);
+  add_foreach(
+      *store, step.variable, root.size(), [&](std::size_t i) { return label_of(root[i]); }, data);
 }
 
 }  // namespace metaflow::runtime

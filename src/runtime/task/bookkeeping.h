@@ -5,6 +5,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <metaflow/caught.h>
@@ -26,12 +27,26 @@ struct TaskFacts {
   std::optional<CaughtException> exception{};            // the exception that ended it
 };
 
+/// Whether Metaflow itself writes an artifact of this name, beside those of the flow.
+bool is_bookkeeping(std::string_view name);
+/// Adds the names of the flow's artifacts that are not among `names` yet.
+void add_names(const store::TaskData& data, std::vector<std::string>& names);
+
 /// Adds them to `data`, whose `next`, `splits` and `items` are set. `input`: the source of those that are passed on.
 void add_bookkeeping(store::FlowStore& store, const TaskFacts& facts, const store::TaskData& input,
                      store::TaskData& data);
 
 /// Writes the artifact `_transition` again, for a task whose `next` has changed.
 void replace_transition(store::FlowStore& store, store::TaskData& data);
+
+/// What a step fans out over, from a language whose values are not Values.
+struct FanOut {
+  std::size_t count = 0;
+  std::vector<std::string> labels;  // one per item
+};
+/// As the other function, for a range that its language has counted.
+void add_split(store::FlowStore& store, const detail::StepDescription& step, const FanOut& items,
+               store::TaskData& data);
 
 /// Adds the artifacts of a foreach, and to `data` the number and the positions of the items. `items`: their positions
 /// in the payload of the range, if it is not an array. Throws Error{invalid_flow} for a range that a foreach cannot

@@ -112,6 +112,7 @@ void call_watched(void (*f)(void*), void* argument) {
 std::string Failure::summary() const { return message.empty() ? type : type + ": " + message; }
 
 CaughtException Failure::as_caught() const {
+  if (!report.empty()) return {type, message, report};
   std::string lines = summary();
   for (const std::string& line : stack) lines += "\n" + line;
   return {type, message, lines};

@@ -32,6 +32,7 @@ struct Failure {
   std::string type;     // "std::out_of_range"; for our own errors Metaflow's headline
   std::string message;  // what()
   std::vector<std::string> stack;
+  std::string report{};  // of another language: its own text for summary and stack
 
   /// "std::out_of_range: index 3": the first line that the user sees.
   std::string summary() const;

@@ -6,6 +6,7 @@
 
 #include "base/format.h"
 #include "base/text.h"
+#include "runtime/task/bookkeeping.h"
 
 namespace metaflow::runtime {
 
@@ -24,13 +25,16 @@ value::Digest digest_of(const std::string& key) {
 
 }  // namespace
 
-JoinInputs::JoinInputs(const std::vector<std::string>& artifacts, std::shared_ptr<const store::FlowStore> store,
-                       std::vector<store::TaskRef> tasks, store::TaskData split)
-    : artifacts_(artifacts),
-      store_(std::move(store)),
-      tasks_(std::move(tasks)),
-      split_(std::move(split)),
-      stored_(tasks_.size() * artifacts.size()) {
+JoinInputs::JoinInputs(std::vector<std::string>& artifacts, std::shared_ptr<const store::FlowStore> store,
+                       std::vector<store::TaskRef> tasks, store::TaskData split, bool all)
+    : artifacts_(artifacts), store_(std::move(store)), tasks_(std::move(tasks)), split_(std::move(split)) {
+  read_tasks(artifacts, all);
+  merged_.resize(artifacts.size());
+  for (std::size_t a = 0; a < artifacts.size(); ++a) merged_[a] = merge(a);
+}
+
+void JoinInputs::read_tasks(std::vector<std::string>& artifacts, bool all) {
+  std::vector<std::vector<Stored>> rows(tasks_.size());  // of the artifacts that are known when an input is read
   std::vector<std::optional<store::TaskData>> some;
   for (std::size_t i = 0; i < tasks_.size(); ++i) {
     if (i % kInputsAtATime == 0)
@@ -39,13 +43,19 @@ JoinInputs::JoinInputs(const std::vector<std::string>& artifacts, std::shared_pt
     if (!data)
       throw Error(ErrorCode::data_missing,
                   fmt::format("The input {} of the join is not finished or not in the store", tasks_[i].path()));
+    if (all) add_names(*data, artifacts);
+    rows[i].resize(artifacts.size());
     for (std::size_t a = 0; a < artifacts.size(); ++a) {
-      if (const auto* artifact = data->find(artifacts[a]))
-        stored_[i * artifacts.size() + a] = {digest_of(artifact->key), artifact->size};
+      if (const auto* artifact = data->find(artifacts[a])) rows[i][a] = {digest_of(artifact->key), artifact->size};
     }
     if (i == 0) first_ = std::move(*data);
   }
-  for (std::size_t a = 0; a < artifacts.size(); ++a) merged_.push_back(merge(a));
+  stored_.reserve(tasks_.size() * artifacts.size());
+  for (std::vector<Stored>& row : rows) {
+    row.resize(artifacts.size());
+    stored_.insert(stored_.end(), row.begin(), row.end());
+    row = {};
+  }
 }
 
 // --- one input

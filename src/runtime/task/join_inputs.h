@@ -18,10 +18,11 @@ namespace metaflow::runtime {
 class JoinInputs {
  public:
   /// `artifacts`: the names of the artifacts, which the other functions refer to by index. It outlives this object.
+  /// `all`: the names of the inputs' other artifacts are added to it, except those that Metaflow itself writes.
   /// `split`: the data of the task that made the split; inputs are merged against its artifacts. Throws
   /// Error{data_missing} for an input that has not finished, and Error{data_store}.
-  JoinInputs(const std::vector<std::string>& artifacts, std::shared_ptr<const store::FlowStore> store,
-             std::vector<store::TaskRef> tasks, store::TaskData split);
+  JoinInputs(std::vector<std::string>& artifacts, std::shared_ptr<const store::FlowStore> store,
+             std::vector<store::TaskRef> tasks, store::TaskData split, bool all = false);
 
   std::size_t size() const { return tasks_.size(); }
   const store::TaskData& first() const { return first_; }
@@ -31,7 +32,9 @@ class JoinInputs {
   // --- one input
 
   /// Whether an input has an artifact. An input from an older version of the program may lack it.
-  bool has(std::size_t input, std::size_t artifact) const { return stored(input, artifact).size != 0; }
+  bool has(std::size_t input, std::size_t artifact) const {
+    return artifact < merged_.size() && stored(input, artifact).size != 0;
+  }
   store::ArtifactRecord record(std::size_t input, std::size_t artifact) const;
   /// Announces which artifacts of an input are read next, so that they are read together, and ahead for the following
   /// inputs. Artifacts that the input does not have are ignored.
@@ -57,9 +60,10 @@ class JoinInputs {
     std::uint64_t size = 0;  // 0: the input has no such artifact
   };
   const Stored& stored(std::size_t input, std::size_t artifact) const {
-    return stored_[input * artifacts_.size() + artifact];
+    return stored_[input * merged_.size() + artifact];
   }
   Merged merge(std::size_t artifact) const;
+  void read_tasks(std::vector<std::string>& artifacts, bool all);
   void read_values(std::size_t begin, std::size_t end, std::span<const std::size_t> artifacts);
 
   const std::vector<std::string>& artifacts_;

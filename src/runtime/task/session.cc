@@ -134,6 +134,10 @@ void TaskSession::open_single() {
     throw Error(ErrorCode::data_missing, fmt::format("The input {} is not finished or not in the store", input.path()));
   input_ = std::move(*data);
   data_.items = input_.items;
+  if (takes_all_) {
+    add_names(input_, names_);
+    artifacts_.resize(names_.size());
+  }
   // Some artifacts may be missing: at the start step all but parameters; later those that are new since the origin run.
   for (std::size_t a = 0; a < names_.size(); ++a) artifacts_[a].record = input_.find(names_[a]);
 }
@@ -147,7 +151,8 @@ void TaskSession::open_join() {
   if (!split_data)
     throw Error(ErrorCode::data_missing,
                 fmt::format("The task {} that split is not finished or not in the store", split->path()));
-  inputs_ = std::make_unique<JoinInputs>(names_, store_, arguments_.inputs, std::move(*split_data));
+  inputs_ = std::make_unique<JoinInputs>(names_, store_, arguments_.inputs, std::move(*split_data), takes_all_);
+  artifacts_.resize(names_.size());
   const TaskData& at_split = inputs_->split();
   // The join is outside of the split, so the foreachs are those around the task that made the split.
   frames_record_ = at_split.find("_foreach_stack");
@@ -182,7 +187,8 @@ bool TaskSession::begin(std::function<void()> save) {
   if (!step_.decorators.empty() || !arguments_.with.empty()) policy_ = policy_of(decorators());
   if (const auto index = current_.current.index(); step_.takes_item && item_.memory() == nullptr && index)
     item_ = store::read_foreach_item(*store_, current_.items.back(), *index);
-  if (policy_.time_limit > 0 && arguments_.scratch.empty()) {  // no limit while debugging
+  if (!arguments_.scratch.empty()) policy_.time_limit = 0;  // no limit while debugging
+  if (policy_.time_limit > 0 && !step_keeps_time_) {
     const std::string message =
         fmt::format("Step {} timed out after {}", arguments_.step, duration_in_words(policy_.time_limit));
     auto at_timeout = [this, message, save = std::move(save)] { save_at_timeout(message, save); };
@@ -217,7 +223,9 @@ void TaskSession::load_frames() {
     frames.push_back(frame);
   }
   current_.items = data_.items;
-  if (arguments_.split_index) {
+  if (arguments_.split_index && read_item_) {
+    frames.back().value = read_item_(data_.items.back(), *arguments_.split_index);
+  } else if (arguments_.split_index) {
     item_ = store::read_foreach_item(*store_, data_.items.back(), *arguments_.split_index);
     frames.back().value = label_of(input.step, item_.root());
   }
@@ -277,7 +285,8 @@ std::string TaskSession::last_failure() const {
 
 void TaskSession::fail(const Failure& failure) {
   std::fflush(nullptr);
-  std::string text = fmt::format("{} failed:\n{}\n", description(), failure.summary());
+  std::string text =
+      fmt::format("{} failed:\n{}\n", description(), failure.report.empty() ? failure.summary() : failure.report);
   for (std::size_t i = 0; i < failure.stack.size(); ++i)
     text += fmt::format("    {}{}\n", i == 0 ? "thrown in " : "called by ", failure.stack[i]);
   text += "\n";
@@ -314,6 +323,14 @@ std::string TaskSession::description() const {
   for (const auto& frame : frames) indices.push_back(std::to_string(frame.index));
   return fmt::format("<flow {} step {}[{}] (input: {})>", flow_.name, arguments_.step, base::join(indices, ","),
                      base::visible(frames.back().value));
+}
+
+std::size_t TaskSession::artifact(std::string_view name) {
+  const auto found = std::find(names_.begin(), names_.end(), name);
+  if (found != names_.end()) return static_cast<std::size_t>(found - names_.begin());
+  names_.emplace_back(name);
+  artifacts_.emplace_back();
+  return names_.size() - 1;
 }
 
 void TaskSession::refer(std::size_t artifact, ArtifactRecord stored) {
@@ -354,9 +371,13 @@ void TaskSession::finish(int chosen) {
     data_.next.push_back(flow_.steps[static_cast<std::size_t>(step_.targets[target])].name);
   }
   const bool caught = outcome_ == Outcome::caught;
-  if (step_.transition == Transition::foreach && !caught)
+  const bool splits = step_.transition == Transition::foreach && !caught;
+  if (splits && fan_out_) {
+    add_split(*store_, step_, *fan_out_, data_);
+  } else if (splits) {
     add_split(
         store_, step_, items_, [this](const Value& item) { return label_of_(step_, item); }, data_);
+  }
   save_caught();
   write({.success = !caught});
 }

@@ -66,11 +66,25 @@ class TaskSession {
   using LabelOf = std::function<std::string(const detail::StepDescription& split, const Value& item)>;
   void set_labels(LabelOf label_of) { label_of_ = std::move(label_of); }
 
+  // Of a language whose steps have no declared artifacts, and whose values are not Values. Called before open().
+
+  /// Adds the names of all artifacts that the inputs have, except those that Metaflow itself writes.
+  void take_all_artifacts() { takes_all_ = true; }
+  /// Reads item `index` of a range for the step, which gets no item(). Returns its label.
+  using ReadItem = std::function<std::string(const store::ItemSource& range, std::size_t index)>;
+  void set_item_reader(ReadItem read_item) { read_item_ = std::move(read_item); }
+  /// The step watches its time limit itself.
+  void leave_timeout_to_step() { step_keeps_time_ = true; }
+
   // --- before the step
 
   /// Reads the data.json of the inputs, but no artifacts. From here on current() describes this task. Throws
   /// Error{usage} for arguments that do not match the step.
   void open();
+  /// The names of the artifacts.
+  const std::vector<std::string>& artifacts() const { return names_; }
+  /// The index of an artifact, which is added if the session does not know it.
+  std::size_t artifact(std::string_view name);
   /// The artifact as the step gets it. Null: it has no value (it is new, or the inputs of the join disagree).
   const store::ArtifactRecord* record(std::size_t artifact) const { return artifacts_[artifact].record; }
   /// Reads the payloads of artifacts that have a record, together.
@@ -87,6 +101,8 @@ class TaskSession {
   bool begin(std::function<void()> save = nullptr);
   /// The item of the innermost foreach; none outside of any.
   const Value& item() const { return item_.root(); }
+  /// The time limit of the step in microseconds; 0: none.
+  std::int64_t time_limit() const { return policy_.time_limit; }
   /// Whether an exception of the step is to be passed to catch_failure().
   bool catches() const;
 
@@ -105,6 +121,9 @@ class TaskSession {
   void refer(std::size_t artifact, store::ArtifactRecord stored);
   /// Stores an artifact, unless it has the bytes that were read. Returns whether it has changed.
   bool save(std::size_t artifact, const Payload& payload);
+
+  /// What the step fans out over, for a language whose values are not Values.
+  void fan_out(FanOut items) { fan_out_ = std::move(items); }
 
   /// Writes the artifacts that Metaflow requires, and data.json last. `chosen`: of a step that chooses, the index of
   /// the target. After fail() it writes what it can and throws nothing. Throws Error{invalid_flow} for a range that a
@@ -154,6 +173,10 @@ class TaskSession {
   const store::ArtifactRecord* frames_record_ = nullptr;
   std::optional<std::size_t> iteration_;  // of a step that chooses itself
   Document item_;
+  bool takes_all_ = false;
+  bool step_keeps_time_ = false;
+  ReadItem read_item_;
+  std::optional<FanOut> fan_out_;
   LabelOf label_of_ = [](const detail::StepDescription&, const Value& item) { return store::item_label(item); };
   std::vector<detail::ItemSpan> items_;  // the items of the range of the step's foreach
   AttemptPolicy policy_;

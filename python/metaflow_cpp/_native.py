@@ -1,0 +1,180 @@
+"""The task side of the engine, through ctypes: src/python/task_api.h says what its functions do."""
+
+import ctypes
+import functools
+import json
+import os
+import pathlib
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+
+API_VERSION = 1
+
+_DIRECTORY = pathlib.Path(__file__).resolve().parent / "native"
+
+
+class NativeError(Exception):
+    """The engine could not do what was asked of it."""
+
+
+class _Bytes(ctypes.Structure):
+    _fields_ = [("data", ctypes.c_void_p), ("size", ctypes.c_size_t)]
+
+
+_READ_ITEM = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_size_t, ctypes.c_void_p, ctypes.c_size_t)
+
+
+def native_file(name: str) -> str:
+    """The path of a file of the engine. METAFLOW_ENGINE_DIRECTORY names another directory."""
+    directory = pathlib.Path(os.environ.get("METAFLOW_ENGINE_DIRECTORY") or _DIRECTORY)
+    path = directory / name
+    if not path.exists():
+        raise NativeError(f"{path} is missing. Install the package again: pip install --force-reinstall metaflow_cpp")
+    return str(path)
+
+
+@functools.lru_cache(maxsize=None)
+def library() -> ctypes.CDLL:
+    """The library, loaded once per process. Throws NativeError."""
+    # PyDLL would keep the lock of the interpreter: the engine reads and writes files.
+    loaded = ctypes.CDLL(native_file("libmetaflow_task.so"))
+    text, task, size = ctypes.c_char_p, ctypes.c_void_p, ctypes.c_size_t
+    into = ctypes.POINTER(_Bytes)
+    for name, result, arguments in (
+        ("api_version", ctypes.c_int, []),
+        ("error", text, []),
+        ("task_open", task, [text, size, ctypes.c_int, ctypes.POINTER(text)]),
+        ("task_close", None, [task]),
+        ("task_begin", ctypes.c_int, [task, _READ_ITEM]),
+        ("task_facts", text, [task]),
+        ("task_range", ctypes.c_int, [task, size, into]),
+        ("task_load", ctypes.c_int, [task, text, into]),
+        ("task_load_input", ctypes.c_int, [task, size, text, into]),
+        ("task_input_has", ctypes.c_int, [task, size, text]),
+        ("task_merge", ctypes.c_int64, [task, text]),
+        ("task_save", ctypes.c_int, [task, text, into, size, text]),
+        ("task_keep", ctypes.c_int, [task, text]),
+        ("task_keep_input", ctypes.c_int, [task, size, text]),
+        ("task_caught", ctypes.c_int, [task, text, text, text]),
+        ("task_fail", ctypes.c_int, [task, text, text, text]),
+        ("task_split", ctypes.c_int, [task, size, ctypes.POINTER(text)]),
+        ("task_finish", ctypes.c_int, [task, ctypes.c_int]),
+    ):
+        function = getattr(loaded, "metaflow_" + name)
+        function.restype, function.argtypes = result, arguments
+    if loaded.metaflow_api_version() != API_VERSION:
+        raise NativeError(f"{loaded._name} is of another version. Install the package again.")
+    return loaded
+
+
+def _view(data: int, size: int) -> memoryview:
+    """The bytes, which the engine owns and keeps until the task is closed."""
+    if size == 0:
+        return memoryview(b"")
+    return memoryview((ctypes.c_char * size).from_address(data)).cast("B").toreadonly()
+
+
+def serve_forks(socket: int) -> Tuple[List[bytes], List[bytes]]:
+    """Serves requests of the scheduler. Returns only in a forked process: its arguments, and its variables."""
+    server = ctypes.PyDLL(native_file("libmetaflow_task.so"))  # the forked process goes on with the interpreter's lock
+    texts, size, words, variables = ctypes.c_void_p(), ctypes.c_size_t(), ctypes.c_size_t(), ctypes.c_size_t()
+    ctypes.pythonapi.PyOS_BeforeFork()
+    server.metaflow_serve_forks(socket, ctypes.byref(texts), ctypes.byref(size), ctypes.byref(words), ctypes.byref(variables))
+    ctypes.pythonapi.PyOS_AfterFork_Child()
+    parts = ctypes.string_at(texts.value or 0, size.value).split(b"\0")
+    return parts[: words.value], parts[words.value : words.value + variables.value]
+
+
+def _text(text: str) -> bytes:
+    return text.encode("utf-8", "backslashreplace").replace(b"\0", b"\\0")
+
+
+class Task:
+    """One task of a flow, in this process. Not thread-safe."""
+
+    def __init__(self, description: bytes, arguments: Sequence[str]) -> None:
+        self._library = library()
+        words = [os.fsencode(word) for word in arguments]
+        array = (ctypes.c_char_p * len(words))(*words)
+        self._task = self._library.metaflow_task_open(description, len(description), len(words), array)
+        if not self._task:
+            raise NativeError(self._error())
+        self.facts: Dict[str, Any] = {}
+
+    def _error(self) -> str:
+        return str(self._library.metaflow_error().decode("utf-8", "replace"))
+
+    def _checked(self, result: int) -> int:
+        if result < 0:
+            raise NativeError(self._error())
+        return result
+
+    def begin(self, read_item: Callable[[memoryview, int], str]) -> bool:
+        """Whether the step is to be called. `read_item` loads an item of the range for it, and returns the item's label."""
+        raised: List[BaseException] = []
+
+        def call(data: int, size: int, index: int, label: int, room: int) -> int:
+            try:
+                text = _text(read_item(_view(data, size), index))[: room - 1]
+                ctypes.memmove(label, text + b"\0", len(text) + 1)
+                return 0
+            except BaseException as error:  # it must not cross the C code
+                raised.append(error)
+                return -1
+
+        result = self._library.metaflow_task_begin(self._task, _READ_ITEM(call))
+        if raised:
+            raise raised[0]
+        self._checked(result)
+        facts = self._library.metaflow_task_facts(self._task)
+        if facts is None:
+            raise NativeError(self._error())
+        self.facts = json.loads(facts)
+        return bool(result == 1)
+
+    def range_payload(self, level: int) -> memoryview:
+        into = _Bytes()
+        self._checked(self._library.metaflow_task_range(self._task, level, ctypes.byref(into)))
+        return _view(into.data, into.size)
+
+    def load(self, name: str) -> Optional[memoryview]:
+        into = _Bytes()
+        found = self._checked(self._library.metaflow_task_load(self._task, _text(name), ctypes.byref(into)))
+        return _view(into.data, into.size) if found else None
+
+    def load_input(self, index: int, name: str) -> Optional[memoryview]:
+        into = _Bytes()
+        found = self._checked(self._library.metaflow_task_load_input(self._task, index, _text(name), ctypes.byref(into)))
+        return _view(into.data, into.size) if found else None
+
+    def input_has(self, index: int, name: str) -> bool:
+        return self._checked(self._library.metaflow_task_input_has(self._task, index, _text(name))) == 1
+
+    def merge(self, name: str) -> int:
+        """The first input that has an artifact; -1: none has, -2: they have different values."""
+        result = int(self._library.metaflow_task_merge(self._task, _text(name)))
+        if result < -2:
+            raise NativeError(self._error())
+        return result
+
+    def save(self, name: str, payload: bytes, type_name: str) -> None:
+        part = _Bytes(ctypes.cast(ctypes.c_char_p(payload), ctypes.c_void_p), len(payload))
+        self._checked(self._library.metaflow_task_save(self._task, _text(name), ctypes.byref(part), 1, _text(type_name)))
+
+    def keep(self, name: str) -> None:
+        self._checked(self._library.metaflow_task_keep(self._task, _text(name)))
+
+    def keep_input(self, index: int, name: str) -> None:
+        self._checked(self._library.metaflow_task_keep_input(self._task, index, _text(name)))
+
+    def caught(self, type_name: str, message: str, report: str) -> None:
+        self._checked(self._library.metaflow_task_caught(self._task, _text(type_name), _text(message), _text(report)))
+
+    def fail(self, type_name: str, message: str, report: str) -> None:
+        self._checked(self._library.metaflow_task_fail(self._task, _text(type_name), _text(message), _text(report)))
+
+    def split(self, labels: Sequence[str]) -> None:
+        texts = (ctypes.c_char_p * len(labels))(*(_text(label) for label in labels))
+        self._checked(self._library.metaflow_task_split(self._task, len(labels), texts))
+
+    def finish(self, chosen: int = -1) -> None:
+        self._checked(self._library.metaflow_task_finish(self._task, chosen))

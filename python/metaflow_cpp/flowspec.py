@@ -1,0 +1,221 @@
+"""FlowSpec: the base class of flows."""
+
+import os
+import pickle
+import sys
+from itertools import islice
+from typing import Any, Callable, Iterator, List, NamedTuple, Optional, Sequence
+
+from . import _description, _native
+
+_NOT_MODIFIABLE = "Flow level attributes and Parameters are not modifiable"
+
+
+class InvalidNextException(Exception):
+    """self.next() was called in a way that does not fit its step."""
+
+
+class MergeArtifactsException(Exception):
+    """merge_artifacts() cannot decide."""
+
+
+class UnhandledInMergeArtifactsException(MergeArtifactsException):
+    """Inputs have different values, and the join sets none itself."""
+
+    def __init__(self, message: str, unhandled: List[str]) -> None:
+        super().__init__(message)
+        self.artifact_names = unhandled
+
+
+class MissingInMergeArtifactsException(MergeArtifactsException):
+    """No input has an artifact that was asked for."""
+
+    def __init__(self, message: str, missing: List[str]) -> None:
+        super().__init__(message)
+        self.artifact_names = missing
+
+
+class Transition(NamedTuple):
+    """What a step said with self.next()."""
+
+    targets: List[str]
+    foreach: Optional[str]
+    chosen: int
+
+
+def item_at(values: Any, index: int) -> Any:
+    """An item of anything that can be iterated over."""
+    try:
+        return values[index]
+    except (TypeError, KeyError):
+        return next(islice(values, index, index + 1))
+
+
+class Input:
+    """One input of a join. Its artifacts are attributes, which are read when they are used."""
+
+    def __init__(self, task: _native.Task, index: int, pathspec: str) -> None:
+        self._task, self._index, self._pathspec = task, index, pathspec
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        payload = self._task.load_input(self._index, name)
+        if payload is None:
+            raise AttributeError(f"The input {self._pathspec} has no artifact '{name}'")
+        value = pickle.loads(payload)
+        self.__dict__[name] = value
+        return value
+
+    def __contains__(self, name: str) -> bool:
+        return self._task.input_has(self._index, name)
+
+
+class Inputs:
+    """The inputs of a join: by index, and by the name of a branch."""
+
+    def __init__(self, task: _native.Task, paths: Sequence[str]) -> None:
+        self._task, self._paths = task, paths
+        self._steps = {path.split("/")[-2]: index for index, path in reversed(list(enumerate(paths)))}
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def __getitem__(self, index: int) -> Input:
+        if index < 0:
+            index += len(self)
+        if not 0 <= index < len(self):
+            raise IndexError(f"the join has {len(self)} inputs")
+        return Input(self._task, index, self._paths[index])
+
+    def __iter__(self) -> Iterator[Input]:
+        return (self[index] for index in range(len(self)))
+
+    def __getattr__(self, name: str) -> Input:
+        if name.startswith("__") or name not in self._steps:
+            raise AttributeError(f"The join has no input from a step '{name}', only from {', '.join(sorted(self._steps))}")
+        return self[self._steps[name]]
+
+
+class FlowSpec:
+    """A flow: its methods with @step are the steps, its attributes the artifacts.
+
+    FLOW() in a program executes the command line: python flow.py run.
+    """
+
+    name: str
+
+    def __init__(self, use_cli: bool = True) -> None:
+        if use_cli:
+            from . import _program
+
+            _program.main(type(self))
+
+    # --- artifacts
+
+    def __getattr__(self, name: str) -> Any:
+        state = self.__dict__.get("_task_state")
+        if state is None or name.startswith("__"):
+            raise AttributeError(f"Flow {type(self).__name__} has no attribute '{name}'")
+        return state.load(self, name)
+
+    def __getattribute__(self, name: str) -> Any:
+        # Parameters and constants are class attributes, but their values are those of the run.
+        if not name.startswith("_"):
+            state = object.__getattribute__(self, "__dict__").get("_task_state")
+            if state is not None and name in state.fixed:
+                return state.fixed_value(name)
+        return object.__getattribute__(self, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        state = self.__dict__.get("_task_state")
+        if state is not None and name in state.fixed:
+            raise AttributeError(_NOT_MODIFIABLE)
+        object.__setattr__(self, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        state = self.__dict__.get("_task_state")
+        if state is not None:
+            state.deleted.add(name)
+            if name not in self.__dict__:
+                state.load(self, name)
+        object.__delattr__(self, name)
+
+    def __iter__(self) -> Iterator[Callable[..., Any]]:
+        """The steps."""
+        return iter([getattr(self, name) for name in _description.steps_of(type(self))])
+
+    # --- for steps
+
+    @property
+    def index(self) -> Optional[int]:
+        """The index of the task in its innermost foreach; None outside of any."""
+        frames = self._state.task.facts["frames"]
+        return frames[-1]["index"] if frames else None
+
+    @property
+    def input(self) -> Any:
+        """The item of the task in its innermost foreach; None outside of any."""
+        frames = self._state.task.facts["frames"]
+        return self._state.item(len(frames) - 1) if frames else None
+
+    def foreach_stack(self) -> List[Any]:
+        """(index, number of items, item) of each foreach around the task, the outermost first."""
+        frames = self._state.task.facts["frames"]
+        return [(frame["index"], frame["count"], self._state.item(level)) for level, frame in enumerate(frames)]
+
+    def merge_artifacts(self, inputs: Inputs, exclude: Sequence[str] = (), include: Sequence[str] = ()) -> None:
+        """In a join: takes over the artifacts of the inputs that have one value, or are set here already."""
+        state = self._state
+        if not state.step_facts["join"]:
+            raise MergeArtifactsException("merge_artifacts can only be called in a join")
+        if include and exclude:
+            raise MergeArtifactsException("`exclude` and `include` are mutually exclusive in merge_artifacts")
+        unhandled, missing = [], []
+        for name in include or state.task.facts["artifacts"]:
+            if name in self.__dict__ or name in exclude or name in state.fixed:
+                continue
+            found = state.task.merge(name)
+            if found == -2:
+                unhandled.append(name)
+            elif found == -1:
+                missing.append(name)
+            else:
+                state.merged[name] = found
+        if unhandled:
+            raise UnhandledInMergeArtifactsException(
+                f"Step *{state.step_facts['name']}* cannot merge the following artifacts due to them having conflicting values:\n"
+                f"[{', '.join(unhandled)}].\nTo remedy this issue, be sure to explicitly set those artifacts (using self.<artifact_name> = ...) "
+                "prior to calling merge_artifacts.", unhandled)  # fmt: skip
+        if missing and include:
+            raise MissingInMergeArtifactsException(
+                f"Step *{state.step_facts['name']}* specifies that [{', '.join(missing)}] should be included but they do not exist "
+                "in any of the inputs", missing)  # fmt: skip
+
+    def next(self, *targets: Any, foreach: Optional[str] = None, condition: Optional[str] = None, num_parallel: Optional[int] = None) -> None:
+        """The transition at the end of a step."""
+        state = self._state
+        step = state.step_facts["name"]
+        if state.transition is not None:
+            raise InvalidNextException(f"Multiple self.next() calls detected in step *{step}*. Call self.next() only once.")
+        if condition is not None:
+            state.transition = state.choose(self, targets[0], condition)
+            return
+        names = [getattr(target, "__name__", None) for target in targets]
+        if names != state.step_facts["targets"] or (foreach or "") != state.step_facts["variable"]:
+            raise InvalidNextException(f"Step *{step}* calls self.next() with other arguments than the last line of the step has.")
+        if foreach is not None:
+            state.split(self, foreach)
+        state.transition = Transition(state.step_facts["targets"], foreach, -1)
+
+    @property
+    def _state(self) -> Any:
+        state = self.__dict__.get("_task_state")
+        if state is None:
+            raise AttributeError("This is only possible in a step that is executed")
+        return state
+
+    @property
+    def script_name(self) -> str:
+        """The file of the flow."""
+        return os.path.basename(getattr(sys.modules[type(self).__module__], "__file__", None) or sys.argv[0])

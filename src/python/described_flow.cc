@@ -1,0 +1,158 @@
+#include "python/described_flow.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include <metaflow/detail/pickler.h>
+#include <metaflow/error.h>
+
+#include "base/format.h"
+#include "base/json.h"
+#include "graph/problems.h"
+#include "value/json_value.h"
+
+namespace metaflow::python {
+
+using base::Json;
+using detail::ParameterType;
+using detail::Transition;
+
+namespace {
+
+constexpr int kVersion = 1;
+
+template <class T, std::size_t N>
+T named(const std::array<std::pair<std::string_view, T>, N>& names, const std::string& name, std::string_view what) {
+  for (const auto& [known, value] : names) {
+    if (known == name) return value;
+  }
+  throw base::JsonMismatch(fmt::format("'{}' is not a {}", name, what));
+}
+
+constexpr std::array kTransitions{std::pair<std::string_view, Transition>("none", Transition::none),
+                                  std::pair<std::string_view, Transition>("linear", Transition::linear),
+                                  std::pair<std::string_view, Transition>("split", Transition::split),
+                                  std::pair<std::string_view, Transition>("foreach", Transition::foreach),
+                                  std::pair<std::string_view, Transition>("choose", Transition::choose)};
+
+constexpr std::array kTypes{std::pair<std::string_view, ParameterType>("text", ParameterType::text),
+                            std::pair<std::string_view, ParameterType>("integer", ParameterType::integer),
+                            std::pair<std::string_view, ParameterType>("real", ParameterType::real),
+                            std::pair<std::string_view, ParameterType>("boolean", ParameterType::boolean),
+                            std::pair<std::string_view, ParameterType>("json", ParameterType::json)};
+
+class Reader {
+ public:
+  Reader(DescribedFlow& into, const graph::DecoratorTable& decorators) : into_(into), decorators_(decorators) {}
+
+  void read() {
+    const auto whole = into_.text.text();
+    const std::size_t end = std::min(whole.find('\n'), whole.size());
+    payloads_ = whole.substr(std::min(end + 1, whole.size()));
+    const Json json = Json::parse_or_throw(whole.substr(0, end));
+    if (json.get<int>("version") != kVersion)
+      throw base::JsonMismatch(fmt::format("version {} is not supported", json.get<int>("version")));
+    into_.flow.name = json.get<std::string>("name");
+    into_.flow.doc = json.get("doc", "");
+    into_.flow.project = json.get("project", "");
+    into_.flow.file = json.get("file", "");
+    into_.launcher = json.get("launcher", "");
+    into_.command = json.at("command").as<std::vector<std::string>>("command");
+    read_parameters(json);
+    read_steps(json);
+  }
+
+ private:
+  Pickled pickled(const Json& json) const {
+    const auto offset = json.get<std::uint64_t>("offset");
+    const auto size = json.get<std::uint64_t>("size");
+    if (offset > payloads_.size() || size > payloads_.size() - offset)
+      throw base::JsonMismatch("a value lies outside of the description");
+    return {json.get<std::string>("type"), payloads_.substr(offset, size)};
+  }
+
+  void read_parameters(const Json& json) {
+    for (const Json& each : json.get_items("parameters")) {
+      DescribedParameter parameter;
+      parameter.option = {.name = each.get<std::string>("name"),
+                          .option = each.get<std::string>("option"),
+                          .help = each.get("help", ""),
+                          .separator = each.get("separator", ""),
+                          .type = named(kTypes, each.get<std::string>("type"), "type of a parameter"),
+                          .required = each.get<bool>("required"),
+                          .default_text = each.get("default", "")};
+      if (const Json* value = each.find("value")) parameter.value = pickled(*value);
+      into_.flow.artifacts.push_back({.name = parameter.option.name, .kind = detail::ArtifactKind::parameter});
+      into_.parameters.push_back(std::move(parameter));
+    }
+    for (const Json& each : json.get_items("constants")) {
+      DescribedConstant constant{each.get<std::string>("name"), pickled(each.at("value"))};
+      into_.flow.artifacts.push_back(
+          {.name = constant.name, .kind = detail::ArtifactKind::constant, .type = constant.value.type});
+      into_.constants.push_back(std::move(constant));
+    }
+  }
+
+  void read_steps(const Json& json) {
+    for (const Json& each : json.get_items("steps")) {
+      detail::StepDescription step{.name = each.get<std::string>("name"),
+                                   .doc = each.get("doc", ""),
+                                   .transition = named(kTransitions, each.get<std::string>("transition"), "transition"),
+                                   .cases = each.get("cases", std::vector<std::string>()),
+                                   .variable = each.get("variable", ""),
+                                   .join = each.get<bool>("join", false),
+                                   .line = each.get<int>("line", 0)};
+      for (const Json& decorator : each.get_items("decorators")) step.decorators.push_back(read_decorator(decorator));
+      into_.flow.steps.push_back(std::move(step));
+    }
+    const auto& steps = into_.flow.steps;
+    for (std::size_t i = 0; i < steps.size(); ++i) {
+      for (const std::string& target : json.at("steps")[i].get("targets", std::vector<std::string>())) {
+        const auto* found = into_.flow.find_step(target);
+        if (found == nullptr) throw graph::unknown_target(into_.flow, steps[i], target);
+        into_.flow.steps[i].targets.push_back(static_cast<int>(found - steps.data()));
+      }
+    }
+  }
+
+  /// The attributes of the flow, and the defaults of the others.
+  detail::Decorator read_decorator(const Json& json) const {
+    graph::Decorator decorator{.name = json.get<std::string>("name")};
+    const graph::DecoratorKind& kind = decorators_.kind(decorator.name);
+    decorator.attributes = kind.defaults();
+    for (const auto& [name, value] : json.at("attributes").members()) {
+      Json* attribute = decorator.attributes.find(name);
+      if (attribute == nullptr)
+        throw Error(ErrorCode::unknown_attribute,
+                    fmt::format("Decorator '{}' does not support the attribute '{}'", decorator.name, name));
+      *attribute = value;
+    }
+    if (kind.normalise != nullptr) kind.normalise(decorator.attributes);
+    detail::Pickler pickler;
+    value::encode_json(pickler, decorator.attributes);
+    pickler.finish();
+    std::string attributes;
+    for (const auto& part : pickler.parts()) attributes.append(reinterpret_cast<const char*>(part.data()), part.size());
+    return {decorator.name, std::move(attributes)};
+  }
+
+  DescribedFlow& into_;
+  const graph::DecoratorTable& decorators_;
+  std::string_view payloads_;
+};
+
+}  // namespace
+
+DescribedFlow read_description(base::SharedBytes text, const graph::DecoratorTable& decorators) {
+  DescribedFlow flow;
+  flow.text = std::move(text);
+  try {
+    Reader(flow, decorators).read();
+  } catch (const base::JsonMismatch& mismatch) {
+    throw Error(ErrorCode::invalid_flow, fmt::format("The description of the flow is damaged: {}", mismatch.what()));
+  }
+  return flow;
+}
+
+}  // namespace metaflow::python

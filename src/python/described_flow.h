@@ -1,0 +1,57 @@
+// A flow in Python as the native half of the front end gets it: a description that the Python half makes when it
+// imports the flow's module (python/metaflow_cpp/description.py). It is a line of JSON and the payloads of values:
+//
+//   {"version": 1, "name", "doc", "project", "file", "launcher": "python", "command": ["/usr/bin/python3", "flow.py"],
+//    "steps": [{"name", "doc", "line", "transition": "none|linear|split|foreach|choose", "targets": ["a"], "cases",
+//    "variable",
+//               "join", "decorators": [{"name", "attributes": {}}]}],
+//    "parameters": [{"name", "option", "help", "type": "text|integer|real|boolean|json", "required", "default": "0.5",
+//                    "value": {"type": "<class 'float'>", "offset": 0, "size": 21}}],
+//    "constants": [{"name", "value": {...}}]}
+//
+// An offset counts from the byte after the line. A payload is a pickle, as Python wrote it.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <metaflow/detail/description.h>
+
+#include "base/bytes.h"
+#include "graph/decorators.h"
+
+namespace metaflow::python {
+
+/// A value that Python has pickled.
+struct Pickled {
+  std::string type;  // "<class 'float'>"
+  std::string_view payload;
+};
+
+struct DescribedParameter {
+  detail::ParameterDescription option;
+  std::optional<Pickled> value;  // the default; none if the parameter is required
+};
+
+struct DescribedConstant {
+  std::string name;
+  Pickled value;
+};
+
+/// Immutable after describe().
+struct DescribedFlow {
+  detail::FlowDescription flow;
+  std::string launcher;              // what precedes the program in commands that users paste: "python"
+  std::vector<std::string> command;  // starts a process that knows the command `step`
+  std::vector<DescribedParameter> parameters;
+  std::vector<DescribedConstant> constants;
+  base::SharedBytes text;  // the payloads refer to it
+};
+
+/// Throws Error{invalid_flow} if the description is of another version or damaged, and the errors of a decorator that
+/// is unknown or has invalid attributes.
+DescribedFlow read_description(base::SharedBytes text, const graph::DecoratorTable& decorators);
+
+}  // namespace metaflow::python

@@ -1,0 +1,87 @@
+#include "python/python_language.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
+#include <metaflow/error.h>
+
+#include "base/format.h"
+#include "base/spawn.h"
+#include "store/stored_artifact.h"
+#include "value/json_value.h"
+
+namespace metaflow::python {
+
+namespace {
+
+store::ArtifactRecord save(store::FlowStore& store, const std::string& name, const Pickled& value) {
+  const std::array parts{std::as_bytes(std::span(value.payload))};
+  return {name, store.save_value(parts), value.payload.size(), value.type};
+}
+
+/// The value of a parameter with a separator: its text in parts.
+base::Json separated(base::Json value, const std::string& separator) {
+  if (separator.empty() || !value.is_text()) return value;
+  base::Json parts = base::Json::list();
+  const std::string& text = value.text();
+  std::size_t begin = 0;
+  for (std::size_t end = 0; end != std::string::npos; begin = end + separator.size()) {
+    end = text.find(separator, begin);
+    parts.push_back(text.substr(begin, end == std::string::npos ? end : end - begin));
+  }
+  return parts;
+}
+
+}  // namespace
+
+std::vector<detail::ParameterDescription> PythonLanguage::parameters() const {
+  std::vector<detail::ParameterDescription> options;
+  for (const DescribedParameter& parameter : flow_.parameters) options.push_back(parameter.option);
+  return options;
+}
+
+/// An artifact of a flow in Python can hold any value.
+runtime::Language::ValueCheck PythonLanguage::value_check() const {
+  return [](std::string_view, const Value&, const detail::Place&) {};
+}
+
+std::vector<store::ArtifactRecord> PythonLanguage::save_parameters(store::FlowStore& store,
+                                                                   std::span<const runtime::GivenValue> given) const {
+  std::vector<store::ArtifactRecord> saved;
+  for (const DescribedParameter& parameter : flow_.parameters) {
+    const std::string& name = parameter.option.name;
+    const auto value =
+        std::find_if(given.begin(), given.end(), [&](const auto& each) { return each.artifact == name; });
+    if (value != given.end()) {
+      const base::Json json = separated(value::json_of(*value->value), parameter.option.separator);
+      saved.push_back(store::save_value(store, name, [&](detail::Pickler& out) { value::encode_json(out, json); }));
+    } else if (parameter.value) {
+      saved.push_back(save(store, name, *parameter.value));
+    }
+  }
+  for (const DescribedConstant& constant : flow_.constants) saved.push_back(save(store, constant.name, constant.value));
+  return saved;
+}
+
+/// METAFLOW_FORK_SERVER=0 switches it off.
+bool PythonLanguage::has_fork_server() const {
+  const char* const setting = std::getenv("METAFLOW_FORK_SERVER");
+  return setting == nullptr || std::string_view(setting) != "0";
+}
+
+/// The task is a process of Python from its first instruction (task_api.h); the engine only executes it.
+int PythonLanguage::execute_task(const detail::FlowDescription& /*flow*/, const graph::DecoratorTable& /*decorators*/,
+                                 const compute::StepArguments& arguments,
+                                 const std::vector<std::string>& /*command*/) const {
+  std::vector<std::string> words = flow_.command;
+  for (std::string& word : compute::to_command_line(arguments)) words.push_back(std::move(word));
+  ::execvp(words[0].c_str(), base::c_strings(words).data());
+  throw Error(ErrorCode::invalid_command, fmt::format("Cannot start {}: {}", words[0], std::strerror(errno)));
+}
+
+}  // namespace metaflow::python

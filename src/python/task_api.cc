@@ -1,0 +1,251 @@
+#include "python/task_api.h"
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <metaflow/error.h>
+
+#include "base/format.h"
+#include "base/json.h"
+#include "base/text.h"
+#include "compute/platform.h"
+#include "python/described_flow.h"
+#include "runtime/task/session.h"
+#include "runtime/task/task_process.h"
+#include "store/task_data.h"
+
+using metaflow::Error;
+using metaflow::ErrorCode;
+using metaflow::base::Json;
+using metaflow::base::SharedBytes;
+
+/// One task. A process has one.
+struct metaflow_task {
+  metaflow_task(SharedBytes description, const metaflow::compute::StepArguments& step_arguments)
+      : described(
+            metaflow::python::read_description(std::move(description), metaflow::compute::platforms().decorators())),
+        arguments(step_arguments),
+        session(described.flow, metaflow::compute::platforms().decorators(),
+                metaflow::runtime::open_task_store(described.flow.name, arguments), arguments, {}) {}
+
+  metaflow::python::DescribedFlow described;
+  metaflow::compute::StepArguments arguments;
+  metaflow::runtime::TaskSession session;
+  std::string facts;
+  std::vector<SharedBytes> kept;  // payloads that Python may refer to
+};
+
+namespace {
+
+std::string& last_error() {
+  static std::string text;
+  return text;
+}
+
+/// Calls `f`; an exception becomes `failed`, and the last error.
+template <class T, class F>
+T guarded(T failed, F f) {
+  try {
+    return f();
+  } catch (const std::exception& error) {
+    last_error() = error.what();
+  } catch (...) {
+    last_error() = "an unknown error";
+  }
+  return failed;
+}
+
+metaflow_bytes view_of(metaflow_task& task, SharedBytes payload) {
+  task.kept.push_back(std::move(payload));
+  const auto bytes = task.kept.back().bytes();
+  return {bytes.data(), bytes.size()};
+}
+
+Json facts_of(metaflow_task& task) {
+  const metaflow::Current& current = metaflow::runtime::current_task()->current;
+  Json frames = Json::list();
+  for (const auto& frame : current.foreach_stack) {
+    frames.push_back({{"step", frame.step},
+                      {"variable", frame.variable},
+                      {"count", frame.num_splits},
+                      {"index", frame.index},
+                      {"label", frame.value}});
+  }
+  std::vector<std::string> inputs;
+  if (const auto* join = task.session.inputs()) {
+    for (const auto& input : join->tasks()) inputs.push_back(input.path());
+  }
+  return {{"flow", current.flow_name},
+          {"run", current.run_id},
+          {"step", current.step_name},
+          {"task", current.task_id},
+          {"attempt", current.retry_count},
+          {"origin_run", current.origin_run_id},
+          {"namespace", current.namespace_},
+          {"user", current.username},
+          {"tags", current.tags},
+          {"frames", frames},
+          {"inputs", inputs},
+          {"artifacts", task.session.artifacts()},
+          {"time_limit", task.session.time_limit()},
+          {"catches", task.session.catches()},
+          {"project", current.project_name},
+          {"project_flow", current.project_flow_name},
+          {"branch", current.branch_name},
+          {"is_user_branch", current.is_user_branch},
+          {"is_production", current.is_production}};
+}
+
+}  // namespace
+
+int metaflow_api_version(void) { return METAFLOW_TASK_API_VERSION; }
+
+const char* metaflow_error(void) { return last_error().c_str(); }
+
+metaflow_task* metaflow_task_open(const char* description, size_t size, int argc, const char* const* argv) {
+  return guarded(static_cast<metaflow_task*>(nullptr), [&] {
+    std::vector<std::string> words{"python"};
+    words.insert(words.end(), argv, argv + argc);
+    std::vector<char*> pointers;
+    for (std::string& word : words) pointers.push_back(word.data());
+    const auto arguments = metaflow::compute::parse_step_arguments(static_cast<int>(pointers.size()), pointers.data());
+    metaflow::runtime::prepare_task_process(arguments.step);
+    auto task = std::make_unique<metaflow_task>(SharedBytes(std::string(description, size)), arguments);
+    task->session.take_all_artifacts();
+    task->session.leave_timeout_to_step();
+    task->session.open();
+    return task.release();
+  });
+}
+
+void metaflow_task_close(metaflow_task* task) { delete task; }
+
+int metaflow_task_begin(metaflow_task* task, metaflow_read_item read_item) {
+  return guarded(-1, [&] {
+    task->session.set_item_reader([&](const metaflow::store::ItemSource& range, std::size_t index) -> std::string {
+      std::array<char, 4096> label{};
+      const metaflow_bytes payload =
+          view_of(*task, task->session.store()->load_value(range.key, range.size, range.variable));
+      if (read_item(payload.data, payload.size, index, label.data(), label.size()) != 0)
+        throw Error(ErrorCode::data_missing,
+                    fmt::format("Item {} of artifact '{}' could not be read", index, range.variable));
+      return label.data();
+    });
+    return task->session.begin() ? 1 : 0;
+  });
+}
+
+const char* metaflow_task_facts(metaflow_task* task) {
+  return guarded(static_cast<const char*>(nullptr), [&] {
+    task->facts = facts_of(*task).dump();
+    return task->facts.c_str();
+  });
+}
+
+int metaflow_task_range(metaflow_task* task, size_t level, metaflow_bytes* into) {
+  return guarded(-1, [&] {
+    const auto& range = metaflow::runtime::current_task()->items.at(level);
+    *into = view_of(*task, task->session.store()->load_value(range.key, range.size, range.variable));
+    return 0;
+  });
+}
+
+int metaflow_task_load(metaflow_task* task, const char* name, metaflow_bytes* into) {
+  return guarded(-1, [&] {
+    const std::size_t artifact = task->session.artifact(name);
+    if (task->session.inputs() != nullptr || task->session.record(artifact) == nullptr) return 0;
+    task->session.read(std::span(&artifact, 1));
+    const auto bytes = task->session.payload(artifact).bytes();
+    *into = {bytes.data(), bytes.size()};
+    return 1;
+  });
+}
+
+int metaflow_task_load_input(metaflow_task* task, size_t input, const char* name, metaflow_bytes* into) {
+  return guarded(-1, [&] {
+    metaflow::runtime::JoinInputs& inputs = *task->session.inputs();
+    const std::size_t artifact = task->session.artifact(name);
+    if (!inputs.has(input, artifact)) return 0;
+    inputs.prepare(input, std::span(&artifact, 1));
+    *into = view_of(*task, inputs.read(input, artifact));
+    return 1;
+  });
+}
+
+int metaflow_task_input_has(metaflow_task* task, size_t input, const char* name) {
+  return guarded(-1, [&] { return task->session.inputs()->has(input, task->session.artifact(name)) ? 1 : 0; });
+}
+
+int64_t metaflow_task_merge(metaflow_task* task, const char* name) {
+  return guarded(std::int64_t{-3}, [&] {
+    const metaflow::runtime::JoinInputs& inputs = *task->session.inputs();
+    const std::size_t artifact = task->session.artifact(name);
+    std::int64_t found = -1;
+    std::string key;
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      if (!inputs.has(i, artifact)) continue;
+      const std::string other = inputs.record(i, artifact).key;
+      if (found >= 0 && other != key) return std::int64_t{-2};
+      if (found < 0) found = static_cast<std::int64_t>(i);
+      key = other;
+    }
+    return found;
+  });
+}
+
+int metaflow_task_save(metaflow_task* task, const char* name, const metaflow_bytes* parts, size_t count,
+                       const char* type) {
+  return guarded(-1, [&] {
+    std::vector<std::span<const std::byte>> pieces;
+    for (size_t i = 0; i < count; ++i) pieces.emplace_back(static_cast<const std::byte*>(parts[i].data), parts[i].size);
+    return task->session.save(task->session.artifact(name), {.parts = pieces, .type = type}) ? 1 : 0;
+  });
+}
+
+int metaflow_task_keep(metaflow_task* task, const char* name) {
+  return guarded(-1, [&] {
+    task->session.keep(task->session.artifact(name));
+    return 0;
+  });
+}
+
+int metaflow_task_keep_input(metaflow_task* task, size_t input, const char* name) {
+  return guarded(-1, [&] {
+    const std::size_t artifact = task->session.artifact(name);
+    task->session.refer(artifact, task->session.inputs()->record(input, artifact));
+    return 0;
+  });
+}
+
+int metaflow_task_caught(metaflow_task* task, const char* type, const char* message, const char* report) {
+  return guarded(-1, [&] {
+    task->session.end();
+    task->session.catch_failure({type, message, report});
+    return 0;
+  });
+}
+
+int metaflow_task_fail(metaflow_task* task, const char* type, const char* message, const char* report) {
+  return guarded(-1, [&] {
+    task->session.fail({.type = type, .message = message, .stack = {}, .report = report});
+    return 0;
+  });
+}
+
+int metaflow_task_split(metaflow_task* task, size_t count, const char* const* labels) {
+  return guarded(-1, [&] {
+    task->session.fan_out({count, {labels, labels + count}});
+    return 0;
+  });
+}
+
+int metaflow_task_finish(metaflow_task* task, int chosen) {
+  return guarded(-1, [&] {
+    task->session.finish(chosen);
+    return 0;
+  });
+}

@@ -1,0 +1,316 @@
+"""Flows in Python on the engine: python flow.py COMMAND, and metaflow-cpp with an unchanged flow."""
+
+import json
+import os
+import pathlib
+import re
+import sys
+
+import pytest
+
+from conftest import BUILD, PYTHON_FLOWS, SANITIZED
+from test_failures import processes_of
+from test_graphs import by_place, check_metadata, lineage
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+FLOWS = pathlib.Path(__file__).parent / "flows_in_python"
+
+pytestmark = pytest.mark.skipif(SANITIZED, reason="an instrumented library cannot be loaded into an interpreter that is not")
+
+
+class PythonCli:
+    """Runs flows in Python on the engine of the build tree."""
+
+    def __init__(self, cli):
+        self.cli = cli
+        cli.environment |= {"PYTHONPATH": str(ROOT / "python"), "METAFLOW_ENGINE_DIRECTORY": str(BUILD / "python/metaflow_cpp/native")}
+
+    def __call__(self, flow, *arguments, **more):
+        path = flow if isinstance(flow, pathlib.Path) else FLOWS / f"{flow}.py"
+        return self.cli.execute([sys.executable, "-B", path, *arguments], **more)
+
+    def unchanged(self, path, *arguments, **more):
+        """A flow that imports metaflow."""
+        return self.cli.execute([sys.executable, "-B", "-m", "metaflow_cpp", path, *arguments], **more)
+
+    def run(self, flow, *arguments, **more):
+        return self.cli._run(lambda *words: self(flow, *words, **more), *arguments)
+
+    def write(self, text):
+        """A flow of this text, in the test's directory."""
+        path = self.cli.directory / "flow.py"
+        path.write_text(text)
+        return path
+
+
+@pytest.fixture
+def py(cli):
+    return PythonCli(cli)
+
+
+def test_tour(py, client):
+    result = py("tour", "run", "--run-id-file", "id")
+    assert result.status == 0, result
+    run = client.Run("Tour/" + (py.cli.directory / "id").read_text())
+    assert run.successful
+    end = run["end"].task
+    assert end.data.products == [0.0, 2.5, 5.0] and end.data.first == 0.0 and end.data.side == "leftright"
+    assert end.data.turns == [0, 1, 2] and end.data.untouched == "hellohello" and end.data.l + end.data.r == 3
+    assert [end[name].data for name in ("count", "rate", "loud", "word", "limits", "names", "stamp", "needed", "FACTOR")] == [
+        3, 0.5, False, "hello", {"low": 1}, ["a", "b"], "Tour stamp", None, 2.5]  # fmt: skip
+    assert end.stdout == "ended with 7.5 leftright [0, 1, 2] hellohello\n"
+    work = sorted(run["work"], key=lambda task: task.index)
+    assert [task.data.stack for task in work] == [[(i, 3, {"number": i})] for i in range(3)]
+    assert work[1].metadata_dict["attempt"] == "1" and "ValueError: only once" in client.Task(work[1].pathspec, attempt=0).stderr
+    assert "project:tour" in run.tags
+    assert not {"product", "stack"} & {artifact.id for artifact in run["join"].task}
+
+
+def test_parameters_from_the_command_line(py, client):
+    words = ["--count", "2", "--rate", "1", "--loud", "true", "--word", "bye", "--limits", '{"high": [1]}', "--names", "x,y", "--stamp", "s", "--needed", "7"]
+    run = client.Run("Tour/" + py.run("tour", *words))
+    assert [run["end"].task[name].data for name in ("count", "rate", "loud", "word", "limits", "names", "stamp", "needed")] == [
+        2, 1.0, True, "bye", {"high": [1]}, ["x", "y"], "s", 7]  # fmt: skip
+    assert py("tour", "run", "--count", "many").status == 2
+
+
+def test_commands_of_the_engine(py):
+    run_id = py.run("tour", "--count", "1")
+    assert "Usage: tour.py" in py("tour", "--help").out
+    assert "Makes the items." in py("tour", "show").out
+    assert f"Tour/{run_id}: done" in py("tour", "status").out
+    assert "products" in py("tour", "dump", "latest/end").out and "started as" in py("tour", "logs", "latest/start").out
+    # A task again on its inputs.
+    result = py("tour", "debug", "latest/join")
+    assert result.status == 0 and "products = [0.0]   (as in the run)" in result.out
+    check = py("tour", "check")
+    assert check.status == 0 and "The graph looks good!" in check.err
+
+
+def test_failure_and_resume(py, client):
+    result = py("trouble", "run", "--how", "throw")
+    assert result.status == 1
+    assert re.search(r"<flow Trouble step start> failed:\nTraceback .*\n.*trouble.py\", line \d+, in start\n(.*\n)*KeyError: 'a\\nkey'", "\n".join(
+        line.partition("] ")[2] for line in result.out.splitlines() if "] " in line)), result  # fmt: skip
+    assert f"To rerun only this task: python {FLOWS}/trouble.py debug" in result.out
+    assert "metaflow_cpp/" not in result.out  # no frames of the package
+    result = py("trouble", "resume", "--run-id-file", "id", env={"WELL": "1"})
+    assert result.status == 0, result
+    assert client.Run("Trouble/" + (py.cli.directory / "id").read_text())["end"].task.stdout == "before set\n"
+
+
+@pytest.mark.parametrize(
+    "how, words",
+    [
+        ("chain", "RuntimeError: outer"),
+        ("kill", "SIGKILL"),
+        ("lock", "UnpicklableArtifactException: Cannot pickle artifact named 'lock': TypeError: cannot pickle '_thread.lock' object"),
+        ("parameter", "AttributeError: Flow level attributes and Parameters are not modifiable"),
+        ("missing", "AttributeError: Flow Trouble has no attribute 'nothing_of_this_name'"),
+        ("memory", "MemoryError"),
+        ("exit", "Task failed."),
+    ],
+)
+def test_troubles(py, client, how, words):
+    result = py("trouble", "run", "--how", how, "--run-id-file", "id")
+    assert result.status == 1 and words in result.out, result
+    assert result.err.endswith("    Step failure:\n    Step start (task-id 1) failed.\n\n")
+    if how in ("chain", "lock", "parameter"):
+        task = client.Run("Trouble/" + (py.cli.directory / "id").read_text())["start"].task
+        assert task.data.before == "set" and not task.successful
+
+
+def test_a_forked_copy_is_not_stored(py, client):
+    run = client.Run("Trouble/" + py.run("trouble", "--how", "fork"))
+    assert run["end"].task.data.which == "task" and "has left the step. Its values are not stored." in run["start"].task.stderr
+
+
+def test_timeout(py):
+    result = py("trouble", "run", "--how", "sleep", "--with", "timeout:seconds=1")
+    assert result.status == 1 and "TimeoutException: Step start timed out after 0 hours, 0 minutes, 1 seconds" in result.out
+
+
+def test_catch(py, client):
+    run = client.Run("Trouble/" + py.run("trouble", env={"CATCH": "1"}))
+    problem = run["end"].task["problem"].data
+    assert problem.type == "builtins.ValueError" and problem.exception == "caught" and "in end" in problem.stacktrace
+    assert client.Run("Trouble/" + py.run("trouble"))["end"].task["problem"].data is None
+
+
+HEAD = "from metaflow_cpp import FlowSpec, step, retry\n\nclass F1(FlowSpec):\n    @step\n    def start(self):\n"
+TAIL = "\n    @step\n    def end(self):\n        pass\n\nif __name__ == '__main__':\n    F1()\n"
+
+
+@pytest.mark.parametrize(
+    "body, words",
+    [
+        ("        pass", "Step *start* is missing a self.next() transition to the next step."),
+        ("        self.next(self.nope)", "Step *start* specifies a self.next() transition to an unknown step, *nope*."),
+        ("        self.next(self.a)\n    @step\n    def a(self):\n        self.next(self.b)\n    @step\n    def b(self):\n        self.next(self.a)", "There is a loop in your flow"),
+        ("        self.next(self.end)\n    @step\n    def lonely(self):\n        self.next(self.end)", "Step *lonely* is unreachable from the entry step *start*."),
+        ("        self.next('end')", "Step *start* on line 5 has an invalid self.next() transition: its arguments are steps: self.STEP"),
+        ("        self.next(self.end, num_parallel=3)", "num_parallel is not supported"),
+        ("        self.next(self.a)\n    @retry(tims=1)\n    @step\n    def a(self):\n        self.next(self.end)", "Decorator 'retry' does not support the attribute 'tims'"),
+    ],
+    ids=["none", "unknown", "loop", "unreachable", "text", "parallel", "decorator"],
+)
+def test_invalid_flows(py, body, words):
+    result = py(py.write(HEAD + body + TAIL), "run")
+    assert result.status == 1 and words in " ".join(result.err.split()), result
+    assert "Traceback" not in result.err
+
+
+@pytest.mark.parametrize(
+    "setting, words",
+    [
+        ("self.items = 5", "Foreach variable *self.items* in step *start* is not iterable."),
+        ("self.items = []", "Foreach iterator over *items* in step *start* produced zero splits."),
+        ("self.items = (i for i in [1])", "is an iterator, which cannot be stored"),
+        ("pass", "Foreach variable *self.items* in step *start* does not exist."),
+    ],
+    ids=["number", "empty", "generator", "missing"],
+)
+def test_what_a_foreach_cannot_be(py, setting, words):
+    body = f"        {setting}\n        self.next(self.a, foreach='items')\n    @step\n    def a(self):\n        self.next(self.j)\n    @step\n    def j(self, inputs):\n        self.next(self.end)"
+    result = py(py.write(HEAD + body + TAIL), "run")
+    assert result.status == 1 and words in result.out, result
+
+
+def test_an_unchanged_flow(py, client):
+    """The same file by both engines: every task has the same artifacts."""
+    path = PYTHON_FLOWS / "maze_flow.py"
+    result = py.unchanged(path, "run", "--run-id-file", "ours")
+    assert result.status == 0, result
+    ours = client.Run("Maze/" + (py.cli.directory / "ours").read_text())
+    theirs = client.Run("Maze/" + py.cli.run_python("maze"))
+    assert lineage(ours) == lineage(theirs)
+    check_metadata(ours, theirs)
+    our_tasks = by_place(ours)
+    for at, their_tasks in by_place(theirs).items():
+        for our_task, their_task in zip(our_tasks[at], their_tasks, strict=True):
+            assert {a.id for a in our_task} == {a.id for a in their_task}, our_task
+            for artifact in their_task:
+                if artifact.id not in ("handlers", "sums", "summary"):  # the reference's inputs are in no certain order
+                    assert our_task[artifact.id].data == artifact.data, (our_task, artifact)
+    assert "python -m" not in result.out
+    resumed = py.unchanged(path, "resume", "--origin-run-id", ours.id)  # one engine resumes the runs of the other
+    assert resumed.status == 0, resumed
+    resumed = py.unchanged(path, "resume", "--origin-run-id", theirs.id)
+    assert resumed.status == 0 and "cloned!" in resumed.out, resumed
+
+
+LISTING = '''
+from metaflow import FlowSpec, step, batch, parallel_map, resources
+
+
+class BigSum(FlowSpec):
+
+    @resources(memory=60000, cpu=8)
+    @step
+    def start(self):
+        import numpy
+        import time
+        big_matrix = numpy.random.ranf((800, 800))
+        t = time.time()
+        parts = parallel_map(lambda i: big_matrix[i:i+100].sum(),
+                             range(0, 800, 100))
+        self.sum = sum(parts)
+        self.took = time.time() - t
+        self.next(self.end)
+
+    @step
+    def end(self):
+        print("The sum is %f." % self.sum)
+        print("Computing it took %dms." % (self.took * 1000))
+
+
+if __name__ == '__main__':
+    BigSum()
+'''
+
+
+def test_the_listing_with_parallel_map(py):
+    """The page's second listing, with a matrix of a hundredth of the size in each direction."""
+    path = py.write(LISTING)
+    result = py.unchanged(path, "run")
+    assert result.status == 0, result
+    (total,) = re.findall(r"The sum is ([\d.]+)\.$", result.out, re.MULTILINE)
+    assert 300_000 < float(total) < 340_000 and "Computing it took" in result.out
+
+
+def test_names_that_are_missing_are_said(py):
+    path = py.write("from metaflow import FlowSpec, step, conda\n")
+    result = py.unchanged(path, "run")
+    assert result.status == 1 and "metaflow_cpp has no 'conda'" in result.err
+    assert "there is no file nothing.py" in py.unchanged("nothing.py", "run").err
+
+
+def test_events_of_a_flow_in_python(py):
+    result = py("tour", "--quiet", "run", "--json", "--count", "1")
+    events = [json.loads(line) for line in result.out.splitlines()]
+    assert events[0]["version"] == 1 and events[-1]["event"] == "run_ended" and result.err == ""
+
+
+@pytest.mark.parametrize("more, forked", [({}, True), ({"METAFLOW_FORK_SERVER": "0"}, False), ({"THREAD": "1"}, False)], ids=["forks", "off", "thread"])
+def test_tasks_are_forks_of_a_process_that_has_imported_the_flow(py, client, more, forked):
+    """Unless it cannot be forked: then each task imports the flow."""
+    run = client.Run("Imported/" + py.run("imported", "--with", 'environment:vars={"COLOUR":"blue"}', env=more))
+    seen = run["join"].task.data.seen
+    assert len({imported_by for imported_by, *_ in seen}) == (1 if forked else 4)
+    assert len({here for _, here, *_ in seen}) == 4 and all(here == group for _, here, group, *_ in seen)
+    assert {colour for *_, colour in seen} == {"blue"}
+    numbers = {number for *_, number, _ in seen}
+    assert len(numbers) == (4 if forked else 1)  # a fork has random numbers of its own; an import seeds as it says
+    assert sorted(task.stdout for task in run["work"]) == [f"out of {i}\n" for i in range(4)]
+    assert run["start"].task.data.imported_by != run["start"].task.data.here or not forked
+
+
+def test_nothing_outlives_a_run(py):
+    py("trouble", "run", "--how", "kill")
+    py.run("imported")
+    assert processes_of(py.cli.directory) == []
+
+
+def test_a_path_with_blanks(py):
+    directory = py.cli.directory / "my flows"
+    directory.mkdir()
+    path = directory / "my flow.py"
+    path.write_text((FLOWS / "trouble.py").read_text())
+    result = py(path, "run", "--how", "throw")
+    assert f"To rerun only this task: python '{path}' debug" in result.out, result
+    assert os.path.exists(path)
+
+
+# --- parallel_map
+
+
+def parallel(py, text):
+    script = "from metaflow_cpp import parallel_map, parallel_imap_unordered\nimport os, sys, time\n" + text
+    return py.cli.execute([sys.executable, "-B", "-c", script], timeout=60)
+
+
+def test_parallel_map(py):
+    result = parallel(py, """
+big = parallel_map(lambda n: bytes([n]) * 10_000_000, range(3))
+assert [len(each) for each in big] == [10_000_000] * 3 and big[2][0] == 2
+assert parallel_map(str, []) == [] and parallel_map(lambda x: os.getpid(), [1, 2], max_parallel=1) != [os.getpid()] * 2
+assert sorted(parallel_imap_unordered(lambda x: x * x, iter([3, 4]))) == [9, 16]
+for item in parallel_imap_unordered(lambda x: time.sleep(0 if x == 0 else 1000), range(4), max_parallel=4):
+    break  # the others are ended
+""")  # fmt: skip
+    assert result.status == 0, result
+
+
+@pytest.mark.parametrize(
+    "work, words",
+    [
+        ("1 / x", "Item 0 failed:\nTraceback"),
+        ("os.kill(os.getpid(), 9) if x == 1 else x", "Item 1: its process was killed by SIGKILL"),
+        ("os._exit(4)", "Item 0: its process ended with exit code 4"),
+        ("(i for i in [])", "cannot pickle 'generator' object"),
+    ],
+    ids=["throws", "killed", "exits", "unpicklable"],
+)
+def test_parallel_map_names_what_failed(py, work, words):
+    result = parallel(py, f"parallel_map(lambda x: {work}, range(2))")
+    assert result.status == 1 and words in result.err, result
