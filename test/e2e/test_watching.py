@@ -182,10 +182,11 @@ def test_a_journal_that_was_cut_off(cli, name):
 
 def on_terminal(cli, program, *arguments, status=0):
     """What a program writes to a terminal of 100 columns."""
+    path = str(cli.path(program))  # an exception in the child would be that of a second pytest
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(cli.directory)
-        os.execve(cli.path(program), [str(cli.path(program)), *map(str, arguments)], {**cli.environment, "COLUMNS": "100"})
+        os.execve(path, [path, *map(str, arguments)], {**cli.environment, "COLUMNS": "100"})
     text = b""
     while True:
         try:
@@ -239,10 +240,11 @@ def test_terminal_gets_no_timeline(cli):
 
 
 def test_ctrl_c_on_a_terminal_reaches_the_run(cli):
+    path = cli.path("misbehave")
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(cli.directory)
-        os.execve(cli.path("misbehave"), ["misbehave", "run", "--how", "sleep"], cli.environment)
+        os.execve(path, ["misbehave", "run", "--how", "sleep"], cli.environment)
     text = b""
     pressed = False
     while True:
@@ -263,11 +265,12 @@ class Terminal:
 
     def __init__(self, cli, program, *arguments, **environment):
         self.text = b""
+        path = str(cli.path(program))
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
             os.chdir(cli.directory)
-            os.execve(cli.path(program), [str(cli.path(program)), *map(str, arguments)], {**cli.environment, **environment})
+            os.execve(path, [path, *map(str, arguments)], {**cli.environment, **environment})
 
     def read(self, until=lambda text: False, seconds=60):
         """Reads until what has come since the last call is enough, or to the end."""
