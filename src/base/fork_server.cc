@@ -119,7 +119,10 @@ void ForkServer::start(const std::string& program, const std::vector<std::string
   Fd ours(ends[0]);
   const Fd theirs(ends[1]);
   pid_t pid = 0;
-  if (spawn(pid, program, c_strings(command), c_strings(environment), {theirs.get(), -1, -1}) != 0) return;
+  {
+    const EventLoop::AllowedWait for_the_program;
+    if (spawn(pid, program, c_strings(command), c_strings(environment), {theirs.get(), -1, -1}) != 0) return;
+  }
   server_.reset(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
   socket_ = std::move(ours);
   if (!server_) {

@@ -74,6 +74,8 @@ def test_what_it_said_before_its_supervisor_lived(user):
 
 @pytest.mark.parametrize("how", ["Ctrl-C", "batch kill"])
 def test_nothing_is_left(user, how):
+    active = lambda: {job["jobId"] for job in user.jobs("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")}  # noqa: E731
+    before = active()  # moto has lost an end now and then
     running = user.start("misbehave", "--how", "sleep")
     # moto ignores requests for a job that is RUNNING but has no container yet.
     assert any("sleeping" in line for line in running.stdout)
@@ -84,4 +86,4 @@ def test_nothing_is_left(user, how):
         assert killed.status == 0 and f"Killed {user.run_id}/" in killed.out, killed
     out, _ = running.communicate(timeout=60)
     assert running.returncode == 1, out
-    wait_until(lambda: not user.jobs("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING"))
+    wait_until(lambda: active() <= before)
