@@ -40,7 +40,7 @@ def main(arguments: Optional[List[str]] = None) -> None:
     sys.modules["metaflow"] = _Metaflow()
     sys.argv = words
     sys.path[0] = os.path.dirname(os.path.abspath(script))
-    _program.start_with("metaflow-cpp", ["-m", "metaflow_cpp"])
+    _program.start_with(["-m", "metaflow_cpp"])
     runpy.run_path(script, run_name="__main__")
 
 

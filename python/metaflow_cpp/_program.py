@@ -3,6 +3,8 @@
 import atexit
 import getpass
 import os
+import shlex
+import shutil
 import sys
 import threading
 import traceback
@@ -16,14 +18,27 @@ from .parameters import ParameterError
 _FLAGS = ("--quiet", "--not-quiet", "--production", "--pylint", "--no-pylint")
 _RUNS = ("run", "resume")
 _ERRORS = (_description.FlowError, _graph.GraphError, _native.NativeError, ParameterError, BadDecorator, DuplicateDecorator)
-_launcher = "python"  # precedes the program in commands that users paste
-_before_script: List[str] = []  # of the words that start a task
+_before_script: List[str] = []  # of the words that start the program, after the interpreter
 
 
-def start_with(launcher: str, before_script: List[str]) -> None:
+def start_with(before_script: List[str]) -> None:
     """How the program was started, if not by `python flow.py`."""
-    global _launcher, _before_script
-    _launcher, _before_script = launcher, before_script
+    global _before_script
+    _before_script = before_script
+
+
+def _launcher() -> str:
+    """What precedes the program in commands that users paste: words that find this interpreter."""
+    if _before_script and shutil.which("metaflow-cpp"):
+        return "metaflow-cpp"
+    python = shlex.quote(sys.executable)
+    for name in ("python", "python3"):
+        found = shutil.which(name)
+        # By directory: the interpreters of environments are links to the same file.
+        if found is not None and os.path.dirname(found) == os.path.dirname(sys.executable) and os.path.samefile(found, sys.executable):
+            python = name
+            break
+    return " ".join([python, *_before_script])
 
 
 def _command_of(words: Sequence[str]) -> str:
@@ -67,7 +82,7 @@ def main(flow: Type[FlowSpec]) -> NoReturn:
         if name in ("step", _fork_server.ARGUMENT):
             _end(_execute_task(flow, command, words, name == _fork_server.ARGUMENT))
         values = _description.Values.ALL if name in _RUNS else _description.Values.DECLARED
-        description = _description.describe(flow, _launcher, command, _user(), values)
+        description = _description.describe(flow, _launcher(), command, _user(), values)
         _become_engine(description.text, script, words)
     except _ERRORS as error:
         print(f"    Flow failed:\n    {error}\n", file=sys.stderr)
@@ -90,7 +105,7 @@ def _end(status: int) -> NoReturn:
 def _execute_task(flow: Type[FlowSpec], command: List[str], words: List[str], in_fork: bool) -> int:
     from . import _task
 
-    description = _description.describe(flow, _launcher, command, "", _description.Values.NONE)
+    description = _description.describe(flow, "", command, "", _description.Values.NONE)
     if in_fork:
         _native.library()  # loaded once
         words = _fork_server.serve()
