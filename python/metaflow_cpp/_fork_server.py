@@ -29,6 +29,19 @@ def _seed() -> None:
         numpy_random.seed()
 
 
+def _set_environment(variables: List[bytes]) -> None:
+    """Most variables are those of the server: memory that is not written stays shared."""
+    wanted = {}
+    for variable in variables:
+        name, _, value = variable.partition(b"=")
+        wanted[name] = value
+    for name in [name for name in os.environb if name not in wanted]:
+        del os.environb[name]
+    for name, value in wanted.items():
+        if os.environb.get(name) != value:
+            os.environb[name] = value
+
+
 def serve() -> List[str]:
     """Serves the scheduler. Returns in each task's process: the arguments of `step`. Its output streams and variables
     are those of the task."""
@@ -44,9 +57,6 @@ def serve() -> List[str]:
     gc.collect()
     gc.freeze()
     words, variables = _native.serve_forks(socket)
-    os.environ.clear()
-    for variable in variables:
-        name, _, value = variable.partition(b"=")
-        os.environb[name] = value
+    _set_environment(variables)
     _seed()
     return [os.fsdecode(word) for word in words[1:]]
