@@ -5,12 +5,12 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <deque>
 
 #include <metaflow/error.h>
 
 #include "base/format.h"
+#include "base/seeds.h"
 #include "base/text.h"
 #include "runtime/lease.h"
 #include "runtime/lease_record.h"
@@ -266,20 +266,16 @@ class World : public ProcessTable {
   Simulation sim_;  // last: ends its threads before the other members are destroyed
 };
 
-int seeds(int by_default) {
-  const char* const text = std::getenv("METAFLOW_LEASE_SEEDS");
-  return text == nullptr ? by_default : std::atoi(text);
-}
-
-void simulate(int count, bool conditional) {
-  for (int seed = 1; seed <= count && !testing::Test::HasFailure(); ++seed) {
+void simulate(unsigned number, bool conditional) {
+  const unsigned count = base::seeds(number, "METAFLOW_LEASE_SEEDS");
+  for (unsigned seed = 1; seed <= count && !testing::Test::HasFailure(); ++seed) {
     const testing::ScopedTrace trace(__FILE__, __LINE__, fmt::format("seed {}", seed));
-    World(static_cast<std::uint64_t>(seed), conditional).check();
+    World(seed, conditional).check();
   }
 }
 
-TEST(LeaseSimulation, OneSchedulerAtATimeAndTheRunIsDone) { simulate(seeds(200), true); }
-TEST(LeaseSimulation, StoreWithoutExclusiveCreate) { simulate(seeds(100), false); }
+TEST(LeaseSimulation, OneSchedulerAtATimeAndTheRunIsDone) { simulate(200, true); }
+TEST(LeaseSimulation, StoreWithoutExclusiveCreate) { simulate(100, false); }
 
 }  // namespace
 }  // namespace metaflow::runtime

@@ -6,6 +6,7 @@
 #include <random>
 
 #include "base/format.h"
+#include "base/seeds.h"
 #include "runtime/run_testing.h"
 
 namespace metaflow::runtime {
@@ -311,7 +312,7 @@ TEST(Run, AttemptDescription) {
 }
 
 TEST(Run, AnyOrderOfTaskEndsAndStoreAnswers) {
-  for (unsigned seed = 0; seed < 150; ++seed) {
+  for (unsigned seed = 0; seed < base::seeds(150); ++seed) {
     std::mt19937 random(seed);
     RunWorld world(*nested_graph());
     world.items = {{"start", 1 + random() % 4}, {"outer", 1 + random() % 4}};

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <random>
 
+#include "base/seeds.h"
 #include "compute/package/bootstrap.h"
 #include "compute/remote/attempts_testing.h"
 
@@ -198,7 +199,7 @@ class AnyOrder : public RemoteAttemptsTest {
 };
 
 TEST_F(AnyOrder, EachAttemptFinishesOnce) {
-  for (unsigned seed = 0; seed < 2000; ++seed) {
+  for (unsigned seed = 0; seed < base::seeds(2000); ++seed) {
     SCOPED_TRACE(fmt::format("seed {}", seed));
     std::mt19937 random(seed);
     storage_ = std::make_shared<FragileStorage>();

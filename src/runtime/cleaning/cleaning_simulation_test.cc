@@ -5,7 +5,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <map>
 #include <memory>
 #include <optional>
@@ -15,6 +14,7 @@
 #include <metaflow/error.h>
 
 #include "base/format.h"
+#include "base/seeds.h"
 #include "base/testing.h"
 #include "base/text.h"
 #include "runtime/cleaning/run_remover.h"
@@ -331,9 +331,8 @@ class World {
 };
 
 TEST(CleaningSimulation, WhatARunRefersToIsKeptAndTheRestIsRemoved) {
-  const char* text = std::getenv("METAFLOW_CLEANING_SEEDS");
-  const unsigned seeds = text == nullptr ? 10 : static_cast<unsigned>(std::atoi(text));
-  for (unsigned seed = 1; seed <= seeds; ++seed) {
+  const unsigned count = base::seeds(10, "METAFLOW_CLEANING_SEEDS");
+  for (unsigned seed = 1; seed <= count; ++seed) {
     SCOPED_TRACE(fmt::format("seed {}", seed));
     World(seed).play();
     if (HasFailure()) return;
