@@ -58,7 +58,8 @@ TEST_F(LanguageTest, GraphIsMadeFromADescription) {
 
 TEST_F(LanguageTest, UnsoundGraphIsRejected) {
   flow_.steps[2].targets = {4};
-  EXPECT_THAT(refused(ErrorCode::invalid_flow, [&] { graph::Graph(flow_, table_); }), HasSubstr("an incorrect number of steps (*left*) lead to it"));
+  EXPECT_THAT(refused(ErrorCode::invalid_flow, [&] { graph::Graph(flow_, table_); }),
+              HasSubstr("an incorrect number of steps (*left*) lead to it"));
 }
 
 // --- parameters
