@@ -35,7 +35,7 @@ def main(arguments: Optional[List[str]] = None) -> None:
         sys.exit(0 if words else 2)
     script = words[0]
     if not os.path.exists(script):
-        print(f"metaflow-cpp: there is no file {script}", file=sys.stderr)
+        print(f"metaflow-cpp: {script} does not exist", file=sys.stderr)
         sys.exit(2)
     sys.modules["metaflow"] = _Metaflow()
     sys.argv = words

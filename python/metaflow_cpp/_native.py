@@ -8,6 +8,7 @@ import pathlib
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 API_VERSION = 1
+IN_NO_INPUT, CONFLICT = -1, -2  # results of Task.merge
 
 _DIRECTORY = pathlib.Path(__file__).resolve().parent / "native"
 
@@ -150,9 +151,9 @@ class Task:
         return self._checked(self._library.metaflow_task_input_has(self._task, index, _text(name))) == 1
 
     def merge(self, name: str) -> int:
-        """The first input that has an artifact; -1: none has, -2: they have different values."""
+        """The first input that has an artifact; IN_NO_INPUT; or CONFLICT, if inputs have different values."""
         result = int(self._library.metaflow_task_merge(self._task, _text(name)))
-        if result < -2:
+        if result < CONFLICT:
             raise NativeError(self._error())
         return result
 

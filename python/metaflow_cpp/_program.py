@@ -42,7 +42,7 @@ def _launcher() -> str:
 
 
 def _command_of(words: Sequence[str]) -> str:
-    """The first word that is no option of the program; empty if there is none."""
+    """The name of the command: the first word that is not an option. Empty without a command."""
     skip = False
     for word in words:
         if skip:

@@ -4,18 +4,21 @@ import faulthandler
 import io
 import os
 import pickle
+import re
 import reprlib
 import signal
 import sys
 import traceback
-from typing import Any, Dict, List, NoReturn, Optional, Sequence, Set, Type
+from typing import Any, Dict, List, NoReturn, Optional, Sequence, Set, Tuple, Type
 
 from . import _description, _native
 from .current import current
-from .flowspec import FlowSpec, Inputs, InvalidNextException, Transition, item_at
+from .flowspec import FlowSpec, Inputs, InvalidNextException, item_at
 
 SUCCEEDED, THREW = 0, 1
 _LABEL = 30  # characters: Metaflow's MAXIMUM_FOREACH_VALUE_CHARS
+_PACKAGE = os.path.dirname(__file__)
+_TIMED_OUT = "metaflow.plugins.timeout_decorator.TimeoutException"  # the type that readers of runs know
 
 
 class TimeoutException(Exception):
@@ -35,14 +38,14 @@ def label_of(item: Any) -> str:
 class State:
     """What the flow object of a task needs: FlowSpec's attributes go through it."""
 
-    def __init__(self, task: _native.Task, step_facts: Dict[str, Any], fixed: Set[str]) -> None:
+    def __init__(self, task: _native.Task, step_facts: Dict[str, Any], fixed: Set[str], ranges: Dict[int, Any]) -> None:
         self.task = task
         self.step_facts = step_facts  # of the description
         self.fixed = fixed  # parameters and constants
         self.deleted: Set[str] = set()
         self.merged: Dict[str, int] = {}  # artifacts from merge_artifacts: the input that has each
-        self.transition: Optional[Transition] = None
-        self._ranges: Dict[int, Any] = {}
+        self.chosen: Optional[int] = None  # by self.next(): the index of the case of a switch, else -1
+        self._ranges = ranges  # by the level of the foreach
         self._fixed_values: Dict[str, Any] = {}
 
     def load(self, flow: FlowSpec, name: str) -> Any:
@@ -86,7 +89,7 @@ class State:
             raise InvalidNextException(f"Foreach iterator over *{variable}* in step *{step}* produced zero splits. Check your variable.")
         self.task.split(labels)
 
-    def choose(self, flow: FlowSpec, cases: Dict[Any, Any], variable: str) -> Transition:
+    def choose(self, flow: FlowSpec, cases: Dict[Any, Any], variable: str) -> int:
         step = self.step_facts["name"]
         names = {key: target.__name__ for key, target in cases.items()}
         if list(names.values()) != self.step_facts["targets"] or variable != self.step_facts["variable"]:
@@ -99,72 +102,84 @@ class State:
             raise RuntimeError(
                 f"Switch condition variable '{variable}' has value '{value}' which is not in the available cases: {list(names)}"
             )
-        return Transition([names[value]], None, list(names).index(value))
+        return list(names).index(value)
 
 
 class Execution:
     """One attempt of a task."""
 
     def __init__(self, flow_class: Type[FlowSpec], description: _description.Description, arguments: Sequence[str]) -> None:
-        self.flow_class = flow_class
         self.header = description.header
         self.task = _native.Task(description.text, arguments)
-        self.fixed = {each["name"] for each in (*self.header["parameters"], *self.header["constants"])}
+        self.flow = flow_class.__new__(flow_class)
+        self.state: Optional[State] = None  # of a task that has begun
 
     def run(self) -> int:
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(line_buffering=True)  # lines are shown live
+        faulthandler.enable()  # a fatal signal shows where Python was
+        try:
+            chosen = None
+            called, state = self.begin()
+            if called:
+                self.call(state)
+                chosen = state.chosen
+            self.save_artifacts(state)
+            self.task.finish(-1 if chosen is None else chosen)
+            return SUCCEEDED
+        except SystemExit:  # exit() in a step: the engine says so
+            raise
+        except BaseException as error:
+            self.task.fail(*described(error))
+            self.save_what_can_be()
+            self.task.finish()
+            return THREW
+
+    def begin(self) -> Tuple[bool, State]:
+        """Whether the step is to be called, and the state for its flow object."""
         ranges: List[Any] = []
 
         def read_item(payload: memoryview, index: int) -> str:
             ranges.append(pickle.loads(payload))
             return label_of(item_at(ranges[-1], index))
 
-        for stream in (sys.stdout, sys.stderr):
-            if isinstance(stream, io.TextIOWrapper):
-                stream.reconfigure(line_buffering=True)  # lines are shown live
-        faulthandler.enable()  # a fatal signal shows where Python was
         called = self.task.begin(read_item)
         facts = self.task.facts
         (step_facts,) = [step for step in self.header["steps"] if step["name"] == facts["step"]]
-        self.state = State(self.task, step_facts, self.fixed)
-        if ranges:
-            self.state._ranges[len(facts["frames"]) - 1] = ranges[-1]
-        current._set(facts, [parameter["name"] for parameter in self.header["parameters"]])
-        self.flow = self.flow_class.__new__(self.flow_class)
-        self.flow.__dict__["_task_state"] = self.state
-        if called and not self.call():
-            return THREW
-        return self.finish(facts)
+        parameters = [parameter["name"] for parameter in self.header["parameters"]]
+        constants = [constant["name"] for constant in self.header["constants"]]
+        state = State(self.task, step_facts, {*parameters, *constants}, {len(facts["frames"]) - 1: each for each in ranges})
+        current._set(facts, parameters)
+        self.flow.__dict__["_task_state"] = state
+        self.state = state
+        return called, state
 
-    def call(self) -> bool:
-        """Calls the step. False: it threw, and the task has failed."""
+    def call(self, state: State) -> None:
+        """Calls the step. An exception that `catch` stores ends here."""
         facts = self.task.facts
         process = os.getpid()
         try:
             self.arm_timeout(facts["time_limit"])
             try:
                 step = getattr(self.flow, facts["step"])
-                if self.state.step_facts["join"]:
+                if state.step_facts["join"]:
                     step(Inputs(self.task, facts["inputs"]))
                 else:
                     step()
-                self.check_transition()
+                if state.chosen is None and state.step_facts["transition"] != "none":
+                    raise InvalidNextException(f"Step *{facts['step']}* did not call self.next().")
             finally:
                 if os.getpid() != process:
                     end_of_copy()
                 signal.setitimer(signal.ITIMER_REAL, 0)
                 for stream in (sys.stdout, sys.stderr):
                     stream.flush()
-            return True
         except Exception as error:
-            kind = f"{type(error).__module__}.{type(error).__qualname__}"
-            report = traceback_of(error)
-            if facts["catches"]:
-                self.task.caught(kind, str(error), report)
-                return True
-            self.task.fail(kind, str(error), report)
-            self.save_what_can_be()
-            self.task.finish()
-            return False
+            if not facts["catches"]:
+                raise
+            self.task.caught(*described(error))
+            state.chosen = None
 
     def arm_timeout(self, microseconds: int) -> None:
         if microseconds == 0:
@@ -179,53 +194,39 @@ class Execution:
         signal.signal(signal.SIGALRM, expire)
         signal.setitimer(signal.ITIMER_REAL, microseconds / 1e6)
 
-    def check_transition(self) -> None:
-        if self.state.transition is None and self.state.step_facts["transition"] != "none":
-            raise InvalidNextException(f"Step *{self.state.step_facts['name']}* did not call self.next().")
-
     def own_names(self) -> List[str]:
         return [name for name in self.flow.__dict__ if name != "_task_state"]
 
-    def save(self, name: str, value: Any) -> None:
+    def save(self, name: str) -> None:
+        value = self.flow.__dict__[name]
         try:
             payload = pickle.dumps(value, _description.PROTOCOL)
         except Exception as error:
-            raise UnpicklableArtifactException(f"Cannot pickle artifact named '{name}': {type(error).__name__}: {error}") from error
+            words = f"Cannot pickle artifact named '{name}': {type(error).__name__}: {message_of(error)}"
+            raise UnpicklableArtifactException(words) from error
         self.task.save(name, payload, str(type(value)))
 
-    def finish(self, facts: Dict[str, Any]) -> int:
-        try:
-            self.save_artifacts(facts)
-            self.task.finish(self.state.transition.chosen if self.state.transition else -1)
-            return SUCCEEDED
-        except Exception as error:
-            self.task.fail(f"{type(error).__module__}.{type(error).__qualname__}", str(error), traceback_of(error))
-            self.save_what_can_be()
-            self.task.finish()
-            return THREW
-
-    def save_artifacts(self, facts: Dict[str, Any]) -> None:
+    def save_artifacts(self, state: State) -> None:
         own = self.own_names()
         for name in own:
-            self.save(name, self.flow.__dict__[name])
-        for name in self.state.merged:
-            if name not in own:
-                self.task.keep_input(self.state.merged[name], name)
-        for name in facts["artifacts"]:
-            if name in own or name in self.state.deleted or name in self.state.merged:
+            self.save(name)
+        for name in self.task.facts["artifacts"]:
+            if name in own or name in state.deleted:
                 continue
-            if not self.state.step_facts["join"]:
+            if not state.step_facts["join"]:
                 self.task.keep(name)
-            elif name in self.fixed:
+            elif name in state.merged:
+                self.task.keep_input(state.merged[name], name)
+            elif name in state.fixed:
                 self.task.keep_input(max(self.task.merge(name), 0), name)
 
     def save_what_can_be(self) -> None:
         for name in self.own_names():
             try:
-                self.save(name, self.flow.__dict__[name])
+                self.save(name)
             except Exception:  # it may be why the step failed
                 continue
-        if not self.state.step_facts["join"]:
+        if self.state is not None and not self.state.step_facts["join"]:
             for name in self.task.facts["artifacts"]:
                 if name not in self.flow.__dict__:
                     self.task.keep(name)
@@ -238,18 +239,36 @@ def end_of_copy() -> NoReturn:
     os._exit(1)
 
 
+def message_of(error: BaseException) -> str:
+    """The text of an exception; its own code makes it, and may fail."""
+    try:
+        return str(error)
+    except Exception:
+        return "<exception str() failed>"  # the words of traceback
+
+
+def described(error: BaseException) -> Tuple[str, str, str]:
+    """The type of an exception, its text, and its traceback."""
+    kind = _TIMED_OUT if isinstance(error, TimeoutException) else f"{type(error).__module__}.{type(error).__qualname__}"
+    return kind, message_of(error), traceback_of(error)
+
+
 def traceback_of(error: BaseException) -> str:
-    """The traceback from the step on, without the frames of this package."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
-        trace = trace.tb_next
-    return "".join(traceback.format_exception(type(error), error, trace if trace is not None else error.__traceback__)).rstrip("\n")
+    """The traceback without the frames of this package."""
+    whole = traceback.TracebackException.from_exception(error)
+    part: Optional[traceback.TracebackException] = whole
+    while part is not None:
+        part.stack = traceback.StackSummary.from_list([frame for frame in part.stack if os.path.dirname(frame.filename) != _PACKAGE])
+        if part.__cause__ is not None and all(os.path.dirname(frame.filename) == _PACKAGE for frame in part.__cause__.stack):
+            part.__cause__, part.__suppress_context__ = None, True  # the text of the exception has its words
+        part = part.__cause__ or part.__context__
+    return re.sub(r"^Traceback \(most recent call last\):\n(?! )", "", "".join(whole.format()), flags=re.MULTILINE).rstrip("\n")
 
 
 def execute(flow_class: Type[FlowSpec], description: _description.Description, arguments: Sequence[str]) -> int:
     """Executes the task that the arguments of `step` name. The exit code of its process."""
     try:
         return Execution(flow_class, description, arguments).run()
-    except _native.NativeError as error:
+    except _native.NativeError as error:  # it could not be opened, or its failure not be stored
         print(f"<flow {flow_class.__name__}> failed:\n{error}\n", file=sys.stderr)
         return THREW

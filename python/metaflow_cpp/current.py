@@ -3,12 +3,32 @@
 from typing import Any, Dict, List, Optional
 
 
+class _Fact:
+    """An attribute that is a text of the task's facts; None if there is none."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, owner: Any, _class: Any = None) -> Optional[str]:
+        return owner._facts.get(self._name) or None
+
+
 class Current:
     """The task of this process. Outside of tasks its attributes are None, and is_running_flow is False."""
 
+    flow_name = _Fact("flow")
+    run_id = _Fact("run")
+    step_name = _Fact("step")
+    task_id = _Fact("task")
+    origin_run_id = _Fact("origin_run")
+    namespace = _Fact("namespace")
+    username = _Fact("user")
+    project_name = _Fact("project")
+    project_flow_name = _Fact("project_flow")
+    branch_name = _Fact("branch")
+
     def __init__(self) -> None:
         self._facts: Dict[str, Any] = {}
-        self.graph: Optional[Dict[str, Any]] = None
         self.parameter_names: List[str] = []
 
     def _set(self, facts: Dict[str, Any], parameter_names: List[str]) -> None:
@@ -19,36 +39,8 @@ class Current:
         return bool(self._facts)
 
     @property
-    def flow_name(self) -> Optional[str]:
-        return self._facts.get("flow")
-
-    @property
-    def run_id(self) -> Optional[str]:
-        return self._facts.get("run")
-
-    @property
-    def step_name(self) -> Optional[str]:
-        return self._facts.get("step")
-
-    @property
-    def task_id(self) -> Optional[str]:
-        return self._facts.get("task")
-
-    @property
     def retry_count(self) -> int:
         return int(self._facts.get("attempt", 0))
-
-    @property
-    def origin_run_id(self) -> Optional[str]:
-        return self._facts.get("origin_run") or None
-
-    @property
-    def namespace(self) -> Optional[str]:
-        return self._facts.get("namespace")
-
-    @property
-    def username(self) -> Optional[str]:
-        return self._facts.get("user")
 
     @property
     def tags(self) -> "frozenset[str]":
@@ -56,21 +48,7 @@ class Current:
 
     @property
     def pathspec(self) -> Optional[str]:
-        if not self._facts:
-            return None
-        return "/".join(self._facts[part] for part in ("flow", "run", "step", "task"))
-
-    @property
-    def project_name(self) -> Optional[str]:
-        return self._facts.get("project") or None
-
-    @property
-    def project_flow_name(self) -> Optional[str]:
-        return self._facts.get("project_flow") or None
-
-    @property
-    def branch_name(self) -> Optional[str]:
-        return self._facts.get("branch") or None
+        return "/".join(self._facts[part] for part in ("flow", "run", "step", "task")) if self._facts else None
 
     @property
     def is_user_branch(self) -> bool:

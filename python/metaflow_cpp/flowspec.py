@@ -4,7 +4,7 @@ import os
 import pickle
 import sys
 from itertools import islice
-from typing import Any, Callable, Iterator, List, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Iterator, List, Optional, Sequence
 
 from . import _description, _native
 
@@ -35,14 +35,6 @@ class MissingInMergeArtifactsException(MergeArtifactsException):
         self.artifact_names = missing
 
 
-class Transition(NamedTuple):
-    """What a step said with self.next()."""
-
-    targets: List[str]
-    foreach: Optional[str]
-    chosen: int
-
-
 def item_at(values: Any, index: int) -> Any:
     """An item of anything that can be iterated over."""
     try:
@@ -55,20 +47,21 @@ class Input:
     """One input of a join. Its artifacts are attributes, which are read when they are used."""
 
     def __init__(self, task: _native.Task, index: int, pathspec: str) -> None:
-        self._task, self._index, self._pathspec = task, index, pathspec
+        # Artifacts may have almost any other name.
+        self._metaflow_task, self._metaflow_index, self._metaflow_path = task, index, pathspec
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        payload = self._task.load_input(self._index, name)
+        payload = self._metaflow_task.load_input(self._metaflow_index, name)
         if payload is None:
-            raise AttributeError(f"The input {self._pathspec} has no artifact '{name}'")
+            raise AttributeError(f"The input {self._metaflow_path} has no artifact '{name}'")
         value = pickle.loads(payload)
         self.__dict__[name] = value
         return value
 
     def __contains__(self, name: str) -> bool:
-        return self._task.input_has(self._index, name)
+        return self._metaflow_task.input_has(self._metaflow_index, name)
 
 
 class Inputs:
@@ -103,8 +96,6 @@ class FlowSpec:
     FLOW() in a program executes the command line: python flow.py run.
     """
 
-    name: str
-
     def __init__(self, use_cli: bool = True) -> None:
         if use_cli:
             from . import _program
@@ -136,9 +127,9 @@ class FlowSpec:
     def __delattr__(self, name: str) -> None:
         state = self.__dict__.get("_task_state")
         if state is not None:
-            state.deleted.add(name)
             if name not in self.__dict__:
                 state.load(self, name)
+            state.deleted.add(name)
         object.__delattr__(self, name)
 
     def __iter__(self) -> Iterator[Callable[..., Any]]:
@@ -167,46 +158,44 @@ class FlowSpec:
     def merge_artifacts(self, inputs: Inputs, exclude: Sequence[str] = (), include: Sequence[str] = ()) -> None:
         """In a join: takes over the artifacts of the inputs that have one value, or are set here already."""
         state = self._state
+        step = state.step_facts["name"]
         if not state.step_facts["join"]:
-            raise MergeArtifactsException("merge_artifacts can only be called in a join")
+            raise MergeArtifactsException(f"merge_artifacts can only be called in a join and step *{step}* is not a join")
         if include and exclude:
             raise MergeArtifactsException("`exclude` and `include` are mutually exclusive in merge_artifacts")
-        unhandled, missing = [], []
-        for name in include or state.task.facts["artifacts"]:
-            if name in self.__dict__ or name in exclude or name in state.fixed:
-                continue
-            found = state.task.merge(name)
-            if found == -2:
-                unhandled.append(name)
-            elif found == -1:
-                missing.append(name)
-            else:
-                state.merged[name] = found
+        found = {
+            name: state.task.merge(name)
+            for name in include or state.task.facts["artifacts"]
+            if not (name in self.__dict__ or name in exclude or name in state.fixed)
+        }
+        unhandled = [name for name, index in found.items() if index == _native.CONFLICT]
         if unhandled:
             raise UnhandledInMergeArtifactsException(
-                f"Step *{state.step_facts['name']}* cannot merge the following artifacts due to them having conflicting values:\n"
-                f"[{', '.join(unhandled)}].\nTo remedy this issue, be sure to explicitly set those artifacts (using self.<artifact_name> = ...) "
-                "prior to calling merge_artifacts.", unhandled)  # fmt: skip
-        if missing and include:
+                f"Step *{step}* cannot merge the following artifacts due to them having conflicting values:\n[{', '.join(unhandled)}].\n"
+                "To remedy this issue, be sure to explicitly set those artifacts (using self.<artifact_name> = ...) prior to calling "
+                "merge_artifacts.", unhandled)  # fmt: skip
+        missing = [name for name, index in found.items() if index == _native.IN_NO_INPUT]
+        if missing:
             raise MissingInMergeArtifactsException(
-                f"Step *{state.step_facts['name']}* specifies that [{', '.join(missing)}] should be included but they do not exist "
-                "in any of the inputs", missing)  # fmt: skip
+                f"Step *{step}* specifies that [{', '.join(include)}] should be merged but [{', '.join(missing)}] are not present.\n"
+                "To remedy this issue, make sure that the values specified in only come from at least one branch", missing)  # fmt: skip
+        state.merged.update(found)
 
     def next(self, *targets: Any, foreach: Optional[str] = None, condition: Optional[str] = None, num_parallel: Optional[int] = None) -> None:
         """The transition at the end of a step."""
         state = self._state
         step = state.step_facts["name"]
-        if state.transition is not None:
+        if state.chosen is not None:
             raise InvalidNextException(f"Multiple self.next() calls detected in step *{step}*. Call self.next() only once.")
         if condition is not None:
-            state.transition = state.choose(self, targets[0], condition)
+            state.chosen = state.choose(self, targets[0], condition)
             return
         names = [getattr(target, "__name__", None) for target in targets]
         if names != state.step_facts["targets"] or (foreach or "") != state.step_facts["variable"]:
             raise InvalidNextException(f"Step *{step}* calls self.next() with other arguments than the last line of the step has.")
         if foreach is not None:
             state.split(self, foreach)
-        state.transition = Transition(state.step_facts["targets"], foreach, -1)
+        state.chosen = -1
 
     @property
     def _state(self) -> Any:
@@ -214,6 +203,11 @@ class FlowSpec:
         if state is None:
             raise AttributeError("This is only possible in a step that is executed")
         return state
+
+    @property
+    def name(self) -> str:
+        """The name of the flow."""
+        return type(self).__name__
 
     @property
     def script_name(self) -> str:

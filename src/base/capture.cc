@@ -43,7 +43,7 @@ std::optional<std::string> search_path(const std::string& name) {
 std::string find_program(const std::string& name) {
   if (name.find('/') != std::string::npos) return name;
   if (auto file = search_path(name)) return std::move(*file);
-  throw Error(ErrorCode::data_store, fmt::format("Cannot start {}: there is no such program in PATH", name));
+  throw Error(ErrorCode::data_store, fmt::format("Cannot start {}: it is not in PATH", name));
 }
 
 Captured run_captured(const std::vector<std::string>& command, const std::vector<std::string>& environment,

@@ -14,7 +14,7 @@ struct Captured {
   std::string err;
 };
 
-/// The path of a program found by PATH; nothing if PATH has no such program.
+/// The path of a program found by PATH; nothing if it is not in PATH.
 std::optional<std::string> search_path(const std::string& name);
 
 /// The path of a program: `name` itself if it contains a '/', else found by PATH. Throws Error{data_store} if not

@@ -43,7 +43,7 @@ std::optional<FileStatus> status_at(int directory, const char* name, const std::
   return to_status(status);
 }
 
-/// Not open: there is no directory of this name.
+/// Not open if the directory does not exist.
 Fd open_directory_at(const Fd& directory, const char* name, const std::string& path) {
   Fd opened(system_call(
       "list", [&] { return ::openat(directory.get(), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC); }));
@@ -151,7 +151,7 @@ std::vector<std::string> list_open_directory(Fd opened, const std::string& path)
 
 std::optional<FileStatus> file_status(const std::string& path) { return status_at(AT_FDCWD, path.c_str(), path); }
 
-/// Not open: the directory does not exist.
+/// Not open if the directory does not exist.
 Fd FileTree::open_directory(const std::string& path) const {
   Fd directory(system_call("list", [&] { return ::open(root_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
   if (!directory && !is_missing(errno)) throw_errno("list", root_, errno);

@@ -30,7 +30,7 @@ class ForkServer {
   /// A server of another program, which speaks fork_protocol.h: `command` and kForkServerArgument start it. It loads
   /// what its processes have in common, and forks. Until it has said that it is ready, it starts no process.
   ForkServer(std::vector<std::string> command, const std::vector<std::string>& environment, int timeout = kTimeout);
-  /// Readable once a server of another program is ready, or has ended; -1: there is no server.
+  /// Readable once a server of another program is ready, or has ended; -1 without a server.
   int socket() const { return socket_.get(); }
   /// Ends the server. The processes that it has started continue.
   ~ForkServer();

@@ -50,7 +50,7 @@ const char* metaflow_task_facts(metaflow_task* task);
 /* The payload of the range of foreach `level`, 0 for the outermost. Returns 0. */
 int metaflow_task_range(metaflow_task* task, size_t level, metaflow_bytes* into);
 
-/* The payload of an artifact of the input. Returns 1, or 0 if there is no such artifact. */
+/* The payload of an artifact of the input. Returns 1, or 0 if the input does not have it. */
 int metaflow_task_load(metaflow_task* task, const char* name, metaflow_bytes* into);
 /* The same of one input of a join. */
 int metaflow_task_load_input(metaflow_task* task, size_t input, const char* name, metaflow_bytes* into);

@@ -68,7 +68,7 @@ def test_missing_program_is_named(cli):
     run_id = cli.run("surroundings")
     nowhere = {"PATH": "/nonexistent", "TMPDIR": str(cli.directory)}
     result = cli("surroundings", "debug", f"{run_id}/start/1", "--wrap", "no-such-program -x", env=nowhere)
-    assert result.status == 1 and "no-such-program: there is no such program in PATH" in result.err
+    assert result.status == 1 and "no-such-program: it is not in PATH" in result.err
     result = cli("surroundings", "debug", f"{run_id}/start/1", "--perf", env=nowhere)
     assert result.status == 1 and "Install it: sudo apt-get install linux-perf\n" in result.err
     assert not list(cli.directory.glob("metaflow-debug-*"))

@@ -17,6 +17,10 @@ FLOWS = pathlib.Path(__file__).parent / "flows_in_python"
 pytestmark = pytest.mark.skipif(SANITIZED, reason="an instrumented library cannot be loaded into an interpreter that is not")
 
 
+HEAD = "from metaflow_cpp import FlowSpec, step, retry\n\nclass F1(FlowSpec):\n    @step\n    def start(self):\n"
+TAIL = "\n    @step\n    def end(self):\n        pass\n\nif __name__ == '__main__':\n    F1()\n"
+
+
 class PythonCli:
     """Runs flows in Python on the engine of the build tree."""
 
@@ -94,7 +98,6 @@ def test_failure_and_resume(py, client):
     (told,) = re.findall(r"To rerun only this task: (.*)$", result.out, re.MULTILINE)
     again = py.cli.execute(["bash", "-c", told])  # it works when it is pasted
     assert again.status == 1 and "KeyError" in again.err, again
-    assert "metaflow_cpp/" not in result.out  # no frames of the package
     result = py("trouble", "resume", "--run-id-file", "id", env={"WELL": "1"})
     assert result.status == 0, result
     assert client.Run("Trouble/" + (py.cli.directory / "id").read_text())["end"].task.stdout == "before set\n"
@@ -109,16 +112,60 @@ def test_failure_and_resume(py, client):
         ("parameter", "AttributeError: Flow level attributes and Parameters are not modifiable"),
         ("missing", "AttributeError: Flow Trouble has no attribute 'nothing_of_this_name'"),
         ("memory", "MemoryError"),
-        ("exit", "Task failed."),
+        ("exit", "Task exited with code 3 before its step was finished."),
+        ("exit_well", "Task exited with code 0 before its step was finished."),
+        ("base", "BaseException: not an Exception"),
+        ("bad_text", "Textless: <exception str() failed>"),
     ],
 )
 def test_troubles(py, client, how, words):
     result = py("trouble", "run", "--how", how, "--run-id-file", "id")
     assert result.status == 1 and words in result.out, result
     assert result.err.endswith("    Step failure:\n    Step start (task-id 1) failed.\n\n")
-    if how in ("chain", "lock", "parameter"):
+    assert "metaflow_cpp/" not in result.out, result  # no frames of the package
+    if how in ("base", "bad_text", "chain", "lock", "parameter"):
         task = client.Run("Trouble/" + (py.cli.directory / "id").read_text())["start"].task
         assert task.data.before == "set" and not task.successful
+
+
+def test_an_artifact_that_cannot_be_loaded(py, client):
+    result = py("trouble", "run", "--how", "unloadable", "--run-id-file", "id", "--with", "catch:var=problem")
+    assert result.status == 0 and "ValueError: it cannot be loaded" in result.out, result  # end reads it, and catches
+
+
+def test_a_switch_without_the_case(py):
+    body = "        self.how = 'neither'\n        self.next({'a': self.a, 'b': self.end}, condition='how')\n    @step\n    def a(self):\n        self.next(self.end)"
+    result = py(py.write(HEAD + body + TAIL), "run")
+    words = "RuntimeError: Switch condition variable 'how' has value 'neither' which is not in the available cases: ['a', 'b']"
+    assert result.status == 1 and words in result.out, result
+
+
+LEFT = {"before": "before", "own": "right", "only_left": 1, "same": 1, "_hidden": 3}
+
+
+@pytest.mark.parametrize(
+    "how, left, error",
+    [
+        ("all", LEFT, None),
+        ("exclude", {name: value for name, value in LEFT.items() if name != "own"}, None),
+        ("include", {"same": 1}, None),
+        ("conflict", {}, ("UnhandledInMergeArtifactsException", "Step *join* cannot merge the following artifacts due to them having conflicting values:\n[own].", ["own"])),
+        ("missing", {}, ("MissingInMergeArtifactsException", "Step *join* specifies that [nope, same] should be merged but [nope] are not present.", ["nope"])),
+        ("both", {}, ("MergeArtifactsException", "`exclude` and `include` are mutually exclusive in merge_artifacts", None)),
+    ],
+)
+def test_merge_artifacts(py, client, how, left, error):
+    run = client.Run("Merging/" + py.run("merging", "--how", how))
+    assert run["end"].task.data.left_over == left  # after an error nothing is set
+    assert run["join"].task.data.seen == [False, False, True, False]
+    if error is not None:
+        kind, text, names = run["join"].task.data.error
+        assert kind == error[0] and text.startswith(error[1]) and names == error[2]
+
+
+def test_merge_outside_of_a_join(py):
+    result = py(py.write(HEAD + "        self.merge_artifacts([])\n        self.next(self.end)" + TAIL), "run")
+    assert result.status == 1 and "merge_artifacts can only be called in a join and step *start* is not a join" in result.out
 
 
 def test_a_forked_copy_is_not_stored(py, client):
@@ -126,9 +173,13 @@ def test_a_forked_copy_is_not_stored(py, client):
     assert run["end"].task.data.which == "task" and "has left the step. Its values are not stored." in run["start"].task.stderr
 
 
-def test_timeout(py):
+def test_timeout(py, client):
     result = py("trouble", "run", "--how", "sleep", "--with", "timeout:seconds=1")
     assert result.status == 1 and "TimeoutException: Step start timed out after 0 hours, 0 minutes, 1 seconds" in result.out
+    result = py("trouble", "run", "--how", "sleep", "--run-id-file", "id", "--with", "timeout:seconds=1", "--with", "catch:var=problem")
+    assert result.status == 0, result
+    problem = client.Run("Trouble/" + (py.cli.directory / "id").read_text())["start"].task["problem"].data
+    assert problem.type == "metaflow.plugins.timeout_decorator.TimeoutException"  # as for flows in C++
 
 
 def test_catch(py, client):
@@ -136,10 +187,6 @@ def test_catch(py, client):
     problem = run["end"].task["problem"].data
     assert problem.type == "builtins.ValueError" and problem.exception == "caught" and "in end" in problem.stacktrace
     assert client.Run("Trouble/" + py.run("trouble"))["end"].task["problem"].data is None
-
-
-HEAD = "from metaflow_cpp import FlowSpec, step, retry\n\nclass F1(FlowSpec):\n    @step\n    def start(self):\n"
-TAIL = "\n    @step\n    def end(self):\n        pass\n\nif __name__ == '__main__':\n    F1()\n"
 
 
 @pytest.mark.parametrize(
@@ -242,7 +289,7 @@ def test_names_that_are_missing_are_said(py):
     path = py.write("from metaflow import FlowSpec, step, conda\n")
     result = py.unchanged(path, "run")
     assert result.status == 1 and "metaflow_cpp has no 'conda'" in result.err
-    assert "there is no file nothing.py" in py.unchanged("nothing.py", "run").err
+    assert "nothing.py does not exist" in py.unchanged("nothing.py", "run").err
 
 
 def test_events_of_a_flow_in_python(py):
@@ -259,8 +306,8 @@ def test_tasks_are_forks_of_a_process_that_has_imported_the_flow(py, client, mor
     assert len({imported_by for imported_by, *_ in seen}) == (1 if forked else 4)
     assert len({here for _, here, *_ in seen}) == 4 and all(here == group for _, here, group, *_ in seen)
     assert {colour for *_, colour in seen} == {"blue"}
-    numbers = {number for *_, number, _ in seen}
-    assert len(numbers) == (4 if forked else 1)  # a fork has random numbers of its own; an import seeds as it says
+    for numbers in zip(*(number for *_, number, _ in seen)):  # of random, of numpy
+        assert len(set(numbers)) == (4 if forked else 1)  # a fork has random numbers of its own; an import seeds as it says
     assert sorted(task.stdout for task in run["work"]) == [f"out of {i}\n" for i in range(4)]
     assert run["start"].task.data.imported_by != run["start"].task.data.here or not forked
 

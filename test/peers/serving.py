@@ -17,7 +17,7 @@ def listen(port):
 
 
 async def expect(request):
-    """What aiohttp does for "Expect: 100-continue", but a client that has gone is no error."""
+    """What aiohttp does for "Expect: 100-continue", but a client that has gone is not an error."""
     try:
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0  # the answer has not begun

@@ -4,10 +4,13 @@ import os
 import random
 import threading
 
+import numpy.random
+
 from metaflow_cpp import FlowSpec, step
 
 IMPORTED_BY = os.getpid()
 random.seed(1)
+numpy.random.seed(1)
 if os.environ.get("THREAD"):
     threading.Thread(target=threading.Event().wait, daemon=True).start()
 
@@ -23,7 +26,7 @@ class Imported(FlowSpec):
         self.imported_by = IMPORTED_BY
         self.here = os.getpid()
         self.group = os.getpgid(0)
-        self.number = random.random()
+        self.number = (random.random(), float(numpy.random.rand()))
         self.colour = os.environ.get("COLOUR")
 
     @step

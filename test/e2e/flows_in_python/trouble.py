@@ -8,6 +8,15 @@ import time
 from metaflow_cpp import FlowSpec, Parameter, catch, step
 
 
+def load():
+    raise ValueError("it cannot be loaded")
+
+
+class Unloadable:
+    def __reduce__(self):
+        return load, ()
+
+
 class Trouble(FlowSpec):
     how = Parameter("how", default="nothing")
 
@@ -37,6 +46,22 @@ class Trouble(FlowSpec):
             self.which = "copy"
         else:
             os.waitpid(self.child, 0)
+
+    def do_bad_text(self):
+        class Textless(Exception):
+            def __str__(self):
+                raise RuntimeError("no text")
+
+        raise Textless
+
+    def do_base(self):
+        raise BaseException("not an Exception")
+
+    def do_exit_well(self):
+        raise SystemExit(0)
+
+    def do_unloadable(self):
+        self.before = Unloadable()
 
     def do_exit(self):
         raise SystemExit(3)

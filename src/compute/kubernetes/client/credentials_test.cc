@@ -233,7 +233,7 @@ TEST_F(KubernetesCredentialsTest, PluginsThatFail) {
   EXPECT_THAT(failure(), AllOf(HasSubstr("/nowhere/plugin"), HasSubstr("Install it.")));
   credentials_.reset();
   access_.user.exec->command = "no-such-plugin";
-  EXPECT_THAT(failure(), HasSubstr("no such program in PATH"));
+  EXPECT_THAT(failure(), HasSubstr("it is not in PATH"));
 }
 
 TEST_F(KubernetesCredentialsTest, FailedPluginIsRetried) {
