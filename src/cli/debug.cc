@@ -203,8 +203,7 @@ std::vector<std::string> wrapper_command(const DebugOptions& options, const std:
   if (wrapper.command.empty()) return {};
   const std::string& program = wrapper.command.front();
   if (program.find('/') == std::string::npos && !base::search_path(program)) {
-    throw Error(ErrorCode::invalid_command,
-                fmt::format("Cannot execute the task under {}: it is not in PATH", program),
+    throw Error(ErrorCode::invalid_command, fmt::format("Cannot execute the task under {}: it is not in PATH", program),
                 wrapper.package.empty() ? std::string() : "Install it: sudo apt-get install " + wrapper.package);
   }
   return wrapper.command;
