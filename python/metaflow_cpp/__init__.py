@@ -1,5 +1,10 @@
 """Flows in Python on the engine of Metaflow for C++: FlowSpec, step, the decorators, Parameter, current."""
 
+import sys
+
+if sys.version_info < (3, 9):
+    raise ImportError(f"metaflow_cpp needs Python 3.9 or newer; this is {sys.version.split()[0]}: {sys.executable}")
+
 from .current import current
 from .decorators import batch, catch, environment, kubernetes, local, project, resources, retry, step, timeout
 from .flowspec import FlowSpec

@@ -3,11 +3,12 @@
 import enum
 import inspect
 import json
+import os
 import pickle
 import sys
 from typing import Any, Dict, List, NamedTuple, Type
 
-from . import _graph
+from . import _graph, _native
 from .parameters import DeployTimeContext, Parameter
 
 VERSION = 1
@@ -121,7 +122,21 @@ def describe(flow: Type[Any], launcher: str, command: List[str], user: str, valu
         "launcher": launcher, "command": command, "steps": steps, "parameters": parameters,
         "constants": [{"name": name, "value": payloads.add(f"Constant '{name}'", value)} for name, value in constants_of(flow).items()],
     }  # fmt: skip
+    if values is not Values.NONE:
+        header["elsewhere"] = _elsewhere(command)
     return Description(header, json.dumps(header).encode() + b"\n" + bytes(payloads.data))
+
+
+def _elsewhere(command: List[str]) -> Dict[str, Any]:
+    """What tasks on other hosts need. `command`: of start_command()."""
+    directory, script = os.path.split(command[-1])
+    before = command[command.index("-m") : -1] if "-m" in command else []
+    utf8 = ["-Xutf8"] if sys.flags.utf8_mode else []
+    return {
+        "command": ["python3", *utf8, *before, script], "directory": directory, "script": script,
+        "package": os.path.dirname(os.path.abspath(__file__)), "library": _native.native_file("libmetaflow_task.so"),
+        "image": f"python:{sys.version_info.major}.{sys.version_info.minor}-slim",
+    }  # fmt: skip
 
 
 def start_command(before: List[str], script: str) -> List[str]:

@@ -5,10 +5,12 @@ import functools
 import json
 import os
 import pathlib
+import re
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 API_VERSION = 1
 IN_NO_INPUT, CONFLICT = -1, -2  # results of Task.merge
+_OPENED_LATER = ("libcurl.so.4",)  # by the engine, when it needs them
 
 _DIRECTORY = pathlib.Path(__file__).resolve().parent / "native"
 
@@ -33,11 +35,31 @@ def native_file(name: str) -> str:
     return str(path)
 
 
+def _load(path: pathlib.Path) -> ctypes.CDLL:
+    """Loads a library. In a package for other hosts, the libraries that it needs are beside it: they are loaded if the
+    host lacks them, or has older ones. Throws NativeError."""
+    tried = set()
+    while True:
+        try:
+            return ctypes.CDLL(str(path))
+        except OSError as error:
+            found = re.match(r"(\S+): (?:cannot open shared object file|version \S+ not found)", str(error))
+            needed = path.parent / os.path.basename(found.group(1)) if found else path
+            if needed == path or needed in tried or needed.name.startswith("libc.so") or not needed.exists():
+                words = f"{path} cannot be loaded: {error}. It needs Linux with glibc 2.36 or newer."
+                raise NativeError(words) from error
+            tried.add(needed)
+            _load(needed)
+
+
 @functools.lru_cache(maxsize=None)
 def library() -> ctypes.CDLL:
     """The library, loaded once per process. Throws NativeError."""
     # PyDLL would keep the lock of the interpreter: the engine reads and writes files.
-    loaded = ctypes.CDLL(native_file("libmetaflow_task.so"))
+    loaded = _load(pathlib.Path(native_file("libmetaflow_task.so")))
+    for other in _OPENED_LATER:
+        if (pathlib.Path(loaded._name).parent / other).exists():
+            _load(pathlib.Path(loaded._name).parent / other)
     text, task, size = ctypes.c_char_p, ctypes.c_void_p, ctypes.c_size_t
     into = ctypes.POINTER(_Bytes)
     for name, result, arguments in (

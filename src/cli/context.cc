@@ -64,15 +64,15 @@ void Context::begin() {
        {std::tuple("--metadata", "DEFAULT_METADATA", &top.metadata, "service"),
         std::tuple("--datastore", "DEFAULT_DATASTORE", &top.datastore, "s3")}) {
     if (*value == "local" || *value == other) continue;
-    throw Error(ErrorCode::invalid_command,
-                fmt::format("METAFLOW_{} is '{}', which flows in C++ do not support yet", setting, *value),
+    throw Error(ErrorCode::invalid_command, fmt::format("METAFLOW_{} is '{}', which is not supported", setting, *value),
                 fmt::format("Pass {0} local or {0} {1}, or set METAFLOW_{2} to one of them.", option, other, setting));
   }
   echo(fmt::format("Metaflow {} executing {} for user:{}\n", kVersionText, flow.name, user()));
   for (const std::string& note : settings.notes()) echo(note + "\n");
   if (!top.without_effect.empty()) {
     const std::vector<std::string> names(top.without_effect.begin(), top.without_effect.end());
-    echo(fmt::format("Ignored, since they only affect flows in Python: {}\n", base::join(names, ", ")));
+    echo(fmt::format("Ignored, since they have no effect on flows in {}: {}\n", language.name(),
+                     base::join(names, ", ")));
   }
   if (!flow.project.empty()) echo(fmt::format("Project: {}, Branch: {}\n", flow.project, project_branch()));
 }
@@ -100,7 +100,16 @@ compute::RunSite Context::run_site() {
           .flow = flow.name,
           .program = program,
           .user = user(),
-          .datastore = top.datastore};
+          .datastore = top.datastore,
+          .image = language.image(),
+          .read_code = [this] { return language.code(package_suffixes()); }};
+}
+
+std::vector<std::string> Context::package_suffixes() {
+  std::vector<std::string> suffixes =
+      base::split(settings.get("DEFAULT_PACKAGE_SUFFIXES", ".py,.R,.RDS") + "," + top.package_suffixes, ',');
+  std::erase(suffixes, "");
+  return suffixes;
 }
 
 const std::string& Context::local_root(bool for_writing) {

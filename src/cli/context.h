@@ -30,7 +30,8 @@ struct TopOptions {
   std::vector<std::string> with;
   std::string branch;                    // of a flow with a project
   bool production = false;               // of a flow with a project
-  std::set<std::string> without_effect;  // accepted options that only flows in Python use
+  std::string package_suffixes;          // of a flow in Python: ".csv,.txt"
+  std::set<std::string> without_effect;  // accepted options that only the reference uses
 };
 
 class Context {
@@ -65,6 +66,8 @@ class Context {
   /// The graph with the decorators of --with (`more`: those of the command) and of METAFLOW_DEFAULT_DECOSPECS.
   graph::Graph make_graph(const std::vector<std::string>& more = {});
   compute::RunSite run_site();
+  /// Those of Metaflow, and of --package-suffixes.
+  std::vector<std::string> package_suffixes();
   /// All decorators of --with, those with the highest precedence first.
   std::vector<std::string> all_with(const std::vector<std::string>& more);
 

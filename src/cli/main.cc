@@ -34,8 +34,19 @@ namespace metaflow::cli {
 namespace {
 
 /// Options that scripts pass to flows in Python. They are accepted and ignored; Context::begin() prints which.
-void append_options_without_effect(std::vector<Option>& options, TopOptions& top) {
-  for (const char* name : {"--package-suffixes", "--event-logger", "--monitor", "--local-config-file"}) {
+void append_options_without_effect(std::vector<Option>& options, const std::string& language, TopOptions& top) {
+  options.push_back({.name = "--package-suffixes",
+                     .metavar = "TEXT",
+                     .help = "Send files with these suffixes to other hosts too, besides .py, .R and .RDS: .csv,.txt",
+                     .environment = language == "Python" ? "METAFLOW_PACKAGE_SUFFIXES" : "",
+                     .hidden = language != "Python",
+                     .set = [&top, language](const std::string& value) {
+                       if (language == "Python")
+                         top.package_suffixes = value;
+                       else
+                         top.without_effect.insert("--package-suffixes");
+                     }});
+  for (const char* name : {"--event-logger", "--monitor", "--local-config-file"}) {
     options.push_back({.name = name, .metavar = "TEXT", .hidden = true, .set = [&top, name](const std::string&) {
                          top.without_effect.insert(name);
                        }});
@@ -124,7 +135,7 @@ void make_commands(Context& context, Command& root) {
        .multiple = true,
        .set = append_text(top.with)},
   };
-  append_options_without_effect(root.options, top);
+  append_options_without_effect(root.options, context.language.name(), top);
   if (!context.flow.project.empty()) {
     root.options.push_back({.name = "--production",
                             .help = "Execute as a part of the production branch of the project.",
@@ -201,8 +212,7 @@ int run_line(const Program& program, const compute::Platforms& platforms, int ar
   if (is_step(argc, argv)) return run_step_command(program, platforms, argc, argv);
   if (argc > 1 && std::strcmp(argv[1], "symbolize") == 0) return runtime::symbolize(argc, argv);
   ::signal(SIGPIPE, SIG_IGN);
-  if (argc > 1 && std::strcmp(argv[1], "supervise") == 0)
-    return run_supervise_command(program.flow, platforms, argc, argv);
+  if (argc > 1 && std::strcmp(argv[1], "supervise") == 0) return run_supervise_command(program, platforms, argc, argv);
   return run_commands(program, platforms, argc, argv);
 }
 

@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "cli/commands.h"
+#include "compute/run_plan.h"
 
 namespace metaflow::cli {
 
@@ -24,8 +25,13 @@ struct PackageOptions {
   std::string file;
 };
 
-int list(const PackageOptions& options) {
-  const PackagePlan package = compute::plan_own_package(options.libraries);
+PackagePlan plan(Context& context, const PackageOptions& options) {
+  const auto code = context.run_site().read_code();
+  return compute::plan_own_package(options.libraries, code ? &*code : nullptr);
+}
+
+int list(Context& context, const PackageOptions& options) {
+  const PackagePlan package = plan(context, options);
   const std::string machine = base::machine_name(package.machine);
   if (options.json) {
     Json files = Json::list();
@@ -58,13 +64,12 @@ int list(const PackageOptions& options) {
 
 int save(Context& context, const PackageOptions& options) {
   if (options.code) {
-    std::string text;
-    for (const std::string& step : graph::to_text(context.make_graph())) text += step + "\n";
-    base::write_output_file(options.file,
-                            compute::make_code_archive(context.file_name() + ".txt", text, context.user()));
+    auto code = context.run_site().read_code();
+    if (!code) code = compute::code_of_graph(context.make_graph(), context.file_name());
+    base::write_output_file(options.file, compute::make_code_archive(*code, context.user()));
     return 0;
   }
-  const compute::Package package = compute::make_package(compute::plan_own_package(options.libraries));
+  const compute::Package package = compute::make_package(plan(context, options));
   base::write_output_file(options.file, package.bytes.text());
   Context::print(fmt::format("{}  {}\n", package.sha256, options.file));
   return 0;
@@ -86,7 +91,7 @@ Command package_command(Context& context) {
       {.name = "list",
        .help = "List the files in the package.",
        .options = {library, {.name = "--json", .help = "Print the list as JSON.", .set = store_flag(options->json)}},
-       .run = [options] { return list(*options); }},
+       .run = [&context, options] { return list(context, *options); }},
       {.name = "save",
        .help = "Write the package to a file; print its SHA-256.",
        .options = {library,

@@ -42,11 +42,8 @@ ExecutionPlan::ExecutionPlan(Context& context, const ExecutionOptions& options)
       graph_(context.make_graph(options.with)),
       site_(context.run_site()),
       run_plan_(context.platforms, site_, graph_) {
-  if (const auto& remote = run_plan_.remote_steps(); !remote.empty() && !context.language.can_run_elsewhere())
-    throw Error(ErrorCode::invalid_flow,
-                fmt::format("Step {} would run on another machine, which flows in Python cannot do yet", remote[0]),
-                "Execute all steps on this machine: remove --with and decorators of other platforms.");
   context.echo("Validating your flow...\n    The graph looks good!\n");
+  context.echo(run_plan_.note());
   limits_ = step_limits(graph_, compute::Machine(), options_.max_workers);
   const bool runs_here = run_plan_.remote_steps().size() < graph_.steps().size();
   if (!options_.no_progress) {

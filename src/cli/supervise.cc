@@ -57,8 +57,8 @@ void use_packaged_certificates() {
 
 }  // namespace
 
-int run_supervise_command(const detail::FlowDescription& flow, const compute::Platforms& platforms, int argc,
-                          char** argv) {
+int run_supervise_command(const Program& program, const compute::Platforms& platforms, int argc, char** argv) {
+  const detail::FlowDescription& flow = program.flow;
   runtime::Supervision supervision;
   compute::ArrayNumbers array;
   bool percent_encoded = false;
@@ -86,8 +86,8 @@ int run_supervise_command(const detail::FlowDescription& flow, const compute::Pl
     }
   }
   if (at >= argc) throw Error(ErrorCode::usage, "supervise: the arguments of the step are missing after --");
-  supervision.command = base::own_command();
-  if (supervision.command.size() > 1) ::prctl(PR_SET_NAME, flow.name.c_str());  // instead of the loader's name
+  supervision.command = program.language.task_command();
+  if (base::own_command().size() > 1) ::prctl(PR_SET_NAME, flow.name.c_str());  // instead of the loader's name
   supervision.step.assign(argv + at + 1, argv + argc);
   if (percent_encoded)
     std::transform(supervision.step.begin(), supervision.step.end(), supervision.step.begin(), base::percent_decode);

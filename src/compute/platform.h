@@ -20,6 +20,7 @@
 
 namespace metaflow::compute {
 
+struct FlowCode;
 struct StoredPackage;
 class RunJobs;
 
@@ -31,6 +32,9 @@ struct RunSite {
   std::string program{};    // as the user called it, for hints
   std::string user{};       // who runs it
   std::string datastore{};  // "local", "s3"
+  std::string image{};      // of Docker Hub's own, which the language of the flow needs: "python:3.11-slim"
+  /// The flow's code, if it is not in this program.
+  std::function<std::optional<FlowCode>()> read_code{};
 
   std::string file_name() const { return program.substr(program.rfind('/') + 1); }
 };

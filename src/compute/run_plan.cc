@@ -28,10 +28,20 @@ RunPlan::RunPlan(const Platforms& platforms, const RunSite& site, const graph::G
     if (!is_fallback) remote_steps_.insert(remote_steps_.end(), part.steps.begin(), part.steps.end());
   }
   for (const Part& part : parts_) part.plan->prepare();
+  if (!remote_steps_.empty() && site.read_code) code_ = site.read_code();
   if (!needs_package) return;
   std::vector<std::string> libraries = base::split(site.settings.get("PACKAGE_LIBRARIES", ""), ' ');
   std::erase(libraries, "");
-  package_plan_ = plan_own_package(libraries);
+  package_plan_ = plan_own_package(libraries, code_ ? &*code_ : nullptr);
+}
+
+FlowCode code_of_graph(const graph::Graph& graph, const std::string& program) {
+  std::string text;
+  for (const std::string& line : graph::to_text(graph)) text += line + "\n";
+  const std::string script = program + ".txt";
+  return {.sources = {{.name = script, .source = program, .size = text.size(), .content = std::move(text)}},
+          .script = script,
+          .language = "c++"};
 }
 
 void RunPlan::check_store(const Platform& platform, const std::string& step) const {
@@ -55,9 +65,7 @@ std::unique_ptr<Router> RunPlan::make_backends(BackendSite site) {
 }
 
 std::string RunPlan::store_code(store::FlowStore& store) const {
-  std::string text;
-  for (const std::string& line : graph::to_text(graph_)) text += line + "\n";
-  const std::string code = make_code_archive(site_.file_name() + ".txt", text, site_.user);
+  const std::string code = make_code_archive(code_ ? *code_ : code_of_graph(graph_, site_.file_name()), site_.user);
   const std::span<const std::byte> bytes = base::as_bytes(code);
   const std::string key = store.save_value(store::Pieces(&bytes, 1));
   store.storage().settle();  // the loop must not wait for it later

@@ -25,11 +25,13 @@ class RunPlan {
 
   /// Returns the steps that are executed elsewhere.
   const std::vector<std::string>& remote_steps() const { return remote_steps_; }
+  /// Returns what the user should know about the package; may be empty.
+  std::string note() const { return code_ ? note_on_size(*code_) : std::string(); }
 
   /// Stores the package, if one is needed, and creates the backends. `site`: without its package. Called once.
   std::unique_ptr<Router> make_backends(BackendSite site);
-  /// Stores the graph as text, and returns the value of the field `code-package` of tasks elsewhere, by which clients
-  /// show the code.
+  /// Stores the flow's code, or the graph as text, and returns the value of the field `code-package` of tasks
+  /// elsewhere, by which clients show the code.
   std::string store_code(store::FlowStore& store) const;
 
  private:
@@ -44,8 +46,12 @@ class RunPlan {
   const graph::Graph& graph_;
   std::vector<Part> parts_;  // the fallback's first
   std::vector<std::string> remote_steps_;
+  std::optional<FlowCode> code_;  // of a flow that is not in this program
   std::optional<PackagePlan> package_plan_;
   StoredPackage package_;
 };
+
+/// What clients show as the code of a flow that is in its program: the graph as text. `program`: the name of its file.
+FlowCode code_of_graph(const graph::Graph& graph, const std::string& program);
 
 }  // namespace metaflow::compute

@@ -59,6 +59,14 @@ class Reader {
     into_.flow.file = json.get("file", "");
     into_.launcher = json.get("launcher", "");
     into_.command = json.at("command").as<std::vector<std::string>>("command");
+    if (const Json* elsewhere = json.find("elsewhere")) {
+      into_.elsewhere = {.command = elsewhere->at("command").as<std::vector<std::string>>("command"),
+                         .directory = elsewhere->get<std::string>("directory"),
+                         .script = elsewhere->get<std::string>("script"),
+                         .package = elsewhere->get<std::string>("package"),
+                         .library = elsewhere->get<std::string>("library"),
+                         .image = elsewhere->get<std::string>("image")};
+    }
     read_parameters(json);
     read_steps(json);
   }
@@ -153,6 +161,15 @@ DescribedFlow read_description(base::SharedBytes text, const graph::DecoratorTab
     throw Error(ErrorCode::invalid_flow, fmt::format("The description of the flow is damaged: {}", mismatch.what()));
   }
   return flow;
+}
+
+std::string description_for_package(const DescribedFlow& flow) {
+  return Json{{"version", kVersion},           {"name", flow.flow.name},
+              {"file", flow.elsewhere.script}, {"command", flow.elsewhere.command},
+              {"parameters", Json::list()},    {"constants", Json::list()},
+              {"steps", Json::list()}}
+             .dump() +
+         "\n";
 }
 
 }  // namespace metaflow::python

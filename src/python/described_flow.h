@@ -7,7 +7,9 @@
 //               "join", "decorators": [{"name", "attributes": {}}]}],
 //    "parameters": [{"name", "option", "help", "type": "text|integer|real|boolean|json", "required", "default": "0.5",
 //                    "value": {"type": "<class 'float'>", "offset": 0, "size": 21}}],
-//    "constants": [{"name", "value": {...}}]}
+//    "constants": [{"name", "value": {...}}],
+//    "elsewhere": {"command": ["python3", "flow.py"], "directory": "/home/ada/flows", "script": "flow.py",
+//                  "package": ".../metaflow_cpp", "library": ".../libmetaflow_task.so", "image": "python:3.11-slim"}}
 //
 // An offset counts from the byte after the line. A payload is a pickle, as Python wrote it.
 #pragma once
@@ -40,6 +42,16 @@ struct DescribedConstant {
   Pickled value;
 };
 
+/// What tasks on other hosts need.
+struct Elsewhere {
+  std::vector<std::string> command;  // starts a process that knows `step`, in a copy of the flow's directory
+  std::string directory;             // of the flow
+  std::string script;                // in it
+  std::string package;               // the directory of the Python package
+  std::string library;               // of the task side: task_api.h
+  std::string image;                 // of Docker Hub, with the same version of Python
+};
+
 /// Immutable after describe().
 struct DescribedFlow {
   detail::FlowDescription flow;
@@ -47,11 +59,15 @@ struct DescribedFlow {
   std::vector<std::string> command;  // starts a process that knows the command `step`
   std::vector<DescribedParameter> parameters;
   std::vector<DescribedConstant> constants;
+  Elsewhere elsewhere;
   base::SharedBytes text;  // the payloads refer to it
 };
 
 /// Throws Error{invalid_flow} if the description is of another version or damaged, and the errors of a decorator that
 /// is unknown or has invalid attributes.
 DescribedFlow read_description(base::SharedBytes text, const graph::DecoratorTable& decorators);
+
+/// The description in a package for other hosts. Its command is that of `elsewhere`; it has no steps.
+std::string description_for_package(const DescribedFlow& flow);
 
 }  // namespace metaflow::python

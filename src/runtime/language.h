@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -12,6 +13,7 @@
 #include <metaflow/detail/description.h>
 #include <metaflow/value.h>
 
+#include "compute/package/package.h"
 #include "compute/step_arguments.h"
 #include "graph/graph.h"
 #include "runtime/task/exit_status.h"
@@ -37,6 +39,9 @@ class Language {
   Language& operator=(const Language&) = delete;
   virtual ~Language() = default;
 
+  /// For messages: "C++".
+  virtual std::string name() const = 0;
+
   /// The parameters in the order of the program. They are not in the description: their defaults come from the initial
   /// values of a flow object, which tasks do not need.
   virtual std::vector<detail::ParameterDescription> parameters() const = 0;
@@ -54,8 +59,14 @@ class Language {
   /// Whether that command also knows kForkServerArgument (base/fork_protocol.h). This program always does.
   virtual bool has_fork_server() const { return false; }
 
-  /// Whether the package for other machines has all that a task needs.
-  virtual bool can_run_elsewhere() const { return true; }
+  /// The code of the flow that is not in this program, for other hosts; nothing if all of it is here. `suffixes`: of
+  /// the files beside the flow that its tasks need, besides those of the language. Throws Error{invalid_command,
+  /// data_store}.
+  virtual std::optional<compute::FlowCode> code(const std::vector<std::string>& /*suffixes*/) const {
+    return std::nullopt;
+  }
+  /// The image of Docker Hub that tasks in containers need; empty if any will do.
+  virtual std::string image() const { return {}; }
 
   /// Executes one task in this process. `command`: the words that start this program again (base::own_command). Returns
   /// the exit code; errors have been written to standard error.

@@ -12,6 +12,7 @@ namespace metaflow::runtime {
 /// Executes no code; checks values with the function that the test gives.
 class TestLanguage : public Language {
  public:
+  std::string name() const override { return "C++"; }
   explicit TestLanguage(ValueCheck check = [](std::string_view, const Value&, const detail::Place&) {})
       : check_(std::move(check)) {}
 

@@ -17,8 +17,13 @@ import json, sys
 from metaflow import Run, namespace
 namespace(None)
 run = Run(sys.argv[1])
+def value(artifact):
+    try:
+        return artifact.data
+    except AttributeError as error:  # of a class that only the flow knows
+        return repr(error)
 def of(task):
-    return {"data": {a.id: a.data for a in task if not a.id.startswith("_")}, "out": task.stdout, "err": task.stderr, "ok": task.successful,
+    return {"data": {a.id: value(a) for a in task if not a.id.startswith("_")}, "out": task.stdout, "err": task.stderr, "ok": task.successful,
             "attempts": task.metadata_dict.get("attempt"), "exception": str(task.exception) if task.exception else None, "code": bool(task.code)}
 print(json.dumps({"ok": run.successful, "tasks": {step.id: [of(task) for task in step] for step in run}}, default=repr))
 """

@@ -36,7 +36,7 @@ class BatchPlan : public compute::PlatformPlan {
   BatchPlan(const RunSite& site, const std::vector<compute::PlannedStep>& steps)
       : site_(site), flow_in_image_(site.settings.get("BATCH_FLOW_IN_IMAGE", "")) {
     for (const compute::PlannedStep& step : steps)
-      asked_.emplace(step.name, *batch_request(step.name, *step.decorators, site.settings));
+      asked_.emplace(step.name, *batch_request(step.name, *step.decorators, site.settings, site.image));
   }
 
   compute::Needs needs() const override { return compute::needs_of_containers(flow_in_image_); }

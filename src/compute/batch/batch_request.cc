@@ -20,9 +20,10 @@ using compute::given_or;
 using compute::PlatformSettings;
 using compute::Positive;
 
-// A small image that can fetch the package. The registry of AWS does not limit pulls from within AWS.
-constexpr const char* kDefaultJobImage = "public.ecr.aws/docker/library/buildpack-deps:bookworm-curl";
-constexpr double kMinMemory = 4;  // MiB, of Batch
+// The copy of Docker Hub's own images at AWS, which does not limit pulls from within AWS.
+constexpr const char* kImages = "public.ecr.aws/docker/library/";
+constexpr const char* kDefaultImage = "buildpack-deps:bookworm-curl";  // small, and can fetch the package
+constexpr double kMinMemory = 4;                                       // MiB, of Batch
 constexpr std::size_t kMaxKeyLength = 128;
 constexpr std::size_t kMaxValueLength = 256;
 constexpr std::size_t kMaxTags = 50;
@@ -137,7 +138,7 @@ int neuron_devices(const std::string& step, const metaflow::batch& asked) {
 }  // namespace
 
 std::optional<BatchRequest> batch_request(const std::string& step, const std::vector<graph::Decorator>& decorators,
-                                          const base::Settings& all_settings) {
+                                          const base::Settings& all_settings, const std::string& image) {
   const auto asked = graph::find_decorator<metaflow::batch>(decorators);
   if (!asked) return std::nullopt;
   const PlatformSettings settings(all_settings, "BATCH", kTitle);
@@ -168,7 +169,8 @@ std::optional<BatchRequest> batch_request(const std::string& step, const std::ve
   job.neuron_devices = neuron_devices(step, *asked);
   job.efa = whole(step, "efa", asked->efa, 1, INT32_MAX);
 
-  job.image = settings.image(asked->image, kDefaultJobImage);
+  const std::string otherwise = std::string(kImages) + (image.empty() ? kDefaultImage : image);
+  job.image = settings.image(asked->image, otherwise.c_str());
   job.queue = given_or(asked->queue, settings.text("JOB_QUEUE"));
   job.iam_role = given_or(asked->iam_role, ecs.text("S3_ACCESS_IAM_ROLE"));
   job.execution_role = given_or(asked->execution_role, ecs.text("FARGATE_EXECUTION_ROLE"));

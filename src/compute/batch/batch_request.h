@@ -56,9 +56,9 @@ struct BatchRequest {
 
 /// Returns the request of a step with the decorator `batch`: decorator, `resources`, `timeout` and settings, merged by
 /// Metaflow's rules; nothing if the step has no such decorator. Throws Error{platform}, naming the step, for invalid
-/// requests.
+/// requests. `image`: RunSite::image.
 std::optional<BatchRequest> batch_request(const std::string& step, const std::vector<graph::Decorator>& decorators,
-                                          const base::Settings& settings);
+                                          const base::Settings& settings, const std::string& image = {});
 
 /// Adapts a request to its machines: on EC2, vCPUs become whole. Throws Error{platform}, naming the step, for what they
 /// do not support.

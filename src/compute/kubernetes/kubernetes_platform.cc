@@ -31,7 +31,7 @@ class KubernetesPlan : public compute::PlatformPlan {
   KubernetesPlan(const RunSite& site, const std::vector<compute::PlannedStep>& steps)
       : site_(site), flow_in_image_(site.settings.get("KUBERNETES_FLOW_IN_IMAGE", "")) {
     for (const compute::PlannedStep& step : steps)
-      requests_.emplace(step.name, *pod_request(step.name, *step.decorators, site.settings));
+      requests_.emplace(step.name, *pod_request(step.name, *step.decorators, site.settings, site.image));
   }
 
   compute::Needs needs() const override { return compute::needs_of_containers(flow_in_image_); }

@@ -119,7 +119,7 @@ bool is_guaranteed(const std::string& step, const std::string& qos) {
 }  // namespace
 
 std::optional<PodRequest> pod_request(const std::string& step, const std::vector<graph::Decorator>& decorators,
-                                      const base::Settings& all_settings) {
+                                      const base::Settings& all_settings, const std::string& image) {
   const auto asked = graph::find_decorator<metaflow::kubernetes>(decorators);
   if (!asked) return std::nullopt;
   const PlatformSettings settings(all_settings, "KUBERNETES", kTitle);
@@ -158,7 +158,7 @@ std::optional<PodRequest> pod_request(const std::string& step, const std::vector
   }
   if (pod.port) positive("port", *pod.port);
 
-  pod.image = settings.image(asked->image, kDefaultPodImage);
+  pod.image = settings.image(asked->image, image.empty() ? kDefaultPodImage : image.c_str());
   pod.image_pull_policy = given_or(asked->image_pull_policy, settings.text("IMAGE_PULL_POLICY"));
   pod.image_pull_secrets = given_or(asked->image_pull_secrets, settings.list("IMAGE_PULL_SECRETS"));
   pod.name_space = given_or(asked->namespace_, settings.text("NAMESPACE"));

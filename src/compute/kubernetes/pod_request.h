@@ -59,7 +59,8 @@ struct PodRequest {
 /// Returns the request of a step with the decorator `kubernetes`: decorator, `resources`, `timeout` and settings,
 /// merged by Metaflow's rules; nothing if the step has no such decorator. Throws Error{platform}, naming the step, for
 /// invalid requests.
+/// `image`: RunSite::image.
 std::optional<PodRequest> pod_request(const std::string& step, const std::vector<graph::Decorator>& decorators,
-                                      const base::Settings& settings);
+                                      const base::Settings& settings, const std::string& image = {});
 
 }  // namespace metaflow::kube

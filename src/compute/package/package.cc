@@ -25,6 +25,20 @@ constexpr const char* kRoots = "etc/ca-certificates.crt";
 /// Libraries that flows open on demand.
 constexpr std::array kOpenedByFlows{"libcurl.so.4"};
 
+void sort(std::vector<PackageFile>& files) {
+  std::sort(files.begin(), files.end(), [](const PackageFile& a, const PackageFile& b) { return a.name < b.name; });
+}
+
+void add(Archive& archive, const PackageFile& file) {
+  if (file.content) return archive.add(file.name, base::as_bytes(*file.content), file.executable);
+  // This program as it was started: the file at its path may have been replaced since.
+  const bool is_own = file.source == base::own_executable();
+  const auto content = base::read_file(is_own ? base::own_image() : file.source);
+  if (!content)
+    throw Error(ErrorCode::invalid_command, fmt::format("'{}' vanished while it was packaged", file.source));
+  archive.add(file.name, content->bytes(), file.executable);
+}
+
 }  // namespace
 
 std::uint64_t PackagePlan::size() const {
@@ -53,15 +67,33 @@ PackagePlan plan_package(const std::string& program, const std::vector<std::stri
   const std::string roots = find_certificate_authorities();
   plan.has_roots = !roots.empty();
   if (plan.has_roots) add(kRoots, roots, false);
-  std::sort(plan.files.begin(), plan.files.end(),
-            [](const PackageFile& a, const PackageFile& b) { return a.name < b.name; });
+  sort(plan.files);
   return plan;
 }
 
-PackagePlan plan_own_package(const std::vector<std::string>& declared) {
+PackagePlan plan_own_package(const std::vector<std::string>& declared, const FlowCode* code) {
   std::vector<std::string> opened{kOpenedByFlows.begin(), kOpenedByFlows.end()};
   opened.insert(opened.end(), declared.begin(), declared.end());
-  return plan_package(base::own_executable(), opened, library_places());
+  if (code != nullptr) opened.insert(opened.end(), code->libraries.begin(), code->libraries.end());
+  PackagePlan plan = plan_package(base::own_executable(), opened, library_places());
+  if (code != nullptr) {
+    plan.files.insert(plan.files.end(), code->files.begin(), code->files.end());
+    sort(plan.files);
+  }
+  return plan;
+}
+
+std::string note_on_size(const FlowCode& code) {
+  constexpr std::uint64_t kLarge = 100'000'000;  // Metaflow's limit for its warning
+  std::uint64_t size = 0;
+  const PackageFile* largest = nullptr;
+  for (const PackageFile& file : code.sources) {
+    size += file.size;
+    if (largest == nullptr || file.size > largest->size) largest = &file;
+  }
+  if (size <= kLarge) return {};
+  return fmt::format("The package of the flow has {} of files from {}; the largest is {}, {}.\n",
+                     base::human_bytes(size), code.directory, largest->name, base::human_bytes(largest->size));
 }
 
 std::string find_certificate_authorities() {
@@ -80,26 +112,20 @@ std::string find_certificate_authorities() {
 
 Package make_package(const PackagePlan& plan) {
   Archive archive;
-  for (const PackageFile& file : plan.files) {
-    // This program as it was started: the file at its path may have been replaced since.
-    const bool is_own = file.source == base::own_executable();
-    const auto content = base::read_file(is_own ? base::own_image() : file.source);
-    if (!content)
-      throw Error(ErrorCode::invalid_command, fmt::format("'{}' vanished while it was packaged", file.source));
-    archive.add(file.name, content->bytes(), file.executable);
-  }
+  for (const PackageFile& file : plan.files) add(archive, file);
   std::string bytes = archive.finish();
   std::string digest = base::sha256_hex(bytes);
   return {base::SharedBytes(std::move(bytes)), std::move(digest)};
 }
 
-std::string make_code_archive(const std::string& name, std::string_view text, const std::string& user) {
+std::string make_code_archive(const FlowCode& code, const std::string& user) {
   using base::Json;
   Archive archive;
   archive.add(".mf_install", Json{{"module_files", Json::list()}, {"version", 1}}.dump());
-  archive.add(".mf_meta/INFO",
-              Json{{"environment_type", "local"}, {"language", "c++"}, {"script", name}, {"user", user}}.dump());
-  archive.add(name, text);
+  archive.add(
+      ".mf_meta/INFO",
+      Json{{"environment_type", "local"}, {"language", code.language}, {"script", code.script}, {"user", user}}.dump());
+  for (const PackageFile& file : code.sources) add(archive, file);
   return archive.finish();
 }
 

@@ -3,12 +3,14 @@
 //   bin/flow                  the executable
 //   lib/ld.so                 its loader, with its libraries beside it; not for a static executable
 //   etc/ca-certificates.crt   the certificate authorities that this host trusts
+//   ...                       what the language of the flow adds
 //
 // The loader is started with the program as its argument (docs/decisions/bundled-loader.md), so that the package starts
 // on any Linux of the same architecture, with any C library.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,9 +22,21 @@ namespace metaflow::compute {
 
 struct PackageFile {
   std::string name;    // in the package
-  std::string source;  // on this host
+  std::string source;  // on this host; of a file that exists in the package only: what it comes from
   std::uint64_t size = 0;
   bool executable = false;
+  std::optional<std::string> content{};  // of a file that exists in the package only
+};
+
+/// The code of a flow that is not in this program.
+struct FlowCode {
+  std::vector<PackageFile> files{};      // of the package
+  std::vector<std::string> libraries{};  // that tasks open: names or paths
+  /// What clients show as the code of a task: names relative to the directory of the flow.
+  std::vector<PackageFile> sources{};
+  std::string script{};  // of the sources
+  std::string language{};
+  std::string directory{};  // that the sources come from
 };
 
 /// The content of a package, before any of it is read.
@@ -42,9 +56,11 @@ struct PackagePlan {
 PackagePlan plan_package(const std::string& program, const std::vector<std::string>& opened,
                          const LibraryPlaces& places);
 
-/// Plans a package of this program, with the libraries that flows open and those that the user declared
-/// (METAFLOW_PACKAGE_LIBRARIES).
-PackagePlan plan_own_package(const std::vector<std::string>& declared);
+/// Plans a package of this program, with the libraries that flows open, those that the user declared
+/// (METAFLOW_PACKAGE_LIBRARIES), and the flow's code.
+PackagePlan plan_own_package(const std::vector<std::string>& declared, const FlowCode* code);
+/// A sentence for the user about code that is larger than most; empty if it is not.
+std::string note_on_size(const FlowCode& code);
 
 /// Returns this host's file of certificate authorities: SSL_CERT_FILE, or the distribution's path; empty: none.
 std::string find_certificate_authorities();
@@ -55,9 +71,8 @@ struct Package {
 };
 Package make_package(const PackagePlan& plan);
 
-/// Makes a small archive for Metaflow's Python client, which shows it as Task.code: `text` is its `flowspec`, named
-/// `name`.
-std::string make_code_archive(const std::string& name, std::string_view text, const std::string& user);
+/// Makes a small archive for Metaflow's Python client, which shows it as Task.code. Its script is the `flowspec`.
+std::string make_code_archive(const FlowCode& code, const std::string& user);
 /// Returns the value of the field `code-package`, by which a client finds it. `location`: the full path or URL of the
 /// blob.
 std::string code_package_field(std::string_view datastore, std::string_view key, std::string_view location);

@@ -116,7 +116,9 @@ TEST_F(CleaningTest, DamagedDataStopsThePass) {
 }
 
 TEST_F(CleaningTest, ArchivesAreKept) {
-  const std::string code = save(compute::make_code_archive("flow.txt", "step", "me"));
+  const std::string code = save(compute::make_code_archive(
+      {.sources = {{.name = "flow.txt", .source = "flow", .content = "step"}}, .script = "flow.txt", .language = "c++"},
+      "me"));
   const std::string unknown = save("other");
   const CollectReport report = collect_twice();
   EXPECT_EQ(report.removed, 0U);

@@ -19,6 +19,7 @@ class CppLanguage : public Language {
   /// `flow` outlives this.
   explicit CppLanguage(const detail::FlowTable& flow) : flow_(flow) {}
 
+  std::string name() const override { return "C++"; }
   std::vector<detail::ParameterDescription> parameters() const override;
   ValueCheck value_check() const override;
   std::vector<store::ArtifactRecord> save_parameters(store::FlowStore& store,
