@@ -18,9 +18,9 @@ import s3
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from peers.containers import busybox  # noqa: E402
+from peers.containers import busybox, python  # noqa: E402
 
-IMAGE = "local/busybox:1"
+IMAGE, PYTHON_IMAGE = "local/busybox:1", "local/python:1"
 _PATH = os.environ["PATH"] + ":/usr/sbin:/sbin"
 _OFFERED = """
 import sys, boto3
@@ -71,8 +71,9 @@ def daemon(directory):
                 pytest.skip(f"BATCH WITH DOCKER IS NOT TESTED: dockerd does not start here: {(directory / 'log').read_text()[-500:]}")
             assert time.monotonic() < end, "dockerd does not answer"
             time.sleep(0.1)
-        change = "ENV PATH=/bin"
-        subprocess.run(["docker", "import", "--change", change, "-", IMAGE], env=environment, input=busybox.archive(_PATH), capture_output=True, check=True)
+        for name, content in ((IMAGE, busybox.archive(_PATH)), (PYTHON_IMAGE, python.archive(_PATH, ["numpy"]))):
+            changes = ["--change", "ENV PATH=/bin", "--change", "ENV PYTHONPATH=/packages"]
+            subprocess.run(["docker", "import", *changes, "-", name], env=environment, input=content, capture_output=True, check=True)
         try:
             yield environment
         finally:

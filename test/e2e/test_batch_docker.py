@@ -1,13 +1,16 @@
 """Flows on the AWS Batch of moto, whose containers a Docker daemon executes: another's idea of the API, and images that hold nothing but busybox."""
 
 import json
+import re
 import signal
 
 import boto3
 import pytest
 
 import docker_batch
+from conftest import SANITIZED
 from remote import User, wait_until
+from test_python_flows import PythonCli, smaller
 
 MISSING = docker_batch.missing()
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=f"BATCH WITH DOCKER IS NOT TESTED: it needs {MISSING}")
@@ -70,6 +73,18 @@ def test_what_it_said_before_its_supervisor_lived(user):
     user.cli.environment["METAFLOW_BATCH_FLOW_IN_IMAGE"] = "/bin/ls"
     result = user.run("failing")
     assert result.status == 1 and "ls: unrecognized option" in result.out + result.err, result
+
+
+@pytest.mark.skipif(SANITIZED, reason="an instrumented library cannot be loaded into an interpreter that is not")
+@pytest.mark.parametrize("listing", ["bigsum", "bigsum_parallel"])
+def test_the_listings_in_python(user, listing):
+    """In an image that has an interpreter and numpy, and no library of the engine."""
+    user.cli.environment["METAFLOW_BATCH_CONTAINER_IMAGE"] = docker_batch.PYTHON_IMAGE
+    words = ["--with", "batch", *user.role]
+    result = PythonCli(user.cli).unchanged(smaller(listing, user.cli), "run", "--run-id-file", user.cli.directory / "id", *words)
+    assert result.status == 0 and re.search(r"The sum is [78]\d{6}\.", result.out), result
+    seen = user.read("BigSum")
+    assert seen["ok"] and abs(seen["tasks"]["start"][0]["data"]["sum"] - 8e6) < 1e4
 
 
 @pytest.mark.parametrize("how", ["Ctrl-C", "batch kill"])

@@ -46,6 +46,16 @@ class PythonCli:
         return path
 
 
+def smaller(listing, cli):
+    """A listing of the page about executing tasks remotely, with a matrix of 128 MB instead of 48 GB; the path of the flow."""
+    path = cli.directory / f"{listing}.py"
+    text = (FLOWS / f"{listing}.py").read_text()
+    for number, other in (("80000", "4000"), ("10000", "500"), ("memory=60000", "memory=1000"), ("cpu=8", "cpu=2")):
+        text = text.replace(number, other)
+    path.write_text(text)
+    return path
+
+
 @pytest.fixture
 def py(cli):
     return PythonCli(cli)
@@ -361,3 +371,18 @@ for item in parallel_imap_unordered(lambda x: time.sleep(0 if x == 0 else 1000),
 def test_parallel_map_names_what_failed(py, work, words):
     result = parallel(py, f"parallel_map(lambda x: {work}, range(2))")
     assert result.status == 1 and words in result.err, result
+
+
+@pytest.mark.parametrize("listing", ["bigsum", "bigsum_parallel"])
+def test_the_listings(py, client, listing):
+    """Those of the page about executing tasks remotely: here with a matrix that fits into the memory, and one that does not."""
+    result = py.unchanged(smaller(listing, py.cli), "run", "--run-id-file", "id")
+    assert result.status == 0 and re.search(r"The sum is [78]\d{6}\.\d{6}\.\n.*Computing it took \d+ms\.\n", result.out), result
+    assert abs(client.Run("BigSum/" + (py.cli.directory / "id").read_text())["end"].task.data.sum - 8e6) < 1e4
+    command = [sys.executable, "-B", "-m", "metaflow_cpp", FLOWS / f"{listing}.py", "run"]
+    result = py.cli.execute(["bash", "-c", 'ulimit -v 20000000; exec "$@"', "bash", *command])  # 20 GB, on a machine of any size
+    lines = [line.partition("] ")[2] for line in result.out.splitlines() if "] " in line]
+    assert result.status == 1 and "Traceback (most recent call last):" in lines, result
+    assert "    big_matrix = numpy.random.ranf((80000, 80000))" in lines
+    assert any("MemoryError: Unable to allocate 47.7 GiB" in line for line in lines) and "Task failed." in lines
+    assert "Workflow failed." in result.out and "    Step failure:\n    Step start (task-id 1) failed.\n" in result.err

@@ -1,14 +1,19 @@
 """Flows in Python whose steps are executed elsewhere: the package has the flow's directory, and the engine."""
 
+import io
+import os
 import re
 import shutil
 import sys
+import tarfile
 
 import pytest
 
 from conftest import SANITIZED
 from kubernetes_runs import MISSING, make  # noqa: F401
-from test_python_flows import FLOWS, PythonCli, py  # noqa: F401
+from test_python_flows import FLOWS, PythonCli, py, smaller  # noqa: F401
+
+from peers.containers import python  # isort: skip
 
 pytestmark = [
     pytest.mark.skipif(MISSING is not None, reason=f"KUBERNETES IS NOT TESTED: it needs {MISSING}"),
@@ -110,6 +115,22 @@ def test_package(away):
     saved = away.py(away.directory / "away.py", "--quiet", "package", "save", "one.tgz")
     again = away.py(away.directory / "away.py", "--quiet", "package", "save", "two.tgz")
     assert saved.status == 0 and saved.out.split()[0] == again.out.split()[0], "the same files, the same package"
+
+
+@pytest.mark.parametrize("listing", ["bigsum", "bigsum_parallel"])
+def test_the_listings(make, listing, tmp_path):  # noqa: F811
+    """In an image that has an interpreter and numpy, and no library of the engine."""
+    tree = tmp_path / "image"
+    tree.mkdir()
+    with tarfile.open(fileobj=io.BytesIO(python.archive(os.environ["PATH"] + ":/usr/sbin:/sbin", ["numpy"]))) as tar:
+        tar.extractall(tree)
+    away = Away(make(images=[{"image": IMAGE, "root": str(tree)}]))
+    variables = 'environment:vars={"PYTHONPATH": "/packages"}'
+    id_file = away.cluster.cli.directory / "id"
+    result = away.py.unchanged(smaller(listing, away.cluster.cli), "run", "--run-id-file", id_file, "--with", "kubernetes", "--with", variables)
+    assert result.status == 0 and re.search(r"The sum is [78]\d{6}\.", result.out), result
+    assert abs(away.cluster.read("BigSum")["tasks"]["start"][0]["data"]["sum"] - 8e6) < 1e4
+    away.cluster.no_complaints()
 
 
 def test_store_of_this_host(py):  # noqa: F811

@@ -7,6 +7,7 @@ import os
 import pathlib
 import re
 import subprocess
+import sys
 import time
 
 import kubernetes_cluster
@@ -59,6 +60,16 @@ class Flow:
         out, _ = process.communicate(timeout=PATIENCE)
         assert process.returncode == status, out
         return out
+
+    def python(self, path, *arguments):
+        """The same of a flow in Python, unchanged; what it printed."""
+        more = {"PYTHONPATH": str(ROOT / "python"), "METAFLOW_ENGINE_DIRECTORY": str(BUILD / "python/metaflow_cpp/native")}
+        command = [sys.executable, "-B", "-m", "metaflow_cpp", path, *arguments]
+        process = subprocess.run(
+            [*map(str, command)], cwd=self.directory, env={**self.environment, **more}, stdin=subprocess.DEVNULL, capture_output=True, text=True
+        )
+        assert process.returncode == 0, process.stdout + process.stderr
+        return process.stdout
 
     def objects(self, kind):
         return json.loads(self.cluster.kubectl("-n", self.namespace, "get", kind, "-o", "json"))["items"]

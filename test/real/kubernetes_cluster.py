@@ -25,6 +25,7 @@ from peers.containers import busybox  # noqa: E402
 
 BRIDGE, ADDRESS = "mfkube0", "10.88.0.1"
 NODE = "node-1"
+PYTHON = f"python:{sys.version_info.major}.{sys.version_info.minor}-slim"
 REGISTRY_PORT = 5055
 PATH = os.environ["PATH"] + ":/usr/sbin:/sbin"
 
@@ -275,6 +276,7 @@ class Cluster:
             "docker.io/local/pause:1": (tree, {"Entrypoint": ["/bin/sleep", "1000000000"]}),
             "docker.io/library/busybox:1": (tree, {"Cmd": ["sh"]}),
             "docker.io/library/debian:bookworm-slim": (self.directory / "img" / "debian.tar", {"Cmd": ["bash"]}),
+            f"docker.io/library/{PYTHON}": (self.directory / "img" / "python.tar", {"Cmd": ["python3"]}),
             # As the real one: its user is not root.
             "docker.io/curlimages/curl:8.10.1": (self.directory / "img" / "curl.tar", {"User": "100:101", "Entrypoint": ["/entrypoint.sh"], "Cmd": ["curl"]}),
         }

@@ -6,7 +6,7 @@ import signal
 
 import kubernetes_cluster
 import pytest
-from flows_in_cluster import PATIENCE, RETRY, SMALL, calls, until
+from flows_in_cluster import PATIENCE, RETRY, ROOT, SMALL, calls, until
 
 
 def test_all_steps(flow):
@@ -176,4 +176,17 @@ def test_resume_of_a_killed_scheduler(flow, gate):
     out = "".join(lines) + process.communicate(timeout=PATIENCE)[0]
     assert process.returncode == 0 and "work (2 tasks). To execute next: work." in out, out
     assert sorted(item for item, _ in gate.waiting) == [0, 1, 2], "each was executed once"
+    flow.nothing_is_left()
+
+
+@pytest.mark.parametrize("listing", ["bigsum", "bigsum_parallel"])
+def test_the_listings_in_python(flow, listing):
+    """In an image that has Python and numpy of Debian."""
+    text = (ROOT / "test/e2e/flows_in_python" / f"{listing}.py").read_text()
+    for number, other in (("80000", "4000"), ("10000", "500"), ("memory=60000", "memory=600"), ("cpu=8", "cpu=1"), ("cpu=1)", "cpu=0.5)")):
+        text = text.replace(number, other)
+    path = flow.directory / f"{listing}.py"
+    path.write_text(text)
+    out = flow.python(path, "run", "--with", "kubernetes:cpu=0.1,memory=100,disk=100")
+    assert re.search(r"The sum is [78]\d{6}\.", out), out
     flow.nothing_is_left()
