@@ -109,6 +109,7 @@ ForkServer::ForkServer(std::vector<std::string> command, const std::vector<std::
     : timeout_(timeout), command_(std::move(command)), ready_(false), for_loader_(for_loader(environment)) {
   std::vector<std::string> words = command_;
   words.emplace_back(kForkServerArgument);
+  words.emplace_back(kShown, '-');
   start(command_[0], words, environment);
 }
 

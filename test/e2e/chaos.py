@@ -1,6 +1,6 @@
 """Disturbs a flow at random instants, resumes it until it has succeeded, and compares what it left with an undisturbed run.
 
-For test_chaos.py, and a program of its own (dev/chaos): chaos.py DISTURBANCES [SEED]. A chain is a run, or a resume, that is disturbed one
+For test_chaos.py, and a program of its own (dev/chaos): chaos.py DISTURBANCES [SEED]. Every second chain is of the flow in Python. A chain is a run, or a resume, that is disturbed one
 to four times and then left in peace: its processes are killed, a second machine resumes it, or its reader stops reading. The instants come
 from the seed; what happens at them also depends on the machine."""
 
@@ -16,12 +16,14 @@ import signal
 import subprocess
 import sys
 import time
+import typing
 import uuid
 
 from disturbances import PATIENCE, fork_server_of, kill, processes, scheduler_of, scratch, send, wait_until
 from rivals import Rival, can_have_rivals, fast_leases
 from snapshots import difference, look_at, snapshot, use_store
 
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 RUN_DIRECTORY = re.compile(r"\d{16}")
 PATIENCE = 60  # seconds, for what must happen at once
 
@@ -135,7 +137,8 @@ class Disturbed:
         have left behind is for resume."""
         own = str(self.chain.program).encode()
         if self.guard_killed:
-            wait_until(lambda: not [w for w in processes(self.mark).values() if w[0] == own], "a process of the run is left")
+            # The program may be a script, after an interpreter and its options.
+            wait_until(lambda: not [w for w in processes(self.mark).values() if own in w[:3]], "a process of the run is left")
         else:
             left = processes(self.mark)
             assert not left, f"processes are left: {left}"
@@ -151,9 +154,9 @@ class Disturbed:
 class Chain:
     """A flow that is disturbed, and resumed until it has succeeded, in a directory of its own. `fast`: leases end soon."""
 
-    def __init__(self, program, flow, directory, seed, reference, figures, fast):
-        self.program = program
-        self.flow = flow
+    def __init__(self, program, directory, seed, reference, figures, fast):
+        self.program = program.path
+        self.flow = program.flow
         self.directory = directory
         self.random = random.Random(seed)
         self.reference = reference
@@ -165,6 +168,7 @@ class Chain:
             "HOME": str(directory),
             "USER": "tester",
             "METAFLOW_CHAOS_LOG": str(self.log),
+            **program.environment,
             **(fast_leases() if fast else {}),
         }
         self.fast = fast
@@ -279,20 +283,36 @@ class Chain:
         assert status.returncode == 0, status
 
 
-def undisturbed(program, flow, directory):
+class Program(typing.NamedTuple):
+    path: pathlib.Path
+    flow: str
+    environment: dict = {}
+
+
+def in_python(directory):
+    """The flow in Python, as a program."""
+    path = directory / "chaos"
+    path.write_text(f"#!{sys.executable} -B\n" + (ROOT / "test/e2e/flows_in_python/chaos.py").read_text())
+    path.chmod(0o755)
+    engine = pathlib.Path(os.environ["METAFLOW_BUILD"]).resolve() / "python/metaflow_cpp/native"
+    return Program(path, "Chaos", {"PYTHONPATH": str(ROOT / "python"), "METAFLOW_ENGINE_DIRECTORY": str(engine)})
+
+
+def undisturbed(program, directory):
     """The results, the number of lines, the seconds and the operations on files of the scheduler, of a run and of a resume of it."""
     directory.mkdir()
     environment = {"PATH": os.environ["PATH"], "HOME": str(directory), "USER": "tester", "METAFLOW_FAIL_AT": "scheduler.*:none:1:sticky"}
+    environment |= program.environment
     found = {}
     for command in ("run", "resume"):
         log = directory / f"{command}_operations"
         begin = time.monotonic()
         out = subprocess.run(
-            [program, command], cwd=directory, env={**environment, "METAFLOW_FAIL_LOG": str(log)}, stdin=subprocess.DEVNULL, capture_output=True, timeout=120,
+            [program.path, command], cwd=directory, env={**environment, "METAFLOW_FAIL_LOG": str(log)}, stdin=subprocess.DEVNULL, capture_output=True, timeout=120,
         )
         assert out.returncode == 0, out
         found[command] = (out.stdout.count(b"\n"), time.monotonic() - begin, log.read_text().count("\n"))
-    return snapshot(use_store(directory).Flow(flow).latest_run), found
+    return snapshot(use_store(directory).Flow(program.flow).latest_run), found
 
 
 TARGETS = ["scheduler", "scheduler", "guard", "task", "all", "point", "point", "point", "server", "reader"]
@@ -300,20 +320,19 @@ PATIENT = 0.01  # of the chains wait for real leases, which takes minutes
 
 
 def chaos(programs, directory, disturbances, seed, patient=PATIENT, say=lambda text: None):
-    """`programs`: [(path, name of the flow)]. Gives back what happened, counted."""
+    """Gives back what happened, counted."""
     figures = collections.Counter()
     begin = time.monotonic()
-    references = [undisturbed(program, flow, directory / f"undisturbed_{flow}") for program, flow in programs]
+    references = [undisturbed(program, directory / f"undisturbed_{number}") for number, program in enumerate(programs)]
     targets = TARGETS + ["rival"] * 3 * can_have_rivals()
     while figures["disturbances"] < disturbances:
         chains = figures["chains"]
         choice = random.Random(f"{seed}/{chains}")
         which = chains % len(programs)
-        program, flow = programs[which]
         reference, scale = references[which]
         place = directory / f"chain_{chains}"
         fast = choice.random() >= patient
-        chain = Chain(program, flow, place, f"{seed}/{chains}/kills", reference, figures, fast)
+        chain = Chain(programs[which], place, f"{seed}/{chains}/kills", reference, figures, fast)
         target, instant = "", 0
         try:
             for _ in range(choice.randint(1, 4)):
@@ -349,7 +368,7 @@ def main():
     build = pathlib.Path(os.environ["METAFLOW_BUILD"]).resolve()
     print(f"{disturbances} disturbances, seed {seed}", flush=True)
     directory = scratch("chaos")
-    programs = [(build / "flows/chaos_flow", "Chaos")]
+    programs = [Program(build / "flows/chaos_flow", "Chaos"), in_python(directory)]
     try:
         figures = chaos(programs, directory, disturbances, seed, say=lambda text: print(text, flush=True))
     except AssertionError as error:

@@ -7,7 +7,7 @@ import tempfile
 import time
 
 PATIENCE = 60  # seconds, for what must happen at once
-FORK_SERVER = b"fork-server"  # its first argument: src/base/fork_protocol.h
+FORK_SERVER = b"fork-server"  # its first argument: src/base/fork_protocol.h. In Python after interpreter, options and script
 
 
 def processes(mark):
@@ -42,7 +42,7 @@ def scheduler_of(guard):
 
 
 def fork_server_of(scheduler):
-    return next((pid for pid, words in children_of(scheduler).items() if words[1:2] == [FORK_SERVER]), None)
+    return next((pid for pid, words in children_of(scheduler).items() if FORK_SERVER in words), None)
 
 
 def tasks_of(scheduler):

@@ -12,6 +12,6 @@ from conftest import BUILD, SANITIZED
 def test_disturbances_at_random_instants():
     """A few. dev/chaos does it for hours."""
     directory = chaos.scratch("chaos")
-    figures = chaos.chaos([(BUILD / "flows/chaos_flow", "Chaos")], directory, 12, 1, patient=0)
+    figures = chaos.chaos([chaos.Program(BUILD / "flows/chaos_flow", "Chaos"), chaos.in_python(directory)], directory, 16, 1, patient=0)
     assert figures["disturbances"] >= 12 and figures["tasks cloned"] > 0, figures
     shutil.rmtree(directory)  # if it fails, it stays

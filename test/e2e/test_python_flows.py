@@ -386,3 +386,13 @@ def test_the_listings(py, client, listing):
     assert "    big_matrix = numpy.random.ranf((80000, 80000))" in lines
     assert any("MemoryError: Unable to allocate 47.7 GiB" in line for line in lines) and "Task failed." in lines
     assert "Workflow failed." in result.out and "    Step failure:\n    Step start (task-id 1) failed.\n" in result.err
+
+
+def test_tasks_are_recognised_by_ps(py):
+    """Also those that are forks: their command line is that of the task."""
+    body = "        self.items = list(range(8))\n        self.next(self.work, foreach='items')\n\n    @step\n    def work(self):\n"
+    body += "        print(open('/proc/self/cmdline', 'rb').read().rstrip(b'\\0').split(b'\\0'))\n        self.next(self.join)\n"
+    result = py(py.write(HEAD + body + "\n    @step\n    def join(self, inputs):\n        self.next(self.end)\n" + TAIL), "run")
+    lines = [line.partition("] ")[2] for line in result.out.splitlines() if "/work/" in line and "b'step'" in line]
+    assert len(lines) == 8 and all("b'step', b'work'" in line for line in lines), result
+    assert any("b'--run-id'" in line for line in lines)
