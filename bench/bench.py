@@ -11,6 +11,7 @@ import sys
 import arrays
 import cluster
 import other
+import python_flows
 import tasks
 from measuring import Room, Table
 
@@ -21,6 +22,8 @@ BENCHMARKS = {
     "resume": tasks.resume,
     "chain": tasks.chain,
     "array": arrays.array,
+    "python": python_flows.python,
+    "python_array": python_flows.array,
     "parallel": other.parallel,
     "startup": other.startup,
     "values": other.values,

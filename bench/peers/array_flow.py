@@ -1,4 +1,4 @@
-"""The flow of flows/array.cc for the official Metaflow."""
+"""The flow of flows/array.cc for the official Metaflow, and for our engine."""
 import os
 
 from metaflow import FlowSpec, Parameter, step
