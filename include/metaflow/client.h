@@ -26,6 +26,10 @@
 #include <metaflow/error.h>
 #include <metaflow/value.h>
 
+namespace metaflow::store {
+struct ArtifactInfo;
+}
+
 namespace metaflow::client {
 
 class Connection;  // the store, shared by all objects
@@ -162,6 +166,8 @@ class Task {
   std::vector<LogLine> lines(bool error) const;
   std::vector<Task> neighbours(bool before) const;
   std::string execution_path() const;
+  std::optional<Artifact> find(const std::string& artifact) const;
+  Artifact artifact_of(store::ArtifactInfo&& info) const;
 
   std::shared_ptr<Connection> connection_;
   std::string flow_;

@@ -16,7 +16,9 @@ Connection::Connection(std::string provider, std::string root, std::string name_
     : provider_(std::move(provider)),
       root_(std::move(root)),
       name_space_(std::move(name_space)),
-      metadata_(store::open_metadata(base::Settings(), provider_, root_, clock_)) {}
+      metadata_(provider_ == "service" && root_.starts_with("http")
+                    ? store::open_metadata_service(base::Settings(), root_, clock_)
+                    : store::open_metadata(base::Settings(), provider_, root_, clock_)) {}
 
 const store::FlowStore& Connection::flow(const std::string& name, const std::string& place) {
   auto& flow = flows_[{name, place}];
@@ -95,8 +97,7 @@ std::vector<Flow> Client::flows() const {
 }
 
 Flow Client::flow(const std::string& name) const {
-  const auto names = connection_->metadata().flows();
-  if (std::find(names.begin(), names.end(), name) == names.end()) throw_not_found("flow " + name, *connection_);
+  if (!connection_->metadata().flow(name)) throw_not_found("flow " + name, *connection_);
   Flow flow;
   flow.connection_ = connection_;
   flow.id_ = name;
@@ -199,17 +200,15 @@ std::vector<Step> Run::steps() const {
 }
 
 Step Run::step(const std::string& name) const {
-  for (const store::ObjectInfo& info : connection_->metadata().steps(flow_, id_)) {
-    if (info.id != name) continue;
-    Step step;
-    step.connection_ = connection_;
-    step.flow_ = flow_;
-    step.run_ = id_;
-    step.id_ = name;
-    step.created_at_ = time_of(info.created);
-    return step;
-  }
-  throw_not_found(fmt::format("step {} in run {}", name, pathspec()), *connection_);
+  const auto info = connection_->metadata().step(flow_, id_, name);
+  if (!info) throw_not_found(fmt::format("step {} in run {}", name, pathspec()), *connection_);
+  Step step;
+  step.connection_ = connection_;
+  step.flow_ = flow_;
+  step.run_ = id_;
+  step.id_ = name;
+  step.created_at_ = time_of(info->created);
+  return step;
 }
 
 std::optional<Task> Run::end_task() const {
@@ -284,10 +283,16 @@ std::vector<Task> Step::tasks() const {
 }
 
 Task Step::task(const std::string& id) const {
-  for (Task& task : tasks()) {
-    if (task.id() == id) return std::move(task);
-  }
-  throw_not_found(fmt::format("task {}/{}", pathspec(), id), *connection_);
+  const auto info = connection_->metadata().task(flow_, {run_, id_, id});
+  if (!info) throw_not_found(fmt::format("task {}/{}", pathspec(), id), *connection_);
+  Task task;
+  task.connection_ = connection_;
+  task.flow_ = flow_;
+  task.run_ = run_;
+  task.step_ = id_;
+  task.id_ = info->id;
+  task.created_at_ = time_of(info->created);
+  return task;
 }
 
 Task Step::task() const {

@@ -16,6 +16,7 @@ namespace metaflow::client {
 class Connection {
  public:
   /// `provider`: that of the metadata: "local", in the directory .metaflow `root`, or "service".
+  /// `root` of a service: its URL, if METAFLOW_SERVICE_URL is not to be used.
   Connection(std::string provider, std::string root, std::string name_space);
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;

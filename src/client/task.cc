@@ -46,47 +46,57 @@ std::vector<Artifact> Task::artifacts(bool all) const {
   std::vector<Artifact> artifacts;
   for (store::ArtifactInfo& info : connection_->metadata().artifacts(flow_, {run_, step_, id_}, attempt_)) {
     if (!all && info.name.starts_with('_')) continue;
-    Artifact artifact;
-    artifact.connection_ = connection_;
-    artifact.flow_ = flow_;
-    artifact.name_ = std::move(info.name);
-    artifact.place_ = connection_->place(info);
-    artifact.key_ = std::move(info.key);
-    artifact.created_at_ = time_of(info.created);
-    artifacts.push_back(std::move(artifact));
+    artifacts.push_back(artifact_of(std::move(info)));
   }
   return artifacts;
 }
 
-bool Task::has(const std::string& name) const {
-  const auto all = artifacts(true);
-  return std::any_of(all.begin(), all.end(), [&](const Artifact& artifact) { return artifact.name() == name; });
+std::optional<Artifact> Task::find(const std::string& name) const {
+  auto info = connection_->metadata().artifact(flow_, {run_, step_, id_}, attempt_, name);
+  if (!info) return std::nullopt;
+  return artifact_of(std::move(*info));
 }
 
+Artifact Task::artifact_of(store::ArtifactInfo&& info) const {
+  Artifact artifact;
+  artifact.connection_ = connection_;
+  artifact.flow_ = flow_;
+  artifact.name_ = std::move(info.name);
+  artifact.place_ = connection_->place(info);
+  artifact.key_ = std::move(info.key);
+  artifact.created_at_ = time_of(info.created);
+  return artifact;
+}
+
+bool Task::has(const std::string& name) const { return find(name).has_value(); }
+
 Artifact Task::artifact(const std::string& name) const {
+  if (auto artifact = find(name)) return std::move(*artifact);
   std::vector<std::string> names;
-  for (Artifact& artifact : artifacts(true)) {
-    if (artifact.name() == name) return std::move(artifact);
-    if (!artifact.name().starts_with('_')) names.push_back(artifact.name());
-  }
+  for (const Artifact& artifact : artifacts()) names.push_back(artifact.name());
   throw Error(ErrorCode::not_found, fmt::format("Task {} has no artifact '{}'", pathspec(), name),
               names.empty() ? "It has no artifacts: it has not finished." : "It has " + base::join(names, ", ") + ".");
 }
 
-bool Task::finished() const { return has("_task_ok") && artifact("_task_ok").as<bool>(); }
+bool Task::finished() const {
+  const auto ok = find("_task_ok");
+  return ok && ok->as<bool>();
+}
 
-bool Task::successful() const { return has("_success") && artifact("_success").as<bool>(); }
+bool Task::successful() const {
+  const auto success = find("_success");
+  return success && success->as<bool>();
+}
 
 std::optional<Time> Task::finished_at() const {
-  for (const Artifact& artifact : artifacts(true)) {
-    if (artifact.name() == "_task_ok") return artifact.created_at();
-  }
-  return std::nullopt;
+  const auto ok = find("_task_ok");
+  return ok ? std::optional(ok->created_at()) : std::nullopt;
 }
 
 std::optional<Exception> Task::exception() const {
-  if (!has("_exception")) return std::nullopt;
-  const Document document = artifact("_exception").value();
+  const auto artifact = find("_exception");
+  if (!artifact) return std::nullopt;
+  const Document document = artifact->value();
   if (document.root().is_none()) return std::nullopt;
   auto text = [&](const char* name) {
     const auto value = document.root().find(name);
@@ -141,8 +151,9 @@ std::vector<Metadatum> Task::metadata() const {
 }
 
 std::optional<std::size_t> Task::index() const {
-  if (!has("_foreach_stack")) return std::nullopt;
-  const auto frames = store::decode_frames(artifact("_foreach_stack").value().root());
+  const auto stack = find("_foreach_stack");
+  if (!stack) return std::nullopt;
+  const auto frames = store::decode_frames(stack->value().root());
   if (frames.empty()) return std::nullopt;
   return frames.back().index;
 }

@@ -28,13 +28,14 @@ struct RunInfo {
   std::int64_t created = 0;  // microseconds since 1970
 };
 
-struct ObjectInfo {  // a step or a task
+struct ObjectInfo {  // a flow, a step or a task
   std::string id;
   std::int64_t created = 0;
 };
 
 struct FieldInfo : Field {
-  int attempt = -1;  // -1: unknown
+  bool is_json = false;  // the value is JSON that is not a text
+  int attempt = -1;      // -1: unknown
   std::int64_t created = 0;
 };
 
@@ -103,6 +104,13 @@ class MetadataReader {
   virtual std::vector<FieldInfo> fields(const std::string& flow, const TaskRef& task) = 0;
   /// The artifacts of one attempt; -1: of the last finished attempt.
   virtual std::vector<ArtifactInfo> artifacts(const std::string& flow, const TaskRef& task, int attempt) = 0;
+
+  // One object each: nothing if it does not exist.
+  virtual std::optional<ObjectInfo> flow(const std::string& flow) = 0;
+  virtual std::optional<ObjectInfo> step(const std::string& flow, const std::string& run, const std::string& step) = 0;
+  virtual std::optional<ObjectInfo> task(const std::string& flow, const TaskRef& task) = 0;
+  virtual std::optional<ArtifactInfo> artifact(const std::string& flow, const TaskRef& task, int attempt,
+                                               const std::string& name) = 0;
 };
 
 /// Adds and removes user tags of a run; returns all user tags of the run, sorted. Throws Error{tagging} for a tag that

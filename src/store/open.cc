@@ -49,4 +49,9 @@ std::unique_ptr<Metadata> open_metadata(const base::Settings& settings, const st
               fmt::format("Invalid value for '--metadata': invalid choice: {}. (choose from service, local)", type));
 }
 
+std::unique_ptr<Metadata> open_metadata_service(const base::Settings& settings, const std::string& url,
+                                                base::Clock& clock) {
+  return std::make_unique<ServiceMetadataReader>(service_options(settings, url), clock);
+}
+
 }  // namespace metaflow::store

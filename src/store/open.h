@@ -22,5 +22,8 @@ std::unique_ptr<Storage> open_storage_with_few_retries(const std::string& type, 
 /// clock outlives it. Throws Error{invalid_command} for other types.
 std::unique_ptr<Metadata> open_metadata(const base::Settings& settings, const std::string& type,
                                         const std::string& local_root, base::Clock& clock);
+/// The service at this URL, with the other settings of METAFLOW_SERVICE_*.
+std::unique_ptr<Metadata> open_metadata_service(const base::Settings& settings, const std::string& url,
+                                                base::Clock& clock);
 
 }  // namespace metaflow::store

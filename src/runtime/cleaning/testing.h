@@ -24,6 +24,15 @@ class NoMetadata : public store::MetadataReader {
   }
   std::vector<store::FieldInfo> fields(const std::string&, const store::TaskRef&) override { return {}; }
   std::vector<store::ArtifactInfo> artifacts(const std::string&, const store::TaskRef&, int) override { return {}; }
+  std::optional<store::ObjectInfo> flow(const std::string&) override { return {}; }
+  std::optional<store::ObjectInfo> step(const std::string&, const std::string&, const std::string&) override {
+    return {};
+  }
+  std::optional<store::ObjectInfo> task(const std::string&, const store::TaskRef&) override { return {}; }
+  std::optional<store::ArtifactInfo> artifact(const std::string&, const store::TaskRef&, int,
+                                              const std::string&) override {
+    return {};
+  }
 };
 
 /// Between two operations of the collector, other processes go on.

@@ -49,6 +49,23 @@ std::string text_field(const Json& json, const char* field) {
   return value->is_text() ? value->text() : value->dump();
 }
 
+/// The artifact that the file of a row describes; nothing if the file does not exist.
+std::optional<ArtifactInfo> artifact_in(const std::string& path, int attempt) {
+  const auto text = base::read_plain_file(path, base::kMaxRecordSize);
+  if (!text) return std::nullopt;
+  const Json json = parse(*text, path);
+  const std::string where = fmt::format("'{}'", path);
+  check_name(NameKind::artifact, text_field(json, "name"), where);
+  check_name(NameKind::key, text_field(json, "sha"), where);
+  return ArtifactInfo{text_field(json, "name"),
+                      text_field(json, "sha"),
+                      text_field(json, "content_type"),
+                      text_field(json, "ds_type"),
+                      text_field(json, "location"),
+                      attempt,
+                      created_of(json)};
+}
+
 }  // namespace
 
 LocalMetadataWriter::LocalMetadataWriter(std::string root, std::string flow, std::string user,
@@ -206,14 +223,18 @@ std::vector<RunInfo> LocalMetadataReader::runs(const std::string& flow) {
   return infos;
 }
 
+std::optional<ObjectInfo> LocalMetadataReader::object(const std::string& path, NameKind kind, const std::string& name) {
+  if (!is_name(kind, name)) return std::nullopt;
+  const std::string self = fmt::format("{}/{}/_meta/_self.json", path, name);
+  const auto text = base::read_plain_file(self, base::kMaxRecordSize);
+  if (!text) return std::nullopt;
+  return ObjectInfo{name, created_of(parse(*text, self))};
+}
+
 std::vector<ObjectInfo> LocalMetadataReader::objects(const std::string& path, NameKind kind) {
   std::vector<ObjectInfo> infos;
   for (const std::string& name : base::list_directory(path)) {
-    if (!is_name(kind, name)) continue;
-    const std::string self = fmt::format("{}/{}/_meta/_self.json", path, name);
-    const auto text = base::read_plain_file(self, base::kMaxRecordSize);
-    if (!text) continue;
-    infos.push_back({name, created_of(parse(*text, self))});
+    if (auto info = object(path, kind, name)) infos.push_back(std::move(*info));
   }
   std::sort(infos.begin(), infos.end(), [](const ObjectInfo& a, const ObjectInfo& b) {  // by time, then by number
     return std::tuple(a.created, a.id.size(), a.id) < std::tuple(b.created, b.id.size(), b.id);
@@ -230,6 +251,19 @@ std::vector<ObjectInfo> LocalMetadataReader::tasks(const std::string& flow, cons
   return objects(path_below(root_, fmt::format("{}/{}/{}", flow, run, step)), NameKind::task);
 }
 
+std::optional<ObjectInfo> LocalMetadataReader::flow(const std::string& flow) {
+  return object(root_, NameKind::flow, flow);
+}
+
+std::optional<ObjectInfo> LocalMetadataReader::step(const std::string& flow, const std::string& run,
+                                                    const std::string& step) {
+  return object(path_below(root_, flow + "/" + run), NameKind::step, step);
+}
+
+std::optional<ObjectInfo> LocalMetadataReader::task(const std::string& flow, const TaskRef& task) {
+  return object(path_below(root_, fmt::format("{}/{}/{}", flow, task.run, task.step)), NameKind::task, task.task);
+}
+
 std::vector<FieldInfo> LocalMetadataReader::fields(const std::string& flow, const TaskRef& task) {
   std::vector<FieldInfo> infos;
   const std::string directory = path_below(root_, fmt::format("{}/{}/_meta", flow, task.path()));
@@ -241,6 +275,7 @@ std::vector<FieldInfo> LocalMetadataReader::fields(const std::string& flow, cons
     FieldInfo info;
     info.name = text_field(json, "field_name");
     info.value = text_field(json, "value");
+    info.is_json = !json["value"].is_text();
     info.type = text_field(json, "type");
     info.created = created_of(json);
     for (const std::string& tag : json["tags"].texts()) {
@@ -252,32 +287,36 @@ std::vector<FieldInfo> LocalMetadataReader::fields(const std::string& flow, cons
   return infos;
 }
 
+int LocalMetadataReader::finished_attempt(const std::string& directory, const std::vector<std::string>& names) {
+  int attempt = -1;
+  for (const std::string& name : names) {
+    if (!name.starts_with("sysmeta_attempt-done_")) continue;
+    const auto text = base::read_plain_file(directory + "/" + name, base::kMaxRecordSize);
+    if (text) attempt = std::max(attempt, std::atoi(text_field(parse(*text, directory + "/" + name), "value").c_str()));
+  }
+  return attempt;
+}
+
 std::vector<ArtifactInfo> LocalMetadataReader::artifacts(const std::string& flow, const TaskRef& task, int attempt) {
   const std::string directory = path_below(root_, fmt::format("{}/{}/_meta", flow, task.path()));
   const auto names = base::list_directory(directory);
-  if (attempt < 0) {  // the last attempt with a done field
-    for (const std::string& name : names) {
-      if (!name.starts_with("sysmeta_attempt-done_")) continue;
-      const auto text = base::read_plain_file(directory + "/" + name, base::kMaxRecordSize);
-      if (text)
-        attempt = std::max(attempt, std::atoi(text_field(parse(*text, directory + "/" + name), "value").c_str()));
-    }
-  }
+  if (attempt < 0) attempt = finished_attempt(directory, names);
   std::vector<ArtifactInfo> infos;
   const std::string prefix = fmt::format("{}_artifact_", attempt);
   for (const std::string& name : names) {
     if (!name.starts_with(prefix)) continue;
-    const auto text = base::read_plain_file(directory + "/" + name, base::kMaxRecordSize);
-    if (!text) continue;
-    const Json json = parse(*text, directory + "/" + name);
-    const std::string where = fmt::format("'{}/{}'", directory, name);
-    check_name(NameKind::artifact, text_field(json, "name"), where);
-    check_name(NameKind::key, text_field(json, "sha"), where);
-    infos.push_back({text_field(json, "name"), text_field(json, "sha"), text_field(json, "content_type"),
-                     text_field(json, "ds_type"), text_field(json, "location"), attempt, created_of(json)});
+    if (auto info = artifact_in(directory + "/" + name, attempt)) infos.push_back(std::move(*info));
   }
   std::sort(infos.begin(), infos.end(), [](const ArtifactInfo& a, const ArtifactInfo& b) { return a.name < b.name; });
   return infos;
+}
+
+std::optional<ArtifactInfo> LocalMetadataReader::artifact(const std::string& flow, const TaskRef& task, int attempt,
+                                                          const std::string& name) {
+  if (!is_name(NameKind::artifact, name)) return std::nullopt;
+  const std::string directory = path_below(root_, fmt::format("{}/{}/_meta", flow, task.path()));
+  if (attempt < 0) attempt = finished_attempt(directory, base::list_directory(directory));
+  return artifact_in(fmt::format("{}/{}_artifact_{}.json", directory, attempt, name), attempt);
 }
 
 std::vector<std::string> LocalMetadataReader::edit_tags(const std::string& flow, const std::string& run,

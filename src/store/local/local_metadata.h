@@ -58,12 +58,20 @@ class LocalMetadataReader : public Metadata {
   std::vector<ObjectInfo> tasks(const std::string& flow, const std::string& run, const std::string& step) override;
   std::vector<FieldInfo> fields(const std::string& flow, const TaskRef& task) override;
   std::vector<ArtifactInfo> artifacts(const std::string& flow, const TaskRef& task, int attempt) override;
+  std::optional<ObjectInfo> flow(const std::string& flow) override;
+  std::optional<ObjectInfo> step(const std::string& flow, const std::string& run, const std::string& step) override;
+  std::optional<ObjectInfo> task(const std::string& flow, const TaskRef& task) override;
+  std::optional<ArtifactInfo> artifact(const std::string& flow, const TaskRef& task, int attempt,
+                                       const std::string& name) override;
   std::vector<std::string> edit_tags(const std::string& flow, const std::string& run,
                                      const std::vector<std::string>& add,
                                      const std::vector<std::string>& remove) override;
 
  private:
+  std::optional<ObjectInfo> object(const std::string& path, NameKind kind, const std::string& name);
   std::vector<ObjectInfo> objects(const std::string& path, NameKind kind);
+  /// The last finished attempt of a task by the files of its directory _meta; -1 if there is none.
+  int finished_attempt(const std::string& directory, const std::vector<std::string>& names);
 
   std::string root_;
 };

@@ -132,6 +132,42 @@ TEST_F(LocalMetadataTest, PathsStayInsideTheStore) {
   EXPECT_THAT(refusal([&] { writer_->add_fields(task_, 0, {{"../../x", "", ""}}); }), HasSubstr("/../"));
 }
 
+TEST_F(LocalMetadataTest, ObjectsAreReadOneByOne) {
+  writer_->new_step("17", "start");
+  LocalMetadataReader reader(root_);
+  EXPECT_EQ(reader.flow("F").value().id, "F");
+  EXPECT_EQ(reader.step("F", "17", "start").value().created, reader.steps("F", "17").at(0).created);
+  EXPECT_EQ(reader.task("F", task_).value().created, reader.tasks("F", "17", "start").at(0).created);
+  EXPECT_FALSE(reader.flow("G"));
+  EXPECT_FALSE(reader.flow("../F"));
+  EXPECT_FALSE(reader.step("F", "17", "end"));
+  EXPECT_FALSE(reader.task("F", {"17", "start", "2"}));
+}
+
+TEST_F(LocalMetadataTest, AnArtifactIsThatOfTheLastFinishedAttempt) {
+  LocalMetadataReader reader(root_);
+  EXPECT_FALSE(reader.artifact("F", task_, -1, "x")) << "no attempt has finished";
+  const std::string other = "a" + std::string(kRowKey).substr(1);
+  TaskData data;
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    data.attempt = attempt;
+    data.artifacts = {{"x", attempt == 1 ? other : kRowKey, 3, "", "pickle-v4"}};
+    writer_->add_artifacts(task_, data, 1'000'000);
+    if (attempt < 2) writer_->add_fields(task_, attempt, {{"attempt-done", std::to_string(attempt), ""}});
+  }
+  EXPECT_EQ(reader.artifact("F", task_, -1, "x").value().key, other);
+  EXPECT_EQ(reader.artifact("F", task_, 2, "x").value().key, kRowKey);
+  EXPECT_FALSE(reader.artifact("F", task_, 3, "x"));
+  EXPECT_FALSE(reader.artifact("F", task_, 1, "y"));
+  EXPECT_FALSE(reader.artifact("F", task_, 1, "../x"));
+}
+
+TEST_F(LocalMetadataTest, FieldsKeepTheirJson) {
+  writer_->add_fields(task_, 0, {{"foreach-stack", R"([["start", 1]])", ""}, {"note", "[1]", ""}});
+  for (const FieldInfo& field : LocalMetadataReader(root_).fields("F", task_))
+    EXPECT_EQ(field.is_json, field.name == "foreach-stack") << field.name;
+}
+
 TEST_F(LocalMetadataTest, InvalidNamesAreNotListed) {
   writer_->new_step("17", "start");
   for (const char* path : {"a flow/_meta/_self.json", "F/1;reboot/_meta/_self.json", "F/17/a step/_meta/_self.json",

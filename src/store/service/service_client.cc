@@ -85,9 +85,9 @@ std::array<int, 3> numbers_of(std::string_view version) {
 
 bool older_version(std::string_view version, std::string_view than) { return numbers_of(version) < numbers_of(than); }
 
-ServiceOptions service_options(const base::Settings& settings) {
+ServiceOptions service_options(const base::Settings& settings, const std::string& url) {
   ServiceOptions options;
-  options.url = settings.get("SERVICE_URL", "");
+  options.url = url.empty() ? settings.get("SERVICE_URL", "") : url;
   if (options.url.empty()) {
     throw Error(
         ErrorCode::invalid_command, "Missing Metaflow Service URL",
@@ -98,8 +98,8 @@ ServiceOptions service_options(const base::Settings& settings) {
   const bool is_http = options.url.starts_with("http://") || options.url.starts_with("https://");
   if (!is_http || options.url.find_first_of("?# ") != std::string::npos || !fits_header(options.url)) {
     throw Error(ErrorCode::invalid_command,
-                fmt::format("METAFLOW_SERVICE_URL is '{}', which is not the URL of a metadata service",
-                            net::printable_url(options.url)),
+                fmt::format("{} is '{}', which is not the URL of a metadata service",
+                            url.empty() ? "METAFLOW_SERVICE_URL" : "The metadata", net::printable_url(options.url)),
                 "Use the form https://host:port/path");
   }
   if (const auto headers = settings.get("SERVICE_HEADERS")) options.headers = parse_headers(*headers);

@@ -31,8 +31,8 @@ struct ServiceOptions {
 };
 
 /// From METAFLOW_SERVICE_URL, METAFLOW_SERVICE_HEADERS, METAFLOW_SERVICE_AUTH_KEY, METAFLOW_SERVICE_RETRY_COUNT. Throws
-/// Error{invalid_command} if one is missing or invalid.
-ServiceOptions service_options(const base::Settings& settings);
+/// Error{invalid_command} if one is missing or invalid. `url`: takes the place of METAFLOW_SERVICE_URL.
+ServiceOptions service_options(const base::Settings& settings, const std::string& url = {});
 
 /// Compares versions by their numbers: "2.5.0" is older than "2.10". A text that is not a version is older than all.
 bool older_version(std::string_view version, std::string_view than);

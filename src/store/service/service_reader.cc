@@ -57,6 +57,14 @@ std::vector<Json> ServiceMetadataReader::list(const std::string& path) {
   return rows;
 }
 
+std::optional<ObjectInfo> ServiceMetadataReader::object(const std::string& path, const char* id, NameKind kind) {
+  const Json row = get(path);
+  if (!row.is_object()) return std::nullopt;
+  ObjectInfo info{id_in(row, id), created_in(row)};
+  client_.check_name(kind, info.id);
+  return info;
+}
+
 std::vector<ObjectInfo> ServiceMetadataReader::objects(const std::string& path, const char* id, NameKind kind) {
   std::vector<ObjectInfo> infos;
   for (const Json& row : list(path)) {
@@ -108,6 +116,22 @@ std::vector<ObjectInfo> ServiceMetadataReader::tasks(const std::string& flow, co
   return objects(path_of(flow, run, step), "task_id", NameKind::task);
 }
 
+std::optional<ObjectInfo> ServiceMetadataReader::flow(const std::string& flow) {
+  return object("/flows/" + base::percent_encode(flow), "flow_id", NameKind::flow);
+}
+
+std::optional<ObjectInfo> ServiceMetadataReader::step(const std::string& flow, const std::string& run,
+                                                      const std::string& step) {
+  if (!is_possible_id(run)) return std::nullopt;
+  return object(fmt::format("{}/steps/{}", path_of(flow, run), base::percent_encode(step)), "step_name",
+                NameKind::step);
+}
+
+std::optional<ObjectInfo> ServiceMetadataReader::task(const std::string& flow, const TaskRef& task) {
+  if (!is_possible_id(task.run)) return std::nullopt;
+  return object(path_of(flow, task), "task_id", NameKind::task);
+}
+
 std::vector<FieldInfo> ServiceMetadataReader::fields(const std::string& flow, const TaskRef& task) {
   std::vector<FieldInfo> infos;
   for (const Json& row : list(path_of(flow, task) + "/metadata")) {
@@ -130,6 +154,18 @@ std::vector<ArtifactInfo> ServiceMetadataReader::artifacts(const std::string& fl
   }
   std::sort(infos.begin(), infos.end(), [](const ArtifactInfo& a, const ArtifactInfo& b) { return a.name < b.name; });
   return infos;
+}
+
+std::optional<ArtifactInfo> ServiceMetadataReader::artifact(const std::string& flow, const TaskRef& task, int attempt,
+                                                            const std::string& name) {
+  std::string path = fmt::format("{}/artifacts/{}", path_of(flow, task), base::percent_encode(name));
+  if (attempt >= 0) path += fmt::format("/attempt/{}", attempt);
+  const Json row = get(path);
+  if (!row.is_object()) return std::nullopt;
+  ArtifactInfo info = artifact_of(row);
+  client_.check_name(NameKind::artifact, info.name);
+  client_.check_name(NameKind::key, info.key);
+  return info;
 }
 
 std::vector<std::string> ServiceMetadataReader::edit_tags(const std::string& flow, const std::string& run,

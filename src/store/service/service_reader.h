@@ -27,6 +27,11 @@ class ServiceMetadataReader : public Metadata {
   std::vector<ObjectInfo> tasks(const std::string& flow, const std::string& run, const std::string& step) override;
   std::vector<FieldInfo> fields(const std::string& flow, const TaskRef& task) override;
   std::vector<ArtifactInfo> artifacts(const std::string& flow, const TaskRef& task, int attempt) override;
+  std::optional<ObjectInfo> flow(const std::string& flow) override;
+  std::optional<ObjectInfo> step(const std::string& flow, const std::string& run, const std::string& step) override;
+  std::optional<ObjectInfo> task(const std::string& flow, const TaskRef& task) override;
+  std::optional<ArtifactInfo> artifact(const std::string& flow, const TaskRef& task, int attempt,
+                                       const std::string& name) override;
   std::vector<std::string> edit_tags(const std::string& flow, const std::string& run,
                                      const std::vector<std::string>& add,
                                      const std::vector<std::string>& remove) override;
@@ -34,6 +39,7 @@ class ServiceMetadataReader : public Metadata {
  private:
   base::Json get(const std::string& path);
   std::vector<base::Json> list(const std::string& path);
+  std::optional<ObjectInfo> object(const std::string& path, const char* id, NameKind kind);
   std::vector<ObjectInfo> objects(const std::string& path, const char* id, NameKind kind);
 
   base::EventLoop loop_;

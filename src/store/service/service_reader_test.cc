@@ -50,6 +50,30 @@ TEST(ServiceReaderTest, NamesBeyondAsciiAreEncodedInAddresses) {
   EXPECT_EQ(server.received().at(0).target, "/flows/F/runs/3/steps/gr%C3%B6%C3%9Fe/tasks");
 }
 
+TEST(ServiceReaderTest, ObjectsAreReadOneByOne) {
+  const std::string key = "e2f1e2f1e2f1e2f1e2f1e2f1e2f1e2f1e2f1e2f1";
+  net::TestServer server([&](const Received& request) {
+    const std::string run = "/flows/F/runs/3";
+    if (request.target == "/flows/F") return Reply{.body = R"({"flow_id": "F", "ts_epoch": 7})"};
+    if (request.target == run + "/steps/s") return Reply{.body = R"({"step_name": "s", "ts_epoch": 8})"};
+    if (request.target == run + "/steps/s/tasks/4") return Reply{.body = R"({"task_id": 4, "ts_epoch": 9})"};
+    if (request.target.starts_with(run + "/steps/s/tasks/4/artifacts/x"))
+      return Reply{.body = R"({"name": "x", "attempt_id": 1, "sha": ")" + key + R"("})"};
+    return Reply{.status = 404, .body = "{}"};
+  });
+  base::SystemClock clock;
+  ServiceMetadataReader reader({.url = server.url()}, clock);
+  EXPECT_EQ(reader.flow("F").value().created, 7000);
+  EXPECT_EQ(reader.step("F", "3", "s").value().created, 8000);
+  EXPECT_EQ(reader.task("F", {"3", "s", "4"}).value().created, 9000);
+  EXPECT_EQ(reader.artifact("F", {"3", "s", "4"}, -1, "x").value().key, key);
+  EXPECT_EQ(reader.artifact("F", {"3", "s", "4"}, 1, "x").value().attempt, 1);
+  EXPECT_EQ(server.received().back().target, "/flows/F/runs/3/steps/s/tasks/4/artifacts/x/attempt/1");
+  EXPECT_FALSE(reader.flow("G"));
+  EXPECT_FALSE(reader.task("F", {"3", "s", "5"}));
+  EXPECT_FALSE(reader.artifact("F", {"3", "s", "4"}, -1, "y"));
+}
+
 TEST(ServiceReaderTest, ReadsUnusualRows) {
   net::TestServer server([](const Received& request) {
     if (request.target == "/flows/F/runs") {
