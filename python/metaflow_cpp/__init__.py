@@ -1,6 +1,8 @@
-"""Flows in Python on the engine of Metaflow for C++: FlowSpec, step, the decorators, Parameter, current."""
+"""Metaflow on a native engine: flows (FlowSpec, step, the decorators, Parameter, current), reading runs, and Runner."""
 
+import importlib
 import sys
+from typing import TYPE_CHECKING, Any, List
 
 if sys.version_info < (3, 9):
     raise ImportError(f"metaflow_cpp needs Python 3.9 or newer; this is {sys.version.split()[0]}: {sys.executable}")
@@ -11,7 +13,44 @@ from .flowspec import FlowSpec
 from .multicore import parallel_imap_unordered, parallel_map
 from .parameters import JSONType, Parameter
 
+if TYPE_CHECKING:
+    from .client import (
+        DataArtifact,
+        Flow,
+        Metaflow,
+        MetaflowCode,
+        Run,
+        Step,
+        Task,
+        default_metadata,
+        default_namespace,
+        get_metadata,
+        get_namespace,
+        metadata,
+        namespace,
+    )
+    from .runner import NBRunner, Runner
+
 __all__ = [
-    "FlowSpec", "JSONType", "Parameter", "batch", "catch", "current", "environment", "kubernetes", "local",
-    "parallel_imap_unordered", "parallel_map", "project", "resources", "retry", "step", "timeout",
+    "DataArtifact", "Flow", "FlowSpec", "JSONType", "Metaflow", "MetaflowCode", "NBRunner", "Parameter", "Run", "Runner", "Step", "Task", "batch",
+    "catch", "current", "default_metadata", "default_namespace", "environment", "get_metadata", "get_namespace", "kubernetes", "local",
+    "metadata", "namespace", "parallel_imap_unordered", "parallel_map", "project", "resources", "retry", "step", "timeout",
 ]  # fmt: skip
+
+# Imported when they are first used, so that a task does not pay for them.
+_RUNNERS = ("NBRunner", "Runner")
+_NOT_HERE = ("DeployedFlow", "Deployer", "NBDeployer")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _NOT_HERE:
+        raise ImportError(f"metaflow_cpp has no '{name}': deploy with the official metaflow, or start runs with Runner")
+    if name not in __all__:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    value = getattr(importlib.import_module(".runner" if name in _RUNNERS else ".client", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> List[str]:
+    return sorted({*globals(), *__all__})

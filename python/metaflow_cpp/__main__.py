@@ -1,5 +1,6 @@
 """metaflow-cpp FILE COMMAND: executes an unchanged flow on this engine. `import metaflow` in it means this package."""
 
+import contextlib
 import os
 import runpy
 import sys
@@ -19,12 +20,13 @@ class _Metaflow(types.ModuleType):
     def __init__(self) -> None:
         super().__init__("metaflow", metaflow_cpp.__doc__)
         self.__path__: List[str] = []
-        for name in metaflow_cpp.__all__:
-            setattr(self, name, getattr(metaflow_cpp, name))
+        self.__all__ = metaflow_cpp.__all__
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
+        with contextlib.suppress(AttributeError):
+            return getattr(metaflow_cpp, name)
         raise ImportError(f"metaflow_cpp has no '{name}'. Under metaflow-cpp, `from metaflow import` knows: {', '.join(metaflow_cpp.__all__)}")
 
 

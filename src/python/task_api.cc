@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "compute/platform.h"
+#include "python/c_errors.h"
 #include "python/described_flow.h"
 #include "runtime/task/session.h"
 #include "runtime/task/task_process.h"
@@ -22,6 +23,7 @@ using metaflow::Error;
 using metaflow::ErrorCode;
 using metaflow::base::Json;
 using metaflow::base::SharedBytes;
+using metaflow::python::guarded;
 
 /// One task. A process has one.
 struct metaflow_task {
@@ -40,24 +42,6 @@ struct metaflow_task {
 };
 
 namespace {
-
-std::string& last_error() {
-  static std::string text;
-  return text;
-}
-
-/// Calls `f`; an exception becomes `failed`, and the last error.
-template <class T, class F>
-T guarded(T failed, F f) {
-  try {
-    return f();
-  } catch (const std::exception& error) {
-    last_error() = error.what();
-  } catch (...) {
-    last_error() = "an unknown error";
-  }
-  return failed;
-}
 
 metaflow_bytes view_of(metaflow_task& task, SharedBytes payload) {
   task.kept.push_back(std::move(payload));
@@ -102,9 +86,14 @@ Json facts_of(metaflow_task& task) {
 
 }  // namespace
 
+std::string& metaflow::python::last_error() {
+  thread_local std::string text;
+  return text;
+}
+
 int metaflow_api_version(void) { return METAFLOW_TASK_API_VERSION; }
 
-const char* metaflow_error(void) { return last_error().c_str(); }
+const char* metaflow_error(void) { return metaflow::python::last_error().c_str(); }
 
 metaflow_task* metaflow_task_open(const char* description, size_t size, int argc, const char* const* argv) {
   return guarded(static_cast<metaflow_task*>(nullptr), [&] {

@@ -29,7 +29,7 @@ typedef struct metaflow_bytes {
 
 /* METAFLOW_TASK_API_VERSION of the library. */
 int metaflow_api_version(void);
-/* The message of the last error. */
+/* The message of the last error of this thread. */
 const char* metaflow_error(void);
 
 /* Opens the task that the arguments of `step` name. `argv`: without the program. `description`: described_flow.h. It

@@ -1,0 +1,89 @@
+"""Values of artifacts, which need neither the code of the flow nor Metaflow to be installed."""
+
+import gzip
+import io
+import pickle
+from collections import namedtuple
+from typing import Any, Dict, Optional
+
+from .. import exception
+from ..exception import DataException
+from .reader import Reader
+
+# One foreach around a task, with the names of the reference.
+ForeachFrame = namedtuple("ForeachFrame", ["step", "var", "num_splits", "index", "value"], defaults=(None, None, None, None, None))
+
+
+class IncludedFile:
+    """What an artifact of an IncludeFile holds: where the content is."""
+
+    def __init__(self, descriptor: Optional[Dict[str, Any]] = None) -> None:
+        self._descriptor = descriptor or {}
+
+    @property
+    def _is_packed(self) -> bool:
+        """Whether a flow has stored the content. Else it was there before."""
+        return self._descriptor.get("type") == "uploader-v1" or self._descriptor.get("sub-type") == "uploaded"
+
+    def size(self, reader: Reader) -> int:
+        """Bytes of the content."""
+        if "size" in self._descriptor:
+            return int(self._descriptor["size"])
+        with reader.file(self._descriptor["url"]) as content:
+            return len(content.view)
+
+    def read(self, reader: Reader) -> Any:
+        """The content: a str, or bytes of a file that is not text. Throws DataException."""
+        with reader.file(self._descriptor["url"]) as content:
+            data = content.view.tobytes()
+        if self._is_packed:
+            data = gzip.decompress(data)
+        if not self._descriptor.get("is_text"):
+            return data
+        return io.TextIOWrapper(io.BytesIO(data), encoding=self._descriptor.get("encoding")).read()
+
+
+# The official package pickles its tuples as members of the flow's own module.
+_CLASSES: Dict[str, Any] = {
+    "__main__.ForeachFrame": ForeachFrame,
+    "metaflow.tuple_util.ForeachFrame": ForeachFrame,
+    "metaflow.includefile.IncludedFile": IncludedFile,
+    **{f"metaflow.exception.{name}": value for name, value in vars(exception).items() if name.startswith("Metaflow")},
+}
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        known = _CLASSES.get(f"{module}.{name}")
+        if known is None and module == "metaflow.client.core":
+            from .. import client
+
+            known = getattr(client, name, None)
+        return super().find_class(module, name) if known is None else known
+
+
+class _View(io.RawIOBase):
+    """A file of bytes that are not copied."""
+
+    def __init__(self, view: memoryview) -> None:
+        self._view, self._at = view, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, into: Any) -> int:
+        size = min(len(into), len(self._view) - self._at)
+        into[:size] = self._view[self._at : self._at + size]
+        self._at += size
+        return size
+
+
+def load(payload: memoryview, pathspec: str) -> Any:
+    """The value of an artifact. Throws DataException if a class that it needs cannot be imported, and what its own code throws."""
+    file = io.BufferedReader(_View(payload), 1 << 20)
+    try:
+        return _Unpickler(file).load()
+    except (ImportError, AttributeError) as error:
+        raise DataException(
+            f"Artifact {pathspec} cannot be loaded: {error}. Its class must be importable: install its package, or import its module first."
+        ) from error
