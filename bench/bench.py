@@ -19,6 +19,7 @@ BENCHMARKS = {
     "trivial": tasks.trivial,
     "foreach": tasks.foreach,
     "join": tasks.join,
+    "client": tasks.client,
     "resume": tasks.resume,
     "chain": tasks.chain,
     "array": arrays.array,

@@ -138,6 +138,29 @@ def join(context, table):
         table.row(f"join over {n}: peak memory per input", peak / n, unit=size)
 
 
+def client(context, table):
+    """The client of the Python package lists 10,000 tasks, and reads an artifact of some."""
+    with context.room() as room:
+        n, few = 10_000, 300
+        where = room.fresh()
+        measure([context.program("trivial_bench"), "run", "--n", n, "--max-num-splits", n, "--max-workers", 2], env=store(where))
+        ours = {"PYTHONPATH": os.path.join(context.here, "..", "python"),
+                "METAFLOW_ENGINE_DIRECTORY": os.path.join(context.build, "python", "metaflow_cpp", "native")}
+        found = in_turns(2, {
+            module: lambda module=module: measure([context.python, context.peer("list_tasks.py"), module, "Trivial", "value", few],
+                                                  env={**store(where), **ours})
+            for module in ("metaflow_cpp", "metaflow")})
+        best = {module: {} for module in found}
+        for module, all_measured in found.items():
+            for line in "".join(each.out for each in all_measured).splitlines():
+                name, number = line.split()
+                best[module][name] = min(float(number), best[module].get(name, float("inf")))
+        assert best["metaflow_cpp"]["tasks"] == best["metaflow"]["tasks"] == n
+        for name, what, budget in (("import", "import, and find the run", None), ("list", f"list {n} tasks, per task", Budget("<= 0.2x", ratio=0.2)),
+                                   ("read", "read an artifact", Budget("<= 1x", ratio=1))):
+            table.row(f"client in Python, {what}: CPU", best["metaflow_cpp"][name], "Metaflow's client", best["metaflow"][name], budget=budget)
+
+
 def resume(context, table):
     """`resume` clones a run in which all but the last step has finished. `cp -al` is the lower bound for a copy."""
     with context.room() as room:
