@@ -6,7 +6,7 @@ import json
 import os
 import pathlib
 import re
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 API_VERSION = 1
 IN_NO_INPUT, CONFLICT = -1, -2  # results of Task.merge
@@ -21,6 +21,22 @@ class NativeError(Exception):
 
 class _Bytes(ctypes.Structure):
     _fields_ = [("data", ctypes.c_void_p), ("size", ctypes.c_size_t)]
+
+
+class _Array(ctypes.Structure):  # of array_api.h
+    _fields_ = [
+        ("type", ctypes.c_char), ("column_major", ctypes.c_int), ("item_size", ctypes.c_size_t), ("dimensions", ctypes.c_size_t),
+        ("shape", ctypes.c_size_t * 64), ("elements", _Bytes),
+    ]  # fmt: skip
+
+
+class ArrayFacts(NamedTuple):
+    """What numpy needs to know about an array, besides its elements."""
+
+    kind: str  # of numpy.dtype
+    item_size: int
+    shape: Tuple[int, ...]
+    column_major: bool
 
 
 _READ_ITEM = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_size_t, ctypes.c_void_p, ctypes.c_size_t)
@@ -72,6 +88,9 @@ def library() -> ctypes.CDLL:
         ("task_range", ctypes.c_int, [task, size, into]),
         ("task_load", ctypes.c_int, [task, text, into]),
         ("task_load_input", ctypes.c_int, [task, size, text, into]),
+        ("task_own", ctypes.c_int, [task, ctypes.c_int64, text, into]),
+        ("read_array", ctypes.c_int, [into, ctypes.POINTER(_Array)]),
+        ("write_array", ctypes.c_int, [ctypes.POINTER(_Array), into, into]),
         ("task_input_has", ctypes.c_int, [task, size, text]),
         ("task_merge", ctypes.c_int64, [task, text]),
         ("task_save", ctypes.c_int, [task, text, into, size, text]),
@@ -94,6 +113,20 @@ def _view(data: int, size: int) -> memoryview:
     if size == 0:
         return memoryview(b"")
     return memoryview((ctypes.c_char * size).from_address(data)).cast("B").toreadonly()
+
+
+def array_in(address: int, size: int) -> Optional[Tuple[ArrayFacts, int, int]]:
+    """If a payload is an array that the engine stores itself: its facts, and the address and the size of its elements."""
+    array = _Array()
+    if library().metaflow_read_array(ctypes.byref(_Bytes(address, size)), ctypes.byref(array)) != 1:
+        return None
+    facts = ArrayFacts(array.type.decode(), array.item_size, tuple(array.shape[: array.dimensions]), bool(array.column_major))
+    return facts, array.elements.data, array.elements.size
+
+
+def writable(address: int, size: int) -> memoryview:
+    """Memory of the engine, which it keeps until the task is closed."""
+    return memoryview((ctypes.c_char * size).from_address(address)).cast("B")
 
 
 def serve_forks(socket: int) -> Tuple[List[bytes], List[bytes]]:
@@ -179,9 +212,24 @@ class Task:
             raise NativeError(self._error())
         return result
 
+    def own(self, index: Optional[int], name: str) -> Optional[Tuple[int, int]]:
+        """The address and the size of an artifact's payload in memory that this process may write to. `index`: of an input of a join."""
+        into = _Bytes()
+        found = self._checked(self._library.metaflow_task_own(self._task, -1 if index is None else index, _text(name), ctypes.byref(into)))
+        return (into.data, into.size) if found else None
+
     def save(self, name: str, payload: bytes, type_name: str) -> None:
         part = _Bytes(ctypes.cast(ctypes.c_char_p(payload), ctypes.c_void_p), len(payload))
         self._checked(self._library.metaflow_task_save(self._task, _text(name), ctypes.byref(part), 1, _text(type_name)))
+
+    def save_array(self, name: str, facts: ArrayFacts, address: int, size: int, type_name: str) -> None:
+        """Stores an array whose elements are at this address."""
+        shape = (ctypes.c_size_t * 64)(*facts.shape)
+        array = _Array(facts.kind.encode(), facts.column_major, facts.item_size, len(facts.shape), shape, _Bytes(address, size))
+        parts = (_Bytes * 3)(_Bytes(), _Bytes(address, size), _Bytes())
+        before, behind = (ctypes.byref(parts, index * ctypes.sizeof(_Bytes)) for index in (0, 2))
+        self._checked(self._library.metaflow_write_array(ctypes.byref(array), before, behind))
+        self._checked(self._library.metaflow_task_save(self._task, _text(name), parts, 3, _text(type_name)))
 
     def keep(self, name: str) -> None:
         self._checked(self._library.metaflow_task_keep(self._task, _text(name)))

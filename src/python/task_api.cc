@@ -1,6 +1,10 @@
 #include "python/task_api.h"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <memory>
 #include <optional>
@@ -161,6 +165,31 @@ int metaflow_task_load_input(metaflow_task* task, size_t input, const char* name
     if (!inputs.has(input, artifact)) return 0;
     inputs.prepare(input, std::span(&artifact, 1));
     *into = view_of(*task, inputs.read(input, artifact));
+    return 1;
+  });
+}
+
+int metaflow_task_own(metaflow_task* task, int64_t input, const char* name, metaflow_bytes* into) {
+  return guarded(-1, [&] {
+    auto& session = task->session;
+    const std::size_t artifact = session.artifact(name);
+    const auto* inputs = session.inputs();
+    metaflow::store::ArtifactRecord record;
+    if (input >= 0 && inputs->has(static_cast<std::size_t>(input), artifact)) {
+      record = inputs->record(static_cast<std::size_t>(input), artifact);
+    } else if (input < 0 && inputs == nullptr && session.record(artifact) != nullptr) {
+      record = *session.record(artifact);
+    } else {
+      return 0;
+    }
+    *into = view_of(*task, session.store()->load_value(record.key, record.size, name));
+    // What is mapped is mapped once more here, privately; what is not, nobody else has.
+    const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+    const auto begin = reinterpret_cast<std::uintptr_t>(into->data) / page * page;
+    const std::size_t size = reinterpret_cast<std::uintptr_t>(into->data) + into->size - begin;
+    if (::mprotect(reinterpret_cast<void*>(begin), size, PROT_READ | PROT_WRITE) != 0)
+      throw Error(ErrorCode::out_of_memory,
+                  fmt::format("Artifact '{}' cannot be made writable: {}", name, std::strerror(errno)));
     return 1;
   });
 }

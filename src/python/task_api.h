@@ -54,6 +54,9 @@ int metaflow_task_range(metaflow_task* task, size_t level, metaflow_bytes* into)
 int metaflow_task_load(metaflow_task* task, const char* name, metaflow_bytes* into);
 /* The same of one input of a join. */
 int metaflow_task_load_input(metaflow_task* task, size_t input, const char* name, metaflow_bytes* into);
+/* The payload of an artifact as memory of the caller, which may write to it: of one input of a join, or of the input
+   (`input` is negative). A file is mapped, and copied where it is written to. Returns 1, or 0 if there is none. */
+int metaflow_task_own(metaflow_task* task, int64_t input, const char* name, metaflow_bytes* into);
 /* Whether an input of a join has an artifact: 1 or 0. */
 int metaflow_task_input_has(metaflow_task* task, size_t input, const char* name);
 /* The first input of a join that has an artifact; -1: no input has; -2: inputs have different values. */

@@ -1,0 +1,42 @@
+"""Arrays of numpy: stored from where they are, without a copy, and loaded as mapped files. Small ones, and those with elements of other types, are
+pickled as any other value."""
+
+import sys
+from typing import Any, Optional, Tuple
+
+from . import _native
+
+_FROM = 1 << 16  # bytes: smaller arrays are copied as fast
+_MOST_DIMENSIONS = 64
+_ELEMENTS = {("b", 1), ("f", 2), ("f", 4), ("f", 8), ("c", 8), ("c", 16), *((kind, size) for kind in "iu" for size in (1, 2, 4, 8))}
+_BEGIN = b"\x80\x04cnumpy\nndarray\n"  # of such a payload: docs/format.md
+
+
+def save(task: _native.Task, name: str, value: Any) -> bool:
+    """Stores an array. False: the value is another one, or is to be pickled."""
+    numpy = sys.modules.get("numpy")
+    if numpy is None or type(value) is not numpy.ndarray or value.nbytes < _FROM:
+        return False
+    kind, flags = value.dtype, value.flags
+    is_plain = (kind.kind, kind.itemsize) in _ELEMENTS and kind.isnative and kind.metadata is None
+    if not is_plain or not (flags.c_contiguous or flags.f_contiguous) or value.ndim > _MOST_DIMENSIONS:
+        return False
+    facts = _native.ArrayFacts(kind.kind, kind.itemsize, value.shape, not flags.c_contiguous)
+    task.save_array(name, facts, value.__array_interface__["data"][0], value.nbytes, str(type(value)))
+    return True
+
+
+def load(task: _native.Task, index: Optional[int], name: str, payload: memoryview) -> Tuple[bool, Any]:
+    """Loads an array, whose elements the caller may change. `payload`: as task.load(), or task.load_input() of the input `index`, has it. False:
+    the value is another one, or is to be unpickled."""
+    if len(payload) < _FROM or payload[: len(_BEGIN)] != _BEGIN:
+        return False, None
+    own = task.own(index, name)
+    found = _native.array_in(*own) if own is not None else None
+    if found is None:
+        return False, None
+    import numpy
+
+    facts, address, size = found
+    kind = numpy.dtype(f"{facts.kind}{facts.item_size}")
+    return True, numpy.ndarray(facts.shape, kind, _native.writable(address, size), order="F" if facts.column_major else "C")

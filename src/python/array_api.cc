@@ -1,0 +1,70 @@
+#include "python/array_api.h"
+
+#include <algorithm>
+#include <memory>
+#include <string_view>
+
+#include <metaflow/detail/pickler.h>
+#include <metaflow/error.h>
+#include <metaflow/value.h>
+
+#include "base/bytes.h"
+#include "python/c_errors.h"
+#include "value/unpickler.h"
+
+using metaflow::ArrayView;
+using metaflow::python::guarded;
+
+namespace {
+
+constexpr std::string_view kTypes = "biufc";
+
+std::span<const std::byte> bytes_of(const metaflow_bytes& bytes) {
+  return {static_cast<const std::byte*>(bytes.data), bytes.size};
+}
+
+}  // namespace
+
+int metaflow_read_array(const metaflow_bytes* payload, metaflow_array* into) {
+  return guarded(0, [&] {
+    const metaflow::base::SharedBytes bytes(bytes_of(*payload), std::shared_ptr<const void>());
+    const metaflow::Document document = metaflow::value::read_pickle(bytes);
+    if (document.root().kind() != metaflow::Kind::array) return 0;
+    const ArrayView view = document.root().array();
+    if (kTypes.find(view.type) == std::string_view::npos || view.shape.size() > METAFLOW_MAX_DIMENSIONS) return 0;
+    if (view.big_endian && view.item_size > 1) return 0;
+    // Elements of another place would be gone with the document.
+    if (view.bytes.data() < bytes.bytes().data() ||
+        view.bytes.data() + view.bytes.size() > bytes.bytes().data() + bytes.size())
+      return 0;
+    into->type = view.type;
+    into->column_major = view.column_major ? 1 : 0;
+    into->item_size = view.item_size;
+    into->dimensions = view.shape.size();
+    std::copy(view.shape.begin(), view.shape.end(), into->shape);
+    into->elements = {view.bytes.data(), view.bytes.size()};
+    return 1;
+  });
+}
+
+int metaflow_write_array(const metaflow_array* array, metaflow_bytes* before, metaflow_bytes* behind) {
+  static std::unique_ptr<metaflow::detail::Pickler> pickler;  // what it has written is valid until the next call
+  return guarded(-1, [&] {
+    ArrayView view;
+    view.type = array->type;
+    view.item_size = array->item_size;
+    view.column_major = array->column_major != 0;
+    view.shape = {array->shape, array->dimensions};
+    view.bytes = bytes_of(array->elements);
+    pickler = std::make_unique<metaflow::detail::Pickler>();
+    pickler->array(view);
+    pickler->finish();
+    const auto parts = pickler->parts();
+    if (parts.size() != 3 || parts[1].data() != view.bytes.data())
+      throw metaflow::Error(metaflow::ErrorCode::invalid_value,
+                            "The elements of the array cannot be stored as they are");
+    *before = {parts[0].data(), parts[0].size()};
+    *behind = {parts[2].data(), parts[2].size()};
+    return 0;
+  });
+}
