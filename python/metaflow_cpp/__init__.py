@@ -1,4 +1,4 @@
-"""Metaflow on a native engine: flows (FlowSpec, step, the decorators, Parameter, current), reading runs, and Runner."""
+"""Metaflow on a native engine: flows (FlowSpec, step, the decorators, Parameter, Config, current), reading runs, and Runner."""
 
 import importlib
 import sys
@@ -7,11 +7,39 @@ from typing import TYPE_CHECKING, Any, List
 if sys.version_info < (3, 9):
     raise ImportError(f"metaflow_cpp needs Python 3.9 or newer; this is {sys.version.split()[0]}: {sys.executable}")
 
+from .config import Config, ConfigValue, config_expr
 from .current import current
-from .decorators import batch, catch, environment, kubernetes, local, project, resources, retry, step, timeout
+from .decorators import (
+    FlowMutator,
+    StepMutator,
+    UserStepDecorator,
+    batch,
+    card,
+    catch,
+    conda,
+    conda_base,
+    environment,
+    exit_hook,
+    kubernetes,
+    local,
+    parallel,
+    project,
+    pypi,
+    pypi_base,
+    resources,
+    retry,
+    schedule,
+    secrets,
+    step,
+    timeout,
+    trigger,
+    trigger_on_finish,
+    user_step_decorator,
+)  # fmt: skip
 from .flowspec import FlowSpec
+from .includefile import IncludeFile
 from .multicore import parallel_imap_unordered, parallel_map
-from .parameters import JSONType, Parameter
+from .parameters import JSONType, JSONTypeClass, Parameter
 
 if TYPE_CHECKING:
     from .client import (
@@ -32,9 +60,12 @@ if TYPE_CHECKING:
     from .runner import NBRunner, Runner
 
 __all__ = [
-    "DataArtifact", "Flow", "FlowSpec", "JSONType", "Metaflow", "MetaflowCode", "NBRunner", "Parameter", "Run", "Runner", "Step", "Task", "batch",
-    "catch", "current", "default_metadata", "default_namespace", "environment", "get_metadata", "get_namespace", "kubernetes", "local",
-    "metadata", "namespace", "parallel_imap_unordered", "parallel_map", "project", "resources", "retry", "step", "timeout",
+    "Config", "ConfigValue", "DataArtifact", "Flow", "FlowMutator", "FlowSpec", "IncludeFile", "JSONType", "JSONTypeClass", "Metaflow",
+    "MetaflowCode", "NBRunner", "Parameter", "Run", "Runner", "Step", "StepMutator", "Task", "UserStepDecorator", "batch", "card", "catch",
+    "conda", "conda_base", "config_expr", "current", "default_metadata", "default_namespace", "environment", "exit_hook", "get_metadata",
+    "get_namespace", "kubernetes", "local", "metadata", "namespace", "parallel", "parallel_imap_unordered", "parallel_map", "project",
+    "pypi", "pypi_base", "resources", "retry", "schedule", "secrets", "step", "timeout", "trigger", "trigger_on_finish",
+    "user_step_decorator",
 ]  # fmt: skip
 
 # Imported when they are first used, so that a task does not pay for them.

@@ -4,18 +4,21 @@ import enum
 import inspect
 import json
 import os
-import pickle
 import sys
-from typing import Any, Dict, List, NamedTuple, Type
+import types
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Type
 
-from . import _graph, _native
-from .parameters import DeployTimeContext, Parameter
+from . import _graph, _native, _pickling
+from .config import Config, as_seen, configs_of, resolve
+from .decorators import check_attributes, decorators_of, pod, refuse
+from .exception import MetaflowException, UsageError
+from .includefile import IncludeFile
+from .parameters import Option, Parameter, ParameterContext
 
 VERSION = 1
-PROTOCOL = 4  # of pickle: that of the reference
 
 
-class FlowError(Exception):
+class FlowError(MetaflowException):
     """A flow that cannot be described: the message says what to change."""
 
 
@@ -24,7 +27,7 @@ def steps_of(flow: Type[Any]) -> Dict[str, Any]:
     found: Dict[str, Any] = {}
     for base in reversed(flow.__mro__):
         for name, value in vars(base).items():
-            if getattr(value, "is_step", False):
+            if getattr(value, "is_step", False) is True:  # attributes of a Config are expressions
                 found[name] = value
             else:
                 found.pop(name, None)
@@ -32,11 +35,14 @@ def steps_of(flow: Type[Any]) -> Dict[str, Any]:
 
 
 def parameters_of(flow: Type[Any]) -> Dict[str, Parameter]:
-    """The parameters by the name of their artifact."""
+    """The parameters, without configs, by the name of their artifact."""
     found: Dict[str, Parameter] = {}
     for base in reversed(flow.__mro__):
         found.update({name: value for name, value in vars(base).items() if isinstance(value, Parameter)})
-    return found
+    return {name: value for name, value in found.items() if not isinstance(value, Config)}
+
+
+_NO_CONSTANTS = (Parameter, types.FunctionType, types.MethodType, property, type, staticmethod, classmethod)
 
 
 def constants_of(flow: Type[Any]) -> Dict[str, Any]:
@@ -48,8 +54,7 @@ def constants_of(flow: Type[Any]) -> Dict[str, Any]:
         if base in (object, FlowSpec):
             continue
         for name, value in vars(base).items():
-            is_value = not callable(value) and not isinstance(value, (property, staticmethod, classmethod, Parameter))
-            if not name.startswith("_") and is_value:
+            if not name.startswith("_") and not isinstance(value, _NO_CONSTANTS):
                 found[name] = value
     return found
 
@@ -59,7 +64,16 @@ class Values(enum.Enum):
 
     NONE = 0  # for tasks, which find them in the store
     DECLARED = 1
-    ALL = 2  # also those of defaults that are functions: for a new run
+    ALL = 2  # also those of defaults that are functions, and of files: for a new run
+
+
+class Given(NamedTuple):
+    """What the command line gives a flow."""
+
+    configs: Mapping[str, Any]  # values by name
+    parameters: Mapping[str, List[str]]  # the texts of each option
+    user: str
+    is_complete: bool = True  # else a config has no value, and what depends on it is left out
 
 
 class _Payloads:
@@ -73,7 +87,7 @@ class _Payloads:
         if self._values is Values.NONE:
             return {"type": "", "offset": 0, "size": 0}
         try:
-            payload = pickle.dumps(value, PROTOCOL)
+            payload = _pickling.dumps(value)
         except Exception as error:
             raise FlowError(f"{what} cannot be stored: {type(error).__name__}: {error}") from error
         offset = len(self.data)
@@ -85,46 +99,153 @@ def _shown(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
+def _without_secrets(attributes: Dict[str, Any]) -> Dict[str, Any]:
+    """The attributes for _graph_info, which every reader of the run sees."""
+    hidden = [
+        {**source, "options": {"env_vars": "***"}} if isinstance(source, dict) and source.get("type") == "inline" else source
+        for source in attributes.get("sources", [])
+    ]
+    return {**attributes, "sources": hidden} if hidden else attributes
+
+
 class Description(NamedTuple):
     header: Dict[str, Any]
     text: bytes  # the header, and the payloads
 
 
-def describe(flow: Type[Any], launcher: str, command: List[str], user: str, values: Values) -> Description:
-    """The description of a flow. `launcher`: precedes the program in commands that users paste. Throws FlowError,
-    GraphError, ParameterError."""
-    payloads = _Payloads(values)
-    parameters = []
-    for name, parameter in parameters_of(flow).items():
-        option: Dict[str, Any] = {
-            "name": name, "option": parameter.name, "help": parameter.help, "type": parameter.kind, "required": parameter.required,
+class _Describer:
+    def __init__(self, flow: Type[Any], values: Values, given: Given) -> None:
+        self.flow, self.values, self.given = flow, values, given
+        self.payloads = _Payloads(values)
+        self.configs = as_seen(flow, given.configs)
+
+    def resolved(self, value: Any) -> Any:
+        """The value with configs; nothing if a config has none, which is no error."""
+        try:
+            return resolve(value, self.configs)
+        except MetaflowException:
+            if self.given.is_complete:
+                raise
+            return None
+
+    def context(self, parameter: Parameter) -> ParameterContext:
+        from .config import ConfigValue
+
+        return ParameterContext(self.flow.__name__, self.given.user, parameter.name, print, "local", ConfigValue(self.configs))
+
+    def parameter(self, name: str, parameter: Parameter) -> Dict[str, Any]:
+        if self.values is Values.NONE:
+            return {"name": name, "option": parameter.name, "type": "text", "required": False}
+        try:
+            option = parameter._option(self.configs)
+        except MetaflowException:
+            if self.given.is_complete:
+                raise
+            option = Option(parameter.name, None, str, "", False, False, None, False)
+        described: Dict[str, Any] = {
+            "name": name, "option": option.name, "help": option.help, "type": "text" if option.multiple else option.kind,
+            "required": option.required, "class": type(parameter).__name__,
         }  # fmt: skip
-        if parameter.separator is not None:
-            option["separator"] = parameter.separator
-        is_computed = callable(parameter.default)
-        if not parameter.required and values is not Values.NONE and (values is Values.ALL or not is_computed):
-            value = parameter.value_of_default(lambda of: DeployTimeContext(flow.__name__, user, of))
-            option["value"] = payloads.add(f"The default of parameter '{name}'", value)
-            if value is not None and parameter.show_default and not is_computed:
-                option["default"] = _shown(parameter.default)
-        parameters.append(option)
-    steps = []
-    for name, function in steps_of(flow).items():
+        if option.separator is not None and not option.multiple:
+            described["separator"] = option.separator
+        is_computed = callable(option.default)
+        if option.default is not None and option.show_default and not is_computed:
+            described["default"] = _shown(option.default)
+        texts = self.given.parameters.get(option.name, [])
+        if isinstance(parameter, IncludeFile) or option.multiple:
+            described["python"] = True
+            if self.values is Values.ALL:
+                described["value"] = self.payloads.add(f"Parameter '{name}'", self.value_of(parameter, option, texts))
+        elif not option.required and not texts and (self.values is Values.ALL or not is_computed):
+            described["value"] = self.payloads.add(f"The default of parameter '{name}'", option.computed(self.context(parameter)))
+        return described
+
+    def value_of(self, parameter: Parameter, option: Option, texts: List[str]) -> Any:
+        """The value of a parameter whose texts the engine cannot convert."""
+        if isinstance(parameter, IncludeFile):
+            file = parameter._file_option(self.configs)
+            path = texts[-1] if texts else file.default_path(self.context(parameter))
+            return None if path is None else file.read(path)
+        if not texts:
+            return option.computed(self.context(parameter))
+        try:
+            return tuple(option.item_of_text(text) for text in texts)
+        except ValueError as error:
+            raise UsageError(f"Invalid value for '--{option.name}': {', '.join(texts)} is not a valid {option.type_name}: {error}") from error
+
+    def step(self, name: str, function: Any) -> Dict[str, Any]:
         read = _graph.read_step(name, function)
-        steps.append({
+        executed, annotations = [], []
+        for decorator in function.decorators:
+            attributes = self.resolved(decorator.attributes)
+            if attributes is None or decorator.name == "card":
+                continue
+            if self.values is Values.ALL:
+                refuse(decorator, attributes)
+            if decorator.kind.defaults is None:
+                executed.append({"name": decorator.name, "attributes": attributes})
+            else:
+                every = check_attributes(decorator.name, attributes, decorator.kind.defaults)
+                annotations.append({"name": decorator.name, "attributes": pod(_without_secrets(every))})
+        return {
             "name": name, "doc": read.doc, "line": read.line, "transition": read.transition, "targets": read.targets, "cases": read.cases,
-            "variable": read.variable, "join": read.join,
-            "decorators": [{"name": each.name, "attributes": each.attributes} for each in function.decorators],
-        })  # fmt: skip
-    header = {
-        "version": VERSION, "name": flow.__name__, "doc": (flow.__doc__ or "").strip(), "project": getattr(flow, "_project", ""),
-        "file": inspect.getsourcefile(flow) or "",
-        "launcher": launcher, "command": command, "steps": steps, "parameters": parameters,
-        "constants": [{"name": name, "value": payloads.add(f"Constant '{name}'", value)} for name, value in constants_of(flow).items()],
-    }  # fmt: skip
+            "variable": read.variable, "join": read.join, "decorators": executed, "annotations": json.dumps(annotations),
+        }  # fmt: skip
+
+    def flow_decorators(self) -> List[Dict[str, Any]]:
+        found = []
+        for decorator in decorators_of(self.flow):
+            attributes = self.resolved(decorator.attributes)
+            if attributes is None:
+                continue
+            if self.values is Values.ALL:
+                refuse(decorator, attributes)
+            found.append({"name": decorator.kind.name, "attributes": decorator.checked(attributes)})
+        return found
+
+    def config(self, name: str, config: Config) -> Dict[str, Any]:
+        return {"name": name, "value": self.payloads.add(f"Config '{name}'", self.given.configs.get(config.name))}
+
+    def header(self) -> Dict[str, Any]:
+        flow = self.flow
+        decorators = self.flow_decorators()
+        steps = steps_of(flow)
+        starts, ends = _graph.end_of(steps, "start"), _graph.end_of(steps, "end")
+        projects = [each["attributes"] for each in decorators if each["name"] == "project"]
+        return {
+            "version": VERSION, "name": flow.__name__, "doc": inspect.cleandoc(flow.__doc__ or ""),
+            "project": projects[0]["name"] if projects else "", "file": inspect.getsourcefile(flow) or "",
+            "python_version": ".".join(str(part) for part in sys.version_info[:3]),
+            "decorators": json.dumps([{**each, "attributes": pod(each["attributes"])} for each in decorators]),
+            "steps": [
+                {**self.step(name, function), "start": name == starts, "end": name == ends} for name, function in steps.items()
+            ],
+            "parameters": [self.parameter(name, parameter) for name, parameter in parameters_of(flow).items()],
+            "configs": [self.config(name, config) for name, config in configs_of(flow).items()],
+            "constants": [
+                {"name": name, "class": type(value).__name__, "value": self.payloads.add(f"Constant '{name}'", value)}
+                for name, value in constants_of(flow).items()
+            ],
+        }  # fmt: skip
+
+
+def describe(flow: Type[Any], launcher: str, command: List[str], values: Values, given: Given) -> Description:
+    """The description of a flow. `launcher`: precedes the program in commands that users paste. Throws MetaflowException."""
+    describer = _Describer(flow, values, given)
+    header = {**describer.header(), "launcher": launcher, "command": command}
     if values is not Values.NONE:
         header["elsewhere"] = _elsewhere(command)
-    return Description(header, json.dumps(header).encode() + b"\n" + bytes(payloads.data))
+        if given.configs:
+            header["elsewhere"]["configs"] = describer.payloads.add("A config", dict(given.configs))
+    return Description(header, json.dumps(header).encode() + b"\n" + bytes(describer.payloads.data))
+
+
+def project_of(flow: Type[Any], given: Given) -> Optional[Dict[str, Any]]:
+    """The attributes of the project of a flow."""
+    for decorator in decorators_of(flow):
+        if decorator.kind.name == "project":
+            return decorator.checked(resolve(decorator.attributes, as_seen(flow, given.configs)))
+    return None
 
 
 def _elsewhere(command: List[str]) -> Dict[str, Any]:
@@ -147,5 +268,3 @@ def start_command(before: List[str], script: str) -> List[str]:
         if getattr(sys.flags, flag, 0):
             flags.append(option)
     return [sys.executable, *flags, *before, script]
-
-

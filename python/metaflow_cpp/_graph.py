@@ -4,11 +4,15 @@ import ast
 import dataclasses
 import inspect
 import textwrap
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Mapping, Optional
+
+from .exception import MetaflowException
 
 
-class GraphError(Exception):
+class GraphError(MetaflowException):
     """A step whose transition cannot be read."""
+
+    headline = "Validity checker found an issue"
 
 
 @dataclasses.dataclass
@@ -77,6 +81,20 @@ def _read_call(step: Step, call: ast.Call) -> None:
         step.transition = "linear" if len(step.targets) == 1 else "split"
 
 
+def end_of(steps: Mapping[str, Callable[..., Any]], end: str) -> str:
+    """The name of the step that is the `end` of the flow, "start" or "end": that of the mark @step(start=True), else the
+    word itself. Throws GraphError."""
+    marked = sorted(name for name, function in steps.items() if getattr(function, f"is_{end}_step", False) is True)
+    if len(marked) > 1:
+        raise GraphError(f"Multiple steps annotated with @step({end}=True): {', '.join(marked)}. Exactly one is allowed.")
+    if marked and marked != [end] and end in steps:
+        raise GraphError(
+            f"Ambiguous {end} step: step '{marked[0]}' is annotated with @step({end}=True) but a step named '{end}' also exists. "
+            f"Rename the '{end}' step or remove the @step({end}=True) annotation."
+        )
+    return marked[0] if marked else end
+
+
 def read_step(name: str, function: Callable[..., Any]) -> Step:
     """Reads one step. Throws GraphError."""
     lines, first = inspect.getsourcelines(function)
@@ -87,3 +105,42 @@ def read_step(name: str, function: Callable[..., Any]) -> Step:
     if isinstance(last, ast.Expr) and isinstance(last.value, ast.Call) and _own_attribute(last.value.func) == "next":
         _read_call(step, last.value)
     return step
+
+
+@dataclasses.dataclass
+class Node:
+    """What flows see of a step: self._graph[name]."""
+
+    name: str
+    doc: str
+    func_lineno: int
+    type: str  # start, end, linear, split, foreach, split-switch, join
+    num_args: int
+    out_funcs: List[str]
+    in_funcs: List[str] = dataclasses.field(default_factory=list)
+    foreach_param: Optional[str] = None
+    condition: Optional[str] = None
+    switch_cases: Dict[str, str] = dataclasses.field(default_factory=dict)
+    parallel_step: bool = False
+
+
+_TYPES = {"split": "split", "foreach": "foreach", "choose": "split-switch"}
+
+
+def nodes(functions: Mapping[str, Callable[..., Any]]) -> Dict[str, Node]:
+    """The steps by name. Throws GraphError."""
+    steps = {name: read_step(name, function) for name, function in functions.items()}
+    ends = {end_of(functions, end): end for end in ("start", "end")}
+    found = {}
+    for step in steps.values():
+        kind = _TYPES.get(step.transition) or ("join" if step.join else ends.get(step.name, "linear"))
+        found[step.name] = Node(step.name, step.doc, step.line, kind, 1 + step.join, step.targets)
+        if step.transition == "foreach":
+            found[step.name].foreach_param = step.variable
+        if step.transition == "choose":
+            found[step.name].condition, found[step.name].switch_cases = step.variable, dict(zip(step.cases, step.targets))
+    for name, node in found.items():
+        for target in node.out_funcs:
+            if target in found and name not in found[target].in_funcs:
+                found[target].in_funcs.append(name)
+    return found

@@ -68,6 +68,15 @@ def _load(path: pathlib.Path) -> ctypes.CDLL:
             _load(needed)
 
 
+def memory_file(content: bytes) -> int:
+    """A descriptor of a file in memory, which survives exec."""
+    fd = os.memfd_create("flow", 0)
+    with open(fd, "wb", closefd=False) as file:
+        file.write(content)
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd
+
+
 @functools.lru_cache(maxsize=None)
 def library() -> ctypes.CDLL:
     """The library, loaded once per process. Throws NativeError."""
@@ -81,12 +90,14 @@ def library() -> ctypes.CDLL:
     for name, result, arguments in (
         ("api_version", ctypes.c_int, []),
         ("error", text, []),
+        ("aws_secret", text, [text, text]),
         ("task_open", task, [text, size, ctypes.c_int, ctypes.POINTER(text)]),
         ("task_close", None, [task]),
         ("task_begin", ctypes.c_int, [task, _READ_ITEM]),
         ("task_facts", text, [task]),
         ("task_range", ctypes.c_int, [task, size, into]),
         ("task_load", ctypes.c_int, [task, text, into]),
+        ("task_graph", ctypes.c_int, [task, into]),
         ("task_load_input", ctypes.c_int, [task, size, text, into]),
         ("task_own", ctypes.c_int, [task, ctypes.c_int64, text, into]),
         ("read_array", ctypes.c_int, [into, ctypes.POINTER(_Array)]),
@@ -138,6 +149,14 @@ def serve_forks(socket: int) -> Tuple[List[bytes], List[bytes]]:
     ctypes.pythonapi.PyOS_AfterFork_Child()
     parts = ctypes.string_at(texts.value or 0, size.value).split(b"\0")
     return parts[: words.value], parts[words.value : words.value + variables.value]
+
+
+def aws_secret(name: str, region: str) -> Dict[str, Any]:
+    """The answer of AWS Secrets Manager for a secret. Throws NativeError."""
+    answer = library().metaflow_aws_secret(_text(name), _text(region))
+    if answer is None:
+        raise NativeError(str(library().metaflow_error().decode("utf-8", "replace")))
+    return dict(json.loads(answer))
 
 
 def _text(text: str) -> bytes:
@@ -196,6 +215,11 @@ class Task:
         into = _Bytes()
         found = self._checked(self._library.metaflow_task_load(self._task, _text(name), ctypes.byref(into)))
         return _view(into.data, into.size) if found else None
+
+    def graph(self) -> Optional[memoryview]:
+        """The artifact _graph_info."""
+        into = _Bytes()
+        return _view(into.data, into.size) if self._checked(self._library.metaflow_task_graph(self._task, ctypes.byref(into))) else None
 
     def load_input(self, index: int, name: str) -> Optional[memoryview]:
         into = _Bytes()

@@ -8,16 +8,17 @@ import shutil
 import sys
 import threading
 import traceback
-from typing import List, NoReturn, Sequence, Type
+from typing import Dict, List, NoReturn, Sequence, Type
 
-from . import _description, _fork_server, _graph, _native
-from .decorators import BadDecorator, DuplicateDecorator
+from . import _configs, _description, _fork_server, _native
+from .config import CommandLine, configs_of
+from .current import current
+from .exception import MetaflowException, UsageError
 from .flowspec import FlowSpec
-from .parameters import ParameterError
 
 _FLAGS = ("--quiet", "--not-quiet", "--production", "--pylint", "--no-pylint")
 _RUNS = ("run", "resume")
-_ERRORS = (_description.FlowError, _graph.GraphError, _native.NativeError, ParameterError, BadDecorator, DuplicateDecorator)
+_NEEDS_CONFIGS = ("run", "check", "show", "init", "package")
 _before_script: List[str] = []  # of the words that start the program, after the interpreter
 
 
@@ -62,10 +63,7 @@ def _user() -> str:
 
 
 def _become_engine(description: bytes, script: str, words: List[str]) -> NoReturn:
-    fd = os.memfd_create("flow", 0)
-    with open(fd, "wb", closefd=False) as file:
-        file.write(description)
-    os.lseek(fd, 0, os.SEEK_SET)
+    fd = _native.memory_file(description)
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     engine = _native.native_file("metaflow-engine")
@@ -74,19 +72,75 @@ def _become_engine(description: bytes, script: str, words: List[str]) -> NoRetur
 
 def main(flow: Type[FlowSpec]) -> NoReturn:
     """Executes the command line of a flow, and ends the process."""
-    words = sys.argv[1:]
     script = sys.argv[0]
     command = _description.start_command(_before_script, os.path.abspath(script))
-    name = _command_of(words)
     try:
+        options = CommandLine(sys.argv[1:]) if configs_of(flow) else CommandLine.without(sys.argv[1:])
+        words = options.words
+        name = _command_of(words)
         if name in ("step", _fork_server.ARGUMENT):
             _end(_execute_task(flow, command, words, name == _fork_server.ARGUMENT))
-        values = _description.Values.ALL if name in _RUNS else _description.Values.DECLARED
-        description = _description.describe(flow, _launcher(), command, _user(), values)
+        given = _given(flow, options, name, script)
+        _set_project(flow, given, words)
+        values = _description.Values.ALL if name == "run" else _description.Values.DECLARED
+        description = _description.describe(flow, _launcher(), command, values, given)
+        if name in _RUNS and any(each.name == "card" for function in _description.steps_of(flow).values() for each in function.decorators):
+            print("@card is ignored: no cards are made.", file=sys.stderr)
+        _configs.pass_on(flow, given.configs)
         _become_engine(description.text, script, words)
-    except _ERRORS as error:
-        print(f"    Flow failed:\n    {error}\n", file=sys.stderr)
+    except UsageError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except (MetaflowException, _native.NativeError) as error:
+        print(f"    {getattr(error, 'headline', 'Flow failed')}:\n    {error}\n", file=sys.stderr)
         sys.exit(1)
+
+
+def _given(flow: Type[FlowSpec], options: CommandLine, command: str, script: str) -> _description.Given:
+    """What the command line gives the flow."""
+    user = _user()
+    is_complete = True
+    try:
+        configs = _configs.values(flow, options, command, script, user)
+    except MetaflowException:
+        if command in _NEEDS_CONFIGS:
+            raise
+        configs, is_complete = {}, False  # a look at a run does not need them
+    return _description.Given(configs, _texts(flow, options.words), user, is_complete)
+
+
+def _texts(flow: Type[FlowSpec], words: Sequence[str]) -> Dict[str, List[str]]:
+    """The texts of the flow's parameters, from the command line, else from the environment."""
+    found: Dict[str, List[str]] = {}
+    for parameter in _description.parameters_of(flow).values():
+        option = f"--{parameter.name}"
+        texts = [after for word, after in zip(words, words[1:]) if word == option]
+        texts += [word.partition("=")[2] for word in words if word.startswith(f"{option}=")]
+        variable = os.environ.get(f"METAFLOW_RUN_{parameter.name.upper().replace('-', '_')}")
+        if not texts and variable:
+            texts = variable.split() if parameter._fields.get("multiple") else [variable]
+        if texts:
+            found[parameter.name] = texts
+    return found
+
+
+def _set_project(flow: Type[FlowSpec], given: _description.Given, words: Sequence[str]) -> None:
+    """Puts the branch that @project names into the environment, where the engine looks for it; the project into
+    `current`, for defaults that are functions."""
+    if not given.is_complete:
+        return
+    project = _description.project_of(flow, given)
+    if project is None:
+        return
+    if project["branch"] is not None and not any(word == "--branch" or word.startswith("--branch=") for word in words):
+        os.environ["METAFLOW_BRANCH"] = str(project["branch"])
+    if project["production"]:
+        os.environ["METAFLOW_PRODUCTION"] = "True"
+    branch = next((after for word, after in zip(words, words[1:]) if word == "--branch"), os.environ.get("METAFLOW_BRANCH"))
+    is_production = "--production" in words or os.environ.get("METAFLOW_PRODUCTION", "").lower() in ("true", "1", "yes", "on", "t", "y")
+    kind = "prod" if is_production else "test" if branch else "user"
+    full = kind if is_production and not branch else f"{kind}.{branch or given.user}"
+    current._set_project(project["name"], full, flow.__name__)
 
 
 def _end(status: int) -> NoReturn:
@@ -105,8 +159,10 @@ def _end(status: int) -> NoReturn:
 def _execute_task(flow: Type[FlowSpec], command: List[str], words: List[str], in_fork: bool) -> int:
     from . import _task
 
-    description = _description.describe(flow, "", command, "", _description.Values.NONE)
+    configs = _configs.passed()
+    given = _description.Given(configs, {}, "")
+    description = _description.describe(flow, "", command, _description.Values.NONE, given)
     if in_fork:
         _native.library()  # loaded once
         words = _fork_server.serve()
-    return _task.execute(flow, description, words)
+    return _task.execute(flow, description, configs, words)

@@ -3,7 +3,6 @@
 import faulthandler
 import io
 import os
-import pickle
 import re
 import reprlib
 import signal
@@ -11,9 +10,11 @@ import sys
 import traceback
 from typing import Any, Dict, List, NoReturn, Optional, Sequence, Set, Tuple, Type
 
-from . import _description, _native
+from . import _description, _native, _pickling, _secrets, exception
+from .config import as_seen, configs_of, resolve
 from .current import current
-from .flowspec import FlowSpec, Inputs, InvalidNextException, item_at
+from .exception import InvalidNextException, MetaflowException
+from .flowspec import FlowSpec, Inputs, item_at
 
 SUCCEEDED, THREW = 0, 1
 _LABEL = 30  # characters: Metaflow's MAXIMUM_FOREACH_VALUE_CHARS
@@ -21,11 +22,11 @@ _PACKAGE = os.path.dirname(__file__)
 _TIMED_OUT = "metaflow.plugins.timeout_decorator.TimeoutException"  # the type that readers of runs know
 
 
-class TimeoutException(Exception):
+class TimeoutException(MetaflowException):
     """The step takes longer than @timeout allows."""
 
 
-class UnpicklableArtifactException(Exception):
+class UnpicklableArtifactException(MetaflowException):
     """A value that cannot be stored."""
 
 
@@ -38,10 +39,13 @@ def label_of(item: Any) -> str:
 class State:
     """What the flow object of a task needs: FlowSpec's attributes go through it."""
 
-    def __init__(self, task: _native.Task, step_facts: Dict[str, Any], fixed: Set[str], ranges: Dict[int, Any]) -> None:
+    def __init__(
+        self, task: _native.Task, step_facts: Dict[str, Any], parameters: Dict[str, Any], constants: Set[str], ranges: Dict[int, Any]
+    ) -> None:
         self.task = task
         self.step_facts = step_facts  # of the description
-        self.fixed = fixed  # parameters and constants
+        self.parameters = parameters  # and configs, by the name of the artifact
+        self.fixed = {*parameters, *constants}
         self.deleted: Set[str] = set()
         self.merged: Dict[str, int] = {}  # artifacts from merge_artifacts: the input that has each
         self.chosen: Optional[int] = None  # by self.next(): the index of the case of a switch, else -1
@@ -56,7 +60,7 @@ class State:
             payload = self.task.load(name)
         if payload is None:
             raise AttributeError(f"Flow {type(flow).__name__} has no attribute '{name}'")
-        value = pickle.loads(payload)
+        value = _pickling.loads(payload)
         object.__setattr__(flow, name, value)
         return value
 
@@ -65,12 +69,13 @@ class State:
             payload = self.task.load_input(0, name) if self.step_facts["join"] else self.task.load(name)
             if payload is None:
                 raise AttributeError(f"The run has no value of '{name}': it began with another version of the flow")
-            self._fixed_values[name] = pickle.loads(payload)
+            value = _pickling.loads(payload)
+            self._fixed_values[name] = self.parameters[name]._load(value) if name in self.parameters else value
         return self._fixed_values[name]
 
     def item(self, level: int) -> Any:
         if level not in self._ranges:
-            self._ranges[level] = pickle.loads(self.task.range_payload(level))
+            self._ranges[level] = _pickling.loads(self.task.range_payload(level))
         return item_at(self._ranges[level], self.task.facts["frames"][level]["index"])
 
     def split(self, flow: FlowSpec, variable: str) -> None:
@@ -108,8 +113,12 @@ class State:
 class Execution:
     """One attempt of a task."""
 
-    def __init__(self, flow_class: Type[FlowSpec], description: _description.Description, arguments: Sequence[str]) -> None:
+    def __init__(
+        self, flow_class: Type[FlowSpec], description: _description.Description, configs: Dict[str, Any], arguments: Sequence[str]
+    ) -> None:
         self.header = description.header
+        self.flow_class = flow_class
+        self.configs = configs
         self.task = _native.Task(description.text, arguments)
         self.flow = flow_class.__new__(flow_class)
         self.state: Optional[State] = None  # of a task that has begun
@@ -141,25 +150,36 @@ class Execution:
         ranges: List[Any] = []
 
         def read_item(payload: memoryview, index: int) -> str:
-            ranges.append(pickle.loads(payload))
+            ranges.append(_pickling.loads(payload))
             return label_of(item_at(ranges[-1], index))
 
         called = self.task.begin(read_item)
         facts = self.task.facts
         (step_facts,) = [step for step in self.header["steps"] if step["name"] == facts["step"]]
-        parameters = [parameter["name"] for parameter in self.header["parameters"]]
-        constants = [constant["name"] for constant in self.header["constants"]]
-        state = State(self.task, step_facts, {*parameters, *constants}, {len(facts["frames"]) - 1: each for each in ranges})
-        current._set(facts, parameters)
+        parameters = {**_description.parameters_of(self.flow_class), **configs_of(self.flow_class)}
+        constants = {constant["name"] for constant in self.header["constants"]}
+        state = State(self.task, step_facts, parameters, constants, {len(facts["frames"]) - 1: each for each in ranges})
+        current._set(facts, sorted(parameters), self.graph_info)
         self.flow.__dict__["_task_state"] = state
         self.state = state
         return called, state
+
+    def graph_info(self) -> Any:
+        """The artifact _graph_info."""
+        payload = self.task.graph()
+        return None if payload is None else _pickling.loads(payload)
+
+    def set_secrets(self) -> None:
+        for decorator in _description.steps_of(self.flow_class)[self.task.facts["step"]].decorators:
+            if decorator.name == "secrets":
+                os.environ.update(_secrets.variables(resolve(decorator.attributes, as_seen(self.flow_class, self.configs))))
 
     def call(self, state: State) -> None:
         """Calls the step. An exception that `catch` stores ends here."""
         facts = self.task.facts
         process = os.getpid()
         try:
+            self.set_secrets()
             self.arm_timeout(facts["time_limit"])
             try:
                 step = getattr(self.flow, facts["step"])
@@ -200,7 +220,7 @@ class Execution:
     def save(self, name: str) -> None:
         value = self.flow.__dict__[name]
         try:
-            payload = pickle.dumps(value, _description.PROTOCOL)
+            payload = _pickling.dumps(value)
         except Exception as error:
             words = f"Cannot pickle artifact named '{name}': {type(error).__name__}: {message_of(error)}"
             raise UnpicklableArtifactException(words) from error
@@ -249,7 +269,8 @@ def message_of(error: BaseException) -> str:
 
 def described(error: BaseException) -> Tuple[str, str, str]:
     """The type of an exception, its text, and its traceback."""
-    kind = _TIMED_OUT if isinstance(error, TimeoutException) else f"{type(error).__module__}.{type(error).__qualname__}"
+    module = "metaflow.exception" if type(error).__module__ == exception.__name__ else type(error).__module__  # as readers know it
+    kind = _TIMED_OUT if isinstance(error, TimeoutException) else f"{module}.{type(error).__qualname__}"
     return kind, message_of(error), traceback_of(error)
 
 
@@ -265,10 +286,10 @@ def traceback_of(error: BaseException) -> str:
     return re.sub(r"^Traceback \(most recent call last\):\n(?! )", "", "".join(whole.format()), flags=re.MULTILINE).rstrip("\n")
 
 
-def execute(flow_class: Type[FlowSpec], description: _description.Description, arguments: Sequence[str]) -> int:
+def execute(flow_class: Type[FlowSpec], description: _description.Description, configs: Dict[str, Any], arguments: Sequence[str]) -> int:
     """Executes the task that the arguments of `step` name. The exit code of its process."""
     try:
-        return Execution(flow_class, description, arguments).run()
+        return Execution(flow_class, description, configs, arguments).run()
     except _native.NativeError as error:  # it could not be opened, or its failure not be stored
         print(f"<flow {flow_class.__name__}> failed:\n{error}\n", file=sys.stderr)
         return THREW

@@ -1,6 +1,16 @@
 """The task that is executed: `from metaflow_cpp import current`."""
 
-from typing import Any, Dict, List, Optional
+import os
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Set
+
+
+class Parallel(NamedTuple):
+    """The place of a task among the nodes of a step."""
+
+    main_ip: str
+    num_nodes: int
+    node_index: int
+    control_task_id: Optional[str]
 
 
 class _Fact:
@@ -11,6 +21,41 @@ class _Fact:
 
     def __get__(self, owner: Any, _class: Any = None) -> Optional[str]:
         return owner._facts.get(self._name) or None
+
+
+class Card:
+    """The card of a step: this engine makes none, so what a step adds to it is dropped."""
+
+    def append(self, component: Any, id: Optional[str] = None) -> None:
+        pass
+
+    def extend(self, components: Any) -> None:
+        pass
+
+    def clear(self) -> None:
+        pass
+
+    def refresh(self, *_: Any, **__: Any) -> None:
+        pass
+
+    def __getitem__(self, key: str) -> "Card":
+        return self
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        pass
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+def client_class(name: str) -> Any:
+    """A class of the client. Throws ImportError."""
+    from . import _reference
+
+    return _reference.attribute(name)
 
 
 class Current:
@@ -29,26 +74,65 @@ class Current:
 
     def __init__(self) -> None:
         self._facts: Dict[str, Any] = {}
+        self._graph_info: Optional[Callable[[], Any]] = None
         self.parameter_names: List[str] = []
+        self.card = Card()
+        self._metadata_str = None  # the official client asks: none but the default
 
-    def _set(self, facts: Dict[str, Any], parameter_names: List[str]) -> None:
-        self._facts, self.parameter_names = facts, parameter_names
+    def _set(self, facts: Dict[str, Any], parameter_names: List[str], graph_info: Callable[[], Any]) -> None:
+        self._facts, self.parameter_names, self._graph_info = facts, parameter_names, graph_info
+
+    def _set_project(self, name: str, branch: str, flow: str) -> None:
+        """Before a run, for defaults that are functions."""
+        self._facts = {
+            "project": name, "branch": branch, "project_flow": f"{name}.{branch}.{flow}",
+            "is_user_branch": branch.startswith("user."), "is_production": branch.split(".")[0] == "prod",
+        }  # fmt: skip
 
     @property
     def is_running_flow(self) -> bool:
-        return bool(self._facts)
+        return "run" in self._facts
 
     @property
     def retry_count(self) -> int:
         return int(self._facts.get("attempt", 0))
 
     @property
-    def tags(self) -> "frozenset[str]":
-        return frozenset(self._facts.get("tags", ()))
+    def tags(self) -> Set[str]:
+        return set(self._facts.get("tags", ()))
 
     @property
     def pathspec(self) -> Optional[str]:
-        return "/".join(self._facts[part] for part in ("flow", "run", "step", "task")) if self._facts else None
+        return "/".join(self._facts[part] for part in ("flow", "run", "step", "task")) if self.is_running_flow else None
+
+    @property
+    def task(self) -> Any:
+        """The task as the client sees it."""
+        return None if self.pathspec is None else client_class("Task")(self.pathspec, _namespace_check=False)
+
+    @property
+    def run(self) -> Any:
+        """The run as the client sees it."""
+        return None if self.pathspec is None else client_class("Run")(f"{self.flow_name}/{self.run_id}", _namespace_check=False)
+
+    @property
+    def graph(self) -> Any:
+        """The graph of the flow: the artifact _graph_info."""
+        if self._graph_info is None:
+            raise RuntimeError("Graph is not available")
+        return self._graph_info()
+
+    @property
+    def tempdir(self) -> str:
+        """The directory for temporary files."""
+        return os.environ.get("METAFLOW_TEMPDIR") or "."
+
+    @property
+    def trigger(self) -> None:
+        """The event that started the run: this engine starts none by events."""
+
+    def __contains__(self, key: str) -> bool:
+        return getattr(self, key, None) is not None
 
     @property
     def is_user_branch(self) -> bool:

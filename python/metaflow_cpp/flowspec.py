@@ -1,38 +1,14 @@
 """FlowSpec: the base class of flows."""
 
 import os
-import pickle
 import sys
 from itertools import islice
-from typing import Any, Callable, Iterator, List, Optional, Sequence
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence
 
-from . import _description, _native
+from . import _description, _graph, _native, _pickling
+from .exception import InvalidNextException, MergeArtifactsException, MissingInMergeArtifactsException, UnhandledInMergeArtifactsException
 
 _NOT_MODIFIABLE = "Flow level attributes and Parameters are not modifiable"
-
-
-class InvalidNextException(Exception):
-    """self.next() was called in a way that does not fit its step."""
-
-
-class MergeArtifactsException(Exception):
-    """merge_artifacts() cannot decide."""
-
-
-class UnhandledInMergeArtifactsException(MergeArtifactsException):
-    """Inputs have different values, and the join sets none itself."""
-
-    def __init__(self, message: str, unhandled: List[str]) -> None:
-        super().__init__(message)
-        self.artifact_names = unhandled
-
-
-class MissingInMergeArtifactsException(MergeArtifactsException):
-    """No input has an artifact that was asked for."""
-
-    def __init__(self, message: str, missing: List[str]) -> None:
-        super().__init__(message)
-        self.artifact_names = missing
 
 
 def item_at(values: Any, index: int) -> Any:
@@ -56,7 +32,7 @@ class Input:
         payload = self._metaflow_task.load_input(self._metaflow_index, name)
         if payload is None:
             raise AttributeError(f"The input {self._metaflow_path} has no artifact '{name}'")
-        value = pickle.loads(payload)
+        value = _pickling.loads(payload)
         self.__dict__[name] = value
         return value
 
@@ -88,6 +64,16 @@ class Inputs:
         if name.startswith("__") or name not in self._steps:
             raise AttributeError(f"The join has no input from a step '{name}', only from {', '.join(sorted(self._steps))}")
         return self[self._steps[name]]
+
+
+class ForeachFrame(NamedTuple):
+    """One foreach around a task."""
+
+    step: str
+    var: str
+    num_splits: int
+    index: int  # type: ignore[assignment]
+    value: str  # represents the item
 
 
 class FlowSpec:
@@ -155,6 +141,12 @@ class FlowSpec:
         frames = self._state.task.facts["frames"]
         return [(frame["index"], frame["count"], self._state.item(level)) for level, frame in enumerate(frames)]
 
+    @property
+    def _foreach_stack(self) -> List[ForeachFrame]:
+        """The foreachs around the task, the outermost first."""
+        frames = self._state.task.facts["frames"]
+        return [ForeachFrame(frame["step"], frame["variable"], frame["count"], frame["index"], frame["label"]) for frame in frames]
+
     def merge_artifacts(self, inputs: Inputs, exclude: Sequence[str] = (), include: Sequence[str] = ()) -> None:
         """In a join: takes over the artifacts of the inputs that have one value, or are set here already."""
         state = self._state
@@ -203,6 +195,15 @@ class FlowSpec:
         if state is None:
             raise AttributeError("This is only possible in a step that is executed")
         return state
+
+    @property
+    def _current_step(self) -> str:
+        return str(self._state.step_facts["name"])
+
+    @property
+    def _graph(self) -> Dict[str, _graph.Node]:
+        """The steps by name."""
+        return _graph.nodes(_description.steps_of(type(self)))
 
     @property
     def name(self) -> str:

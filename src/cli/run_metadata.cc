@@ -17,7 +17,9 @@ constexpr const char* kVersion = "2.19.38+cpp" METAFLOW_CPP_VERSION;
 
 std::vector<std::string> system_tags(Context& context) {
   std::vector<std::string> tags{"runtime:" + context.settings.get("RUNTIME_NAME", "dev"), "user:" + context.user(),
-                                std::string("metaflow_version:") + kVersion, "language:c++"};
+                                std::string("metaflow_version:") + kVersion};
+  const std::string& python = context.flow.python_version;
+  tags.push_back(python.empty() ? "language:c++" : "python_version:" + python);
   if (!context.flow.project.empty()) {
     tags.push_back("project:" + context.flow.project);
     tags.push_back("project_branch:" + context.project_branch());
@@ -53,14 +55,15 @@ void write_parameters_task(Context& context, const graph::Graph& graph, store::M
   store.mark_done(task, 0);
   std::erase_if(data.artifacts, [](const auto& artifact) { return artifact.name == "_transition"; });
   metadata.add_artifacts(task, data, now);
-  metadata.add_fields(task, 0,
-                      {{"runtime", context.settings.get("RUNTIME_NAME", "dev"), ""},
-                       {"user", context.user(), ""},
-                       {"metaflow_version", kVersion, ""},
-                       {"script-name", context.file_name(), ""},
-                       {"start_step", graph.step(graph.start()).name, "graph_structure"},
-                       {"end_step", graph.step(graph.end()).name, "graph_structure"},
-                       {"attempt-done", "0", ""}});
+  std::vector<store::Field> fields{{"runtime", context.settings.get("RUNTIME_NAME", "dev"), ""},
+                                   {"user", context.user(), ""},
+                                   {"metaflow_version", kVersion, ""},
+                                   {"script-name", context.file_name(), ""},
+                                   {"start_step", graph.step(graph.start()).name, "graph_structure"},
+                                   {"end_step", graph.step(graph.end()).name, "graph_structure"},
+                                   {"attempt-done", "0", ""}};
+  if (!context.flow.python_version.empty()) fields.push_back({"python_version", context.flow.python_version, ""});
+  metadata.add_fields(task, 0, fields);
 }
 
 }  // namespace metaflow::cli

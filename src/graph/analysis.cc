@@ -20,7 +20,8 @@ Analysis analyse(const std::vector<StepDescription>& described) {
   std::vector<int> targets;
   for (const StepDescription& step : described) {
     steps.push_back({step.name, hash_of_name(step.name), step.transition, step.join, step.takes_item,
-                     static_cast<int>(targets.size()), static_cast<int>(step.targets.size())});
+                     static_cast<int>(targets.size()), static_cast<int>(step.targets.size()), step.is_start,
+                     step.is_end});
     targets.insert(targets.end(), step.targets.begin(), step.targets.end());
   }
   const std::size_t size = described.size();

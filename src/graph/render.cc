@@ -28,14 +28,24 @@ std::string indented(const std::string& text) {
   return result;
 }
 
-Json decorators_json(const std::vector<Decorator>& decorators) {
+Json decorator_json(const std::string& name, const Json& attributes, bool statically_defined) {
+  return {
+      {"name", name}, {"attributes", attributes}, {"statically_defined", statically_defined}, {"inserted_by", nullptr}};
+}
+
+/// Adds decorators that the engine does not execute. `annotations`: a JSON list, or empty.
+void add_annotations(const std::string& annotations, Json& list) {
+  if (annotations.empty()) return;
+  const Json parsed = Json::parse_or_throw(annotations);
+  for (const Json& each : parsed.items()) list.push_back(decorator_json(each["name"].text(), each["attributes"], true));
+}
+
+Json decorators_json(const Graph& graph, int index) {
   Json list = Json::list();
-  for (const Decorator& decorator : decorators) {
-    list.push_back({{"name", decorator.name},
-                    {"attributes", public_attributes(decorator)},
-                    {"statically_defined", decorator.statically_defined},
-                    {"inserted_by", nullptr}});
-  }
+  const Step& step = graph.step(index);
+  for (const Decorator& decorator : step.decorators)
+    list.push_back(decorator_json(decorator.name, public_attributes(decorator), decorator.statically_defined));
+  add_annotations(graph.flow().steps[static_cast<std::size_t>(index)].annotations, list);
   return list;
 }
 
@@ -46,7 +56,7 @@ Json step_json(const Graph& graph, int index) {
             {"line", 0},
             {"source_file", ""},
             {"doc", step.doc},
-            {"decorators", decorators_json(step.decorators)},
+            {"decorators", decorators_json(graph, index)},
             {"next", next_names(graph, step)},
             {"node_info", Json::object()}};
   if (step.transition == Transition::foreach) json.set("foreach_artifact", step.variable);
@@ -148,10 +158,12 @@ Json graph_info(const Graph& graph, const std::string& file) {
   Json constants = Json::list();
   for (const auto& artifact : graph.flow().artifacts) {
     if (artifact.kind == detail::ArtifactKind::parameter)
-      parameters.push_back({{"name", artifact.name}, {"type", "Parameter"}});
+      parameters.push_back({{"name", artifact.name}, {"type", artifact.type.empty() ? "Parameter" : artifact.type}});
     if (artifact.kind == detail::ArtifactKind::constant)
       constants.push_back({{"name", artifact.name}, {"type", artifact.type}});
   }
+  Json decorators = Json::list();
+  add_annotations(graph.flow().decorators, decorators);
   return {{"file", file},
           {"start_step", graph.step(graph.start()).name},
           {"end_step", graph.step(graph.end()).name},
@@ -160,7 +172,7 @@ Json graph_info(const Graph& graph, const std::string& file) {
           {"steps", steps_json(graph)},
           {"graph_structure", structure(graph)},
           {"doc", graph.flow().doc},
-          {"decorators", Json::list()},
+          {"decorators", decorators},
           {"extensions", Json::object()}};
 }
 

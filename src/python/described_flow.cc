@@ -57,6 +57,8 @@ class Reader {
     into_.flow.doc = json.get("doc", "");
     into_.flow.project = json.get("project", "");
     into_.flow.file = json.get("file", "");
+    into_.flow.python_version = json.get("python_version", "");
+    into_.flow.decorators = json.get("decorators", "");
     into_.launcher = json.get("launcher", "");
     into_.command = json.at("command").as<std::vector<std::string>>("command");
     if (const Json* elsewhere = json.find("elsewhere")) {
@@ -65,7 +67,9 @@ class Reader {
                          .script = elsewhere->get<std::string>("script"),
                          .package = elsewhere->get<std::string>("package"),
                          .library = elsewhere->get<std::string>("library"),
-                         .image = elsewhere->get<std::string>("image")};
+                         .image = elsewhere->get<std::string>("image"),
+                         .configs = {}};
+      if (const Json* configs = elsewhere->find("configs")) into_.elsewhere.configs = pickled(*configs);
     }
     read_parameters(json);
     read_steps(json);
@@ -91,13 +95,20 @@ class Reader {
                           .required = each.get<bool>("required"),
                           .default_text = each.get("default", "")};
       if (const Json* value = each.find("value")) parameter.value = pickled(*value);
-      into_.flow.artifacts.push_back({.name = parameter.option.name, .kind = detail::ArtifactKind::parameter});
+      parameter.is_final = each.get("python", false);
+      into_.flow.artifacts.push_back(
+          {.name = parameter.option.name, .kind = detail::ArtifactKind::parameter, .type = each.get("class", "")});
       into_.parameters.push_back(std::move(parameter));
+    }
+    for (const Json& each : json.get_items("configs")) {
+      into_.configs.push_back({each.get<std::string>("name"), pickled(each.at("value"))});
+      into_.flow.artifacts.push_back(
+          {.name = into_.configs.back().name, .kind = detail::ArtifactKind::parameter, .type = "Config"});
     }
     for (const Json& each : json.get_items("constants")) {
       DescribedConstant constant{each.get<std::string>("name"), pickled(each.at("value"))};
       into_.flow.artifacts.push_back(
-          {.name = constant.name, .kind = detail::ArtifactKind::constant, .type = constant.value.type});
+          {.name = constant.name, .kind = detail::ArtifactKind::constant, .type = each.get("class", "")});
       into_.constants.push_back(std::move(constant));
     }
   }
@@ -110,7 +121,10 @@ class Reader {
                                    .cases = each.get("cases", std::vector<std::string>()),
                                    .variable = each.get("variable", ""),
                                    .join = each.get<bool>("join", false),
-                                   .line = each.get<int>("line", 0)};
+                                   .line = each.get<int>("line", 0),
+                                   .is_start = each.get("start", false),
+                                   .is_end = each.get("end", false),
+                                   .annotations = each.get("annotations", "")};
       for (const Json& decorator : each.get_items("decorators")) step.decorators.push_back(read_decorator(decorator));
       into_.flow.steps.push_back(std::move(step));
     }

@@ -1,15 +1,24 @@
 // A flow in Python as the native half of the front end gets it: a description that the Python half makes when it
-// imports the flow's module (python/metaflow_cpp/description.py). It is a line of JSON and the payloads of values:
+// imports the flow's module (python/metaflow_cpp/_description.py). It is a line of JSON and the payloads of values:
 //
-//   {"version": 1, "name", "doc", "project", "file", "launcher": "python", "command": ["/usr/bin/python3", "flow.py"],
+//   {"version": 1, "name", "doc", "project", "file", "python_version": "3.11.7", "launcher": "python",
+//    "command": ["/usr/bin/python3", "flow.py"],
 //    "steps": [{"name", "doc", "line", "transition": "none|linear|split|foreach|choose", "targets": ["a"], "cases",
-//    "variable",
-//               "join", "decorators": [{"name", "attributes": {}}]}],
+//               "variable", "join", "start": false, "end": false, "decorators": [{"name", "attributes": {}}],
+//               "annotations": "[...]"}],
+//    "decorators": "[{\"name\", \"attributes\"}]",
 //    "parameters": [{"name", "option", "help", "type": "text|integer|real|boolean|json", "required", "default": "0.5",
+//                    "class": "Parameter", "python": false,
 //                    "value": {"type": "<class 'float'>", "offset": 0, "size": 21}}],
-//    "constants": [{"name", "value": {...}}],
+//    "configs": [{"name", "value": {...}}],
+//    "constants": [{"name", "class": "str", "value": {...}}],
 //    "elsewhere": {"command": ["python3", "flow.py"], "directory": "/home/ada/flows", "script": "flow.py",
-//                  "package": ".../metaflow_cpp", "library": ".../libmetaflow_task.so", "image": "python:3.11-slim"}}
+//                  "package": ".../metaflow_cpp", "library": ".../libmetaflow_task.so", "image": "python:3.11-slim",
+//                  "configs": {...}}}
+//
+// The values of configs, and of parameters with "python", are final: Python has read the command line for them.
+// "annotations" and the flow's "decorators" are JSON in a text: they only go to the artifact _graph_info. The configs
+// of "elsewhere" are one dict of all, for the decorators of tasks on other hosts.
 //
 // An offset counts from the byte after the line. A payload is a pickle, as Python wrote it.
 #pragma once
@@ -35,6 +44,7 @@ struct Pickled {
 struct DescribedParameter {
   detail::ParameterDescription option;
   std::optional<Pickled> value;  // the default; none if the parameter is required
+  bool is_final = false;         // the value is that of the run, whatever its option says
 };
 
 struct DescribedConstant {
@@ -50,6 +60,7 @@ struct Elsewhere {
   std::string package;               // the directory of the Python package
   std::string library;               // of the task side: task_api.h
   std::string image;                 // of Docker Hub, with the same version of Python
+  std::optional<Pickled> configs;    // of a flow that has some
 };
 
 /// Immutable after describe().
@@ -58,6 +69,7 @@ struct DescribedFlow {
   std::string launcher;              // what precedes the program in commands that users paste: "python"
   std::vector<std::string> command;  // starts a process that knows the command `step`
   std::vector<DescribedParameter> parameters;
+  std::vector<DescribedConstant> configs;
   std::vector<DescribedConstant> constants;
   Elsewhere elsewhere;
   base::SharedBytes text;  // the payloads refer to it

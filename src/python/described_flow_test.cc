@@ -72,6 +72,30 @@ TEST(DescribedFlow, HasStepsParametersAndConstants) {
   EXPECT_EQ(described.flow.find_artifact("c")->kind, detail::ArtifactKind::constant);
 }
 
+/// What Python handles itself goes to the artifact _graph_info.
+TEST(DescribedFlow, GraphInfoHasWhatTheEngineDoesNotExecute) {
+  const DescribedFlow described = read(with_steps(
+      R"({"name": "first", "transition": "linear", "targets": ["last"], "start": true,
+          "annotations": "[{\"name\": \"secrets\", \"attributes\": {\"role\": \"r\"}}]"},
+         {"name": "last", "transition": "none", "end": true})",
+      R"(, "decorators": "[{\"name\": \"schedule\", \"attributes\": {\"daily\": true}}]",
+          "parameters": [{"name": "f", "option": "f", "type": "text", "required": false, "class": "IncludeFile",
+                          "python": true, "value": {"type": "<class 'str'>", "offset": 0, "size": 6}}],
+          "configs": [{"name": "c", "value": {"type": "<class 'dict'>", "offset": 6, "size": 6}}],
+          "constants": [{"name": "k", "class": "str", "value": {"type": "<class 'str'>", "offset": 0, "size": 6}}])"));
+  EXPECT_TRUE(described.parameters[0].is_final);
+  EXPECT_EQ(described.configs[0].value.payload, "pickle");
+  const base::Json info = graph::graph_info(graph::Graph(described.flow, decorators()), "f.py");
+  EXPECT_EQ(info["start_step"].text(), "first");
+  EXPECT_EQ(info["end_step"].text(), "last");
+  EXPECT_EQ(info["decorators"].dump(),
+            R"([{"name":"schedule","attributes":{"daily":true},"statically_defined":true,"inserted_by":null}])");
+  EXPECT_EQ(info["steps"]["first"]["decorators"].dump(),
+            R"([{"name":"secrets","attributes":{"role":"r"},"statically_defined":true,"inserted_by":null}])");
+  EXPECT_EQ(info["parameters"].dump(), R"([{"name":"f","type":"IncludeFile"},{"name":"c","type":"Config"}])");
+  EXPECT_EQ(info["constants"].dump(), R"([{"name":"k","type":"str"}])");
+}
+
 TEST(DescribedFlow, DamagedDescriptionIsRefused) {
   EXPECT_THAT(error_of(""), HasSubstr("The description of the flow is damaged"));
   EXPECT_THAT(error_of("{}"), HasSubstr("'version' is missing"));

@@ -24,6 +24,7 @@ using compute::PackageFile;
 namespace {
 
 constexpr const char* kDescription = "flow.json";
+constexpr const char* kConfigs = "configs";
 constexpr const char* kCode = "code";
 constexpr const char* kPython = "python";
 
@@ -104,6 +105,12 @@ compute::FlowCode code_of_flow(const DescribedFlow& flow, const std::vector<std:
   std::string description = description_for_package(flow);
   code.files.push_back(
       {.name = kDescription, .source = flow.flow.file, .size = description.size(), .content = std::move(description)});
+  if (elsewhere.configs) {
+    code.files.push_back({.name = kConfigs,
+                          .source = flow.flow.file,
+                          .size = elsewhere.configs->payload.size(),
+                          .content = std::string(elsewhere.configs->payload)});
+  }
   add(code.files, code.sources, kCode);
   add(code.files, files_of_flow(elsewhere.package, {".py"}), std::string(kPython) + "/metaflow_cpp");
   return code;
@@ -120,6 +127,8 @@ base::SharedBytes enter_package() {
   const std::string own = root + "/" + kPython;
   ::setenv("PYTHONPATH", (path != nullptr && *path != '\0' ? own + ":" + path : own).c_str(), 1);
   ::setenv("METAFLOW_ENGINE_DIRECTORY", (root + "/lib").c_str(), 1);
+  if (const std::string configs = root + "/" + kConfigs; base::exists(configs))
+    ::setenv("METAFLOW_CONFIG_VALUES", configs.c_str(), 1);  // _configs.py
   return std::move(*description);
 }
 

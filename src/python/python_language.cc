@@ -57,13 +57,14 @@ std::vector<store::ArtifactRecord> PythonLanguage::save_parameters(store::FlowSt
     const std::string& name = parameter.option.name;
     const auto value =
         std::find_if(given.begin(), given.end(), [&](const auto& each) { return each.artifact == name; });
-    if (value != given.end()) {
+    if (value != given.end() && !parameter.is_final) {
       const base::Json json = separated(value::json_of(*value->value), parameter.option.separator);
       saved.push_back(store::save_value(store, name, [&](detail::Pickler& out) { value::encode_json(out, json); }));
     } else if (parameter.value) {
       saved.push_back(save(store, name, *parameter.value));
     }
   }
+  for (const DescribedConstant& config : flow_.configs) saved.push_back(save(store, config.name, config.value));
   for (const DescribedConstant& constant : flow_.constants) saved.push_back(save(store, constant.name, constant.value));
   return saved;
 }

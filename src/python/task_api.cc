@@ -19,6 +19,7 @@
 #include "compute/platform.h"
 #include "python/c_errors.h"
 #include "python/described_flow.h"
+#include "python/secret.h"
 #include "runtime/task/session.h"
 #include "runtime/task/task_process.h"
 #include "store/task_data.h"
@@ -99,6 +100,14 @@ int metaflow_api_version(void) { return METAFLOW_TASK_API_VERSION; }
 
 const char* metaflow_error(void) { return metaflow::python::last_error().c_str(); }
 
+const char* metaflow_aws_secret(const char* id, const char* region) {
+  static std::string answer;
+  return guarded(static_cast<const char*>(nullptr), [&] {
+    answer = metaflow::python::get_aws_secret(id, region);
+    return answer.c_str();
+  });
+}
+
 metaflow_task* metaflow_task_open(const char* description, size_t size, int argc, const char* const* argv) {
   return guarded(static_cast<metaflow_task*>(nullptr), [&] {
     std::vector<std::string> words{"python"};
@@ -154,6 +163,15 @@ int metaflow_task_load(metaflow_task* task, const char* name, metaflow_bytes* in
     task->session.read(std::span(&artifact, 1));
     const auto bytes = task->session.payload(artifact).bytes();
     *into = {bytes.data(), bytes.size()};
+    return 1;
+  });
+}
+
+int metaflow_task_graph(metaflow_task* task, metaflow_bytes* into) {
+  return guarded(-1, [&] {
+    const auto* record = task->session.input_record("_graph_info");
+    if (record == nullptr) return 0;
+    *into = view_of(*task, task->session.store()->load_value(record->key, record->size, record->name));
     return 1;
   });
 }

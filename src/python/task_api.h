@@ -32,6 +32,10 @@ int metaflow_api_version(void);
 /* The message of the last error of this thread. */
 const char* metaflow_error(void);
 
+/* The answer of AWS Secrets Manager for a secret, as JSON (secret.h). `region`: empty: the configured one. Valid until
+   the next call. */
+const char* metaflow_aws_secret(const char* id, const char* region);
+
 /* Opens the task that the arguments of `step` name. `argv`: without the program. `description`: described_flow.h. It
    reads the results of the inputs, but no artifacts. The task ends with its scheduler from here on. */
 metaflow_task* metaflow_task_open(const char* description, size_t size, int argc, const char* const* argv);
@@ -52,7 +56,9 @@ int metaflow_task_range(metaflow_task* task, size_t level, metaflow_bytes* into)
 
 /* The payload of an artifact of the input. Returns 1, or 0 if the input does not have it. */
 int metaflow_task_load(metaflow_task* task, const char* name, metaflow_bytes* into);
-/* The same of one input of a join. */
+/* The payload of the artifact _graph_info. Returns 1, or 0 if the run does not have it. */
+int metaflow_task_graph(metaflow_task* task, metaflow_bytes* into);
+/* The payload of an artifact of one input of a join. Returns 1, or 0 if the input does not have it. */
 int metaflow_task_load_input(metaflow_task* task, size_t input, const char* name, metaflow_bytes* into);
 /* The payload of an artifact as memory of the caller, which may write to it: of one input of a join, or of the input
    (`input` is negative). A file is mapped, and copied where it is written to. Returns 1, or 0 if there is none. */

@@ -88,6 +88,8 @@ void Launcher::update_metadata(const ScheduledTask& task) {
   if (!options_.origin_run.empty() && first) fields.push_back({"origin-run-id", options_.origin_run, ""});
   if (std::string path = frontier_.execution_path(task.work.position); !path.empty() && first)
     fields.push_back({"foreach-execution-path", std::move(path), ""});
+  if (const std::string& version = services_.graph.flow().python_version; !version.empty() && first)
+    fields.push_back({"python_version", version, ""});
   if (task.elsewhere && first && !code_package_.empty()) fields.push_back({"code-package", code_package_, ""});
   services_.metadata.add_fields(task.ref, task.attempt, fields);
   services_.metadata.attempt_begins(task.ref, task.attempt);

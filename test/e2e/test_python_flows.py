@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+import s3
 from conftest import BUILD, PYTHON_FLOWS, SANITIZED
 from test_failures import processes_of
 from test_graphs import by_place, check_metadata, lineage
@@ -74,9 +75,12 @@ def test_tour(py, client):
     assert end.stdout == "ended with 7.5 leftright [0, 1, 2] hellohello\n"
     work = sorted(run["work"], key=lambda task: task.index)
     assert [task.data.stack for task in work] == [[(i, 3, {"number": i})] for i in range(3)]
+    assert [task.data.frames for task in work] == [[("start", "items", 3, i, f"{{'number': {i}}}")] for i in range(3)]
     assert work[1].metadata_dict["attempt"] == "1" and "ValueError: only once" in client.Task(work[1].pathspec, attempt=0).stderr
-    assert "project:tour" in run.tags
-    assert not {"product", "stack"} & {artifact.id for artifact in run["join"].task}
+    version = ".".join(str(part) for part in sys.version_info[:3])
+    assert {"project:tour", f"python_version:{version}"} <= run.tags and "language:c++" not in run.tags
+    assert {run[step].task.metadata_dict["python_version"] for step in ("_parameters", "start", "end")} == {version}
+    assert not {"product", "stack", "frames"} & {artifact.id for artifact in run["join"].task}
 
 
 def test_parameters_from_the_command_line(py, client):
@@ -199,6 +203,35 @@ def test_catch(py, client):
     assert client.Run("Trouble/" + py.run("trouble"))["end"].task["problem"].data is None
 
 
+def test_exceptions_have_the_names_of_the_reference(py, client):
+    """In the store; a later step gets the class of this package, with or without the official one."""
+    head = HEAD.replace("retry", "catch").replace("    @step\n", "    @catch(var='problem', print_exception=False)\n    @step\n", 1)
+    body = """        from metaflow_cpp.exception import ExternalCommandFailed
+        if True:
+            raise ExternalCommandFailed("it failed")
+        self.next(self.after)
+
+    @step
+    def after(self):
+        import sys
+        self.kept, self.kind = self.problem, type(self.problem).__module__
+        assert "metaflow" not in sys.modules
+        self.next(self.end)
+"""
+    id_file = py.cli.directory / "id"
+    result = py(py.write(head + body + TAIL), "run", "--run-id-file", id_file)
+    assert result.status == 0, result
+    data = client.Run("F1/" + id_file.read_text())["after"].task.data
+    assert data.problem.type == data.kept.type == "metaflow.exception.ExternalCommandFailed" and data.problem.exception == "it failed"
+    assert data.kind == "metaflow_cpp.exception"
+
+
+def test_a_flow_of_one_step(py, client):
+    text = HEAD.split("    @step")[0] + "    @step\n    def only(self):\n        self.x = 1\n\nif __name__ == '__main__':\n    F1()\n"
+    run = client.Run("F1/" + py.run(py.write(text)))
+    assert run.successful and run["only"].task.data.x == 1
+
+
 @pytest.mark.parametrize(
     "body, words",
     [
@@ -206,11 +239,12 @@ def test_catch(py, client):
         ("        self.next(self.nope)", "Step *start* specifies a self.next() transition to an unknown step, *nope*."),
         ("        self.next(self.a)\n    @step\n    def a(self):\n        self.next(self.b)\n    @step\n    def b(self):\n        self.next(self.a)", "There is a loop in your flow"),
         ("        self.next(self.end)\n    @step\n    def lonely(self):\n        self.next(self.end)", "Step *lonely* is unreachable from the entry step *start*."),
+        ("        self.next(self.end)\n    @step(start=True)\n    def a(self):\n        self.next(self.end)", "Ambiguous start step: step 'a' is annotated with"),
         ("        self.next('end')", "Step *start* on line 5 has an invalid self.next() transition: its arguments are steps: self.STEP"),
         ("        self.next(self.end, num_parallel=3)", "num_parallel is not supported"),
         ("        self.next(self.a)\n    @retry(tims=1)\n    @step\n    def a(self):\n        self.next(self.end)", "Decorator 'retry' does not support the attribute 'tims'"),
     ],
-    ids=["none", "unknown", "loop", "unreachable", "text", "parallel", "decorator"],
+    ids=["none", "unknown", "loop", "unreachable", "start", "text", "parallel", "decorator"],
 )
 def test_invalid_flows(py, body, words):
     result = py(py.write(HEAD + body + TAIL), "run")
@@ -295,10 +329,7 @@ def test_the_listing_with_parallel_map(py):
     assert 300_000 < float(total) < 340_000 and "Computing it took" in result.out
 
 
-def test_names_that_are_missing_are_said(py):
-    path = py.write("from metaflow import FlowSpec, step, conda\n")
-    result = py.unchanged(path, "run")
-    assert result.status == 1 and "metaflow_cpp has no 'conda'" in result.err
+def test_a_file_that_does_not_exist(py):
     assert "nothing.py does not exist" in py.unchanged("nothing.py", "run").err
 
 
@@ -336,6 +367,195 @@ def test_a_path_with_blanks(py):
     result = py(path, "run", "--how", "throw")
     (told,) = re.findall(r"To rerun only this task: (.*)$", result.out, re.MULTILINE)
     assert f"'{path}'" in told and "KeyError" in py.cli.execute(["bash", "-c", told]).err
+
+
+# --- configs, files and decorators of deployment
+
+
+@pytest.fixture
+def configured(py):
+    """Both engines in a directory with the files of the flow."""
+    for name, text in (("text.txt", "some text\n"), ("table.txt", "a=1\nb=2\n"), ("other.txt", "a=9 b=8"), ("settings.json", SETTINGS)):
+        (py.cli.directory / name).write_text(text)
+    (py.cli.directory / "latin.txt").write_bytes("é".encode("latin-1"))
+    return py
+
+
+def test_resume_of_a_run_of_the_reference_with_files(configured, client):
+    """Its artifact of a file says where the content is."""
+    ids = configured.cli.directory / "ids"
+    assert configured.cli.python("configured", "--config", "settings", "settings.json", "run", env={"FAIL": "1"}).status == 1
+    result = configured.unchanged(CONFIGURED, "resume", "--run-id-file", ids)
+    assert result.status == 0 and "cloned!" in result.out, result
+    assert client.Run("Configured/" + ids.read_text())["finish"].task.data.after[:2] == ["high", "some text\n"]
+
+
+SETTINGS = json.dumps({"project": "second", "count": 5, "nested": {"level": "high"}, "times": 1})
+CONFIGURED = PYTHON_FLOWS / "configured_flow.py"
+
+
+def data_of(run):
+    return {(step.id, artifact.id): artifact.data for step in run for artifact in step.task}
+
+
+@pytest.mark.parametrize(
+    "options, words, environment, level",
+    [
+        ([], [], {}, "low"),
+        (["--config", "settings", "settings.json", "--config-value", "nothing", '{"x": 1}'], ["--several", "7", "--several", "8"], {}, "high"),
+        (["--config", "table", "other.txt"], ["--text", "other.txt", "--count=4", "--absent", "text.txt"],
+         {"METAFLOW_FLOW_CONFIG_VALUE": json.dumps({"settings": SETTINGS})}, "high"),
+        ([], [], {"METAFLOW_FLOW_CONFIG": '{"settings": "settings.json"}', "METAFLOW_RUN_TEXT": "other.txt", "METAFLOW_RUN_SEVERAL": "5 6"}, "high"),
+    ],
+    ids=["defaults", "options", "mixed", "environment"],
+)  # fmt: skip
+def test_configs_and_files_are_those_of_the_reference(configured, client, options, words, environment, level):
+    """The same file by both engines: the same artifacts, also _graph_info."""
+    ids = configured.cli.directory / "ids"
+    result = configured.unchanged(CONFIGURED, *options, "run", "--run-id-file", ids, *words, env=environment)
+    assert result.status == 0, result
+    ours = client.Run("Configured/" + ids.read_text())
+    result = configured.cli.python("configured", *options, "run", "--run-id-file", ids, *words, env=environment)
+    assert result.status == 0, result
+    theirs = client.Run("Configured/" + ids.read_text())
+    assert data_of(ours) == data_of(theirs)
+    assert ours["begin"].task.data.seen[0] == level and f"project:{'first' if level == 'low' else 'second'}" in ours.tags
+    graphs = [run["_parameters"].task["_graph_info"].data for run in (ours, theirs)]
+    for part in ("decorators", "constants", "parameters", "start_step", "end_step", "graph_structure", "doc"):
+        assert sorted(map(str, graphs[0][part])) == sorted(map(str, graphs[1][part])), part
+    mine, other = ([each["name"] for each in graph["steps"]["begin"]["decorators"]] for graph in graphs)
+    assert sorted(mine) == sorted(other)
+    evaluated = configured.cli.directory / "evaluated"
+    assert (evaluated.read_text() if evaluated.exists() else "") == ("" if "--count=4" in words else "count" * 2)  # once by each engine
+
+
+def test_resume_has_the_configs_of_its_origin(configured, client):
+    result = configured.unchanged(CONFIGURED, "--config", "settings", "settings.json", "run", env={"FAIL": "1"})
+    assert result.status == 1 and "asked to fail" in result.out, result
+    (told,) = re.findall(r"To rerun only this task: (.*)$", result.out, re.MULTILINE)
+    assert configured.cli.execute(["bash", "-c", told]).status == 0
+    ids = configured.cli.directory / "ids"
+    result = configured.unchanged(CONFIGURED, "resume", "--run-id-file", ids)
+    assert result.status == 0, result
+    assert client.Run("Configured/" + ids.read_text())["finish"].task.data.after[0] == "high"
+
+
+@pytest.mark.parametrize(
+    "options, words, status, text",
+    [
+        (["--config", "settings", "gone.json"], [], 2, "configuration file 'gone.json' could not be read for 'settings': No such file or directory"),
+        (["--config-value", "settings", "{"], [], 2, "configuration value for 'settings' is not valid JSON"),
+        (["--config", "nope", "gone.json"], [], 2, "'nope' is not a config of flow Configured. Its configs: nothing, raw, settings, table"),
+        (["--config", "raw", "text.txt", "--config-value", "raw", "x"], [], 2, "Cannot provide both a value and a file for the same configuration"),
+        (["--config-value", "table", "a"], [], 2, "configuration value for 'table' could not be parsed: ValueError"),
+        (["--config-value", "settings", "{}"], [], 1, "Config expression 'settings.project' could not be evaluated: AttributeError: project"),
+        ([], ["--text", "gone.txt"], 2, "Invalid value for '--text': IncludeFile: could not open file 'gone.txt' for reading: No such file"),
+        ([], ["--text", "s3://bucket/x"], 2, "it is not a local file"),
+        ([], ["--text", "latin.txt"], 2, "Use is_text=False for a file that is not text"),
+        ([], ["--several", "x"], 2, "Invalid value for '--several': x is not a valid int"),
+    ],
+)  # fmt: skip
+def test_what_is_given_is_checked_before_the_run(configured, options, words, status, text):
+    result = configured.unchanged(CONFIGURED, *options, "run", *words)
+    assert result.status == status and text in result.err and "Traceback" not in result.err, result
+    assert "Workflow starting" not in result.out
+
+
+def test_other_commands_need_no_config(py):
+    head = HEAD.replace("retry", "retry, Config")
+    head = head.replace("    @step", "    c = Config('c', required=True)\n    @retry(times=c.times)\n    @step", 1)
+    path = py.write(head + "        self.next(self.end)" + TAIL)
+    assert py(path, "--config-value", "c", '{"times": 0}', "run").status == 0
+    result = py(path, "run")
+    assert result.status == 2 and "missing configuration for 'c'" in result.err, result
+    assert py(path, "status").status == 0 and py(path, "logs", "latest/end").status == 0
+
+
+@pytest.mark.parametrize(
+    "imported, above, words",
+    [
+        ("conda", "    @conda(libraries={'x': '1'})\n", "@conda is not supported: steps use the packages of the Python that runs the flow."),
+        ("pypi_base", "", "@pypi_base is not supported"),
+        ("parallel", "    @parallel\n", "@parallel is not supported"),
+        ("schedule", "    @schedule(daily=True)\n", "Decorator 'schedule' must be above a flow, not above a step."),
+        ("secrets", "    @secrets(source=[])\n", "Decorator 'secrets' does not support the attribute 'source'."),
+        ("secrets", "    @secrets(sources=['az-key-vault.x'])\n", "Secret 'x' is in 'az-key-vault', which metaflow_cpp cannot read."),
+        ("secrets", "    @secrets(sources=[], role='r')\n", "@secrets has a role, which metaflow_cpp cannot assume."),
+        ("user_step_decorator", "    @user_step_decorator\n", "metaflow_cpp has no decorators of users"),
+    ],
+)
+def test_decorators_that_cannot_be_used_are_said(py, imported, above, words):
+    head = HEAD.replace("retry", imported).replace("    @step\n", above + "    @step\n", 1)
+    if imported == "pypi_base":
+        head = head.replace("class F1", "@pypi_base(packages={})\nclass F1")
+    result = py(py.write(head + "        self.next(self.end)" + TAIL), "run")
+    assert result.status == 1 and words in result.err + result.out, result
+
+
+@pytest.mark.skipif(not s3.has_moto(), reason="SECRETS ARE NOT TESTED: that needs moto[server,s3] and boto3 from PyPI")
+def test_secrets_of_aws(py, moto):
+    """Secrets Manager, as moto has it: an object of JSON, a text, bytes."""
+    import boto3
+
+    url = moto.url
+    environment = {**moto.environment, "AWS_ENDPOINT_URL": url}
+    client = boto3.client("secretsmanager", endpoint_url=url, aws_access_key_id="k", aws_secret_access_key="s", region_name="us-east-1")
+    client.create_secret(Name="object", SecretString='{"a-b": 1, "c": "text"}')
+    client.create_secret(Name="one/text", SecretString="plain")
+    client.create_secret(Name="bytes", SecretBinary=b"\x00\x01")
+    sources = ["aws-secrets-manager.object", {"type": "aws-secrets-manager", "id": "one/text", "options": {"json": False, "env_var_name": "ONE"}}]
+    sources.append("aws-secrets-manager.bytes")
+    head = HEAD.replace("retry", "secrets").replace("    @step\n", f"    @secrets(sources={sources})\n    @step\n", 1)
+    body = "        import os\n        print([os.environ[name] for name in ('a_b', 'c', 'ONE', 'bytes')])\n        self.next(self.end)"
+    result = py(py.write(head + body + TAIL), "run", env=environment)
+    assert result.status == 0 and "['1', 'text', 'plain', 'AAE=']" in result.out, result
+    result = py(py.write(head.replace(".object", ".nothing") + body + TAIL), "run", env=environment)
+    assert result.status == 1 and "Failed to retrieve secret 'nothing':" in result.out and "Secrets Manager can't find" in result.out, result
+
+
+def test_packages_that_are_disabled_and_cards_are_ignored(py):
+    head = HEAD.replace("retry", "conda, card, current").replace("    @step\n", "    @card(type='blank')\n    @conda(disabled=True)\n    @step\n", 1)
+    result = py(py.write(head + "        current.card.append('x')\n        self.next(self.end)" + TAIL), "run")
+    assert result.status == 0 and result.err.count("@card") == 1, result
+    result = py(py.write((head + "        self.next(self.end)" + TAIL).replace("disabled=True", "")), "run", env={"METAFLOW_IGNORE_PACKAGES": "1"})
+    assert result.status == 0, result
+
+
+@pytest.mark.parametrize(
+    "fields, words",
+    [
+        ("default=lambda _: 1", "The value returned by the deploy-time function for the parameter *p* field *default* has a wrong type. Expected a string."),
+        ("default=lambda _: 1 / 0", "When evaluating the field *default* for the Parameter *p*, the following exception occurred:"),
+        ("type=list, separator=','", "Parameter *p*: Separator is only allowed for string parameters."),
+        ("required=lambda _: True", "Parameter *p*: Field 'required' cannot have a function as its value"),
+        ("type=bytes", "Parameter *p* has the type <class 'bytes'>, but the type of a parameter is str, int, float, bool or JSONType"),
+        ("defualt=1", "Parameter *p* has no field 'defualt'."),
+    ],
+)
+def test_invalid_parameters(py, fields, words):
+    head = HEAD.replace("retry", "Parameter").replace("    @step\n", f"    p = Parameter('p', {fields})\n    @step\n", 1)
+    result = py(py.write(head + "        self.next(self.end)" + TAIL), "run")
+    assert result.status == 1 and words in result.err, result
+
+
+# --- names of the official package
+
+
+def test_names_of_the_official_package(py, client):
+    """It is imported only for names that this package does not have."""
+    result = py.unchanged(FLOWS / "official.py", "run", "--run-id-file", "id")
+    assert result.status == 1 and "ImportError: cannot import name 'nothing_of_this_name'" in result.out, result
+    assert "] MetaflowNotFound\n" in result.out
+    task = client.Run("Official/" + (py.cli.directory / "id").read_text())["start"].task
+    assert task.data.paths == [task.pathspec, task.pathspec, task.pathspec.rpartition("/start")[0]]
+
+
+def test_without_the_official_package(py):
+    path = py.write("from metaflow import FlowSpec, step, retry, Runner\n")
+    program = f"import sys; sys.path.insert(0, {str(ROOT / 'python')!r}); from metaflow_cpp.__main__ import main; main([{str(path)!r}, 'run'])"
+    result = py.cli.execute([sys.executable, "-B", "-I", "-S", "-c", program])
+    words = "metaflow_cpp has no 'Runner', and the official package, which may have it, is not installed"
+    assert result.status == 1 and words in result.err, result
 
 
 # --- parallel_map

@@ -22,14 +22,17 @@ struct StepDescription {
   bool join = false;
   bool takes_item = false;
   std::vector<Decorator> decorators{};
-  int line = 0;  // of the program; 0: not known
+  int line = 0;           // of the program; 0: not known
+  bool is_start = false;  // whatever its name is
+  bool is_end = false;
+  std::string annotations{};  // decorators that the engine does not execute, as a JSON list; empty: none
 };
 
 /// An artifact declared by the program. A task may store others.
 struct ArtifactDescription {
   std::string name;
   ArtifactKind kind = ArtifactKind::plain;
-  std::string type{};  // Python's name of the type of a constant
+  std::string type{};  // Python's name of the type of a constant; the class of a parameter, if it is not Parameter
 };
 
 /// A parameter as an option of `run`. Its default may be computed by code of the flow, so it is evaluated on demand
@@ -48,8 +51,10 @@ struct ParameterDescription {
 struct FlowDescription {
   std::string name;
   std::string doc{};
-  std::string project{};  // empty: none
-  std::string file{};     // the source of the program; empty: not known
+  std::string project{};         // empty: none
+  std::string file{};            // the source of the program; empty: not known
+  std::string decorators{};      // of the flow, as a JSON list; empty: none
+  std::string python_version{};  // "3.11.7"; empty: the flow is in C++
   std::vector<StepDescription> steps{};
   std::vector<ArtifactDescription> artifacts{};  // in the order of declaration
 

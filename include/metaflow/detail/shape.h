@@ -64,6 +64,8 @@ struct ShapeStep {
   bool takes_item = false;
   int first_target = 0;  // index of its first target among those of all steps
   int target_count = 0;
+  bool is_start = false;  // whatever its name is
+  bool is_end = false;
 
   constexpr bool splits() const { return transition == Transition::split || transition == Transition::foreach; }
 };
@@ -156,8 +158,8 @@ class Analyser {
       return;
     }
     for (int i = 0; i < size_; ++i) {
-      if (steps_[i].name == "start") verdict_.start = i;
-      if (steps_[i].name == "end") verdict_.end = i;
+      if (steps_[i].is_start || (steps_[i].name == "start" && verdict_.start < 0)) verdict_.start = i;
+      if (steps_[i].is_end || (steps_[i].name == "end" && verdict_.end < 0)) verdict_.end = i;
     }
     if (verdict_.start < 0) fail(Problem::no_start, -1);
     if (verdict_.end < 0) fail(Problem::no_end, -1);

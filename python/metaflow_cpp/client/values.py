@@ -2,11 +2,10 @@
 
 import gzip
 import io
-import pickle
 from collections import namedtuple
 from typing import Any, Dict, Optional
 
-from .. import exception
+from .. import _pickling, exception
 from ..exception import DataException
 from .reader import Reader
 
@@ -52,7 +51,7 @@ _CLASSES: Dict[str, Any] = {
 }
 
 
-class _Unpickler(pickle.Unpickler):
+class _Unpickler(_pickling.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         known = _CLASSES.get(f"{module}.{name}")
         if known is None and module == "metaflow.client.core":

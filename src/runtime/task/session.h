@@ -90,6 +90,8 @@ class TaskSession {
   /// Reads the payloads of artifacts that have a record, together.
   void read(std::span<const std::size_t> artifacts);
   const base::SharedBytes& payload(std::size_t artifact) const { return artifacts_[artifact].payload; }
+  /// An artifact of the input, also one that Metaflow itself writes; of a join: of its first input. Null: it has none.
+  const store::ArtifactRecord* input_record(std::string_view name) const { return input_.find(name); }
   /// Null if the step is not a join.
   JoinInputs* inputs() { return inputs_.get(); }
 

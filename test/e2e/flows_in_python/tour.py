@@ -32,13 +32,14 @@ class Tour(FlowSpec):
             raise ValueError("only once")
         self.product = self.input["number"] * self.FACTOR
         self.stack = self.foreach_stack()
+        self.frames = [tuple(frame) for frame in self._foreach_stack]
         self.next(self.join)
 
     @step
     def join(self, inputs):
         self.products = [each.product for each in inputs]
         self.first = inputs[0].product
-        self.merge_artifacts(inputs, exclude=["product", "stack"])
+        self.merge_artifacts(inputs, exclude=["product", "stack", "frames"])
         self.next(self.split)
 
     @step

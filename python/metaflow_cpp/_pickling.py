@@ -1,0 +1,63 @@
+"""Pickles of artifacts. In them, classes of Metaflow have the names that its readers know; here they are those of this
+package."""
+
+import importlib
+import io
+import pickle
+import re
+from typing import Any, Tuple, Union
+
+PROTOCOL = 4  # that of the reference
+
+_MODULES = {
+    "metaflow.exception": "metaflow_cpp.exception",
+    "metaflow.includefile": "metaflow_cpp.includefile",
+    "metaflow.user_configs.config_parameters": "metaflow_cpp.config",
+}
+_NAMES = re.compile("|".join(re.escape(name) for name in _MODULES).encode())
+_SEARCHED = 1 << 20  # bytes: larger values are data
+
+
+def _module(name: str) -> Any:
+    return importlib.import_module(_MODULES.get(name, name))
+
+
+class _Module:
+    """A module in a pickle."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __reduce__(self) -> Tuple[Any, ...]:
+        return importlib.import_module, (self.name,)
+
+
+class Reference:
+    """A class of Metaflow in a pickle: a reader without this package finds its own."""
+
+    def __init__(self, module: str, name: str) -> None:
+        self._module, self._name = module, name
+
+    def __call__(self, *arguments: Any) -> Any:
+        return getattr(_module(self._module), self._name)(*arguments)
+
+    def __reduce__(self) -> Tuple[Any, ...]:
+        return getattr, (_Module(self._module), self._name)
+
+
+class Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) == ("importlib", "import_module"):
+            return _module
+        return super().find_class(_MODULES.get(module, module), name)
+
+
+def loads(payload: Union[bytes, memoryview]) -> Any:
+    # Few payloads have such a name, and the others are not to be copied.
+    if _NAMES.search(payload[:_SEARCHED]) is None:
+        return pickle.loads(payload)
+    return Unpickler(io.BytesIO(payload)).load()
+
+
+def dumps(value: Any) -> bytes:
+    return pickle.dumps(value, PROTOCOL)

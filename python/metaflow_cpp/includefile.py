@@ -1,0 +1,111 @@
+"""IncludeFile: the content of a file as a parameter."""
+
+import gzip
+import os
+from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional, Union
+
+from .exception import MetaflowException, UsageError
+from .parameters import Option, Parameter, ParameterContext, called
+
+
+class IncludedFile:
+    """What runs of the reference have as the artifact: where the content is."""
+
+    def __init__(self, descriptor: Dict[str, Any]) -> None:
+        self._descriptor = descriptor
+
+    @property
+    def descriptor(self) -> Dict[str, Any]:
+        return self._descriptor
+
+    def content(self, name: str) -> Union[str, bytes]:
+        """Throws MetaflowException."""
+        url = str(self._descriptor.get("url", ""))
+        if not url.startswith("local://"):
+            raise MetaflowException(f"Parameter '{name}' is a file at {url}, which only the reference can read. Start a new run.")
+        try:
+            with open(url[len("local://") :], "rb") as file:
+                data = file.read()
+        except OSError as error:
+            raise MetaflowException(f"The file of parameter '{name}' cannot be read: {url}: {error.strerror}") from error
+        if self._descriptor.get("type") != "external" and self._descriptor.get("sub-type", "uploaded") == "uploaded":
+            data = gzip.decompress(data)
+        return data.decode(self._descriptor.get("encoding") or "utf-8") if self._descriptor.get("is_text", True) else data
+
+
+class FileOption(NamedTuple):
+    """An IncludeFile whose fields have their values."""
+
+    option: Option
+    is_text: bool
+    encoding: str
+
+    def read(self, path: str) -> Union[str, bytes]:
+        """The content of the file. Throws UsageError."""
+        place = os.path.expanduser(path)
+        if "://" in place:
+            words = "it is not a local file. Download it first"
+        else:
+            try:
+                with open(place, "rb") as file:
+                    data = file.read()
+                return data.decode(self.encoding) if self.is_text else data
+            except OSError as error:
+                words = error.strerror or str(error)
+            except (UnicodeDecodeError, LookupError) as error:
+                words = f"{error}. Use is_text=False for a file that is not text"
+        raise UsageError(f"Invalid value for '--{self.option.name}': IncludeFile: could not open file '{path}' for reading: {words}")
+
+    def default_path(self, context: ParameterContext) -> Optional[str]:
+        default = self.option.default
+        path = called(self.option.name, default, str, context) if callable(default) else default
+        return None if path is None else str(path)
+
+
+class IncludeFile(Parameter):
+    """A parameter that is a path; the artifact is the content of the file.
+
+    is_text: the artifact is a str, else bytes. encoding: of the text. parser: a function, or its name
+    "package.module.function", that makes of the content what steps see. The others are those of Parameter.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        required: Any = None,
+        is_text: Any = None,
+        encoding: Any = None,
+        help: Any = None,
+        parser: Union[None, str, Callable[[Any], Any]] = None,
+        default: Any = None,
+        show_default: Any = None,
+        **more: Any,
+    ) -> None:
+        super().__init__(name, default=default, help=help, required=required, show_default=show_default, **more)
+        self._fields.update({"is_text": is_text, "encoding": encoding})
+        self._parser = parser
+
+    def _file_option(self, configs: Mapping[str, Any]) -> FileOption:
+        """Throws MetaflowException."""
+        fields = self._values_of_fields(configs)
+        default = fields.get("default")
+        option = Option(
+            self.name, default, str, str(fields.get("help", "")), bool(fields.get("required")) and default is None,
+            fields.get("show_default", True) is not False, None, False,
+        )  # fmt: skip
+        return FileOption(option, fields.get("is_text", True) is not False, fields.get("encoding", "utf-8"))
+
+    def _option(self, configs: Mapping[str, Any]) -> Option:
+        return self._file_option(configs).option
+
+    def _load(self, value: Any) -> Any:
+        if isinstance(value, IncludedFile):
+            value = value.content(self.name)
+        if value is None or self._parser is None:
+            return value
+        from .config import call_parser
+
+        try:
+            return call_parser(self._parser, value, True)
+        except Exception as error:
+            raise MetaflowException(f"Failed to parse content in parameter '{self.name}' using parser: {error}") from error
