@@ -53,9 +53,11 @@ class Card:
 
 def client_class(name: str) -> Any:
     """A class of the client. Throws ImportError."""
+    import metaflow_cpp
+
     from . import _reference
 
-    return _reference.attribute(name)
+    return getattr(metaflow_cpp, name, None) or _reference.attribute(name)
 
 
 class Current:

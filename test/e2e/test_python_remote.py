@@ -46,11 +46,13 @@ def away(make):  # noqa: F811
 def test_a_foreach_on_the_cluster(away):
     (away.directory / "data").mkdir()
     (away.directory / "data" / "words.txt").write_text("some words")
-    result = away.run("--with", "kubernetes:cpu=0.2,memory=200", top=("--package-suffixes", ".txt"))
+    top = ("--package-suffixes", ".txt", "--config-value", "settings", '{"colour": "blue"}')
+    result = away.run("--with", "kubernetes:cpu=0.2,memory=200", top=top)
     assert result.status == 0, result
     run = away.read()
     end = run["tasks"]["end"][0]
     assert end["data"]["squares"] == [[0, 490], [10, 490], [40, 490]] and end["data"]["places"] == ["pod"] * 3
+    assert end["data"]["colours"] == [["blue", "blue"]] * 3, "the configs are in the package"
     assert end["data"]["words"] == ["some words"] * 3 and end["data"]["beside"]
     assert end["out"] == "ended with [[0, 490], [10, 490], [40, 490]]\n"
     assert "KeyError" in run["tasks"]["failing"][0]["data"]["caught"]

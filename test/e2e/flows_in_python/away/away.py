@@ -6,7 +6,7 @@ import pathlib
 
 from helpers.maths import square
 
-from metaflow_cpp import FlowSpec, Parameter, catch, current, parallel_map, resources, retry, step
+from metaflow_cpp import Config, FlowSpec, Parameter, catch, current, environment, parallel_map, resources, retry, step
 
 
 @dataclasses.dataclass
@@ -17,6 +17,7 @@ class Point:
 class Away(FlowSpec):
     count = Parameter("count", default=3)
     factor = 10
+    settings = Config("settings", default_value={"colour": "grey"})
 
     @step
     def start(self):
@@ -24,6 +25,7 @@ class Away(FlowSpec):
         self.next(self.work, foreach="points")
 
     @retry(times=1, minutes_between_retries=0)
+    @environment(vars={"COLOUR": settings.colour})
     @resources(cpu=1, memory=300)
     @step
     def work(self):
@@ -33,6 +35,7 @@ class Away(FlowSpec):
         self.squares = parallel_map(lambda number: square(number) * self.factor, [self.input.x, 7])
         self.words = pathlib.Path("data/words.txt").read_text() if os.path.exists("data/words.txt") else None
         self.place = "pod" if "METAFLOW_KUBERNETES_POD_NAME" in os.environ else "job" if "AWS_BATCH_JOB_ID" in os.environ else "here"
+        self.colours = [os.environ["COLOUR"], self.settings.colour]
         self.is_beside = os.path.samefile("away.py", __file__)
         self.next(self.join)
 
@@ -40,6 +43,7 @@ class Away(FlowSpec):
     def join(self, inputs):
         self.squares = [each.squares for each in inputs]
         self.places = [each.place for each in inputs]
+        self.colours = [each.colours for each in inputs]
         self.words = [each.words for each in inputs]
         self.beside = all(each.is_beside for each in inputs)
         self.next(self.failing)
