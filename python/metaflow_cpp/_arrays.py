@@ -2,14 +2,14 @@
 pickled as any other value."""
 
 import sys
-from typing import Any, Optional, Tuple
+from typing import Any, Optional
 
-from . import _native
+from . import _native, _pickling
 
 _FROM = 1 << 16  # bytes: smaller arrays are copied as fast
 _MOST_DIMENSIONS = 64
 _ELEMENTS = {("b", 1), ("f", 2), ("f", 4), ("f", 8), ("c", 8), ("c", 16), *((kind, size) for kind in "iu" for size in (1, 2, 4, 8))}
-_BEGIN = b"\x80\x04cnumpy\nndarray\n"  # of such a payload: docs/format.md
+_BEGIN = b"\x80\x04\x8c\x05numpy\x8c\x07ndarray\x93"  # of such a payload: docs/format.md
 
 
 def save(task: _native.Task, name: str, value: Any) -> bool:
@@ -26,17 +26,15 @@ def save(task: _native.Task, name: str, value: Any) -> bool:
     return True
 
 
-def load(task: _native.Task, index: Optional[int], name: str, payload: memoryview) -> Tuple[bool, Any]:
-    """Loads an array, whose elements the caller may change. `payload`: as task.load(), or task.load_input() of the input `index`, has it. False:
-    the value is another one, or is to be unpickled."""
-    if len(payload) < _FROM or payload[: len(_BEGIN)] != _BEGIN:
-        return False, None
-    own = task.own(index, name)
+def load(task: _native.Task, index: Optional[int], name: str, payload: memoryview) -> Any:
+    """Loads a value, which the caller may change: also the elements of an array. `payload`: as task.load(), or task.load_input() of the input
+    `index`, has it."""
+    own = task.own(index, name) if len(payload) >= _FROM and payload[: len(_BEGIN)] == _BEGIN else None
     found = _native.array_in(*own) if own is not None else None
     if found is None:
-        return False, None
+        return _pickling.loads(payload)
     import numpy
 
     facts, address, size = found
     kind = numpy.dtype(f"{facts.kind}{facts.item_size}")
-    return True, numpy.ndarray(facts.shape, kind, _native.writable(address, size), order="F" if facts.column_major else "C")
+    return numpy.ndarray(facts.shape, kind, _native.writable(address, size), order="F" if facts.column_major else "C")

@@ -251,8 +251,7 @@ class Task:
         shape = (ctypes.c_size_t * 64)(*facts.shape)
         array = _Array(facts.kind.encode(), facts.column_major, facts.item_size, len(facts.shape), shape, _Bytes(address, size))
         parts = (_Bytes * 3)(_Bytes(), _Bytes(address, size), _Bytes())
-        before, behind = (ctypes.byref(parts, index * ctypes.sizeof(_Bytes)) for index in (0, 2))
-        self._checked(self._library.metaflow_write_array(ctypes.byref(array), before, behind))
+        self._checked(self._library.metaflow_write_array(ctypes.byref(array), ctypes.byref(parts[0]), ctypes.byref(parts[2])))
         self._checked(self._library.metaflow_task_save(self._task, _text(name), parts, 3, _text(type_name)))
 
     def keep(self, name: str) -> None:

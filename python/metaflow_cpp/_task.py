@@ -10,7 +10,7 @@ import sys
 import traceback
 from typing import Any, Dict, List, NoReturn, Optional, Sequence, Set, Tuple, Type
 
-from . import _description, _native, _pickling, _secrets, exception
+from . import _arrays, _description, _native, _pickling, _secrets, exception
 from .config import as_seen, configs_of, resolve
 from .current import current
 from .exception import InvalidNextException, MetaflowException
@@ -53,14 +53,15 @@ class State:
         self._fixed_values: Dict[str, Any] = {}
 
     def load(self, flow: FlowSpec, name: str) -> Any:
-        payload = None
+        payload, index = None, None
         if name in self.merged:
-            payload = self.task.load_input(self.merged[name], name)
+            index = self.merged[name]
+            payload = self.task.load_input(index, name)
         elif not self.step_facts["join"] and name not in self.deleted and name in self.task.facts["artifacts"]:
             payload = self.task.load(name)
         if payload is None:
             raise AttributeError(f"Flow {type(flow).__name__} has no attribute '{name}'")
-        value = _pickling.loads(payload)
+        value = _arrays.load(self.task, index, name, payload)
         object.__setattr__(flow, name, value)
         return value
 
@@ -219,6 +220,8 @@ class Execution:
 
     def save(self, name: str) -> None:
         value = self.flow.__dict__[name]
+        if _arrays.save(self.task, name, value):
+            return
         try:
             payload = _pickling.dumps(value)
         except Exception as error:

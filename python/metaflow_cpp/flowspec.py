@@ -5,7 +5,7 @@ import sys
 from itertools import islice
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence
 
-from . import _description, _graph, _native, _pickling
+from . import _arrays, _description, _graph, _native
 from .exception import InvalidNextException, MergeArtifactsException, MissingInMergeArtifactsException, UnhandledInMergeArtifactsException
 
 _NOT_MODIFIABLE = "Flow level attributes and Parameters are not modifiable"
@@ -32,7 +32,7 @@ class Input:
         payload = self._metaflow_task.load_input(self._metaflow_index, name)
         if payload is None:
             raise AttributeError(f"The input {self._metaflow_path} has no artifact '{name}'")
-        value = _pickling.loads(payload)
+        value = _arrays.load(self._metaflow_task, self._metaflow_index, name, payload)
         self.__dict__[name] = value
         return value
 

@@ -1,7 +1,9 @@
 #include "python/array_api.h"
 
 #include <algorithm>
+#include <array>
 #include <memory>
+#include <string>
 #include <string_view>
 
 #include <metaflow/detail/pickler.h>
@@ -48,7 +50,7 @@ int metaflow_read_array(const metaflow_bytes* payload, metaflow_array* into) {
 }
 
 int metaflow_write_array(const metaflow_array* array, metaflow_bytes* before, metaflow_bytes* behind) {
-  static std::unique_ptr<metaflow::detail::Pickler> pickler;  // what it has written is valid until the next call
+  static std::array<std::string, 2> around;
   return guarded(-1, [&] {
     ArrayView view;
     view.type = array->type;
@@ -56,15 +58,22 @@ int metaflow_write_array(const metaflow_array* array, metaflow_bytes* before, me
     view.column_major = array->column_major != 0;
     view.shape = {array->shape, array->dimensions};
     view.bytes = bytes_of(array->elements);
-    pickler = std::make_unique<metaflow::detail::Pickler>();
-    pickler->array(view);
-    pickler->finish();
-    const auto parts = pickler->parts();
-    if (parts.size() != 3 || parts[1].data() != view.bytes.data())
+    metaflow::detail::Pickler pickler{metaflow::detail::ValuesOutlive{}};
+    pickler.array(view);
+    pickler.finish();
+    around = {};
+    std::size_t side = 0;
+    for (const std::span<const std::byte> part : pickler.parts()) {
+      if (part.data() == view.bytes.data())
+        ++side;  // it is not copied
+      else
+        around.at(side).append(reinterpret_cast<const char*>(part.data()), part.size());
+    }
+    if (side != 1)
       throw metaflow::Error(metaflow::ErrorCode::invalid_value,
-                            "The elements of the array cannot be stored as they are");
-    *before = {parts[0].data(), parts[0].size()};
-    *behind = {parts[2].data(), parts[2].size()};
+                            "The elements of the array are not a part of its payload");
+    *before = {around[0].data(), around[0].size()};
+    *behind = {around[1].data(), around[1].size()};
     return 0;
   });
 }

@@ -1,6 +1,7 @@
 """Flows in Python on the engine: python flow.py COMMAND, and metaflow-cpp with an unchanged flow."""
 
 import json
+import os
 import pathlib
 import re
 import sys
@@ -616,3 +617,23 @@ def test_tasks_are_recognised_by_ps(py):
     lines = [line.partition("] ")[2] for line in result.out.splitlines() if "/work/" in line and "b'step'" in line]
     assert len(lines) == 8 and all("b'step', b'work'" in line for line in lines), result
     assert any("b'--run-id'" in line for line in lines)
+
+
+def check_arrays(py, client, words):
+    result = py.cli.execute([*words, FLOWS / "arrays.py", "run", "--run-id-file", "id"])
+    assert result.status == 0, result
+    data = client.Run("Arrays/" + (py.cli.directory / "id").read_text())["end"].task.data
+    assert data.firsts == [1, 2, 3] and data.seconds == [77, 1, 1] and data.begins == [5, 0, 0]
+    assert data.columns.shape == (100, 1000) and data.columns[1, 0] == -1 and data.columns[2, 3] == 2003 and data.columns.flags.f_contiguous
+    assert list(data.numbers[:3]) == [0, 1, 2] and data.complex.dtype == complex and data.flags.dtype == bool
+    assert data.big_endian[5] == 5 and data.strided[3] == 6 and data.objects[7] == {"a": 1} and str(data.dates[9]) == "1970-01-01T00:00:09"
+    assert type(data.masked).__name__ == "MaskedArray" and data.empty.shape == (0, 5) and data.scalar == 3 and list(data.small) == [0, 1, 2]
+
+
+def test_arrays(py, client):
+    check_arrays(py, client, [sys.executable, "-B"])
+
+
+@pytest.mark.skipif(not os.environ.get("METAFLOW_PYTHON_NUMPY1"), reason="NUMPY 1 IS NOT TESTED: METAFLOW_PYTHON_NUMPY1 is not set")
+def test_arrays_of_numpy_1(py, client):
+    check_arrays(py, client, [os.environ["METAFLOW_PYTHON_NUMPY1"], "-B"])
