@@ -1,6 +1,7 @@
 """Arrays of numpy: stored from where they are, without a copy, and loaded as mapped files. Small ones, and those with elements of other types, are
 pickled as any other value."""
 
+import importlib
 import sys
 from typing import Any, Optional
 
@@ -33,7 +34,7 @@ def load(task: _native.Task, index: Optional[int], name: str, payload: memoryvie
     found = _native.array_in(*own) if own is not None else None
     if found is None:
         return _pickling.loads(payload)
-    import numpy
+    numpy: Any = importlib.import_module("numpy")
 
     facts, address, size = found
     kind = numpy.dtype(f"{facts.kind}{facts.item_size}")

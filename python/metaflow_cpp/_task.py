@@ -8,9 +8,9 @@ import reprlib
 import signal
 import sys
 import traceback
-from typing import Any, Dict, List, NoReturn, Optional, Sequence, Set, Tuple, Type
+from typing import Any, Callable, Dict, List, NoReturn, Optional, Sequence, Set, Tuple, Type
 
-from . import _arrays, _description, _native, _pickling, _secrets, exception
+from . import _arrays, _debugger, _description, _native, _pickling, _secrets, exception
 from .config import as_seen, configs_of, resolve
 from .current import current
 from .exception import InvalidNextException, MetaflowException
@@ -184,10 +184,8 @@ class Execution:
             self.arm_timeout(facts["time_limit"])
             try:
                 step = getattr(self.flow, facts["step"])
-                if state.step_facts["join"]:
-                    step(Inputs(self.task, facts["inputs"]))
-                else:
-                    step()
+                called = _debugger.called if os.environ.pop("METAFLOW_DEBUGGER", "") == "pdb" else _called
+                called(step, *([Inputs(self.task, facts["inputs"])] if state.step_facts["join"] else []))
                 if state.chosen is None and state.step_facts["transition"] != "none":
                     raise InvalidNextException(f"Step *{facts['step']}* did not call self.next().")
             finally:
@@ -253,6 +251,10 @@ class Execution:
             for name in self.task.facts["artifacts"]:
                 if name not in self.flow.__dict__:
                     self.task.keep(name)
+
+
+def _called(step: Callable[..., None], *arguments: Any) -> None:
+    step(*arguments)
 
 
 def end_of_copy() -> NoReturn:

@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import re
+import subprocess
 import sys
 
 import pytest
@@ -637,3 +638,24 @@ def test_arrays(py, client):
 @pytest.mark.skipif(not os.environ.get("METAFLOW_PYTHON_NUMPY1"), reason="NUMPY 1 IS NOT TESTED: METAFLOW_PYTHON_NUMPY1 is not set")
 def test_arrays_of_numpy_1(py, client):
     check_arrays(py, client, [os.environ["METAFLOW_PYTHON_NUMPY1"], "-B"])
+
+
+def test_debugger(py):
+    """debug --pdb stops before the first line of the step, on its inputs, and where it throws."""
+    body = "        self.items = [3, 4]\n        self.next(self.work, foreach='items')\n\n    @step\n    def work(self):\n        twice = 2 * self.input\n"
+    body += "        self.fraction = 1 / (twice - 8)\n        self.next(self.join)\n\n    @step\n    def join(self, inputs):\n        self.next(self.end)\n"
+    flow = py.write(HEAD + body + TAIL)
+    assert py(flow, "run").status == 1
+
+    def debug(task, commands):
+        command = [sys.executable, "-B", flow, "--quiet", "debug", task, "--pdb"]
+        return subprocess.run(command, cwd=py.cli.directory, env=py.cli.environment, input=commands, capture_output=True, text=True, timeout=60)
+
+    result = debug("latest/work[0]", "p self.input * 100\nn\np twice\nc\n")
+    assert result.returncode == 0 and "-> twice = 2 * self.input" in result.stdout and "300" in result.stdout, result
+    assert "fraction = -0.5" in result.stdout
+    result = debug("latest/work[1]", "c\np twice\nq\n")
+    assert result.returncode == 1 and "ZeroDivisionError" in result.stderr and "-> self.fraction = 1 / (twice - 8)" in result.stdout, result
+    assert "(Pdb) 8\n" in result.stdout
+    result = debug("latest/work[0]", "q\n")
+    assert result.returncode == 1 and "You have left the debugger: the step is not finished." in result.stderr, result
