@@ -82,7 +82,7 @@ def main(flow: Type[FlowSpec]) -> NoReturn:
             _end(_execute_task(flow, command, words, name == _fork_server.ARGUMENT))
         given = _given(flow, options, name, script)
         _set_project(flow, given, words)
-        values = _description.Values.ALL if name == "run" else _description.Values.DECLARED
+        values = _description.Values.ALL if name in ("run", "init") else _description.Values.DECLARED
         description = _description.describe(flow, _launcher(), command, values, given)
         if name in _RUNS and any(each.name == "card" for function in _description.steps_of(flow).values() for each in function.decorators):
             print("@card is ignored: no cards are made.", file=sys.stderr)

@@ -45,11 +45,6 @@ std::vector<detail::ParameterDescription> PythonLanguage::parameters() const {
   return options;
 }
 
-/// An artifact of a flow in Python can hold any value.
-runtime::Language::ValueCheck PythonLanguage::value_check() const {
-  return [](std::string_view, const Value&, const detail::Place&) {};
-}
-
 std::vector<store::ArtifactRecord> PythonLanguage::save_parameters(store::FlowStore& store,
                                                                    std::span<const runtime::GivenValue> given) const {
   std::vector<store::ArtifactRecord> saved;

@@ -14,7 +14,7 @@ class PythonLanguage : public runtime::Language {
 
   std::string name() const override { return "Python"; }
   std::vector<detail::ParameterDescription> parameters() const override;
-  ValueCheck value_check() const override;
+  ValueCheck value_check() const override { return nullptr; }
   std::vector<store::ArtifactRecord> save_parameters(store::FlowStore& store,
                                                      std::span<const runtime::GivenValue> given) const override;
   std::vector<std::string> task_command() const override { return flow_.command; }

@@ -17,6 +17,7 @@ namespace {
 bool holds_exception(const detail::ArtifactDescription& artifact, const Language& language) {
   if (artifact.kind != detail::ArtifactKind::plain) return false;
   const Language::ValueCheck check = language.value_check();
+  if (!check) return true;
   try {
     for (const auto& caught : {std::optional<CaughtException>(), std::optional(CaughtException{})}) {
       detail::Pickler pickler;

@@ -46,6 +46,7 @@ class Language {
   /// values of a flow object, which tasks do not need.
   virtual std::vector<detail::ParameterDescription> parameters() const = 0;
 
+  /// Empty: an artifact can hold any value, also one that only the language itself can read.
   virtual ValueCheck value_check() const = 0;
 
   /// Stores the parameters and the constants. A parameter that is not given gets its default. Throws what a ValueCheck

@@ -207,6 +207,7 @@ void Origin::check_next(int index, const Finished& task, TaskData& data) {
 
 void Origin::check_types(int step, const Finished& task, const TaskData& data) const {
   const Language::ValueCheck check = language_.value_check();
+  if (!check) return;
   for (const auto& artifact : graph_.flow().artifacts) {
     const store::ArtifactRecord* record = data.find(artifact.name);
     if (record == nullptr || record->size > kTypesUpTo ||

@@ -135,6 +135,7 @@ Document parse_parameter(const ParameterDescription& parameter, const std::strin
 void check_parameter(const ParameterDescription& parameter, const std::string& text,
                      const Language::ValueCheck& check) {
   const Document document = parse_parameter(parameter, text);
+  if (!check) return;
   try {
     check(parameter.name, document.root(), detail::Place{});
   } catch (const Error& error) {

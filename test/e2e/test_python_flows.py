@@ -77,7 +77,7 @@ def test_tour(py, client):
     assert end.stdout == "ended with 7.5 leftright [0, 1, 2] hellohello\n"
     work = sorted(run["work"], key=lambda task: task.index)
     assert [task.data.stack for task in work] == [[(i, 3, {"number": i})] for i in range(3)]
-    assert [task.data.frames for task in work] == [[("start", "items", 3, i, f"{{'number': {i}}}")] for i in range(3)]
+    assert [task.data.frames for task in work] == [[("work", "items", 3, i, f"{{'number': {i}}}")] for i in range(3)]
     assert work[1].metadata_dict["attempt"] == "1" and "ValueError: only once" in client.Task(work[1].pathspec, attempt=0).stderr
     version = ".".join(str(part) for part in sys.version_info[:3])
     assert {"project:tour", f"python_version:{version}"} <= run.tags and "language:c++" not in run.tags
