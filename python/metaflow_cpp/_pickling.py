@@ -10,6 +10,7 @@ from typing import Any, Tuple, Union
 PROTOCOL = 4  # that of the reference
 
 _MODULES = {
+    "metaflow.client.core": "metaflow_cpp.client",
     "metaflow.exception": "metaflow_cpp.exception",
     "metaflow.includefile": "metaflow_cpp.includefile",
     "metaflow.user_configs.config_parameters": "metaflow_cpp.config",
@@ -38,8 +39,15 @@ class Reference:
     def __init__(self, module: str, name: str) -> None:
         self._module, self._name = module, name
 
+    def found(self) -> Any:
+        """The class here."""
+        return getattr(_module(self._module), self._name)
+
     def __call__(self, *arguments: Any) -> Any:
-        return getattr(_module(self._module), self._name)(*arguments)
+        return self.found()(*(each.found() if isinstance(each, Reference) else each for each in arguments))
+
+    def __deepcopy__(self, _memo: Any) -> "Reference":
+        return self
 
     def __reduce__(self) -> Tuple[Any, ...]:
         return getattr, (_Module(self._module), self._name)

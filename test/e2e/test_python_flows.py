@@ -550,13 +550,14 @@ def test_names_of_the_official_package(py, client):
     assert "] MetaflowNotFound\n" in result.out
     task = client.Run("Official/" + (py.cli.directory / "id").read_text())["start"].task
     assert task.data.paths == [task.pathspec, task.pathspec, task.pathspec.rpartition("/start")[0]]
+    assert type(task.data.own) is client.Task and task.data.own.pathspec == task.pathspec  # a reader gets objects of its own client
 
 
 def test_without_the_official_package(py):
-    path = py.write("from metaflow import FlowSpec, step, retry, Runner\n")
+    path = py.write("from metaflow import FlowSpec, step, retry, Deployer\n")
     program = f"import sys; sys.path.insert(0, {str(ROOT / 'python')!r}); from metaflow_cpp.__main__ import main; main([{str(path)!r}, 'run'])"
     result = py.cli.execute([sys.executable, "-B", "-I", "-S", "-c", program])
-    words = "metaflow_cpp has no 'Runner', and the official package, which may have it, is not installed"
+    words = "metaflow_cpp has no 'Deployer', and the official package, which may have it, is not installed"
     assert result.status == 1 and words in result.err, result
 
 

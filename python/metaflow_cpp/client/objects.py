@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any, ClassVar, Dict, FrozenSet, Iterator, List, NamedTuple, Optional, Tuple, Type, cast
 
+from .. import _pickling
 from ..exception import MetaflowInternalError, MetaflowInvalidPathspec, MetaflowNamespaceMismatch, MetaflowNotFound
 from .reader import Reader, reader_of
 from .selection import get_namespace, selected_reader
@@ -164,6 +165,11 @@ class MetaflowObject:
 
     def __repr__(self) -> str:
         return str(self)
+
+    def __reduce__(self) -> Tuple[Any, ...]:
+        """A reader without this package finds the official client's class."""
+        kind = _pickling.Reference("metaflow.client.core", type(self).__name__)
+        return _pickling.Reference("copyreg", "__newobj__"), (kind,), self.__getstate__()
 
     def __getstate__(self) -> Dict[str, Any]:
         data = [self._pathspec, self._attempt, self._reader.description(), self._namespace, self._namespace_check]
