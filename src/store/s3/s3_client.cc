@@ -3,6 +3,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -41,6 +43,17 @@ std::string hash_of(const std::optional<net::Body>& body) {
   if (!body) return base::sha256_hex("");
   base::Sha256 hash;
   for (const auto& piece : body->pieces) hash.update(piece);
+  if (body->fd >= 0) {
+    std::vector<std::byte> buffer(std::min<std::uint64_t>(body->fd_size, 1U << 20U));
+    for (std::uint64_t at = 0; at < body->fd_size;) {
+      const ssize_t count = ::pread(body->fd, buffer.data(), std::min<std::uint64_t>(buffer.size(), body->fd_size - at),
+                                    static_cast<off_t>(body->fd_offset + at));
+      if (count < 0 && errno == EINTR) continue;
+      if (count <= 0) break;  // the transfer reports it
+      hash.update(std::span(buffer.data(), static_cast<std::size_t>(count)));
+      at += static_cast<std::uint64_t>(count);
+    }
+  }
   return base::hex(hash.digest());
 }
 
@@ -267,6 +280,26 @@ void S3Client::finish() {
     engine.queue.cancel_all();
     throw;
   }
+}
+
+bool S3Client::finish_within(milliseconds most) {
+  if (!engine_) return true;
+  Engine& engine = this->engine();
+  bool is_over = false;
+  const auto timer = engine.loop.after(std::max<std::int64_t>(most.count(), 1) * 1'000, [&] { is_over = true; });
+  try {
+    while (engine.queue.in_flight() > 0 && !is_over) engine.loop.run_once();
+  } catch (...) {
+    engine.loop.cancel(timer);
+    engine.queue.cancel_all();
+    throw;
+  }
+  engine.loop.cancel(timer);
+  return engine.queue.in_flight() == 0;
+}
+
+void S3Client::cancel() {
+  if (engine_) engine().queue.cancel_all();
 }
 
 void S3Client::poll() {

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -37,7 +38,7 @@ struct S3Request {
   std::string key{};  // decoded; empty: the bucket itself
   net::Query query{};
   net::Headers headers{};
-  std::optional<net::Body> body{};  // in pieces of memory
+  std::optional<net::Body> body{};
   /// The requested part of the object. An answer with other bytes, or with fewer, counts as truncated. The whole object
   /// (200) is accepted.
   std::optional<S3Range> range{};
@@ -78,6 +79,10 @@ class S3Client {
   /// Waits until no request is left. If a `done` throws, the requests in flight are cancelled, and the exception is
   /// rethrown.
   void finish();
+  /// The same, but returns after `most` at the latest. Returns whether no request is left.
+  bool finish_within(std::chrono::milliseconds most);
+  /// Cancels all requests, without their callbacks.
+  void cancel();
   /// Does what is possible without waiting.
   void poll();
   S3Response perform(S3Request request);

@@ -1,17 +1,15 @@
 #include "store/s3/s3_storage.h"
 
 #include <algorithm>
-#include <stdexcept>
 
 #include "base/cpus.h"
 #include "base/format.h"
 #include "base/iso_time.h"
 #include "base/percent.h"
 #include "base/text.h"
-#include "net/page_tokens.h"
-#include "net/xml.h"
 #include "store/exclusive.h"
 #include "store/s3/content_range.h"
+#include "store/s3/s3_listing.h"
 #include "value/key.h"
 
 namespace metaflow::store {
@@ -20,8 +18,7 @@ namespace {
 
 constexpr std::uint64_t kMaxBackgroundBlob = 1U << 20U;  // blobs up to this size are written in the background,
 constexpr std::uint64_t kMaxInBackground = 32U << 20U;   // up to this total
-constexpr std::uint64_t kListAtOnce = 1'000;
-constexpr std::int64_t kMicroseconds = 1'000'000;  // per second
+constexpr std::int64_t kMicroseconds = 1'000'000;        // per second
 
 /// The attributes of a blob that is not packed.
 net::Header blob_attributes() {
@@ -73,21 +70,14 @@ std::optional<base::SharedBytes> S3Storage::get_range(const std::string& path, s
                                                       std::uint64_t size) {
   settle();
   if (size == 0) return exists(*this, path) ? std::optional(base::SharedBytes(std::string())) : std::nullopt;
-  S3Request part = transfers_.request("GET", path);
-  part.range = {.begin = offset, .size = size};
-  std::optional<S3Destination> destination;
-  part.choose_sink = [&](const net::Response& response) -> net::Sink {
-    if (response.status != 206) throw std::runtime_error("the server does not support range requests");
-    const auto range = parse_content_range(response.header("content-range").value_or(""));
-    if (!range || range->size() > size) return {};  // reported when the request has ended
-    destination.emplace(range->size());
-    return destination->sink(0, range->size());
-  };
-  const S3Response response = client().perform(std::move(part));
-  if (is_missing(response)) return std::nullopt;
-  if (response.status == 416) return base::SharedBytes(std::string());  // the object ends before `offset`
-  if (!response.ok()) transfers_.fail("read", path, response);
-  return destination->take();
+  std::optional<S3Received> received;
+  transfers_.start_receiving({.path = path, .begin = offset, .size = size},
+                             [&](S3Received&& got) { received = std::move(got); });
+  client().finish();
+  if (is_missing(received->response)) return std::nullopt;
+  if (received->response.status == 416) return base::SharedBytes(std::string());  // the object ends before `offset`
+  if (!received->response.ok()) transfers_.fail("read", path, received->response);
+  return std::move(received->content);
 }
 
 std::vector<Entry> S3Storage::list(const std::string& path) {
@@ -116,47 +106,17 @@ void S3Storage::list_pages(const std::string& path, bool all, const std::functio
   const std::string below = path.empty() ? transfers_.unchecked_key_of(path) : transfers_.key_of(path);
   const std::string prefix = below.empty() ? "" : below + "/";
   const std::size_t root = transfers_.location().prefix.empty() ? 0 : transfers_.location().prefix.size() + 1;
-  std::string token;
-  net::PageTokens tokens;
-  auto fail = [&](const char* why) {
-    S3Response response;
-    response.failure = net::Failure{.text = why};
-    transfers_.fail("list", path, response);
-  };
-  while (true) {
-    S3Request page{.bucket = transfers_.location().bucket,
-                   .query = {{"list-type", "2"},
-                             {"prefix", prefix},
-                             {"max-keys", std::to_string(kListAtOnce)},
-                             // XML cannot represent every character that a key may have.
-                             {"encoding-type", "url"}}};
-    if (!all) page.query.emplace_back("delimiter", "/");
-    if (!token.empty()) page.query.emplace_back("continuation-token", token);
-    const S3Response response = client().perform(std::move(page));
-    const auto xml = response.ok() ? net::parse_xml(response.body) : std::nullopt;
-    if (!xml) transfers_.fail("list", path, response);
-    const bool encoded = xml->text_of("EncodingType") == "url";
-    bool is_empty = true;
-    auto add = [&](std::string key, const std::string& size, const std::string& modified) {
-      if (encoded) {
-        std::replace(key.begin(), key.end(), '+', ' ');
-        key = base::percent_decode(key);
-      }
-      // Skips an object that stands for the directory, and keys outside of the prefix.
-      if (key.size() <= prefix.size() || !key.starts_with(prefix)) return;
-      is_empty = false;
-      visit(
-          {key.substr(root), parse_size(size).value_or(0), base::parse_iso_time(modified).value_or(0) * kMicroseconds});
-    };
-    for (const net::XmlElement& element : xml->children) {
-      if (element.name == "Contents")
-        add(element.text_of("Key"), element.text_of("Size"), element.text_of("LastModified"));
-      if (element.name == "CommonPrefixes") add(element.text_of("Prefix"), "", "");
-    }
-    if (xml->text_of("IsTruncated") != "true") break;
-    token = xml->text_of("NextContinuationToken");
-    if (token.empty()) fail("the server announced another page but sent no continuation token");
-    if (!tokens.add(token, is_empty)) fail("the server's pages do not end");
+  S3Listing listing(transfers_.location().bucket, prefix, all);
+  while (!listing.is_complete()) {
+    const S3Response response = client().perform(listing.next_page());
+    const std::string fault = listing.add(response, [&](S3Listed&& found) {
+      if (found.key.size() == prefix.size()) return;  // an object that stands for the directory
+      visit({found.key.substr(root), found.size, found.modified * kMicroseconds});
+    });
+    if (fault.empty()) continue;
+    S3Response failed = response;
+    if (failed.ok()) failed.failure = net::Failure{.text = fault};
+    transfers_.fail("list", path, failed);
   }
 }
 
@@ -242,7 +202,7 @@ void S3Storage::put(std::span<const Object> objects) {
   S3Transfers::Uploads uploads;
   try {
     for (const Object& object : objects)
-      transfers_.start_upload(object.path, object.content, transfers_.write_headers(), uploads);
+      transfers_.start_upload({object.path, body_of(object.content), transfers_.write_headers()}, uploads);
     client().finish();
   } catch (...) {
     transfers_.abort(uploads);
@@ -253,7 +213,7 @@ void S3Storage::put(std::span<const Object> objects) {
 void S3Storage::upload(const std::string& path, Pieces content, const net::Headers& headers) {
   S3Transfers::Uploads uploads;
   try {
-    transfers_.start_upload(path, content, headers, uploads);
+    transfers_.start_upload({path, body_of(content), headers}, uploads);
     client().finish();
   } catch (...) {
     transfers_.abort(uploads);
