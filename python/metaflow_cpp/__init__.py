@@ -1,4 +1,4 @@
-"""Metaflow on a native engine: flows (FlowSpec, step, the decorators, Parameter, Config, current), reading runs, and Runner."""
+"""Metaflow on a native engine: flows (FlowSpec, step, the decorators, Parameter, Config, current), reading runs, Runner, and S3."""
 
 import importlib
 import sys
@@ -58,18 +58,19 @@ if TYPE_CHECKING:
         namespace,
     )
     from .runner import NBRunner, Runner
+    from .s3 import S3
 
 __all__ = [
     "Config", "ConfigValue", "DataArtifact", "Flow", "FlowMutator", "FlowSpec", "IncludeFile", "JSONType", "JSONTypeClass", "Metaflow",
-    "MetaflowCode", "NBRunner", "Parameter", "Run", "Runner", "Step", "StepMutator", "Task", "UserStepDecorator", "batch", "card", "catch",
-    "conda", "conda_base", "config_expr", "current", "default_metadata", "default_namespace", "environment", "exit_hook", "get_metadata",
+    "MetaflowCode", "NBRunner", "Parameter", "Run", "Runner", "S3", "Step", "StepMutator", "Task", "UserStepDecorator", "batch", "card",
+    "catch", "conda", "conda_base", "config_expr", "current", "default_metadata", "default_namespace", "environment", "exit_hook", "get_metadata",
     "get_namespace", "kubernetes", "local", "metadata", "namespace", "parallel", "parallel_imap_unordered", "parallel_map", "project",
     "pypi", "pypi_base", "resources", "retry", "schedule", "secrets", "step", "timeout", "trigger", "trigger_on_finish",
     "user_step_decorator",
 ]  # fmt: skip
 
 # Imported when they are first used, so that a task does not pay for them.
-_RUNNERS = ("NBRunner", "Runner")
+_MODULES = {"NBRunner": ".runner", "Runner": ".runner", "S3": ".s3"}  # of the names that are not in .client
 _NOT_HERE = ("DeployedFlow", "Deployer", "NBDeployer")
 
 
@@ -78,7 +79,7 @@ def __getattr__(name: str) -> Any:
         raise ImportError(f"metaflow_cpp has no '{name}': deploy with the official metaflow, or start runs with Runner")
     if name not in __all__:
         raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
-    value = getattr(importlib.import_module(".runner" if name in _RUNNERS else ".client", __name__), name)
+    value = getattr(importlib.import_module(_MODULES.get(name, ".client"), __name__), name)
     globals()[name] = value
     return value
 

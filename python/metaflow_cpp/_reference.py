@@ -18,6 +18,12 @@ _OWN = {
     "metaflow.exception": "metaflow_cpp.exception",
     "metaflow.metaflow_current": "metaflow_cpp.current",
 }
+# Modules of the official package whose names are those of metaflow_cpp.s3, which is imported when the first is used.
+_S3 = "metaflow_cpp.s3"
+_S3_MODULES = (
+    "metaflow.datatools", "metaflow.datatools.s3", "metaflow.plugins.datatools", "metaflow.plugins.datatools.s3",
+    "metaflow.plugins.datatools.s3.s3",
+)  # fmt: skip
 _official: Optional[types.ModuleType] = None
 
 
@@ -34,6 +40,17 @@ class Metaflow(types.ModuleType):
         if name.startswith("__"):
             raise AttributeError(name)
         return getattr(metaflow_cpp, name) if name in metaflow_cpp.__all__ else attribute(name)
+
+
+class _Alias(types.ModuleType):
+    """A module with the names of another one, which is imported when the first is used."""
+
+    def __init__(self, name: str, own: str) -> None:
+        super().__init__(name)
+        self._own = own
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(importlib.import_module(self._own), name)
 
 
 class _Finder(importlib.abc.MetaPathFinder):
@@ -68,6 +85,7 @@ def install() -> None:
     sys.modules[_NAME] = Metaflow()
     sys.meta_path.insert(0, _Finder())
     _place_own(sys.modules[_NAME])
+    sys.modules.update({name: _Alias(name, _S3) for name in _S3_MODULES})
 
 
 def _place_own(package: types.ModuleType) -> None:
@@ -100,7 +118,9 @@ def official(wanted: str) -> types.ModuleType:
             f"metaflow_cpp has no '{wanted}', and the official package, which may have it, is not installed: pip install metaflow. "
             f"metaflow_cpp has: {names}"
         )
-    before: Dict[str, types.ModuleType] = {name: module for name, module in sys.modules.items() if name == _NAME}
+    before: Dict[str, types.ModuleType] = {name: sys.modules[name] for name in (_NAME, *_S3_MODULES) if name in sys.modules}
+    for name in _S3_MODULES:
+        sys.modules.pop(name, None)  # its own modules import names from there that only the official package has
     package = importlib.util.module_from_spec(spec)
     _official = package
     sys.modules[_NAME] = package
@@ -113,7 +133,17 @@ def official(wanted: str) -> types.ModuleType:
         raise
     for name in metaflow_cpp.__all__:
         setattr(package, name, getattr(metaflow_cpp, name))
+    _replace_s3()
     return package
+
+
+def _replace_s3() -> None:
+    """In the modules from which flows import. The official package uses another one."""
+    own = importlib.import_module(_S3)
+    for module in map(importlib.import_module, ("metaflow.plugins.datatools", "metaflow.plugins.datatools.s3")):
+        for name in own.__all__:
+            if hasattr(module, name):
+                setattr(module, name, getattr(own, name))
 
 
 def _has_package(place: str) -> bool:
