@@ -31,6 +31,7 @@ BENCHMARKS = {
     "compile_time": other.compile_time,
     "remote": cluster.remote,
     "s3": cluster.s3,
+    "s3_python": cluster.s3_python,
 }
 
 

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import time
 
-from measuring import Budget, amount, seconds, size
+from measuring import Budget, amount, in_turns, measure, seconds, size, store
 
 ATTEMPTS = 5000
 
@@ -109,3 +109,35 @@ def s3(context, table):
                 for way in ("put", "get"):
                     table.row(f"S3: {way} {what}", min(ours[way]), "rclone, 16 at a time", min(theirs[way]), unit=seconds,
                               budget=Budget("<= 1.11x", ratio=1 / 0.9))
+
+
+def s3_python(context, table):
+    """class S3 of the Python package and that of Metaflow, with the same Ceph."""
+    with context.room() as room:
+        where = room.fresh()
+        with Servers(context, "radosgw", os.path.join(where, "ceph")) as servers:
+            environment = {
+                **store(where), **servers.environment, "METAFLOW_TEMPDIR": where,
+                "PYTHONPATH": os.path.join(context.here, "..", "python"),
+                "METAFLOW_ENGINE_DIRECTORY": os.path.join(context.build, "python", "metaflow_cpp", "native"),
+            }
+            large = os.path.join(where, "large")
+            with open(large, "wb") as file:
+                for _ in range(64):
+                    file.write(os.urandom(16 << 20))
+            upload = "import sys; from metaflow_cpp import S3; S3().put_files([(sys.argv[1], sys.argv[2])])"
+            measure([context.python, "-c", upload, "s3://runs/large", large], env=environment)
+            os.unlink(large)
+            found = in_turns(3, {
+                module: lambda module=module: measure(
+                    [context.python, context.peer("s3_client.py"), module, f"s3://runs/{module}", "s3://runs/large"], env=environment)
+                for module in ("metaflow_cpp", "metaflow")})
+            least_of = {module: {} for module in found}
+            for module, all_measured in found.items():
+                for line in "".join(each.out for each in all_measured).splitlines():
+                    name, number = line.split()
+                    least_of[module][name] = min(float(number), least_of[module].get(name, float("inf")))
+            for name, what in (("put_many", "put_many of 1,000 objects of 1 KiB"), ("get_many", "get_many of 1,000 objects of 1 KiB"),
+                               ("get", "get of 1 GiB")):
+                table.row(f"S3 in Python, {what}", least_of["metaflow_cpp"][name], "Metaflow's S3", least_of["metaflow"][name],
+                          budget=Budget("<= 1x", ratio=1))
