@@ -41,7 +41,9 @@ def facts(found):
         **{name: getattr(found, name) for name in ("key", "url", "prefix", "size", "exists", "downloaded", "has_info", "metadata", "content_type",
                                                    "encryption", "text")},
         "blob": None if found.blob is None else found.blob.hex()[:100], "range": found.range_info and list(found.range_info),
-        "modified": found.last_modified and found.last_modified // 100_000, "str": str(found),
+        "modified": found.last_modified and found.last_modified // 100_000,
+        # To the official client, an empty object does not exist here.
+        "str": None if found.size == 0 else str(found),
     }
 
 def attempt(action):
