@@ -30,14 +30,6 @@ struct metaflow_s3 {
 
 namespace {
 
-std::string data_root(const metaflow::base::Settings& settings) {
-  if (const auto root = settings.get("DATATOOLS_S3ROOT")) return *root;
-  std::string root = settings.get("DATASTORE_SYSROOT_S3", "");
-  if (root.empty()) return {};
-  if (!root.ends_with('/')) root += '/';
-  return root + settings.get("DATATOOLS_SUFFIX", "data");
-}
-
 store::S3Operation read_operation(const Json& json, std::size_t index, const metaflow_bytes* contents,
                                   std::size_t count) {
   const std::string& kind = json[0].text();
@@ -105,7 +97,7 @@ void metaflow_s3_close(metaflow_s3* s3) { delete s3; }
 
 const char* metaflow_s3_settings(metaflow_s3* s3) {
   return guarded(static_cast<const char*>(nullptr), [&] {
-    const Json json{{"root", data_root(s3->settings)},
+    const Json json{{"root", store::data_root(s3->settings)},
                     {"encryption", s3->settings.get("S3_SERVER_SIDE_ENCRYPTION", "")},
                     {"directory", s3->settings.get("TEMPDIR", ".")}};
     s3->text = json.dump();
@@ -117,8 +109,7 @@ int metaflow_s3_start(metaflow_s3* s3, const char* operations, const metaflow_by
   return guarded(-1, [&] {
     std::vector<store::S3Operation> all;
     const Json json = Json::parse_or_throw(operations);
-    for (const Json& each : json.items())
-      all.push_back(read_operation(each, all.size(), contents, count));
+    for (const Json& each : json.items()) all.push_back(read_operation(each, all.size(), contents, count));
     s3->objects.start(std::move(all));
     return 0;
   });

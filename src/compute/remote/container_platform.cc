@@ -4,6 +4,7 @@
 
 #include "compute/remote/platform_settings.h"
 #include "net/plain_http.h"
+#include "store/s3/s3_options.h"
 
 namespace metaflow::compute {
 
@@ -26,6 +27,9 @@ Variables container_variables(const RunSite& site, const store::FlowStore& store
   for (const char* name : kPassedOn) {
     if (const auto value = site.settings.get(name)) variables.emplace_back(std::string("METAFLOW_") + name, *value);
   }
+  // Not the container's default: the run's store may be another one than that of the settings.
+  if (std::string root = store::data_root(site.settings); !root.empty())
+    variables.emplace_back("METAFLOW_DATATOOLS_S3ROOT", std::move(root));
   const net::AwsConfig config(net::variables_of(site.settings));
   if (const auto region = config.region()) {
     variables.emplace_back("AWS_REGION", *region);

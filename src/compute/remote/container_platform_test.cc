@@ -56,6 +56,7 @@ TEST_F(ContainerPlatform, AFlowInTheImageNeedsNoPackage) {
 
 TEST_F(ContainerPlatform, VariablesLocateTheStoreAndHaveNoSecrets) {
   set("METAFLOW_S3_ENDPOINT_URL", "https://s3.example");
+  set("METAFLOW_DATASTORE_SYSROOT_S3", "s3://settings/metaflow");
   set("AWS_REGION", "eu-north-1");
   set("AWS_SECRET_ACCESS_KEY", "hidden");
   const base::Settings settings;
@@ -67,6 +68,7 @@ TEST_F(ContainerPlatform, VariablesLocateTheStoreAndHaveNoSecrets) {
   EXPECT_THAT(variables, Contains(Pair("METAFLOW_FLOW_FILENAME", "flow")));
   EXPECT_THAT(variables, Contains(Pair("METAFLOW_RUNTIME_ENVIRONMENT", "somewhere")));
   EXPECT_THAT(variables, Contains(Pair("METAFLOW_S3_ENDPOINT_URL", "https://s3.example")));
+  EXPECT_THAT(variables, Contains(Pair("METAFLOW_DATATOOLS_S3ROOT", "s3://settings/metaflow/data")));
   EXPECT_THAT(variables, Contains(Pair("AWS_REGION", "eu-north-1")));
   EXPECT_THAT(variables, Not(Contains(Pair(testing::_, "hidden"))));
 }

@@ -57,6 +57,14 @@ S3Options s3_options(const base::Settings& settings, const net::AwsConfig& confi
   return options;
 }
 
+std::string data_root(const base::Settings& settings) {
+  if (const auto root = settings.get("DATATOOLS_S3ROOT")) return *root;
+  std::string root = settings.get("DATASTORE_SYSROOT_S3", "");
+  if (root.empty()) return {};
+  if (!root.ends_with('/')) root += '/';
+  return root + settings.get("DATATOOLS_SUFFIX", "data");
+}
+
 S3Location parse_s3_url(const std::string& url) {
   S3Location location;
   if (url.starts_with("s3://")) {

@@ -25,6 +25,10 @@ struct S3Options {
 /// variables and files.
 S3Options s3_options(const base::Settings& settings, const net::AwsConfig& config);
 
+/// Where flows keep objects besides their artifacts: METAFLOW_DATATOOLS_S3ROOT, or METAFLOW_DATASTORE_SYSROOT_S3/data.
+/// Empty: none is set.
+std::string data_root(const base::Settings& settings);
+
 struct S3Location {
   std::string bucket;
   std::string prefix;  // without slashes at its ends; may be empty

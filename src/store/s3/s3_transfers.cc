@@ -320,6 +320,7 @@ void S3Transfers::start_upload(S3New object, Uploads& uploads, Uploaded done) {
 
 void S3Transfers::end_upload(const std::shared_ptr<Upload>& upload, S3Response&& response) {
   if (response.ok()) upload->id.clear();
+  upload->object.content = {};  // its file is closed
   if (upload->done) return upload->done(std::move(response));
   if (!response.ok()) fail("write", upload->object.path, response);
 }
