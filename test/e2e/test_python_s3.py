@@ -367,6 +367,21 @@ def test_a_task_that_does_not_use_it_does_not_load_it(cli, ours):
     assert done.out == "[] S3\n", done
 
 
+def test_names_of_the_official_package(py):  # noqa: F811
+    """Flows import them from where Metaflow has them, also if they use other parts of the official package."""
+    imports = """
+from metaflow import S3
+from metaflow.datatools import S3 as same
+from metaflow.datatools.s3 import S3GetObject
+from metaflow.plugins.datatools.s3 import MetaflowS3NotFound, S3PutObject
+print({each.__module__.partition(".s3")[0] for each in (S3, same, S3GetObject, MetaflowS3NotFound, S3PutObject)})
+"""
+    result = py.unchanged(py.write(imports), "run")
+    assert result.out == "{'metaflow_cpp'}\n", result
+    result = py.unchanged(py.write("import metaflow.plugins.datatools.s3.s3util\nfrom metaflow.cards import Markdown\n" + imports), "run")
+    assert result.out == "{'metaflow_cpp'}\n", result
+
+
 class Answering:
     """A server that answers as `answer(handler)` says."""
 

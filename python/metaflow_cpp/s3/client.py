@@ -4,8 +4,9 @@ import itertools
 import os
 import re
 import shutil
-from typing import Any, Callable, Iterable, List, NamedTuple, NoReturn, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Iterable, List, NoReturn, Optional, Sequence, Tuple, Union
 
+from .addresses import SCHEME, Address, address_of, directory_of, is_url, list_of, range_of, root_of_run, text_of
 from .errors import (
     MetaflowS3AccessDenied,
     MetaflowS3Exception,
@@ -18,7 +19,6 @@ from .errors import (
 from .native import Client
 from .objects import Info, PutValue, RangeInfo, S3GetObject, S3Object, S3PutObject, Source, metadata_text, source_of
 
-_SCHEME = "s3://"
 _FROM_SETTINGS = ""
 _ELSEWHERE = {
     "role": "AWS_PROFILE or AWS_ROLE_ARN",
@@ -26,12 +26,6 @@ _ELSEWHERE = {
     "client_params": "METAFLOW_S3_ENDPOINT_URL and METAFLOW_S3_VERIFY_CERTIFICATE",
     "external_client": "the variables of AWS",
 }
-
-
-class _Address(NamedTuple):
-    url: str
-    bucket: str
-    key: str
 
 
 class S3:
@@ -77,10 +71,10 @@ class S3:
         self._numbers, self._unique = itertools.count(), os.urandom(4).hex()
         self._s3root: Optional[str] = None
         if run is not None:
-            self._s3root = _root_of_run(run, settings["root"], bucket, prefix)
+            self._s3root = root_of_run(run, settings["root"], bucket, prefix)
         elif s3root:
-            self._s3root = _text(s3root).rstrip("/")
-            if not _is_url(self._s3root):
+            self._s3root = text_of(s3root).rstrip("/")
+            if not is_url(self._s3root):
                 raise MetaflowS3URLException("s3root needs to be an S3 URL prefixed with s3://.")
         self._directory = _make_directory(tmproot or settings["directory"])
         self._owner = self._process
@@ -115,15 +109,15 @@ class S3:
         return self._list(keys, True)
 
     def _list(self, keys: Optional[Iterable[str]], is_recursive: bool) -> List[S3Object]:
-        addresses = [self._address(key, True) for key in ([None] if keys is None else _many(keys))]
+        addresses = [address_of(self._s3root, key, True) for key in ([None] if keys is None else list_of(keys))]
         found = []
-        prefixes = [_directory_of(address.key if is_recursive else address.key.rstrip("/")) for address in addresses]
+        prefixes = [directory_of(address.key if is_recursive else address.key.rstrip("/")) for address in addresses]
         for address, listed in zip(addresses, self._listed(addresses, prefixes, is_recursive)):
             prefix = address.url if is_recursive else address.url.rstrip("/") + "/"
-            found += [S3Object(prefix, f"{_SCHEME}{address.bucket}/{key}", size=size) for key, size in listed]
+            found += [S3Object(prefix, f"{SCHEME}{address.bucket}/{key}", size=size) for key, size in listed]
         return found
 
-    def _listed(self, addresses: Sequence[_Address], prefixes: Sequence[str], is_recursive: bool) -> List[List[Tuple[str, Optional[int]]]]:
+    def _listed(self, addresses: Sequence[Address], prefixes: Sequence[str], is_recursive: bool) -> List[List[Tuple[str, Optional[int]]]]:
         results = self._execute([["list", address.bucket, prefix, is_recursive] for address, prefix in zip(addresses, prefixes)])
         for address, result in zip(addresses, results):
             _check(result, address.url)
@@ -138,10 +132,10 @@ class S3:
 
     def info_many(self, keys: Iterable[str], return_missing: bool = False) -> List[S3Object]:
         """The same of many objects, in this order."""
-        return self._info(_many(keys), return_missing)
+        return self._info(list_of(keys), return_missing)
 
     def _info(self, keys: Iterable[Any], return_missing: bool) -> List[S3Object]:
-        addresses = [self._address(key) for key in keys]
+        addresses = [address_of(self._s3root, key) for key in keys]
         results = self._execute([["head", address.bucket, address.key] for address in addresses])
         found = []
         for address, result in zip(addresses, results):
@@ -163,12 +157,12 @@ class S3:
 
     def get_many(self, keys: Iterable[Union[str, S3GetObject]], return_missing: bool = False, return_info: bool = True) -> List[S3Object]:
         """The same with many objects, in this order."""
-        return self._get(_many(keys), return_missing, return_info)
+        return self._get(list_of(keys), return_missing, return_info)
 
     def get_recursive(self, keys: Iterable[str], return_info: bool = False) -> List[S3Object]:
         """Downloads all objects whose keys begin with each of the keys, at any depth. A key that ends with "/" is a
         directory."""
-        return self._get_recursive(_many(keys), return_info)
+        return self._get_recursive(list_of(keys), return_info)
 
     def get_all(self, return_info: bool = False) -> List[S3Object]:
         """Downloads all objects below the root, at any depth. Throws MetaflowS3URLException if there is no root."""
@@ -177,23 +171,23 @@ class S3:
         return self._get_recursive([None], return_info)
 
     def _get(self, keys: Iterable[Any], return_missing: bool, return_info: bool) -> List[S3Object]:
-        wanted = [(self._address(key), _range_of(key)) for key in keys]
+        wanted = [(address_of(self._s3root, key), range_of(key)) for key in keys]
         return self._download(wanted, [self._s3root] * len(wanted), return_missing, return_info)
 
     def _get_recursive(self, keys: Iterable[Any], return_info: bool) -> List[S3Object]:
         keys = list(keys)
-        addresses = [self._address(key, True) for key in keys]
+        addresses = [address_of(self._s3root, key, True) for key in keys]
         # A key is the beginning of keys, as in Metaflow; the root is a directory.
-        begins = [address.key if key else _directory_of(address.key) for key, address in zip(keys, addresses)]
+        begins = [address.key if key else directory_of(address.key) for key, address in zip(keys, addresses)]
         wanted, prefixes = [], []
         for address, listed in zip(addresses, self._listed(addresses, begins, True)):
-            wanted += [(_Address(f"{_SCHEME}{address.bucket}/{key}", address.bucket, key), (0, 0, 0)) for key, _ in listed]
+            wanted += [(Address(f"{SCHEME}{address.bucket}/{key}", address.bucket, key), (0, 0, 0)) for key, _ in listed]
             # As Metaflow does.
             prefixes += [self._s3root if return_info else address.url] * len(listed)
         return self._download(wanted, prefixes, False, return_info)
 
     def _download(
-        self, wanted: Sequence[Tuple[_Address, Tuple[int, int, int]]], prefixes: Sequence[Optional[str]], return_missing: bool, return_info: bool
+        self, wanted: Sequence[Tuple[Address, Tuple[int, int, int]]], prefixes: Sequence[Optional[str]], return_missing: bool, return_info: bool
     ) -> List[S3Object]:
         if not wanted:
             return []
@@ -225,7 +219,7 @@ class S3:
         value."""
         name: Any = getattr(key, "key", key)
         given = S3PutObject(name, content_type=content_type, encryption=getattr(key, "encryption", None), metadata=metadata)
-        address = self._address(name)
+        address = address_of(self._s3root, name)
         self._put([(given, address, source_of(name, obj, from_begin=True))], overwrite)
         return address.url
 
@@ -260,10 +254,10 @@ class S3:
             if not is_pair and not hasattr(each, "content_type"):
                 raise MetaflowS3InvalidObject(f"A pair or an S3PutObject is needed, not {each!r}")
             put = of_pair(*each) if is_pair else each
-            puts.append((put, self._address(put.key), source(put)))
+            puts.append((put, address_of(self._s3root, put.key), source(put)))
         return self._put(puts, overwrite)
 
-    def _put(self, puts: Sequence[Tuple[S3PutObject, _Address, Source]], overwrite: bool) -> List[Tuple[str, str]]:
+    def _put(self, puts: Sequence[Tuple[S3PutObject, Address, Source]], overwrite: bool) -> List[Tuple[str, str]]:
         operations = [
             [
                 "put", address.bucket, address.key, source.file, given.content_type or "", given.encryption or self._encryption,
@@ -296,42 +290,11 @@ class S3:
         self._free.append(client)
         return results
 
-    def _address(self, key: Any, is_prefix: bool = False) -> _Address:
-        url = self._url(key)
-        bucket, _, name = url[len(_SCHEME) :].partition("/")
-        name = name.lstrip("/")
-        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", bucket):
-            raise MetaflowS3URLException(f"'{url}' is not an S3 URL. Use the form s3://bucket/key")
-        if not name and not is_prefix:
-            raise MetaflowS3URLException(f"URL not a full path: {url}")
-        try:
-            name.encode("utf-8")
-        except UnicodeEncodeError:
-            raise MetaflowS3URLException(f"The key {name!r} is not valid UTF-8") from None
-        return _Address(url, bucket, name)
-
-    def _url(self, given: Any) -> str:
-        given = getattr(given, "key", given)
-        key = "" if given is None else _text(given)
-        if self._s3root is None:
-            if _is_url(key) and "/" in key[len(_SCHEME) :]:
-                return _SCHEME + key[len(_SCHEME) :]
-            raise MetaflowS3URLException(_without_root(key))
-        if not key:
-            return self._s3root
-        if _is_url(key):
-            raise MetaflowS3URLException(f"Don't use absolute S3 URLs when the S3 client is initialized with a prefix. URL: {key}")
-        return f"{self._s3root}/{key.lstrip('/')}"
-
-    def _new_path(self, address: _Address) -> str:
+    def _new_path(self, address: Address) -> str:
         """A new file in the temporary directory, whose name ends like the key."""
         leaf = re.sub(r"[^A-Za-z0-9._-]", "_", address.key.rpartition("/")[2][-100:])
         # Forked processes share the directory.
         return os.path.join(self._directory, f"{self._unique}-{next(self._numbers)}-{leaf}")
-
-
-def _directory_of(key: str) -> str:
-    return key if not key or key.endswith("/") else key + "/"
 
 
 def _make_directory(parent: str) -> str:
@@ -341,69 +304,6 @@ def _make_directory(parent: str) -> str:
     except OSError as error:
         raise MetaflowS3Exception(f"Cannot make a temporary directory in {parent}: {error.strerror}. S3(tmproot=...) names another.") from error
     return path
-
-
-def _root_of_run(run: Any, root: str, bucket: Optional[str], prefix: Optional[str]) -> str:
-    from ..current import current
-    from ..flowspec import FlowSpec
-
-    if root and not _is_url(root):
-        raise MetaflowS3URLException(f"METAFLOW_DATATOOLS_S3ROOT '{root}' is not an S3 URL. Use the form s3://bucket/prefix")
-    if not root and not (bucket and prefix):
-        raise MetaflowS3URLException(
-            "DATATOOLS_S3ROOT is not configured when trying to use S3 storage. Set METAFLOW_DATATOOLS_S3ROOT, or "
-            "METAFLOW_DATASTORE_SYSROOT_S3, to s3://bucket/prefix."
-        )
-    root_bucket, _, root_prefix = root[len(_SCHEME) :].partition("/")
-    if isinstance(run, FlowSpec):
-        if not current.is_running_flow:
-            raise MetaflowS3URLException("Initializing S3 with a FlowSpec outside of a running flow is not supported.")
-        names = (current.flow_name, current.run_id)
-    else:
-        try:
-            names = (run.parent.id, run.id)
-        except AttributeError:
-            raise MetaflowS3URLException(f"S3(run=...) takes `self` of a flow, or a Run of the client, not {run!r}") from None
-    return _SCHEME + "/".join(part.strip("/") for part in (bucket or root_bucket, prefix or root_prefix, *map(str, names)) if part.strip("/"))
-
-
-def _without_root(key: str) -> str:
-    from ..current import current
-
-    what = f"'{key}' is not a full S3 URL. " if key else ""
-    if current.is_running_flow:
-        return what + "Specify S3(run=self) when you use S3 inside a running flow. Otherwise you have to use S3 with full s3:// urls."
-    return what + "Initialize S3 with an 's3root' or 'run' if you don't want to specify full s3:// urls."
-
-
-def _text(key: Any) -> str:
-    if isinstance(key, bytes):
-        return key.decode("utf-8", "surrogateescape")
-    if isinstance(key, str):
-        return key
-    raise MetaflowS3URLException(f"A key is a string, not {type(key).__name__}: {key!r}")
-
-
-def _is_url(text: str) -> bool:
-    return text[: len(_SCHEME)].lower() == _SCHEME
-
-
-def _many(keys: Iterable[Any]) -> List[Any]:
-    if isinstance(keys, (str, bytes)):
-        raise TypeError(f"a list of keys is needed, not one key: [{keys!r}]")
-    return list(keys)
-
-
-def _range_of(key: Any) -> Tuple[int, int, int]:
-    """The first byte, the number of bytes (0: all), and the number of bytes at the end (0: none)."""
-    offset, length = getattr(key, "offset", None), getattr(key, "length", None)
-    if offset is None and length is None:
-        return 0, 0, 0
-    if length is not None and length < 0:
-        return 0, 0, -length
-    if length == 0 or (offset or 0) < 0:
-        raise MetaflowS3InvalidRange(f"No bytes can be read of '{key.key}' from offset {offset} with length {length}")
-    return offset or 0, length or 0, 0
 
 
 def _info_of(result: List[Any]) -> Info:
