@@ -194,7 +194,7 @@ def test_several_buckets_in_one_call(place, ours, server):  # noqa: F811
             s3.list_paths(["s3://no-such-bucket/"])
 
 
-def test_what_can_be_put(place, ours, tmp_path):
+def test_what_can_be_put(place, ours, tmp_path, server):  # noqa: F811
     content = bytes(range(256)) * 10
     file = tmp_path / "file"
     file.write_bytes(content)
@@ -224,7 +224,8 @@ def test_what_can_be_put(place, ours, tmp_path):
         assert s3.get("p").blob == content
         with pytest.raises(ours.MetaflowS3Exception, match="Cannot write"):
             s3.put("t", "x", content_type="a\nb: c")
-        assert s3.put(ours.S3PutObject("o", encryption="AES256"), "x") == f"{place}/o" and s3.info("o").encryption == "AES256"
+        if server.kind == "moto":  # the other one wants TLS for this
+            assert s3.put(ours.S3PutObject("o", encryption="AES256"), "x") == f"{place}/o" and s3.info("o").encryption == "AES256"
 
 
 def test_large_objects_go_in_parts_and_from_file_to_file(place, ours, tmp_path):

@@ -41,12 +41,14 @@ std::string S3Listing::add(const S3Response& response, const std::function<void(
     is_empty = false;
     visit(std::move(found));
   };
+  // Servers differ in whether objects or prefixes come first.
   for (const net::XmlElement& element : xml->children) {
-    if (element.name == "Contents") {
-      add({.key = element.text_of("Key"),
-           .size = parse_size(element.text_of("Size")).value_or(0),
-           .modified = base::parse_iso_time(element.text_of("LastModified")).value_or(0)});
-    }
+    if (element.name != "Contents") continue;
+    add({.key = element.text_of("Key"),
+         .size = parse_size(element.text_of("Size")).value_or(0),
+         .modified = base::parse_iso_time(element.text_of("LastModified")).value_or(0)});
+  }
+  for (const net::XmlElement& element : xml->children) {
     if (element.name == "CommonPrefixes") add({.key = element.text_of("Prefix"), .is_prefix = true});
   }
   is_complete_ = xml->text_of("IsTruncated") != "true";

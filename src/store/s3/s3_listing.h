@@ -26,7 +26,8 @@ class S3Listing {
 
   bool is_complete() const { return is_complete_; }
   S3Request next_page() const;
-  /// Calls `visit` for the results of the answer to next_page(). Returns the fault of the answer; empty: none.
+  /// Calls `visit` for the results of the answer to next_page(): the objects of the page, then the prefixes. Returns
+  /// the fault of the answer; empty: none.
   std::string add(const S3Response& response, const std::function<void(S3Listed&&)>& visit);
 
  private:

@@ -70,7 +70,7 @@ struct S3Result {
   S3Info info{};                   // of get and head
   std::uint64_t begin = 0;         // of the bytes that were got
   std::uint64_t size = 0;          // their number
-  std::vector<S3Listed> listed{};  // in the order of the server
+  std::vector<S3Listed> listed{};  // of each page the objects, then the prefixes
 };
 
 /// Executes operations, many in flight. Buckets take turns. Not thread-safe.

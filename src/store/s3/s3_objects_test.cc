@@ -213,16 +213,18 @@ TEST_F(S3ObjectsTest, LargeFileIsSentInPartsAndAbortedIfRefused) {
 TEST_F(S3ObjectsTest, ListsHaveObjectsAndPrefixes) {
   answer_ = [](const Received& request) -> Reply {
     if (request.target.find("continuation-token") != std::string::npos)
-      return {.body = "<R><CommonPrefixes><Prefix>p/b/</Prefix></CommonPrefixes></R>"};
+      return {.body =
+                  "<R><CommonPrefixes><Prefix>p/b/</Prefix></CommonPrefixes><Contents><Key>p/c</Key></Contents></R>"};
     return {.body =
                 "<R><Contents><Key>p/</Key><Size>0</Size></Contents><Contents><Key>p/a</Key><Size>3</Size></Contents>"
                 "<IsTruncated>true</IsTruncated><NextContinuationToken>t</NextContinuationToken></R>"};
   };
   const S3Result result = execute({"b", "p/", S3List{.all = false}});
-  ASSERT_EQ(result.listed.size(), 3U);
+  ASSERT_EQ(result.listed.size(), 4U);
   EXPECT_EQ(result.listed[0].key, "p/");
   EXPECT_EQ(result.listed[1].size, 3U);
-  EXPECT_TRUE(result.listed[2].is_prefix);
+  EXPECT_EQ(result.listed[2].key, "p/c");
+  EXPECT_TRUE(result.listed[3].is_prefix);
   EXPECT_THAT(requests()[0], HasSubstr("delimiter=%2F"));
   answer_ = [](const Received&) -> Reply { return {.status = 404, .body = error_xml("NoSuchBucket")}; };
   EXPECT_EQ(execute({"b", "p/", S3List{}}).status, S3Status::missing);
