@@ -8,7 +8,6 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "test" / "e
 
 import cluster  # noqa: E402
 import s3  # noqa: E402
-from remote import make_bucket  # noqa: E402
 
 HUGE = {"name": "n", "capacity": {"cpu": "100000", "memory": "100000Gi", "ephemeral-storage": "1000000Gi", "pods": "100000"}}
 
@@ -24,11 +23,11 @@ def main():
     directory.mkdir(parents=True, exist_ok=True)
     if what == "radosgw":
         with s3.radosgw(directory) as server:
-            make_bucket(server)
+            s3.make_bucket(server)
             serve(server.environment, dict)
         return
     with s3.moto(directory) as server:
-        make_bucket(server)
+        s3.make_bucket(server)
         scenario = {"nodes": [HUGE], "simulation": {"seconds": 3600, "exitCode": 0}}
         with cluster.cluster(directory / "cluster", server, scenario) as peer:
             serve(cluster.environment(peer, server, "bench"), peer.counts)
