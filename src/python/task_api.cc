@@ -201,7 +201,7 @@ int metaflow_task_own(metaflow_task* task, int64_t input, const char* name, meta
       return 0;
     }
     *into = view_of(*task, session.store()->load_value(record.key, record.size, name));
-    // What is mapped is mapped once more here, privately; what is not, nobody else has.
+    // A mapped payload is mapped once more here, privately. Another one is a copy of its own.
     const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
     const auto begin = reinterpret_cast<std::uintptr_t>(into->data) / page * page;
     const std::size_t size = reinterpret_cast<std::uintptr_t>(into->data) + into->size - begin;
