@@ -129,6 +129,7 @@ def tour(cli, module, work, root):
     return json.loads(done.out.rpartition("RESULT")[2].replace(root, "ROOT"))
 
 
+@pytest.mark.parametrize("server", ["moto"], indirect=True)  # the official client takes its time
 def test_the_results_of_the_official_client(place, cli):
     roots = {"metaflow": f"{place}/theirs", "metaflow_cpp": f"{place}/ours"}
     written = {module: tour(cli, module, "write", root) for module, root in roots.items()}
