@@ -1,10 +1,11 @@
-"""Hooks of mkdocs: pages from outside docs/, pages of the API, and links between all of them."""
+"""Hooks of mkdocs: pages from outside docs/, pages of the API, links between all of them, and tabs for code in two languages."""
 
 import os
 import pathlib
 import posixpath
 import re
 import sys
+import textwrap
 
 from mkdocs.structure.files import File
 
@@ -18,6 +19,8 @@ ASSETS = ["site.css", "site.svg", "worker.js"]
 SHIM = "https://unpkg.com/iframe-worker/shim"  # of the theme; worker.js replaces it
 LINK = re.compile(r"(!?\[(?:[^\[\]]|\[[^\]]*\])*\])\(([^)\s]+)\)")
 FENCE = re.compile(r"(^ *```.*?^ *```$)", re.MULTILINE | re.DOTALL)
+
+PAIR = re.compile(r"^(```cpp\n(?:(?!```).*\n)*```\n)\n?(```python\n(?:(?!```).*\n)*```)$", re.MULTILINE)
 
 pages = {}
 
@@ -51,6 +54,16 @@ def on_files(files, config):
     return files
 
 
+def tabs(markdown):
+    """Code in C++ that is directly followed by code in Python becomes two tabs."""
+
+    def tab(name, fence):
+        return f'=== "{name}"\n\n{textwrap.indent(fence.rstrip(), "    ")}\n'
+
+    # A tab after the tabs of another pair would belong to them: "===!" begins anew.
+    return PAIR.sub(lambda pair: tab("C++", pair[1]).replace("===", "===!", 1) + "\n" + tab("Python", pair[2]), markdown)
+
+
 def on_page_markdown(markdown, page, config, files):
     """Links are those of the repository: they become links of the site, or text if the file is not in it."""
     name = page.file.src_uri
@@ -75,7 +88,7 @@ def on_page_markdown(markdown, page, config, files):
 
     parts = FENCE.split(markdown)
     parts[::2] = [LINK.sub(link, part) for part in parts[::2]]
-    return "".join(parts)
+    return tabs("".join(parts))
 
 
 def on_post_page(output, page, config):

@@ -119,6 +119,7 @@ class Parameter : private detail::ParameterBase {
                       !options.value.has_value() && !detail::OptionalLike<T>} {
     if (options.value) value_ = std::move(*options.value);
   }
+  /// Not for use: explains what to write instead of `Parameter<int> n = 5`.
   template <class U>
     requires(std::convertible_to<U, T> && !std::convertible_to<U, Options> &&
              !std::is_base_of_v<detail::Uncopyable, std::remove_cvref_t<U>> &&
