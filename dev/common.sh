@@ -100,7 +100,7 @@ test_parts=(
 # For the Kubernetes peer (test/peers/kubernetes): the server, the schema of Kubernetes, and the official client to test it with. Clients
 # from 33 on need a newer python-dateutil than metaflow allows.
 kubernetes_peer=('aiohttp>=3.9' pyyaml kubernetes-validate==1.37.0 'kubernetes~=32.0')
-test_python=(metaflow 'numpy>=2' pytest pytest-xdist 'moto[server,s3,sts,batch,logs,iam,ec2]' boto3 "${kubernetes_peer[@]}")
+test_python=(metaflow 'numpy>=2' pandas pytest pytest-xdist 'moto[server,s3,sts,batch,logs,iam,ec2]' boto3 "${kubernetes_peer[@]}")
 check_packages=(git clang-16 clang-format-16 python3 python3-venv)
 docs_packages=(doxygen python3 python3-venv)
 docs_python=('mkdocs-material==9.8.2' 'mkdocs==1.6.1')

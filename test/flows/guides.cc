@@ -36,6 +36,13 @@ struct Guides : mf::FlowSpec<Guides> {
 
   mf::Parameter<std::filesystem::path> file{{.help = "The file to read."}};
   mf::Lazy<mf::Bytes> content;
+
+  void start() {
+    std::ifstream in(*file, std::ios::binary);
+    if (!in) throw std::system_error(errno, std::generic_category(), "cannot open " + file->string());
+    content = mf::Bytes(std::string(std::istreambuf_iterator<char>(in), {}));
+  }
+
   mf::Parameter<std::string> source{{.value = "here", .help = "What to fetch."}};
   mf::Parameter<std::size_t> rows{{.value = 100, .help = "Rows of the array."}};
   std::string fetched;
@@ -45,12 +52,7 @@ struct Guides : mf::FlowSpec<Guides> {
   std::vector<std::size_t> blocks;
   double sum = 0;
   std::map<std::string, double> totals;
-
-  void start() {
-    std::ifstream in(*file, std::ios::binary);
-    if (!in) throw std::system_error(errno, std::generic_category(), "cannot open " + file->string());
-    content = mf::Bytes(std::string(std::istreambuf_iterator<char>(in), {}));
-  }
+  std::vector<double> values;
 
   void fetch() {
     try {
@@ -70,6 +72,7 @@ struct Guides : mf::FlowSpec<Guides> {
     mf::parallel_map(mf::range(*rows), [&](std::size_t row) {
       for (std::size_t c = 0; c < columns; ++c) cells[row * columns + c] = value_of(c);
     });
+    values = mf::parallel_map(mf::range(*rows), value_of);
     for (std::size_t row = 0; row < *rows; row += 25) blocks.push_back(row);
   }
 
