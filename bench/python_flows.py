@@ -2,7 +2,7 @@
 import os
 
 import arrays
-from measuring import Budget, in_turns, least, measure, middle, size, store
+from measuring import Budget, in_turns, least, measure, middle, store
 from tasks import ELSE
 
 FEW = 6  # items of the official runs
@@ -45,7 +45,6 @@ def python(context, table):
                 table.row(f"trivial task in Python{words}: CPU", ours[name], budget=Budget("<= 6 ms", ours=6e-3))
             table.row(f"trivial task in Python{words}: CPU", ours[name], "Metaflow", theirs, budget=Budget("<= 1/100", ratio=1 / 100))
         table.row("trivial task in Python: CPU", ours["plain"], "in C++", ours["C++"])
-        table.row("memory of the engine, flow in Python", times["plain"][0].peak, "in C++", times["C++"][0].peak, unit=size)
 
         many, where = 10_000, room.fresh()
         wide = bench.run(many, where=where)

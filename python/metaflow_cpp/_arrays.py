@@ -1,5 +1,5 @@
-"""Arrays of numpy: stored from where they are, without a copy, and loaded as mapped files. Small ones, and those with elements of other types, are
-pickled as any other value."""
+"""Arrays of numpy: stored from where they are, without a copy, and loaded as mapped files. One that was not written to is not read again when
+the step ends. Small arrays, and those with elements of other types, are pickled as any other value."""
 
 import importlib
 import sys
@@ -23,7 +23,16 @@ def save(task: _native.Task, name: str, value: Any) -> bool:
     if not is_plain or not (flags.c_contiguous or flags.f_contiguous) or value.ndim > _MOST_DIMENSIONS:
         return False
     facts = _native.ArrayFacts(kind.kind, kind.itemsize, value.shape, not flags.c_contiguous)
-    task.save_array(name, facts, value.__array_interface__["data"][0], value.nbytes, str(type(value)))
+    address = value.__array_interface__["data"][0]
+    loaded = task.loaded.get(id(value))
+    is_loaded = loaded is not None and loaded.name == name and (loaded.facts, loaded.address) == (facts, address)
+    if loaded is not None and is_loaded and not _native.is_written(address, value.nbytes):
+        if loaded.input is None:
+            task.keep(name)
+        else:
+            task.keep_input(loaded.input, name)
+        return True
+    task.save_array(name, facts, address, value.nbytes, str(type(value)))
     return True
 
 
@@ -38,4 +47,6 @@ def load(task: _native.Task, index: Optional[int], name: str, payload: memoryvie
 
     facts, address, size = found
     kind = numpy.dtype(f"{facts.kind}{facts.item_size}")
-    return numpy.ndarray(facts.shape, kind, _native.writable(address, size), order="F" if facts.column_major else "C")
+    array = numpy.ndarray(facts.shape, kind, _native.writable(address, size), order="F" if facts.column_major else "C")
+    task.loaded[id(array)] = _native.LoadedArray(array, index, name, facts, address)
+    return array

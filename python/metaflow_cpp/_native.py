@@ -39,6 +39,16 @@ class ArrayFacts(NamedTuple):
     column_major: bool
 
 
+class LoadedArray(NamedTuple):
+    """An array that a task has loaded."""
+
+    array: Any  # kept, so that no other object gets its id
+    input: Optional[int]  # its index, in a join
+    name: str
+    facts: ArrayFacts
+    address: int  # of the elements
+
+
 _READ_ITEM = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_size_t, ctypes.c_void_p, ctypes.c_size_t)
 
 
@@ -100,6 +110,7 @@ def library() -> ctypes.CDLL:
         ("task_graph", ctypes.c_int, [task, into]),
         ("task_load_input", ctypes.c_int, [task, size, text, into]),
         ("task_own", ctypes.c_int, [task, ctypes.c_int64, text, into]),
+        ("is_written", ctypes.c_int, [into]),
         ("read_array", ctypes.c_int, [into, ctypes.POINTER(_Array)]),
         ("write_array", ctypes.c_int, [ctypes.POINTER(_Array), into, into]),
         ("task_input_has", ctypes.c_int, [task, size, text]),
@@ -133,6 +144,11 @@ def array_in(address: int, size: int) -> Optional[Tuple[ArrayFacts, int, int]]:
         return None
     facts = ArrayFacts(array.type.decode(), array.item_size, tuple(array.shape[: array.dimensions]), bool(array.column_major))
     return facts, array.elements.data, array.elements.size
+
+
+def is_written(address: int, size: int) -> bool:
+    """Whether this process has written to a mapped file; also true if it is not known."""
+    return int(library().metaflow_is_written(ctypes.byref(_Bytes(address, size)))) != 0
 
 
 def writable(address: int, size: int) -> memoryview:
@@ -174,6 +190,7 @@ class Task:
         if not self._task:
             raise NativeError(self._error())
         self.facts: Dict[str, Any] = {}
+        self.loaded: Dict[int, LoadedArray] = {}  # by the id of the array
 
     def _error(self) -> str:
         return str(self._library.metaflow_error().decode("utf-8", "replace"))

@@ -8,6 +8,8 @@ import sys
 import traceback
 from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, NoReturn, Optional, TypeVar
 
+from .current import current
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -23,11 +25,8 @@ class _Worker(NamedTuple):
 
 
 def _cpus() -> int:
-    wanted = os.environ.get("METAFLOW_TASK_CPUS")
-    try:
-        return max(1, int(float(wanted))) if wanted else len(os.sched_getaffinity(0))
-    except ValueError:
-        return len(os.sched_getaffinity(0))
+    """Those of the task: what the step asks for with `resources`, at most those of the machine."""
+    return int(current._facts.get("cpus", 0)) or len(os.sched_getaffinity(0))
 
 
 def _work(func: Callable[[Any], Any], item: Any, result: int) -> NoReturn:

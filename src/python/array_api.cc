@@ -1,7 +1,11 @@
 #include "python/array_api.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -11,6 +15,7 @@
 #include <metaflow/value.h>
 
 #include "base/bytes.h"
+#include "base/files.h"
 #include "python/c_errors.h"
 #include "value/unpickler.h"
 
@@ -47,6 +52,32 @@ int metaflow_read_array(const metaflow_bytes* payload, metaflow_array* into) {
     into->elements = {view.bytes.data(), view.bytes.size()};
     return 1;
   });
+}
+
+int metaflow_is_written(const metaflow_bytes* memory) {
+  // An entry per page; Linux, Documentation/admin-guide/mm/pagemap.rst. A page that was written to is a copy, and no
+  // longer one of the file.
+  constexpr std::uint64_t kIsOfFile = std::uint64_t{1} << 61;
+  constexpr std::uint64_t kIsSwapped = std::uint64_t{1} << 62;
+  constexpr std::uint64_t kIsPresent = std::uint64_t{1} << 63;
+  const metaflow::base::Fd file(::open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC));
+  if (!file) return 1;
+  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const std::uintptr_t begin = reinterpret_cast<std::uintptr_t>(memory->data) / page;
+  const std::uintptr_t end = (reinterpret_cast<std::uintptr_t>(memory->data) + memory->size + page - 1) / page;
+  std::array<std::uint64_t, 8192> entries;
+  for (std::uintptr_t at = begin; at < end;) {
+    const std::size_t count = std::min<std::size_t>(entries.size(), end - at);
+    const ssize_t size = ::pread(file.get(), entries.data(), count * sizeof(std::uint64_t),
+                                 static_cast<off_t>(at * sizeof(std::uint64_t)));
+    if (size <= 0 || static_cast<std::size_t>(size) % sizeof(std::uint64_t) != 0) return 1;
+    const std::size_t read = static_cast<std::size_t>(size) / sizeof(std::uint64_t);
+    for (std::size_t i = 0; i < read; ++i) {
+      if ((entries[i] & kIsSwapped) != 0 || ((entries[i] & kIsPresent) != 0 && (entries[i] & kIsOfFile) == 0)) return 1;
+    }
+    at += read;
+  }
+  return 0;
 }
 
 int metaflow_write_array(const metaflow_array* array, metaflow_bytes* before, metaflow_bytes* behind) {

@@ -22,6 +22,9 @@ typedef struct metaflow_array {
 
 /* Whether a payload is such an array: 1, and its description; or 0. `elements` refer to the payload. */
 int metaflow_read_array(const metaflow_bytes* payload, metaflow_array* into);
+/* Whether this process has written to a mapped file: 1, also if it is not known or `memory` is not a mapped file; or 0.
+ */
+int metaflow_is_written(const metaflow_bytes* memory);
 /* What is before and behind the elements in the payload, for metaflow_task_save(). Valid until the next call. Returns
    0, or -1 for an error. */
 int metaflow_write_array(const metaflow_array* array, metaflow_bytes* before, metaflow_bytes* behind);

@@ -81,6 +81,7 @@ Json facts_of(metaflow_task& task) {
           {"inputs", inputs},
           {"artifacts", task.session.artifacts()},
           {"time_limit", task.session.time_limit()},
+          {"cpus", current.cpus()},
           {"catches", task.session.catches()},
           {"project", current.project_name},
           {"project_flow", current.project_flow_name},

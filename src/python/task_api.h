@@ -49,7 +49,7 @@ typedef int (*metaflow_read_item)(const void* range, size_t size, size_t index, 
 int metaflow_task_begin(metaflow_task* task, metaflow_read_item read_item);
 /* As JSON: {"flow", "run", "step", "task", "attempt", "origin_run", "namespace", "user", "tags", "frames": [{"step",
    "variable", "count", "index", "label"}], "inputs": ["17/work/3"], "artifacts": ["x"], "time_limit": microseconds,
-   "catches": true, "project", "branch", ...}. After metaflow_task_begin(). */
+   "cpus", "catches": true, "project", "branch", ...}. After metaflow_task_begin(). */
 const char* metaflow_task_facts(metaflow_task* task);
 /* The payload of the range of foreach `level`, 0 for the outermost. Returns 0. */
 int metaflow_task_range(metaflow_task* task, size_t level, metaflow_bytes* into);

@@ -660,3 +660,21 @@ def test_debugger(py):
     assert "(Pdb) 8\n" in result.stdout
     result = debug("latest/work[0]", "q\n")
     assert result.returncode == 1 and "You have left the debugger: the step is not finished." in result.stderr, result
+
+
+def test_an_array_that_is_only_read_is_not_read_again(py):
+    """A task that uses one element of a mapped array does not load the others, also not when it ends."""
+    body = "        import numpy\n        self.big, self.items = numpy.ones(16_000_000), [0, 1]\n        self.next(self.work, foreach='items')\n\n    @step\n"
+    body += "    def work(self):\n        self.one = float(self.big[5])\n        self.next(self.join)\n\n    @step\n    def join(self, inputs):\n"
+    body += "        self.big = inputs[1].big\n        self.sum = sum(each.one for each in inputs) + self.big[7]\n        self.next(self.end)\n"
+    result = py(py.write(HEAD + body + TAIL), "run")
+    assert result.status == 0, result
+    status = json.loads(py(py.cli.directory / "flow.py", "--quiet", "status", "--json").out)
+    steps = {each["step"]: each for each in status["steps"]}
+    assert steps["start"]["peak_memory"] > 128e6 and steps["work"]["peak_memory"] < 100e6 and steps["join"]["peak_memory"] < 100e6, status
+
+
+def test_parallel_map_uses_the_cores_of_the_step(py):
+    body = "        import os\n        from metaflow_cpp import parallel_map, multicore\n        print('cores', multicore._cpus())\n"
+    text = (HEAD + body + "        self.next(self.end)\n" + TAIL).replace("import FlowSpec, step, retry", "import FlowSpec, resources, step, retry")
+    assert "cores 1\n" in py(py.write(text.replace("    @step\n    def start", "    @resources(cpu=1)\n    @step\n    def start")), "run").out

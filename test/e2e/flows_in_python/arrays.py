@@ -31,6 +31,8 @@ class Arrays(FlowSpec):
         self.rows[0, 0] = self.input + 1
         self.columns[1, 0] = -1
         self.same = self.numbers
+        assert self.flags[0]  # read, not written
+        self.complex.shape = (100, 100)  # the elements are those in the store, the array is another one
         self.next(self.join)
 
     @step
@@ -46,6 +48,7 @@ class Arrays(FlowSpec):
 
     @step
     def end(self):
+        assert self.complex.shape == (100, 100)
         assert self.same.sum() == self.numbers.sum() == 1249975000 and self.flags.all()
 
 
