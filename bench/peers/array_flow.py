@@ -1,6 +1,7 @@
 """The flow of flows/array.cc for the official Metaflow, and for our engine."""
 import os
 
+import numpy
 from metaflow import FlowSpec, Parameter, step
 
 
@@ -17,7 +18,6 @@ class ArrayFlow(FlowSpec):
 
     @step
     def start(self):
-        import numpy
         from stamp import stamp
         self.data = numpy.random.default_rng(1).random(self.mib * 1024 * 1024 // 8)
         stamp("made")
