@@ -678,3 +678,13 @@ def test_parallel_map_uses_the_cores_of_the_step(py):
     body = "        import os\n        from metaflow_cpp import parallel_map, multicore\n        print('cores', multicore._cpus())\n"
     text = (HEAD + body + "        self.next(self.end)\n" + TAIL).replace("import FlowSpec, step, retry", "import FlowSpec, resources, step, retry")
     assert "cores 1\n" in py(py.write(text.replace("    @step\n    def start", "    @resources(cpu=1)\n    @step\n    def start")), "run").out
+
+
+def test_a_large_array_in_s3_that_is_changed_in_place(py, moto):
+    """Its copy on this machine is mapped: what a step writes to it is stored, and only there."""
+    place = {"METAFLOW_DATASTORE_SYSROOT_S3": f"s3://runs/{py.cli.directory.name}", "METAFLOW_DEFAULT_DATASTORE": "s3"}
+    py.cli.environment.update(moto.environment | place)
+    body = "        import numpy\n        self.big = numpy.zeros(9_000_000)\n        self.next(self.change)\n\n    @step\n    def change(self):\n"
+    body += "        self.big[8_000_000] = 5\n        self.next(self.read)\n\n    @step\n    def read(self):\n        print('sum', self.big.sum())\n"
+    result = py(py.write(HEAD + body + "        self.next(self.end)\n" + TAIL), "run")
+    assert result.status == 0 and "sum 5.0\n" in result.out, result

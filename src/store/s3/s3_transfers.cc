@@ -101,7 +101,7 @@ base::SharedBytes S3Destination::take() {
     std::shared_ptr<const std::byte[]> owner = std::move(buffer_);
     return base::SharedBytes({owner.get(), size_}, owner);
   }
-  void* mapped = ::mmap(nullptr, size_, PROT_READ, MAP_SHARED, spool_->fd(), 0);
+  void* mapped = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, spool_->fd(), 0);
   if (mapped == MAP_FAILED) base::throw_errno("map", "a temporary file", errno);
   std::shared_ptr<const void> owner(
       mapped, [length = size_](const void* memory) { ::munmap(const_cast<void*>(memory), length); });
