@@ -148,12 +148,15 @@ TEST_F(LocalMetadataTest, AnArtifactIsThatOfTheLastFinishedAttempt) {
   LocalMetadataReader reader(root_);
   EXPECT_FALSE(reader.artifact("F", task_, -1, "x")) << "no attempt has finished";
   const std::string other = "a" + std::string(kRowKey).substr(1);
+  base::FakeClock clock;  // fields of one name differ in their times
+  LocalMetadataWriter writer(root_, "F", "me", "local", root_, clock);
   TaskData data;
   for (int attempt = 0; attempt < 3; ++attempt) {
+    clock.now += 1'000'000;
     data.attempt = attempt;
     data.artifacts = {{"x", attempt == 1 ? other : kRowKey, 3, "", "pickle-v4"}};
-    writer_->add_artifacts(task_, data, 1'000'000);
-    if (attempt < 2) writer_->add_fields(task_, attempt, {{"attempt-done", std::to_string(attempt), ""}});
+    writer.add_artifacts(task_, data, 1'000'000);
+    if (attempt < 2) writer.add_fields(task_, attempt, {{"attempt-done", std::to_string(attempt), ""}});
   }
   EXPECT_EQ(reader.artifact("F", task_, -1, "x").value().key, other);
   EXPECT_EQ(reader.artifact("F", task_, 2, "x").value().key, kRowKey);
