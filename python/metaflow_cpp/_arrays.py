@@ -7,9 +7,10 @@ from typing import Any, Optional
 
 from . import _native, _pickling
 
-_FROM = 1 << 16  # bytes: smaller arrays are copied as fast
+_FROM = 1 << 16  # bytes: smaller arrays are copied as fast; METAFLOW_LARGE_VALUE of task_api.h
 _MOST_DIMENSIONS = 64
 _ELEMENTS = {("b", 1), ("f", 2), ("f", 4), ("f", 8), ("c", 8), ("c", 16), *((kind, size) for kind in "iu" for size in (1, 2, 4, 8))}
+MISSING = object()
 _BEGIN = b"\x80\x04\x8c\x05numpy\x8c\x07ndarray\x93"  # of such a payload: docs/format.md
 
 
@@ -36,13 +37,19 @@ def save(task: _native.Task, name: str, value: Any) -> bool:
     return True
 
 
-def load(task: _native.Task, index: Optional[int], name: str, payload: memoryview) -> Any:
-    """Loads a value, which the caller may change: also the elements of an array. `payload`: as task.load(), or task.load_input() of the input
-    `index`, has it."""
-    own = task.own(index, name) if len(payload) >= _FROM and payload[: len(_BEGIN)] == _BEGIN else None
-    found = _native.array_in(*own) if own is not None else None
-    if found is None:
+def load(task: _native.Task, index: Optional[int], name: str) -> Any:
+    """Loads an artifact of the input, or of the input `index` of a join. The caller may change the value, also the elements of an array. MISSING
+    if there is none."""
+    own = task.own(index, name)
+    if own is None:
+        payload = task.load(name) if index is None else task.load_input(index, name)
+        if payload is None:
+            return MISSING
         return _pickling.loads(payload)
+    memory = _native.writable(*own)
+    found = _native.array_in(*own) if memory[: len(_BEGIN)] == _BEGIN else None
+    if found is None:
+        return _pickling.loads(memory)
     numpy: Any = importlib.import_module("numpy")
 
     facts, address, size = found

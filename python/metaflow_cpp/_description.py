@@ -120,7 +120,7 @@ class _Describer:
         self.configs = as_seen(flow, given.configs)
 
     def resolved(self, value: Any) -> Any:
-        """The value with configs; nothing if a config has none, which is no error."""
+        """The value with configs; None if a config has no value."""
         try:
             return resolve(value, self.configs)
         except MetaflowException:

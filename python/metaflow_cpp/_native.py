@@ -254,7 +254,8 @@ class Task:
         return result
 
     def own(self, index: Optional[int], name: str) -> Optional[Tuple[int, int]]:
-        """The address and the size of an artifact's payload in memory that this process may write to. `index`: of an input of a join."""
+        """The address and the size of a large artifact's payload, in memory that this process may write to. None: there is no such artifact, or
+        it is small. `index`: of an input of a join."""
         into = _Bytes()
         found = self._checked(self._library.metaflow_task_own(self._task, -1 if index is None else index, _text(name), ctypes.byref(into)))
         return (into.data, into.size) if found else None

@@ -53,15 +53,12 @@ class State:
         self._fixed_values: Dict[str, Any] = {}
 
     def load(self, flow: FlowSpec, name: str) -> Any:
-        payload, index = None, None
-        if name in self.merged:
-            index = self.merged[name]
-            payload = self.task.load_input(index, name)
-        elif not self.step_facts["join"] and name not in self.deleted and name in self.task.facts["artifacts"]:
-            payload = self.task.load(name)
-        if payload is None:
+        is_of_input = not self.step_facts["join"] and name not in self.deleted and name in self.task.facts["artifacts"]
+        value = _arrays.MISSING
+        if is_of_input or name in self.merged:
+            value = _arrays.load(self.task, self.merged.get(name), name)
+        if value is _arrays.MISSING:
             raise AttributeError(f"Flow {type(flow).__name__} has no attribute '{name}'")
-        value = _arrays.load(self.task, index, name, payload)
         object.__setattr__(flow, name, value)
         return value
 

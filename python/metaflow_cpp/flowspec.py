@@ -29,10 +29,9 @@ class Input:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        payload = self._metaflow_task.load_input(self._metaflow_index, name)
-        if payload is None:
+        value = _arrays.load(self._metaflow_task, self._metaflow_index, name)
+        if value is _arrays.MISSING:
             raise AttributeError(f"The input {self._metaflow_path} has no artifact '{name}'")
-        value = _arrays.load(self._metaflow_task, self._metaflow_index, name, payload)
         self.__dict__[name] = value
         return value
 

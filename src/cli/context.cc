@@ -107,7 +107,9 @@ compute::RunSite Context::run_site() {
 
 std::vector<std::string> Context::package_suffixes() {
   std::vector<std::string> suffixes =
-      base::split(settings.get("DEFAULT_PACKAGE_SUFFIXES", ".py,.R,.RDS") + "," + top.package_suffixes, ',');
+      base::split(settings.get("DEFAULT_PACKAGE_SUFFIXES", base::join(language.source_suffixes(), ",")) + "," +
+                      top.package_suffixes,
+                  ',');
   std::erase(suffixes, "");
   return suffixes;
 }

@@ -34,7 +34,7 @@ struct DebugOptions {
   bool lldb = false;
   bool perf = false;
   bool valgrind = false;
-  bool pdb = false;
+  bool language_debugger = false;
   std::string wrap;
   std::string keep;
 };
@@ -250,7 +250,7 @@ int debug(Context& context, const DebugOptions& options) {
   std::vector<std::string> environment = base::own_environment();
   base::set_variable(environment, "METAFLOW_USER=" + context.user());
   base::set_variable(environment, "METAFLOW_RUN_ID=" + found.attempt.task.run);
-  if (options.pdb) base::set_variable(environment, "METAFLOW_DEBUGGER=pdb");
+  if (options.language_debugger) base::set_variable(environment, "METAFLOW_DEBUGGER=" + context.language.debugger());
   const graph::Graph graph = context.make_graph(with);
   if (const int step = graph.find(found.attempt.task.step); step >= 0) {
     if (const auto variables = graph::find_decorator<metaflow::environment>(graph.step(step).decorators)) {
@@ -298,12 +298,13 @@ Command debug_command(Context& context) {
   command.arguments = {{.name = "RUN_ID/STEP_NAME/TASK_ID", .kind = ValueKind::task, .set = store_text(options->path)}};
   command.examples = {{"latest/start/1", "Execute the first task of the last run again."},
                       {"latest/start/1 --gdb", "The same under gdb."}};
-  if (context.language.name() == "Python") {
-    command.options.insert(command.options.begin() + 1,
-                           {.name = "--pdb",
-                            .help = "Stop in Python's debugger before the first line of the step, and where it throws.",
-                            .set = store_flag(options->pdb)});
-    command.examples.front() = {"latest/start/1 --pdb", "Step through the first task of the last run."};
+  if (const std::string debugger = context.language.debugger(); !debugger.empty()) {
+    command.options.insert(
+        command.options.begin() + 1,
+        {.name = "--" + debugger,
+         .help = fmt::format("Stop in {} before the first line of the step, and where it throws.", debugger),
+         .set = store_flag(options->language_debugger)});
+    command.examples.front() = {"latest/start/1 --" + debugger, "Step through the first task of the last run."};
   }
   command.run = [&context, options] { return debug(context, *options); };
   return command;

@@ -33,24 +33,26 @@ namespace metaflow::cli {
 
 namespace {
 
-/// Options that scripts pass to flows in Python. They are accepted and ignored; Context::begin() prints which.
-void append_options_without_effect(std::vector<Option>& options, const std::string& language, TopOptions& top) {
-  options.push_back({.name = "--package-suffixes",
-                     .metavar = "TEXT",
-                     .help = "Send files with these suffixes to other hosts too, besides .py, .R and .RDS: .csv,.txt",
-                     .environment = language == "Python" ? "METAFLOW_PACKAGE_SUFFIXES" : "",
-                     .hidden = language != "Python",
-                     .set = [&top, language](const std::string& value) {
-                       if (language == "Python")
-                         top.package_suffixes = value;
-                       else
-                         top.without_effect.insert("--package-suffixes");
+void append_option_without_effect(std::vector<Option>& options, const char* name, TopOptions& top) {
+  options.push_back({.name = name, .metavar = "TEXT", .hidden = true, .set = [&top, name](const std::string&) {
+                       top.without_effect.insert(name);
                      }});
-  for (const char* name : {"--event-logger", "--monitor", "--local-config-file"}) {
-    options.push_back({.name = name, .metavar = "TEXT", .hidden = true, .set = [&top, name](const std::string&) {
-                         top.without_effect.insert(name);
-                       }});
-  }
+}
+
+/// --package-suffixes, of a flow whose sources go to other hosts.
+Option suffixes_option(const std::vector<std::string>& sources, TopOptions& top) {
+  return {.name = "--package-suffixes",
+          .metavar = "TEXT",
+          .help = fmt::format("Send files with these suffixes to other hosts too, besides {}: .csv,.txt",
+                              base::join(sources, ", ")),
+          .environment = "METAFLOW_PACKAGE_SUFFIXES",
+          .set = store_text(top.package_suffixes)};
+}
+
+/// Options that scripts pass to flows in Python. They are accepted and ignored; Context::begin() prints which.
+void append_options_without_effect(std::vector<Option>& options, TopOptions& top) {
+  for (const char* name : {"--event-logger", "--monitor", "--local-config-file"})
+    append_option_without_effect(options, name, top);
   options.push_back(
       {.name = "--environment", .metavar = "[local]", .hidden = true, .set = [&top](const std::string& value) {
          std::string chosen;
@@ -135,7 +137,11 @@ void make_commands(Context& context, Command& root) {
        .multiple = true,
        .set = append_text(top.with)},
   };
-  append_options_without_effect(root.options, context.language.name(), top);
+  append_options_without_effect(root.options, top);
+  if (const auto sources = context.language.source_suffixes(); sources.empty())
+    append_option_without_effect(root.options, "--package-suffixes", top);
+  else
+    root.options.push_back(suffixes_option(sources, top));
   if (!context.flow.project.empty()) {
     root.options.push_back({.name = "--production",
                             .help = "Execute as a part of the production branch of the project.",

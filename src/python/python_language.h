@@ -22,6 +22,8 @@ class PythonLanguage : public runtime::Language {
   std::optional<compute::FlowCode> code(const std::vector<std::string>& suffixes) const override {
     return code_of_flow(flow_, suffixes);
   }
+  std::vector<std::string> source_suffixes() const override { return {".py", ".R", ".RDS"}; }  // Metaflow's
+  std::string debugger() const override { return "pdb"; }
   std::string image() const override { return flow_.elsewhere.image; }
   int execute_task(const detail::FlowDescription& flow, const graph::DecoratorTable& decorators,
                    const compute::StepArguments& arguments, const std::vector<std::string>& command) const override;

@@ -54,6 +54,30 @@ metaflow_bytes view_of(metaflow_task& task, SharedBytes payload) {
   return {bytes.data(), bytes.size()};
 }
 
+std::optional<metaflow::store::ArtifactRecord> record_of(metaflow::runtime::TaskSession& session, std::int64_t input,
+                                                         std::size_t artifact) {
+  if (const auto* inputs = session.inputs()) {
+    if (input < 0 || !inputs->has(static_cast<std::size_t>(input), artifact)) return std::nullopt;
+    return inputs->record(static_cast<std::size_t>(input), artifact);
+  }
+  const auto* record = session.record(artifact);
+  if (input >= 0 || record == nullptr) return std::nullopt;
+  return *record;
+}
+
+/// A payload to which nothing else refers: neither the session nor another artifact with the same value.
+SharedBytes own_payload(metaflow::runtime::TaskSession& session, std::int64_t input, std::size_t artifact,
+                        const metaflow::store::ArtifactRecord& record) {
+  constexpr std::uint64_t kMappedFrom = 64 << 20;  // of objects in S3
+  auto* const inputs = session.inputs();
+  const bool is_mapped = session.store()->storage().type() == "local" || record.size > kMappedFrom;
+  if (inputs == nullptr || is_mapped) return session.store()->load_value(record.key, record.size, record.name);
+  // A join over many inputs reads ahead.
+  const auto which = static_cast<std::size_t>(input);
+  inputs->prepare(which, std::span(&artifact, 1));
+  return SharedBytes(std::string(inputs->read(which, artifact).text()));
+}
+
 Json facts_of(metaflow_task& task) {
   const metaflow::Current& current = metaflow::runtime::current_task()->current;
   Json frames = Json::list();
@@ -192,17 +216,9 @@ int metaflow_task_own(metaflow_task* task, int64_t input, const char* name, meta
   return guarded(-1, [&] {
     auto& session = task->session;
     const std::size_t artifact = session.artifact(name);
-    const auto* inputs = session.inputs();
-    metaflow::store::ArtifactRecord record;
-    if (input >= 0 && inputs->has(static_cast<std::size_t>(input), artifact)) {
-      record = inputs->record(static_cast<std::size_t>(input), artifact);
-    } else if (input < 0 && inputs == nullptr && session.record(artifact) != nullptr) {
-      record = *session.record(artifact);
-    } else {
-      return 0;
-    }
-    *into = view_of(*task, session.store()->load_value(record.key, record.size, name));
-    // A mapped payload is mapped once more here, privately. Another one is a copy of its own.
+    const auto record = record_of(session, input, artifact);
+    if (!record || record->size < METAFLOW_LARGE_VALUE) return 0;
+    *into = view_of(*task, own_payload(session, input, artifact, *record));
     const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
     const auto begin = reinterpret_cast<std::uintptr_t>(into->data) / page * page;
     const std::size_t size = reinterpret_cast<std::uintptr_t>(into->data) + into->size - begin;
@@ -253,7 +269,7 @@ int metaflow_task_keep(metaflow_task* task, const char* name) {
 int metaflow_task_keep_input(metaflow_task* task, size_t input, const char* name) {
   return guarded(-1, [&] {
     const std::size_t artifact = task->session.artifact(name);
-    task->session.refer(artifact, task->session.inputs()->record(input, artifact));
+    task->session.refer(artifact, task->session.inputs()->carried_from(input, artifact));
     return 0;
   });
 }

@@ -19,6 +19,7 @@ extern "C" {
 #endif
 
 #define METAFLOW_TASK_API_VERSION 1
+#define METAFLOW_LARGE_VALUE 65536
 
 typedef struct metaflow_task metaflow_task;
 
@@ -60,8 +61,9 @@ int metaflow_task_load(metaflow_task* task, const char* name, metaflow_bytes* in
 int metaflow_task_graph(metaflow_task* task, metaflow_bytes* into);
 /* The payload of an artifact of one input of a join. Returns 1, or 0 if the input does not have it. */
 int metaflow_task_load_input(metaflow_task* task, size_t input, const char* name, metaflow_bytes* into);
-/* The payload of an artifact as memory of the caller, which may write to it: of one input of a join, or of the input
-   (`input` is negative). A file is mapped, and copied where it is written to. Returns 1, or 0 if there is none. */
+/* The payload of an array of numpy of at least METAFLOW_LARGE_VALUE bytes, as memory of the caller, which may write to
+   it: of one input of a join, or of the input (`input` is negative). A file is mapped, and copied where it is written
+   to. Returns 1, or 0 if the artifact does not exist or is something else. */
 int metaflow_task_own(metaflow_task* task, int64_t input, const char* name, metaflow_bytes* into);
 /* Whether an input of a join has an artifact: 1 or 0. */
 int metaflow_task_input_has(metaflow_task* task, size_t input, const char* name);

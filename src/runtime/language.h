@@ -60,6 +60,11 @@ class Language {
   /// Whether that command also knows kForkServerArgument (base/fork_protocol.h). This program always does.
   virtual bool has_fork_server() const { return false; }
 
+  /// The suffixes of the files beside the flow that its tasks need on other hosts: ".py". Empty if all that they need
+  /// is in this program.
+  virtual std::vector<std::string> source_suffixes() const { return {}; }
+  /// The debugger of the language: an option of `debug`, and METAFLOW_DEBUGGER of the task's process. Empty: none.
+  virtual std::string debugger() const { return {}; }
   /// The code of the flow that is not in this program, for other hosts; nothing if all of it is here. `suffixes`: of
   /// the files beside the flow that its tasks need, besides those of the language. Throws Error{invalid_command,
   /// data_store}.

@@ -238,6 +238,38 @@ def expected_presignature(method, url):
     return auth.signature(auth.string_to_sign(request, auth.canonical_request(request)), request)
 
 
+class Listener(http.server.ThreadingHTTPServer):
+    """Calls `serve(handler)` for each request, on a port of this machine."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, serve):
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
+
+            def log_message(self, *_):
+                pass
+
+            def answer(self):
+                serve(self)
+
+            do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = answer
+
+        super().__init__(("127.0.0.1", 0), Handler)
+
+    def handle_error(self, *_):
+        pass
+
+    def start(self):
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def stop(self):
+        self.shutdown()
+        self.server_close()
+
+
 class Proxy(Server):
     """Passes requests on to a server, and makes some of them fail; every one whose signature is not the one that botocore computes is
     refused. `faults`: their names, of which one meets a request out of `one_in`. `certificate`: speaks TLS."""
@@ -249,28 +281,7 @@ class Proxy(Server):
         self.faults, self.one_in = faults, one_in
         self.random, self.lock = random.Random(seed), threading.Lock()
         self.counts, self.wrong_signatures, self.requests = dict.fromkeys(faults, 0), [], 0
-        proxy = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True
-
-            def log_message(self, *_):
-                pass
-
-            def serve(self):
-                proxy.serve(self)
-
-            do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = serve
-
-        class Listener(http.server.ThreadingHTTPServer):
-            daemon_threads = True
-            request_queue_size = 128
-
-            def handle_error(self, *_):
-                pass
-
-        self.listener = Listener(("127.0.0.1", 0), Handler)
+        self.listener = Listener(self.serve)
         if certificate:  # a file with the key, too
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(certificate)
@@ -278,12 +289,11 @@ class Proxy(Server):
         super().__init__(f"{'https' if certificate else 'http'}://127.0.0.1:{self.listener.server_port}")
 
     def __enter__(self):
-        threading.Thread(target=self.listener.serve_forever, daemon=True).start()
+        self.listener.start()
         return self
 
     def __exit__(self, *_):
-        self.listener.shutdown()
-        self.listener.server_close()
+        self.listener.stop()
 
     def choose(self):
         with self.lock:

@@ -292,45 +292,6 @@ def test_an_unchanged_flow(py, client):
     assert resumed.status == 0 and "cloned!" in resumed.out, resumed
 
 
-LISTING = '''
-from metaflow import FlowSpec, step, batch, parallel_map, resources
-
-
-class BigSum(FlowSpec):
-
-    @resources(memory=60000, cpu=8)
-    @step
-    def start(self):
-        import numpy
-        import time
-        big_matrix = numpy.random.ranf((800, 800))
-        t = time.time()
-        parts = parallel_map(lambda i: big_matrix[i:i+100].sum(),
-                             range(0, 800, 100))
-        self.sum = sum(parts)
-        self.took = time.time() - t
-        self.next(self.end)
-
-    @step
-    def end(self):
-        print("The sum is %f." % self.sum)
-        print("Computing it took %dms." % (self.took * 1000))
-
-
-if __name__ == '__main__':
-    BigSum()
-'''
-
-
-def test_the_listing_with_parallel_map(py):
-    """The page's second listing, with a matrix of a hundredth of the size in each direction."""
-    path = py.write(LISTING)
-    result = py.unchanged(path, "run")
-    assert result.status == 0, result
-    (total,) = re.findall(r"The sum is ([\d.]+)\.$", result.out, re.MULTILINE)
-    assert 300_000 < float(total) < 340_000 and "Computing it took" in result.out
-
-
 def test_a_file_that_does_not_exist(py):
     assert "nothing.py does not exist" in py.unchanged("nothing.py", "run").err
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import gzip
-import http.server
 import importlib
 import io
 import json
@@ -385,45 +384,27 @@ print({each.__module__.partition(".s3")[0] for each in (S3, same, S3GetObject, M
 
 
 class Answering:
-    """A server that answers as `answer(handler)` says."""
+    """A server that answers as `answer(handler, body)` says: status, content, headers."""
 
     def __init__(self, answer):
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True
+        def serve(handler):
+            status, content, headers = answer(handler, handler.rfile.read(int(handler.headers.get("Content-Length", 0))))
+            handler.send_response_only(status)
+            for name, value in {"Content-Length": len(content), **headers}.items():
+                handler.send_header(name, str(value))
+            handler.end_headers()
+            if handler.command != "HEAD":
+                handler.wfile.write(content)
 
-            def log_message(self, *_):
-                pass
-
-            def serve(self):
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                status, content, headers = answer(self, body)
-                self.send_response_only(status)
-                for name, value in {"Content-Length": len(content), **headers}.items():
-                    self.send_header(name, str(value))
-                self.end_headers()
-                if self.command != "HEAD":
-                    self.wfile.write(content)
-
-            do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = serve
-
-        class Listener(http.server.ThreadingHTTPServer):
-            daemon_threads = True
-            request_queue_size = 128
-
-            def handle_error(self, *_):
-                pass
-
-        self.listener = Listener(("127.0.0.1", 0), Handler)
+        self.listener = servers.Listener(serve)
         self.url = f"http://127.0.0.1:{self.listener.server_port}"
 
     def __enter__(self):
-        threading.Thread(target=self.listener.serve_forever, daemon=True).start()
+        self.listener.start()
         return self
 
     def __exit__(self, *_):
-        self.listener.shutdown()
-        self.listener.server_close()
+        self.listener.stop()
 
 
 @pytest.fixture

@@ -145,7 +145,7 @@ class Run(MetaflowObject):
     # --- tags
 
     def add_tag(self, tag: Union[str, Iterable[str]]) -> None:
-        """Adds a tag. A tag that the run has is no error. Raises MetaflowTaggingError."""
+        """Adds a tag. A tag that the run has already is accepted. Raises MetaflowTaggingError."""
         self.replace_tags([], [tag] if isinstance(tag, (str, bytes)) else tag)
 
     def add_tags(self, tags: Iterable[str]) -> None:
@@ -153,7 +153,7 @@ class Run(MetaflowObject):
         self.replace_tags([], [tags] if isinstance(tags, (str, bytes)) else tags)
 
     def remove_tag(self, tag: Union[str, Iterable[str]]) -> None:
-        """Removes a tag. Raises MetaflowTaggingError for a system tag; a tag that the run does not have is no error."""
+        """Removes a tag. Raises MetaflowTaggingError for a system tag; a tag that the run does not have is ignored."""
         self.replace_tags([tag] if isinstance(tag, (str, bytes)) else tag, [])
 
     def remove_tags(self, tags: Iterable[str]) -> None:

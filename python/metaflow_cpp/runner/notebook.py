@@ -12,7 +12,7 @@ from .runner import ExecutingRun, Runner
 
 
 class NBRunnerInitializationError(Exception):
-    """There is no notebook."""
+    """This program is not a notebook."""
 
 
 class NBRunner:

@@ -151,7 +151,11 @@ JoinInputs::Merged JoinInputs::merge(std::size_t artifact) const {
 }
 
 store::ArtifactRecord JoinInputs::carried(std::size_t artifact) const {
-  store::ArtifactRecord carried = record(merged(artifact).input, artifact);
+  return carried_from(merged(artifact).input, artifact);
+}
+
+store::ArtifactRecord JoinInputs::carried_from(std::size_t input, std::size_t artifact) const {
+  store::ArtifactRecord carried = record(input, artifact);
   const auto* in_first = first_.find(artifacts_[artifact]);
   if (in_first != nullptr) carried.type = in_first->type;
   return carried;

@@ -53,6 +53,8 @@ class JoinInputs {
   const Merged& merged(std::size_t artifact) const { return merged_[artifact]; }
   /// The artifact that is carried over; requires a value and no conflict.
   store::ArtifactRecord carried(std::size_t artifact) const;
+  /// The artifact as carried over from an input that has it.
+  store::ArtifactRecord carried_from(std::size_t input, std::size_t artifact) const;
 
  private:
   struct Stored {
