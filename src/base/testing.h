@@ -13,7 +13,9 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <thread>
 
+#include "base/background_work.h"
 #include "base/clock.h"
 #include "base/files.h"
 
@@ -26,6 +28,12 @@ class FakeClock : public Clock {
   std::int64_t boot_microseconds() override { return now; }
   std::int64_t now = 1'700'000'000'000'000;
 };
+
+/// Waits until no detached thread is running. A test that counts threads also waits before it starts any: those of
+/// earlier tests may end meanwhile.
+inline void wait_for_detached_threads() {
+  while (detached_threads() > 0) std::this_thread::yield();
+}
 
 /// A pipe; ignores SIGPIPE during its lifetime.
 struct ReadPipe {

@@ -6,7 +6,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <thread>
 
 #include <metaflow/error.h>
 
@@ -206,12 +205,12 @@ TEST_F(AttachedAwsSessionTest, RejectedKeysStartASearch) {
 TEST_F(AttachedAwsSessionTest, ABlockedProgramIsAbandonedAtTheEnd) {
   give("A", 3600);
   close_gate();
-  const std::size_t before = base::detached_threads();
+  base::wait_for_detached_threads();
   other_->get_keys([](const AwsSession::Keys&) { FAIL() << "the session was destroyed"; });
   other_->detach();
-  EXPECT_EQ(base::detached_threads(), before + 1);
+  EXPECT_EQ(base::detached_threads(), 1U);
   open_gate();
-  while (base::detached_threads() > before) std::this_thread::yield();
+  base::wait_for_detached_threads();
   other_->attach(loop_);
 }
 

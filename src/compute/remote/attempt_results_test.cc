@@ -5,13 +5,13 @@
 #include <filesystem>
 #include <future>
 #include <map>
-#include <thread>
 #include <utility>
 
 #include <metaflow/error.h>
 
 #include "base/background_work.h"
 #include "base/clock.h"
+#include "base/testing.h"
 #include "base/text.h"
 #include "store/local/local_storage.h"
 #include "store/memory/memory_storage.h"
@@ -98,11 +98,11 @@ class SilentStorage : public store::MemoryStorage {
 };
 
 TEST(ResultReaderOutageTest, SilentStoreIsNotWaitedFor) {
+  base::wait_for_detached_threads();
   base::SystemClock clock;
   base::EventLoop loop(clock);
   std::promise<void> answers;
   const auto storage = std::make_shared<SilentStorage>(answers.get_future().share());
-  const std::size_t before = base::detached_threads();
   {
     ResultReader reader(
         loop, [storage] { return std::make_unique<store::FlowStore>(storage, "F"); }, 2);
@@ -110,9 +110,9 @@ TEST(ResultReaderOutageTest, SilentStoreIsNotWaitedFor) {
       reader.read({"1", "work", std::to_string(i)}, 0, true,
                   [](AttemptResult&&) { FAIL() << "the reader is destroyed"; });
   }
-  EXPECT_GT(base::detached_threads(), before);
+  EXPECT_GT(base::detached_threads(), 0U);
   answers.set_value();
-  while (base::detached_threads() > before) std::this_thread::yield();
+  base::wait_for_detached_threads();
   loop.poll();
 }
 
