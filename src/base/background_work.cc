@@ -12,6 +12,7 @@
 #include <system_error>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "base/background_writer.h"
 #include "base/files.h"
@@ -70,25 +71,25 @@ void end_process_within(std::int64_t microseconds, int status, std::string words
 /// A thread releases its reference with the mutex locked, and the destructor locks the mutex afterwards. The reference
 /// count provides the same order, but a flow built with ThreadSanitizer does not see it in this library.
 struct BackgroundWork::Shared {
-  struct Finished {
-    std::uint64_t work;
-    std::shared_ptr<Shared> reference;
-  };
-
   Shared() : wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
     if (!wake) throw_errno("create", "an eventfd", errno);
   }
   static void add(std::uint64_t work, std::shared_ptr<Shared> reference) {
     Shared& shared = *reference;
-    const MutexLock lock(shared.mutex);
+    MutexLock lock(shared.mutex);
     if (shared.closed) return;  // the reference is released after the lock
+    shared.finished.push_back(work);
+    lock.unlock();
+    // Not locked: the loop would wait for the mutex until this thread gets a processor again.
     ::eventfd_write(shared.wake.get(), 1);
-    shared.finished.push_back({work, std::move(reference)});
+    lock.lock();
+    if (!shared.closed) shared.released.push_back(std::move(reference));
   }
   std::optional<std::uint64_t> take() {
     const MutexLock lock(mutex);
+    released.clear();
     if (finished.empty()) return std::nullopt;
-    const std::uint64_t work = finished.front().work;
+    const std::uint64_t work = finished.front();
     finished.pop_front();
     if (!finished.empty()) ::eventfd_write(wake.get(), 1);  // if this one throws, the others are delivered later
     return work;
@@ -96,13 +97,14 @@ struct BackgroundWork::Shared {
   void close() {
     const MutexLock lock(mutex);
     closed = true;
-    finished.clear();
+    released.clear();
   }
 
   Fd wake;
   Mutex mutex;
   bool closed MF_GUARDED_BY(mutex) = false;
-  std::deque<Finished> finished MF_GUARDED_BY(mutex);
+  std::deque<std::uint64_t> finished MF_GUARDED_BY(mutex);
+  std::vector<std::shared_ptr<Shared>> released MF_GUARDED_BY(mutex);  // by threads; the loop has another reference
 };
 
 BackgroundWork::BackgroundWork(EventLoop& loop) : loop_(loop), shared_(std::make_shared<Shared>()) {

@@ -57,7 +57,9 @@ struct BackgroundWriter::Shared {
   void notify() MF_REQUIRES(mutex) {
     if (!notify_at || pending > *notify_at) return;
     notify_at.reset();
+    mutex.unlock();  // the woken loop would wait for the mutex until this thread gets a processor again
     ::eventfd_write(event.get(), 1);
+    mutex.lock();
   }
 
   /// One write(2), without the mutex. False if it failed: the text must be dropped.

@@ -6,7 +6,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-
 #include <metaflow/error.h>
 
 #include "base/background_work.h"

@@ -12,6 +12,10 @@ import sys
 
 import pytest
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+import warm  # noqa: E402
+
 # Flows inherit what is ignored, which it is where the tests are a background job of a script: here they are not.
 for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
     if signal.getsignal(number) == signal.SIG_IGN:
@@ -91,6 +95,11 @@ class Cli:
         """A flow in Python: python/PROGRAM_flow.py, with the official metaflow."""
         return self.execute([interpreter, "-B", PYTHON_FLOWS / f"{program}_flow.py", "--no-pylint", *arguments], **more)
 
+    def read(self, program, *arguments):
+        """A program in Python that reads runs with the official client: its text, or its path."""
+        code = [program] if isinstance(program, pathlib.Path) else ["-c", program]
+        return Result(warm.run([*code, *arguments], env=self.environment, cwd=self.directory))
+
     def run(self, program, *arguments, **more):
         """`run`, which must succeed; gives back the run id."""
         return self._run(lambda *words: self(program, *words, **more), *arguments)
@@ -137,7 +146,7 @@ SAMPLED_CASES = {
     "test_store_failures.py": 2,
     "test_transcripts.py": 2,
 }
-# What executes packages in containers, or talks to many servers: every so many tests of the file.
+# What executes packages in containers, talks to many servers, or is mostly Python: every so many tests of the file.
 SAMPLED_TESTS = {
     "test_batch.py": 14,
     "test_batch_docker.py": 6,
@@ -154,6 +163,12 @@ SAMPLED_TESTS = {
     "test_process.py": 6,
     "test_s3.py": 8,
     "test_init.py": 4,
+    "test_python_client.py": 6,
+    "test_python_flows.py": 4,
+    "test_python_guides.py": 8,
+    "test_python_remote.py": 8,
+    "test_python_runner.py": 8,
+    "test_python_s3.py": 10,
     "test_several_flows.py": 4,
     "test_service.py": 8,
     "test_service_access.py": 4,

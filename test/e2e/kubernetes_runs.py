@@ -47,7 +47,8 @@ class Cluster(User):
         assert [secret["metadata"]["name"] for secret in self.objects("secrets") if secret["metadata"]["name"].startswith("mf-")] == []
 
     def no_complaints(self):
-        assert self.peer.errors() == "" and self.peer.tell("GET", "/denied")["denied"] == []
+        errors, denied = self.peer.errors(), self.peer.tell("GET", "/denied")["denied"]
+        assert (errors, denied) == ("", []), errors
 
 
 @pytest.fixture

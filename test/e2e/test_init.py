@@ -37,7 +37,7 @@ def check_parameters(cli, service, run, task):
     assert artifacts["n"] == data["objects"]["n"]
     fields = {(field["field_name"], field["value"]) for field in service.tables.metadata}
     assert {("start_step", "start"), ("end_step", "end"), ("attempt-done", "0")} <= fields
-    read = cli.execute([sys.executable, "-B", "-c", READ_PARAMETERS, f"Sweep/{run}/_parameters/{task}"])
+    read = cli.read(READ_PARAMETERS, f"Sweep/{run}/_parameters/{task}")
     assert read.status == 0 and json.loads(read.out)["n"] == 3, read
 
 

@@ -57,7 +57,7 @@ def in_s3(server, cli):
 
 def read(cli, path):
     """What the official client finds."""
-    done = cli.execute([sys.executable, "-B", "-c", READ, path])
+    done = cli.read(READ, path)
     assert done.status == 0, done
     return json.loads(done.out)
 

@@ -3,12 +3,14 @@
 import json
 import os
 import pathlib
-import subprocess
 import sys
 import urllib.error
 import urllib.request
 
 _TEST = pathlib.Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(_TEST))
+
+import warm  # noqa: E402
 
 
 class PeerProcess:
@@ -17,18 +19,19 @@ class PeerProcess:
     def __init__(self, module, directory, arguments=(), scenario=None):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", f"peers.{module}", "--state", str(self.directory), *arguments]
+        command = ["-m", f"peers.{module}", "--state", str(self.directory), *arguments]
         if scenario is not None:
             path = self.directory / "scenario.json"
             path.write_text(json.dumps(scenario))
             command += ["--scenario", str(path)]
         self._errors = open(self.directory / "errors.log", "wb")
         python_path = os.pathsep.join(filter(None, [str(_TEST), os.environ.get("PYTHONPATH")]))
-        # It ends when its standard input does.
-        self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, env={**os.environ, "PYTHONPATH": python_path}
-        )
-        self.url = self.process.stdout.readline().decode().strip()
+        (stdin, hold), (output, stdout) = os.pipe(), os.pipe()
+        self._hold, self._output = open(hold, "wb"), open(output, "rb")
+        self.process = warm.start(command, stdin=stdin, stdout=stdout, stderr=self._errors.fileno(), env={**os.environ, "PYTHONPATH": python_path})
+        os.close(stdin)  # the server ends when its standard input does
+        os.close(stdout)
+        self.url = self._output.readline().decode().strip()
         if not self.url:
             self.process.wait()
             raise RuntimeError(f"the peer {module} did not start:\n{self.errors()}")
@@ -63,8 +66,8 @@ class PeerProcess:
         if self.process.poll() is None:
             self.process.terminate()
             self.process.wait(20)
-        self.process.stdin.close()
-        self.process.stdout.close()
+        self._hold.close()
+        self._output.close()
         self._errors.close()
 
     def __enter__(self):

@@ -253,7 +253,10 @@ void ResultReader::work(Shared& shared) {
     std::vector<AttemptResult> left = read_all(shared, store, orders);
     lock.lock();
     for (std::size_t i = 0; i < orders.size(); ++i) shared.over.emplace_back(orders[i].id, std::move(left[i]));
+    lock.unlock();
+    // Not locked: the loop would wait for the mutex until this thread gets a processor again.
     ::eventfd_write(shared.wake.get(), 1);
+    lock.lock();
   }
 }
 
