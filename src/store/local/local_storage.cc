@@ -170,28 +170,30 @@ std::string LocalStorage::save_large(const std::string& directory, Pieces conten
     return key;
   }
 
-  // Hashes and writes at the same time, in steps; each step is done by one thread.
+  // This thread writes, then helps the others to hash. A file system locks a file while it is written: a second writer
+  // would only spin.
   value::TreeHasher hasher(content);
   base::SpoolFile file(full(directory));
   constexpr std::size_t kStep = 16;
   std::atomic<std::size_t> next{0};
   LastFailure failure;
-  auto work = [&] {
+  const auto hash = [&] {
     try {
-      for (std::size_t begin = next.fetch_add(kStep); begin < hasher.chunks(); begin = next.fetch_add(kStep)) {
-        const std::size_t end = std::min(begin + kStep, hasher.chunks());
-        hasher.hash(begin, end);
-        hasher.for_each_piece(begin * value::kChunk, end * value::kChunk,
-                              [&](std::span<const std::byte> piece, std::uint64_t at) { file.write(piece, at); });
-      }
+      for (std::size_t begin = next.fetch_add(kStep); begin < hasher.chunks(); begin = next.fetch_add(kStep))
+        hasher.hash(begin, std::min(begin + kStep, hasher.chunks()));
+    } catch (...) {
+      failure.note();
+    }
+  };
+  {
+    const std::vector<std::jthread> helpers = base::start_helpers(threads > 1 ? threads - 1 : 0, hash);
+    try {
+      hasher.for_each_piece(0, size, [&](std::span<const std::byte> piece, std::uint64_t at) { file.write(piece, at); });
     } catch (...) {
       failure.note();
       next = hasher.chunks();
     }
-  };
-  {
-    const std::vector<std::jthread> helpers = base::start_helpers(threads > 1 ? threads - 1 : 0, work);
-    work();
+    hash();
   }
   failure.throw_if_any();
 
