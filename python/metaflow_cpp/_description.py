@@ -204,7 +204,8 @@ class _Describer:
         return found
 
     def config(self, name: str, config: Config) -> Dict[str, Any]:
-        return {"name": name, "value": self.payloads.add(f"Config '{name}'", self.given.configs.get(config.name))}
+        value = self.payloads.add(f"Config '{name}'", self.given.configs.get(config.name))
+        return {"name": name, "option": config.name, "help": str(config._fields["help"] or ""), "value": value}
 
     def header(self) -> Dict[str, Any]:
         flow = self.flow

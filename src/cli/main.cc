@@ -138,6 +138,9 @@ void make_commands(Context& context, Command& root) {
        .set = append_text(top.with)},
   };
   append_options_without_effect(root.options, top);
+  for (const auto& own : context.language.own_options())
+    root.options.push_back(
+        {.name = own.name, .metavar = own.value, .help = own.help, .multiple = true, .set = [](const std::string&) {}});
   if (const auto sources = context.language.source_suffixes(); sources.empty())
     append_option_without_effect(root.options, "--package-suffixes", top);
   else

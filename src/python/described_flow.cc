@@ -101,7 +101,8 @@ class Reader {
       into_.parameters.push_back(std::move(parameter));
     }
     for (const Json& each : json.get_items("configs")) {
-      into_.configs.push_back({each.get<std::string>("name"), pickled(each.at("value"))});
+      into_.configs.push_back({each.get<std::string>("name"), each.get<std::string>("option"),
+                               each.get<std::string>("help"), pickled(each.at("value"))});
       into_.flow.artifacts.push_back(
           {.name = into_.configs.back().name, .kind = detail::ArtifactKind::parameter, .type = "Config"});
     }

@@ -10,7 +10,7 @@
 //    "parameters": [{"name", "option", "help", "type": "text|integer|real|boolean|json", "required", "default": "0.5",
 //                    "class": "Parameter", "python": false,
 //                    "value": {"type": "<class 'float'>", "offset": 0, "size": 21}}],
-//    "configs": [{"name", "value": {...}}],
+//    "configs": [{"name", "option", "help", "value": {...}}],
 //    "constants": [{"name", "class": "str", "value": {...}}],
 //    "elsewhere": {"command": ["python3", "flow.py"], "directory": "/home/ada/flows", "script": "flow.py",
 //                  "package": ".../metaflow_cpp", "library": ".../libmetaflow_task.so", "image": "python:3.11-slim",
@@ -52,6 +52,13 @@ struct DescribedConstant {
   Pickled value;
 };
 
+struct DescribedConfig {
+  std::string name;    // of the artifact
+  std::string option;  // --config OPTION PATH
+  std::string help;
+  Pickled value;
+};
+
 /// What tasks on other hosts need.
 struct Elsewhere {
   std::vector<std::string> command;  // starts a process that knows `step`, in a copy of the flow's directory
@@ -69,7 +76,7 @@ struct DescribedFlow {
   std::string launcher;              // what precedes the program in commands that users paste: "python"
   std::vector<std::string> command;  // starts a process that knows the command `step`
   std::vector<DescribedParameter> parameters;
-  std::vector<DescribedConstant> configs;
+  std::vector<DescribedConfig> configs;
   std::vector<DescribedConstant> constants;
   Elsewhere elsewhere;
   base::SharedBytes text;  // the payloads refer to it

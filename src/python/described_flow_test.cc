@@ -81,7 +81,7 @@ TEST(DescribedFlow, GraphInfoHasWhatTheEngineDoesNotExecute) {
       R"(, "decorators": "[{\"name\": \"schedule\", \"attributes\": {\"daily\": true}}]",
           "parameters": [{"name": "f", "option": "f", "type": "text", "required": false, "class": "IncludeFile",
                           "python": true, "value": {"type": "<class 'str'>", "offset": 0, "size": 6}}],
-          "configs": [{"name": "c", "value": {"type": "<class 'dict'>", "offset": 6, "size": 6}}],
+          "configs": [{"name": "c", "option": "c-d", "help": "", "value": {"type": "<class 'dict'>", "offset": 6, "size": 6}}],
           "constants": [{"name": "k", "class": "str", "value": {"type": "<class 'str'>", "offset": 0, "size": 6}}])"));
   EXPECT_TRUE(described.parameters[0].is_final);
   EXPECT_EQ(described.configs[0].value.payload, "pickle");

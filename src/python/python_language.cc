@@ -12,6 +12,7 @@
 
 #include "base/format.h"
 #include "base/spawn.h"
+#include "base/text.h"
 #include "store/stored_artifact.h"
 #include "value/json_value.h"
 
@@ -45,6 +46,16 @@ std::vector<detail::ParameterDescription> PythonLanguage::parameters() const {
   return options;
 }
 
+std::vector<runtime::Language::OwnOption> PythonLanguage::own_options() const {
+  if (flow_.configs.empty()) return {};
+  std::vector<std::string> names;
+  for (const DescribedConfig& config : flow_.configs)
+    names.push_back(config.help.empty() ? config.option : fmt::format("{} ({})", config.option, config.help));
+  return {
+      {"--config", "NAME PATH", "Read a config from a file. Configs of this flow: " + base::join(names, ", ") + "."},
+      {"--config-value", "NAME VALUE", "The text of a config."}};
+}
+
 std::vector<store::ArtifactRecord> PythonLanguage::save_parameters(store::FlowStore& store,
                                                                    std::span<const runtime::GivenValue> given) const {
   std::vector<store::ArtifactRecord> saved;
@@ -59,7 +70,7 @@ std::vector<store::ArtifactRecord> PythonLanguage::save_parameters(store::FlowSt
       saved.push_back(save(store, name, *parameter.value));
     }
   }
-  for (const DescribedConstant& config : flow_.configs) saved.push_back(save(store, config.name, config.value));
+  for (const DescribedConfig& config : flow_.configs) saved.push_back(save(store, config.name, config.value));
   for (const DescribedConstant& constant : flow_.constants) saved.push_back(save(store, constant.name, constant.value));
   return saved;
 }

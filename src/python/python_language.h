@@ -24,6 +24,7 @@ class PythonLanguage : public runtime::Language {
   }
   std::vector<std::string> source_suffixes() const override { return {".py", ".R", ".RDS"}; }  // Metaflow's
   std::string debugger() const override { return "pdb"; }
+  std::vector<OwnOption> own_options() const override;
   std::string image() const override { return flow_.elsewhere.image; }
   int execute_task(const detail::FlowDescription& flow, const graph::DecoratorTable& decorators,
                    const compute::StepArguments& arguments, const std::vector<std::string>& command) const override;

@@ -65,6 +65,13 @@ class Language {
   virtual std::vector<std::string> source_suffixes() const { return {}; }
   /// The debugger of the language: an option of `debug`, and METAFLOW_DEBUGGER of the task's process. Empty: none.
   virtual std::string debugger() const { return {}; }
+  /// Options that the language has read and removed before this program sees the command line: for --help.
+  struct OwnOption {
+    std::string name;   // "--config"
+    std::string value;  // "NAME PATH"
+    std::string help;
+  };
+  virtual std::vector<OwnOption> own_options() const { return {}; }
   /// The code of the flow that is not in this program, for other hosts; nothing if all of it is here. `suffixes`: of
   /// the files beside the flow that its tasks need, besides those of the language. Throws Error{invalid_command,
   /// data_store}.

@@ -424,6 +424,12 @@ def test_what_is_given_is_checked_before_the_run(configured, options, words, sta
     assert "Workflow starting" not in result.out
 
 
+def test_help_names_the_configs(configured):
+    out = " ".join(configured.unchanged(CONFIGURED, "--help").out.split())
+    assert "--config NAME PATH Read a config from a file. Configs of this flow: settings, table, raw, nothing." in out, out
+    assert "--config-value NAME VALUE" in out
+
+
 def test_other_commands_need_no_config(py):
     head = HEAD.replace("retry", "retry, Config")
     head = head.replace("    @step", "    c = Config('c', required=True)\n    @retry(times=c.times)\n    @step", 1)

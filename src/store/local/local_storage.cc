@@ -188,7 +188,8 @@ std::string LocalStorage::save_large(const std::string& directory, Pieces conten
   {
     const std::vector<std::jthread> helpers = base::start_helpers(threads > 1 ? threads - 1 : 0, hash);
     try {
-      hasher.for_each_piece(0, size, [&](std::span<const std::byte> piece, std::uint64_t at) { file.write(piece, at); });
+      hasher.for_each_piece(0, size,
+                            [&](std::span<const std::byte> piece, std::uint64_t at) { file.write(piece, at); });
     } catch (...) {
       failure.note();
       next = hasher.chunks();
