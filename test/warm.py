@@ -182,7 +182,7 @@ def _serve(orders):
                         try:
                             answers.send(os.waitstatus_to_exitcode(status).to_bytes(4, "little", signed=True))
                         except OSError:
-                            pass  # nobody waits
+                            pass  # the test does not wait for it
                 continue
             data, descriptors, _, _ = socket.recv_fds(orders, 1, 5)
             if not data:
