@@ -58,7 +58,7 @@ class Reader {
     into_.flow.project = json.get("project", "");
     into_.flow.file = json.get("file", "");
     into_.flow.python_version = json.get("python_version", "");
-    into_.flow.decorators = json.get("decorators", "");
+    into_.flow.decorators = annotations(json, "decorators");
     into_.launcher = json.get("launcher", "");
     into_.command = json.at("command").as<std::vector<std::string>>("command");
     if (const Json* elsewhere = json.find("elsewhere")) {
@@ -76,6 +76,19 @@ class Reader {
   }
 
  private:
+  /// The text of a member that is a list of decorators as JSON; empty if it is missing.
+  static std::string annotations(const Json& json, const char* name) {
+    std::string text = json.get(name, "");
+    if (text.empty()) return text;
+    const Json list = Json::parse_or_throw(text);
+    if (!list.is_list()) throw base::JsonMismatch(fmt::format("'{}' is not a list", name));
+    for (const Json& decorator : list.items()) {
+      (void)decorator.get<std::string>("name");
+      if (!decorator.at("attributes").is_object()) throw base::JsonMismatch("'attributes' is not an object");
+    }
+    return text;
+  }
+
   Pickled pickled(const Json& json) const {
     const auto offset = json.get<std::uint64_t>("offset");
     const auto size = json.get<std::uint64_t>("size");
@@ -125,7 +138,7 @@ class Reader {
                                    .line = each.get<int>("line", 0),
                                    .is_start = each.get("start", false),
                                    .is_end = each.get("end", false),
-                                   .annotations = each.get("annotations", "")};
+                                   .annotations = annotations(each, "annotations")};
       for (const Json& decorator : each.get_items("decorators")) step.decorators.push_back(read_decorator(decorator));
       into_.flow.steps.push_back(std::move(step));
     }

@@ -102,6 +102,13 @@ TEST(DescribedFlow, DamagedDescriptionIsRefused) {
   EXPECT_THAT(error_of(R"({"version": 2})"), HasSubstr("version 2 is not supported"));
   EXPECT_THAT(error_of(with_steps(R"({"name": "start", "transition": "jump"})")),
               HasSubstr("'jump' is not a transition"));
+  for (const char* annotations :
+       {"[{", "{}", "[5]", R"([{\"name\": \"a\"}])", R"([{\"name\": 1, \"attributes\": {}}])"}) {
+    EXPECT_THAT(error_of(with_steps(R"({"name": "start", "transition": "none", "annotations": ")" +
+                                    std::string(annotations) + "\"}")),
+                HasSubstr("The description of the flow is damaged"))
+        << annotations;
+  }
   for (const char* place : {R"("offset": 13, "size": 1)", R"("offset": 1, "size": 18446744073709551615)"}) {
     EXPECT_THAT(error_of(with_steps(
                     "", std::string(R"(, "constants": [{"name": "c", "value": {"type": "x", )") + place + "}}]")),

@@ -146,7 +146,7 @@ SAMPLED_CASES = {
     "test_store_failures.py": 2,
     "test_transcripts.py": 2,
 }
-# What executes packages in containers, talks to many servers, or is mostly Python: every so many tests of the file.
+# What executes packages in containers, or talks to many servers: every so many tests of the file.
 SAMPLED_TESTS = {
     "test_batch.py": 14,
     "test_batch_docker.py": 6,
@@ -163,12 +163,6 @@ SAMPLED_TESTS = {
     "test_process.py": 6,
     "test_s3.py": 8,
     "test_init.py": 4,
-    "test_python_client.py": 6,
-    "test_python_flows.py": 4,
-    "test_python_guides.py": 8,
-    "test_python_remote.py": 8,
-    "test_python_runner.py": 8,
-    "test_python_s3.py": 10,
     "test_several_flows.py": 4,
     "test_service.py": 8,
     "test_service_access.py": 4,

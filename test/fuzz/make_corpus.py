@@ -115,6 +115,19 @@ SELF = {"flow_id": "Flow", "run_number": "1", "step_name": "start", "task_id": "
         "system_tags": ["user:me"], "ts_epoch": 1795366132157.65}
 
 TEXTS = {
+    "description": [
+        '{"version": 1, "name": "F", "file": "f.py", "command": ["python3", "f.py"], "steps": ['
+        '{"name": "start", "transition": "foreach", "targets": ["work"], "variable": "xs"}, {"name": "work", "transition": "linear", "targets": ["join"], '
+        '"decorators": [{"name": "retry", "attributes": {"times": 2}}]}, {"name": "join", "join": true, "transition": "linear", "targets": ["end"]}, '
+        '{"name": "end", "transition": "none"}]}\n',
+        '{"version": 1, "name": "F", "command": ["f.py"], "steps": [{"name": "a", "transition": "choose", "targets": ["a", "b"], "cases": ["x", "y"], '
+        '"variable": "v", "start": true, "annotations": "[{\\"name\\": \\"s\\", \\"attributes\\": {}}]"}, {"name": "b", "transition": "none", "end": true}]}\n',
+        '{"version": 1, "name": "F", "command": ["f.py"], "steps": [], "parameters": [{"name": "n", "option": "n", "type": "integer", "required": false, '
+        '"default": "1", "value": {"type": "int", "offset": 0, "size": 6}}], "configs": [{"name": "c", "option": "c", "help": "", '
+        '"value": {"type": "dict", "offset": 2, "size": 4}}], "constants": [{"name": "k", "class": "str", "value": {"type": "str", "offset": 0, "size": 6}}]}\nPICKLE',
+        '{"version": 1, "name": "F", "command": ["f.py"], "steps": [], "decorators": "[{\\"name\\": \\"d\\", \\"attributes\\": {}}]", "elsewhere": {"command": ["python3"], "directory": "/", '
+        '"script": "f.py", "package": "/p", "library": "/l", "image": "i", "configs": {"type": "dict", "offset": 0, "size": 2}}}\n{}',
+    ],
     "log": [
         "[MFLOG|0|2026-11-22T12:26:36.522123Z|runtime|1795366132157650]text\n[!MFLOG|0|2026-11-22T12:26:36.5Z|task|1]kept\nplain\n",
         "[MFLOG|0|2026-11-22T12:26:36.522123Z|runtime\n[MFLOG|0|x|y|z]\n[MFLOG|0|]\n\n[MFLOG|1|2026-11-22T12:26:36.522123Z|a|b]c",

@@ -31,6 +31,7 @@ std::span<const Reader> readers() {
       Reader{"kubernetes_object", take_kubernetes_object},
       Reader{"batch_answer", take_batch_answer},
       Reader{"service_answer", take_service_answer},
+      Reader{"description", take_description},
   };
   return kReaders;
 }

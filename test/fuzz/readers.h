@@ -40,6 +40,7 @@ void take_kubernetes_answer(std::string_view input);
 void take_kubernetes_object(std::string_view input);
 void take_batch_answer(std::string_view input);
 void take_service_answer(std::string_view input);
+void take_description(std::string_view input);
 
 /// Aborts, saying what, unless it holds.
 void require(bool holds, std::string_view what);
