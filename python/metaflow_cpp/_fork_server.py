@@ -1,9 +1,10 @@
 """A process that has imported the flow, and forks the tasks of a run: an interpreter starts once."""
 
+import faulthandler
 import gc
 import os
 import sys
-from typing import List
+from typing import FrozenSet, List, Set
 
 from . import _native
 
@@ -29,17 +30,13 @@ def _seed() -> None:
         numpy_random.seed()
 
 
-def _set_environment(variables: List[bytes]) -> None:
+def _set_environment(inherited: FrozenSet[bytes], variables: Set[bytes]) -> None:
     """Most variables are those of the server: memory that is not written stays shared."""
-    wanted = {}
-    for variable in variables:
+    for variable in inherited - variables:
+        del os.environb[variable.partition(b"=")[0]]
+    for variable in variables - inherited:
         name, _, value = variable.partition(b"=")
-        wanted[name] = value
-    for name in [name for name in os.environb if name not in wanted]:
-        del os.environb[name]
-    for name, value in wanted.items():
-        if os.environb.get(name) != value:
-            os.environb[name] = value
+        os.environb[name] = value
 
 
 def serve() -> List[str]:
@@ -54,9 +51,11 @@ def serve() -> List[str]:
         os._exit(1)
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
+    faulthandler.enable()  # for the tasks
+    inherited = frozenset(name + b"=" + value for name, value in os.environb.items())
     gc.collect()
     gc.freeze()
     words, variables = _native.serve_forks(socket)
-    _set_environment(variables)
+    _set_environment(inherited, set(variables))
     _seed()
     return [os.fsdecode(word) for word in words[1:]]

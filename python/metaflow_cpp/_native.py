@@ -49,7 +49,13 @@ class LoadedArray(NamedTuple):
     address: int  # of the elements
 
 
+_readers: List[Callable[[int, int, int, int, int], int]] = []  # the last one reads the item of the task that begins
+_DECODER = json.JSONDecoder()
 _READ_ITEM = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_size_t, ctypes.c_void_p, ctypes.c_size_t)
+
+
+# One for all tasks: libffi reads files when the first of a process is made, and forked processes have this one.
+_read_item = _READ_ITEM(lambda *arguments: _readers[-1](*arguments))
 
 
 def native_file(name: str) -> str:
@@ -101,10 +107,12 @@ def library() -> ctypes.CDLL:
         ("api_version", ctypes.c_int, []),
         ("error", text, []),
         ("aws_secret", text, [text, text]),
-        ("task_open", task, [text, size, ctypes.c_int, ctypes.POINTER(text)]),
+        ("flow_read", task, [text, size]),
+        ("task_open", task, [task, ctypes.c_int, ctypes.POINTER(text)]),
         ("task_close", None, [task]),
         ("task_begin", ctypes.c_int, [task, _READ_ITEM]),
         ("task_facts", text, [task]),
+        ("task_cpus", ctypes.c_int, []),
         ("task_range", ctypes.c_int, [task, size, into]),
         ("task_load", ctypes.c_int, [task, text, into]),
         ("task_graph", ctypes.c_int, [task, into]),
@@ -160,9 +168,10 @@ def serve_forks(socket: int) -> Tuple[List[bytes], List[bytes]]:
     """Serves requests of the scheduler. Returns only in a forked process: its arguments, and its variables."""
     server = ctypes.PyDLL(native_file("libmetaflow_task.so"))  # the forked process goes on with the interpreter's lock
     texts, size, words, variables = ctypes.c_void_p(), ctypes.c_size_t(), ctypes.c_size_t(), ctypes.c_size_t()
+    after_fork = ctypes.pythonapi.PyOS_AfterFork_Child  # looked up once
     ctypes.pythonapi.PyOS_BeforeFork()
     server.metaflow_serve_forks(socket, ctypes.byref(texts), ctypes.byref(size), ctypes.byref(words), ctypes.byref(variables))
-    ctypes.pythonapi.PyOS_AfterFork_Child()
+    after_fork()
     parts = ctypes.string_at(texts.value or 0, size.value).split(b"\0")
     return parts[: words.value], parts[words.value : words.value + variables.value]
 
@@ -179,14 +188,28 @@ def _text(text: str) -> bytes:
     return text.encode("utf-8", "backslashreplace").replace(b"\0", b"\\0")
 
 
+def task_cpus() -> int:
+    """The cores that the step of this process may use."""
+    return int(library().metaflow_task_cpus())
+
+
+class Flow:
+    """A described flow. Forked processes share it."""
+
+    def __init__(self, description: bytes) -> None:
+        self.handle = library().metaflow_flow_read(description, len(description))
+        if not self.handle:
+            raise NativeError(str(library().metaflow_error().decode("utf-8", "replace")))
+
+
 class Task:
     """One task of a flow, in this process. Not thread-safe."""
 
-    def __init__(self, description: bytes, arguments: Sequence[str]) -> None:
+    def __init__(self, flow: Flow, arguments: Sequence[str]) -> None:
         self._library = library()
         words = [os.fsencode(word) for word in arguments]
         array = (ctypes.c_char_p * len(words))(*words)
-        self._task = self._library.metaflow_task_open(description, len(description), len(words), array)
+        self._task = self._library.metaflow_task_open(flow.handle, len(words), array)
         if not self._task:
             raise NativeError(self._error())
         self.facts: Dict[str, Any] = {}
@@ -213,14 +236,16 @@ class Task:
                 raised.append(error)
                 return -1
 
-        result = self._library.metaflow_task_begin(self._task, _READ_ITEM(call))
+        _readers.append(call)
+        result = self._library.metaflow_task_begin(self._task, _read_item)
+        _readers.pop()
         if raised:
             raise raised[0]
         self._checked(result)
         facts = self._library.metaflow_task_facts(self._task)
         if facts is None:
             raise NativeError(self._error())
-        self.facts = json.loads(facts)
+        self.facts = _DECODER.raw_decode(facts.decode())[0]  # loads() looks for the encoding first
         return bool(result == 1)
 
     def range_payload(self, level: int) -> memoryview:

@@ -162,7 +162,7 @@ def _execute_task(flow: Type[FlowSpec], command: List[str], words: List[str], in
     configs = _configs.passed()
     given = _description.Given(configs, {}, "")
     description = _description.describe(flow, "", command, _description.Values.NONE, given)
+    shared = _task.SharedFlow(flow, description, configs)
     if in_fork:
-        _native.library()  # loaded once
         words = _fork_server.serve()
-    return _task.execute(flow, description, configs, words)
+    return _task.execute(shared, words)

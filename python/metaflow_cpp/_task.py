@@ -108,24 +108,37 @@ class State:
         return list(names).index(value)
 
 
+class SharedFlow:
+    """What all tasks of a flow need. Tasks are forked from a process that has made it."""
+
+    def __init__(self, flow_class: Type[FlowSpec], description: _description.Description, configs: Dict[str, Any]) -> None:
+        self.flow_class = flow_class
+        self.native = _native.Flow(description.text)
+        self.steps = {step["name"]: step for step in description.header["steps"]}  # facts of each
+        self.parameters = {**_description.parameters_of(flow_class), **configs_of(flow_class)}
+        self.constants = {constant["name"] for constant in description.header["constants"]}
+        self.configs = configs
+        self.secrets = {
+            name: [decorator for decorator in step.decorators if decorator.name == "secrets"]
+            for name, step in _description.steps_of(flow_class).items()
+        }
+
+
 class Execution:
     """One attempt of a task."""
 
-    def __init__(
-        self, flow_class: Type[FlowSpec], description: _description.Description, configs: Dict[str, Any], arguments: Sequence[str]
-    ) -> None:
-        self.header = description.header
-        self.flow_class = flow_class
-        self.configs = configs
-        self.task = _native.Task(description.text, arguments)
-        self.flow = flow_class.__new__(flow_class)
+    def __init__(self, shared: SharedFlow, arguments: Sequence[str]) -> None:
+        self.shared = shared
+        self.task = _native.Task(shared.native, arguments)
+        self.flow = shared.flow_class.__new__(shared.flow_class)
         self.state: Optional[State] = None  # of a task that has begun
 
     def run(self) -> int:
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(line_buffering=True)  # lines are shown live
-        faulthandler.enable()  # a fatal signal shows where Python was
+        if not faulthandler.is_enabled():
+            faulthandler.enable()  # a fatal signal shows where Python was
         try:
             chosen = None
             called, state = self.begin()
@@ -153,10 +166,9 @@ class Execution:
 
         called = self.task.begin(read_item)
         facts = self.task.facts
-        (step_facts,) = [step for step in self.header["steps"] if step["name"] == facts["step"]]
-        parameters = {**_description.parameters_of(self.flow_class), **configs_of(self.flow_class)}
-        constants = {constant["name"] for constant in self.header["constants"]}
-        state = State(self.task, step_facts, parameters, constants, {len(facts["frames"]) - 1: each for each in ranges})
+        parameters = self.shared.parameters
+        loaded = {len(facts["frames"]) - 1: each for each in ranges}
+        state = State(self.task, self.shared.steps[facts["step"]], parameters, self.shared.constants, loaded)
         current._set(facts, sorted(parameters), self.graph_info)
         self.flow.__dict__["_task_state"] = state
         self.state = state
@@ -168,9 +180,9 @@ class Execution:
         return None if payload is None else _pickling.loads(payload)
 
     def set_secrets(self) -> None:
-        for decorator in _description.steps_of(self.flow_class)[self.task.facts["step"]].decorators:
-            if decorator.name == "secrets":
-                os.environ.update(_secrets.variables(resolve(decorator.attributes, as_seen(self.flow_class, self.configs))))
+        for decorator in self.shared.secrets[self.task.facts["step"]]:
+            seen = as_seen(self.shared.flow_class, self.shared.configs)
+            os.environ.update(_secrets.variables(resolve(decorator.attributes, seen)))
 
     def call(self, state: State) -> None:
         """Calls the step. An exception that `catch` stores ends here."""
@@ -288,10 +300,10 @@ def traceback_of(error: BaseException) -> str:
     return re.sub(r"^Traceback \(most recent call last\):\n(?! )", "", "".join(whole.format()), flags=re.MULTILINE).rstrip("\n")
 
 
-def execute(flow_class: Type[FlowSpec], description: _description.Description, configs: Dict[str, Any], arguments: Sequence[str]) -> int:
+def execute(shared: SharedFlow, arguments: Sequence[str]) -> int:
     """Executes the task that the arguments of `step` name. The exit code of its process."""
     try:
-        return Execution(flow_class, description, configs, arguments).run()
+        return Execution(shared, arguments).run()
     except _native.NativeError as error:  # it could not be opened, or its failure not be stored
-        print(f"<flow {flow_class.__name__}> failed:\n{error}\n", file=sys.stderr)
+        print(f"<flow {shared.flow_class.__name__}> failed:\n{error}\n", file=sys.stderr)
         return THREW

@@ -8,6 +8,7 @@ import sys
 import traceback
 from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, NoReturn, Optional, TypeVar
 
+from . import _native
 from .current import current
 
 T = TypeVar("T")
@@ -26,7 +27,7 @@ class _Worker(NamedTuple):
 
 def _cpus() -> int:
     """Those of the task: what the step asks for with `resources`, at most those of the machine."""
-    return int(current._facts.get("cpus", 0)) or len(os.sched_getaffinity(0))
+    return _native.task_cpus() if current._facts else len(os.sched_getaffinity(0))
 
 
 def _work(func: Callable[[Any], Any], item: Any, result: int) -> NoReturn:

@@ -1,6 +1,7 @@
 #include "python/fork_loop.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <sched.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -9,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <span>
@@ -38,6 +40,22 @@ pid_t fork_orphan(pid_t& between) {
   while (::waitpid(helper, &status, 0) < 0 && errno == EINTR) {
   }
   return orphan;
+}
+
+/// Allocates the free chunks between allocated ones, and keeps them. A forked process then allocates from the end of
+/// the heap; else each small allocation would copy another page.
+void take_free_chunks() {
+#ifdef __GLIBC__
+  constexpr std::size_t kMost = 64 << 10;
+  constexpr std::size_t kStep = 16;  // malloc's
+  const std::uintptr_t end = reinterpret_cast<std::uintptr_t>(::sbrk(0)) - ::mallinfo2().keepcost;
+  for (std::size_t size = kMost; size > kStep; size -= kStep) {
+    void* chunk = nullptr;
+    do chunk = std::malloc(size);
+    while (chunk != nullptr && reinterpret_cast<std::uintptr_t>(chunk) < end);
+    std::free(chunk);
+  }
+#endif
 }
 
 /// The text of this process's arguments from kForkServerArgument on, which ps shows. Empty if it is not found.
@@ -75,6 +93,7 @@ void show_arguments(std::span<char> shown, const ReceivedFork& received) {
 void metaflow_serve_forks(int socket, const char** texts, size_t* size, size_t* words, size_t* variables) {
   static ReceivedFork received;
   const std::span<char> shown = find_shown();
+  take_free_chunks();
   if (!reply_to_fork(socket, kForkServerReady)) ::_exit(0);
   while (receive_fork(socket, received)) {
     pid_t between = 0;

@@ -30,16 +30,19 @@ using metaflow::base::Json;
 using metaflow::base::SharedBytes;
 using metaflow::python::guarded;
 
+/// A flow that has been read: forked processes share it.
+struct metaflow_flow {
+  metaflow::python::DescribedFlow described;
+  const metaflow::graph::DecoratorTable& decorators;
+};
+
 /// One task. A process has one.
 struct metaflow_task {
-  metaflow_task(SharedBytes description, const metaflow::compute::StepArguments& step_arguments)
-      : described(
-            metaflow::python::read_description(std::move(description), metaflow::compute::platforms().decorators())),
-        arguments(step_arguments),
-        session(described.flow, metaflow::compute::platforms().decorators(),
-                metaflow::runtime::open_task_store(described.flow.name, arguments), arguments, {}) {}
+  metaflow_task(const metaflow_flow& flow, const metaflow::compute::StepArguments& step_arguments)
+      : arguments(step_arguments),
+        session(flow.described.flow, flow.decorators,
+                metaflow::runtime::open_task_store(flow.described.flow.name, arguments), arguments, {}) {}
 
-  metaflow::python::DescribedFlow described;
   metaflow::compute::StepArguments arguments;
   metaflow::runtime::TaskSession session;
   std::string facts;
@@ -105,7 +108,6 @@ Json facts_of(metaflow_task& task) {
           {"inputs", inputs},
           {"artifacts", task.session.artifacts()},
           {"time_limit", task.session.time_limit()},
-          {"cpus", current.cpus()},
           {"catches", task.session.catches()},
           {"project", current.project_name},
           {"project_flow", current.project_flow_name},
@@ -133,7 +135,15 @@ const char* metaflow_aws_secret(const char* id, const char* region) {
   });
 }
 
-metaflow_task* metaflow_task_open(const char* description, size_t size, int argc, const char* const* argv) {
+metaflow_flow* metaflow_flow_read(const char* description, size_t size) {
+  return guarded(static_cast<metaflow_flow*>(nullptr), [&] {
+    const auto& decorators = metaflow::compute::platforms().decorators();
+    SharedBytes text{std::string(description, size)};
+    return new metaflow_flow{metaflow::python::read_description(std::move(text), decorators), decorators};
+  });
+}
+
+metaflow_task* metaflow_task_open(const metaflow_flow* flow, int argc, const char* const* argv) {
   return guarded(static_cast<metaflow_task*>(nullptr), [&] {
     std::vector<std::string> words{"python"};
     words.insert(words.end(), argv, argv + argc);
@@ -141,7 +151,7 @@ metaflow_task* metaflow_task_open(const char* description, size_t size, int argc
     for (std::string& word : words) pointers.push_back(word.data());
     const auto arguments = metaflow::compute::parse_step_arguments(static_cast<int>(pointers.size()), pointers.data());
     metaflow::runtime::prepare_task_process(arguments.step);
-    auto task = std::make_unique<metaflow_task>(SharedBytes(std::string(description, size)), arguments);
+    auto task = std::make_unique<metaflow_task>(*flow, arguments);
     task->session.take_all_artifacts();
     task->session.leave_timeout_to_step();
     task->session.open();
@@ -171,6 +181,10 @@ const char* metaflow_task_facts(metaflow_task* task) {
     task->facts = facts_of(*task).dump();
     return task->facts.c_str();
   });
+}
+
+int metaflow_task_cpus(void) {
+  return guarded(-1, [] { return static_cast<int>(metaflow::Current().cpus()); });
 }
 
 int metaflow_task_range(metaflow_task* task, size_t level, metaflow_bytes* into) {

@@ -1,7 +1,7 @@
 /* The task side of a flow in Python: a small C interface to one task in this process, for ctypes
    (python/metaflow_cpp/_native.py). Plain C, so that one library serves every version of Python.
 
-   A task: metaflow_task_open(), metaflow_task_begin(); the step's function is called; metaflow_task_save() or _keep()
+   A task: metaflow_flow_read(), metaflow_task_open(), metaflow_task_begin(); the step's function is called; metaflow_task_save() or _keep()
    per artifact; metaflow_task_finish(); metaflow_task_close(). If the step threw: metaflow_task_fail(), or _caught()
    if metaflow_task_catches(), then the artifacts and finish.
 
@@ -21,6 +21,7 @@ extern "C" {
 #define METAFLOW_TASK_API_VERSION 1
 #define METAFLOW_LARGE_VALUE 65536
 
+typedef struct metaflow_flow metaflow_flow;
 typedef struct metaflow_task metaflow_task;
 
 typedef struct metaflow_bytes {
@@ -37,9 +38,12 @@ const char* metaflow_error(void);
    the next call. */
 const char* metaflow_aws_secret(const char* id, const char* region);
 
-/* Opens the task that the arguments of `step` name. `argv`: without the program. `description`: described_flow.h. It
-   reads the results of the inputs, but no artifacts. The task ends with its scheduler from here on. */
-metaflow_task* metaflow_task_open(const char* description, size_t size, int argc, const char* const* argv);
+/* The flow of a description (described_flow.h). It is never freed. Forked processes share it. */
+metaflow_flow* metaflow_flow_read(const char* description, size_t size);
+
+/* Opens the task of the flow that the arguments of `step` name. `argv`: without the program. It reads the results of
+   the inputs, but no artifacts. The task ends with its scheduler from here on. */
+metaflow_task* metaflow_task_open(const metaflow_flow* flow, int argc, const char* const* argv);
 void metaflow_task_close(metaflow_task* task);
 
 /* Loads the range of the foreach for the step, and returns the label of an item in `label`, whose room is `room`
@@ -50,8 +54,11 @@ typedef int (*metaflow_read_item)(const void* range, size_t size, size_t index, 
 int metaflow_task_begin(metaflow_task* task, metaflow_read_item read_item);
 /* As JSON: {"flow", "run", "step", "task", "attempt", "origin_run", "namespace", "user", "tags", "frames": [{"step",
    "variable", "count", "index", "label"}], "inputs": ["17/work/3"], "artifacts": ["x"], "time_limit": microseconds,
-   "cpus", "catches": true, "project", "branch", ...}. After metaflow_task_begin(). */
+   "catches": true, "project", "branch", ...}. After metaflow_task_begin(). */
 const char* metaflow_task_facts(metaflow_task* task);
+/* The cores that the step of this process may use: its cpus, limited by the host. Without an open task: those of the
+   host. */
+int metaflow_task_cpus(void);
 /* The payload of the range of foreach `level`, 0 for the outermost. Returns 0. */
 int metaflow_task_range(metaflow_task* task, size_t level, metaflow_bytes* into);
 

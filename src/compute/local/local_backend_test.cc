@@ -138,6 +138,35 @@ TEST(LocalBackendWithForkServer, FirstAttemptsAreExecutedAndOthersForked) {
   backend.end(Stop::ask);
 }
 
+/// A clock that also passes by itself.
+class AdvancedClock : public base::SystemClock {
+ public:
+  std::int64_t monotonic_microseconds() override { return base::SystemClock::monotonic_microseconds() + ahead; }
+  std::int64_t ahead = 0;
+};
+
+/// A server of another program that hangs while it loads, or ends.
+TEST(LocalBackendWithForkServer, AttemptsAreExecutedIfTheServerIsNeverReady) {
+  for (const std::string server : {"exec sleep 1000", "exit 1"}) {
+    AdvancedClock clock;
+    base::EventLoop loop(clock);
+    RecordingEvents events;
+    const std::string script = "[ \"$1\" != fork-server ] || " + server + "; echo executed";
+    LocalBackend backend(loop, events, {"/bin/sh", "-c", script, "sh"}, {"PATH=/usr/bin:/bin"}, {}, true);
+    for (AttemptId id = 1; id <= 2; ++id) {
+      Attempt attempt;
+      attempt.id = id;
+      attempt.step.step = "work";
+      backend.submit(attempt);
+      EXPECT_TRUE(events.output.empty()) << "it waits for the server";
+      clock.ahead = 60'000'000;
+      while (!events.finished.contains(id)) loop.run_once();
+      EXPECT_EQ((events.output[{id, store::Stream::out}]), "executed\n") << server;
+      events.output.clear();
+    }
+  }
+}
+
 // --- no room for another process
 
 class LocalBackendWithoutRoom : public LocalBackendTest {
