@@ -1,9 +1,9 @@
 /* The task side of a flow in Python: a small C interface to one task in this process, for ctypes
    (python/metaflow_cpp/_native.py). Plain C, so that one library serves every version of Python.
 
-   A task: metaflow_flow_read(), metaflow_task_open(), metaflow_task_begin(); the step's function is called; metaflow_task_save() or _keep()
-   per artifact; metaflow_task_finish(); metaflow_task_close(). If the step threw: metaflow_task_fail(), or _caught()
-   if metaflow_task_catches(), then the artifacts and finish.
+   A task: metaflow_flow_read(), metaflow_task_open(), metaflow_task_begin(); the step's function is called;
+   metaflow_task_save() or _keep() per artifact; metaflow_task_finish(); metaflow_task_close(). If the step threw:
+   metaflow_task_fail(), or _caught() if the facts have "catches", then the artifacts and finish.
 
    Functions that return int return a negative number for an error; those that return a pointer return null. The text
    of the error is in metaflow_error(). Not thread-safe. Texts are UTF-8; those that are returned, and the bytes of
