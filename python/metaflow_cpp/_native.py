@@ -106,7 +106,7 @@ def library() -> ctypes.CDLL:
     for name, result, arguments in (
         ("api_version", ctypes.c_int, []),
         ("error", text, []),
-        ("aws_secret", text, [text, text]),
+        ("aws_secret", text, [text, text, text]),
         ("flow_read", task, [text, size]),
         ("task_open", task, [task, ctypes.c_int, ctypes.POINTER(text)]),
         ("task_close", None, [task]),
@@ -176,9 +176,9 @@ def serve_forks(socket: int) -> Tuple[List[bytes], List[bytes]]:
     return parts[: words.value], parts[words.value : words.value + variables.value]
 
 
-def aws_secret(name: str, region: str) -> Dict[str, Any]:
-    """The answer of AWS Secrets Manager for a secret. Throws NativeError."""
-    answer = library().metaflow_aws_secret(_text(name), _text(region))
+def aws_secret(name: str, region: str, role: str) -> Dict[str, Any]:
+    """The answer of AWS Secrets Manager for a secret. `region`, `role`: empty: the configured region, no role to assume. Throws NativeError."""
+    answer = library().metaflow_aws_secret(_text(name), _text(region), _text(role))
     if answer is None:
         raise NativeError(str(library().metaflow_error().decode("utf-8", "replace")))
     return dict(json.loads(answer))

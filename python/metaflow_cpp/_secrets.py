@@ -3,14 +3,23 @@
 import json
 import os
 import re
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, NamedTuple
 
 from . import _native
 from .exception import MetaflowException
 
 
-def _spec(source: Any) -> Tuple[str, str, Dict[str, Any]]:
-    """The type of the store, the name of the secret, options."""
+class _Spec(NamedTuple):
+    """A source."""
+
+    kind: str  # the type of the store
+    name: str
+    options: Dict[str, Any]
+    role: str  # empty: none
+
+
+def _spec(source: Any, role: str) -> _Spec:
+    """`role`: of sources that have none."""
     if isinstance(source, str):
         before, dot, name = source.partition(".")
         source = {"type": before, "id": name} if dot else {"id": before}
@@ -19,19 +28,21 @@ def _spec(source: Any) -> Tuple[str, str, Dict[str, Any]]:
     kind: Any = source.get("type", os.environ.get("METAFLOW_DEFAULT_SECRETS_BACKEND_TYPE"))
     if kind is None:
         raise MetaflowException("@secrets has a source without a type. Set METAFLOW_DEFAULT_SECRETS_BACKEND_TYPE, or name it: 'TYPE.NAME'")
-    for field, value, wanted in (("type", kind, str), ("id", source.get("id"), str), ("options", source.get("options", {}), dict)):
+    role = role if source.get("role") is None else source["role"]
+    options = source.get("options", {})
+    for field, value, wanted in (("type", kind, str), ("id", source.get("id"), str), ("options", options, dict), ("role", role, str)):
         if not isinstance(value, wanted):
             raise MetaflowException(f"Bad @secrets specification - '{field}' must be a {wanted.__name__} - found {type(value)}")
-    return str(kind), source["id"], source.get("options", {})
+    return _Spec(str(kind), source["id"], options, role)
 
 
-def _of_aws(name: str, options: Dict[str, Any]) -> Dict[str, str]:
+def _of_aws(name: str, options: Dict[str, Any], role: str) -> Dict[str, str]:
     """The variables of a secret of AWS Secrets Manager: the items of a JSON object, or one variable for all. Throws
     MetaflowException."""
     arn = re.match("arn:aws[^:]*:secretsmanager:([^:]+):", name)
     region = arn.group(1) if arn else options.get("region") or os.environ.get("METAFLOW_AWS_SECRETS_MANAGER_DEFAULT_REGION", "")
     try:
-        answer = _native.aws_secret(name, str(region))
+        answer = _native.aws_secret(name, str(region), role)
     except _native.NativeError as error:
         raise MetaflowException(f"Failed to retrieve secret '{name}': {error}") from error
     text = answer.get("SecretString")
@@ -55,12 +66,13 @@ def _of_aws(name: str, options: Dict[str, Any]) -> Dict[str, str]:
     return found
 
 
-def _variables_of(kind: str, name: str, options: Dict[str, Any]) -> Dict[str, str]:
+def _variables_of(spec: _Spec) -> Dict[str, str]:
+    kind, name, options, role = spec
     if kind not in ("inline", "aws-secrets-manager"):
         raise MetaflowException(
             f"Secret '{name}' is in '{kind}', which metaflow_cpp cannot read. It reads 'aws-secrets-manager'. Read the secret in the step."
         )
-    variables = options.get("env_vars", {}) if kind == "inline" else _of_aws(name, options)
+    variables = options.get("env_vars", {}) if kind == "inline" else _of_aws(name, options, role)
     for variable, value in variables.items():
         if not isinstance(variable, str) or not re.fullmatch("[a-zA-Z_][a-zA-Z0-9_]*", variable):
             raise MetaflowException(f"Invalid env vars from secret {name}: Found invalid env var name '{variable}'.")
@@ -73,18 +85,15 @@ def _variables_of(kind: str, name: str, options: Dict[str, Any]) -> Dict[str, st
 
 def variables(attributes: Dict[str, Any]) -> Dict[str, str]:
     """The variables for the step. Throws MetaflowException."""
-    role = attributes.get("role") or os.environ.get("METAFLOW_DEFAULT_SECRETS_ROLE")
-    if role or any(isinstance(source, dict) and source.get("role") for source in attributes.get("sources", [])):
-        raise MetaflowException(
-            "@secrets has a role, which metaflow_cpp cannot assume. Select a profile with this role_arn of ~/.aws/config: export AWS_PROFILE=NAME"
-        )
+    role = attributes.get("role")
+    role = os.environ.get("METAFLOW_DEFAULT_SECRETS_ROLE", "") if role is None else role
     found: Dict[str, str] = {}
     origin: Dict[str, str] = {}
     sources: List[Any] = attributes.get("sources", [])
     for source in sources:
-        kind, name, options = _spec(source)
-        shown = f"{name} ({kind})"
-        for variable, value in _variables_of(kind, name, options).items():
+        spec = _spec(source, role)
+        shown = f"{spec.name} ({spec.kind})"
+        for variable, value in _variables_of(spec).items():
             if variable in found:
                 raise MetaflowException(f"Secret '{shown}' will inject '{variable}' as env var, and it is also added by '{origin[variable]}'")
             if variable in os.environ and not attributes.get("allow_override"):

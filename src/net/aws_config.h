@@ -31,6 +31,9 @@ class AwsConfig {
   std::optional<std::string> variable(const std::string& name) const { return variables_(name); }
   const Variables& variables() const { return variables_; }
   const std::string& profile() const { return profile_; }
+  /// A role to assume with the credentials that are found; empty: none.
+  const std::string& role() const { return role_; }
+  void set_role(std::string arn) { role_ = std::move(arn); }
 
   /// The settings of a profile in the config file or the credentials file; nullptr if the profile is not in it.
   const IniSection* in_config(const std::string& profile) const;
@@ -59,6 +62,7 @@ class AwsConfig {
   Ini config_;
   Ini credentials_;
   std::string profile_;
+  std::string role_;
 };
 
 }  // namespace metaflow::net

@@ -146,6 +146,13 @@ std::optional<std::string> AwsCredentialProvider::region() {
 }
 
 AwsCredentials AwsCredentialProvider::find() {
+  AwsCredentials found = find_without_role();
+  if (config_.role().empty()) return found;
+  return ask_for_role(found.keys, config_.role(), session_name(now()), {},
+                      fmt::format("role '{}' with the credentials of {}", config_.role(), found.source));
+}
+
+AwsCredentials AwsCredentialProvider::find_without_role() {
   are_machine_keys_ = false;
   if (auto found = from_environment()) return std::move(*found);
   if (config_.setting(config_.profile(), "role_arn")) {
@@ -249,15 +256,23 @@ AwsCredentials AwsCredentialProvider::assume_role(const std::string& profile, co
   } else {
     throw no_keys(source, "it has a role_arn, but neither source_profile nor credential_source");
   }
+  Query more;
+  if (const auto id = setting("external_id")) more.emplace_back("ExternalId", *id);
+  if (const auto seconds = setting("duration_seconds")) more.emplace_back("DurationSeconds", *seconds);
+  return ask_for_role(base->keys, role, session, more, source);
+}
+
+AwsCredentials AwsCredentialProvider::ask_for_role(const AwsKeys& keys, const std::string& role,
+                                                   const std::string& session, const Query& more,
+                                                   const std::string& source) {
   Query form{{"Action", "AssumeRole"}, {"Version", "2011-06-15"}, {"RoleArn", role}, {"RoleSessionName", session}};
-  if (const auto id = setting("external_id")) form.emplace_back("ExternalId", *id);
-  if (const auto seconds = setting("duration_seconds")) form.emplace_back("DurationSeconds", *seconds);
+  form.insert(form.end(), more.begin(), more.end());
   const std::string body = encode_query(form);
   const SignedRequest request = sign({.method = "POST",
                                       .endpoint = sts_endpoint(),
                                       .headers = {{"Content-Type", "application/x-www-form-urlencoded"}},
                                       .payload_sha256 = base::sha256_hex(body)},
-                                     base->keys, {config_.region().value_or("us-east-1"), "sts", now()});
+                                     keys, {config_.region().value_or("us-east-1"), "sts", now()});
   return ask_sts({.method = "POST", .url = request.url, .headers = request.headers, .body = text_body(body)},
                  "AssumeRole", source);
 }

@@ -64,10 +64,14 @@ class AwsCredentialProvider {
   friend FoundAwsCredentials find_aws_credentials(AwsConfig config, std::int64_t now);
 
   AwsCredentials find();
+  AwsCredentials find_without_role();
   void keep(AwsCredentials&& found);
   std::optional<AwsCredentials> from_environment() const;
   std::optional<AwsCredentials> from_profile(const std::string& profile, int depth);
   AwsCredentials assume_role(const std::string& profile, const std::string& role, int depth);
+  /// `more`: other parts of the request.
+  AwsCredentials ask_for_role(const AwsKeys& keys, const std::string& role, const std::string& session,
+                              const Query& more, const std::string& source);
   std::optional<AwsCredentials> from_web_identity();
   AwsCredentials assume_with_web_identity(const std::string& token_file, const std::string& role,
                                           const std::string& session, const std::string& source);

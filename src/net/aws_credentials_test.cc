@@ -52,6 +52,7 @@ class AwsCredentialsTest : public testing::Test {
         const auto found = variables_.find(name);
         return found == variables_.end() ? std::nullopt : std::optional(found->second);
       });
+      config_->set_role(role_);
       provider_.emplace(http_, clock_, *config_);
     }
     return *provider_;
@@ -68,6 +69,7 @@ class AwsCredentialsTest : public testing::Test {
   }
 
   std::string home_;
+  std::string role_;
   std::map<std::string, std::string> variables_;
   FakeClock clock_;
   HttpClient http_;
@@ -151,6 +153,18 @@ TEST_F(AwsCredentialsTest, AssumedRoles) {
   provider_.reset();
   variables_["AWS_PROFILE"] = "self";
   EXPECT_THAT(failure(), HasSubstr("refers to itself"));
+}
+
+TEST_F(AwsCredentialsTest, RoleIsAssumedWithTheCredentialsThatAreFound) {
+  TestServer sts([&](const Received&) { return Reply{.body = sts_answer("AssumeRole", "2026-09-21T15:13:20Z")}; });
+  variables_["AWS_ENDPOINT_URL_STS"] = sts.url();
+  variables_["AWS_ACCESS_KEY_ID"] = "OWN";
+  variables_["AWS_SECRET_ACCESS_KEY"] = "s";
+  role_ = "arn:aws:iam::1:role/other";
+  EXPECT_EQ(access_key(), "ROLE");
+  EXPECT_THAT(sts.received()[0].body, HasSubstr("RoleArn=arn%3Aaws%3Aiam%3A%3A1%3Arole%2Fother"));
+  EXPECT_THAT(sts.received()[0].headers.at("authorization"), StartsWith("AWS4-HMAC-SHA256 Credential=OWN/"));
+  EXPECT_EQ(provider().source(), "role 'arn:aws:iam::1:role/other' with the credentials of the environment");
 }
 
 TEST_F(AwsCredentialsTest, RejectionsBySts) {

@@ -23,10 +23,12 @@ net::Variables with_region(const std::string& region) {
 
 }  // namespace
 
-std::string get_aws_secret(const std::string& id, const std::string& region) {
+std::string get_aws_secret(const std::string& id, const std::string& region, const std::string& role) {
   base::SystemClock clock;
   base::EventLoop loop(clock);
-  net::AwsSession session(clock, net::AwsConfig(with_region(region)));
+  net::AwsConfig config(with_region(region));
+  config.set_role(role);
+  net::AwsSession session(clock, std::move(config));
   net::AwsService service(loop, clock, session, {.name = "secretsmanager", .configured_as = "secrets_manager"});
   std::optional<net::AwsAnswer> answer;
   service.start({.operation = "GetSecretValue",

@@ -127,10 +127,10 @@ int metaflow_api_version(void) { return METAFLOW_TASK_API_VERSION; }
 
 const char* metaflow_error(void) { return metaflow::python::last_error().c_str(); }
 
-const char* metaflow_aws_secret(const char* id, const char* region) {
+const char* metaflow_aws_secret(const char* id, const char* region, const char* role) {
   static std::string answer;
   return guarded(static_cast<const char*>(nullptr), [&] {
-    answer = metaflow::python::get_aws_secret(id, region);
+    answer = metaflow::python::get_aws_secret(id, region, role);
     return answer.c_str();
   });
 }

@@ -34,9 +34,9 @@ int metaflow_api_version(void);
 /* The message of the last error of this thread. */
 const char* metaflow_error(void);
 
-/* The answer of AWS Secrets Manager for a secret, as JSON (secret.h). `region`: empty: the configured one. Valid until
-   the next call. */
-const char* metaflow_aws_secret(const char* id, const char* region);
+/* The answer of AWS Secrets Manager for a secret, as JSON (secret.h). `region`: empty: the configured one. `role`: a
+   role to assume for it; empty: none. Valid until the next call. */
+const char* metaflow_aws_secret(const char* id, const char* region, const char* role);
 
 /* The flow of a description (described_flow.h). It is never freed. Forked processes share it. */
 metaflow_flow* metaflow_flow_read(const char* description, size_t size);

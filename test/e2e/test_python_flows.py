@@ -449,7 +449,7 @@ def test_other_commands_need_no_config(py):
         ("schedule", "    @schedule(daily=True)\n", "Decorator 'schedule' must be above a flow, not above a step."),
         ("secrets", "    @secrets(source=[])\n", "Decorator 'secrets' does not support the attribute 'source'."),
         ("secrets", "    @secrets(sources=['az-key-vault.x'])\n", "Secret 'x' is in 'az-key-vault', which metaflow_cpp cannot read."),
-        ("secrets", "    @secrets(sources=[], role='r')\n", "@secrets has a role, which metaflow_cpp cannot assume."),
+        ("secrets", "    @secrets(sources=['inline.x'], role=5)\n", "Bad @secrets specification - 'role' must be a str - found <class 'int'>"),
         ("user_step_decorator", "    @user_step_decorator\n", "metaflow_cpp has no decorators of users"),
     ],
 )
@@ -478,6 +478,12 @@ def test_secrets_of_aws(py, moto):
     body = "        import os\n        print([os.environ[name] for name in ('a_b', 'c', 'ONE', 'bytes')])\n        self.next(self.end)"
     result = py(py.write(head + body + TAIL), "run", env=environment)
     assert result.status == 0 and "['1', 'text', 'plain', 'AAE=']" in result.out, result
+    role = head.replace("])\n", "], role='arn:aws:iam::123456789012:role/reader')\n", 1)
+    result = py(py.write(role + body + TAIL), "run", env=environment)
+    assert result.status == 0 and "['1', 'text', 'plain', 'AAE=']" in result.out, result
+    refused = {"METAFLOW_DEFAULT_SECRETS_ROLE": "arn:x", "AWS_ENDPOINT_URL_STS": "http://127.0.0.1:9"}
+    result = py(py.write(head + body + TAIL), "run", env={**environment, **refused})
+    assert result.status == 1 and "role 'arn:x' with the credentials of the environment" in result.out, result
     result = py(py.write(head.replace(".object", ".nothing") + body + TAIL), "run", env=environment)
     assert result.status == 1 and "Failed to retrieve secret 'nothing':" in result.out and "Secrets Manager can't find" in result.out, result
 
