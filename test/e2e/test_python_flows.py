@@ -559,7 +559,7 @@ for item in parallel_imap_unordered(lambda x: time.sleep(0 if x == 0 else 1000),
     [
         ("1 / x", "Item 0 failed:\nTraceback"),
         ("os.kill(os.getpid(), 9) if x == 1 else x", "Item 1: its process was killed by SIGKILL"),
-        ("os._exit(4)", "Item 0: its process ended with exit code 4"),
+        ("os._exit(4) if x == 0 else x", "Item 0: its process ended with exit code 4"),
         ("(i for i in [])", "cannot pickle 'generator' object"),
     ],
     ids=["throws", "killed", "exits", "unpicklable"],
