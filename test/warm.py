@@ -81,7 +81,7 @@ def start(arguments, *, stdin, stdout, stderr, env=None, cwd=None):
     answers, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     order = {"arguments": [*map(str, arguments)], "env": dict(os.environ if env is None else env), "cwd": str(cwd or os.getcwd())}
     with other:
-        # The order is longer than a packet may be.
+        # In a file: it may be longer than a packet.
         text = os.memfd_create("order")
         try:
             os.write(text, json.dumps(order).encode())

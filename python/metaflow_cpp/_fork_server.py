@@ -1,6 +1,5 @@
 """A process that has imported the flow, and forks the tasks of a run: an interpreter starts once."""
 
-import faulthandler
 import gc
 import os
 import sys
@@ -51,7 +50,6 @@ def serve() -> List[str]:
         os._exit(1)
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
-    faulthandler.enable()  # for the tasks
     inherited = frozenset(name + b"=" + value for name, value in os.environb.items())
     gc.collect()
     gc.freeze()

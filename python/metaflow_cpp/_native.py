@@ -8,7 +8,7 @@ import pathlib
 import re
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-API_VERSION = 1
+API_VERSION = 2
 IN_NO_INPUT, CONFLICT = -1, -2  # results of Task.merge
 _OPENED_LATER = ("libcurl.so.4",)  # by the engine, when it needs them
 

@@ -1,6 +1,7 @@
 """The program of a flow: python flow.py COMMAND. `step` is executed here, every other command by the engine."""
 
 import atexit
+import faulthandler
 import getpass
 import os
 import shlex
@@ -163,6 +164,8 @@ def _execute_task(flow: Type[FlowSpec], command: List[str], words: List[str], in
     given = _description.Given(configs, {}, "")
     description = _description.describe(flow, "", command, _description.Values.NONE, given)
     shared = _task.SharedFlow(flow, description, configs)
+    # A fatal signal shows where Python was. Not sys.stderr: the module of the flow may have replaced it.
+    faulthandler.enable(2)
     if in_fork:
         words = _fork_server.serve()
     return _task.execute(shared, words)

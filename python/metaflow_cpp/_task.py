@@ -1,6 +1,5 @@
 """Executes one task."""
 
-import faulthandler
 import io
 import os
 import re
@@ -137,8 +136,6 @@ class Execution:
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(line_buffering=True)  # lines are shown live
-        if not faulthandler.is_enabled():
-            faulthandler.enable()  # a fatal signal shows where Python was
         try:
             chosen = None
             called, state = self.begin()

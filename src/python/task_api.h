@@ -18,7 +18,7 @@
 extern "C" {
 #endif
 
-#define METAFLOW_TASK_API_VERSION 1
+#define METAFLOW_TASK_API_VERSION 2
 #define METAFLOW_LARGE_VALUE 65536
 
 typedef struct metaflow_flow metaflow_flow;

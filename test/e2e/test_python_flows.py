@@ -316,6 +316,17 @@ def test_tasks_are_forks_of_a_process_that_has_imported_the_flow(py, client, mor
     assert run["start"].task.data.imported_by != run["start"].task.data.here or not forked
 
 
+@pytest.mark.parametrize("server", ["1", "0"])
+def test_a_fatal_signal_shows_where_python_was(py, server):
+    """Also if the module of the flow has replaced sys.stderr by an object without a descriptor."""
+    head = "import io, sys\nsys.stderr = io.StringIO()\n" + HEAD
+    path = py.write(head + "        import ctypes\n        ctypes.string_at(0)\n        self.next(self.end)" + TAIL)
+    result = py(path, "run", env={"METAFLOW_FORK_SERVER": server})
+    assert result.status == 1 and "Fatal Python error: Segmentation fault" in result.out, result
+    assert re.search(r'File ".*", line \d+ in start', result.out), result
+    assert py(py.write(head + "        self.next(self.end)" + TAIL), "run", env={"METAFLOW_FORK_SERVER": server}).status == 0
+
+
 def test_nothing_outlives_a_run(py):
     py("trouble", "run", "--how", "kill")
     py.run("imported")
@@ -481,9 +492,15 @@ def test_secrets_of_aws(py, moto):
     role = head.replace("])\n", "], role='arn:aws:iam::123456789012:role/reader')\n", 1)
     result = py(py.write(role + body + TAIL), "run", env=environment)
     assert result.status == 0 and "['1', 'text', 'plain', 'AAE=']" in result.out, result
-    refused = {"METAFLOW_DEFAULT_SECRETS_ROLE": "arn:x", "AWS_ENDPOINT_URL_STS": "http://127.0.0.1:9"}
-    result = py(py.write(head + body + TAIL), "run", env={**environment, **refused})
-    assert result.status == 1 and "role 'arn:x' with the credentials of the environment" in result.out, result
+    own_role = "{'type': 'aws-secrets-manager', 'id': 'object', 'role': 'arn:own'}"
+    for source, assumed, variables in (
+        (role, "arn:aws:iam::123456789012:role/reader", {"METAFLOW_DEFAULT_SECRETS_ROLE": "arn:default"}),
+        (role.replace("'aws-secrets-manager.object'", own_role), "arn:own", {}),
+        (head, "arn:default", {"METAFLOW_DEFAULT_SECRETS_ROLE": "arn:default"}),
+    ):
+        variables = {**environment, **variables, "AWS_ENDPOINT_URL_STS": "http://127.0.0.1:9"}  # nothing listens there
+        result = py(py.write(source + body + TAIL), "run", env=variables)
+        assert result.status == 1 and f"role '{assumed}' with the credentials of the environment" in result.out, result
     result = py(py.write(head.replace(".object", ".nothing") + body + TAIL), "run", env=environment)
     assert result.status == 1 and "Failed to retrieve secret 'nothing':" in result.out and "Secrets Manager can't find" in result.out, result
 
