@@ -16,6 +16,8 @@
 
 namespace metaflow::base {
 
+class LoopWatchdog;
+
 /// Based on epoll, with a list of timers. Callbacks run in run_once(), one at a time; they may watch, unwatch, start
 /// and cancel anything. Not thread-safe.
 ///
@@ -46,8 +48,7 @@ class EventLoop {
   /// While it lives, blocking is an error: in callbacks, and in the loop's caller between two turns.
   ///
   /// METAFLOW_LOOP_WATCHDOG=MILLISECONDS, for tests: the process aborts when a callback, or the time between two turns,
-  /// blocks for longer. Time in which a thread of the process waits for a processor does not count, nor does an
-  /// AllowedWait.
+  /// blocks for longer. What does not count, such as an AllowedWait: LoopWatchdog.
   class NoWaiting {
    public:
     explicit NoWaiting(EventLoop& loop);
@@ -79,7 +80,6 @@ class EventLoop {
     std::function<void()> function;
     Place place;
   };
-  struct Watchdog;
 
   void run(bool wait);
   void call(const Callback& callback);
@@ -90,7 +90,7 @@ class EventLoop {
   std::map<std::pair<std::int64_t, Timer>, Callback> timers_;  // by deadline
   std::unordered_map<Timer, std::int64_t> deadlines_;
   Timer next_timer_ = 1;
-  std::shared_ptr<Watchdog> watchdog_;  // set while a NoWaiting is active
+  std::shared_ptr<LoopWatchdog> watchdog_;  // set while a NoWaiting is active
 };
 
 /// Turns signals into a readable descriptor: they are blocked in this process (its children get them unblocked) during

@@ -104,6 +104,7 @@ TEST(EventLoop, ABlockingCallbackIsReported) {
   const auto complaints = complaints_of([] { ::usleep(30'000); });
   ASSERT_THAT(complaints, testing::SizeIs(1));
   EXPECT_THAT(complaints[0], testing::HasSubstr("event_loop_test.cc:"));
+  EXPECT_THAT(complaints[0], testing::HasSubstr("After 25 ms it was here:\n  "));
 }
 
 TEST(EventLoop, ABusyCallbackIsNotReported) {

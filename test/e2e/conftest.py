@@ -84,7 +84,7 @@ class Cli:
             **more,
         )
         result = Result(process)
-        blocked = re.search("The event loop was blocked.*", result.err)
+        blocked = re.search(r"The event loop was blocked.*(\n  .*)*", result.err)
         assert not blocked, blocked.group()
         return result
 

@@ -100,14 +100,15 @@ void Runner::start(const Queued& what) {
   base::set_variable(environment, fmt::format("{}={}", kJobVariable, id));
   if (job.is_array()) base::set_variable(environment, fmt::format("{}={}", kPlaceVariable, what.place));
   auto running = std::make_unique<Running>(Running{.what = what, .child = {}, .log = {}});
+  running->log = base::open_to_append(spool_.path(id + ".log"));
+  running->state = {.phase = Phase::running, .since = now(), .ran = true};
+  // Before it starts: the runner may be killed in between, and the next one does not start it twice.
+  spool_.write(id, running->state);
   try {
     running->child = base::start_process(job.command, {}, environment);
   } catch (const Error&) {
     return write_end(id, {.status = kNotStarted});
   }
-  running->log = base::open_to_append(spool_.path(id + ".log"));
-  running->state = {.phase = Phase::running, .since = now(), .ran = true};
-  spool_.write(id, running->state);
   Running& started = *running_.emplace(id, std::move(running)).first->second;
   for (base::Fd* pipe : {&started.child.out, &started.child.err})
     loop_.watch(pipe->get(), [this, &started, pipe] { copy_output(started, *pipe); });
