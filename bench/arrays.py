@@ -1,7 +1,7 @@
 """An array of 1 GiB, saved and loaded."""
 import os
 
-from measuring import Budget, measure, store
+from measuring import Budget, measure, store, touch_memory
 from tasks import stamps
 
 MIB = 1024
@@ -35,6 +35,7 @@ NUMPY_SPANS = {
 
 def flow(context, room):
     where = room.fresh()
+    touch_memory()
     measured = measure([context.program("array_bench"), "run", "--mib", MIB], env=store(where))
     at = stamps(measured.out)
     blob = max((os.path.join(d, f) for d, _, files in os.walk(where) for f in files), key=os.path.getsize)
@@ -52,6 +53,7 @@ def copies(blob):
             if cold:
                 evict(blob)
             target = blob + ".copy"
+            touch_memory()
             copied = measure(["cp", *options, blob, target])
             times[f"{name}{', cold' if cold else ''}"] = copied.wall
             times[f"CPU of {name}{', cold' if cold else ''}"] = copied.cpu
@@ -71,6 +73,7 @@ def array(context, table):
                 while file.read(1 << 24):
                     pass
             times.update({("copy", name): value for name, value in copies(blob).items()})
+            touch_memory()
             numpy = measure([context.python, context.peer("array_numpy.py"), MIB, os.path.join(room.fresh(), "a.npy")])
             times.update({("numpy", name): value for name, value in spans(numpy.out, NUMPY_SPANS).items()})
             os.sync()
