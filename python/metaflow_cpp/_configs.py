@@ -2,7 +2,7 @@
 
 import json
 import os
-from typing import Any, Dict, List, Mapping, Optional, Type
+from typing import Any, Dict, List, Mapping, Optional, Tuple, Type
 
 from . import _native, _pickling
 from .config import CommandLine, configs_of, values_of
@@ -28,6 +28,10 @@ def passed() -> Dict[str, Any]:
         return dict(_pickling.loads(file.read()))
 
 
+class RunNotRead(MetaflowException):
+    """The run whose configs are needed does not exist, or cannot be read. The engine says it as well."""
+
+
 def values(flow: Type[Any], options: CommandLine, command: str, script: str, user: str) -> Dict[str, Any]:
     """Throws MetaflowException."""
     configs = configs_of(flow)
@@ -37,8 +41,11 @@ def values(flow: Type[Any], options: CommandLine, command: str, script: str, use
     if run is None:
         return values_of(list(configs.values()), options, flow.__name__, user)
     before = options.words[: options.words.index(command)]
-    found = _stored(flow, script, before, run, list(configs))
-    return {config.name: found[artifact] for artifact, config in configs.items() if artifact in found}
+    run, found = _stored(flow, script, before, run, list(configs))
+    missing = [config.name for artifact, config in configs.items() if artifact not in found]
+    if missing:
+        raise MetaflowException(f"Run {run} has no config {', '.join(missing)}: the flow got it after the run. Start a new run.")
+    return {config.name: found[artifact] for artifact, config in configs.items()}
 
 
 def _run_of(command: str, words: List[str]) -> Optional[str]:
@@ -56,8 +63,8 @@ def _run_of(command: str, words: List[str]) -> Optional[str]:
     return None
 
 
-def _stored(flow: Type[Any], script: str, options: List[str], run: str, names: List[str]) -> Dict[str, Any]:
-    """Artifacts of the run's parameters, from the engine's `dump`."""
+def _stored(flow: Type[Any], script: str, options: List[str], run: str, names: List[str]) -> Tuple[str, Dict[str, Any]]:
+    """The run's id and artifacts of its parameters, from the engine's `dump`."""
     import subprocess  # most commands do not need them
     import tempfile
 
@@ -75,9 +82,10 @@ def _stored(flow: Type[Any], script: str, options: List[str], run: str, names: L
         done = subprocess.run(command, env=environment, pass_fds=[description], capture_output=True, text=True)
         os.close(description)
         if done.returncode != 0:
-            raise MetaflowException(f"The configs of run {run} cannot be read: {done.stderr.strip()}")
+            raise RunNotRead(f"The configs of run {run} cannot be read: {done.stderr.strip()}")
         found: Dict[str, Any] = {}
         with open(path, "rb") as file:
-            for artifacts in _pickling.loads(file.read()).values():
+            for task, artifacts in _pickling.loads(file.read()).items():
+                run = task.split("/")[0]
                 found.update(artifacts)
-        return found
+        return run, found

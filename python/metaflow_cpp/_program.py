@@ -103,8 +103,8 @@ def _given(flow: Type[FlowSpec], options: CommandLine, command: str, script: str
     is_complete = True
     try:
         configs = _configs.values(flow, options, command, script, user)
-    except MetaflowException:
-        if command in _NEEDS_CONFIGS:
+    except MetaflowException as error:
+        if command in _NEEDS_CONFIGS or (command == "resume" and not isinstance(error, _configs.RunNotRead)):
             raise
         configs, is_complete = {}, False  # a look at a run does not need them
     return _description.Given(configs, _texts(flow, options.words), user, is_complete)

@@ -1,36 +1,59 @@
 """IncludeFile: the content of a file as a parameter."""
 
 import gzip
+import io
 import os
+import zlib
 from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional, Union
 
 from .exception import MetaflowException, UsageError
 from .parameters import Option, Parameter, ParameterContext, called
 
 
+def decoded(data: bytes, encoding: Optional[str]) -> str:
+    """A text, as Python reads files: its lines end with "\\n". Throws UnicodeDecodeError, LookupError."""
+    return io.TextIOWrapper(io.BytesIO(data), encoding=encoding or "utf-8").read()
+
+
 class IncludedFile:
     """What runs of the reference have as the artifact: where the content is."""
 
-    def __init__(self, descriptor: Dict[str, Any]) -> None:
-        self._descriptor = descriptor
+    def __init__(self, descriptor: Optional[Dict[str, Any]] = None) -> None:
+        self._descriptor = descriptor or {}
 
     @property
     def descriptor(self) -> Dict[str, Any]:
         return self._descriptor
 
+    def unpacked(self, data: bytes) -> Union[str, bytes]:
+        """The content, from the file at the address."""
+        is_packed = self._descriptor.get("type") == "uploader-v1" or self._descriptor.get("sub-type") == "uploaded"
+        if is_packed:  # a flow has stored it; else it was there before
+            data = gzip.decompress(data)
+        return decoded(data, self._descriptor.get("encoding")) if self._descriptor.get("is_text", True) else data
+
     def content(self, name: str) -> Union[str, bytes]:
         """Throws MetaflowException."""
         url = str(self._descriptor.get("url", ""))
-        if not url.startswith("local://"):
-            raise MetaflowException(f"Parameter '{name}' is a file at {url}, which only the reference can read. Start a new run.")
         try:
-            with open(url[len("local://") :], "rb") as file:
-                data = file.read()
-        except OSError as error:
-            raise MetaflowException(f"The file of parameter '{name}' cannot be read: {url}: {error.strerror}") from error
-        if self._descriptor.get("type") != "external" and self._descriptor.get("sub-type", "uploaded") == "uploaded":
-            data = gzip.decompress(data)
-        return data.decode(self._descriptor.get("encoding") or "utf-8") if self._descriptor.get("is_text", True) else data
+            return self.unpacked(self._read(url))
+        except MetaflowException as error:
+            raise MetaflowException(f"The file of parameter '{name}' cannot be read: {error}") from error
+        except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+            words = getattr(error, "strerror", None) or error
+            raise MetaflowException(f"The file of parameter '{name}' cannot be read: {url}: {words}") from error
+
+    @staticmethod
+    def _read(url: str) -> bytes:
+        if url.startswith("s3://"):
+            from .s3 import S3
+
+            with S3() as s3:
+                return s3.get(url).blob or b""
+        if not url.startswith("local://"):
+            raise MetaflowException(f"only the reference knows addresses like {url}. Start a new run")
+        with open(url[len("local://") :], "rb") as file:
+            return file.read()
 
 
 class FileOption(NamedTuple):
@@ -49,7 +72,7 @@ class FileOption(NamedTuple):
             try:
                 with open(place, "rb") as file:
                     data = file.read()
-                return data.decode(self.encoding) if self.is_text else data
+                return decoded(data, self.encoding) if self.is_text else data
             except OSError as error:
                 words = error.strerror or str(error)
             except (UnicodeDecodeError, LookupError) as error:

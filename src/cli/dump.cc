@@ -61,7 +61,8 @@ Tasks finished_tasks(Context& context, const DumpOptions& options, const std::ve
                   refs[0].path()));
 }
 
-/// Prints the names of requested artifacts that no task has. Throws Error{not_found} if no requested artifact exists.
+/// Prints the names of requested artifacts that no task has. Throws Error{not_found} if no requested artifact exists; a
+/// file is written nevertheless, as Metaflow does: scripts find out by it which tasks have an artifact.
 void check_found(Context& context, const DumpOptions& options, const std::vector<std::string>& names,
                  const Tasks& tasks) {
   auto is_missing = [&](const std::string& name) {
@@ -70,7 +71,7 @@ void check_found(Context& context, const DumpOptions& options, const std::vector
     });
   };
   const auto missing = static_cast<std::size_t>(std::count_if(names.begin(), names.end(), is_missing));
-  if (!names.empty() && missing == names.size()) {
+  if (!names.empty() && missing == names.size() && options.file.empty()) {
     const bool hidden = !options.include_private && names[0].starts_with('_');
     throw Error(ErrorCode::not_found,
                 fmt::format("There is no artifact {} in {}", base::join(names, ", "), options.path),

@@ -256,14 +256,14 @@ def test_an_object_as_an_artifact_of_the_official_metaflow(cli, client, ours):
 
 
 def test_a_file_that_the_official_metaflow_includes(cli, client, ours):
-    (cli.directory / "words.txt").write_text("größe\n")
+    (cli.directory / "words.txt").write_bytes("größe\r\nline\n".encode())
     flow = cli.directory / "flow.py"
     fields = "    text = IncludeFile('text', default='words.txt')\n    raw = IncludeFile('raw', is_text=False, default='words.txt')\n    @step\n"
     text = (HEAD + "        self.next(self.end)" + TAIL).replace("from metaflow_cpp import", "from metaflow import IncludeFile,")
     flow.write_text(text.replace("    @step\n", fields, 1))
     assert cli.execute([sys.executable, flow, "run", "--run-id-file", "id"]).status == 0
     theirs, mine = (module.Run(f"F1/{the_run(cli)}").data for module in (client, ours))
-    assert (mine.text, mine.raw) == (theirs.text, theirs.raw) == ("größe\n", "größe\n".encode())
+    assert (mine.text, mine.raw) == (theirs.text, theirs.raw) == ("größe\nline\n", "größe\r\nline\n".encode())
     assert not differences(client, ours, f"F1/{the_run(cli)}")
 
 

@@ -349,7 +349,7 @@ def test_a_path_with_blanks(py):
 @pytest.fixture
 def configured(py):
     """Both engines in a directory with the files of the flow."""
-    for name, text in (("text.txt", "some text\n"), ("table.txt", "a=1\nb=2\n"), ("other.txt", "a=9 b=8"), ("settings.json", SETTINGS)):
+    for name, text in (("text.txt", "some text\r\nlines\rmore\n"), ("table.txt", "a=1\nb=2\n"), ("other.txt", "a=9 b=8"), ("settings.json", SETTINGS)):
         (py.cli.directory / name).write_text(text)
     (py.cli.directory / "latin.txt").write_bytes("é".encode("latin-1"))
     return py
@@ -361,7 +361,16 @@ def test_resume_of_a_run_of_the_reference_with_files(configured, client):
     assert configured.cli.python("configured", "--config", "settings", "settings.json", "run", env={"FAIL": "1"}).status == 1
     result = configured.unchanged(CONFIGURED, "resume", "--run-id-file", ids)
     assert result.status == 0 and "cloned!" in result.out, result
-    assert client.Run("Configured/" + ids.read_text())["finish"].task.data.after[:2] == ["high", "some text\n"]
+    assert client.Run("Configured/" + ids.read_text())["finish"].task.data.after[:2] == ["high", "some text\nlines\nmore\n"]
+
+
+def test_resume_with_a_config_that_the_run_does_not_have(py):
+    text = HEAD + "        self.next(self.end)" + TAIL
+    assert py.unchanged(py.write(text), "run").status == 0
+    field = "    settings = Config('settings', default_value={})\n    @step\n"
+    changed = text.replace("from metaflow_cpp import", "from metaflow_cpp import Config,").replace("    @step\n", field, 1)
+    result = py.unchanged(py.write(changed), "resume", "end")
+    assert result.status == 1 and re.search(r"Run \d+ has no config settings: the flow got it after the run\. Start a new run\.", result.err + result.out), result
 
 
 SETTINGS = json.dumps({"project": "second", "count": 5, "nested": {"level": "high"}, "times": 1})

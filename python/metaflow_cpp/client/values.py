@@ -1,11 +1,10 @@
 """Values of artifacts, which need neither the code of the flow nor Metaflow to be installed."""
 
-import gzip
 import io
 from collections import namedtuple
-from typing import Any, Dict, Optional
+from typing import Any, Dict
 
-from .. import _pickling, exception
+from .. import _pickling, exception, includefile
 from ..exception import DataException
 from .reader import Reader
 
@@ -13,33 +12,20 @@ from .reader import Reader
 ForeachFrame = namedtuple("ForeachFrame", ["step", "var", "num_splits", "index", "value"], defaults=(None, None, None, None, None))
 
 
-class IncludedFile:
+class IncludedFile(includefile.IncludedFile):
     """What an artifact of an IncludeFile holds: where the content is."""
-
-    def __init__(self, descriptor: Optional[Dict[str, Any]] = None) -> None:
-        self._descriptor = descriptor or {}
-
-    @property
-    def _is_packed(self) -> bool:
-        """Whether a flow has stored the content. Else it was there before."""
-        return self._descriptor.get("type") == "uploader-v1" or self._descriptor.get("sub-type") == "uploaded"
 
     def size(self, reader: Reader) -> int:
         """Bytes of the content."""
-        if "size" in self._descriptor:
-            return int(self._descriptor["size"])
-        with reader.file(self._descriptor["url"]) as content:
+        if "size" in self.descriptor:
+            return int(self.descriptor["size"])
+        with reader.file(self.descriptor["url"]) as content:
             return len(content.view)
 
     def read(self, reader: Reader) -> Any:
         """The content: a str, or bytes of a file that is not text. Throws DataException."""
-        with reader.file(self._descriptor["url"]) as content:
-            data = content.view.tobytes()
-        if self._is_packed:
-            data = gzip.decompress(data)
-        if not self._descriptor.get("is_text"):
-            return data
-        return io.TextIOWrapper(io.BytesIO(data), encoding=self._descriptor.get("encoding")).read()
+        with reader.file(self.descriptor["url"]) as content:
+            return self.unpacked(content.view.tobytes())
 
 
 # The official package pickles its tuples as members of the flow's own module.
