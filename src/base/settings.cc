@@ -4,7 +4,9 @@
 #include <unistd.h>
 
 #include <array>
+#include <charconv>
 #include <cstdlib>
+#include <system_error>
 
 #include <metaflow/error.h>
 
@@ -131,6 +133,19 @@ std::optional<std::string> Settings::get(const std::string& name) const {
   auto found = find("METAFLOW_" + name);
   if (!found) return std::nullopt;
   return std::move(found->value);
+}
+
+std::optional<int> Settings::whole_number(const std::string& name, int least, int most) const {
+  const auto value = get(name);
+  if (!value) return std::nullopt;
+  int number = 0;
+  const auto [end, error] = std::from_chars(value->data(), value->data() + value->size(), number);
+  if (error != std::errc() || end != value->data() + value->size() || number < least || number > most) {
+    throw Error(ErrorCode::invalid_command,
+                fmt::format("METAFLOW_{} is '{}', which is not a whole number from {} to {}", name, visible(*value),
+                            least, most));
+  }
+  return number;
 }
 
 std::string user_name(const Settings& settings) {

@@ -26,6 +26,9 @@ class Settings {
   /// The value of METAFLOW_<name>; nothing if it is unset or empty.
   std::optional<std::string> get(const std::string& name) const;
   std::string get(const std::string& name, const std::string& otherwise) const { return get(name).value_or(otherwise); }
+  /// The value of METAFLOW_<name>, a whole number; nothing if it is unset or empty. Throws Error{invalid_command} for
+  /// another text, and for a number outside of the range.
+  std::optional<int> whole_number(const std::string& name, int least, int most) const;
   /// The value of a variable in the files, ignoring the environment.
   std::optional<Found> find_in_files(const std::string& variable) const;
 

@@ -120,6 +120,18 @@ TEST_F(SettingsTest, ReportsTheFileOfAValue) {
   EXPECT_EQ(settings.find("METAFLOW_B")->file, "");
 }
 
+TEST_F(SettingsTest, WholeNumbers) {
+  const Settings settings;
+  EXPECT_EQ(settings.whole_number("S3_WORKER_COUNT", 1, 1000), std::nullopt);
+  for (const char* text : {"0", "1001", "x", "8x", " 8", "8.0", "99999999999999999999"}) {
+    ::setenv("METAFLOW_S3_WORKER_COUNT", text, 1);
+    EXPECT_THROW(settings.whole_number("S3_WORKER_COUNT", 1, 1000), Error) << text;
+  }
+  ::setenv("METAFLOW_S3_WORKER_COUNT", "8", 1);
+  EXPECT_EQ(settings.whole_number("S3_WORKER_COUNT", 1, 1000), 8);
+  ::unsetenv("METAFLOW_S3_WORKER_COUNT");
+}
+
 TEST_F(SettingsTest, AnUnreadableFileIsNamed) {
   make_directories(root_ + "/home/.metaflowconfig/config.json");
   try {

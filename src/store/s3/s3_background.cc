@@ -6,12 +6,6 @@
 
 namespace metaflow::store {
 
-namespace {
-
-constexpr int kTransfers = 32;  // in flight; the others wait
-
-}  // namespace
-
 /// Has its own connections, so a blocking call of the storage does not wait for these requests, and none of their
 /// callbacks runs during such a call.
 class S3Storage::Background : public BackgroundStorage {
@@ -52,7 +46,7 @@ class S3Storage::Background : public BackgroundStorage {
  private:
   static S3Options options_of(const S3Storage& storage) {
     S3Options options = storage.transfers_.client().options();
-    options.transfers = std::max(options.transfers, kTransfers);
+    options.transfers = options.background_transfers;
     return options;
   }
 

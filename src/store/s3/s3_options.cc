@@ -43,6 +43,9 @@ S3Options s3_options(const base::Settings& settings, const net::AwsConfig& confi
     net::check_keys_are_encrypted(options.endpoint, "The S3 endpoint", net::variables_of(settings));
   options.region = config.region().value_or("");
   options.encryption = settings.get("S3_SERVER_SIDE_ENCRYPTION", "");
+  if (const auto retries = settings.whole_number("S3_RETRY_COUNT", 0, 1000)) options.retry.tries = *retries + 1;
+  if (const auto workers = settings.whole_number("S3_WORKER_COUNT", 1, 1000))
+    options.transfers = options.background_transfers = *workers;
   net::Tls tls;
   tls.ca_file = config.ca_bundle();
   // A path, or whether to verify the certificate at all.

@@ -16,13 +16,14 @@ struct S3Options {
   std::string endpoint{};  // "http://host:9000" for a compatible server; empty: AWS
   std::string region{};    // empty: the region of the bucket, which the client finds out
   std::shared_ptr<const net::Tls> tls{};
-  std::string encryption{};  // "AES256", "aws:kms": requested for new objects
-  int transfers = 16;        // the maximum in flight
+  std::string encryption{};       // "AES256", "aws:kms": requested for new objects
+  int transfers = 16;             // the maximum in flight; the others wait
+  int background_transfers = 32;  // of a scheduler: small objects
   net::RetryOptions retry{};
 };
 
-/// From METAFLOW_S3_ENDPOINT_URL, METAFLOW_S3_SERVER_SIDE_ENCRYPTION, METAFLOW_S3_VERIFY_CERTIFICATE, and AWS's
-/// variables and files.
+/// From METAFLOW_S3_ENDPOINT_URL, METAFLOW_S3_RETRY_COUNT, METAFLOW_S3_SERVER_SIDE_ENCRYPTION,
+/// METAFLOW_S3_VERIFY_CERTIFICATE, METAFLOW_S3_WORKER_COUNT, and AWS's variables and files.
 S3Options s3_options(const base::Settings& settings, const net::AwsConfig& config);
 
 /// Where flows keep objects besides their artifacts: METAFLOW_DATATOOLS_S3ROOT, or METAFLOW_DATASTORE_SYSROOT_S3/data.

@@ -305,6 +305,17 @@ TEST_F(S3Test, KeysAreNotSentWithoutTls) {
   ::unsetenv("METAFLOW_S3_ENDPOINT_URL");
 }
 
+TEST_F(S3Test, RetriesAndTransfersAreSettings) {
+  const net::AwsConfig config([](const std::string&) { return std::nullopt; });
+  ::setenv("METAFLOW_S3_RETRY_COUNT", "2", 1);
+  ::setenv("METAFLOW_S3_WORKER_COUNT", "3", 1);
+  const S3Options options = s3_options(base::Settings(), config);
+  EXPECT_EQ(options.retry.tries, 3);
+  EXPECT_EQ(options.transfers, 3);
+  ::unsetenv("METAFLOW_S3_RETRY_COUNT");
+  ::unsetenv("METAFLOW_S3_WORKER_COUNT");
+}
+
 TEST_F(S3Test, HostsOfAmazon) {
   net::AwsConfig config([variables = variables_](const std::string& name) {
     const auto found = variables.find(name);
