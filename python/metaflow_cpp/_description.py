@@ -1,5 +1,6 @@
 """A flow as the engine gets it: src/python/described_flow.h documents the format."""
 
+import contextlib
 import enum
 import inspect
 import json
@@ -13,7 +14,7 @@ from .config import Config, as_seen, configs_of, resolve
 from .decorators import check_attributes, decorators_of, pod, refuse
 from .exception import MetaflowException, UsageError
 from .includefile import IncludeFile
-from .parameters import Option, Parameter, ParameterContext
+from .parameters import Option, Parameter, ParameterContext, attributes_of
 
 VERSION = 1
 
@@ -36,10 +37,7 @@ def steps_of(flow: Type[Any]) -> Dict[str, Any]:
 
 def parameters_of(flow: Type[Any]) -> Dict[str, Parameter]:
     """The parameters, without configs, by the name of their artifact."""
-    found: Dict[str, Parameter] = {}
-    for base in reversed(flow.__mro__):
-        found.update({name: value for name, value in vars(base).items() if isinstance(value, Parameter)})
-    return {name: value for name, value in found.items() if not isinstance(value, Config)}
+    return {name: value for name, value in attributes_of(flow, Parameter).items() if not isinstance(value, Config)}
 
 
 _NO_CONSTANTS = (Parameter, types.FunctionType, types.MethodType, property, type, staticmethod, classmethod)
@@ -56,7 +54,27 @@ def constants_of(flow: Type[Any]) -> Dict[str, Any]:
         for name, value in vars(base).items():
             if not name.startswith("_") and not isinstance(value, _NO_CONSTANTS):
                 found[name] = value
+            else:
+                found.pop(name, None)  # a derived class has something else in its place
     return found
+
+
+# Of decorators: the attributes that are numbers.
+_NUMBERS = {
+    "cpu", "gpu", "memory", "disk", "shared_memory", "tmpfs_size", "times", "minutes_between_retries", "seconds", "minutes", "hours",
+}  # fmt: skip
+
+
+def _log(text: Any, **_style: Any) -> None:
+    """The logger of a ParameterContext."""
+    print(text)
+
+
+def _number(text: str) -> Any:
+    for kind in (int, float):
+        with contextlib.suppress(ValueError):
+            return kind(text)
+    return text
 
 
 class Values(enum.Enum):
@@ -131,7 +149,7 @@ class _Describer:
     def context(self, parameter: Parameter) -> ParameterContext:
         from .config import ConfigValue
 
-        return ParameterContext(self.flow.__name__, self.given.user, parameter.name, print, "local", ConfigValue(self.configs))
+        return ParameterContext(self.flow.__name__, self.given.user, parameter.name, _log, "local", ConfigValue(self.configs))
 
     def parameter(self, name: str, parameter: Parameter) -> Dict[str, Any]:
         if self.values is Values.NONE:
@@ -173,6 +191,11 @@ class _Describer:
         except ValueError as error:
             raise UsageError(f"Invalid value for '--{option.name}': {', '.join(texts)} is not a valid {option.type_name}: {error}") from error
 
+    @staticmethod
+    def numbers(attributes: Mapping[str, Any]) -> Dict[str, Any]:
+        """Attributes of a decorator. A number may be a text, as in the reference."""
+        return {name: _number(value) if name in _NUMBERS and isinstance(value, str) else value for name, value in attributes.items()}
+
     def step(self, name: str, function: Any) -> Dict[str, Any]:
         read = _graph.read_step(name, function)
         executed, annotations = [], []
@@ -183,7 +206,7 @@ class _Describer:
             if self.values is Values.ALL:
                 refuse(decorator, attributes)
             if decorator.kind.defaults is None:
-                executed.append({"name": decorator.name, "attributes": attributes})
+                executed.append({"name": decorator.name, "attributes": self.numbers(attributes)})
             else:
                 every = check_attributes(decorator.name, attributes, decorator.kind.defaults)
                 annotations.append({"name": decorator.name, "attributes": pod(_without_secrets(every))})
@@ -238,7 +261,13 @@ def describe(flow: Type[Any], launcher: str, command: List[str], values: Values,
         header["elsewhere"] = _elsewhere(command)
         if given.configs:
             header["elsewhere"]["configs"] = describer.payloads.add("A config", dict(given.configs))
-    return Description(header, json.dumps(header).encode() + b"\n" + bytes(describer.payloads.data))
+    text = json.dumps(header, ensure_ascii=False)
+    try:
+        encoded = text.encode()
+    except UnicodeEncodeError as error:
+        near = text[max(error.start - 40, 0) : error.end + 20]
+        raise MetaflowException(f"This name has bytes that are not UTF-8: {near!r}. Rename the file or the directory.") from None
+    return Description(header, encoded + b"\n" + bytes(describer.payloads.data))
 
 
 def project_of(flow: Type[Any], given: Given) -> Optional[Dict[str, Any]]:

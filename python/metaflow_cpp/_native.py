@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import re
+import threading
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 API_VERSION = 2
@@ -203,7 +204,7 @@ class Flow:
 
 
 class Task:
-    """One task of a flow, in this process. Not thread-safe."""
+    """One task of a flow, in this process. Thread-safe."""
 
     def __init__(self, flow: Flow, arguments: Sequence[str]) -> None:
         self._library = library()
@@ -212,15 +213,24 @@ class Task:
         self._task = self._library.metaflow_task_open(flow.handle, len(words), array)
         if not self._task:
             raise NativeError(self._error())
+        # A forked process has one thread; its parent's others may hold the lock.
+        self._lock = threading.RLock()
+        os.register_at_fork(after_in_child=self._renew_lock)
         self.facts: Dict[str, Any] = {}
         self.loaded: Dict[int, LoadedArray] = {}  # by the id of the array
+
+    def _renew_lock(self) -> None:
+        self._lock = threading.RLock()
 
     def _error(self) -> str:
         return str(self._library.metaflow_error().decode("utf-8", "replace"))
 
-    def _checked(self, result: int) -> int:
-        if result < 0:
-            raise NativeError(self._error())
+    def _call(self, name: str, *arguments: Any, least: int = 0) -> int:
+        """Calls a function of the task. ctypes lets other threads run meanwhile, and the engine's task has one thread."""
+        with self._lock:
+            result = int(getattr(self._library, "metaflow_task_" + name)(self._task, *arguments))
+            if result < least:
+                raise NativeError(self._error())
         return result
 
     def begin(self, read_item: Callable[[memoryview, int], str]) -> bool:
@@ -237,11 +247,14 @@ class Task:
                 return -1
 
         _readers.append(call)
-        result = self._library.metaflow_task_begin(self._task, _read_item)
-        _readers.pop()
-        if raised:
-            raise raised[0]
-        self._checked(result)
+        try:
+            result = self._call("begin", _read_item)
+        except NativeError:
+            if raised:
+                raise raised[0] from None
+            raise
+        finally:
+            _readers.pop()
         facts = self._library.metaflow_task_facts(self._task)
         if facts is None:
             raise NativeError(self._error())
@@ -250,68 +263,67 @@ class Task:
 
     def range_payload(self, level: int) -> memoryview:
         into = _Bytes()
-        self._checked(self._library.metaflow_task_range(self._task, level, ctypes.byref(into)))
+        self._call("range", level, ctypes.byref(into))
         return _view(into.data, into.size)
 
     def load(self, name: str) -> Optional[memoryview]:
         into = _Bytes()
-        found = self._checked(self._library.metaflow_task_load(self._task, _text(name), ctypes.byref(into)))
+        found = self._call("load", _text(name), ctypes.byref(into))
         return _view(into.data, into.size) if found else None
 
     def graph(self) -> Optional[memoryview]:
         """The artifact _graph_info."""
         into = _Bytes()
-        return _view(into.data, into.size) if self._checked(self._library.metaflow_task_graph(self._task, ctypes.byref(into))) else None
+        return _view(into.data, into.size) if self._call("graph", ctypes.byref(into)) else None
 
     def load_input(self, index: int, name: str) -> Optional[memoryview]:
         into = _Bytes()
-        found = self._checked(self._library.metaflow_task_load_input(self._task, index, _text(name), ctypes.byref(into)))
+        found = self._call("load_input", index, _text(name), ctypes.byref(into))
         return _view(into.data, into.size) if found else None
 
     def input_has(self, index: int, name: str) -> bool:
-        return self._checked(self._library.metaflow_task_input_has(self._task, index, _text(name))) == 1
+        return self._call("input_has", index, _text(name)) == 1
 
     def merge(self, name: str) -> int:
         """The first input that has an artifact; IN_NO_INPUT; or CONFLICT, if inputs have different values."""
-        result = int(self._library.metaflow_task_merge(self._task, _text(name)))
-        if result < CONFLICT:
-            raise NativeError(self._error())
-        return result
+        return self._call("merge", _text(name), least=CONFLICT)
 
     def own(self, index: Optional[int], name: str) -> Optional[Tuple[int, int]]:
         """The address and the size of a large artifact's payload, in memory that this process may write to. None: there is no such artifact, or
         it is small. `index`: of an input of a join."""
         into = _Bytes()
-        found = self._checked(self._library.metaflow_task_own(self._task, -1 if index is None else index, _text(name), ctypes.byref(into)))
+        found = self._call("own", -1 if index is None else index, _text(name), ctypes.byref(into))
         return (into.data, into.size) if found else None
 
     def save(self, name: str, payload: bytes, type_name: str) -> None:
         part = _Bytes(ctypes.cast(ctypes.c_char_p(payload), ctypes.c_void_p), len(payload))
-        self._checked(self._library.metaflow_task_save(self._task, _text(name), ctypes.byref(part), 1, _text(type_name)))
+        self._call("save", _text(name), ctypes.byref(part), 1, _text(type_name))
 
     def save_array(self, name: str, facts: ArrayFacts, address: int, size: int, type_name: str) -> None:
         """Stores an array whose elements are at this address."""
         shape = (ctypes.c_size_t * 64)(*facts.shape)
         array = _Array(facts.kind.encode(), facts.column_major, facts.item_size, len(facts.shape), shape, _Bytes(address, size))
         parts = (_Bytes * 3)(_Bytes(), _Bytes(address, size), _Bytes())
-        self._checked(self._library.metaflow_write_array(ctypes.byref(array), ctypes.byref(parts[0]), ctypes.byref(parts[2])))
-        self._checked(self._library.metaflow_task_save(self._task, _text(name), parts, 3, _text(type_name)))
+        with self._lock:
+            if self._library.metaflow_write_array(ctypes.byref(array), ctypes.byref(parts[0]), ctypes.byref(parts[2])) < 0:
+                raise NativeError(self._error())
+        self._call("save", _text(name), parts, 3, _text(type_name))
 
     def keep(self, name: str) -> None:
-        self._checked(self._library.metaflow_task_keep(self._task, _text(name)))
+        self._call("keep", _text(name))
 
     def keep_input(self, index: int, name: str) -> None:
-        self._checked(self._library.metaflow_task_keep_input(self._task, index, _text(name)))
+        self._call("keep_input", index, _text(name))
 
     def caught(self, type_name: str, message: str, report: str) -> None:
-        self._checked(self._library.metaflow_task_caught(self._task, _text(type_name), _text(message), _text(report)))
+        self._call("caught", _text(type_name), _text(message), _text(report))
 
     def fail(self, type_name: str, message: str, report: str) -> None:
-        self._checked(self._library.metaflow_task_fail(self._task, _text(type_name), _text(message), _text(report)))
+        self._call("fail", _text(type_name), _text(message), _text(report))
 
     def split(self, labels: Sequence[str]) -> None:
         texts = (ctypes.c_char_p * len(labels))(*(_text(label) for label in labels))
-        self._checked(self._library.metaflow_task_split(self._task, len(labels), texts))
+        self._call("split", len(labels), texts)
 
     def finish(self, chosen: int = -1) -> None:
-        self._checked(self._library.metaflow_task_finish(self._task, chosen))
+        self._call("finish", chosen)

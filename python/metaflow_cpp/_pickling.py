@@ -16,7 +16,7 @@ _MODULES = {
     "metaflow.user_configs.config_parameters": "metaflow_cpp.config",
 }
 _NAMES = re.compile("|".join(re.escape(name) for name in _MODULES).encode())
-_SEARCHED = 1 << 20  # bytes: larger values are data
+_SEARCHED = 1 << 20  # bytes
 
 
 def _module(name: str) -> Any:
@@ -60,11 +60,27 @@ class Unpickler(pickle.Unpickler):
         return super().find_class(_MODULES.get(module, module), name)
 
 
+class View(io.RawIOBase):
+    """A file of bytes that are not copied."""
+
+    def __init__(self, view: memoryview) -> None:
+        self._view, self._at = view, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, into: Any) -> int:
+        size = min(len(into), len(self._view) - self._at)
+        into[:size] = self._view[self._at : self._at + size]
+        self._at += size
+        return size
+
+
 def loads(payload: Union[bytes, memoryview]) -> Any:
-    # Few payloads have such a name, and the others are not to be copied.
-    if _NAMES.search(payload[:_SEARCHED]) is None:
+    # Few payloads have such a name. A large one is mostly data, which is not searched.
+    if len(payload) <= _SEARCHED and _NAMES.search(payload) is None:
         return pickle.loads(payload)
-    return Unpickler(io.BytesIO(payload)).load()
+    return Unpickler(io.BufferedReader(View(memoryview(payload)), _SEARCHED)).load()
 
 
 def dumps(value: Any) -> bytes:

@@ -9,9 +9,9 @@ import shutil
 import sys
 import threading
 import traceback
-from typing import Dict, List, NoReturn, Sequence, Type
+from typing import Any, Dict, List, NoReturn, Sequence, Type
 
-from . import _configs, _description, _fork_server, _native
+from . import _configs, _description, _files, _fork_server, _native
 from .config import CommandLine, configs_of
 from .current import current
 from .exception import MetaflowException, UsageError
@@ -71,8 +71,8 @@ def _become_engine(description: bytes, script: str, words: List[str]) -> NoRetur
     os.execve(engine, [script, *words], {**os.environ, "METAFLOW_DESCRIPTION": str(fd)})
 
 
-def main(flow: Type[FlowSpec]) -> NoReturn:
-    """Executes the command line of a flow, and ends the process."""
+def main(flow: Type[FlowSpec], attributes: Dict[str, Any]) -> NoReturn:
+    """Executes the command line of a flow, and ends the process. `attributes`: those that __init__ of the flow has set."""
     script = sys.argv[0]
     command = _description.start_command(_before_script, os.path.abspath(script))
     try:
@@ -80,7 +80,7 @@ def main(flow: Type[FlowSpec]) -> NoReturn:
         words = options.words
         name = _command_of(words)
         if name in ("step", _fork_server.ARGUMENT):
-            _end(_execute_task(flow, command, words, name == _fork_server.ARGUMENT))
+            _end(_execute_task(flow, attributes, command, words, name == _fork_server.ARGUMENT))
         given = _given(flow, options, name, script)
         _set_project(flow, given, words)
         values = _description.Values.ALL if name in ("run", "init") else _description.Values.DECLARED
@@ -149,21 +149,21 @@ def _end(status: int) -> NoReturn:
     try:
         threading._shutdown()  # type: ignore[attr-defined]
         atexit._run_exitfuncs()
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
+        _files.close_all()
+        _files.flush_streams()
     except BaseException:
         traceback.print_exc()
         status = status or 1
     os._exit(status)
 
 
-def _execute_task(flow: Type[FlowSpec], command: List[str], words: List[str], in_fork: bool) -> int:
+def _execute_task(flow: Type[FlowSpec], attributes: Dict[str, Any], command: List[str], words: List[str], in_fork: bool) -> int:
     from . import _task
 
     configs = _configs.passed()
     given = _description.Given(configs, {}, "")
     description = _description.describe(flow, "", command, _description.Values.NONE, given)
-    shared = _task.SharedFlow(flow, description, configs)
+    shared = _task.SharedFlow(flow, description, configs, attributes)
     # A fatal signal shows where Python was. Not sys.stderr: the module of the flow may have replaced it.
     faulthandler.enable(2)
     if in_fork:

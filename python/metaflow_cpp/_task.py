@@ -7,15 +7,17 @@ import reprlib
 import signal
 import sys
 import traceback
+import types
 from typing import Any, Callable, Dict, List, NoReturn, Optional, Sequence, Set, Tuple, Type
 
-from . import _arrays, _debugger, _description, _native, _pickling, _secrets, exception
+from . import _arrays, _debugger, _description, _files, _native, _pickling, _secrets, exception
 from .config import as_seen, configs_of, resolve
 from .current import current
 from .exception import InvalidNextException, MetaflowException
 from .flowspec import FlowSpec, Inputs, item_at
 
 SUCCEEDED, THREW = 0, 1
+_LONGEST_NAME = 255  # bytes: kLongestIdentifier of src/store/names.cc
 _LABEL = 30  # characters: Metaflow's MAXIMUM_FOREACH_VALUE_CHARS
 _PACKAGE = os.path.dirname(__file__)
 _TIMED_OUT = "metaflow.plugins.timeout_decorator.TimeoutException"  # the type that readers of runs know
@@ -70,10 +72,16 @@ class State:
             self._fixed_values[name] = self.parameters[name]._load(value) if name in self.parameters else value
         return self._fixed_values[name]
 
-    def item(self, level: int) -> Any:
+    def item(self, flow: FlowSpec, level: int) -> Any:
+        """That of the artifact, which the step may change; else of the range as it was."""
+        frame = self.task.facts["frames"][level]
+        try:
+            return item_at(getattr(flow, frame["variable"]), frame["index"])
+        except (AttributeError, IndexError, StopIteration, TypeError):
+            pass
         if level not in self._ranges:
             self._ranges[level] = _pickling.loads(self.task.range_payload(level))
-        return item_at(self._ranges[level], self.task.facts["frames"][level]["index"])
+        return item_at(self._ranges[level], frame["index"])
 
     def split(self, flow: FlowSpec, variable: str) -> None:
         step = self.step_facts["name"]
@@ -87,6 +95,9 @@ class State:
             labels = [label_of(item) for item in values]
         except TypeError:
             raise InvalidNextException(f"Foreach variable *self.{variable}* in step *{step}* is not iterable. Please check your variable.") from None
+        is_of_input = not self.step_facts["join"] and variable in self.task.facts["artifacts"]
+        if not (is_of_input or variable in flow.__dict__ or variable in self.merged):  # such as a property
+            flow.__dict__[variable] = values
         if not labels:
             raise InvalidNextException(f"Foreach iterator over *{variable}* in step *{step}* produced zero splits. Check your variable.")
         self.task.split(labels)
@@ -110,13 +121,16 @@ class State:
 class SharedFlow:
     """What all tasks of a flow need. Tasks are forked from a process that has made it."""
 
-    def __init__(self, flow_class: Type[FlowSpec], description: _description.Description, configs: Dict[str, Any]) -> None:
+    def __init__(
+        self, flow_class: Type[FlowSpec], description: _description.Description, configs: Dict[str, Any], attributes: Dict[str, Any]
+    ) -> None:
         self.flow_class = flow_class
         self.native = _native.Flow(description.text)
         self.steps = {step["name"]: step for step in description.header["steps"]}  # facts of each
         self.parameters = {**_description.parameters_of(flow_class), **configs_of(flow_class)}
         self.constants = {constant["name"] for constant in description.header["constants"]}
         self.configs = configs
+        self.attributes = attributes  # that __init__ of the flow has set
         self.secrets = {
             name: [decorator for decorator in step.decorators if decorator.name == "secrets"]
             for name, step in _description.steps_of(flow_class).items()
@@ -130,6 +144,7 @@ class Execution:
         self.shared = shared
         self.task = _native.Task(shared.native, arguments)
         self.flow = shared.flow_class.__new__(shared.flow_class)
+        self.flow.__dict__.update(shared.attributes)
         self.state: Optional[State] = None  # of a task that has begun
 
     def run(self) -> int:
@@ -191,15 +206,14 @@ class Execution:
             try:
                 step = getattr(self.flow, facts["step"])
                 called = _debugger.called if os.environ.pop("METAFLOW_DEBUGGER", "") == "pdb" else _called
-                called(step, *([Inputs(self.task, facts["inputs"])] if state.step_facts["join"] else []))
+                called(step, *([Inputs(self.task, facts["inputs"], state.parameters)] if state.step_facts["join"] else []))
                 if state.chosen is None and state.step_facts["transition"] != "none":
                     raise InvalidNextException(f"Step *{facts['step']}* did not call self.next().")
             finally:
                 if os.getpid() != process:
                     end_of_copy()
                 signal.setitimer(signal.ITIMER_REAL, 0)
-                for stream in (sys.stdout, sys.stderr):
-                    stream.flush()
+                _files.flush_streams()
         except Exception as error:
             if not facts["catches"]:
                 raise
@@ -220,10 +234,16 @@ class Execution:
         signal.setitimer(signal.ITIMER_REAL, microseconds / 1e6)
 
     def own_names(self) -> List[str]:
-        return [name for name in self.flow.__dict__ if name != "_task_state"]
+        """Of the values to store. Functions are not stored, as in the reference."""
+        functions = (types.FunctionType, types.MethodType)
+        return [name for name, value in self.flow.__dict__.items() if name != "_task_state" and not isinstance(value, functions)]
 
     def save(self, name: str) -> None:
-        value = self.flow.__dict__[name]
+        value = self.flow.__dict__.get(name, _arrays.MISSING)
+        if value is _arrays.MISSING:  # the code of another value has removed it
+            return
+        if not name.isidentifier() or len(name.encode()) > _LONGEST_NAME:
+            raise UnpicklableArtifactException(f"{name!r} is not the name of an artifact: it is to be a name of Python of at most 255 bytes.")
         if _arrays.save(self.task, name, value):
             return
         try:
@@ -251,7 +271,7 @@ class Execution:
         for name in self.own_names():
             try:
                 self.save(name)
-            except Exception:  # it may be why the step failed
+            except BaseException:  # it may be why the step failed
                 continue
         if self.state is not None and not self.state.step_facts["join"]:
             for name in self.task.facts["artifacts"]:
@@ -265,6 +285,9 @@ def _called(step: Callable[..., None], *arguments: Any) -> None:
 
 def end_of_copy() -> NoReturn:
     """Ends a process that a step has forked, and that has returned from the step: only the task itself is stored."""
+    error = sys.exc_info()[1]
+    if error is not None and not isinstance(error, SystemExit):
+        traceback.print_exception(type(error), error, error.__traceback__)
     words = "A process that was forked by the step has left the step. Its values are not stored. End it with os._exit()."
     print(words, file=sys.stderr, flush=True)
     os._exit(1)
@@ -274,7 +297,7 @@ def message_of(error: BaseException) -> str:
     """The text of an exception; its own code makes it, and may fail."""
     try:
         return str(error)
-    except Exception:
+    except BaseException:
         return "<exception str() failed>"  # the words of traceback
 
 
@@ -291,7 +314,7 @@ def traceback_of(error: BaseException) -> str:
     part: Optional[traceback.TracebackException] = whole
     while part is not None:
         part.stack = traceback.StackSummary.from_list([frame for frame in part.stack if os.path.dirname(frame.filename) != _PACKAGE])
-        if part.__cause__ is not None and all(os.path.dirname(frame.filename) == _PACKAGE for frame in part.__cause__.stack):
+        if part.__cause__ is not None and part.__cause__.stack and all(os.path.dirname(frame.filename) == _PACKAGE for frame in part.__cause__.stack):
             part.__cause__, part.__suppress_context__ = None, True  # the text of the exception has its words
         part = part.__cause__ or part.__context__
     return re.sub(r"^Traceback \(most recent call last\):\n(?! )", "", "".join(whole.format()), flags=re.MULTILINE).rstrip("\n")

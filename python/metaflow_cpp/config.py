@@ -10,7 +10,7 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, NoRet
 
 from . import _pickling
 from .exception import MetaflowException, ParameterFieldFailed, UsageError
-from .parameters import Parameter, ParameterContext
+from .parameters import Parameter, ParameterContext, attributes_of
 
 _IDENTIFIER = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _UNPACKED = "_unpacked_delayed_"
@@ -324,10 +324,7 @@ def _read(path: Any, words: str) -> str:
 
 def configs_of(flow: Type[Any]) -> Dict[str, Config]:
     """The configs by the name of their artifact."""
-    found: Dict[str, Config] = {}
-    for base in reversed(flow.__mro__):
-        found.update({name: value for name, value in vars(base).items() if isinstance(value, Config)})
-    return found
+    return attributes_of(flow, Config)
 
 
 def as_seen(flow: Type[Any], values: Mapping[str, Any]) -> Dict[str, Any]:

@@ -3,7 +3,7 @@
 import os
 import sys
 from itertools import islice
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Union, overload
 
 from . import _arrays, _description, _graph, _native
 from .exception import InvalidNextException, MergeArtifactsException, MissingInMergeArtifactsException, UnhandledInMergeArtifactsException
@@ -12,19 +12,18 @@ _NOT_MODIFIABLE = "Flow level attributes and Parameters are not modifiable"
 
 
 def item_at(values: Any, index: int) -> Any:
-    """An item of anything that can be iterated over."""
-    try:
+    """An item of anything that can be iterated over. The [] of other types than these may take labels."""
+    if isinstance(values, Sequence) or type(values).__name__ == "ndarray":
         return values[index]
-    except (TypeError, KeyError):
-        return next(islice(values, index, index + 1))
+    return next(islice(values, index, index + 1))
 
 
 class Input:
     """One input of a join. Its artifacts are attributes, which are read when they are used."""
 
-    def __init__(self, task: _native.Task, index: int, pathspec: str) -> None:
+    def __init__(self, task: _native.Task, index: int, pathspec: str, parameters: Dict[str, Any]) -> None:
         # Artifacts may have almost any other name.
-        self._metaflow_task, self._metaflow_index, self._metaflow_path = task, index, pathspec
+        self._metaflow_task, self._metaflow_index, self._metaflow_path, self._metaflow_parameters = task, index, pathspec, parameters
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -32,8 +31,13 @@ class Input:
         value = _arrays.load(self._metaflow_task, self._metaflow_index, name)
         if value is _arrays.MISSING:
             raise AttributeError(f"The input {self._metaflow_path} has no artifact '{name}'")
+        if name in self._metaflow_parameters:
+            value = self._metaflow_parameters[name]._load(value)
         self.__dict__[name] = value
         return value
+
+    def __getstate__(self) -> Any:
+        raise TypeError("An input of a join cannot be stored; its artifacts can")
 
     def __contains__(self, name: str) -> bool:
         return self._metaflow_task.input_has(self._metaflow_index, name)
@@ -42,27 +46,34 @@ class Input:
 class Inputs:
     """The inputs of a join: by index, and by the name of a branch."""
 
-    def __init__(self, task: _native.Task, paths: Sequence[str]) -> None:
-        self._task, self._paths = task, paths
-        self._steps = {path.split("/")[-2]: index for index, path in reversed(list(enumerate(paths)))}
+    def __init__(self, task: _native.Task, paths: Sequence[str], parameters: Dict[str, Any]) -> None:
+        self._inputs = [Input(task, index, path, parameters) for index, path in enumerate(paths)]
+        self._steps = {path.split("/")[-2]: each for path, each in zip(paths, self._inputs)}
 
     def __len__(self) -> int:
-        return len(self._paths)
+        return len(self._inputs)
 
-    def __getitem__(self, index: int) -> Input:
-        if index < 0:
-            index += len(self)
-        if not 0 <= index < len(self):
-            raise IndexError(f"the join has {len(self)} inputs")
-        return Input(self._task, index, self._paths[index])
+    @overload
+    def __getitem__(self, index: int) -> Input: ...
+    @overload
+    def __getitem__(self, index: slice) -> List[Input]: ...
+    def __getitem__(self, index: Union[int, slice]) -> Union[Input, List[Input]]:
+        return self._inputs[index]
 
     def __iter__(self) -> Iterator[Input]:
-        return (self[index] for index in range(len(self)))
+        return iter(self._inputs)
 
     def __getattr__(self, name: str) -> Input:
         if name.startswith("__") or name not in self._steps:
             raise AttributeError(f"The join has no input from a step '{name}', only from {', '.join(sorted(self._steps))}")
-        return self[self._steps[name]]
+        return self._steps[name]
+
+
+def _merged(task: _native.Task, name: str, inputs: Sequence[int]) -> int:
+    """What Task.merge says about all inputs, about some."""
+    having = [index for index in inputs if task.input_has(index, name)]
+    values = {bytes(task.load_input(index, name) or b"") for index in having}
+    return _native.CONFLICT if len(values) > 1 else having[0] if having else _native.IN_NO_INPUT
 
 
 class ForeachFrame(NamedTuple):
@@ -85,7 +96,7 @@ class FlowSpec:
         if use_cli:
             from . import _program
 
-            _program.main(type(self))
+            _program.main(type(self), dict(vars(self)))
 
     # --- artifacts
 
@@ -112,10 +123,15 @@ class FlowSpec:
     def __delattr__(self, name: str) -> None:
         state = self.__dict__.get("_task_state")
         if state is not None:
+            if name in state.fixed:
+                raise AttributeError(_NOT_MODIFIABLE)
             if name not in self.__dict__:
                 state.load(self, name)
             state.deleted.add(name)
         object.__delattr__(self, name)
+
+    def __getstate__(self) -> Any:
+        raise TypeError("A flow cannot be stored: perhaps self, or an input of a join, was assigned to an attribute")
 
     def __iter__(self) -> Iterator[Callable[..., Any]]:
         """The steps."""
@@ -126,36 +142,41 @@ class FlowSpec:
     @property
     def index(self) -> Optional[int]:
         """The index of the task in its innermost foreach; None outside of any."""
-        frames = self._state.task.facts["frames"]
+        frames = self._metaflow_state.task.facts["frames"]
         return frames[-1]["index"] if frames else None
 
     @property
     def input(self) -> Any:
         """The item of the task in its innermost foreach; None outside of any."""
-        frames = self._state.task.facts["frames"]
-        return self._state.item(len(frames) - 1) if frames else None
+        frames = self._metaflow_state.task.facts["frames"]
+        return self._metaflow_state.item(self, len(frames) - 1) if frames else None
 
     def foreach_stack(self) -> List[Any]:
         """(index, number of items, item) of each foreach around the task, the outermost first."""
-        frames = self._state.task.facts["frames"]
-        return [(frame["index"], frame["count"], self._state.item(level)) for level, frame in enumerate(frames)]
+        frames = self._metaflow_state.task.facts["frames"]
+        return [(frame["index"], frame["count"], self._metaflow_state.item(self, level)) for level, frame in enumerate(frames)]
 
     @property
     def _foreach_stack(self) -> List[ForeachFrame]:
         """The foreachs around the task, the outermost first."""
-        frames = self._state.task.facts["frames"]
+        frames = self._metaflow_state.task.facts["frames"]
         return [ForeachFrame(frame["step"], frame["variable"], frame["count"], frame["index"], frame["label"]) for frame in frames]
 
-    def merge_artifacts(self, inputs: Inputs, exclude: Sequence[str] = (), include: Sequence[str] = ()) -> None:
+    def merge_artifacts(
+        self, inputs: Iterable[Input], exclude: Optional[Sequence[str]] = None, include: Optional[Sequence[str]] = None
+    ) -> None:
         """In a join: takes over the artifacts of the inputs that have one value, or are set here already."""
-        state = self._state
+        state = self._metaflow_state
         step = state.step_facts["name"]
         if not state.step_facts["join"]:
             raise MergeArtifactsException(f"merge_artifacts can only be called in a join and step *{step}* is not a join")
+        exclude, include = exclude or [], include or []
         if include and exclude:
             raise MergeArtifactsException("`exclude` and `include` are mutually exclusive in merge_artifacts")
+        chosen = [each._metaflow_index for each in inputs]
+        is_all = len(set(chosen)) == len(state.task.facts["inputs"])
         found = {
-            name: state.task.merge(name)
+            name: state.task.merge(name) if is_all else _merged(state.task, name, chosen)
             for name in include or state.task.facts["artifacts"]
             if not (name in self.__dict__ or name in exclude or name in state.fixed)
         }
@@ -166,7 +187,9 @@ class FlowSpec:
                 "To remedy this issue, be sure to explicitly set those artifacts (using self.<artifact_name> = ...) prior to calling "
                 "merge_artifacts.", unhandled)  # fmt: skip
         missing = [name for name, index in found.items() if index == _native.IN_NO_INPUT]
-        if missing:
+        if not include:
+            found = {name: index for name, index in found.items() if name not in missing}
+        elif missing:
             raise MissingInMergeArtifactsException(
                 f"Step *{step}* specifies that [{', '.join(include)}] should be merged but [{', '.join(missing)}] are not present.\n"
                 "To remedy this issue, make sure that the values specified in only come from at least one branch", missing)  # fmt: skip
@@ -174,7 +197,7 @@ class FlowSpec:
 
     def next(self, *targets: Any, foreach: Optional[str] = None, condition: Optional[str] = None, num_parallel: Optional[int] = None) -> None:
         """The transition at the end of a step."""
-        state = self._state
+        state = self._metaflow_state
         step = state.step_facts["name"]
         if state.chosen is not None:
             raise InvalidNextException(f"Multiple self.next() calls detected in step *{step}*. Call self.next() only once.")
@@ -189,7 +212,7 @@ class FlowSpec:
         state.chosen = -1
 
     @property
-    def _state(self) -> Any:
+    def _metaflow_state(self) -> Any:
         state = self.__dict__.get("_task_state")
         if state is None:
             raise AttributeError("This is only possible in a step that is executed")
@@ -197,7 +220,7 @@ class FlowSpec:
 
     @property
     def _current_step(self) -> str:
-        return str(self._state.step_facts["name"])
+        return str(self._metaflow_state.step_facts["name"])
 
     @property
     def _graph(self) -> Dict[str, _graph.Node]:

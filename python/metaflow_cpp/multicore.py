@@ -53,12 +53,29 @@ def _work(func: Callable[[Any], Any], item: Any, result: int) -> NoReturn:
 
 def _start(func: Callable[[Any], Any], index: int, item: Any) -> _Worker:
     result = os.memfd_create("result")
-    sys.stdout.flush()
-    sys.stderr.flush()
-    pid = os.fork()
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        pid = os.fork()
+    except BaseException:
+        os.close(result)
+        raise
     if pid == 0:
         _work(func, item, result)
     return _Worker(index, pid, result)
+
+
+def _stop(worker: _Worker) -> None:
+    os.kill(worker.pid, signal.SIGKILL)
+    os.waitpid(worker.pid, 0)
+    os.close(worker.result)
+
+
+def _name_of(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal
+        return f"signal {number}"
 
 
 def _result_of(worker: _Worker) -> Any:
@@ -67,10 +84,14 @@ def _result_of(worker: _Worker) -> Any:
     with open(worker.result, "rb") as file:
         file.seek(0)
         if code < 0:
-            raise MulticoreException(f"Item {worker.item}: its process was killed by {signal.Signals(-code).name}")
+            raise MulticoreException(f"Item {worker.item}: its process was killed by {_name_of(-code)}")
         if code > 0:
             raise MulticoreException(f"Item {worker.item}: its process ended with exit code {code}")
-        is_ok, value = pickle.load(file)
+        try:
+            is_ok, value = pickle.load(file)
+        except Exception as error:
+            words = f"Item {worker.item}: its result cannot be loaded: {type(error).__name__}: {error}"
+            raise MulticoreException(words) from error
     if not is_ok:
         raise MulticoreException(f"Item {worker.item} failed:\n{value}")
     return value
@@ -89,7 +110,11 @@ def _results(func: Callable[[Any], Any], iterable: Iterable[Any], max_parallel: 
                     if following is None:
                         break
                     worker = _start(func, *following)
-                    pidfd = os.pidfd_open(worker.pid)
+                    try:
+                        pidfd = os.pidfd_open(worker.pid)
+                    except BaseException:
+                        _stop(worker)
+                        raise
                     workers[pidfd] = worker
                     selector.register(pidfd, selectors.EVENT_READ)
                 if not workers:
@@ -101,10 +126,8 @@ def _results(func: Callable[[Any], Any], iterable: Iterable[Any], max_parallel: 
                     yield worker.item, _result_of(worker)
         finally:
             for pidfd, worker in workers.items():
-                os.kill(worker.pid, signal.SIGKILL)
-                os.waitpid(worker.pid, 0)
                 os.close(pidfd)
-                os.close(worker.result)
+                _stop(worker)
 
 
 def parallel_imap_unordered(

@@ -1,7 +1,7 @@
 """Parameters of flows."""
 
 import json
-from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional
+from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional, Type, TypeVar
 
 from .exception import MetaflowException, ParameterFieldFailed, ParameterFieldTypeMismatch
 
@@ -58,7 +58,7 @@ class Option(NamedTuple):
     def converted(self, value: Any) -> Any:
         """A default as the artifact has it. Throws ParameterFieldTypeMismatch."""
         if value is None:
-            return None
+            return () if self.multiple else None
         if self.multiple:
             if not isinstance(value, (list, tuple)):
                 raise ParameterFieldTypeMismatch(f"The default of parameter '{self.name}' is {value!r}, but with multiple=True it is a list")
@@ -91,6 +91,21 @@ class Option(NamedTuple):
     def computed(self, context: ParameterContext) -> Any:
         """The default as the artifact has it. Throws ParameterFieldFailed, ParameterFieldTypeMismatch."""
         return self.converted(called(self.name, self.default, self.type, context) if callable(self.default) else self.default)
+
+
+K = TypeVar("K")
+
+
+def attributes_of(flow: Type[Any], kind: Type[K]) -> Dict[str, K]:
+    """The class attributes of a kind; those of base classes first. A derived class may have another value in the place of one."""
+    found: Dict[str, K] = {}
+    for base in reversed(flow.__mro__):
+        for name, value in vars(base).items():
+            if isinstance(value, kind):
+                found[name] = value
+            else:
+                found.pop(name, None)
+    return found
 
 
 def called(name: str, function: Callable[[ParameterContext], Any], type: Any, context: ParameterContext) -> Any:

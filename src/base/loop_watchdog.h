@@ -33,7 +33,7 @@ class LoopWatchdog {
  private:
   void set_timer(std::int64_t nanoseconds);
   /// After the limit: the signal that takes the stack may end a wait, which then has been too long already.
-  std::int64_t time_of_stack() const { return limit_ + limit_ / 4; }
+  std::int64_t time_of_stack() const { return limit_ + limit_ / 2; }
 
   std::int64_t limit_;  // nanoseconds, as all times here
   std::function<void(const std::string&)> report_;

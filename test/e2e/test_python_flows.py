@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import random
 import re
 import subprocess
 import sys
@@ -687,3 +688,230 @@ def test_a_large_array_in_s3_that_is_changed_in_place(py, moto):
     body += "        self.big[8_000_000] = 5\n        self.next(self.read)\n\n    @step\n    def read(self):\n        print('sum', self.big.sum())\n"
     result = py(py.write(HEAD + body + "        self.next(self.end)\n" + TAIL), "run")
     assert result.status == 0 and "sum 5.0\n" in result.out, result
+
+
+@pytest.mark.parametrize(
+    "work, words",
+    [
+        ("os.kill(os.getpid(), signal.SIGRTMIN + 6)", "Item 0: its process was killed by signal 40"),
+        ("return Odd(1, 2)", "Item 0: its result cannot be loaded: TypeError"),
+        ("raise Odd(1, 2)", "Item 0 failed:"),
+    ],
+)
+def test_results_of_parallel_map_that_cannot_be_had(cli, work, words):
+    program = f"""
+import os, signal
+from metaflow_cpp import parallel_map
+
+class Odd(Exception):
+    def __init__(self, a, b):
+        super().__init__(a)
+
+def work(_):
+    {work}
+
+try:
+    parallel_map(work, [1])
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+    result = cli.execute([sys.executable, "-B", "-c", program], env={"PYTHONPATH": str(ROOT / "python")})
+    assert result.out.startswith(f"MulticoreException {words}"), result
+
+
+def test_a_class_of_metaflow_behind_large_data(py):
+    body = "        self.made = [bytes(3 << 20), ConfigValue({'a': 1})]\n        self.next(self.end)"
+    text = (HEAD + body + TAIL.replace("pass", "assert self.made[1].a == 1 and len(self.made[0]) == 3 << 20")).replace(
+        "from metaflow_cpp import", "from metaflow_cpp import ConfigValue,"
+    )
+    result = py.cli.execute([sys.executable, "-B", py.write(text), "run"])
+    assert result.status == 0, result
+
+
+@pytest.mark.parametrize("words", [[], ["--p", "8", "--several", "1", "--several", "2"]], ids=["defaults", "options"])
+def test_what_is_easily_done_otherwise(configured, client, words):
+    """The same flow by both engines: the same values everywhere."""
+    ids = configured.cli.directory / "ids"
+    result = configured.unchanged(PYTHON_FLOWS / "alike_flow.py", "run", "--run-id-file", ids, *words)
+    assert result.status == 0, result
+    ours = client.Run("Alike/" + ids.read_text())
+    result = configured.cli.python("alike", "run", "--run-id-file", ids, *words)
+    assert result.status == 0, result
+    theirs = client.Run("Alike/" + ids.read_text())
+    for step in theirs:
+        # The order of the inputs of a join is that of the foreach.
+        mine, other = ([task.data.__dict__["_artifacts"] for task in sorted(list(run[step.id]), key=lambda task: task.index or 0)] for run in (ours, theirs))
+        for here, there in zip(mine, other):
+            here.pop("numbers", None)  # a property: ours stores what the tasks fan out over
+            values = ({name: artifact.data for name, artifact in each.items() if not name.startswith("_")} for each in (here, there))
+            assert next(values) == next(values), step.id
+
+
+GENERATOR = """
+import random, sys
+from metaflow_cpp import FlowSpec, step
+
+GENERATOR = random.Random()
+
+
+class Draws(FlowSpec):
+    @step
+    def start(self):
+        self.items = [1, 2, 3]
+        self.next(self.draw, foreach="items")
+
+    @step
+    def draw(self):
+        self.drawn = GENERATOR.random()
+        self.next(self.join)
+
+    @step
+    def join(self, inputs):
+        assert len({each.drawn for each in inputs}) == 3
+        self.next(self.end)
+
+    @step
+    def end(self):
+        pass
+
+
+if __name__ == "__main__":
+    Draws()
+"""
+
+
+def test_generators_of_the_module_are_not_shared(py):
+    result = py.cli.execute([sys.executable, "-B", py.write(GENERATOR), "run"])
+    assert result.status == 0, result
+
+
+# --- what a process of its own would have: tasks are forks
+
+OWN_PROCESS = """
+import atexit, io, os, random, tempfile
+from metaflow_cpp import FlowSpec, environment, local, step
+
+LOG = open("log.txt", "a")
+AT_IMPORT = os.environ.get("EARLY", "none")
+os.environ["OF_THE_MODULE"] = "set"
+random.seed(42)
+STATE = random.getstate()
+
+
+class Own(FlowSpec):
+    @step
+    def start(self):
+        LOG.write("start\\n")
+        globals()["KEPT"] = open("kept.txt", "w")
+        KEPT.write("text")
+        self.early, self.module, self.first = AT_IMPORT, os.environ.get("OF_THE_MODULE"), random.random()
+        self.items = {3: "a", 1: "b"}
+        self.next(self.work, foreach="items")
+
+    @environment(vars={"EARLY": "yes"})
+    @step
+    def work(self):
+        LOG.write("work\\n")
+        self.found = (self.input, AT_IMPORT, os.environ.get("OF_THE_MODULE"), random.random())
+        self.next(self.join)
+
+    @step
+    def join(self, inputs):
+        self.found = [each.found for each in inputs]
+        self.next(self.end)
+
+    @step
+    def end(self):
+        pass
+
+
+if __name__ == "__main__":
+    Own()
+"""
+
+
+@pytest.mark.parametrize("fork_server", ["1", "0"])
+def test_a_task_is_like_a_process_of_its_own(py, client, fork_server):
+    path = py.write(OWN_PROCESS)
+    result = py.cli.execute([sys.executable, "-B", path, "run", "--run-id-file", "id"], env={"METAFLOW_FORK_SERVER": fork_server})
+    assert result.status == 0, result
+    run = client.Run("Own/" + (py.cli.directory / "id").read_text())
+    first = random.Random(42).random()
+    assert (run["start"].task.data.early, run["start"].task.data.module, run["start"].task.data.first) == ("none", "set", first)
+    assert run["join"].task.data.found == [(3, "yes", "set", first), (1, "yes", "set", first)]
+    assert sorted((py.cli.directory / "log.txt").read_text().split()) == ["start", "work", "work"]
+    assert (py.cli.directory / "kept.txt").read_text() == "text"
+
+
+def test_a_directory_of_the_module_lives_as_long_as_its_process(py):
+    text = OWN_PROCESS.replace("random.seed(42)", "TEMPORARY = tempfile.TemporaryDirectory()").replace(
+        "        LOG.write(\"work\\n\")", "        assert os.path.isdir(TEMPORARY.name)"
+    )
+    assert "isdir" in text
+    result = py.cli.execute([sys.executable, "-B", py.write(text), "run"])
+    assert result.status == 0, result
+
+
+ODD = """
+import os, sys, threading
+from concurrent.futures import ThreadPoolExecutor
+from metaflow_cpp import FlowSpec, Parameter, step
+
+
+class Odd(FlowSpec):
+    p = Parameter("p", default=1)
+
+    @step
+    def start(self):
+        self.values = list(range(50))
+        for number in range(20):
+            setattr(self, f"x{number}", [number] * 1000)
+        self.next(self.work, foreach="values")
+
+    @step
+    def work(self):
+        how = os.environ.get("HOW", "")
+        if how == "name":
+            setattr(self, "a b", 1)
+        if how == "cause":
+            raise RuntimeError("shown") from ValueError("the real reason")
+        if how == "delete":
+            del self.p
+        if how == "copy" and os.fork() == 0:
+            raise ValueError("in the child")
+        if how == "stdout":
+            sys.stdout.close()
+            sys.stdout = None
+        self.next(self.join)
+
+    @step
+    def join(self, inputs):
+        with ThreadPoolExecutor(8) as pool:
+            found = list(pool.map(lambda each: [getattr(each, f"x{number}")[0] for number in range(20)], list(inputs) * 3))
+        assert found == [list(range(20))] * 150
+        self.next(self.end)
+
+    @step
+    def end(self):
+        pass
+
+
+if __name__ == "__main__":
+    Odd()
+"""
+
+
+@pytest.mark.parametrize(
+    "how, status, words",
+    [
+        ("", 0, ""),
+        ("name", 1, "'a b' is not the name of an artifact"),
+        ("cause", 1, "ValueError: the real reason"),
+        ("delete", 1, "Flow level attributes and Parameters are not modifiable"),
+        ("copy", 0, "ValueError: in the child"),
+        ("stdout", 0, ""),
+    ],
+)
+def test_odd_steps(py, how, status, words):
+    result = py.cli.execute([sys.executable, "-B", py.write(ODD), "run"], env={"HOW": how})
+    assert result.status == status and words in result.out + result.err, result

@@ -1,6 +1,7 @@
 """Runner and NBRunner of the Python package: runs that a program or a notebook starts."""
 
 import asyncio
+import io
 import json
 import os
 import pathlib
@@ -65,6 +66,19 @@ def test_a_run(runner, cli, module):
 def test_the_output_is_shown(runner, capsys):
     with runner(show_output=True).run(word="x") as running:
         assert capsys.readouterr().out.count("größe x") == running.stdout.count("größe x") == 1
+
+
+def test_output_that_cannot_be_shown_is_kept(runner, monkeypatch):
+    shown = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr("sys.stdout", shown)
+    with runner(show_output=True).run(word="x") as running:
+        assert running.status == "successful" and "größe" in running.stdout and running.stdout.endswith("Done!\n")
+    shown.flush()
+    assert b"gr??e" in shown.buffer.getvalue() or b"gr?\xc3" not in shown.buffer.getvalue()
+    monkeypatch.setattr("sys.stdout", closed := io.StringIO())
+    closed.close()
+    with runner(show_output=True).run(word="x") as running:
+        assert running.status == "successful" and running.stdout.endswith("Done!\n")
 
 
 def test_a_run_that_fails_and_its_resume(runner):

@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import threading
+import weakref
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from .. import _native
@@ -49,6 +50,18 @@ def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
+_readers: "weakref.WeakSet[Reader]" = weakref.WeakSet()
+
+
+def _renew_locks() -> None:
+    for reader in list(_readers):
+        reader._lock = threading.Lock()
+
+
+# Another thread may hold a lock while this one forks.
+os.register_at_fork(after_in_child=_renew_locks)
+
+
 class Reader:
     """The metadata and the store of one place. Thread-safe. A process that is forked opens its own."""
 
@@ -57,6 +70,7 @@ class Reader:
         self._lock = threading.Lock()
         self._client: Optional[int] = None
         self._process = 0
+        _readers.add(self)
 
     def _opened(self) -> Optional[int]:
         # A handle of the parent shares its connections and event loop with this process: it is left alone.

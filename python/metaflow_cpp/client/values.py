@@ -47,25 +47,9 @@ class _Unpickler(_pickling.Unpickler):
         return super().find_class(module, name) if known is None else known
 
 
-class _View(io.RawIOBase):
-    """A file of bytes that are not copied."""
-
-    def __init__(self, view: memoryview) -> None:
-        self._view, self._at = view, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, into: Any) -> int:
-        size = min(len(into), len(self._view) - self._at)
-        into[:size] = self._view[self._at : self._at + size]
-        self._at += size
-        return size
-
-
 def load(payload: memoryview, pathspec: str) -> Any:
     """The value of an artifact. Throws DataException if a class that it needs cannot be imported, and what its own code throws."""
-    file = io.BufferedReader(_View(payload), 1 << 20)
+    file = io.BufferedReader(_pickling.View(payload), 1 << 20)
     try:
         return _Unpickler(file).load()
     except (ImportError, AttributeError) as error:

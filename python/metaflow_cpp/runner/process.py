@@ -1,6 +1,7 @@
 """A command that a Runner has started."""
 
 import asyncio
+import contextlib
 import json
 import os
 import pathlib
@@ -48,7 +49,9 @@ class Process:
             for line in iter(pipe.readline, b""):
                 file.write(line)
                 file.flush()
-                sys.stdout.write(line.decode("utf-8", "replace"))
+                with contextlib.suppress(OSError, ValueError):  # a stream that is closed, or whose reader has gone
+                    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+                    sys.stdout.write(line.decode("utf-8", "replace").encode(encoding, "replace").decode(encoding))
 
     def log(self, stream: str) -> str:
         if stream not in ("stdout", "stderr"):

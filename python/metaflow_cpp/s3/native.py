@@ -35,7 +35,7 @@ def _fail() -> MetaflowS3Exception:
 
 def _memory_of(content: Any) -> Tuple[Any, int, int]:
     """The owner, the address and the bytes of an object's content. It is not copied, unless it is a read-only view."""
-    if isinstance(content, memoryview) and (content.readonly or not content.contiguous):
+    if isinstance(content, memoryview) and (content.readonly or not content.c_contiguous):
         content = bytes(content)
     if isinstance(content, bytes):
         return content, ctypes.cast(ctypes.c_char_p(content), ctypes.c_void_p).value or 0, len(content)
@@ -69,7 +69,12 @@ class Client:
         memory = [_memory_of(content) for content in contents]
         array = (_native._Bytes * len(memory))(*(_native._Bytes(address, size) for _, address, size in memory))
         try:
-            if library.metaflow_s3_start(self._s3, json.dumps(operations).encode(), array, len(memory)) < 0:
+            order = json.dumps(operations, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            near = str(error.object)[max(error.start - 40, 0) : error.end + 20]
+            raise MetaflowS3Exception(f"This name has bytes that are not UTF-8: {near!r}") from None
+        try:
+            if library.metaflow_s3_start(self._s3, order, array, len(memory)) < 0:
                 raise _fail()
             ended = 0
             while ended == 0:
