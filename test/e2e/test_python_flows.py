@@ -303,16 +303,26 @@ def test_events_of_a_flow_in_python(py):
     assert events[0]["version"] == 1 and events[-1]["event"] == "run_ended" and result.err == ""
 
 
-@pytest.mark.parametrize("more, forked", [({}, True), ({"METAFLOW_FORK_SERVER": "0"}, False), ({"THREAD": "1"}, False)], ids=["forks", "off", "thread"])
-def test_tasks_are_forks_of_a_process_that_has_imported_the_flow(py, client, more, forked):
-    """Unless it cannot be forked: then each task imports the flow."""
-    run = client.Run("Imported/" + py.run("imported", "--with", 'environment:vars={"COLOUR":"blue"}', env=more))
+@pytest.mark.parametrize(
+    "words, more, forked",
+    [
+        ([], {}, True),
+        ([], {"SEED": "1"}, True),
+        ([], {"METAFLOW_FORK_SERVER": "0"}, False),
+        ([], {"THREAD": "1"}, False),
+        (["--with", 'environment:vars={"COLOUR":"blue"}'], {}, False),
+    ],
+    ids=["forks", "seeded", "off", "thread", "environment"],
+)
+def test_tasks_are_forks_of_a_process_that_has_imported_the_flow(py, client, words, more, forked):
+    """Unless it cannot be forked, or a task has variables that libraries may read when they are imported: then the task imports the flow."""
+    run = client.Run("Imported/" + py.run("imported", *words, env=more))
     seen = run["join"].task.data.seen
     assert len({imported_by for imported_by, *_ in seen}) == (1 if forked else 4)
     assert len({here for _, here, *_ in seen}) == 4 and all(here == group for _, here, group, *_ in seen)
-    assert {colour for *_, colour in seen} == {"blue"}
+    assert {colour for *_, colour in seen} == {"blue" if words else None}
     for numbers in zip(*(number for *_, number, _ in seen)):  # of random, of numpy
-        assert len(set(numbers)) == (4 if forked else 1)  # a fork has random numbers of its own; an import seeds as it says
+        assert len(set(numbers)) == (1 if "SEED" in more else 4)  # what the module seeds begins in each task with the same state
     assert sorted(task.stdout for task in run["work"]) == [f"out of {i}\n" for i in range(4)]
     assert run["start"].task.data.imported_by != run["start"].task.data.here or not forked
 
