@@ -795,6 +795,54 @@ def test_generators_of_the_module_are_not_shared(py):
     assert result.status == 0, result
 
 
+ORPHANS = """
+import os, time
+from metaflow_cpp import FlowSpec, step
+
+
+def children(parent):
+    found = []
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            words = open(f"/proc/{entry}/stat").read().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if words[1] == str(parent):
+            found.append((int(entry), words[0]))
+    return found
+
+
+class Orphans(FlowSpec):
+    @step
+    def start(self):
+        if os.fork() == 0:
+            if os.fork() == 0:
+                time.sleep(0.05)
+            os._exit(0)
+        os.wait()
+        self.next(self.wait)
+
+    @step
+    def wait(self):
+        while [state for pid, state in children(os.getppid()) if state != "Z" and pid != os.getpid()][1:]:
+            time.sleep(0.01)  # all but the fork server
+        self.next(self.end)
+
+    @step
+    def end(self):
+        assert "Z" not in [state for _, state in children(os.getppid())]
+
+
+if __name__ == "__main__":
+    Orphans()
+"""
+
+
+def test_orphans_of_tasks_are_not_left_as_zombies(py):
+    result = py.cli.execute([sys.executable, "-B", py.write(ORPHANS), "run"])
+    assert result.status == 0, result
+
+
 # --- what a process of its own would have: tasks are forks
 
 OWN_PROCESS = """

@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -169,6 +170,18 @@ std::optional<Error> LocalBackend::try_to_start(const Attempt& attempt) {
   return std::nullopt;
 }
 
+/// This process inherits what the processes of attempts leave behind: once ended, it would stay as a zombie until the
+/// end of the run. Only by group: other children are waited for elsewhere.
+void LocalBackend::reap_orphans() {
+  std::erase_if(groups_, [](pid_t group) {
+    pid_t found = 0;
+    do {
+      found = ::waitpid(-group, nullptr, WNOHANG);
+    } while (found > 0 || (found < 0 && errno == EINTR));
+    return found < 0;
+  });
+}
+
 /// An attempt ends itself at its timeout. This kills one that does not.
 void LocalBackend::arm_deadline(Process& process) {
   if (process.deadline) loop_.cancel(*process.deadline);
@@ -242,6 +255,8 @@ void LocalBackend::on_ended(Process& process) {
     close(process, stream);
   }
   loop_.unwatch(process.child.pidfd.get());
+  groups_.push_back(process.child.pid);
+  reap_orphans();
   const auto done = processes_.extract(process.id);
   Process& ended = *done.mapped();
   if (ended.deadline) loop_.cancel(*ended.deadline);

@@ -64,6 +64,7 @@ class LocalBackend : public Backend {
   bool is_loading();
   void end_loading();
   void retry_later();
+  void reap_orphans();
   /// Reports later, from the loop.
   void report_not_started(AttemptId id, const std::string& cause);
   void arm_deadline(Process& process);
@@ -88,6 +89,7 @@ class LocalBackend : public Backend {
   Machine machine_;
   std::string buffer_;
   std::map<AttemptId, std::unique_ptr<Process>> processes_;
+  std::vector<pid_t> groups_;    // of attempts that have ended: they may have left processes behind
   std::deque<Attempt> waiting_;  // for room, or for the fork server
   std::optional<base::EventLoop::Timer> retry_timer_;
   bool held_ = false;
