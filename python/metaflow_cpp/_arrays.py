@@ -3,6 +3,7 @@ the step ends. Small arrays, and those with elements of other types, are pickled
 
 import importlib
 import sys
+import weakref
 from typing import Any, Optional
 
 from . import _native, _pickling
@@ -26,7 +27,7 @@ def save(task: _native.Task, name: str, value: Any) -> bool:
     facts = _native.ArrayFacts(kind.kind, kind.itemsize, value.shape, not flags.c_contiguous)
     address = value.__array_interface__["data"][0]
     loaded = task.loaded.get(id(value))
-    is_loaded = loaded is not None and loaded.name == name and (loaded.facts, loaded.address) == (facts, address)
+    is_loaded = loaded is not None and loaded.array() is value and loaded.name == name and (loaded.facts, loaded.address) == (facts, address)
     if loaded is not None and is_loaded and not _native.is_written(address, value.nbytes):
         if loaded.input is None:
             task.keep(name)
@@ -49,11 +50,15 @@ def load(task: _native.Task, index: Optional[int], name: str) -> Any:
     memory = _native.writable(*own)
     found = _native.array_in(*own) if memory[: len(_BEGIN)] == _BEGIN else None
     if found is None:
-        return _pickling.loads(memory)
+        try:
+            return _pickling.loads(memory)
+        finally:
+            task.release(own[0])
     numpy: Any = importlib.import_module("numpy")
 
     facts, address, size = found
     kind = numpy.dtype(f"{facts.kind}{facts.item_size}")
-    array = numpy.ndarray(facts.shape, kind, _native.writable(address, size), order="F" if facts.column_major else "C")
-    task.loaded[id(array)] = _native.LoadedArray(array, index, name, facts, address)
+    elements = _native.writable_until_unused(address, size, task.release, own[0])
+    array = numpy.ndarray(facts.shape, kind, elements, order="F" if facts.column_major else "C")
+    task.loaded[id(array)] = _native.LoadedArray(weakref.ref(array), index, name, facts, address)
     return array

@@ -7,9 +7,10 @@ import os
 import pathlib
 import re
 import threading
+import weakref
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-API_VERSION = 2
+API_VERSION = 3
 IN_NO_INPUT, CONFLICT = -1, -2  # results of Task.merge
 _OPENED_LATER = ("libcurl.so.4",)  # by the engine, when it needs them
 
@@ -43,7 +44,7 @@ class ArrayFacts(NamedTuple):
 class LoadedArray(NamedTuple):
     """An array that a task has loaded."""
 
-    array: Any  # kept, so that no other object gets its id
+    array: "weakref.ref[Any]"
     input: Optional[int]  # its index, in a join
     name: str
     facts: ArrayFacts
@@ -119,6 +120,7 @@ def library() -> ctypes.CDLL:
         ("task_graph", ctypes.c_int, [task, into]),
         ("task_load_input", ctypes.c_int, [task, size, text, into]),
         ("task_own", ctypes.c_int, [task, ctypes.c_int64, text, into]),
+        ("task_release", None, [task, ctypes.c_void_p]),
         ("is_written", ctypes.c_int, [into]),
         ("read_array", ctypes.c_int, [into, ctypes.POINTER(_Array)]),
         ("write_array", ctypes.c_int, [ctypes.POINTER(_Array), into, into]),
@@ -161,8 +163,15 @@ def is_written(address: int, size: int) -> bool:
 
 
 def writable(address: int, size: int) -> memoryview:
-    """Memory of the engine, which it keeps until the task is closed."""
+    """Memory of the engine, which it keeps until the task is closed, or the payload is released."""
     return memoryview((ctypes.c_char * size).from_address(address)).cast("B")
+
+
+def writable_until_unused(address: int, size: int, release: Callable[..., None], *arguments: Any) -> memoryview:
+    """The same. `release` is called when nothing refers to the memory any more."""
+    owner = (ctypes.c_char * size).from_address(address)
+    weakref.finalize(owner, release, *arguments).atexit = False  # type: ignore[misc]
+    return memoryview(owner).cast("B")
 
 
 def serve_forks(socket: int) -> Tuple[List[bytes], List[bytes]]:
@@ -294,6 +303,11 @@ class Task:
         into = _Bytes()
         found = self._call("own", -1 if index is None else index, _text(name), ctypes.byref(into))
         return (into.data, into.size) if found else None
+
+    def release(self, address: int) -> None:
+        """Gives back the payload at this address: nothing refers to it any more."""
+        with self._lock:
+            self._library.metaflow_task_release(self._task, address)
 
     def save(self, name: str, payload: bytes, type_name: str) -> None:
         part = _Bytes(ctypes.cast(ctypes.c_char_p(payload), ctypes.c_void_p), len(payload))

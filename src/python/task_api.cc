@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
@@ -241,6 +242,13 @@ int metaflow_task_own(metaflow_task* task, int64_t input, const char* name, meta
                   fmt::format("Artifact '{}' cannot be made writable: {}", name, std::strerror(errno)));
     return 1;
   });
+}
+
+void metaflow_task_release(metaflow_task* task, const void* data) {
+  auto& kept = task->kept;
+  const auto found = std::find_if(kept.rbegin(), kept.rend(),
+                                  [&](const SharedBytes& payload) { return payload.bytes().data() == data; });
+  if (found != kept.rend()) kept.erase(std::next(found).base());
 }
 
 int metaflow_task_input_has(metaflow_task* task, size_t input, const char* name) {

@@ -18,7 +18,7 @@
 extern "C" {
 #endif
 
-#define METAFLOW_TASK_API_VERSION 2
+#define METAFLOW_TASK_API_VERSION 3
 #define METAFLOW_LARGE_VALUE 65536
 
 typedef struct metaflow_flow metaflow_flow;
@@ -72,6 +72,8 @@ int metaflow_task_load_input(metaflow_task* task, size_t input, const char* name
    it: of one input of a join, or of the input (`input` is negative). A file is mapped, and copied where it is written
    to. Returns 1, or 0 if the artifact does not exist or is something else. */
 int metaflow_task_own(metaflow_task* task, int64_t input, const char* name, metaflow_bytes* into);
+/* Gives back a payload, by its first byte: the caller refers to it no more. */
+void metaflow_task_release(metaflow_task* task, const void* data);
 /* Whether an input of a join has an artifact: 1 or 0. */
 int metaflow_task_input_has(metaflow_task* task, size_t input, const char* name);
 /* The first input of a join that has an artifact; -1: no input has; -2: inputs have different values. */

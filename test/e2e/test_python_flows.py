@@ -973,3 +973,57 @@ if __name__ == "__main__":
 def test_odd_steps(py, how, status, words):
     result = py.cli.execute([sys.executable, "-B", py.write(ODD), "run"], env={"HOW": how})
     assert result.status == status and words in result.out + result.err, result
+
+
+MEMORY = """
+import numpy
+from metaflow_cpp import FlowSpec, step
+
+
+def own_memory():
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("RssAnon"))
+
+
+class Memory(FlowSpec):
+    @step
+    def start(self):
+        self.items = list(range(8))
+        self.next(self.make, foreach="items")
+
+    @step
+    def make(self):
+        self.array = numpy.full(1 << 20, self.input, numpy.float64)  # 8 MB
+        self.text = str(self.input) * (4 << 20)
+        self.next(self.join)
+
+    @step
+    def join(self, inputs):
+        before, total, views = own_memory(), 0.0, []
+        for _ in range(3):
+            for each in inputs:
+                array = each.array
+                array += 1
+                total += array[-1]
+                views.append(array[5:6])
+                assert each.text[0] == str(int(array[0]) - 1)
+                del each.__dict__["array"], each.__dict__["text"]
+                if len(views) > 1:
+                    assert views.pop(0)[0] >= 1
+        self.grown = own_memory() - before
+        assert total == 3 * sum(range(1, 9)), total
+        self.next(self.end)
+
+    @step
+    def end(self):
+        assert self.grown < 40_000, self.grown  # KB
+
+
+if __name__ == "__main__":
+    Memory()
+"""
+
+
+def test_arrays_that_are_not_used_any_more_are_freed(py):
+    result = py.cli.execute([sys.executable, "-B", py.write(MEMORY), "run"])
+    assert result.status == 0, result
