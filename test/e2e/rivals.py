@@ -122,8 +122,9 @@ class Rival:
             assert self.state != "killed" and any(words in self.said for words in REFUSALS), self
             chain.figures["second machines that were refused"] += 1
             return
-        if not self.takes_over and first.status == 0:
-            assert "Task is starting" not in self.said, f"both have executed it: {self}\n{first}"
+        if not self.takes_over and first.status == 0 and "Task is starting" in self.said:
+            # Else the first was suspended before it looked for the run to resume, and has cloned that of the second.
+            assert "Task is starting" not in told, f"both have executed it: {self}\n{first}"
         if first.status == 0:
             chain.figures["second machines that came too late"] += 1
             return
