@@ -42,7 +42,9 @@ from .multicore import parallel_imap_unordered, parallel_map
 from .parameters import JSONType, JSONTypeClass, Parameter
 
 if "fork-server" in sys.argv:
-    from . import _fork_server  # noqa: F401  it is to see the process as it is before the module of the flow is imported
+    from . import _fork_server
+
+    _fork_server.begin()
 
 if TYPE_CHECKING:
     from .client import (

@@ -2,7 +2,6 @@
 
 import gc
 import os
-import random
 import sys
 import weakref
 from typing import Any, FrozenSet, List
@@ -11,7 +10,15 @@ from . import _files, _native
 
 ARGUMENT = "fork-server"  # kForkServerArgument of src/base/fork_protocol.h
 _OWN = b"METAFLOW_"  # variables that the engine sets for a task, and reads when the task begins
-_state_at_start = random.getstate()  # this module is imported before that of the flow
+_state_at_start: Any = None  # of `random`, before the module of the flow was imported
+
+
+def begin() -> None:
+    """Before the module of the flow is imported."""
+    global _state_at_start
+    import random  # other commands do not need it
+
+    _state_at_start = random.getstate()
 
 
 def _can_fork() -> bool:
@@ -30,6 +37,8 @@ def _can_fork() -> bool:
 
 def _has_generators() -> bool:
     """Whether the flow's module has made generators of random numbers: forks would draw the same numbers from each."""
+    import random
+
     kinds: List[Any] = [random.Random]
     numpy_random = sys.modules.get("numpy.random")
     common = {id(getattr(random, "_inst", None))}
@@ -44,6 +53,8 @@ def _has_generators() -> bool:
 def _seed(state: Any) -> None:
     """Forks would share the state of generators of random numbers; `random` seeds itself anew in each. What the flow's
     module has seeded begins in each task with the same state, as in a process that imports the module."""
+    import random
+
     if state is not None:
         random.setstate(state)
     numpy_random = sys.modules.get("numpy.random")
@@ -77,6 +88,8 @@ def _content(file: str) -> List[bytes]:
 def serve() -> List[str]:
     """Serves the scheduler. Returns in each task's process: the arguments of `step`. Its output streams and variables
     are those of the task."""
+    import random
+
     socket = os.dup(0)
     os.set_inheritable(socket, False)
     nothing = os.open(os.devnull, os.O_RDONLY)

@@ -1,5 +1,6 @@
 """Executes one task."""
 
+import contextlib
 import io
 import os
 import re
@@ -73,12 +74,13 @@ class State:
         return self._fixed_values[name]
 
     def item(self, flow: FlowSpec, level: int) -> Any:
-        """That of the artifact, which the step may change; else of the range as it was."""
-        frame = self.task.facts["frames"][level]
-        try:
-            return item_at(getattr(flow, frame["variable"]), frame["index"])
-        except (AttributeError, IndexError, StopIteration, TypeError):
-            pass
+        """That of the artifact, which the step may change; else of the range as it was: if an inner foreach has another value
+        under the name, or the artifact is gone."""
+        frames = self.task.facts["frames"]
+        frame = frames[level]
+        if all(inner["variable"] != frame["variable"] for inner in frames[level + 1 :]) and hasattr(flow, frame["variable"]):
+            with contextlib.suppress(IndexError, StopIteration, TypeError):  # the step has set another value
+                return item_at(getattr(flow, frame["variable"]), frame["index"])
         if level not in self._ranges:
             self._ranges[level] = _pickling.loads(self.task.range_payload(level))
         return item_at(self._ranges[level], frame["index"])
