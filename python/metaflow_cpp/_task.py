@@ -19,6 +19,7 @@ from .flowspec import FlowSpec, Inputs, item_at
 
 SUCCEEDED, THREW = 0, 1
 _LONGEST_NAME = 255  # bytes: kLongestIdentifier of src/store/names.cc
+_UNCHANGEABLE = (bool, bytes, float, int, str, type(None))
 _LABEL = 30  # characters: Metaflow's MAXIMUM_FOREACH_VALUE_CHARS
 _PACKAGE = os.path.dirname(__file__)
 _TIMED_OUT = "metaflow.plugins.timeout_decorator.TimeoutException"  # the type that readers of runs know
@@ -75,15 +76,22 @@ class State:
 
     def item(self, flow: FlowSpec, level: int) -> Any:
         """That of the artifact, which the step may change; else of the range as it was: if an inner foreach has another value
-        under the name, or the artifact is gone."""
+        under the name, or the artifact is gone. An item that cannot change is taken from the range: an artifact that was read
+        is stored again, which is much for a wide foreach."""
         frames = self.task.facts["frames"]
         frame = frames[level]
-        if all(inner["variable"] != frame["variable"] for inner in frames[level + 1 :]) and hasattr(flow, frame["variable"]):
-            with contextlib.suppress(IndexError, StopIteration, TypeError):  # the step has set another value
-                return item_at(getattr(flow, frame["variable"]), frame["index"])
+        variable = frame["variable"]
+        if variable in self.fixed:  # perhaps parsed
+            return item_at(self.fixed_value(variable), frame["index"])
         if level not in self._ranges:
             self._ranges[level] = _pickling.loads(self.task.range_payload(level))
-        return item_at(self._ranges[level], frame["index"])
+        item = item_at(self._ranges[level], frame["index"])
+        if type(item) in _UNCHANGEABLE and variable not in flow.__dict__:
+            return item
+        if all(inner["variable"] != variable for inner in frames[level + 1 :]) and hasattr(flow, variable):
+            with contextlib.suppress(IndexError, StopIteration, TypeError):  # the step has set another value
+                return item_at(getattr(flow, variable), frame["index"])
+        return item
 
     def split(self, flow: FlowSpec, variable: str) -> None:
         step = self.step_facts["name"]
