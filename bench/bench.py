@@ -30,6 +30,7 @@ BENCHMARKS = {
     "values": other.values,
     "compile_time": other.compile_time,
     "remote": cluster.remote,
+    "remote_python": cluster.remote_python,
     "s3": cluster.s3,
     "s3_python": cluster.s3_python,
 }

@@ -42,39 +42,68 @@ def status_of(pid):
     return peak, (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
-def remote(context, table):
-    """Measures the scheduler with many simulated pods in flight, which last an hour each. Then the run is interrupted."""
+def memory_of_all(pid):
+    """The memory of a process and its descendants; what they share counts once."""
+    with open(f"/proc/{pid}/smaps_rollup") as file:
+        own = next(int(line.split()[1]) for line in file if line.startswith("Pss:")) * 1024
+    with open(f"/proc/{pid}/task/{pid}/children") as children:
+        return own + sum(memory_of_all(int(child)) for child in children.read().split())
+
+
+def in_flight(context, command, count, more=None):
+    """Runs a flow whose foreach has so many simulated pods in flight, which last an hour each. Then the run is interrupted."""
     with context.room() as room:
         where = room.fresh()
         with Servers(context, "kubernetes", where) as servers:
             environment = {**servers.environment, "METAFLOW_DATASTORE_SYSROOT_LOCAL": where, "USER": "bench",
-                           "METAFLOW_KUBERNETES_CONTAINER_IMAGE": "simulated", "METAFLOW_KUBERNETES_FETCH_IMAGE": "none"}
-            command = [context.program("remote_bench"), "run"]
-            for option in ("n", "max-num-splits", "max-workers"):
-                command += [f"--{option}", str(ATTEMPTS)]
-            run = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-            began, running = None, 0
+                           "METAFLOW_KUBERNETES_CONTAINER_IMAGE": "simulated", "METAFLOW_KUBERNETES_FETCH_IMAGE": "none", **(more or {})}
+            words = [word for option in ("n", "max-num-splits", "max-workers") for word in (f"--{option}", str(count))]
+            run = subprocess.Popen([*command, "run", *words], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            began, running, told = None, 0, []
             for line in run.stdout:
+                told.append(line)
                 began = began or (time.monotonic() if "/work/" in line else None)
                 running += "Pod is running" in line
-                if running == ATTEMPTS:
+                if running == count:
                     break
-            wall = time.monotonic() - began
-            peak, cpu = status_of(scheduler_of(run.pid))
-            counts = servers.counts()
+            assert running == count, "".join(told[-20:])
+            found = {"wall": time.monotonic() - began, "memory": memory_of_all(run.pid)}
+            found["peak"], found["cpu"] = status_of(scheduler_of(run.pid))
+            found["calls"] = sum(servers.counts().values())
             began = time.monotonic()
             run.send_signal(signal.SIGINT)
             run.stdout.read()
             run.wait()
-            stopped = time.monotonic() - began
-            all_counts = servers.counts()
-    calls = sum(number for what, number in counts.items())
-    table.row(f"{ATTEMPTS} attempts in flight: memory of the scheduler", peak, unit=size, budget=Budget("<= 100 MB", ours=100e6))
-    table.row(f"{ATTEMPTS} attempts in flight: API calls per attempt", calls / ATTEMPTS, unit=amount, budget=Budget("<= 3", ours=3))
-    table.row("remote attempt: CPU of the scheduler to submit it", cpu / ATTEMPTS)
-    table.row(f"{ATTEMPTS} attempts: until all run (50 calls/s at most)", wall)
-    table.row(f"{ATTEMPTS} attempts: to stop them", stopped)
-    assert all_counts["create jobs"] == ATTEMPTS, all_counts
+            found["stopped"] = time.monotonic() - began
+            found["created"] = servers.counts()["create jobs"]
+    return found
+
+
+def remote(context, table):
+    found = in_flight(context, [context.program("remote_bench")], ATTEMPTS)
+    table.row(f"{ATTEMPTS} attempts in flight: memory of the scheduler", found["peak"], unit=size, budget=Budget("<= 100 MB", ours=100e6))
+    table.row(f"{ATTEMPTS} attempts in flight: API calls per attempt", found["calls"] / ATTEMPTS, unit=amount, budget=Budget("<= 3", ours=3))
+    table.row("remote attempt: CPU of the scheduler to submit it", found["cpu"] / ATTEMPTS)
+    table.row(f"{ATTEMPTS} attempts: until all run (50 calls/s at most)", found["wall"])
+    table.row(f"{ATTEMPTS} attempts: to stop them", found["stopped"])
+    assert found["created"] == ATTEMPTS, found
+
+
+def remote_python(context, table):
+    """The same flow in Python, which imports numpy, and in C++; and the official Metaflow, which has a process per attempt."""
+    count, few = 1000, 4
+    flow = context.peer("remote_flow.py")
+    numpy = {"BENCH_IMPORT": "numpy"}
+    engine = os.path.join(context.build, "python", "metaflow_cpp", "native")
+    package = {"PYTHONPATH": os.path.join(context.here, "..", "python"), "METAFLOW_ENGINE_DIRECTORY": engine}
+    ours = in_flight(context, [context.python, "-m", "metaflow_cpp", flow], count, {**package, **numpy})
+    in_cpp = in_flight(context, [context.program("remote_bench")], count)
+    theirs = in_flight(context, [context.python, flow], few, numpy)
+    table.row(f"{count} attempts of a Python flow in flight: memory of the scheduler", ours["peak"], "of a C++ flow", in_cpp["peak"], unit=size,
+              budget=Budget("<= 1.5x", ratio=1.5))
+    table.row(f"{count} attempts of a Python flow in flight: memory of all processes, per attempt", ours["memory"] / count,
+              f"Metaflow, of {few}", theirs["memory"] / few, unit=size)
+    assert ours["created"] == count, ours
 
 
 def rclone(environment, *words):

@@ -1,6 +1,5 @@
 """A flow as the engine gets it: src/python/described_flow.h documents the format."""
 
-import contextlib
 import enum
 import inspect
 import json
@@ -59,22 +58,9 @@ def constants_of(flow: Type[Any]) -> Dict[str, Any]:
     return found
 
 
-# Of decorators: the attributes that are numbers.
-_NUMBERS = {
-    "cpu", "gpu", "memory", "disk", "shared_memory", "tmpfs_size", "times", "minutes_between_retries", "seconds", "minutes", "hours",
-}  # fmt: skip
-
-
 def _log(text: Any, **_style: Any) -> None:
     """The logger of a ParameterContext."""
     print(text)
-
-
-def _number(text: str) -> Any:
-    for kind in (int, float):
-        with contextlib.suppress(ValueError):
-            return kind(text)
-    return text
 
 
 class Values(enum.Enum):
@@ -191,11 +177,6 @@ class _Describer:
         except ValueError as error:
             raise UsageError(f"Invalid value for '--{option.name}': {', '.join(texts)} is not a valid {option.type_name}: {error}") from error
 
-    @staticmethod
-    def numbers(attributes: Mapping[str, Any]) -> Dict[str, Any]:
-        """Attributes of a decorator. A number may be a text, as in the reference."""
-        return {name: _number(value) if name in _NUMBERS and isinstance(value, str) else value for name, value in attributes.items()}
-
     def step(self, name: str, function: Any) -> Dict[str, Any]:
         read = _graph.read_step(name, function)
         executed, annotations = [], []
@@ -206,7 +187,7 @@ class _Describer:
             if self.values is Values.ALL:
                 refuse(decorator, attributes)
             if decorator.kind.defaults is None:
-                executed.append({"name": decorator.name, "attributes": self.numbers(attributes)})
+                executed.append({"name": decorator.name, "attributes": attributes})
             else:
                 every = check_attributes(decorator.name, attributes, decorator.kind.defaults)
                 annotations.append({"name": decorator.name, "attributes": pod(_without_secrets(every))})

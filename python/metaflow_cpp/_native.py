@@ -10,7 +10,7 @@ import threading
 import weakref
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-API_VERSION = 3
+API_VERSION = 4
 IN_NO_INPUT, CONFLICT = -1, -2  # results of Task.merge
 _OPENED_LATER = ("libcurl.so.4",)  # by the engine, when it needs them
 
@@ -53,7 +53,7 @@ class LoadedArray(NamedTuple):
 
 _readers: List[Callable[[int, int, int, int, int], int]] = []  # the last one reads the item of the task that begins
 _DECODER = json.JSONDecoder()
-_READ_ITEM = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_size_t, ctypes.c_void_p, ctypes.c_size_t)
+_READ_ITEM = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int64, ctypes.c_void_p, ctypes.c_size_t)
 
 
 # One for all tasks: libffi reads files when the first of a process is made, and forked processes have this one.
@@ -115,7 +115,7 @@ def library() -> ctypes.CDLL:
         ("task_begin", ctypes.c_int, [task, _READ_ITEM]),
         ("task_facts", text, [task]),
         ("task_cpus", ctypes.c_int, []),
-        ("task_range", ctypes.c_int, [task, size, into]),
+        ("task_item", ctypes.c_int, [task, size, into]),
         ("task_load", ctypes.c_int, [task, text, into]),
         ("task_graph", ctypes.c_int, [task, into]),
         ("task_load_input", ctypes.c_int, [task, size, text, into]),
@@ -131,7 +131,7 @@ def library() -> ctypes.CDLL:
         ("task_keep_input", ctypes.c_int, [task, size, text]),
         ("task_caught", ctypes.c_int, [task, text, text, text]),
         ("task_fail", ctypes.c_int, [task, text, text, text]),
-        ("task_split", ctypes.c_int, [task, size, ctypes.POINTER(text)]),
+        ("task_split", ctypes.c_int, [task, size, ctypes.POINTER(text), text, ctypes.POINTER(size)]),
         ("task_finish", ctypes.c_int, [task, ctypes.c_int]),
     ):
         function = getattr(loaded, "metaflow_" + name)
@@ -242,13 +242,14 @@ class Task:
                 raise NativeError(self._error())
         return result
 
-    def begin(self, read_item: Callable[[memoryview, int], str]) -> bool:
-        """Whether the step is to be called. `read_item` loads an item of the range for it, and returns the item's label."""
+    def begin(self, read_item: Callable[[memoryview, Optional[int]], str]) -> bool:
+        """Whether the step is to be called. `read_item` loads an item of the range for it, and returns the item's label.
+        Without an index the bytes are the item alone."""
         raised: List[BaseException] = []
 
         def call(data: int, size: int, index: int, label: int, room: int) -> int:
             try:
-                text = _text(read_item(_view(data, size), index))[: room - 1]
+                text = _text(read_item(_view(data, size), index if index >= 0 else None))[: room - 1]
                 ctypes.memmove(label, text + b"\0", len(text) + 1)
                 return 0
             except BaseException as error:  # it must not cross the C code
@@ -270,10 +271,11 @@ class Task:
         self.facts = _DECODER.raw_decode(facts.decode())[0]  # loads() looks for the encoding first
         return bool(result == 1)
 
-    def range_payload(self, level: int) -> memoryview:
+    def item_payload(self, level: int) -> Tuple[memoryview, bool]:
+        """The item alone, as split() got it, and True; else the payload of the range."""
         into = _Bytes()
-        self._call("range", level, ctypes.byref(into))
-        return _view(into.data, into.size)
+        is_alone = self._call("item", level, ctypes.byref(into)) == 1
+        return _view(into.data, into.size), is_alone
 
     def load(self, name: str) -> Optional[memoryview]:
         into = _Bytes()
@@ -335,9 +337,11 @@ class Task:
     def fail(self, type_name: str, message: str, report: str) -> None:
         self._call("fail", _text(type_name), _text(message), _text(report))
 
-    def split(self, labels: Sequence[str]) -> None:
+    def split(self, labels: Sequence[str], items: Optional[Sequence[bytes]] = None) -> None:
+        """`items`: pickles of the items, if each can be read without the others."""
         texts = (ctypes.c_char_p * len(labels))(*(_text(label) for label in labels))
-        self._call("split", len(labels), texts)
+        sizes = (ctypes.c_size_t * len(labels))(*map(len, items or ()))
+        self._call("split", len(labels), texts, b"".join(items) if items else None, sizes)
 
     def finish(self, chosen: int = -1) -> None:
         self._call("finish", chosen)

@@ -8,7 +8,7 @@ import importlib.util
 import os
 import sys
 import types
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Collection, Dict, List, Optional, Sequence
 
 import metaflow_cpp
 
@@ -18,12 +18,19 @@ _OWN = {
     "metaflow.exception": "metaflow_cpp.exception",
     "metaflow.metaflow_current": "metaflow_cpp.current",
 }
-# Modules of the official package whose names are those of metaflow_cpp.s3, which is imported when the first is used.
+# Modules of the official package, some of whose names are those of a module of this one, which is imported when the first is used.
 _S3 = "metaflow_cpp.s3"
 _S3_MODULES = (
     "metaflow.datatools", "metaflow.datatools.s3", "metaflow.plugins.datatools", "metaflow.plugins.datatools.s3",
     "metaflow.plugins.datatools.s3.s3",
 )  # fmt: skip
+_ALIASES = {
+    **dict.fromkeys(_S3_MODULES, _S3),
+    "metaflow.flowspec": "metaflow_cpp.flowspec",
+    "metaflow.includefile": "metaflow_cpp.includefile",
+    "metaflow.multicore_utils": "metaflow_cpp.multicore",
+    "metaflow.parameters": "metaflow_cpp.parameters",
+}
 _official: Optional[types.ModuleType] = None
 
 
@@ -43,14 +50,19 @@ class Metaflow(types.ModuleType):
 
 
 class _Alias(types.ModuleType):
-    """A module with the names of another one, which is imported when the first is used."""
+    """A module with the public names of another one, which is imported when the first is used; the others are those of the
+    official package."""
 
     def __init__(self, name: str, own: str) -> None:
         super().__init__(name)
         self._own = own
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(importlib.import_module(self._own), name)
+        own = importlib.import_module(self._own)
+        if name in _public(own) or name.startswith("__"):
+            return getattr(own, name)
+        official(f"{self.__name__}.{name}")
+        return getattr(importlib.import_module(self.__name__), name)
 
 
 class _Finder(importlib.abc.MetaPathFinder):
@@ -85,13 +97,22 @@ def install() -> None:
     sys.modules[_NAME] = Metaflow()
     sys.meta_path.insert(0, _Finder())
     _place_own(sys.modules[_NAME])
-    sys.modules.update({name: _Alias(name, _S3) for name in _S3_MODULES})
+    for name, own in _ALIASES.items():
+        sys.modules[name] = _Alias(name, own)
+        package, _, last = name.rpartition(".")
+        if package in sys.modules:
+            setattr(sys.modules[package], last, sys.modules[name])
 
 
 def _place_own(package: types.ModuleType) -> None:
     for name, own in _OWN.items():
         sys.modules[name] = importlib.import_module(own)
         setattr(package, name.rpartition(".")[2], sys.modules[name])
+
+
+def _public(own: types.ModuleType) -> Collection[str]:
+    """The names of a module that flows may import."""
+    return getattr(own, "__all__", None) or [name for name in metaflow_cpp.__all__ if name in vars(own)]
 
 
 def attribute(name: str) -> Any:
@@ -118,8 +139,8 @@ def official(wanted: str) -> types.ModuleType:
             f"metaflow_cpp has no '{wanted}', and the official package, which may have it, is not installed: pip install metaflow. "
             f"metaflow_cpp has: {names}"
         )
-    before: Dict[str, types.ModuleType] = {name: sys.modules[name] for name in (_NAME, *_S3_MODULES) if name in sys.modules}
-    for name in _S3_MODULES:
+    before: Dict[str, types.ModuleType] = {name: sys.modules[name] for name in (_NAME, *_ALIASES) if name in sys.modules}
+    for name in _ALIASES:
         sys.modules.pop(name, None)  # its own modules import names from there that only the official package has
     package = importlib.util.module_from_spec(spec)
     _official = package
@@ -133,17 +154,17 @@ def official(wanted: str) -> types.ModuleType:
         raise
     for name in metaflow_cpp.__all__:
         setattr(package, name, getattr(metaflow_cpp, name))
-    _replace_s3()
+    _replace_names()
     return package
 
 
-def _replace_s3() -> None:
-    """In the modules from which flows import. The official package uses another one."""
-    own = importlib.import_module(_S3)
-    for module in map(importlib.import_module, ("metaflow.plugins.datatools", "metaflow.plugins.datatools.s3")):
-        for name in own.__all__:
-            if hasattr(module, name):
-                setattr(module, name, getattr(own, name))
+def _replace_names() -> None:
+    """In the modules from which flows import. Modules of the official package have imported its own from there before."""
+    for place, name in _ALIASES.items():
+        own, module = importlib.import_module(name), sys.modules.get(place)
+        for public in _public(own) if module is not None else ():
+            if hasattr(module, public):
+                setattr(module, public, getattr(own, public))
 
 
 def _has_package(place: str) -> bool:

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import pickle
 import re
 import reprlib
 import signal
@@ -20,6 +21,7 @@ from .flowspec import FlowSpec, Inputs, item_at
 SUCCEEDED, THREW = 0, 1
 _LONGEST_NAME = 255  # bytes: kLongestIdentifier of src/store/names.cc
 _UNCHANGEABLE = (bool, bytes, float, int, str, type(None))
+_WIDE = 64  # items of a foreach
 _LABEL = 30  # characters: Metaflow's MAXIMUM_FOREACH_VALUE_CHARS
 _PACKAGE = os.path.dirname(__file__)
 _TIMED_OUT = "metaflow.plugins.timeout_decorator.TimeoutException"  # the type that readers of runs know
@@ -43,7 +45,7 @@ class State:
     """What the flow object of a task needs: FlowSpec's attributes go through it."""
 
     def __init__(
-        self, task: _native.Task, step_facts: Dict[str, Any], parameters: Dict[str, Any], constants: Set[str], ranges: Dict[int, Any]
+        self, task: _native.Task, step_facts: Dict[str, Any], parameters: Dict[str, Any], constants: Set[str], items: Dict[int, Any]
     ) -> None:
         self.task = task
         self.step_facts = step_facts  # of the description
@@ -52,7 +54,7 @@ class State:
         self.deleted: Set[str] = set()
         self.merged: Dict[str, int] = {}  # artifacts from merge_artifacts: the input that has each
         self.chosen: Optional[int] = None  # by self.next(): the index of the case of a switch, else -1
-        self._ranges = ranges  # by the level of the foreach
+        self._items = items  # as they are in the ranges, by the level of the foreach
         self._fixed_values: Dict[str, Any] = {}
 
     def load(self, flow: FlowSpec, name: str) -> Any:
@@ -83,15 +85,20 @@ class State:
         variable = frame["variable"]
         if variable in self.fixed:  # perhaps parsed
             return item_at(self.fixed_value(variable), frame["index"])
-        if level not in self._ranges:
-            self._ranges[level] = _pickling.loads(self.task.range_payload(level))
-        item = item_at(self._ranges[level], frame["index"])
+        item = self._item_of_range(level, frame["index"])
         if type(item) in _UNCHANGEABLE and variable not in flow.__dict__:
             return item
         if all(inner["variable"] != variable for inner in frames[level + 1 :]) and hasattr(flow, variable):
             with contextlib.suppress(IndexError, StopIteration, TypeError):  # the step has set another value
                 return item_at(getattr(flow, variable), frame["index"])
         return item
+
+    def _item_of_range(self, level: int, index: int) -> Any:
+        if level not in self._items:
+            payload, is_alone = self.task.item_payload(level)
+            value = _pickling.loads(payload)
+            self._items[level] = value if is_alone else item_at(value, index)
+        return self._items[level]
 
     def split(self, flow: FlowSpec, variable: str) -> None:
         step = self.step_facts["name"]
@@ -110,7 +117,9 @@ class State:
             flow.__dict__[variable] = values
         if not labels:
             raise InvalidNextException(f"Foreach iterator over *{variable}* in step *{step}* produced zero splits. Check your variable.")
-        self.task.split(labels)
+        # Items that can be read alone: else each task of a wide foreach would load all of them.
+        is_plain = len(labels) >= _WIDE and type(values) in (list, tuple) and all(type(item) in _UNCHANGEABLE for item in values)
+        self.task.split(labels, [pickle.dumps(item, 3) for item in values] if is_plain else None)
 
     def choose(self, flow: FlowSpec, cases: Dict[Any, Any], variable: str) -> int:
         step = self.step_facts["name"]
@@ -180,16 +189,17 @@ class Execution:
 
     def begin(self) -> Tuple[bool, State]:
         """Whether the step is to be called, and the state for its flow object."""
-        ranges: List[Any] = []
+        items: List[Any] = []
 
-        def read_item(payload: memoryview, index: int) -> str:
-            ranges.append(_pickling.loads(payload))
-            return label_of(item_at(ranges[-1], index))
+        def read_item(payload: memoryview, index: Optional[int]) -> str:
+            value = _pickling.loads(payload)
+            items.append(value if index is None else item_at(value, index))
+            return label_of(items[-1])
 
         called = self.task.begin(read_item)
         facts = self.task.facts
         parameters = self.shared.parameters
-        loaded = {len(facts["frames"]) - 1: each for each in ranges}
+        loaded = {len(facts["frames"]) - 1: each for each in items}
         state = State(self.task, self.shared.steps[facts["step"]], parameters, self.shared.constants, loaded)
         current._set(facts, sorted(parameters), self.graph_info)
         self.flow.__dict__["_task_state"] = state
@@ -216,7 +226,7 @@ class Execution:
             try:
                 step = getattr(self.flow, facts["step"])
                 called = _debugger.called if os.environ.pop("METAFLOW_DEBUGGER", "") == "pdb" else _called
-                called(step, *([Inputs(self.task, facts["inputs"], state.parameters)] if state.step_facts["join"] else []))
+                called(step, *([Inputs(self.flow, self.task, facts["inputs"], state.parameters)] if state.step_facts["join"] else []))
                 if state.chosen is None and state.step_facts["transition"] != "none":
                     raise InvalidNextException(f"Step *{facts['step']}* did not call self.next().")
             finally:

@@ -23,6 +23,18 @@ class _Fact:
         return owner._facts.get(self._name) or None
 
 
+class _FactOfProject:
+    """An attribute that only flows with @project have."""
+
+    def __init__(self, name: str, fact: str) -> None:
+        self._name, self._fact = name, fact
+
+    def __get__(self, owner: Any, _class: Any = None) -> Any:
+        if not owner._facts.get("project"):
+            raise AttributeError(f"current.{self._name} exists in flows with @project only")
+        return owner._facts[self._fact]
+
+
 class Card:
     """The card of a step: this engine makes none, so what a step adds to it is dropped."""
 
@@ -61,7 +73,8 @@ def client_class(name: str) -> Any:
 
 
 class Current:
-    """The task of this process. Outside of tasks its attributes are None, and is_running_flow is False."""
+    """The task of this process. Outside of tasks its attributes are None, and is_running_flow is False. Those of @project
+    do not exist without it: use current.get("project_name")."""
 
     flow_name = _Fact("flow")
     run_id = _Fact("run")
@@ -70,9 +83,11 @@ class Current:
     origin_run_id = _Fact("origin_run")
     namespace = _Fact("namespace")
     username = _Fact("user")
-    project_name = _Fact("project")
-    project_flow_name = _Fact("project_flow")
-    branch_name = _Fact("branch")
+    project_name = _FactOfProject("project_name", "project")
+    project_flow_name = _FactOfProject("project_flow_name", "project_flow")
+    branch_name = _FactOfProject("branch_name", "branch")
+    is_user_branch = _FactOfProject("is_user_branch", "is_user_branch")
+    is_production = _FactOfProject("is_production", "is_production")
 
     def __init__(self) -> None:
         self._facts: Dict[str, Any] = {}
@@ -135,14 +150,6 @@ class Current:
 
     def __contains__(self, key: str) -> bool:
         return getattr(self, key, None) is not None
-
-    @property
-    def is_user_branch(self) -> bool:
-        return bool(self._facts.get("is_user_branch"))
-
-    @property
-    def is_production(self) -> bool:
-        return bool(self._facts.get("is_production"))
 
     def get(self, key: str, default: Any = None) -> Any:
         """An attribute by its name."""

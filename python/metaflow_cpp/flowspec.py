@@ -1,5 +1,6 @@
 """FlowSpec: the base class of flows."""
 
+import inspect
 import os
 import sys
 from itertools import islice
@@ -19,22 +20,31 @@ def item_at(values: Any, index: int) -> Any:
 
 
 class Input:
-    """One input of a join. Its artifacts are attributes, which are read when they are used."""
+    """One input of a join. Its artifacts are attributes, which are read when they are used; so are the methods and
+    properties of the flow."""
 
-    def __init__(self, task: _native.Task, index: int, pathspec: str, parameters: Dict[str, Any]) -> None:
+    def __init__(self, flow: "FlowSpec", task: _native.Task, index: int, pathspec: str, parameters: Dict[str, Any]) -> None:
         # Artifacts may have almost any other name.
         self._metaflow_task, self._metaflow_index, self._metaflow_path, self._metaflow_parameters = task, index, pathspec, parameters
+        self._metaflow_class = type(flow)
+        self.name = self._metaflow_class.__name__
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
         value = _arrays.load(self._metaflow_task, self._metaflow_index, name)
         if value is _arrays.MISSING:
-            raise AttributeError(f"The input {self._metaflow_path} has no artifact '{name}'")
+            return self._metaflow_of_class(name)
         if name in self._metaflow_parameters:
             value = self._metaflow_parameters[name]._load(value)
         self.__dict__[name] = value
         return value
+
+    def _metaflow_of_class(self, name: str) -> Any:
+        found = inspect.getattr_static(self._metaflow_class, name, _arrays.MISSING)
+        if found is _arrays.MISSING or hasattr(FlowSpec, name):
+            raise AttributeError(f"The input {self._metaflow_path} has no artifact '{name}'")
+        return found.__get__(self, self._metaflow_class) if hasattr(found, "__get__") else found
 
     def __getstate__(self) -> Any:
         raise TypeError("An input of a join cannot be stored; its artifacts can")
@@ -46,8 +56,8 @@ class Input:
 class Inputs:
     """The inputs of a join: by index, and by the name of a branch."""
 
-    def __init__(self, task: _native.Task, paths: Sequence[str], parameters: Dict[str, Any]) -> None:
-        self._inputs = [Input(task, index, path, parameters) for index, path in enumerate(paths)]
+    def __init__(self, flow: "FlowSpec", task: _native.Task, paths: Sequence[str], parameters: Dict[str, Any]) -> None:
+        self._inputs = [Input(flow, task, index, path, parameters) for index, path in enumerate(paths)]
         self._steps = {path.split("/")[-2]: each for path, each in zip(paths, self._inputs)}
 
     def __len__(self) -> int:
@@ -228,9 +238,13 @@ class FlowSpec:
         return _graph.nodes(_description.steps_of(type(self)))
 
     @property
-    def name(self) -> str:
-        """The name of the flow."""
-        return type(self).__name__
+    def name(self) -> Any:
+        """The name of the flow. A step may set another value, which is an artifact of its task only."""
+        return self.__dict__.get("name", type(self).__name__)
+
+    @name.setter
+    def name(self, value: Any) -> None:
+        self.__dict__["name"] = value
 
     @property
     def script_name(self) -> str:

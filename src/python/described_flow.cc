@@ -162,7 +162,9 @@ class Reader {
       if (attribute == nullptr)
         throw Error(ErrorCode::unknown_attribute,
                     fmt::format("Decorator '{}' does not support the attribute '{}'", decorator.name, name));
-      *attribute = value;
+      // A number may be a text, as in Metaflow: times="3". Where a text is expected, normalise() makes it one again.
+      const auto number = value.is_text() ? Json::parse(value.as<std::string>(name)) : std::nullopt;
+      *attribute = number && number->is_number() ? *number : value;
     }
     if (kind.normalise != nullptr) kind.normalise(decorator.attributes);
     detail::Pickler pickler;

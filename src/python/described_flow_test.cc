@@ -116,6 +116,18 @@ TEST(DescribedFlow, DamagedDescriptionIsRefused) {
   }
 }
 
+TEST(DescribedFlow, NumbersOfDecoratorsMayBeTexts) {
+  const DescribedFlow described = read(with_steps(
+      R"({"name": "start", "transition": "none", "decorators": [
+           {"name": "retry", "attributes": {"times": "2", "minutes_between_retries": "0.5"}},
+           {"name": "environment", "attributes": {"vars": {"A": "1"}}}]})"));
+  const auto& found = described.flow.steps[0].decorators;
+  const graph::Decorator retry = graph::from_description(found[0]);
+  EXPECT_EQ(retry.attributes["times"].as<int>("times"), 2);
+  EXPECT_EQ(retry.attributes["minutes_between_retries"].as<double>("minutes"), 0.5);
+  EXPECT_EQ(graph::from_description(found[1]).attributes["vars"]["A"].as<std::string>("A"), "1");
+}
+
 TEST(DescribedFlow, DecoratorsAreChecked) {
   const auto with = [](const std::string& decorator) {
     return error_of(with_steps(R"({"name": "start", "transition": "none", "decorators": [)" + decorator + "]}"));

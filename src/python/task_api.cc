@@ -8,8 +8,10 @@
 #include <cstring>
 #include <iterator>
 #include <memory>
+#include <numeric>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <metaflow/error.h>
@@ -23,6 +25,7 @@
 #include "python/secret.h"
 #include "runtime/task/session.h"
 #include "runtime/task/task_process.h"
+#include "store/foreach.h"
 #include "store/task_data.h"
 
 using metaflow::Error;
@@ -56,6 +59,18 @@ metaflow_bytes view_of(metaflow_task& task, SharedBytes payload) {
   task.kept.push_back(std::move(payload));
   const auto bytes = task.kept.back().bytes();
   return {bytes.data(), bytes.size()};
+}
+
+metaflow_bytes load_range(metaflow_task& task, const metaflow::store::ItemSource& range) {
+  return view_of(task, task.session.store()->load_value(range.key, range.size, range.variable));
+}
+
+/// The item alone, and true; or the payload of the range.
+std::pair<metaflow_bytes, bool> read_item_or_range(metaflow_task& task, const metaflow::store::ItemSource& range,
+                                                   std::size_t index) {
+  if (auto item = metaflow::store::read_separate_item(*task.session.store(), range, index))
+    return {view_of(task, std::move(*item)), true};
+  return {load_range(task, range), false};
 }
 
 std::optional<metaflow::store::ArtifactRecord> record_of(metaflow::runtime::TaskSession& session, std::int64_t input,
@@ -164,15 +179,16 @@ void metaflow_task_close(metaflow_task* task) { delete task; }
 
 int metaflow_task_begin(metaflow_task* task, metaflow_read_item read_item) {
   return guarded(-1, [&] {
-    task->session.set_item_reader([&](const metaflow::store::ItemSource& range, std::size_t index) -> std::string {
-      std::array<char, 4096> label{};
-      const metaflow_bytes payload =
-          view_of(*task, task->session.store()->load_value(range.key, range.size, range.variable));
-      if (read_item(payload.data, payload.size, index, label.data(), label.size()) != 0)
-        throw Error(ErrorCode::data_missing,
-                    fmt::format("Item {} of artifact '{}' could not be read", index, range.variable));
-      return label.data();
-    });
+    task->session.frames().set_item_reader(
+        [&](const metaflow::store::ItemSource& range, std::size_t index) -> std::string {
+          std::array<char, 4096> label{};
+          const auto [payload, is_alone] = read_item_or_range(*task, range, index);
+          if (read_item(payload.data, payload.size, is_alone ? -1 : static_cast<std::int64_t>(index), label.data(),
+                        label.size()) != 0)
+            throw Error(ErrorCode::data_missing,
+                        fmt::format("Item {} of artifact '{}' could not be read", index, range.variable));
+          return label.data();
+        });
     return task->session.begin() ? 1 : 0;
   });
 }
@@ -188,11 +204,13 @@ int metaflow_task_cpus(void) {
   return guarded(-1, [] { return static_cast<int>(metaflow::Current().cpus()); });
 }
 
-int metaflow_task_range(metaflow_task* task, size_t level, metaflow_bytes* into) {
+int metaflow_task_item(metaflow_task* task, size_t level, metaflow_bytes* into) {
   return guarded(-1, [&] {
-    const auto& range = metaflow::runtime::current_task()->items.at(level);
-    *into = view_of(*task, task->session.store()->load_value(range.key, range.size, range.variable));
-    return 0;
+    const auto& current = *metaflow::runtime::current_task();
+    const auto [payload, is_alone] =
+        read_item_or_range(*task, current.items.at(level), current.current.foreach_stack.at(level).index);
+    *into = payload;
+    return is_alone ? 1 : 0;
   });
 }
 
@@ -311,9 +329,15 @@ int metaflow_task_fail(metaflow_task* task, const char* type, const char* messag
   });
 }
 
-int metaflow_task_split(metaflow_task* task, size_t count, const char* const* labels) {
+int metaflow_task_split(metaflow_task* task, size_t count, const char* const* labels, const char* items,
+                        const size_t* sizes) {
   return guarded(-1, [&] {
-    task->session.fan_out({count, {labels, labels + count}});
+    metaflow::runtime::FanOut fan_out{count, {labels, labels + count}};
+    if (items != nullptr) {
+      fan_out.sizes.assign(sizes, sizes + count);
+      fan_out.items.assign(items, std::accumulate(sizes, sizes + count, std::size_t{0}));
+    }
+    task->session.fan_out(std::move(fan_out));
     return 0;
   });
 }

@@ -18,7 +18,7 @@
 extern "C" {
 #endif
 
-#define METAFLOW_TASK_API_VERSION 3
+#define METAFLOW_TASK_API_VERSION 4
 #define METAFLOW_LARGE_VALUE 65536
 
 typedef struct metaflow_flow metaflow_flow;
@@ -46,9 +46,10 @@ metaflow_flow* metaflow_flow_read(const char* description, size_t size);
 metaflow_task* metaflow_task_open(const metaflow_flow* flow, int argc, const char* const* argv);
 void metaflow_task_close(metaflow_task* task);
 
-/* Loads the range of the foreach for the step, and returns the label of an item in `label`, whose room is `room`
-   bytes with the terminating zero. Returns 0, or -1 for an error. */
-typedef int (*metaflow_read_item)(const void* range, size_t size, size_t index, char* label, size_t room);
+/* Loads an item of the foreach for the step, from the payload of its range; if `index` is negative, the bytes are the
+   item alone, as metaflow_task_split() got it. Returns the label of the item in `label`, whose room is `room` bytes with
+   the terminating zero. Returns 0, or -1 for an error. */
+typedef int (*metaflow_read_item)(const void* bytes, size_t size, int64_t index, char* label, size_t room);
 
 /* Reads the item of the foreach. Returns 1 if the step is to be called; 0 if this attempt only records a failure. */
 int metaflow_task_begin(metaflow_task* task, metaflow_read_item read_item);
@@ -59,8 +60,9 @@ const char* metaflow_task_facts(metaflow_task* task);
 /* The cores that the step of this process may use: its cpus, limited by the host. Without an open task: those of the
    host. */
 int metaflow_task_cpus(void);
-/* The payload of the range of foreach `level`, 0 for the outermost. Returns 0. */
-int metaflow_task_range(metaflow_task* task, size_t level, metaflow_bytes* into);
+/* Of foreach `level`, 0 for the outermost: the item alone, as metaflow_task_split() got it, and 1; else the payload of
+   the range, and 0. */
+int metaflow_task_item(metaflow_task* task, size_t level, metaflow_bytes* into);
 
 /* The payload of an artifact of the input. Returns 1, or 0 if the input does not have it. */
 int metaflow_task_load(metaflow_task* task, const char* name, metaflow_bytes* into);
@@ -91,8 +93,10 @@ int metaflow_task_keep_input(metaflow_task* task, size_t input, const char* name
 int metaflow_task_caught(metaflow_task* task, const char* type, const char* message, const char* report);
 /* The step threw: prints `report`, and forgets what was saved. */
 int metaflow_task_fail(metaflow_task* task, const char* type, const char* message, const char* report);
-/* The number of items of the step's foreach, and their labels. */
-int metaflow_task_split(metaflow_task* task, size_t count, const char* const* labels);
+/* The number of items of the step's foreach, and their labels. `items`: the items, each in an encoding that can be read
+   alone, one after the other, with the size of each in `sizes`; null: tasks get the range. */
+int metaflow_task_split(metaflow_task* task, size_t count, const char* const* labels, const char* items,
+                        const size_t* sizes);
 /* Writes the result. `chosen`: of a step that chooses, the index of the target; else -1. */
 int metaflow_task_finish(metaflow_task* task, int chosen);
 

@@ -1,5 +1,7 @@
 #include "store/foreach.h"
 
+#include <array>
+#include <bit>
 #include <cstring>
 
 #include <metaflow/error.h>
@@ -14,6 +16,7 @@ namespace metaflow::store {
 namespace {
 
 constexpr std::size_t kTableFrom = 64;  // items
+constexpr std::string_view kSeparate = "mfitems1";
 
 std::string text_member(const Value& tuple, std::size_t index) {
   if (index >= tuple.size() || tuple[index].kind() != Kind::text) return {};
@@ -61,6 +64,42 @@ std::string save_item_table(FlowStore& store, const std::vector<detail::ItemSpan
   pickler.array('u', 8, shape, std::as_bytes(std::span(items)));
   pickler.finish();
   return store.save_value(pickler.parts());
+}
+
+std::string save_separate_items(FlowStore& store, const SeparateItems& items) {
+  static_assert(std::endian::native == std::endian::little);
+  std::vector<std::uint64_t> table{items.sizes.size()};
+  std::uint64_t end = 0;
+  for (const std::size_t size : items.sizes) table.push_back(end += size);
+  const std::array<std::span<const std::byte>, 3> parts{std::as_bytes(std::span(kSeparate)),
+                                                        std::as_bytes(std::span(table)),
+                                                        std::as_bytes(std::span(items.bytes.substr(0, end)))};
+  return store.save_value(parts);
+}
+
+std::optional<base::SharedBytes> read_separate_item(const FlowStore& store, const ItemSource& source,
+                                                    std::size_t index) {
+  if (source.separate.empty()) return std::nullopt;
+  const base::SharedBytes value = store.load_value(source.separate, 0, source.variable);
+  const std::string_view text = value.text();
+  const auto damaged = [&] {
+    return Error(ErrorCode::data_store, fmt::format("The items of the foreach over '{}' are damaged: blob {}",
+                                                    source.variable, source.separate));
+  };
+  constexpr std::size_t kNumber = sizeof(std::uint64_t);
+  const auto number = [&](std::size_t position) {
+    std::uint64_t value = 0;
+    std::memcpy(&value, text.data() + kSeparate.size() + position * kNumber, kNumber);
+    return value;
+  };
+  if (!text.starts_with(kSeparate) || text.size() < kSeparate.size() + kNumber) throw damaged();
+  const std::uint64_t count = number(0);
+  if (count > (text.size() - kSeparate.size()) / kNumber - 1 || index >= count) throw damaged();
+  const std::string_view items = text.substr(kSeparate.size() + (count + 1) * kNumber);
+  const std::uint64_t begin = index == 0 ? 0 : number(index);
+  const std::uint64_t end = number(index + 1);
+  if (begin > end || end > items.size()) throw damaged();
+  return base::SharedBytes(std::as_bytes(std::span(items.substr(begin, end - begin))), value.owner());
 }
 
 Document read_foreach_item(const FlowStore& store, const ItemSource& source, std::size_t index) {

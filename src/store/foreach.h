@@ -1,7 +1,10 @@
 // The foreachs around a task: their frames, and their items.
 #pragma once
 
+#include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <metaflow/current.h>
@@ -18,6 +21,19 @@ std::vector<ForeachFrame> decode_frames(const Value& value);
 /// Writes a table with the positions of the items in their payload, so that an item is found without reading those
 /// before it. Returns its key, or nothing if the range is so small that reading it whole is as fast.
 std::string save_item_table(FlowStore& store, const std::vector<detail::ItemSpan>& items);
+
+/// Items in the encoding of a language, each of which can be read without the others. `sizes`: the bytes of each item
+/// in `bytes`. The stored value: the text "mfitems1", the number of items and the end of each in `bytes` as
+/// little-endian 64-bit numbers, and `bytes`.
+struct SeparateItems {
+  std::string_view bytes;
+  std::span<const std::size_t> sizes;
+};
+/// Returns the key.
+std::string save_separate_items(FlowStore& store, const SeparateItems& items);
+/// The bytes of one item; nothing if the range has no separate items. Throws Error{data_store, data_missing}.
+std::optional<base::SharedBytes> read_separate_item(const FlowStore& store, const ItemSource& source,
+                                                    std::size_t index);
 
 /// One item of a stored range.
 Document read_foreach_item(const FlowStore& store, const ItemSource& source, std::size_t index);

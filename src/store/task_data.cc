@@ -57,8 +57,10 @@ std::string to_json(const TaskData& data, std::string_view datastore) {
     details += ", \"items\": [";
     for (std::size_t i = 0; i < data.items.size(); ++i) {
       const ItemSource& source = data.items[i];
-      details += fmt::format("{}[{}, {}, {}, {}]", i > 0 ? ", " : "", json_quoted(source.variable),
+      details += fmt::format("{}[{}, {}, {}, {}", i > 0 ? ", " : "", json_quoted(source.variable),
                              json_quoted(source.key), source.size, json_quoted(source.offsets));
+      if (!source.separate.empty()) details += ", " + json_quoted(source.separate);
+      details += "]";
     }
     details += "]";
   }
@@ -76,6 +78,7 @@ void check_details(const TaskData& data, std::string_view path) {
     check(NameKind::artifact, source.variable);
     if (!source.key.empty()) check(NameKind::key, source.key);
     if (!source.offsets.empty()) check(NameKind::key, source.offsets);
+    if (!source.separate.empty()) check(NameKind::key, source.separate);
   }
 }
 
@@ -119,7 +122,8 @@ TaskData task_data_from_json(std::string_view text, std::string_view path) {
       if (details->contains("iteration")) data.iteration = details->get<std::size_t>("iteration");
       for (const base::Json& source : details->get_items("items")) {
         data.items.push_back({source.at(0).as<std::string>("items"), source.at(1).as<std::string>("items"),
-                              source.at(2).as<std::uint64_t>("items"), source.at(3).as<std::string>("items")});
+                              source.at(2).as<std::uint64_t>("items"), source.at(3).as<std::string>("items"),
+                              source.size() > 4 ? source.at(4).as<std::string>("items") : ""});
       }
     }
   } catch (const base::JsonMismatch& error) {

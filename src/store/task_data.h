@@ -26,7 +26,8 @@ struct ItemSource {
   std::string variable;
   std::string key;  // of the stored range
   std::uint64_t size = 0;
-  std::string offsets;  // key of the table of item positions; empty: small range, or an array
+  std::string offsets;     // key of the table of item positions; empty: small range, or an array
+  std::string separate{};  // key of the items, each of which can be read alone (SeparateItems); empty: no such value
 
   bool operator==(const ItemSource&) const = default;
 };

@@ -61,11 +61,11 @@ TEST(TaskData, RoundTrip) {
 TEST(TaskData, TextIsQuoted) {
   TaskData data;
   data.artifacts = {{"a\"b", "k\"", 1, "t\"", "e\", \"sha\": \"f"}};
-  data.items = {{"v\"", "i\"", 1, "o\""}};
+  data.items = {{"v\"", "i\"", 1, "o\""}, {"w", "j", 1, "", "s\""}};
   data.next = {"n\""};
   const std::string json = to_json(data, "d\"");
   for (const char* quoted : {R"("a\"b": "k\"")", R"("type": "t\"")", R"("encoding": "e\", \"sha\": \"f")", R"(["n\""])",
-                             R"(["v\"", "i\"", 1, "o\""])", R"("datastore": "d\"")"})
+                             R"(["v\"", "i\"", 1, "o\""])", R"(["w", "j", 1, "", "s\""])", R"("datastore": "d\"")"})
     EXPECT_THAT(json, HasSubstr(quoted));
 }
 
@@ -108,6 +108,7 @@ TEST(TaskData, ItemsMustHaveAValidArtifactAndKeys) {
   EXPECT_THAT(data_refusal(items("v", "../../../../etc/passwd", "")),
               HasSubstr("'../../../../etc/passwd' is not a key"));
   EXPECT_THAT(data_refusal(items("v", kDataKey, "E2F1")), HasSubstr("'E2F1' is not a key"));
+  EXPECT_THAT(data_refusal(items("v", kDataKey, R"(", "../x)")), HasSubstr("'../x' is not a key")) << "separate items";
 }
 
 TEST(TaskData, AttemptMustBeASmallNumber) {

@@ -15,6 +15,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 import warm  # noqa: E402
+from python_cli import configured, py  # noqa: E402, F401
 
 # Flows inherit what is ignored, which it is where the tests are a background job of a script: here they are not.
 for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
@@ -55,6 +56,8 @@ class Result:
 
 class Cli:
     """Runs the programs of the build tree in one directory."""
+
+    build = BUILD
 
     def __init__(self, directory):
         self.directory = directory

@@ -20,6 +20,8 @@ import urllib.parse
 import urllib.request
 import uuid
 
+from s3_signatures import expected_presignature, expected_signature
+
 KEY, SECRET = "peerkey", "peersecret/+="
 
 
@@ -206,38 +208,6 @@ def radosgw(directory):
         yield Server(f"http://127.0.0.1:{port}")
 
 
-def expected_signature(method, url, headers, authorization):
-    """What botocore computes for a request."""
-    import botocore.auth
-    import botocore.awsrequest
-    import botocore.credentials
-
-    parts = dict(part.split("=", 1) for part in authorization.removeprefix("AWS4-HMAC-SHA256 ").split(", "))
-    signed = parts["SignedHeaders"].split(";")
-    _, _, region, service, _ = parts["Credential"].split("/")
-    request = botocore.awsrequest.AWSRequest(method=method, url=url)
-    for name in signed:
-        request.headers[name] = headers[name]
-    request.context["timestamp"] = headers["x-amz-date"]
-    auth = botocore.auth.S3SigV4Auth(botocore.credentials.Credentials(KEY, SECRET), service, region)
-    return auth.signature(auth.string_to_sign(request, auth.canonical_request(request)), request)
-
-
-def expected_presignature(method, url):
-    """What botocore computes for a presigned URL."""
-    import botocore.auth
-    import botocore.awsrequest
-    import botocore.credentials
-
-    bare, _, _ = url.partition("&X-Amz-Signature=")
-    query = urllib.parse.parse_qs(urllib.parse.urlsplit(bare).query)
-    _, _, region, service, _ = query["X-Amz-Credential"][0].split("/")
-    request = botocore.awsrequest.AWSRequest(method=method, url=bare)
-    request.context["timestamp"] = query["X-Amz-Date"][0]
-    auth = botocore.auth.S3SigV4QueryAuth(botocore.credentials.Credentials(KEY, SECRET), service, region)
-    return auth.signature(auth.string_to_sign(request, auth.canonical_request(request)), request)
-
-
 class Listener(http.server.ThreadingHTTPServer):
     """Calls `serve(handler)` for each request, on a port of this machine."""
 
@@ -370,11 +340,11 @@ class Proxy(Server):
     def check_signature(self, handler, headers, body):
         authorization = headers.get("authorization", "")
         if not authorization and "&X-Amz-Signature=" in handler.path:
-            good = handler.path.endswith("=" + expected_presignature(handler.command, self.url + handler.path))
+            good = handler.path.endswith("=" + expected_presignature((KEY, SECRET), handler.command, self.url + handler.path))
             with self.lock:
                 self.wrong_signatures += [] if good else [f"{handler.command} {handler.path.partition('?')[0]} (presigned)"]
             return
-        wanted = expected_signature(handler.command, self.url + handler.path, headers, authorization) if authorization else ""
+        wanted = expected_signature((KEY, SECRET), handler.command, self.url + handler.path, headers, authorization) if authorization else ""
         payload = headers.get("x-amz-content-sha256")
         good = wanted and authorization.endswith(f"Signature={wanted}")
         if not good or payload not in ("UNSIGNED-PAYLOAD", hashlib.sha256(body).hexdigest()):

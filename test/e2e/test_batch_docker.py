@@ -10,7 +10,7 @@ import pytest
 import docker_batch
 from conftest import SANITIZED
 from remote import User, wait_until
-from test_python_flows import PythonCli, smaller
+from python_cli import PythonCli, smaller
 
 MISSING = docker_batch.missing()
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=f"BATCH WITH DOCKER IS NOT TESTED: it needs {MISSING}")

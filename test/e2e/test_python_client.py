@@ -16,7 +16,7 @@ import pytest
 
 from client_facts import differences
 from conftest import BUILD, SANITIZED
-from test_python_flows import HEAD, TAIL, PythonCli
+from python_cli import HEAD, TAIL, PythonCli
 from test_service import service  # noqa: F401
 
 PACKAGE = str(pathlib.Path(__file__).resolve().parents[2] / "python")

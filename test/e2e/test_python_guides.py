@@ -10,7 +10,7 @@ import textwrap
 import pytest
 
 from conftest import BUILD, SANITIZED
-from test_python_flows import FLOWS, PythonCli
+from python_cli import FLOWS, PythonCli
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"

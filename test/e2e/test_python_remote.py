@@ -11,7 +11,7 @@ import pytest
 
 from conftest import SANITIZED
 from kubernetes_runs import MISSING, make  # noqa: F401
-from test_python_flows import FLOWS, PythonCli, py, smaller  # noqa: F401
+from python_cli import FLOWS, PythonCli, smaller
 
 from peers.containers import python  # isort: skip
 

@@ -12,7 +12,7 @@ import pytest
 
 from conftest import BUILD, SANITIZED
 from test_python_client import ours  # noqa: F401
-from test_python_flows import FLOWS
+from python_cli import FLOWS
 from test_service import service  # noqa: F401
 
 PACKAGE = pathlib.Path(__file__).resolve().parents[2] / "python"

@@ -125,6 +125,7 @@ void add_references(store::FlowStore& store, const StoreIndex& index, const std:
       for (const store::ItemSource& items : data.items) {
         keys.insert(items.key);
         keys.insert(items.offsets);
+        keys.insert(items.separate);
       }
     }
     paths.clear();

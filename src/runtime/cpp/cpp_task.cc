@@ -14,6 +14,7 @@
 #include "runtime/task/failure.h"
 #include "runtime/task/forked_copy.h"
 #include "runtime/task/session.h"
+#include "store/item_labels.h"
 #include "value/spool.h"
 #include "value/unpickler.h"
 
@@ -41,7 +42,7 @@ class CppTask {
         session_(flow, decorators, open_task_store(flow.name, arguments), arguments, names_of(members_of(table))),
         step_(table.steps[&session_.step() - flow.steps.data()]),
         object_(table) {
-    session_.set_labels([&table, &flow](const detail::StepDescription& split, const Value& item) {
+    session_.frames().set_labels([&table, &flow](const detail::StepDescription& split, const Value& item) {
       const auto label = table.steps[&split - flow.steps.data()].label;
       return label != nullptr ? store::own_label(label(item)) : store::item_label(item);
     });
@@ -111,7 +112,7 @@ class CppTask {
 
   void call_step() {
     const ForkedCopyEnds ends;
-    detail::StepCall step_call{object_.get(), &session_.item(), join_.get()};
+    detail::StepCall step_call{object_.get(), &session_.frames().item(), join_.get()};
     struct Both {
       void (*run)(const detail::StepCall&);
       const detail::StepCall* call;

@@ -40,6 +40,45 @@ constexpr bool is_end(int signal) {
   return signal == SIGTERM || signal == SIGINT || signal == SIGHUP || signal == SIGQUIT;
 }
 
+/// The log of the attempt: complete in memory, and uploaded while the step runs.
+class AttemptLog {
+ public:
+  AttemptLog(base::Clock& clock, std::uint64_t max_size)
+      : stamps_(clock), log_(stamps_, max_size, store::LogSource::task) {}
+
+  void start_upload(const LogUpload::Open& open, const store::TaskRef& task, int attempt) {
+    upload_.emplace(open, task, attempt);
+  }
+  void add(Stream stream, std::string_view bytes) {
+    log_.add(stream, bytes, [](store::Stream, std::string_view, std::int64_t) {});
+  }
+  /// The uploader takes what is new, when it has stored what it has.
+  void offer() {
+    for (const Stream stream : {Stream::out, Stream::err}) {
+      std::uint64_t& offered = offered_[static_cast<std::size_t>(stream)];
+      if (log_.size(stream) == offered) continue;
+      offered = log_.size(stream);
+      upload_->offer(stream, log_.content(stream));
+    }
+  }
+  bool uploading() const { return upload_->busy(); }
+  /// There is no more output.
+  void finish() {
+    log_.finish([](store::Stream, std::string_view, std::int64_t) {});
+  }
+  /// Waits until all is stored. Returns why it could not be.
+  std::optional<std::string> finish_upload() {
+    offer();
+    return upload_->finish();
+  }
+
+ private:
+  base::Stamps stamps_;
+  TaskLog log_;
+  std::optional<LogUpload> upload_;
+  std::array<std::uint64_t, 2> offered_{};
+};
+
 class Supervisor {
  public:
   Supervisor(const Supervision& what, base::Clock& clock)
@@ -50,8 +89,7 @@ class Supervisor {
         signals_({SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2}),
         loop_(clock),
         shown_(loop_, clock, STDOUT_FILENO, STDERR_FILENO),
-        stamps_(clock),
-        log_(stamps_, what.max_log_size, store::LogSource::task),
+        log_(clock, what.max_log_size),
         buffer_(kBufferSize, '\0') {
     base::become_subreaper();
     loop_.watch(signals_.fd(), [this] { on_signals(); });
@@ -70,7 +108,7 @@ class Supervisor {
     }
     report_.stage = Stage::step;
     begun_ = clock_.monotonic_microseconds();
-    upload_.emplace(what_.open, task_, attempt_);
+    log_.start_upload(what_.open, task_, attempt_);
     watch_child();
     schedule_upload();
     while (!(end_ && drained_)) {
@@ -78,11 +116,10 @@ class Supervisor {
       regulate_output();
     }
     base::kill_descendants();
-    log_.finish([](store::Stream, std::string_view, std::int64_t) {});
+    log_.finish();
 
     judge(killed_before);
-    offer_logs();
-    if (const auto failure = upload_->finish())
+    if (const auto failure = log_.finish_upload())
       print_error(fmt::format("The task's log could not be stored: {}", *failure));
     return commit();
   }
@@ -127,7 +164,7 @@ class Supervisor {
     if (count <= 0) return close(stream);
     const std::string_view bytes(buffer_.data(), static_cast<std::size_t>(count));
     shown_.add(stream, bytes);
-    log_.add(stream, bytes, [](store::Stream, std::string_view, std::int64_t) {});
+    log_.add(stream, bytes);
     if (end_) await_silence();
   }
 
@@ -152,18 +189,9 @@ class Supervisor {
 
   void schedule_upload() {
     loop_.after(upload_pause(clock_.monotonic_microseconds() - begun_), [this] {
-      if (!upload_->busy()) offer_logs();
+      if (!log_.uploading()) log_.offer();
       schedule_upload();
     });
-  }
-
-  void offer_logs() {
-    for (const Stream stream : {Stream::out, Stream::err}) {
-      std::uint64_t& offered = offered_[static_cast<std::size_t>(stream)];
-      if (log_.size(stream) == offered) continue;
-      offered = log_.size(stream);
-      upload_->offer(stream, log_.content(stream));
-    }
   }
 
   void on_signals() {
@@ -284,13 +312,10 @@ class Supervisor {
   base::EventLoop loop_;
   ContainerStreams shown_;
   std::array<bool, 2> held_{};  // the pipe is not read until the reader has caught up
-  base::Stamps stamps_;
-  TaskLog log_;
+  AttemptLog log_;
   std::string buffer_;
   std::unique_ptr<store::FlowStore> store_;
   base::Child child_;
-  std::optional<LogUpload> upload_;
-  std::array<std::uint64_t, 2> offered_{};
   std::int64_t begun_ = 0;
   std::optional<base::ProcessEnd> end_;
   compute::Verdict verdict_;  // of the step

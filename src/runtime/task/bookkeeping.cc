@@ -40,6 +40,14 @@ void add_transition(FlowStore& store, TaskData& data) {
 
 }  // namespace
 
+Document read_bookkeeping(const std::shared_ptr<const FlowStore>& store, const store::TaskRef& task,
+                          const TaskData& data, std::string_view name) {
+  const ArtifactRecord* record = data.find(name);
+  if (record == nullptr)
+    throw Error(ErrorCode::data_missing, fmt::format("Task {} has no artifact '{}'", task.path(), name));
+  return StoredArtifact(store, *record).read();
+}
+
 void replace_transition(FlowStore& store, TaskData& data) {
   std::erase_if(data.artifacts, [](const ArtifactRecord& artifact) { return artifact.name == "_transition"; });
   add_transition(store, data);
@@ -68,9 +76,13 @@ void add_bookkeeping(FlowStore& store, const TaskFacts& facts, const TaskData& i
   if (facts.exception) {
     add(store, data, "_exception", [&](detail::Pickler& out) { detail::encode(out, *facts.exception); });
   }
-  for (const char* inherited : {"name", "_graph_info"}) {
-    if (const ArtifactRecord* record = input.find(inherited)) data.artifacts.push_back(*record);
+  const auto is_name = [](const ArtifactRecord& artifact) { return artifact.name == "name"; };
+  if (facts.flow.empty()) {
+    if (const ArtifactRecord* name = input.find("name")) data.artifacts.push_back(*name);
+  } else if (std::none_of(data.artifacts.begin(), data.artifacts.end(), is_name)) {
+    add(store, data, "name", [&](detail::Pickler& out) { out.text(facts.flow); });
   }
+  if (const ArtifactRecord* graph = input.find("_graph_info")) data.artifacts.push_back(*graph);
   data.place.clear();
   for (const ForeachFrame& frame : facts.frames) data.place.push_back(frame.index);
   data.iteration = facts.iteration;
@@ -135,6 +147,7 @@ void add_split(FlowStore& store, const detail::StepDescription& step, const FanO
   const ArtifactRecord& range = range_of(step, data);
   require_items(step, items.count);
   data.items.push_back({step.variable, range.key, range.size, ""});
+  if (!items.sizes.empty()) data.items.back().separate = store::save_separate_items(store, {items.items, items.sizes});
   add_foreach(
       store, step.variable, items.count, [&](std::size_t i) { return items.labels.at(i); }, data);
 }

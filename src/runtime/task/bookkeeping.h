@@ -19,6 +19,7 @@ namespace metaflow::runtime {
 /// The facts about a finished task that its artifacts record.
 struct TaskFacts {
   std::string step{};
+  std::string flow{};   // for the artifact `name`, if steps may set another one; empty: it is that of the input
   bool ok = true;       // the run may continue from it
   bool success = true;  // the step did not fail; a caught failure is ok but not a success
   std::optional<std::size_t> iteration{};
@@ -36,13 +37,20 @@ void add_names(const store::TaskData& data, std::vector<std::string>& names);
 void add_bookkeeping(store::FlowStore& store, const TaskFacts& facts, const store::TaskData& input,
                      store::TaskData& data);
 
+/// Reads such an artifact of a finished task. Throws Error{data_missing} if it is not there, Error{data_store,
+/// invalid_value}.
+Document read_bookkeeping(const std::shared_ptr<const store::FlowStore>& store, const store::TaskRef& task,
+                          const store::TaskData& data, std::string_view name);
+
 /// Writes the artifact `_transition` again, for a task whose `next` has changed.
 void replace_transition(store::FlowStore& store, store::TaskData& data);
 
 /// What a step fans out over, from a language whose values are not Values.
 struct FanOut {
   std::size_t count = 0;
-  std::vector<std::string> labels;  // one per item
+  std::vector<std::string> labels;   // one per item
+  std::string items{};               // each can be read alone, one after the other; empty: tasks read the whole range
+  std::vector<std::size_t> sizes{};  // of the items, in bytes
 };
 /// As the other function, for a range that its language has counted.
 void add_split(store::FlowStore& store, const detail::StepDescription& step, const FanOut& items,

@@ -53,7 +53,8 @@ TaskSession::TaskSession(const detail::FlowDescription& flow, const graph::Decor
       store_(std::move(store)),
       step_(find_step()),
       names_(std::move(artifacts)),
-      artifacts_(names_.size()) {
+      artifacts_(names_.size()),
+      frames_(flow_, store_, current_) {
   if (arguments_.inputs_stored)
     arguments_.inputs = compute::unpack_inputs(store_->read_inputs({arguments_.run, arguments_.step, arguments_.task}));
 }
@@ -153,21 +154,12 @@ void TaskSession::open_join() {
                 fmt::format("The task {} that split is not finished or not in the store", split->path()));
   inputs_ = std::make_unique<JoinInputs>(names_, store_, arguments_.inputs, std::move(*split_data), takes_all_);
   artifacts_.resize(names_.size());
-  const TaskData& at_split = inputs_->split();
-  // The join is outside of the split, so the foreachs are those around the task that made the split.
-  frames_record_ = at_split.find("_foreach_stack");
-  data_.items = at_split.items;
-  if (at_split.splits && !data_.items.empty()) data_.items.pop_back();
-  current_.items = data_.items;
-  if (frames_record_ != nullptr && (!data_.items.empty() || !at_split.has_details)) {
-    current_.current.foreach_stack = store::decode_frames(StoredArtifact(store_, *frames_record_).read().root());
-  }
+  frames_.open_join(inputs_->split(), data_.items);
   input_ = inputs_->first();
-  carried_.resize(names_.size());
   for (std::size_t a = 0; a < names_.size(); ++a) {
     if (inputs_->merged(a).conflict || inputs_->merged(a).in_no_input) continue;
-    carried_[a] = inputs_->carried(a);
-    artifacts_[a].record = &carried_[a];
+    artifacts_[a].carried = inputs_->carried(a);
+    artifacts_[a].record = &artifacts_[a].carried;
   }
 }
 
@@ -179,14 +171,16 @@ void TaskSession::read(std::span<const std::size_t> artifacts) {
 }
 
 bool TaskSession::begin(std::function<void()> save) {
-  if (!step_.join) load_frames();
+  if (!step_.join) {
+    frames_.open_single(arguments_, input_, data_.items);
+    facts_.iteration = iteration();
+  }
   if (!arguments_.failure.empty()) {
     catch_failure({arguments_.failure_type, last_failure(), ""});
     return false;
   }
   if (!step_.decorators.empty() || !arguments_.with.empty()) policy_ = policy_of(decorators());
-  if (const auto index = current_.current.index(); step_.takes_item && item_.memory() == nullptr && index)
-    item_ = store::read_foreach_item(*store_, current_.items.back(), *index);
+  if (step_.takes_item) frames_.read_item();
   if (!arguments_.scratch.empty()) policy_.time_limit = 0;  // no limit while debugging
   if (policy_.time_limit > 0 && !step_keeps_time_) {
     const std::string message =
@@ -197,61 +191,14 @@ bool TaskSession::begin(std::function<void()> save) {
   return true;
 }
 
-/// Sets the foreach frames of this task: those of its input, and one for the split that the input made, if it did.
-void TaskSession::load_frames() {
+/// The iteration of a step that chooses itself.
+std::optional<std::size_t> TaskSession::iteration() const {
+  const auto is_this = [&](int next) { return &flow_.steps[static_cast<std::size_t>(next)] == &step_; };
+  if (step_.transition != Transition::choose || std::none_of(step_.targets.begin(), step_.targets.end(), is_this))
+    return std::nullopt;
   const store::TaskRef& input = arguments_.inputs[0];
-  frames_record_ = input_.find("_foreach_stack");
-  auto& frames = current_.current.foreach_stack;
-  if (frames_record_ != nullptr && (arguments_.split_index || !input_.items.empty() || !input_.has_details)) {
-    frames = store::decode_frames(StoredArtifact(store_, *frames_record_).read().root());
-  }
-  if (arguments_.split_index) {
-    ForeachFrame frame{arguments_.step, "", 0, *arguments_.split_index, ""};
-    if (input_.has_details && !input_.items.empty()) {
-      frame.variable = input_.items.back().variable;
-      frame.num_splits = input_.splits.value_or(0);
-    } else {  // the split was made by a Python task
-      frame.variable = read_internal<std::string>("_foreach_var");
-      frame.num_splits = read_internal<std::size_t>("_foreach_num_splits");
-      const ArtifactRecord* range = input_.find(frame.variable);
-      if (range == nullptr)
-        throw Error(ErrorCode::data_missing,
-                    fmt::format("The input {} has no artifact '{}' to fan out over", input.path(), frame.variable));
-      data_.items.push_back({frame.variable, range->key, range->size, ""});
-    }
-    frames_record_ = nullptr;  // the frames differ from the stored ones
-    frames.push_back(frame);
-  }
-  current_.items = data_.items;
-  if (arguments_.split_index && read_item_) {
-    frames.back().value = read_item_(data_.items.back(), *arguments_.split_index);
-  } else if (arguments_.split_index) {
-    item_ = store::read_foreach_item(*store_, data_.items.back(), *arguments_.split_index);
-    frames.back().value = label_of(input.step, item_.root());
-  }
-  if (step_.transition == Transition::choose && chooses_itself()) {
-    iteration_ =
-        input.step == arguments_.step ? read_internal<std::vector<std::size_t>>("_iteration_stack").at(0) + 1 : 0;
-  }
-}
-
-std::string TaskSession::label_of(const std::string& split, const Value& item) const {
-  const detail::StepDescription* step = flow_.find_step(split);  // null: another program made the split
-  return step != nullptr ? label_of_(*step, item) : store::item_label(item);
-}
-
-bool TaskSession::chooses_itself() const {
-  return std::any_of(step_.targets.begin(), step_.targets.end(),
-                     [&](int next) { return &flow_.steps[static_cast<std::size_t>(next)] == &step_; });
-}
-
-template <class T>
-T TaskSession::read_internal(const char* name) const {
-  const ArtifactRecord* record = input_.find(name);
-  if (record == nullptr)
-    throw Error(ErrorCode::data_missing,
-                fmt::format("The input of step {} has no artifact '{}'", arguments_.step, name));
-  return StoredArtifact(store_, *record).read().as<T>();
+  if (input.step != arguments_.step) return 0;
+  return read_bookkeeping(store_, input, input_, "_iteration_stack").root().as<std::vector<std::size_t>>().at(0) + 1;
 }
 
 bool TaskSession::catches() const {
@@ -271,8 +218,8 @@ void TaskSession::catch_failure(const CaughtException& caught) {
       fmt::print(">  {}\n", line);
     std::fflush(stdout);
   }
-  outcome_ = Outcome::caught;
-  exception_ = caught;
+  facts_.success = false;
+  facts_.exception = caught;
 }
 
 /// The failure that a fallback attempt records.
@@ -297,8 +244,8 @@ void TaskSession::fail(const Failure& failure) {
 }
 
 void TaskSession::set_failed(CaughtException exception, const std::string& summary) {
-  outcome_ = Outcome::failed;
-  exception_ = std::move(exception);
+  facts_.ok = facts_.success = false;
+  facts_.exception = std::move(exception);
   data_.failure = summary.substr(0, 500);
   data_.next.clear();
   data_.splits.reset();
@@ -357,9 +304,9 @@ Error TaskSession::no_case(const std::string& value) const {
 }
 
 void TaskSession::finish(int chosen) {
-  if (outcome_ == Outcome::failed) {
+  if (!facts_.ok) {
     try {
-      write({.ok = false, .success = false, .exception = exception_});
+      write();
     } catch (const std::exception& error) {  // the store may be the cause of the failure
       fmt::print(stderr, "The artifacts of the failed step could not be saved: {}\n", error.what());
     }
@@ -370,16 +317,15 @@ void TaskSession::finish(int chosen) {
     if (chosen >= 0 && target != static_cast<std::size_t>(chosen)) continue;
     data_.next.push_back(flow_.steps[static_cast<std::size_t>(step_.targets[target])].name);
   }
-  const bool caught = outcome_ == Outcome::caught;
-  const bool splits = step_.transition == Transition::foreach && !caught;
+  const bool splits = step_.transition == Transition::foreach && facts_.success;
   if (splits && fan_out_) {
     add_split(*store_, step_, *fan_out_, data_);
   } else if (splits) {
     add_split(
-        store_, step_, items_, [this](const Value& item) { return label_of_(step_, item); }, data_);
+        store_, step_, items_, [this](const Value& item) { return frames_.label_of(step_, item); }, data_);
   }
   save_caught();
-  write({.success = !caught});
+  write();
 }
 
 /// Stores the exception in the artifact that `catch` names.
@@ -388,15 +334,15 @@ void TaskSession::save_caught() {
   const std::string& name = policy_.caught->var.name();
   std::erase_if(data_.artifacts, [&](const ArtifactRecord& a) { return a.name == name; });
   data_.artifacts.push_back(
-      store::save_value(*store_, name, [&](detail::Pickler& out) { detail::encode(out, exception_); }));
+      store::save_value(*store_, name, [&](detail::Pickler& out) { detail::encode(out, facts_.exception); }));
 }
 
-void TaskSession::write(TaskFacts facts) {
-  facts.step = arguments_.step;
-  facts.iteration = iteration_;
-  facts.frames = current_.current.foreach_stack;
-  facts.stored_frames = frames_record_;
-  add_bookkeeping(*store_, facts, input_, data_);
+void TaskSession::write() {
+  facts_.step = arguments_.step;
+  facts_.frames = current_.current.foreach_stack;
+  facts_.stored_frames = frames_.stored();
+  if (takes_all_) facts_.flow = flow_.name;
+  add_bookkeeping(*store_, facts_, input_, data_);
   std::sort(data_.artifacts.begin(), data_.artifacts.end(),
             [](const auto& a, const auto& b) { return a.name < b.name; });
   store_->write_data({arguments_.run, arguments_.step, arguments_.task}, data_);

@@ -30,8 +30,8 @@
 #include "runtime/task/current_task.h"
 #include "runtime/task/failure.h"
 #include "runtime/task/join_inputs.h"
+#include "runtime/task/task_frames.h"
 #include "store/flow_store.h"
-#include "store/item_labels.h"
 
 namespace metaflow::runtime {
 
@@ -61,18 +61,14 @@ class TaskSession {
   const detail::StepDescription& step() const { return step_; }
   const std::shared_ptr<store::FlowStore>& store() const { return store_; }
 
-  /// Returns the label of an item to which the step `split` fans out. Called before open(). Default:
-  /// store::item_label().
-  using LabelOf = std::function<std::string(const detail::StepDescription& split, const Value& item)>;
-  void set_labels(LabelOf label_of) { label_of_ = std::move(label_of); }
+  // Called before open().
 
-  // Of a language whose steps have no declared artifacts, and whose values are not Values. Called before open().
+  /// The foreachs around the task: a language sets here how items are labelled, and read.
+  TaskFrames& frames() { return frames_; }
+  const TaskFrames& frames() const { return frames_; }
 
   /// Adds the names of all artifacts that the inputs have, except those that Metaflow itself writes.
   void take_all_artifacts() { takes_all_ = true; }
-  /// Reads item `index` of a range for the step, which gets no item(). Returns its label.
-  using ReadItem = std::function<std::string(const store::ItemSource& range, std::size_t index)>;
-  void set_item_reader(ReadItem read_item) { read_item_ = std::move(read_item); }
   /// The step watches its time limit itself.
   void leave_timeout_to_step() { step_keeps_time_ = true; }
 
@@ -101,8 +97,6 @@ class TaskSession {
   /// `save`: saves the artifacts that can be saved. It is called at a timeout, in another process, to keep the values
   /// that the step had set; the task has then failed as if the step had thrown.
   bool begin(std::function<void()> save = nullptr);
-  /// The item of the innermost foreach; none outside of any.
-  const Value& item() const { return item_.root(); }
   /// The time limit of the step in microseconds; 0: none.
   std::int64_t time_limit() const { return policy_.time_limit; }
   /// Whether an exception of the step is to be passed to catch_failure().
@@ -139,18 +133,14 @@ class TaskSession {
   struct Artifact {
     const store::ArtifactRecord* record = nullptr;  // from the input
     base::SharedBytes payload;                      // once it was read, to detect changes
+    store::ArtifactRecord carried;                  // into a join
   };
-  enum class Outcome : std::uint8_t { succeeded, caught, failed };
 
   const detail::StepDescription& find_step() const;
   void open_single();
   void open_join();
   void continue_timed_out();
-  void load_frames();
-  std::string label_of(const std::string& split, const Value& item) const;
-  bool chooses_itself() const;
-  template <class T>
-  T read_internal(const char* name) const;
+  std::optional<std::size_t> iteration() const;
   void fill_current();
   std::vector<graph::Decorator> decorators() const { return table_.of_step(step_, arguments_.with); }
 
@@ -158,7 +148,7 @@ class TaskSession {
   void set_failed(CaughtException exception, const std::string& summary);
   void save_at_timeout(const std::string& message, const std::function<void()>& save);
   void save_caught();
-  void write(TaskFacts facts);
+  void write();
   std::string description() const;
 
   const detail::FlowDescription& flow_;
@@ -171,20 +161,14 @@ class TaskSession {
   store::TaskData input_;      // of a join: its first input
   store::TaskData timed_out_;  // of the attempt that timed out, if this one records that
   std::unique_ptr<JoinInputs> inputs_;
-  std::vector<store::ArtifactRecord> carried_;  // into a join
-  const store::ArtifactRecord* frames_record_ = nullptr;
-  std::optional<std::size_t> iteration_;  // of a step that chooses itself
-  Document item_;
   bool takes_all_ = false;
   bool step_keeps_time_ = false;
-  ReadItem read_item_;
   std::optional<FanOut> fan_out_;
-  LabelOf label_of_ = [](const detail::StepDescription&, const Value& item) { return store::item_label(item); };
   std::vector<detail::ItemSpan> items_;  // the items of the range of the step's foreach
   AttemptPolicy policy_;
   CurrentTask current_;
-  Outcome outcome_ = Outcome::succeeded;
-  std::optional<CaughtException> exception_;  // the exception that ended the step
+  TaskFrames frames_;
+  TaskFacts facts_;
   store::TaskData data_;
 };
 

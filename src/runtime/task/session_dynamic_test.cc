@@ -63,7 +63,7 @@ TEST_F(DynamicSession, ItemsAreReadByTheLanguage) {
   arguments_.split_index = 1;
   auto session = dynamic("work", {leave_split({"a", "b"})});
   std::size_t asked = 99;
-  session->set_item_reader([&](const store::ItemSource& range, std::size_t index) {
+  session->frames().set_item_reader([&](const store::ItemSource& range, std::size_t index) {
     asked = index;
     return range.variable + "!";
   });

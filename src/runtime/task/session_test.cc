@@ -107,7 +107,7 @@ TEST_F(SessionTest, ForeachTaskHasItsItem) {
   arguments_.split_index = 1;
   auto session = open("work", {leave_split({"a", "b", "c"})});
   EXPECT_TRUE(session->begin());
-  EXPECT_EQ(session->item().text(), "b");
+  EXPECT_EQ(session->frames().item().text(), "b");
   ASSERT_EQ(current().foreach_stack.size(), 1U);
   const ForeachFrame frame = current().foreach_stack[0];
   EXPECT_EQ(frame.step, "work");
@@ -135,7 +135,7 @@ TEST_F(SessionTest, LaterStepsOfTheForeachHaveTheItemToo) {
   arguments_.split_index.reset();
   auto second = open("end", {{"17", "work", "9"}});
   EXPECT_TRUE(second->begin());
-  EXPECT_EQ(second->item().text(), "c");
+  EXPECT_EQ(second->frames().item().text(), "c");
   EXPECT_EQ(current().index(), 2U);
 }
 
@@ -151,7 +151,7 @@ TEST_F(SessionTest, DetailsOfAPythonSplitComeFromItsArtifacts) {
   arguments_.split_index = 1;
   auto session = open("work", {split});
   EXPECT_TRUE(session->begin());
-  EXPECT_EQ(session->item().text(), "b");
+  EXPECT_EQ(session->frames().item().text(), "b");
   EXPECT_EQ(current().foreach_stack.at(0).num_splits, 2U);
 }
 

@@ -1,6 +1,6 @@
 """What flows do that is easily done otherwise: base classes, changed inputs, __init__, functions as attributes, properties as foreach."""
 
-from metaflow import FlowSpec, IncludeFile, Parameter, resources, retry, step
+from metaflow import FlowSpec, IncludeFile, Parameter, current, resources, retry, step
 
 
 class Base(FlowSpec):
@@ -28,6 +28,13 @@ class Alike(Base):
     def q(self):
         return "a property"
 
+    def doubled(self, more):
+        return 2 * self.found + more
+
+    @property
+    def tripled(self):
+        return 3 * self.found
+
     @property
     def numbers(self):
         return [3, 4]
@@ -36,6 +43,7 @@ class Alike(Base):
     @resources(memory="100", cpu="1")
     @step
     def start(self):
+        self.project = [hasattr(current, "project_name"), current.get("branch_name", "none"), "is_production" in current, current.get("run_id") is None]
         self.seen = [self.p, self.m(), self.q, self.r, self.kept, self.helper, tuple(self.several)]
         self.function = lambda: 1
         self.method = self.m
@@ -53,6 +61,8 @@ class Alike(Base):
         self.found = self.input["out"]
         self.listed = [self.index]
         self.own = self.index
+        self.name = "another"
+        self.listed.append(self.name)
         self.next(self.join)
 
     @step
@@ -60,6 +70,7 @@ class Alike(Base):
         inputs[0].listed.append(9)
         inputs[1].extra = 3
         self.seen = [inputs[0].listed, inputs[1].extra, inputs.look.found, [each.found for each in inputs[0:1]], inputs[-1].helper]
+        self.seen += [self.name, inputs[0].name, inputs[1].doubled(5), inputs[0].tripled, inputs[0].m(), hasattr(inputs[0], "nothing")]
         self.merge_artifacts([each for each in inputs if each.own == 1], exclude=None, include=["own", "found"])
         self.next(self.fan_out)
 
