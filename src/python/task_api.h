@@ -47,8 +47,8 @@ metaflow_task* metaflow_task_open(const metaflow_flow* flow, int argc, const cha
 void metaflow_task_close(metaflow_task* task);
 
 /* Loads an item of the foreach for the step, from the payload of its range; if `index` is negative, the bytes are the
-   item alone, as metaflow_task_split() got it. Returns the label of the item in `label`, whose room is `room` bytes with
-   the terminating zero. Returns 0, or -1 for an error. */
+   item alone, as metaflow_task_split() got it. Returns the label of the item in `label`, whose room is `room` bytes
+   with the terminating zero. Returns 0, or -1 for an error. */
 typedef int (*metaflow_read_item)(const void* bytes, size_t size, int64_t index, char* label, size_t room);
 
 /* Reads the item of the foreach. Returns 1 if the step is to be called; 0 if this attempt only records a failure. */
