@@ -156,7 +156,10 @@ class _Describer:
         if option.default is not None and option.show_default and not is_computed:
             described["default"] = _shown(option.default)
         texts = self.given.parameters.get(option.name, [])
-        if isinstance(parameter, IncludeFile) or option.multiple:
+        is_given_json = option.kind == "json" and texts and self.values is Values.ALL  # what Python reads as JSON is more than JSON
+        if is_given_json:
+            described["type"] = "text"
+        if isinstance(parameter, IncludeFile) or option.multiple or is_given_json:
             described["python"] = True
             if self.values is Values.ALL:
                 described["value"] = self.payloads.add(f"Parameter '{name}'", self.value_of(parameter, option, texts))
@@ -173,7 +176,8 @@ class _Describer:
         if not texts:
             return option.computed(self.context(parameter))
         try:
-            return tuple(option.item_of_text(text) for text in texts)
+            values = tuple(option.item_of_text(text) for text in texts)
+            return values if option.multiple else values[-1]
         except ValueError as error:
             raise UsageError(f"Invalid value for '--{option.name}': {', '.join(texts)} is not a valid {option.type_name}: {error}") from error
 

@@ -191,3 +191,16 @@ def test_invalid_parameters(py, fields, words):
     head = HEAD.replace("retry", "Parameter").replace("    @step\n", f"    p = Parameter('p', {fields})\n    @step\n", 1)
     result = py(py.write(head + "        self.next(self.end)" + TAIL), "run")
     assert result.status == 1 and words in result.err, result
+
+
+def test_json_is_what_python_reads(py, client):
+    """Also whole numbers of any size, and numbers that are none."""
+    head = HEAD.replace("retry", "JSONType, Parameter").replace("    @step\n", "    p = Parameter('p', type=JSONType)\n    @step\n", 1)
+    flow = py.write(head + "        self.next(self.end)" + TAIL)
+    ids = py.cli.directory / "ids"
+    big = 123456789012345678901234567890
+    assert py(flow, "run", "--run-id-file", ids, "--p", f'[{big}, NaN, {{"a": 1.0}}]').status == 0
+    value = client.Run("F1/" + ids.read_text())["start"].task.data.p
+    assert value[0] == big and value[1] != value[1] and value[2] == {"a": 1.0} and type(value[2]["a"]) is float
+    result = py(flow, "run", "--p", "{")
+    assert result.status == 2 and "Invalid value for '--p': { is not a valid JSON: Expecting" in result.err, result

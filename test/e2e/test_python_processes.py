@@ -171,3 +171,37 @@ def test_a_directory_of_the_module_lives_as_long_as_its_process(py):
     assert "isdir" in text
     result = py.cli.execute([sys.executable, "-B", py.write(text), "run"])
     assert result.status == 0, result
+
+
+NEW = """
+import multiprocessing
+from metaflow import FlowSpec, step
+
+
+def work(item):
+    return FlowSpec.__module__, item * 2
+
+
+class New(FlowSpec):
+    @step
+    def start(self):
+        for how in ("spawn", "forkserver", "fork"):
+            with multiprocessing.get_context(how).Pool(1) as pool:
+                assert pool.map(work, [4]) == [("metaflow_cpp.flowspec", 8)], how
+        self.next(self.end)
+
+    @step
+    def end(self):
+        pass
+
+
+if __name__ == "__main__":
+    New()
+"""
+
+
+@pytest.mark.parametrize("fork_server", ["1", "0"])
+def test_new_processes_of_multiprocessing(py, fork_server):
+    """Also there, in an unchanged flow, `import metaflow` means this package."""
+    result = py.unchanged(py.write(NEW), "run", env={"METAFLOW_FORK_SERVER": fork_server})
+    assert result.status == 0, result
