@@ -12,10 +12,11 @@ from . import _graph, _native, _pickling
 from .config import Config, as_seen, configs_of, resolve
 from .decorators import check_attributes, decorators_of, pod, refuse
 from .exception import MetaflowException, UsageError
-from .includefile import IncludeFile
+from .includefile import FileContent, IncludeFile
 from .parameters import Option, Parameter, ParameterContext, attributes_of
 
 VERSION = 1
+_INCLUDED_FILE = "<class 'metaflow.includefile.IncludedFile'>"
 
 
 class FlowError(MetaflowException):
@@ -94,9 +95,12 @@ class _Payloads:
             payload = _pickling.dumps(value)
         except Exception as error:
             raise FlowError(f"{what} cannot be stored: {type(error).__name__}: {error}") from error
+        return self.add_bytes(str(type(value)), payload)
+
+    def add_bytes(self, type_name: str, payload: bytes) -> Dict[str, Any]:
         offset = len(self.data)
         self.data += payload
-        return {"type": str(type(value)), "offset": offset, "size": len(payload)}
+        return {"type": type_name, "offset": offset, "size": len(payload)}
 
 
 def _shown(value: Any) -> str:
@@ -162,7 +166,11 @@ class _Describer:
         if isinstance(parameter, IncludeFile) or option.multiple or is_given_json:
             described["python"] = True
             if self.values is Values.ALL:
-                described["value"] = self.payloads.add(f"Parameter '{name}'", self.value_of(parameter, option, texts))
+                value = self.value_of(parameter, option, texts)
+                if isinstance(value, FileContent):
+                    described.update(value=self.payloads.add_bytes(_INCLUDED_FILE, value.packed), file=value.facts)
+                else:
+                    described["value"] = self.payloads.add(f"Parameter '{name}'", value)
         elif not option.required and not texts and (self.values is Values.ALL or not is_computed):
             described["value"] = self.payloads.add(f"The default of parameter '{name}'", option.computed(self.context(parameter)))
         return described

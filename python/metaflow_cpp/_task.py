@@ -17,6 +17,7 @@ from .config import as_seen, configs_of, resolve
 from .current import current
 from .exception import InvalidNextException, MetaflowException
 from .flowspec import FlowSpec, Inputs, item_at
+from .includefile import CONTENT, IncludedFile
 
 SUCCEEDED, THREW = 0, 1
 _LONGEST_NAME = 255  # bytes: kLongestIdentifier of src/store/names.cc
@@ -50,7 +51,7 @@ class State:
         self.task = task
         self.step_facts = step_facts  # of the description
         self.parameters = parameters  # and configs, by the name of the artifact
-        self.fixed = {*parameters, *constants}
+        self.fixed = {*parameters, *constants, *(CONTENT + name for name in parameters)}
         self.deleted: Set[str] = set()
         self.merged: Dict[str, int] = {}  # artifacts from merge_artifacts: the input that has each
         self.chosen: Optional[int] = None  # by self.next(): the index of the case of a switch, else -1
@@ -69,12 +70,17 @@ class State:
 
     def fixed_value(self, name: str) -> Any:
         if name not in self._fixed_values:
-            payload = self.task.load_input(0, name) if self.step_facts["join"] else self.task.load(name)
+            payload = self._first(name)
             if payload is None:
                 raise AttributeError(f"The run has no value of '{name}': it began with another version of the flow")
             value = _pickling.loads(payload)
+            if isinstance(value, IncludedFile):
+                value = value.content(name, self._first(CONTENT + name))
             self._fixed_values[name] = self.parameters[name]._load(value) if name in self.parameters else value
         return self._fixed_values[name]
+
+    def _first(self, name: str) -> Optional[memoryview]:
+        return self.task.load_input(0, name) if self.step_facts["join"] else self.task.load(name)
 
     def item(self, flow: FlowSpec, level: int) -> Any:
         """That of the artifact, which the step may change; else of the range as it was: if an inner foreach has another value
@@ -117,9 +123,14 @@ class State:
             flow.__dict__[variable] = values
         if not labels:
             raise InvalidNextException(f"Foreach iterator over *{variable}* in step *{step}* produced zero splits. Check your variable.")
-        # Items that can be read alone: else each task of a wide foreach would load all of them.
+        # Items that can be read alone: else each task of a wide foreach would load all of them. Those of a file that was parsed
+        # are not in the store otherwise.
         is_plain = len(labels) >= _WIDE and type(values) in (list, tuple) and all(type(item) in _UNCHANGEABLE for item in values)
-        self.task.split(labels, [pickle.dumps(item, 3) for item in values] if is_plain else None)
+        items: Optional[List[bytes]] = None
+        if is_plain or variable in self.fixed:
+            with contextlib.suppress(Exception):  # what cannot be stored is made again by the parser
+                items = [pickle.dumps(item, 3) for item in values]
+        self.task.split(labels, items)
 
     def choose(self, flow: FlowSpec, cases: Dict[Any, Any], variable: str) -> int:
         step = self.step_facts["name"]
@@ -193,6 +204,8 @@ class Execution:
 
         def read_item(payload: memoryview, index: Optional[int]) -> str:
             value = _pickling.loads(payload)
+            if isinstance(value, IncludedFile):
+                return ""  # its items are made by a parser, and cannot be stored
             items.append(value if index is None else item_at(value, index))
             return label_of(items[-1])
 

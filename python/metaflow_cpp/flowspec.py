@@ -8,6 +8,7 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Op
 
 from . import _arrays, _description, _graph, _native
 from .exception import InvalidNextException, MergeArtifactsException, MissingInMergeArtifactsException, UnhandledInMergeArtifactsException
+from .includefile import CONTENT, IncludedFile
 
 _NOT_MODIFIABLE = "Flow level attributes and Parameters are not modifiable"
 
@@ -36,6 +37,8 @@ class Input:
         if value is _arrays.MISSING:
             return self._metaflow_of_class(name)
         if name in self._metaflow_parameters:
+            if isinstance(value, IncludedFile):
+                value = value.content(name, self._metaflow_task.load_input(self._metaflow_index, CONTENT + name))
             value = self._metaflow_parameters[name]._load(value)
         self.__dict__[name] = value
         return value

@@ -9,6 +9,8 @@ from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional, Union
 from .exception import MetaflowException, UsageError
 from .parameters import Option, Parameter, ParameterContext, called
 
+CONTENT = "_included_"  # before the name of an IncludeFile: its content, an artifact that readers do not show
+
 
 def decoded(data: bytes, encoding: Optional[str]) -> str:
     """A text, as Python reads files: its lines end with "\\n". Throws UnicodeDecodeError, LookupError."""
@@ -28,14 +30,18 @@ class IncludedFile:
     def unpacked(self, data: bytes) -> Union[str, bytes]:
         """The content, from the file at the address."""
         is_packed = self._descriptor.get("type") == "uploader-v1" or self._descriptor.get("sub-type") == "uploaded"
-        if is_packed:  # a flow has stored it; else it was there before
-            data = gzip.decompress(data)
+        return self.decoded(gzip.decompress(data) if is_packed else data)  # else no flow has stored it
+
+    def decoded(self, data: bytes) -> Union[str, bytes]:
+        """The content, from the bytes of the file."""
         return decoded(data, self._descriptor.get("encoding")) if self._descriptor.get("is_text", True) else data
 
-    def content(self, name: str) -> Union[str, bytes]:
-        """Throws MetaflowException."""
+    def content(self, name: str, data: Optional[memoryview] = None) -> Union[str, bytes]:
+        """The content. `data`: the bytes of the file, if the run has them. Throws MetaflowException."""
         url = str(self._descriptor.get("url", ""))
         try:
+            if data is not None or self._descriptor.get("size") == 0:
+                return self.decoded(bytes(data or b""))
             return self.unpacked(self._read(url))
         except MetaflowException as error:
             raise MetaflowException(f"The file of parameter '{name}' cannot be read: {error}") from error
@@ -56,6 +62,13 @@ class IncludedFile:
             return file.read()
 
 
+class FileContent(NamedTuple):
+    """A file for a new run."""
+
+    packed: bytes
+    facts: Dict[str, Any]  # for the descriptor
+
+
 class FileOption(NamedTuple):
     """An IncludeFile whose fields have their values."""
 
@@ -63,8 +76,8 @@ class FileOption(NamedTuple):
     is_text: bool
     encoding: str
 
-    def read(self, path: str) -> Union[str, bytes]:
-        """The content of the file. Throws UsageError."""
+    def read(self, path: str) -> FileContent:
+        """Throws UsageError, also if the file is not the text that it has to be."""
         place = os.path.expanduser(path)
         if "://" in place:
             words = "it is not a local file. Download it first"
@@ -72,7 +85,10 @@ class FileOption(NamedTuple):
             try:
                 with open(place, "rb") as file:
                     data = file.read()
-                return decoded(data, self.encoding) if self.is_text else data
+                if self.is_text:
+                    decoded(data, self.encoding)
+                facts = {"is_text": self.is_text, "encoding": self.encoding, "size": len(data)}
+                return FileContent(gzip.compress(data, 3, mtime=0), facts)
             except OSError as error:
                 words = error.strerror or str(error)
             except (UnicodeDecodeError, LookupError) as error:

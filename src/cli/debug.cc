@@ -221,7 +221,8 @@ void print_artifacts(Context& context, const store::TaskRef& task, int attempt, 
   auto text = [&](const store::ArtifactRecord& artifact) {
     constexpr std::uint64_t kLargest = 1 << 20;
     if (artifact.size > kLargest) return fmt::format("< {} >", base::human_bytes(artifact.size));
-    return repr(store::StoredArtifact(fresh, artifact).read().root(), 200);
+    const auto document = store::StoredArtifact(fresh, artifact).read_known();
+    return document ? repr(document->root(), 200) : std::string(kOnlyPython);
   };
   Context::print("The step finished. Its artifacts (not stored in the run):\n");
   for (const store::ArtifactRecord& artifact : data->artifacts) {

@@ -82,6 +82,16 @@ void check_found(Context& context, const DumpOptions& options, const std::vector
   }
 }
 
+/// A value that only Python can read, for its pickle: what Python's loads() makes of these bytes.
+void encode_for_python(detail::Pickler& pickler, const store::FlowStore& store, const store::ArtifactRecord& artifact) {
+  const base::SharedBytes payload = store.load_value(artifact.key, artifact.size, artifact.name);
+  const detail::Pickler::Copying copying(pickler);
+  pickler.begin_object("_pickle", "loads", 1, false);
+  pickler.next();
+  pickler.bytes(payload.bytes());
+  pickler.end();
+}
+
 void print_task(Context& context, const DumpOptions& options, const store::TaskRef& task,
                 const std::vector<store::ArtifactRecord>& artifacts) {
   context.echo(fmt::format("Dumping output of run_id={} step={} task_id={}\n", task.run, task.step, task.task));
@@ -91,12 +101,17 @@ void print_task(Context& context, const DumpOptions& options, const store::TaskR
     std::string text = "< artifact too large: --max-value-size >";
     std::string type = artifact.type;
     if (artifact.size <= options.max_value_size || type.empty()) {
-      const Document document = stored.read();
-      if (type.empty()) type = python_type(document.root());
-      if (artifact.size <= options.max_value_size) text = text_of(document.root());
+      const std::optional<Document> document = stored.read_known();
+      if (type.empty()) type = document ? python_type(document->root()) : "object";
+      if (artifact.size <= options.max_value_size) text = document ? text_of(document->root()) : kOnlyPython;
     }
     Context::print(fmt::format("{} [size: {} type: {}] = {}\n", artifact.name, artifact.size, type, text));
   }
+}
+
+base::Json json_of(const store::StoredArtifact& artifact) {
+  const std::optional<Document> document = artifact.read_known();
+  return document ? value::json_of(document->root()) : base::Json(kOnlyPython);
 }
 
 /// Writes {"17/start/1": {"x": 1}} as JSON, or as a pickle to a file, like Metaflow's dump --file.
@@ -106,8 +121,7 @@ void write_all_tasks(Context& context, const DumpOptions& options, const Tasks& 
     base::Json all = base::Json::object();
     for (const auto& [task, artifacts] : tasks) {
       base::Json values = base::Json::object();
-      for (const auto& artifact : artifacts)
-        values.set(artifact.name, value::json_of(store::StoredArtifact(store, artifact).read().root()));
+      for (const auto& artifact : artifacts) values.set(artifact.name, json_of(store::StoredArtifact(store, artifact)));
       all.set(task.path(), std::move(values));
     }
     const std::string text = all.dump() + "\n";
@@ -125,10 +139,14 @@ void write_all_tasks(Context& context, const DumpOptions& options, const Tasks& 
     }
     pickler.begin_dict();
     for (const auto& artifact : artifacts) {
-      documents.push_back(store::StoredArtifact(store, artifact).read());
       pickler.next();
       pickler.text(artifact.name);
-      value::encode_value(pickler, documents.back().root());
+      if (auto document = store::StoredArtifact(store, artifact).read_known()) {
+        documents.push_back(std::move(*document));
+        value::encode_value(pickler, documents.back().root());
+      } else {
+        encode_for_python(pickler, *store, artifact);
+      }
     }
     pickler.end();
   }

@@ -9,6 +9,9 @@
 
 namespace metaflow::cli {
 
+/// In place of a value of a class that C++ does not read.
+inline constexpr const char* kOnlyPython = "< only Python can read it >";
+
 /// The id of a run. `name` is, with or without the flow's name before it,
 /// - the id,
 /// - `latest`: the run that was started or resumed last in this store,

@@ -109,6 +109,7 @@ class Reader {
                           .default_text = each.get("default", "")};
       if (const Json* value = each.find("value")) parameter.value = pickled(*value);
       parameter.is_final = each.get("python", false);
+      if (const Json* file = each.find("file")) parameter.file = *file;
       into_.flow.artifacts.push_back(
           {.name = parameter.option.name, .kind = detail::ArtifactKind::parameter, .type = each.get("class", "")});
       into_.parameters.push_back(std::move(parameter));

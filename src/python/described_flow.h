@@ -9,7 +9,8 @@
 //    "decorators": "[{\"name\", \"attributes\"}]",
 //    "parameters": [{"name", "option", "help", "type": "text|integer|real|boolean|json", "required", "default": "0.5",
 //                    "class": "Parameter", "python": false,
-//                    "value": {"type": "<class 'float'>", "offset": 0, "size": 21}}],
+//                    "value": {"type": "<class 'float'>", "offset": 0, "size": 21},
+//                    "file": {"is_text": true, "encoding": "utf-8", "size": 1000}}],
 //    "configs": [{"name", "option", "help", "value": {...}}],
 //    "constants": [{"name", "class": "str", "value": {...}}],
 //    "elsewhere": {"command": ["python3", "flow.py"], "directory": "/home/ada/flows", "script": "flow.py",
@@ -31,6 +32,7 @@
 #include <metaflow/detail/description.h>
 
 #include "base/bytes.h"
+#include "base/json.h"
 #include "graph/decorators.h"
 
 namespace metaflow::python {
@@ -45,6 +47,9 @@ struct DescribedParameter {
   detail::ParameterDescription option;
   std::optional<Pickled> value;  // the default; none if the parameter is required
   bool is_final = false;         // the value is that of the run, whatever its option says
+  /// Of an IncludeFile: what its artifact says about the file, {"is_text", "encoding", "size"}. The value is then the
+  /// content of the file, packed by gzip.
+  std::optional<base::Json> file{};
 };
 
 struct DescribedConstant {

@@ -116,6 +116,17 @@ TEST(DescribedFlow, DamagedDescriptionIsRefused) {
   }
 }
 
+TEST(DescribedFlow, FilesAreDescribed) {
+  const DescribedFlow described = read(
+      with_steps(R"({"name": "start", "transition": "none"})",
+                 R"(, "parameters": [{"name": "f", "option": "f", "type": "text", "required": false, "python": true,
+                           "file": {"is_text": false, "encoding": "utf-8", "size": 9},
+                           "value": {"type": "t", "offset": 0, "size": 6}}])"));
+  ASSERT_TRUE(described.parameters[0].file);
+  EXPECT_EQ(described.parameters[0].file->get<std::uint64_t>("size"), 9U);
+  EXPECT_EQ(described.parameters[0].value->payload, "PICKLE");
+}
+
 TEST(DescribedFlow, NumbersOfDecoratorsMayBeTexts) {
   const DescribedFlow described = read(with_steps(
       R"({"name": "start", "transition": "none", "decorators": [

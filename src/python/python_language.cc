@@ -25,6 +25,32 @@ store::ArtifactRecord save(store::FlowStore& store, const std::string& name, con
   return {name, store.save_value(parts), value.payload.size(), value.type};
 }
 
+/// The file of an IncludeFile, as Metaflow has it: a reference to the packed content, which is a value of the store. An
+/// artifact of its own, which readers do not show, keeps the content: from there tasks read it, wherever the store is.
+void save_file(store::FlowStore& store, const DescribedParameter& parameter,
+               std::vector<store::ArtifactRecord>& saved) {
+  const std::array parts{std::as_bytes(std::span(parameter.value->payload))};
+  const std::string key = store.save_value(parts);
+  const std::string scheme = store.storage().type() == "local" ? "local://" : "";
+  base::Json descriptor = *parameter.file;
+  descriptor.set("note", "Internal representation of IncludeFile");
+  descriptor.set("type", "uploader-v2");
+  descriptor.set("sub-type", "uploaded");
+  descriptor.set("url", fmt::format("{}{}/{}", scheme, store.storage().root(), store.value_path(key)));
+  descriptor.set("key", key);
+  const base::Json state{{"_descriptor", descriptor}, {"_cached_size", base::Json()}};
+  saved.push_back(store::save_value(store, parameter.option.name, [&](detail::Pickler& out) {
+    out.begin_object("metaflow.includefile", "IncludedFile", 0, true);
+    out.end();
+    out.begin_state();
+    value::encode_json(out, state);
+    out.end();
+  }));
+  saved.back().type = parameter.value->type;
+  saved.push_back(
+      {"_included_" + parameter.option.name, key, descriptor.get<std::uint64_t>("size"), "<class 'bytes'>"});
+}
+
 /// The value of a parameter with a separator: its text in parts.
 base::Json separated(base::Json value, const std::string& separator) {
   if (separator.empty() || !value.is_text()) return value;
@@ -66,6 +92,8 @@ std::vector<store::ArtifactRecord> PythonLanguage::save_parameters(store::FlowSt
     if (value != given.end() && !parameter.is_final) {
       const base::Json json = separated(value::json_of(*value->value), parameter.option.separator);
       saved.push_back(store::save_value(store, name, [&](detail::Pickler& out) { value::encode_json(out, json); }));
+    } else if (parameter.value && parameter.file) {
+      save_file(store, parameter, saved);
     } else if (parameter.value) {
       saved.push_back(save(store, name, *parameter.value));
     }

@@ -19,4 +19,13 @@ Document StoredArtifact::read() const {
   return parse_artifact(store_->load_value(record_.key, record_.size, record_.name), record_.name);
 }
 
+std::optional<Document> StoredArtifact::read_known() const {
+  try {
+    return read();
+  } catch (const Error& error) {
+    if (!value::is_of_unknown_class(error)) throw;
+    return std::nullopt;
+  }
+}
+
 }  // namespace metaflow::store

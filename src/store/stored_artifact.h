@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -21,6 +22,8 @@ class StoredArtifact : public detail::StoredValue {
   /// Throws Error{data_store, data_missing, invalid_value}. The message of invalid_value begins with the artifact's
   /// name.
   Document read() const override;
+  /// The same; nothing for a value of a class that C++ does not read.
+  std::optional<Document> read_known() const;
   const std::string& name() const override { return record_.name; }
   const std::string& key() const override { return record_.key; }
   const ArtifactRecord& record() const { return record_; }

@@ -11,6 +11,7 @@
 #include "base/utf8.h"
 #include "value/calendar.h"
 #include "value/nodes.h"
+#include "value/unpickler.h"
 
 namespace metaflow::value {
 
@@ -19,6 +20,11 @@ using detail::DictNode;
 using detail::ListNode;
 using detail::ObjectNode;
 using detail::ValueBuilder;
+
+constexpr const char* kUnknownClassHint =
+    "C++ reads numbers, texts, bytes, containers, numpy arrays, dates and times; store one of those.";
+
+bool is_of_unknown_class(const Error& error) { return error.hint() == kUnknownClassHint; }
 
 void fail_pickle(const std::string& what) {
   throw Error(ErrorCode::invalid_value, "Cannot read a pickled value: " + what);
@@ -99,6 +105,7 @@ constexpr std::array kKnown{
     Known{"__main__.ForeachFrame", Class::plain},
     Known{"metaflow.tuple_util.ForeachFrame", Class::plain},
     Known{"metaflow.exception.MetaflowExceptionWrapper", Class::plain},
+    Known{"metaflow.includefile.IncludedFile", Class::plain},
 };
 
 const Known* find_known(std::string_view name) {
@@ -292,7 +299,7 @@ Value PythonClasses::global(std::string_view module, std::string_view name) {
   throw Error(ErrorCode::invalid_value,
               fmt::format("Cannot read a pickled value: it refers to the Python class or function '{}'",
                           base::replace_invalid_utf8(full)),
-              "C++ reads numbers, texts, bytes, containers, numpy arrays, dates and times; store one of those.");
+              kUnknownClassHint);
 }
 
 Value PythonClasses::call(const Value& callable, const Value& arguments) {

@@ -7,10 +7,16 @@
 
 #include "base/bytes.h"
 
+namespace metaflow {
+class Error;
+}  // namespace metaflow
+
 namespace metaflow::value {
 
 /// Parses a complete pickle. Throws Error{invalid_value}, with the position, if it is invalid.
 Document read_pickle(const base::SharedBytes& payload);
+/// Whether it is the error for a value of a class that C++ does not read: the pickle itself may be right.
+bool is_of_unknown_class(const Error& error);
 
 /// Parses the payload of a finished Pickler.
 Document read_back(const detail::Pickler& pickler);

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import sys
 
 import pytest
 
@@ -24,6 +25,38 @@ def test_resume_of_a_run_of_the_reference_with_files(configured, client):
     result = configured.unchanged(CONFIGURED, "resume", "--run-id-file", ids)
     assert result.status == 0 and "cloned!" in result.out, result
     assert client.Run("Configured/" + ids.read_text())["finish"].task.data.after[:2] == ["high", "some text\nlines\nmore\n"]
+
+
+def test_the_reference_resumes_a_run_with_files(configured, client):
+    """Its tasks find the content in our store."""
+    cli, ids = configured.cli, configured.cli.directory / "ids"
+    result = configured.unchanged(CONFIGURED, "--config", "settings", "settings.json", "run", "--run-id-file", ids, env={"FAIL": "1"})
+    assert result.status == 1 and "asked to fail" in result.out, result
+    (cli.directory / "text.txt").unlink()
+    origin = ids.read_text()
+    result = cli.python("configured", "resume", "--origin-run-id", origin, "--run-id-file", ids)
+    assert result.status == 0, result
+    assert client.Run("Configured/" + ids.read_text())["finish"].task.data.after[:2] == ["high", "some text\nlines\nmore\n"]
+
+
+def test_files_are_in_the_store(configured, client):
+    """Wherever it is: what the artifact says about its place is for the reference."""
+    head = HEAD.replace("retry", "IncludeFile").replace("    @step\n", "    f = IncludeFile('f', default='text.txt')\n    e = IncludeFile('e', default='empty')\n    @step\n", 1)
+    body = "        self.next(self.left, self.right)\n\n    @step\n    def left(self):\n        self.next(self.join)\n\n    @step\n    def right(self):\n"
+    body += "        self.next(self.join)\n\n    @step\n    def join(self, inputs):\n        print(len(self.f), len(inputs.left.f), repr(inputs[0].e))\n"
+    (configured.cli.directory / "empty").touch()
+    flow = configured.write(head + body + "        self.next(self.end)" + TAIL)
+    result = configured(flow, "run")
+    assert result.status == 0 and "] 21 21 ''\n" in result.out, result
+    (configured.cli.directory / ".metaflow").rename(configured.cli.directory / "moved")
+    (configured.cli.directory / "elsewhere").mkdir()
+    (configured.cli.directory / "moved").rename(configured.cli.directory / "elsewhere/.metaflow")
+    elsewhere = {"METAFLOW_DATASTORE_SYSROOT_LOCAL": str(configured.cli.directory / "elsewhere")}
+    result = configured(flow, "resume", "join", env=elsewhere)
+    assert result.status == 0 and "cloned!" in result.out and "] 21 21 ''\n" in result.out, result
+    program = "from metaflow_cpp import Flow, namespace; namespace(None); print(repr(Flow('F1').latest_run['join'].task.data.f))"
+    result = configured.cli.execute([sys.executable, "-B", "-c", program], env=elsewhere)
+    assert result.out == repr("some text\nlines\nmore\n") + "\n", result
 
 
 def test_resume_with_a_config_that_the_run_does_not_have(py):

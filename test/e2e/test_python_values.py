@@ -63,6 +63,21 @@ def test_a_class_of_metaflow_behind_large_data(py):
     assert result.status == 0, result
 
 
+def test_values_of_classes_are_named_where_only_python_reads_them(py):
+    """dump and debug are commands of the engine; the file that dump writes is for Python."""
+    head = HEAD.replace("class F1", "class Model:\n    def __init__(self, depth):\n        self.depth = depth\n\nclass F1")
+    flow = py.write(head + "        self.model, self.depth = Model(3), 3\n        self.next(self.end)" + TAIL)
+    assert py(flow, "run").status == 0
+    for command in (["dump", "latest/start"], ["debug", "latest/start"]):
+        result = py(flow, *command)
+        assert result.status == 0 and "= < only Python can read it >" in result.out and "depth" in result.out, result
+    (values,) = json.loads(py(flow, "dump", "latest/start", "--json").out).values()
+    assert values["model"] == "< only Python can read it >" and values["depth"] == 3
+    assert py(flow, "dump", "latest/start", "--file", "values.pickle").status == 0
+    program = "import pickle\nclass Model: pass\n(values,) = pickle.load(open('values.pickle', 'rb')).values()\nprint(values['model'].depth)"
+    assert py.cli.execute([sys.executable, "-c", program]).out == "3\n"
+
+
 MEMORY = """
 import numpy
 from metaflow_cpp import FlowSpec, step

@@ -28,7 +28,13 @@ class DataArtifact(MetaflowObject):
     def data(self) -> Any:
         """The value. Raises DataException if it is missing, or if a class that it needs cannot be imported here."""
         value = self._value()
-        return value.read(self._reader) if isinstance(value, values.IncludedFile) else value
+        if not isinstance(value, values.IncludedFile):
+            return value
+        if "key" not in value.descriptor:
+            return value.read(self._reader)
+        _, datastore, location, _ = self._record.artifact  # the content is a value of the same store
+        with self._reader.value(self.path_components[0], str(value.descriptor["key"]), datastore, location) as content:
+            return value.decoded(content.view.tobytes())
 
     def _value(self) -> Any:
         key, datastore, location, _ = self._record.artifact
