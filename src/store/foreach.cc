@@ -16,7 +16,6 @@ namespace metaflow::store {
 namespace {
 
 constexpr std::size_t kTableFrom = 64;  // items
-constexpr std::string_view kSeparate = "mfitems1";
 
 std::string text_member(const Value& tuple, std::size_t index) {
   if (index >= tuple.size() || tuple[index].kind() != Kind::text) return {};
@@ -71,7 +70,7 @@ std::string save_separate_items(FlowStore& store, const SeparateItems& items) {
   std::vector<std::uint64_t> table{items.sizes.size()};
   std::uint64_t end = 0;
   for (const std::size_t size : items.sizes) table.push_back(end += size);
-  const std::array<std::span<const std::byte>, 3> parts{std::as_bytes(std::span(kSeparate)),
+  const std::array<std::span<const std::byte>, 3> parts{std::as_bytes(std::span(kSeparateItems)),
                                                         std::as_bytes(std::span(table)),
                                                         std::as_bytes(std::span(items.bytes.substr(0, end)))};
   return store.save_value(parts);
@@ -89,13 +88,13 @@ std::optional<base::SharedBytes> read_separate_item(const FlowStore& store, cons
   constexpr std::size_t kNumber = sizeof(std::uint64_t);
   const auto number = [&](std::size_t position) {
     std::uint64_t value = 0;
-    std::memcpy(&value, text.data() + kSeparate.size() + position * kNumber, kNumber);
+    std::memcpy(&value, text.data() + kSeparateItems.size() + position * kNumber, kNumber);
     return value;
   };
-  if (!text.starts_with(kSeparate) || text.size() < kSeparate.size() + kNumber) throw damaged();
+  if (!text.starts_with(kSeparateItems) || text.size() < kSeparateItems.size() + kNumber) throw damaged();
   const std::uint64_t count = number(0);
-  if (count > (text.size() - kSeparate.size()) / kNumber - 1 || index >= count) throw damaged();
-  const std::string_view items = text.substr(kSeparate.size() + (count + 1) * kNumber);
+  if (count > (text.size() - kSeparateItems.size()) / kNumber - 1 || index >= count) throw damaged();
+  const std::string_view items = text.substr(kSeparateItems.size() + (count + 1) * kNumber);
   const std::uint64_t begin = index == 0 ? 0 : number(index);
   const std::uint64_t end = number(index + 1);
   if (begin > end || end > items.size()) throw damaged();

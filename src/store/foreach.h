@@ -23,8 +23,9 @@ std::vector<ForeachFrame> decode_frames(const Value& value);
 std::string save_item_table(FlowStore& store, const std::vector<detail::ItemSpan>& items);
 
 /// Items in the encoding of a language, each of which can be read without the others. `sizes`: the bytes of each item
-/// in `bytes`. The stored value: the text "mfitems1", the number of items and the end of each in `bytes` as
+/// in `bytes`. The stored value: kSeparateItems, the number of items and the end of each in `bytes` as
 /// little-endian 64-bit numbers, and `bytes`.
+inline constexpr std::string_view kSeparateItems = "mfitems1";
 struct SeparateItems {
   std::string_view bytes;
   std::span<const std::size_t> sizes;

@@ -61,7 +61,7 @@ DType dtype_of(const Value& dtype) {
     fail_pickle("a numpy type is invalid");
   const std::string_view whole = dtype[0].text();
   auto unsupported = [&] {
-    fail_pickle(fmt::format("numpy arrays of type '{}' are not supported", base::replace_invalid_utf8(whole)));
+    fail_unknown(fmt::format("numpy arrays of type '{}' are not supported", base::replace_invalid_utf8(whole)));
   };
   std::string_view text = whole;
   DType result;
@@ -236,7 +236,7 @@ void PythonClasses::set_array_state(ArrayNode& node, const Value& state) {
   if (state[3].kind() != Kind::boolean && state[3].kind() != Kind::integer)
     fail_pickle("the state of a numpy array is invalid");
   const bool column_major = state[3].kind() == Kind::boolean ? state[3].boolean() : state[3].integer() != 0;
-  if (state[4].kind() != Kind::bytes) fail_pickle("numpy arrays of objects are not supported");
+  if (state[4].kind() != Kind::bytes) fail_unknown("numpy arrays of objects are not supported");
   fill_array(node, state[1], state[2], column_major ? Order::column_major : Order::row_major, state[4].bytes());
 }
 

@@ -24,6 +24,10 @@ using detail::ValueBuilder;
 constexpr const char* kUnknownClassHint =
     "C++ reads numbers, texts, bytes, containers, numpy arrays, dates and times; store one of those.";
 
+void fail_unknown(const std::string& what) {
+  throw Error(ErrorCode::invalid_value, "Cannot read a pickled value: " + what, kUnknownClassHint);
+}
+
 bool is_of_unknown_class(const Error& error) { return error.hint() == kUnknownClassHint; }
 
 void fail_pickle(const std::string& what) {
@@ -296,10 +300,7 @@ Value PythonClasses::global(std::string_view module, std::string_view name) {
     ValueBuilder::object_of(reference)->is_class = true;
     return reference;
   }
-  throw Error(ErrorCode::invalid_value,
-              fmt::format("Cannot read a pickled value: it refers to the Python class or function '{}'",
-                          base::replace_invalid_utf8(full)),
-              kUnknownClassHint);
+  fail_unknown(fmt::format("it refers to the Python class or function '{}'", base::replace_invalid_utf8(full)));
 }
 
 Value PythonClasses::call(const Value& callable, const Value& arguments) {

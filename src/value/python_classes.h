@@ -16,6 +16,9 @@ namespace metaflow::value {
 /// Throws Error{invalid_value}: the data is not a pickle, or not a supported one.
 [[noreturn]] void fail_pickle(const std::string& what);
 
+/// Throws Error{invalid_value}: the pickle is valid, but C++ does not read such values.
+[[noreturn]] void fail_unknown(const std::string& what);
+
 /// Emulates Python's import, call and __setstate__ while a pickle is read. Throws Error{invalid_value}.
 class PythonClasses {
  public:

@@ -15,7 +15,7 @@ namespace metaflow::value {
 
 /// Parses a complete pickle. Throws Error{invalid_value}, with the position, if it is invalid.
 Document read_pickle(const base::SharedBytes& payload);
-/// Whether it is the error for a value of a class that C++ does not read: the pickle itself may be right.
+/// Whether it is the error for a value that C++ does not read, such as one of a class of the flow. The pickle is valid.
 bool is_of_unknown_class(const Error& error);
 
 /// Parses the payload of a finished Pickler.

@@ -13,6 +13,7 @@
 #include "base/no_space.h"
 #include "base/text.h"
 #include "runtime/lease_record.h"
+#include "store/foreach.h"
 #include "store/local/local_storage.h"
 #include "value/gzip.h"
 
@@ -57,14 +58,27 @@ std::string to_json(const Record& record) {
   return base::Json{{"version", 1}, {"since", since}}.dump();
 }
 
-/// Whether a blob without reference is useless: a pickle, possibly packed, or our package, of which only live runs have
-/// links, or empty. Anything else may be an archive that is referred to from outside of the store.
+/// Whether it is a file that an IncludeFile of a flow in Python has packed, by the name in the header of gzip
+/// (python/metaflow_cpp/includefile.py).
+bool is_included_file(std::string_view begin) {
+  constexpr std::size_t kFlags =
+      3;  // RFC 1952: the fixed header has ten bytes, then comes the name, if the flags say so
+  constexpr std::size_t kFixedHeader = 10;
+  constexpr char kHasName = 8;
+  constexpr std::string_view kName("metaflow_cpp included file\0", 27);
+  return begin.size() > kFixedHeader && begin[kFlags] == kHasName && begin.substr(kFixedHeader).starts_with(kName);
+}
+
+/// Whether a blob without reference is useless: a pickle, possibly packed, separate items of a foreach, an included
+/// file, or our package, of which only live runs have links, or empty. Anything else may be an archive that is referred
+/// to from outside of the store.
 bool is_value(std::string_view begin) {
   constexpr char kPickle = '\x80';
   constexpr std::size_t kNameLength = 100;  // of a tar header
   constexpr std::string_view kFirstOfPackage("bin/flow\0", 9);
-  if (begin.empty() || begin[0] == kPickle) return true;
+  if (begin.empty() || begin[0] == kPickle || begin.starts_with(store::kSeparateItems)) return true;
   if (!value::is_gzip(base::as_bytes(begin))) return false;
+  if (is_included_file(begin)) return true;
   const std::string unpacked = value::gunzip_begin(base::as_bytes(begin), kNameLength);
   return unpacked.starts_with(kPickle) || unpacked.starts_with(kFirstOfPackage);
 }

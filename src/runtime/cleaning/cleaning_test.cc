@@ -127,6 +127,30 @@ TEST_F(CleaningTest, ArchivesAreKept) {
   EXPECT_TRUE(has(unknown));
 }
 
+TEST_F(CleaningTest, SeparateItemsAndIncludedFilesAreValues) {
+  using namespace std::string_literals;
+  const std::string items = save("mfitems1 and so on");
+  const std::string file = save("\x1f\x8b\x08\x08\0\0\0\0\0\xffmetaflow_cpp included file\0\xcbH\xcd"s);
+  const std::string other = save("\x1f\x8b\x08\x08\0\0\0\0\0\xffmetaflow_cpp\0\xcbH\xcd"s);
+  EXPECT_EQ(collect_twice().removed, 2U);
+  EXPECT_FALSE(has(items));
+  EXPECT_FALSE(has(file));
+  EXPECT_TRUE(has(other));
+}
+
+TEST_F(CleaningTest, ValuesThatTasksReferToAreKept) {
+  const std::string items = save("mfitems1 and so on");
+  const std::string file = save("\x80 a file");
+  store::TaskData data;
+  data.artifacts = {{"_included_f", file, 7, "<class 'bytes'>"}};
+  data.items = {{"numbers", file, 7, "", items}};
+  store_.write_data({"7", "work", "9"}, data);
+  store_.mark_done({"7", "work", "9"}, 0);
+  collect_twice();
+  EXPECT_TRUE(has(items));
+  EXPECT_TRUE(has(file));
+}
+
 TEST_F(CleaningTest, UnfinishedRunWithoutLeaseKeepsAllValues) {
   const std::string key = save("\x80value");
   collect();

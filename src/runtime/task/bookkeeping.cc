@@ -73,7 +73,7 @@ void add_bookkeeping(FlowStore& store, const TaskFacts& facts, const TaskData& i
   } else {
     add(store, data, "_foreach_stack", [&](detail::Pickler& out) { store::encode_frames(out, facts.frames); });
   }
-  if (facts.exception) {
+  if (facts.exception && !facts.ok) {  // a caught one is in the artifact that `catch` names
     add(store, data, "_exception", [&](detail::Pickler& out) { detail::encode(out, *facts.exception); });
   }
   const auto is_name = [](const ArtifactRecord& artifact) { return artifact.name == "name"; };

@@ -159,6 +159,7 @@ TEST_F(SessionCatchTest, CaughtExceptionIsAnArtifact) {
   EXPECT_TRUE(data.ok);
   EXPECT_FALSE(value_of<bool>(data, "_success"));
   EXPECT_EQ(value_of<CaughtException>(data, "word").exception, "E: m");
+  EXPECT_EQ(data.find("_exception"), nullptr) << "a task that is good has none";
   EXPECT_EQ(value_of(data, "result"), "half");
 }
 
