@@ -9,8 +9,10 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <string_view>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "base/files.h"
 #include "base/format.h"
@@ -81,6 +83,9 @@ std::int64_t stolen_time() {
   return at == nullptr ? 0 : std::strtoll(at, nullptr, 10) * tick;
 }
 
+/// Calls that wait for no one but the kernel itself: a socket was made in 317 ms where Docker built networks beside it.
+bool waits_for_kernel_only(std::string_view function) { return function == "socket" || function == "__socket"; }
+
 thread_local RawStack stack;
 thread_local volatile sig_atomic_t has_stack = 0;
 
@@ -148,6 +153,8 @@ void LoopWatchdog::check(const std::source_location* place) {
   const std::int64_t stolen = stolen_time() - stolen_;
   // Without a switch, a hypervisor has stopped the machine itself.
   if (usage.ru_nvcsw == usage_.ru_nvcsw || waited - delay - stolen <= limit_) return;
+  const std::vector<std::string> frames = has_stack != 0 ? describe(locate(stack)) : std::vector<std::string>();
+  if (!frames.empty() && waits_for_kernel_only(frames[0])) return;
   std::string words = fmt::format(
       "The event loop was blocked for {} ms ({} waits, {} page faults that read a disk, {} ms without a processor) by ",
       waited / 1'000'000, usage.ru_nvcsw - usage_.ru_nvcsw, usage.ru_majflt - usage_.ru_majflt,
@@ -155,9 +162,9 @@ void LoopWatchdog::check(const std::source_location* place) {
   words += place == nullptr
                ? "its caller, between two turns"
                : fmt::format("the callback of {}:{}, {}", place->file_name(), place->line(), place->function_name());
-  if (has_stack != 0) {
+  if (!frames.empty()) {
     words += fmt::format(". After {} ms it was here:", time_of_stack() / 1'000'000);
-    for (const std::string& frame : describe(locate(stack))) words += "\n  " + frame;
+    for (const std::string& frame : frames) words += "\n  " + frame;
   }
   report_(words);
 }

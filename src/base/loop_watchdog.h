@@ -14,7 +14,8 @@ namespace metaflow::base {
 
 /// Measures one stretch of the loop's thread after the other, by the machine's clocks. A stretch that has waited for
 /// longer than the limit is reported, with the stack at that time. Not counted: work, an AllowedWait, time in which a
-/// thread of the process waited for a processor, and what the hypervisor took from the machine. Lives in one thread.
+/// thread of the process waited for a processor, what the hypervisor took from the machine, and socket(2), which waits
+/// for nothing but the kernel. Lives in one thread.
 class LoopWatchdog {
  public:
   LoopWatchdog(std::int64_t milliseconds, std::function<void(const std::string&)> report);
