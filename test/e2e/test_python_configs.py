@@ -1,7 +1,6 @@
 """Flows in Python: configs, files, parameters and decorators, those of deployment too."""
 
 import json
-import os
 import re
 import sys
 

@@ -1,7 +1,6 @@
 """Flows in Python on the engine: python flow.py COMMAND, and metaflow-cpp with an unchanged flow."""
 
 import json
-import random
 import re
 import subprocess
 import sys

@@ -1,6 +1,5 @@
 """parallel_map in Python."""
 
-import os
 import sys
 
 import pytest

@@ -1,6 +1,5 @@
 """Tasks in Python are forks that behave like processes of their own."""
 
-import os
 import random
 import sys
 

@@ -7,7 +7,6 @@ import io
 import json
 import os
 import pickle
-import re
 import sys
 import types
 
@@ -15,7 +14,7 @@ import pytest
 
 import s3 as servers
 from conftest import BUILD, SANITIZED
-from python_cli import CONFIGURED, ROOT
+from python_cli import ROOT
 from test_s3 import server  # noqa: F401
 
 pytestmark = pytest.mark.skipif(SANITIZED, reason="an instrumented library cannot be loaded into an interpreter that is not")
@@ -357,25 +356,6 @@ def test_in_a_flow(place, py, client, fork_server):  # noqa: F811
     assert data.keys == ["0", "1", "2", "3", "4", "5"] and data.error == f"URL not found: {place}/data/InS3/{run_id}/nothing"
     assert "Specify S3(run=self)" in data.other
     assert not list(py.cli.directory.glob("metaflow.s3.*"))
-
-
-@pytest.mark.parametrize("server", ["moto"], indirect=True)  # the official Metaflow takes its time
-def test_resume_of_a_run_of_the_reference_with_files(place, configured, server):  # noqa: F811
-    """Its files are in S3."""
-    s3 = ("--datastore", "s3")
-    assert configured.cli.python("configured", *s3, "--config", "settings", "settings.json", "run", env={"FAIL": "1"}).status == 1
-    result = configured.unchanged(CONFIGURED, *s3, "resume", "--run-id-file", "id")
-    assert result.status == 0 and "cloned!" in result.out, result
-    run = (configured.cli.directory / "id").read_text()
-    # In a process of its own: the client reads the address of S3 once.
-    program = f"import metaflow; print(metaflow.Run('Configured/{run}', _namespace_check=False)['finish'].task.data.after[:2])"
-    result = configured.cli.read(program)
-    assert result.out == repr(["high", "some text\nlines\nmore\n"]) + "\n", result
-    bucket, prefix = place.removeprefix("s3://").split("/", 1)
-    for stored in server.client().list_objects_v2(Bucket=bucket, Prefix=f"{prefix}/data/Configured/")["Contents"]:
-        server.client().delete_object(Bucket=bucket, Key=stored["Key"])
-    result = configured.unchanged(CONFIGURED, *s3, "resume", "finish")
-    assert result.status == 1 and re.search(r"The file of parameter '\w+' cannot be read: URL not found: s3://", result.out), result
 
 
 def test_a_task_that_does_not_use_it_does_not_load_it(cli, ours):
