@@ -72,8 +72,9 @@ std::optional<std::size_t> index_of(const store::FlowStore& store, const store::
   return frames.empty() ? std::nullopt : std::optional(frames.back().index);
 }
 
-/// The tasks with this index. Nested foreachs may have several. The journal has the indices of the tasks that the run
-/// has executed; the store has those of clones, and of tasks that Python executed.
+/// The tasks with this index. Nested foreachs may have several. The journal has the indices of the tasks of the step
+/// that a foreach goes to; the store has those of later steps, of clones, and of tasks that the official Metaflow
+/// executed.
 std::vector<store::TaskRef> tasks_with_index(Context& context, const TaskPath& path) {
   store::FlowStore& store = context.store();
   std::vector<store::TaskRef> found;
@@ -81,7 +82,7 @@ std::vector<store::TaskRef> tasks_with_index(Context& context, const TaskPath& p
   if (const auto history =
           store::read_journal(store::journal_path(context.local_root(), context.flow.name, path.run), path.run)) {
     for (const store::AttemptHistory& attempt : history->attempts) {
-      if (attempt.task.step != path.step || !executed.insert(attempt.task.task).second) continue;
+      if (attempt.task.step != path.step || !attempt.index || !executed.insert(attempt.task.task).second) continue;
       if (attempt.index == path.index) found.push_back({path.run, path.step, attempt.task.task});
     }
   }

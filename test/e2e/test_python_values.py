@@ -262,6 +262,18 @@ if __name__ == "__main__":
 """
 
 
+def test_a_task_of_a_wide_foreach_reads_its_own_item_only(py, client):
+    body = "        self.items = [str(number) for number in range(64)]\n        self.next(self.work, foreach='items')\n\n    @step\n    def work(self):\n"
+    body += "        print('item', self.input)\n        self.next(self.after)\n\n    @step\n    def after(self):\n        print('after', self.input)\n"
+    body += "        self.next(self.join)\n\n    @step\n    def join(self, inputs):\n        self.next(self.end)\n"
+    flow = py.write(HEAD + body + TAIL)
+    assert py(flow, "run", "--run-id-file", "id").status == 0
+    key = client.Run("F1/" + (py.cli.directory / "id").read_text())["start"].task["items"].sha
+    (py.cli.directory / f".metaflow/F1/data/{key[:2]}/{key}").unlink()
+    for step, words in (("work", "item 41\n"), ("after", "after 41\n")):
+        assert words in py(flow, "debug", f"latest/{step}[41]").out, step
+
+
 def test_nested_foreachs_of_one_name(py):
     result = py.cli.execute([sys.executable, "-B", py.write(NESTED), "run"])
     assert result.status == 0, result

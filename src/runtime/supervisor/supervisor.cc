@@ -62,7 +62,7 @@ class AttemptLog {
     }
   }
   bool uploading() const { return upload_->busy(); }
-  /// There is no more output.
+  /// Ends the log: the step has written all its output.
   void finish() {
     log_.finish([](store::Stream, std::string_view, std::int64_t) {});
   }
